@@ -1,1 +1,36 @@
-//! Placeholder.
+//! The route table of the ingress, the matcher built from it, and the decision
+//! it makes for a request. Compiled to `wasm32-wasip1` this is
+//! `ingress_filter.wasm`, the module that any stock Envoy loads; natively it is
+//! an ordinary library that knows no host.
+//!
+//! ```
+//! use ingress_filter::{Router, Verdict};
+//!
+//! let router = Router::load(br#"{
+//!     "version": 1,
+//!     "backends": [{"name": "web", "default": {"forward": {"cluster": "web"}}}],
+//!     "virtual_hosts": [{
+//!         "hosts": ["foo.example.com"],
+//!         "routes": [{"match": {"prefix": "/status"}, "backend": "web"}]
+//!     }]
+//! }"#)?;
+//! let headers = [
+//!     (":authority".to_owned(), b"foo.example.com:8080".to_vec()),
+//!     (":path".to_owned(), b"/status/200?x=y".to_vec()),
+//! ];
+//! let Verdict::Forward(forward) = router.decide(&headers).verdict else { panic!() };
+//! assert_eq!(forward.cluster, "web");
+//! # Ok::<_, ingress_filter::LoadError>(())
+//! ```
+
+mod authority;
+mod decision;
+#[cfg(target_family = "wasm")]
+mod module;
+mod router;
+pub mod table;
+mod trie;
+
+pub use decision::{CLUSTER_HEADER, Decision, Headers, INTERNAL_HEADER_PREFIX, Outcome, Verdict};
+pub use router::{LoadError, Matched, Router};
+pub use table::RouteTable;

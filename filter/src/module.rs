@@ -1,0 +1,135 @@
+//! The Proxy-Wasm module: hands Envoy's calls to the [`Router`] and its
+//! decisions back. Nothing else in this crate knows the host.
+//!
+//! A request costs two host calls: one that reads all its headers, which costs
+//! hardly more than reading one, and one that sets the cluster's header. Only
+//! what a client smuggles in under our prefix costs more. The counters are
+//! kept here and flushed by the timer.
+
+mod counters;
+mod host;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, ContextType};
+
+use crate::decision::{CLUSTER_HEADER, Decision, INTERNAL_HEADER_PREFIX, Verdict};
+use crate::router::Router;
+use counters::Counters;
+use host::Level;
+
+/// How often the counters are flushed.
+const FLUSH_PERIOD: Duration = Duration::from_secs(1);
+
+proxy_wasm::main! {{
+    proxy_wasm::set_root_context(|_| Box::new(Plugin::default()));
+}}
+
+/// One configuration of the filter on one worker.
+#[derive(Default)]
+struct Plugin {
+    router: Option<Rc<Router>>,
+    counters: Rc<Counters>,
+}
+
+impl Context for Plugin {}
+
+impl RootContext for Plugin {
+    fn on_vm_start(&mut self, _: usize) -> bool {
+        host::log(Level::Info, concat!("ingress_filter ", env!("CARGO_PKG_VERSION")));
+        true
+    }
+
+    fn on_configure(&mut self, _: usize) -> bool {
+        let table = host::plugin_configuration();
+        match Router::load(&table) {
+            Ok(router) => {
+                let (routes, virtual_hosts) = router.size();
+                host::log(
+                    Level::Info,
+                    &format!(
+                        "route table {:?}: {routes} routes on {virtual_hosts} virtual hosts",
+                        router.name()
+                    ),
+                );
+                self.router = Some(Rc::new(router));
+                self.counters.define();
+                host::set_tick_period(FLUSH_PERIOD);
+                true
+            }
+            Err(error) => {
+                host::log(Level::Error, &format!("route table refused: {error}"));
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        self.counters.flush();
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+
+    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream { router: self.router.clone(), counters: Rc::clone(&self.counters) }))
+    }
+}
+
+impl Drop for Plugin {
+    /// A configuration that is replaced takes with it what it has counted
+    /// since the last tick.
+    fn drop(&mut self) {
+        self.counters.flush();
+    }
+}
+
+/// One request.
+struct Stream {
+    router: Option<Rc<Router>>,
+    counters: Rc<Counters>,
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        let headers = host::request_headers();
+        let decision = match &self.router {
+            Some(router) => router.decide(&headers),
+            None => Decision::without_table(),
+        };
+        self.counters.count(decision.outcome);
+        if self.router.as_ref().is_some_and(|router| router.records_source()) {
+            record(&decision);
+        }
+        match decision.verdict {
+            Verdict::Forward(forward) => {
+                for (name, _) in
+                    headers.iter().filter(|(name, _)| name.starts_with(INTERNAL_HEADER_PREFIX))
+                {
+                    host::remove_request_header(name);
+                }
+                host::set_request_header(CLUSTER_HEADER, forward.cluster.as_bytes());
+                Action::Continue
+            }
+            Verdict::Respond(status) => {
+                host::respond(status);
+                Action::Pause
+            }
+        }
+    }
+}
+
+/// Leaves word for the access log.
+fn record(decision: &Decision<'_>) {
+    if let Some(source) = decision.source {
+        host::set_property("ingress_route", source.as_bytes());
+    }
+    if let Some(rule) = decision.rule {
+        host::set_property("route_rule", rule.as_bytes());
+    }
+}

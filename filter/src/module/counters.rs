@@ -1,0 +1,46 @@
+//! Counts kept inside the module, so that counting costs a request no host
+//! call.
+
+use std::cell::Cell;
+
+use super::host;
+use crate::decision::Outcome;
+
+/// How many requests had each outcome since the last flush.
+#[derive(Default)]
+pub(super) struct Counters([Counter; Outcome::ALL.len()]);
+
+#[derive(Default)]
+struct Counter {
+    /// The host's identifier, once it is defined.
+    metric: Cell<Option<u32>>,
+    pending: Cell<i64>,
+}
+
+impl Counters {
+    /// Makes the counters known to the host: `ingress.requests.<outcome>`.
+    pub(super) fn define(&self) {
+        for (counter, outcome) in self.0.iter().zip(Outcome::ALL) {
+            let metric = host::define_counter(&format!("ingress.requests.{}", outcome.name()));
+            counter.metric.set(metric);
+        }
+    }
+
+    pub(super) fn count(&self, outcome: Outcome) {
+        if let Some(counter) = self.0.get(outcome as usize) {
+            counter.pending.set(counter.pending.get().saturating_add(1));
+        }
+    }
+
+    /// Hands the host what has been counted.
+    pub(super) fn flush(&self) {
+        for counter in &self.0 {
+            if let Some(metric) = counter.metric.get() {
+                match counter.pending.take() {
+                    0 => {}
+                    count => host::increment(metric, count),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Envoy, as far as the module calls it: in bytes, and without a panic.
+//!
+//! The SDK's string getters panic on what is not UTF-8, and its convenience
+//! methods on statuses they do not list; clippy.toml bans both. A host call
+//! that fails has no remedy on the request path: a read then gives nothing, and
+//! a write that matters shows in Envoy as a request without a cluster, a 503.
+#![expect(clippy::disallowed_methods, reason = "the one place that may call the host")]
+
+use std::time::Duration;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
+
+pub(super) use proxy_wasm::types::LogLevel as Level;
+
+pub(super) fn log(level: LogLevel, message: &str) {
+    let _ = hostcalls::log(level, message);
+}
+
+/// The configuration of the plugin being configured.
+pub(super) fn plugin_configuration() -> Vec<u8> {
+    hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX)
+        .ok()
+        .flatten()
+        .unwrap_or_default()
+}
+
+pub(super) fn set_tick_period(period: Duration) {
+    let _ = hostcalls::set_tick_period(period);
+}
+
+pub(super) fn define_counter(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Counter, name).ok()
+}
+
+pub(super) fn increment(metric: u32, by: i64) {
+    let _ = hostcalls::increment_metric(metric, by);
+}
+
+/// All headers of the current request in one call.
+pub(super) fn request_headers() -> Vec<(String, Vec<u8>)> {
+    hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
+}
+
+/// Sets a header in place of all of that name.
+pub(super) fn set_request_header(name: &str, value: &[u8]) {
+    let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value));
+}
+
+/// Removes all headers of that name.
+pub(super) fn remove_request_header(name: &str) {
+    let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, None);
+}
+
+/// Answers the current request with an empty body.
+pub(super) fn respond(status: u16) {
+    let _ = hostcalls::send_http_response(u32::from(status), Vec::new(), None);
+}
+
+/// Sets a property of the current request, which Envoy keeps as its filter
+/// state `wasm.<name>`.
+pub(super) fn set_property(name: &str, value: &[u8]) {
+    let _ = hostcalls::set_property(vec![name], Some(value));
+}

@@ -1,0 +1,324 @@
+//! Route table in, router out; or the place of what is wrong with it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{Destination, Hosts, PathRoutes, Prefix, Router};
+use crate::authority;
+use crate::table::{Action, Backend, HeaderMatch, PathMatch, Route, RouteTable, VERSION};
+use crate::trie::Trie;
+
+/// Why a route table was refused.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// It is not JSON, or not of the format's shape.
+    Format(serde_json::Error),
+    /// It says something that cannot be.
+    Invalid {
+        /// The field, such as `virtual_hosts[2].routes[0].backend`.
+        place: String,
+        /// What is wrong with it, and what would be right.
+        reason: String,
+    },
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // The message ends in "at line … column …".
+            Self::Format(error) => write!(f, "{error}"),
+            Self::Invalid { place, reason } => write!(f, "{place}: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+fn invalid(place: impl Into<String>, reason: impl Into<String>) -> LoadError {
+    LoadError::Invalid { place: place.into(), reason: reason.into() }
+}
+
+impl Router {
+    /// Reads a route table as JSON.
+    ///
+    /// # Errors
+    /// Where it is of another version or shape, or says what cannot be; the
+    /// error names the line and column or the field.
+    pub fn load(json: &[u8]) -> Result<Self, LoadError> {
+        let table = serde_json::from_slice(json)
+            .map_err(|error| version_error(json).unwrap_or(LoadError::Format(error)))?;
+        Self::new(table)
+    }
+
+    /// Indexes a route table.
+    ///
+    /// # Errors
+    /// Where it is of another version or says what cannot be; the error names
+    /// the field.
+    pub fn new(table: RouteTable) -> Result<Self, LoadError> {
+        if table.version != VERSION {
+            return Err(wrong_version(table.version));
+        }
+        let mut building = Destinations::new(&table.backends)?;
+        let hosts = index_hosts(&table)?;
+        let mut paths = Vec::with_capacity(table.virtual_hosts.len());
+        for (index, host) in table.virtual_hosts.iter().enumerate() {
+            let place = |route: usize| format!("virtual_hosts[{index}].routes[{route}]");
+            paths.push(index_paths(&host.routes, &mut building, place)?);
+        }
+        let default =
+            match &table.default_backend {
+                None => None,
+                Some(target) => Some(building.resolve(&target.backend, &target.source, || {
+                    "default_backend.backend".into()
+                })?),
+            };
+        let Destinations { all, sources, .. } = building;
+        Ok(Self {
+            name: table.name,
+            record_source: table.record_source,
+            hosts,
+            paths,
+            destinations: all,
+            sources,
+            default,
+            backends: table.backends,
+        })
+    }
+}
+
+/// A table of another version is likely of another shape too; its version is
+/// what is wrong with it then, not the first field that is new.
+fn version_error(json: &[u8]) -> Option<LoadError> {
+    #[derive(serde::Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    let Versioned { version } = serde_json::from_slice(json).ok()?;
+    (version != VERSION).then(|| wrong_version(version))
+}
+
+fn wrong_version(version: u32) -> LoadError {
+    invalid(
+        "version",
+        format!(
+            "is {version}, but this module reads version {VERSION}; compile the table with the same release"
+        ),
+    )
+}
+
+/// The destinations of all routes, while they are gathered.
+struct Destinations<'t> {
+    backends: BTreeMap<&'t str, u32>,
+    all: Vec<Destination>,
+    sources: String,
+}
+
+impl<'t> Destinations<'t> {
+    fn new(backends: &'t [Backend]) -> Result<Self, LoadError> {
+        let mut by_name = BTreeMap::new();
+        for (index, backend) in (0..).zip(backends) {
+            validate_backend(backend, &format!("backends[{index}]"))?;
+            if let Some(earlier) = by_name.insert(backend.name.as_str(), index) {
+                return Err(invalid(
+                    format!("backends[{index}].name"),
+                    format!(
+                        "{:?} is also the name of backends[{earlier}]; names must differ",
+                        backend.name
+                    ),
+                ));
+            }
+        }
+        Ok(Self { backends: by_name, all: Vec::new(), sources: String::new() })
+    }
+
+    fn resolve(
+        &mut self,
+        backend: &str,
+        source: &str,
+        place: impl FnOnce() -> String,
+    ) -> Result<Destination, LoadError> {
+        let Some(&backend) = self.backends.get(backend) else {
+            return Err(invalid(place(), format!("no backend is named {backend:?}")));
+        };
+        let start = self.sources.len();
+        self.sources.push_str(source);
+        let source = (saturated(start), saturated(self.sources.len()));
+        Ok(Destination { backend, source })
+    }
+
+    /// The index of a further destination.
+    fn push(&mut self, destination: Destination) -> u32 {
+        self.all.push(destination);
+        saturated(self.all.len() - 1)
+    }
+}
+
+/// Sizes beyond `u32` cannot occur in a 32-bit module; natively they saturate
+/// to an index that finds nothing.
+fn saturated(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
+}
+
+fn index_hosts(table: &RouteTable) -> Result<Hosts, LoadError> {
+    let mut seen = BTreeMap::new();
+    let (mut exact, mut wildcard, mut any) = (Vec::new(), Vec::new(), None);
+    for (index, virtual_host) in (0_u32..).zip(&table.virtual_hosts) {
+        if virtual_host.hosts.is_empty() {
+            return Err(invalid(
+                format!("virtual_hosts[{index}].hosts"),
+                "is empty; name a host, or \"*\" for any",
+            ));
+        }
+        for (position, host) in virtual_host.hosts.iter().enumerate() {
+            let place = || format!("virtual_hosts[{index}].hosts[{position}]");
+            if let Some(earlier) = seen.insert(host.as_str(), index) {
+                return Err(invalid(
+                    place(),
+                    format!("{host:?} already stands in virtual_hosts[{earlier}]; merge the two"),
+                ));
+            }
+            if host == "*" {
+                any = Some(index);
+                continue;
+            }
+            let (list, name) = match host.strip_prefix("*.") {
+                Some(suffix) => (&mut wildcard, suffix),
+                None => (&mut exact, host.as_str()),
+            };
+            if !authority::is_host(name.as_bytes()) {
+                return Err(invalid(
+                    place(),
+                    format!(
+                        "{host:?} is no host; write it in lower case without port, such as foo.example.com, *.example.com or *"
+                    ),
+                ));
+            }
+            list.push((name.as_bytes(), index));
+        }
+    }
+    let keep_first = |_: &mut u32, _: u32| {};
+    Ok(Hosts {
+        exact: Trie::new(exact, keep_first),
+        wildcard: Trie::new(wildcard, keep_first),
+        any,
+    })
+}
+
+fn index_paths(
+    routes: &[Route],
+    destinations: &mut Destinations<'_>,
+    place: impl Fn(usize) -> String,
+) -> Result<Trie<PathRoutes>, LoadError> {
+    let mut entries = Vec::with_capacity(routes.len());
+    for (index, route) in routes.iter().enumerate() {
+        validate_path(route.path.text())
+            .map_err(|reason| invalid(place(index) + ".match", reason))?;
+        let destination =
+            destinations.resolve(&route.backend, &route.source, || place(index) + ".backend")?;
+        entries.push(PathRoutes::of(&route.path, destinations.push(destination)));
+    }
+    Ok(Trie::new(entries, PathRoutes::merge))
+}
+
+impl PathRoutes {
+    /// A single route, and the text it is found under.
+    fn of(path: &PathMatch, destination: u32) -> (&[u8], Self) {
+        let mut routes = Self::default();
+        let text = match path {
+            PathMatch::Exact(text) => {
+                routes.exact = Some(destination);
+                text
+            }
+            PathMatch::StringPrefix(text) => {
+                routes.string_prefix = Some(destination);
+                text
+            }
+            PathMatch::Prefix(text) => {
+                let stem = text.strip_suffix('/');
+                routes.prefix = Some(Prefix { destination, trailing_slash: stem.is_some() });
+                stem.unwrap_or(text)
+            }
+        };
+        (text.as_bytes(), routes)
+    }
+
+    /// Takes in the routes of a later entry of the same text, of which only
+    /// those count that are more specific or of a new kind.
+    fn merge(&mut self, later: Self) {
+        self.exact = self.exact.or(later.exact);
+        self.string_prefix = self.string_prefix.or(later.string_prefix);
+        self.prefix = match (self.prefix, later.prefix) {
+            (Some(earlier), Some(later)) if later.trailing_slash && !earlier.trailing_slash => {
+                Some(later)
+            }
+            (earlier, later) => earlier.or(later),
+        };
+    }
+}
+
+/// Refuses what no path of a request can be, as Envoy normalises them.
+fn validate_path(path: &str) -> Result<(), String> {
+    if !path.starts_with('/') {
+        return Err(format!("{path:?} does not start with /"));
+    }
+    match path.bytes().find(|byte| !byte.is_ascii_graphic() || matches!(byte, b'?' | b'#')) {
+        None => Ok(()),
+        Some(byte) => {
+            Err(format!("{path:?} holds the byte 0x{byte:02x}, which no path can; remove it"))
+        }
+    }
+}
+
+fn validate_backend(backend: &Backend, place: &str) -> Result<(), LoadError> {
+    if backend.name.is_empty() {
+        return Err(invalid(format!("{place}.name"), "is empty; routes name their backend by it"));
+    }
+    validate_action(&backend.default, || format!("{place}.default"))?;
+    for (index, rule) in backend.rules.iter().enumerate() {
+        validate_action(&rule.action, || format!("{place}.rules[{index}].action"))?;
+        for (header, condition) in rule.matches.headers.iter().enumerate() {
+            validate_header(condition, || {
+                format!("{place}.rules[{index}].match.headers[{header}].name")
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn validate_action(action: &Action, place: impl FnOnce() -> String) -> Result<(), LoadError> {
+    match action {
+        Action::Forward(forward) => {
+            let cluster = &forward.cluster;
+            if cluster.is_empty() || !cluster.bytes().all(|byte| byte.is_ascii_graphic()) {
+                let reason =
+                    format!("{cluster:?} is no cluster's name; use visible ASCII without spaces");
+                return Err(invalid(place() + ".forward.cluster", reason));
+            }
+        }
+        Action::Respond(respond) => {
+            if !(200..=599).contains(&respond.status) {
+                let reason = format!("{} is no final status; use 200 to 599", respond.status);
+                return Err(invalid(place() + ".respond.status", reason));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses names that no header of a request can have (RFC 9110 section 5.1),
+/// as HTTP/2 spells them.
+fn validate_header(
+    condition: &HeaderMatch,
+    place: impl FnOnce() -> String,
+) -> Result<(), LoadError> {
+    let name = &condition.name;
+    let pseudo = matches!(name.as_str(), ":method" | ":path" | ":authority" | ":scheme");
+    let token =
+        |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9') || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if pseudo || (!name.is_empty() && name.bytes().all(token)) {
+        return Ok(());
+    }
+    Err(invalid(place(), format!("{name:?} is no header's name; write it in lower case")))
+}

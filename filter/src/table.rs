@@ -1,0 +1,239 @@
+//! The route table: the one contract between what compiles manifests, the
+//! module that serves them, and whoever writes a table by hand.
+//!
+//! A table is JSON. Its schema is published as `docs/route-table.schema.json`;
+//! unknown fields are refused. [`Router::load`](crate::Router::load) reads one
+//! and makes it ready to serve.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the format that this module reads.
+pub const VERSION: u32 = 1;
+
+/// Everything the filter knows: which hosts and paths are exposed, and what
+/// happens to a request for each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RouteTable {
+    /// The version of this format: 1.
+    pub version: u32,
+    /// What the log calls this table, such as a revision or a hash.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Whether to store each request's `source` and the name of the rule that
+    /// decided as the properties `ingress_route` and `route_rule`, which access
+    /// logs show as `%FILTER_STATE(wasm.ingress_route:PLAIN)%`. Each costs a
+    /// host call.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub record_source: bool,
+    /// What requests are handed to, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backends: Vec<Backend>,
+    /// The hosts served. A request belongs to the one with the most specific
+    /// host, and to no other, whether or not one of its routes matches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub virtual_hosts: Vec<VirtualHost>,
+    /// Serves every host and path that nothing else serves; without it, they
+    /// are answered with 404.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_backend: Option<Target>,
+}
+
+impl RouteTable {
+    /// A table of this version that exposes nothing.
+    pub fn empty() -> Self {
+        Self {
+            version: VERSION,
+            name: String::new(),
+            record_source: false,
+            backends: Vec::new(),
+            virtual_hosts: Vec::new(),
+            default_backend: None,
+        }
+    }
+}
+
+/// A group of hosts that share their routes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct VirtualHost {
+    /// At least one of: a host in lower case without port (`foo.example.com`,
+    /// `[::1]`); `*.` and a suffix, which stands for exactly one more label;
+    /// or `*`, any host that no other entry of the table serves. No host may
+    /// stand twice in a table.
+    pub hosts: Vec<String>,
+    /// The paths served. The most specific wins: `exact` before prefixes, then
+    /// the longer prefix, then `prefix` before `string_prefix`, then the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
+}
+
+/// A path of a virtual host, and where it leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Which paths.
+    #[serde(rename = "match")]
+    pub path: PathMatch,
+    /// The name of the backend that serves them.
+    pub backend: String,
+    /// Where this route comes from, for people and logs; the compiler writes
+    /// `namespace/ingress#rule.path`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
+}
+
+/// How a route's path is compared, byte by byte and case-sensitive, with the
+/// request's path up to its query. Each starts with `/`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PathMatch {
+    /// Equal: Kubernetes' `Exact`.
+    Exact(String),
+    /// Equal element by element up to the length of this: Kubernetes'
+    /// `Prefix`. `/foo` and `/foo/` both match `/foo`, `/foo/` and `/foo/x`,
+    /// not `/foobar`.
+    Prefix(String),
+    /// Starts with: Istio's `.*`. `/foo` matches `/foobar` too.
+    StringPrefix(String),
+}
+
+impl PathMatch {
+    /// The path as written.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Exact(text) | Self::Prefix(text) | Self::StringPrefix(text) => text,
+        }
+    }
+}
+
+impl fmt::Display for PathMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(text) => write!(f, "exact {text}"),
+            Self::Prefix(text) => write!(f, "prefix {text}"),
+            Self::StringPrefix(text) => write!(f, "string prefix {text}"),
+        }
+    }
+}
+
+/// A backend by name, outside any virtual host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// The name of the backend.
+    pub backend: String,
+    /// As [`Route::source`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
+}
+
+/// What happens to the requests of all the routes that name this backend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Backend {
+    /// What routes call it; unique in the table.
+    pub name: String,
+    /// The first rule whose whole match holds decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// What happens where no rule matches.
+    pub default: Action,
+}
+
+/// A condition and what happens to the requests that meet it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// What logs call it; the compiler writes `namespace/name`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// What a request must look like. An empty match holds for every request.
+    #[serde(default, rename = "match", skip_serializing_if = "RuleMatch::is_empty")]
+    pub matches: RuleMatch,
+    /// What happens to it then.
+    pub action: Action,
+}
+
+/// The conditions of a rule; all must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RuleMatch {
+    /// Conditions on headers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<HeaderMatch>,
+}
+
+impl RuleMatch {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.headers.is_empty()
+    }
+}
+
+/// A condition on one header of the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct HeaderMatch {
+    /// The header's name in lower case, or a pseudo-header such as `:method`.
+    /// A header sent several times counts as its values joined with `,`; one
+    /// that is absent never matches.
+    pub name: String,
+    /// What its value must be.
+    pub value: StringMatch,
+}
+
+/// How a value is compared, byte by byte and case-sensitive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum StringMatch {
+    /// Equal.
+    Exact(String),
+    /// Starts with.
+    Prefix(String),
+}
+
+/// What happens to a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It goes to an upstream.
+    Forward(Forward),
+    /// The filter answers it, without an upstream.
+    Respond(Respond),
+}
+
+/// To which upstream a request goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Forward {
+    /// The name of an Envoy cluster: visible ASCII.
+    pub cluster: String,
+}
+
+/// An answer of the filter's own, with an empty body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Respond {
+    /// The status, 200 to 599.
+    pub status: u16,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde calls")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}

@@ -1,0 +1,147 @@
+//! The indexed matcher agrees with one that looks at every route, written
+//! straight from the rules for hosts and paths of an Ingress.
+
+use std::cmp::Reverse;
+
+use ingress_filter::table::{Action, Backend, Forward, PathMatch, Route, Target, VirtualHost};
+use ingress_filter::{RouteTable, Router};
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+/// The source of the route that serves a request, by looking at all of them.
+fn naive<'t>(table: &'t RouteTable, host: &str, path: &str) -> Option<&'t str> {
+    let has =
+        |wanted: &str| table.virtual_hosts.iter().find(|v| v.hosts.iter().any(|h| h == wanted));
+    let wildcard = host.split_once('.').map(|(_, suffix)| format!("*.{suffix}"));
+    let virtual_host = has(host).or_else(|| has(&wildcard?)).or_else(|| has("*"));
+    let routes = virtual_host.map_or(&[][..], |v| &v.routes);
+    let best =
+        routes.iter().enumerate().filter(|(_, route)| matches(&route.path, path)).max_by_key(
+            |(index, Route { path, .. })| {
+                let elements = path.text().trim_end_matches('/').matches('/').count();
+                let exact = matches!(path, PathMatch::Exact(_));
+                let prefix = matches!(path, PathMatch::Prefix(_));
+                (exact, elements, path.text().len(), prefix, Reverse(*index))
+            },
+        );
+    best.map(|(_, route)| &route.source)
+        .or(table.default_backend.as_ref().map(|d| &d.source))
+        .map(String::as_str)
+}
+
+fn matches(route: &PathMatch, path: &str) -> bool {
+    match route {
+        PathMatch::Exact(text) => path == text,
+        PathMatch::StringPrefix(text) => path.starts_with(text),
+        PathMatch::Prefix(text) => {
+            let text = text.strip_suffix('/').unwrap_or(text);
+            path.strip_prefix(text).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        }
+    }
+}
+
+const HOSTS: [&str; 8] = [
+    "*",
+    "a.example",
+    "b.example",
+    "*.example",
+    "x.a.example",
+    "*.a.example",
+    "*.b.example",
+    "[::1]",
+];
+
+fn route() -> impl Strategy<Value = Route> {
+    (0..3, "/[ab/]{0,5}").prop_map(|(kind, text)| Route {
+        path: match kind {
+            0 => PathMatch::Exact(text),
+            1 => PathMatch::Prefix(text),
+            _ => PathMatch::StringPrefix(text),
+        },
+        backend: "web".into(),
+        source: String::new(),
+    })
+}
+
+fn table() -> impl Strategy<Value = RouteTable> {
+    let hosts = subsequence(&HOSTS, 0..HOSTS.len());
+    (
+        hosts,
+        prop::collection::vec(prop::collection::vec(route(), 0..12), HOSTS.len()),
+        any::<bool>(),
+    )
+        .prop_map(|(hosts, routes, has_default)| {
+            let mut table = RouteTable::empty();
+            table.backends.push(Backend {
+                name: "web".into(),
+                rules: Vec::new(),
+                default: Action::Forward(Forward { cluster: "web".into() }),
+            });
+            table.virtual_hosts = hosts
+                .into_iter()
+                .zip(routes)
+                .map(|(host, routes)| VirtualHost { hosts: vec![host.into()], routes })
+                .collect();
+            for (v, virtual_host) in table.virtual_hosts.iter_mut().enumerate() {
+                for (r, route) in virtual_host.routes.iter_mut().enumerate() {
+                    route.source = format!("{v}.{r}");
+                }
+            }
+            table.default_backend =
+                has_default.then(|| Target { backend: "web".into(), source: "default".into() });
+            table
+        })
+}
+
+const REQUEST_HOSTS: [&str; 9] = [
+    "",
+    "a.example",
+    "b.example",
+    "c.example",
+    "x.a.example",
+    "y.a.example",
+    "z.y.a.example",
+    "example",
+    "[::1]",
+];
+
+fn request_host() -> impl Strategy<Value = String> {
+    select(&REQUEST_HOSTS[..]).prop_map(str::to_owned)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_index_agrees_with_the_list(
+        table in table(),
+        requests in prop::collection::vec((request_host(), "/[abc/]{0,7}"), 20),
+    ) {
+        let router = Router::new(table.clone()).unwrap();
+        for (host, path) in requests {
+            let found = router.find(host.as_bytes(), path.as_bytes()).map(|matched| matched.source);
+            prop_assert_eq!(found, naive(&table, &host, &path), "{} {}", host, path);
+        }
+    }
+
+    /// Whatever bytes a client sends: a decision, never a panic.
+    #[test]
+    fn any_bytes_are_decided(
+        table in table(),
+        headers in prop::collection::vec((select(vec![":method", ":path", ":authority", "x"]), prop::collection::vec(any::<u8>(), 0..20)), 0..6),
+    ) {
+        let headers: Vec<_> = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let router = Router::new(table).unwrap();
+        router.decide(&headers);
+    }
+
+    /// Whatever bytes a table is: loaded or refused, never a panic.
+    #[test]
+    fn any_table_is_loaded_or_refused(table in table(), cut in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut json = serde_json::to_vec(&table).unwrap();
+        let at = cut.index(json.len());
+        let _ = Router::load(&json[..at]).unwrap_err();
+        json[at] = byte;
+        let _ = Router::load(&json);
+    }
+}
