@@ -1,1 +1,14 @@
-//! Placeholder.
+//! From Kubernetes objects to a route table and an Envoy configuration, and
+//! what runs them: the library of the command `ingressctl`.
+
+pub mod cli;
+mod commands;
+pub mod compile;
+pub mod envoy;
+pub mod finding;
+pub mod manifest;
+mod objects;
+pub mod settings;
+
+/// `ingress_filter.wasm`, the module that Envoy loads.
+pub const MODULE: &[u8] = include_bytes!(env!("INGRESS_FILTER_WASM"));

@@ -75,7 +75,11 @@ impl RootContext for Plugin {
     }
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { router: self.router.clone(), counters: Rc::clone(&self.counters) }))
+        Some(Box::new(Stream {
+            router: self.router.clone(),
+            counters: Rc::clone(&self.counters),
+            answers_head: false,
+        }))
     }
 }
 
@@ -91,6 +95,8 @@ impl Drop for Plugin {
 struct Stream {
     router: Option<Rc<Router>>,
     counters: Rc<Counters>,
+    /// Whether the filter itself has answered a HEAD request.
+    answers_head: bool,
 }
 
 impl Context for Stream {}
@@ -117,10 +123,21 @@ impl HttpContext for Stream {
                 Action::Continue
             }
             Verdict::Respond(status) => {
+                self.answers_head =
+                    headers.iter().any(|(name, value)| name == ":method" && value == b"HEAD");
                 host::respond(status);
                 Action::Pause
             }
         }
+    }
+
+    /// Envoy says that an empty answer is empty, except to HEAD: that it would
+    /// call chunked.
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        if self.answers_head {
+            host::set_response_header("content-length", b"0");
+        }
+        Action::Continue
     }
 }
 

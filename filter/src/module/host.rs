@@ -47,6 +47,11 @@ pub(super) fn set_request_header(name: &str, value: &[u8]) {
     let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value));
 }
 
+/// Sets a header of the response in place of all of that name.
+pub(super) fn set_response_header(name: &str, value: &[u8]) {
+    let _ = hostcalls::set_map_value_bytes(MapType::HttpResponseHeaders, name, Some(value));
+}
+
 /// Removes all headers of that name.
 pub(super) fn remove_request_header(name: &str) {
     let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, None);

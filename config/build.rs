@@ -1,0 +1,73 @@
+//! Builds `ingress_filter.wasm`, so that a plain `cargo build` makes it and
+//! `ingressctl` carries it inside.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const TARGET: &str = "wasm32-wasip1";
+
+fn main() {
+    let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    for input in
+        ["filter/src", "filter/Cargo.toml", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"]
+    {
+        println!("cargo::rerun-if-changed={}", workspace.join(input).display());
+    }
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    // A target directory of its own: the outer cargo holds the lock of this
+    // one. Beside it, so that all profiles share one module.
+    let target_dir = target_dir(&out).join("module");
+    build(&workspace, &target_dir);
+    let module = target_dir.join(TARGET).join("module/ingress_filter.wasm");
+    println!("cargo::rustc-env=INGRESS_FILTER_WASM={}", module.display());
+}
+
+/// `target` of `target/debug/build/ingressctl-…/out`, whatever it is called.
+fn target_dir(out: &Path) -> PathBuf {
+    let build = out
+        .ancestors()
+        .find(|folder| folder.ends_with("build"))
+        .expect("OUT_DIR lies in a folder `build`");
+    build.ancestors().nth(2).expect("which lies two levels below the target directory").to_owned()
+}
+
+fn build(workspace: &Path, target_dir: &Path) {
+    let cargo = env::var_os("CARGO").expect("cargo sets CARGO");
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(workspace)
+        .args([
+            "build",
+            "--locked",
+            "--package=ingress-filter",
+            "--profile=module",
+            "--target",
+            TARGET,
+        ])
+        .arg("--target-dir")
+        .arg(target_dir);
+    // What the outer build is told is not for another target and profile: flags
+    // would change the module, and clippy would check it instead.
+    for (variable, _) in env::vars_os() {
+        let name = variable.to_string_lossy();
+        let outer = [
+            "RUSTC_WRAPPER",
+            "RUSTC_WORKSPACE_WRAPPER",
+            "RUSTFLAGS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "CLIPPY_ARGS",
+        ];
+        if outer.contains(&&*name)
+            || name.starts_with("CARGO_BUILD_")
+            || name.starts_with("CARGO_PROFILE_")
+        {
+            command.env_remove(&variable);
+        }
+    }
+    let status = command.status().expect("cargo can be run");
+    assert!(
+        status.success(),
+        "ingress_filter.wasm could not be built; if the target is missing: rustup target add {TARGET}"
+    );
+}

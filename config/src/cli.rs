@@ -1,0 +1,172 @@
+//! The command line of `ingressctl`.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{check, compile, demo, explain, serve};
+use crate::manifest::{self, Manifests, PathSpec};
+use crate::settings::{Mode, Settings};
+
+/// A Kubernetes Ingress for any stock Envoy: compiles manifests to a route
+/// table and an Envoy configuration, serves them, and explains what happens to
+/// a request.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Serve(serve::Serve),
+    Check(check::Check),
+    Compile(compile::Compile),
+    Explain(explain::Explain),
+}
+
+impl Cli {
+    /// Does what the command line says.
+    ///
+    /// # Errors
+    /// Where something outside the manifests is wrong; what is wrong in them
+    /// are findings, printed, and shown by the exit code.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Demo(demo) => demo.run(),
+            Command::Serve(serve) => serve.run(),
+            Command::Check(check) => check.run(),
+            Command::Compile(compile) => compile.run(),
+            Command::Explain(explain) => explain.run(),
+        }
+    }
+}
+
+/// The manifests to work on.
+#[derive(Clone, Debug, Args)]
+pub struct Input {
+    /// Manifests: a YAML or JSON file, a folder of them, or - for standard
+    /// input; may be repeated
+    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+}
+
+impl Input {
+    /// What the paths name.
+    pub fn specs(&self) -> Vec<PathSpec> {
+        self.paths.iter().cloned().map(PathSpec::from).collect()
+    }
+
+    /// Reads the manifests.
+    pub fn read(&self) -> Manifests {
+        manifest::read(&self.specs(), &mut std::io::stdin().lock())
+    }
+}
+
+/// The settings: from a file, each overridden by its flag.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct SettingsArgs {
+    /// A YAML file of settings; each key is also a flag, in camelCase, and the
+    /// flag wins
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+
+    /// Serve Ingresses annotated kubernetes.io/ingress.class: NAME [default: istio]
+    #[arg(long, value_name = "NAME")]
+    ingress_class: Option<String>,
+
+    /// Serve only Ingresses of our class (strict), also those without one
+    /// (default), or none (off) [default: strict]
+    #[arg(long, value_name = "MODE", value_enum, hide_possible_values = true)]
+    ingress_controller_mode: Option<ModeArg>,
+
+    /// The spec.controller of IngressClasses that are ours
+    /// [default: istio.io/ingress-controller]
+    #[arg(long, value_name = "NAME")]
+    controller_name: Option<String>,
+
+    /// The DNS domain of the cluster [default: cluster.local]
+    #[arg(long, value_name = "DOMAIN")]
+    cluster_domain: Option<String>,
+
+    /// Follow services of type ExternalName, wherever they lead [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    external_name_services: Option<bool>,
+
+    /// Proxies in front of this one whose x-forwarded-* headers are believed
+    /// [default: 0]
+    #[arg(long, value_name = "N")]
+    trusted_hops: Option<u32>,
+
+    /// Log each request as a line of JSON on standard output [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    access_log: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ModeArg {
+    Off,
+    Default,
+    Strict,
+}
+
+impl SettingsArgs {
+    /// The settings these flags and their file come to.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or holds something else.
+    pub fn resolve(&self) -> anyhow::Result<Settings> {
+        let mut settings = match &self.settings {
+            None => Settings::default(),
+            Some(path) => read_settings(path)?,
+        };
+        fn set<T: Clone>(setting: &mut T, flag: Option<&T>) {
+            if let Some(value) = flag {
+                setting.clone_from(value);
+            }
+        }
+        set(&mut settings.ingress_class, self.ingress_class.as_ref());
+        set(&mut settings.controller_name, self.controller_name.as_ref());
+        set(&mut settings.cluster_domain, self.cluster_domain.as_ref());
+        set(&mut settings.external_name_services, self.external_name_services.as_ref());
+        set(&mut settings.trusted_hops, self.trusted_hops.as_ref());
+        set(&mut settings.access_log, self.access_log.as_ref());
+        if let Some(mode) = self.ingress_controller_mode {
+            settings.ingress_controller_mode = match mode {
+                ModeArg::Off => Mode::Off,
+                ModeArg::Default => Mode::Default,
+                ModeArg::Strict => Mode::Strict,
+            };
+        }
+        Ok(settings)
+    }
+}
+
+fn read_settings(path: &PathBuf) -> anyhow::Result<Settings> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("settings file {}", path.display()))?;
+    if text.trim().is_empty() {
+        return Ok(Settings::default());
+    }
+    serde_saphyr::from_str(&text).with_context(|| format!("settings file {}", path.display()))
+}
+
+/// The addresses to listen on.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Listening")]
+pub struct ListenArgs {
+    /// Serve HTTP here; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub http: SocketAddr,
+
+    /// Envoy's admin interface; whoever reaches it controls Envoy
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub admin: SocketAddr,
+}

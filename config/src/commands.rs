@@ -1,0 +1,29 @@
+//! What each command of `ingressctl` does.
+
+pub(crate) mod check;
+pub(crate) mod compile;
+pub(crate) mod demo;
+pub(crate) mod explain;
+pub(crate) mod serve;
+
+use crate::finding::{Finding, Severity};
+
+/// `2 errors and 1 warning`, or nothing where there is nothing to say.
+fn summary(findings: &[Finding]) -> Option<String> {
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    let count = |number: usize, noun: &str| match number {
+        0 => None,
+        1 => Some(format!("1 {noun}")),
+        _ => Some(format!("{number} {noun}s")),
+    };
+    let parts = [count(errors, "error"), count(findings.len() - errors, "warning")];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(" and "))
+}
+
+/// Prints findings for whoever runs a command that does something else.
+fn report(findings: &[Finding]) {
+    for finding in findings {
+        eprintln!("{finding}");
+    }
+}

@@ -1,0 +1,88 @@
+//! `ingressctl compile`.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::{report, summary};
+use crate::cli::{Input, SettingsArgs};
+use crate::compile::compile;
+use crate::envoy::{EnvoyFiles, Layout, Listening, write_atomically};
+
+/// Write everything Envoy needs
+///
+/// Into DIR go bootstrap.json, the resources it names (lds.json, rds.json,
+/// cds.json, ecds.json, eds/), ingress_filter.wasm, and the route table by
+/// itself as route-table.json. Start Envoy with `envoy -c DIR/bootstrap.json`.
+///
+/// What is wrong in the manifests is printed; the rest of them is written, and
+/// the exit code is 1. If any of them cannot be read, nothing is written.
+#[derive(Debug, Args)]
+pub(crate) struct Compile {
+    #[command(flatten)]
+    input: Input,
+    /// The folder to write to; made if it is not there
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// Where Envoy shall serve HTTP
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    http: SocketAddr,
+    /// Where Envoy's admin interface shall be; whoever reaches it controls Envoy
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9901")]
+    admin: SocketAddr,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+impl Compile {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let settings = self.settings.resolve()?;
+        let manifests = self.input.read();
+        let is_complete = manifests.is_complete();
+        let compiled = compile(manifests, &settings);
+        report(&compiled.findings);
+        anyhow::ensure!(is_complete, "nothing was written: not all manifests could be read");
+
+        let folder = &self.output;
+        fs::create_dir_all(folder).with_context(|| format!("folder {}", folder.display()))?;
+        let layout = Layout::new(fs::canonicalize(folder)?);
+        let listening = Listening { http: self.http, admin: self.admin };
+        write_all(&EnvoyFiles::new(&compiled, &settings, listening, &layout), &layout)
+            .with_context(|| format!("folder {}", folder.display()))?;
+        if let Some(summary) = summary(&compiled.findings) {
+            eprintln!("{summary}; the rest was written to {}", folder.display());
+        }
+        Ok(if compiled.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+/// Writes all files, and removes endpoints of an earlier compilation that no
+/// cluster has any more.
+pub(crate) fn write_all(files: &EnvoyFiles, layout: &Layout) -> std::io::Result<()> {
+    fs::create_dir_all(layout.endpoints_folder())?;
+    write_if_changed(&layout.module(), crate::MODULE)?;
+    let all = files.all(layout);
+    for (path, content) in &all {
+        write_if_changed(path, content.as_bytes())?;
+    }
+    for entry in fs::read_dir(layout.endpoints_folder())? {
+        let path = entry?.path();
+        let is_stale = !all.iter().any(|(known, _)| *known == path);
+        if is_stale && path.extension().is_some_and(|extension| extension == "json") {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// An Envoy that runs on these files reads again what is written again.
+fn write_if_changed(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    if fs::read(path).is_ok_and(|existing| existing == content) {
+        return Ok(());
+    }
+    write_atomically(path, content)
+}

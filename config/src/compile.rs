@@ -1,0 +1,131 @@
+//! Kubernetes objects in, route table and clusters out.
+//!
+//! One bad path, rule or object never takes its neighbours down: it becomes a
+//! finding, and the rest is served. The semantics are those of Kubernetes'
+//! `networking/v1` Ingress; paths of older versions are in Istio's notation.
+
+mod backends;
+mod classes;
+mod host;
+mod ingresses;
+mod paths;
+mod routes;
+mod services;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use ingress_filter::RouteTable;
+use sha2::{Digest, Sha256};
+
+use crate::envoy::Cluster;
+use crate::finding::{Finding, Findings};
+use crate::manifest::{Manifests, Object};
+use crate::settings::Settings;
+
+use backends::Backends;
+use classes::Classes;
+use ingresses::Collector;
+use services::Services;
+
+/// What the objects come to.
+#[derive(Debug)]
+pub struct Compiled {
+    /// What the filter serves.
+    pub table: RouteTable,
+    /// What the table's backends forward to, sorted by name.
+    pub clusters: Vec<Cluster>,
+    /// What is wrong with the manifests, those that could not be read included.
+    pub findings: Vec<Finding>,
+}
+
+impl Compiled {
+    /// Whether any finding is an error.
+    pub fn has_errors(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == crate::finding::Severity::Error)
+    }
+}
+
+/// Compiles manifests. The result depends on nothing but its arguments.
+pub fn compile(manifests: Manifests, settings: &Settings) -> Compiled {
+    let Manifests { objects, findings, .. } = manifests;
+    let findings = RefCell::new(findings);
+    let objects = Kinds::sort(&objects, &findings);
+
+    let services = Services::read(&objects, &findings);
+    let classes = Classes::read(&objects.ingress_classes, settings, &findings);
+    let mut backends = Backends::new(&services, settings);
+    let mut collector = Collector::new(&mut backends, &findings);
+    for ingress in classes.served(objects.ingresses) {
+        collector.read(ingress);
+    }
+    let (virtual_hosts, default_backend) = collector.finish();
+    let (backends, clusters) = backends.finish();
+
+    let mut table = RouteTable {
+        record_source: settings.access_log,
+        backends,
+        virtual_hosts,
+        default_backend,
+        ..RouteTable::empty()
+    };
+    table.name = revision(&table);
+    Compiled { table, clusters, findings: findings.into_inner().into_sorted() }
+}
+
+/// A name for what `value` says: the same for the same content.
+pub(crate) fn revision(value: &impl serde::Serialize) -> String {
+    let json = serde_json::to_vec(value).unwrap_or_default();
+    let digest = Sha256::digest(json);
+    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The objects that matter, by kind.
+#[derive(Default)]
+struct Kinds<'a> {
+    ingresses: Vec<&'a Object>,
+    ingress_classes: Vec<&'a Object>,
+    services: Vec<&'a Object>,
+    endpoints: Vec<&'a Object>,
+    endpoint_slices: Vec<&'a Object>,
+}
+
+impl<'a> Kinds<'a> {
+    /// Sorts objects by kind, leaves out kinds that do not concern us, and of
+    /// objects defined twice keeps the first.
+    fn sort(objects: &'a [Object], findings: &RefCell<Findings>) -> Self {
+        let mut kinds = Self::default();
+        let mut seen = BTreeMap::new();
+        for object in objects {
+            let list = match (object.group(), &*object.kind) {
+                ("extensions" | "networking.k8s.io", "Ingress") => &mut kinds.ingresses,
+                ("networking.k8s.io", "IngressClass") => &mut kinds.ingress_classes,
+                ("", "Service") => &mut kinds.services,
+                ("", "Endpoints") => &mut kinds.endpoints,
+                ("discovery.k8s.io", "EndpointSlice") => &mut kinds.endpoint_slices,
+                ("config.istio.io", "RouteRule") => {
+                    let message = "RouteRules are not applied yet; requests take the default route of their service";
+                    findings.borrow_mut().push(object.warning(object.node.at, "kind", message));
+                    continue;
+                }
+                _ => continue,
+            };
+            match seen.insert((&object.kind, &object.namespace, &object.name), object) {
+                None => list.push(object),
+                Some(first) => {
+                    seen.insert((&first.kind, &first.namespace, &first.name), first);
+                    let message = format!(
+                        "is already defined at {}; this one is ignored, remove one of the two",
+                        first.location(first.node.at)
+                    );
+                    findings.borrow_mut().push(object.error(
+                        object.node.at,
+                        "metadata.name",
+                        message,
+                    ));
+                }
+            }
+        }
+        kinds
+    }
+}

@@ -1,0 +1,171 @@
+//! The rules of Ingresses, gathered into virtual hosts.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use ingress_filter::table::{Target, VirtualHost};
+
+use super::backends::{BackendSyntax, Backends};
+use super::host;
+use super::paths::PathType;
+use super::routes::{Candidate, HostRoutes};
+use crate::finding::Findings;
+use crate::manifest::Object;
+use crate::objects::{Cursor, Reading};
+
+/// Reads Ingresses, the oldest first.
+pub(super) struct Collector<'a, 'b> {
+    backends: &'a mut Backends<'b>,
+    findings: &'a RefCell<Findings>,
+    /// By host, as the route table spells it.
+    hosts: BTreeMap<String, HostRoutes<'a>>,
+    default: Option<(Target, &'a Object)>,
+}
+
+impl<'a, 'b> Collector<'a, 'b> {
+    pub(super) fn new(backends: &'a mut Backends<'b>, findings: &'a RefCell<Findings>) -> Self {
+        Self { backends, findings, hosts: BTreeMap::new(), default: None }
+    }
+
+    /// The virtual hosts and the default backend of all that was read. Paths
+    /// that can never be reached are left out, with a finding.
+    pub(super) fn finish(self) -> (Vec<VirtualHost>, Option<Target>) {
+        let findings = self.findings;
+        let virtual_hosts = self.hosts.into_iter().map(|(host, routes)| VirtualHost {
+            routes: routes.finish(&host, &mut findings.borrow_mut()),
+            hosts: vec![host],
+        });
+        (virtual_hosts.collect(), self.default.map(|(target, _)| target))
+    }
+
+    pub(super) fn read(&mut self, ingress: &'a Object) {
+        let reading = Reading::new(ingress, self.findings);
+        let root = reading.root();
+        let Some(spec) = reading.section(&root, "spec") else { return };
+        let syntax =
+            if ingress.version() == "v1" { BackendSyntax::Nested } else { BackendSyntax::Flat };
+        let default_field = match syntax {
+            BackendSyntax::Flat => "backend",
+            BackendSyntax::Nested => "defaultBackend",
+        };
+        spec.only(&["rules", "tls", "ingressClassName", default_field]);
+        if let Some(tls) = spec.field("tls") {
+            tls.warning("HTTPS is not served yet; the paths are served over HTTP");
+        }
+        if let Some(backend) = spec.field(default_field) {
+            self.read_default(ingress, &backend, syntax);
+        }
+        for item in spec.list("rules") {
+            self.read_rule(ingress, &item.cursor(), item.index, syntax);
+        }
+    }
+
+    fn read_default(&mut self, ingress: &'a Object, cursor: &Cursor<'_>, syntax: BackendSyntax) {
+        if let Some((_, older)) = &self.default {
+            cursor.warning(format!(
+                "{} has a default backend already and is the older; this one is not used",
+                older.describe()
+            ));
+            return;
+        }
+        let backend = self.backends.resolve(&ingress.namespace, cursor, syntax);
+        let source = format!("{}/{}#default", ingress.namespace, ingress.name);
+        self.default = Some((Target { backend, source }, ingress));
+    }
+
+    fn read_rule(
+        &mut self,
+        ingress: &'a Object,
+        rule: &Cursor<'_>,
+        index: usize,
+        syntax: BackendSyntax,
+    ) {
+        if !rule.expect_mapping() {
+            return;
+        }
+        rule.only(&["host", "http"]);
+        let host = match rule.field("host") {
+            None => "*",
+            Some(field) => match field.as_string() {
+                None => return,
+                Some("") => "*",
+                Some(text) => match host::parse(text) {
+                    Ok(host) => host,
+                    Err(message) => return field.error(message),
+                },
+            },
+        };
+        // A rule without paths still makes the host its own: it has the default
+        // backend, not the routes of a less specific host.
+        let mut routes = self.hosts.remove(host).unwrap_or_default();
+        if let Some(http) = rule.field("http").filter(Cursor::expect_mapping) {
+            http.only(&["paths"]);
+            for item in http.list("paths") {
+                let place = (index, item.index);
+                routes.extend(self.read_path(ingress, &item.cursor(), place, syntax));
+            }
+        }
+        self.hosts.insert(host.to_owned(), routes);
+    }
+
+    fn read_path(
+        &mut self,
+        ingress: &'a Object,
+        cursor: &Cursor<'_>,
+        (rule_index, path_index): (usize, usize),
+        syntax: BackendSyntax,
+    ) -> Option<Candidate<'a>> {
+        if !cursor.expect_mapping() {
+            return None;
+        }
+        cursor.only(&["path", "pathType", "backend"]);
+        let path_type = read_path_type(cursor, syntax)?;
+        let (path, at) = match cursor.field("path") {
+            Some(field) => (
+                path_type
+                    .parse_path(field.as_string()?)
+                    .map_err(|message| field.error(message))
+                    .ok()?,
+                field.node().at,
+            ),
+            None if path_type == PathType::ImplementationSpecific => {
+                (path_type.parse_path("").ok()?, cursor.node().at)
+            }
+            None => {
+                cursor.error_in("path", "is missing; with this pathType it has to start with /");
+                return None;
+            }
+        };
+        let Some(backend) = cursor.field("backend").filter(Cursor::expect_mapping) else {
+            cursor
+                .error_in("backend", "is missing; name the service and port that serve this path");
+            return None;
+        };
+        Some(Candidate {
+            path,
+            path_type,
+            backend: self.backends.resolve(&ingress.namespace, &backend, syntax),
+            ingress,
+            rule_index,
+            path_index,
+            at,
+        })
+    }
+}
+
+/// The path's type. Only `networking.k8s.io/v1` demands one.
+fn read_path_type(cursor: &Cursor<'_>, syntax: BackendSyntax) -> Option<PathType> {
+    match cursor.field("pathType") {
+        Some(field) => {
+            PathType::parse(field.as_string()?).map_err(|message| field.error(message)).ok()
+        }
+        None if syntax == BackendSyntax::Flat => Some(PathType::ImplementationSpecific),
+        None => {
+            cursor.error_in(
+                "pathType",
+                "is missing; networking.k8s.io/v1 demands Exact, Prefix or ImplementationSpecific",
+            );
+            None
+        }
+    }
+}

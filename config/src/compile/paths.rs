@@ -1,0 +1,198 @@
+//! The paths of Ingress rules: Kubernetes' path types, and Istio's notation in
+//! the paths that have none.
+
+use ingress_filter::table::PathMatch;
+
+use crate::finding::quote;
+
+/// `pathType`. Of two equal paths, the type that stands first here wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum PathType {
+    Exact,
+    Prefix,
+    ImplementationSpecific,
+}
+
+impl PathType {
+    pub(super) fn parse(name: &str) -> Result<Self, String> {
+        match name {
+            "Exact" => Ok(Self::Exact),
+            "Prefix" => Ok(Self::Prefix),
+            "ImplementationSpecific" => Ok(Self::ImplementationSpecific),
+            other => Err(format!(
+                "{} is no path type; use Exact, Prefix or ImplementationSpecific",
+                quote(other)
+            )),
+        }
+    }
+
+    /// How `path` of this type matches, or why it never could.
+    pub(super) fn parse_path(self, path: &str) -> Result<PathMatch, String> {
+        let parsed = match self {
+            Self::Exact => PathMatch::Exact(path.into()),
+            Self::Prefix => PathMatch::Prefix(path.into()),
+            Self::ImplementationSpecific => istio_path(path)?,
+        };
+        check(parsed.text()).map_err(|reason| format!("{} {reason}", quote(path)))?;
+        Ok(parsed)
+    }
+}
+
+/// What a regular expression is told by, as in the original.
+const REGEX_CHARACTERS: &str = r"\+*?()|[]{}^$";
+
+/// Istio's notation: `.*` at the end is a prefix of the string, everything else
+/// is exact.
+fn istio_path(path: &str) -> Result<PathMatch, String> {
+    let prefix = path
+        .strip_suffix(".*")
+        .or_else(|| path.strip_suffix('*').filter(|rest| rest.ends_with('/')));
+    let text = prefix.unwrap_or(path);
+    if text.contains(|character| REGEX_CHARACTERS.contains(character)) {
+        return Err(format!(
+            "{} looks like a regular expression, which is not served; end the path in .* for a prefix, \
+             or give it pathType: Exact or Prefix, where every character stands for itself",
+            quote(path)
+        ));
+    }
+    Ok(match prefix {
+        _ if path.is_empty() => PathMatch::StringPrefix("/".into()),
+        Some("") => PathMatch::StringPrefix("/".into()),
+        Some(text) => PathMatch::StringPrefix(text.into()),
+        None => PathMatch::Exact(text.into()),
+    })
+}
+
+/// Refuses a path that no request has once Envoy has normalised it: it could
+/// never match, or would match something other than it says.
+fn check(path: &str) -> Result<(), String> {
+    if !path.starts_with('/') {
+        return Err("does not start with /".into());
+    }
+    let impossible = |what: &str, remedy: &str| {
+        Err(format!("holds {what}, which no request's path does once it is normalised; {remedy}"))
+    };
+    for character in path.chars() {
+        match character {
+            '?' | '#' => {
+                return impossible(&format!("`{character}`"), "a path ends before its query");
+            }
+            '\\' => return impossible("a backslash", "write /"),
+            ' ' | '"' | '<' | '>' | '`' | '{' | '}' => {
+                return impossible(
+                    &format!("`{character}`"),
+                    "write it percent-encoded, as clients send it",
+                );
+            }
+            character if !character.is_ascii_graphic() => {
+                return impossible(
+                    &format!("the character {}", character.escape_default()),
+                    "write it percent-encoded, as clients send it",
+                );
+            }
+            _ => {}
+        }
+    }
+    if path.contains("//") {
+        return impossible("//", "slashes are merged; write one");
+    }
+    if path.split('/').any(|element| matches!(element, "." | "..")) {
+        return impossible("an element . or ..", "write the path it leads to");
+    }
+    check_escapes(path)
+}
+
+/// Envoy decodes what need not be encoded, and refuses encoded slashes and NUL.
+fn check_escapes(path: &str) -> Result<(), String> {
+    for (start, _) in path.match_indices('%') {
+        let Some(escape) = path.get(start..start + 3) else { continue };
+        let Ok(byte) = u8::from_str_radix(&escape[1..], 16) else { continue };
+        let remedy = match byte {
+            b'/' | b'\\' | 0 => "requests with it are refused; leave it out",
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                "write the character itself"
+            }
+            _ => continue,
+        };
+        return Err(format!(
+            "holds {escape}, which no request's path does once it is normalised; {remedy}"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exact(path: &str) -> PathMatch {
+        PathMatch::Exact(path.into())
+    }
+
+    fn string_prefix(path: &str) -> PathMatch {
+        PathMatch::StringPrefix(path.into())
+    }
+
+    #[test]
+    fn istios_notation() {
+        for (path, expected) in [
+            ("/status/.*", string_prefix("/status/")),
+            ("/foo.*", string_prefix("/foo")),
+            ("/.*", string_prefix("/")),
+            (".*", string_prefix("/")),
+            ("", string_prefix("/")),
+            ("/*", string_prefix("/")),
+            ("/foo/*", string_prefix("/foo/")),
+            ("/foo", exact("/foo")),
+            ("/foo/", exact("/foo/")),
+            ("/file.txt", exact("/file.txt")),
+            ("/a;b=c", exact("/a;b=c")),
+        ] {
+            assert_eq!(PathType::ImplementationSpecific.parse_path(path), Ok(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_regular_expression_elsewhere_is_an_error() {
+        for path in ["/foo*", "/a.*/b", "/(a|b)", "/a+", "/[a-z]", "/foo$", "/a?", "/.*/.*", r"/\d"]
+        {
+            let message = PathType::ImplementationSpecific.parse_path(path).unwrap_err();
+            assert!(message.contains("regular expression"), "{path}: {message}");
+        }
+        assert_eq!(PathType::Exact.parse_path("/foo(.*)"), Ok(exact("/foo(.*)")));
+    }
+
+    #[test]
+    fn what_normalisation_never_yields_is_an_error() {
+        for path in [
+            "foo",
+            "/a b",
+            "/a\n",
+            "/a?b",
+            "/a#b",
+            "/caf\u{e9}",
+            "/a\\b",
+            "//",
+            "/a//b",
+            "/./a",
+            "/a/..",
+            "/a/../b",
+            "/%2f",
+            "/%5C",
+            "/%00",
+            "/%61",
+            "/%2e%2e",
+            "/\u{0}",
+            "/{id}",
+            "/<a>",
+        ] {
+            assert!(PathType::Exact.parse_path(path).is_err(), "{path:?}");
+            assert!(PathType::Prefix.parse_path(path).is_err(), "{path:?}");
+        }
+        for path in
+            ["/a;b", "/%20", "/caf%C3%A9", "/%", "/%zz", "/%e", "/...", "/.a", "/a%25", "/a%3f"]
+        {
+            assert!(PathType::Exact.parse_path(path).is_ok(), "{path:?}");
+        }
+    }
+}

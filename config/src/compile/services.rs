@@ -1,0 +1,67 @@
+//! All services and the addresses behind them.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use super::Kinds;
+use crate::finding::Findings;
+use crate::objects::endpoints::{PortAddresses, SERVICE_LABEL, read_endpoints, read_slice};
+use crate::objects::service::Service;
+use crate::objects::{Reading, is_dns_label};
+
+/// By namespace, then by name.
+type ByName<'a, V> = BTreeMap<&'a str, BTreeMap<&'a str, V>>;
+
+/// What is known of services.
+pub(super) struct Services<'a> {
+    services: ByName<'a, Service>,
+    addresses: ByName<'a, PortAddresses>,
+}
+
+impl<'a> Services<'a> {
+    pub(super) fn read(objects: &Kinds<'a>, findings: &RefCell<Findings>) -> Self {
+        let mut services = ByName::new();
+        for object in &objects.services {
+            let reading = Reading::new(object, findings);
+            if !is_dns_label(&object.namespace) {
+                reading.root().error_in("metadata.namespace", "is no DNS label");
+                continue;
+            }
+            if let Some(service) = Service::read(&reading, &object.name) {
+                services.entry(&*object.namespace).or_default().insert(&*object.name, service);
+            }
+        }
+        Self { services, addresses: read_addresses(objects, findings) }
+    }
+
+    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<&Service> {
+        self.services.get(namespace)?.get(name)
+    }
+
+    /// The addresses of a service, where the manifests say anything of them.
+    pub(super) fn addresses(&self, namespace: &str, name: &str) -> Option<&PortAddresses> {
+        self.addresses.get(namespace)?.get(name)
+    }
+}
+
+/// Slices count where a service has any: Kubernetes writes both, and the slices
+/// are the more complete.
+fn read_addresses<'a>(
+    objects: &Kinds<'a>,
+    findings: &RefCell<Findings>,
+) -> ByName<'a, PortAddresses> {
+    let mut addresses = ByName::new();
+    for object in &objects.endpoint_slices {
+        if let Some(service) = object.label(SERVICE_LABEL) {
+            let ports =
+                addresses.entry(&*object.namespace).or_default().entry(service).or_default();
+            read_slice(&Reading::new(object, findings), ports);
+        }
+    }
+    for object in &objects.endpoints {
+        let mut ports = PortAddresses::new();
+        read_endpoints(&Reading::new(object, findings), &mut ports);
+        addresses.entry(&*object.namespace).or_default().entry(&*object.name).or_insert(ports);
+    }
+    addresses
+}

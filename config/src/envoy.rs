@@ -1,0 +1,24 @@
+//! The configuration of Envoy, as typed values that a library serialises: no
+//! text of a manifest is ever pasted into a configuration.
+//!
+//! Only the fields that the ingress sets are here, under the names of Envoy's
+//! v3 API.
+
+mod bootstrap;
+mod clusters;
+mod extension;
+mod files;
+mod listeners;
+mod wire;
+
+pub use clusters::{Cluster, Discovery, Protocol};
+pub use files::{EnvoyFiles, Layout, Listening, Resource, write_atomically};
+
+/// The name under which the filter's configuration is discovered (ECDS).
+pub const FILTER_NAME: &str = "ingress";
+
+/// The name of the only route configuration (RDS).
+pub const ROUTE_CONFIGURATION: &str = "ingress";
+
+/// The statistics prefix of the HTTP connection manager.
+pub const STAT_PREFIX: &str = "ingress_http";

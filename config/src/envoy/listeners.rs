@@ -1,0 +1,330 @@
+//! Listeners and their only route (LDS, RDS), hardened for an edge: paths
+//! normalised or refused, a client's internal headers removed before any filter
+//! sees them, every peer counted as a stranger.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use ingress_filter::{CLUSTER_HEADER, INTERNAL_HEADER_PREFIX};
+use serde::Serialize;
+
+use super::wire::{Address, ConfigSource, Extension, Message, Seconds, messages};
+use super::{FILTER_NAME, ROUTE_CONFIGURATION, STAT_PREFIX};
+
+/// What a client may claim about how it came here; believed only from the
+/// proxies that are trusted.
+const FORWARDING_HEADERS: [&str; 4] =
+    ["x-forwarded-host", "x-forwarded-port", "x-real-ip", "forwarded"];
+
+/// Set by the filter for Envoy's fault filter; not among what Envoy itself
+/// removes from a stranger's request.
+const FAULT_HEADER_PREFIX: &str = "x-envoy-fault-";
+
+/// `listener.v3.Listener`.
+#[derive(Debug, Serialize)]
+pub(super) struct Listener {
+    name: &'static str,
+    address: Address,
+    per_connection_buffer_limit_bytes: u32,
+    filter_chains: [FilterChain; 1],
+}
+
+#[derive(Debug, Serialize)]
+struct FilterChain {
+    filters: [Extension<HttpConnectionManager>; 1],
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct HttpConnectionManager {
+    stat_prefix: &'static str,
+    rds: Rds,
+    http_filters: (HttpFilter, Extension<Router>),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_log: Option<[Extension<StdoutAccessLog>; 1]>,
+    early_header_mutation_extensions: [Extension<HeaderMutation>; 1],
+    use_remote_address: bool,
+    xff_num_trusted_hops: u32,
+    internal_address_config: InternalAddressConfig,
+    normalize_path: bool,
+    merge_slashes: bool,
+    path_with_escaped_slashes_action: &'static str,
+    common_http_protocol_options: CommonHttpProtocolOptions,
+    http2_protocol_options: Http2ProtocolOptions,
+    request_headers_timeout: Seconds,
+    stream_idle_timeout: Seconds,
+}
+
+#[derive(Debug, Serialize)]
+struct Rds {
+    route_config_name: &'static str,
+    config_source: ConfigSource,
+}
+
+#[derive(Debug, Serialize)]
+struct HttpFilter {
+    name: &'static str,
+    config_discovery: ExtensionConfigSource,
+}
+
+#[derive(Debug, Serialize)]
+struct ExtensionConfigSource {
+    config_source: ConfigSource,
+    type_urls: [&'static str; 1],
+}
+
+/// Every address counts as external but one that nobody has. Without ranges
+/// Envoy takes private and loopback clients for its own and obeys their
+/// `x-envoy-*` headers.
+#[derive(Debug, Serialize)]
+struct InternalAddressConfig {
+    cidr_ranges: [CidrRange; 1],
+}
+
+#[derive(Debug, Serialize)]
+struct CidrRange {
+    address_prefix: &'static str,
+    prefix_len: u8,
+}
+
+#[derive(Debug, Serialize)]
+struct CommonHttpProtocolOptions {
+    idle_timeout: Seconds,
+    headers_with_underscores_action: &'static str,
+    max_headers_count: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct Http2ProtocolOptions {
+    max_concurrent_streams: u32,
+    initial_stream_window_size: u32,
+    initial_connection_window_size: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct Router {}
+
+#[derive(Debug, Serialize)]
+struct HeaderMutation {
+    mutations: Vec<Mutation>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Mutation {
+    Remove(&'static str),
+    RemoveOnMatch(RemoveOnMatch),
+}
+
+#[derive(Debug, Serialize)]
+struct RemoveOnMatch {
+    key_matcher: StringMatcher,
+}
+
+#[derive(Debug, Serialize)]
+struct StringMatcher {
+    prefix: &'static str,
+    ignore_case: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct StdoutAccessLog {
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Serialize)]
+struct LogFormat {
+    json_format: AccessLogLine,
+}
+
+/// One line of the access log.
+#[derive(Debug, Serialize)]
+struct AccessLogLine {
+    time: &'static str,
+    client: &'static str,
+    method: &'static str,
+    authority: &'static str,
+    path: &'static str,
+    protocol: &'static str,
+    status: &'static str,
+    flags: &'static str,
+    details: &'static str,
+    bytes_received: &'static str,
+    bytes_sent: &'static str,
+    duration_ms: &'static str,
+    request_id: &'static str,
+    cluster: &'static str,
+    upstream: &'static str,
+    ingress_route: &'static str,
+    route_rule: &'static str,
+}
+
+const ACCESS_LOG_LINE: AccessLogLine = AccessLogLine {
+    time: "%START_TIME%",
+    client: "%DOWNSTREAM_REMOTE_ADDRESS%",
+    method: "%REQ(:METHOD)%",
+    authority: "%REQ(:AUTHORITY)%",
+    path: "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+    protocol: "%PROTOCOL%",
+    status: "%RESPONSE_CODE%",
+    flags: "%RESPONSE_FLAGS%",
+    details: "%RESPONSE_CODE_DETAILS%",
+    bytes_received: "%BYTES_RECEIVED%",
+    bytes_sent: "%BYTES_SENT%",
+    duration_ms: "%DURATION%",
+    request_id: "%REQ(X-REQUEST-ID)%",
+    cluster: "%UPSTREAM_CLUSTER_RAW%",
+    upstream: "%UPSTREAM_HOST%",
+    ingress_route: "%FILTER_STATE(wasm.ingress_route:PLAIN)%",
+    route_rule: "%FILTER_STATE(wasm.route_rule:PLAIN)%",
+};
+
+/// `route.v3.RouteConfiguration`.
+#[derive(Debug, Serialize)]
+pub(super) struct RouteConfiguration {
+    name: &'static str,
+    virtual_hosts: [VirtualHost; 1],
+}
+
+#[derive(Debug, Serialize)]
+struct VirtualHost {
+    name: &'static str,
+    domains: [&'static str; 1],
+    routes: [Route; 1],
+}
+
+#[derive(Debug, Serialize)]
+struct Route {
+    #[serde(rename = "match")]
+    matches: RouteMatch,
+    route: RouteAction,
+    request_headers_to_remove: [&'static str; 1],
+}
+
+#[derive(Debug, Serialize)]
+struct RouteMatch {
+    prefix: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct RouteAction {
+    cluster_header: &'static str,
+    timeout: Seconds,
+}
+
+messages! {
+    Listener = "envoy.config.listener.v3.Listener",
+    HttpConnectionManager =
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+    Router = "envoy.extensions.filters.http.router.v3.Router",
+    HeaderMutation = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+    StdoutAccessLog = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+    RouteConfiguration = "envoy.config.route.v3.RouteConfiguration",
+}
+
+/// What of the HTTP connection manager the settings decide.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ConnectionManagerOptions<'a> {
+    pub(super) routes: &'a Path,
+    pub(super) filter: &'a Path,
+    pub(super) trusted_hops: u32,
+    pub(super) access_log: bool,
+}
+
+impl Listener {
+    pub(super) fn http(address: SocketAddr, options: ConnectionManagerOptions<'_>) -> Self {
+        Self {
+            name: "http",
+            address: address.into(),
+            per_connection_buffer_limit_bytes: 32 * 1024,
+            filter_chains: [FilterChain {
+                filters: [Extension::new(
+                    "envoy.filters.network.http_connection_manager",
+                    HttpConnectionManager::new(options),
+                )],
+            }],
+        }
+    }
+}
+
+impl HttpConnectionManager {
+    fn new(options: ConnectionManagerOptions<'_>) -> Self {
+        Self {
+            stat_prefix: STAT_PREFIX,
+            rds: Rds {
+                route_config_name: ROUTE_CONFIGURATION,
+                config_source: ConfigSource::file(options.routes),
+            },
+            http_filters: (
+                HttpFilter {
+                    name: FILTER_NAME,
+                    config_discovery: ExtensionConfigSource {
+                        config_source: ConfigSource::file(options.filter),
+                        type_urls: [super::extension::Wasm::TYPE_URL],
+                    },
+                },
+                Extension::new("envoy.filters.http.router", Router {}),
+            ),
+            access_log: options.access_log.then(|| {
+                let log_format = LogFormat { json_format: ACCESS_LOG_LINE };
+                [Extension::new("envoy.access_loggers.stdout", StdoutAccessLog { log_format })]
+            }),
+            early_header_mutation_extensions: [Extension::new(
+                "envoy.http.early_header_mutation.header_mutation",
+                HeaderMutation::sanitising(options.trusted_hops),
+            )],
+            use_remote_address: true,
+            xff_num_trusted_hops: options.trusted_hops,
+            internal_address_config: InternalAddressConfig {
+                cidr_ranges: [CidrRange { address_prefix: "255.255.255.255", prefix_len: 32 }],
+            },
+            normalize_path: true,
+            merge_slashes: true,
+            path_with_escaped_slashes_action: "REJECT_REQUEST",
+            common_http_protocol_options: CommonHttpProtocolOptions {
+                idle_timeout: Seconds(3600),
+                headers_with_underscores_action: "REJECT_REQUEST",
+                max_headers_count: 100,
+            },
+            http2_protocol_options: Http2ProtocolOptions {
+                max_concurrent_streams: 100,
+                initial_stream_window_size: 64 * 1024,
+                initial_connection_window_size: 1024 * 1024,
+            },
+            request_headers_timeout: Seconds(10),
+            stream_idle_timeout: Seconds(300),
+        }
+    }
+}
+
+impl HeaderMutation {
+    /// Removes what only the filter may say, and what only a trusted proxy may.
+    fn sanitising(trusted_hops: u32) -> Self {
+        let prefixes = [INTERNAL_HEADER_PREFIX, FAULT_HEADER_PREFIX].map(|prefix| {
+            Mutation::RemoveOnMatch(RemoveOnMatch {
+                key_matcher: StringMatcher { prefix, ignore_case: true },
+            })
+        });
+        let forwarding =
+            FORWARDING_HEADERS.into_iter().filter(|_| trusted_hops == 0).map(Mutation::Remove);
+        Self { mutations: prefixes.into_iter().chain(forwarding).collect() }
+    }
+}
+
+impl RouteConfiguration {
+    /// Whatever the filter lets through goes to the cluster it named. There is
+    /// no timeout but the one the filter asks for, and the idle ones.
+    pub(super) fn new() -> Self {
+        Self {
+            name: ROUTE_CONFIGURATION,
+            virtual_hosts: [VirtualHost {
+                name: "ingress",
+                domains: ["*"],
+                routes: [Route {
+                    matches: RouteMatch { prefix: "/" },
+                    route: RouteAction { cluster_header: CLUSTER_HEADER, timeout: Seconds(0) },
+                    request_headers_to_remove: [CLUSTER_HEADER],
+                }],
+            }],
+        }
+    }
+}

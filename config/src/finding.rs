@@ -1,0 +1,331 @@
+//! What is wrong with a manifest, and where: one line each.
+
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+/// How bad a [`Finding`] is. Errors sort before warnings at the same place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Something is not routed as written: `check` fails.
+    Error,
+    /// It works, though perhaps not as meant.
+    Warning,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
+/// A place in a file. Lines and columns count from 1; columns count characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Location {
+    /// The file as it was named to us, or `<stdin>`.
+    #[serde(serialize_with = "as_str")]
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+}
+
+impl Location {
+    /// The place of a finding about a file as a whole: its first character, as
+    /// other linters do, so that every line has the same shape.
+    pub fn start_of(file: &Arc<str>) -> Self {
+        Self { file: Arc::clone(file), line: 1, column: 1 }
+    }
+}
+
+// Serde's own support for `Arc` is behind a feature nothing else here needs.
+fn as_str<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}
+
+/// One thing to tell the author of a manifest. The message names the remedy.
+///
+/// The order of the fields is the order in which findings sort.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Finding {
+    /// Where it is; none for what no file says (a flag, say).
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Location>,
+    /// Whether it is an error.
+    pub severity: Severity,
+    /// The object, as in `Ingress default/simple-ingress`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    /// The field, as in `spec.rules[0].http.paths[2].path`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What is wrong and what to do about it.
+    pub message: String,
+}
+
+impl Finding {
+    /// An error without a place.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, message.into())
+    }
+
+    /// A warning without a place.
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, message.into())
+    }
+
+    fn new(severity: Severity, message: String) -> Self {
+        Self { source: None, severity, object: None, field: None, message }
+    }
+
+    /// The same finding, at `source`.
+    #[must_use]
+    pub fn at(mut self, source: Location) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// The same finding, about `object`.
+    #[must_use]
+    pub fn object(mut self, object: impl Into<String>) -> Self {
+        self.object = Some(object.into());
+        self
+    }
+
+    /// The same finding, about `field`.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_line(f, &self.file)?;
+        write!(f, ":{}:{}", self.line, self.column)
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(source) = &self.source {
+            write!(f, "{source}: ")?;
+        }
+        write!(f, "{}: ", self.severity)?;
+        for part in [&self.object, &self.field].into_iter().flatten() {
+            write_line(f, part)?;
+            f.write_str(": ")?;
+        }
+        write_line(f, &self.message)
+    }
+}
+
+/// Writes `text` such that it stays on one line and shows what it is: names and
+/// values in a finding come from a manifest, which may come from anyone.
+fn write_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    for character in text.chars() {
+        if is_hidden(character) {
+            write!(f, "{}", character.escape_default())?;
+        } else {
+            f.write_char(character)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a terminal would not show `character` as itself: control characters,
+/// line separators, and what makes text read in another order than it is in.
+fn is_hidden(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+        )
+}
+
+/// The most characters of a value that a message repeats.
+const QUOTED_CHARACTERS: usize = 64;
+
+/// `text` between backticks, cut short when long, for use in a message.
+pub fn quote(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_CHARACTERS) {
+        Some((end, _)) => format!("`{}…`", &text[..end]),
+        None => format!("`{text}`"),
+    }
+}
+
+/// Findings as they come in.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    found: Vec<Finding>,
+    errors: usize,
+}
+
+impl Findings {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, finding: Finding) {
+        if finding.severity == Severity::Error {
+            self.errors += 1;
+        }
+        self.found.push(finding);
+    }
+
+    /// Adds an error at `source` without an object or a field.
+    pub fn error(&mut self, source: Location, message: impl Into<String>) {
+        self.push(Finding::error(message).at(source));
+    }
+
+    /// Adds a warning at `source` without an object or a field.
+    pub fn warning(&mut self, source: Location, message: impl Into<String>) {
+        self.push(Finding::warning(message).at(source));
+    }
+
+    /// Whether any is an error.
+    pub fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
+
+    /// How many are errors.
+    pub fn errors(&self) -> usize {
+        self.errors
+    }
+
+    /// How many there are, warnings included.
+    pub fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// In the order they came in.
+    pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
+        self.found.iter()
+    }
+
+    /// By file, line and column; what was said twice, once.
+    pub fn into_sorted(mut self) -> Vec<Finding> {
+        self.found.sort();
+        self.found.dedup();
+        self.found
+    }
+}
+
+impl Extend<Finding> for Findings {
+    fn extend<T: IntoIterator<Item = Finding>>(&mut self, findings: T) {
+        findings.into_iter().for_each(|finding| self.push(finding));
+    }
+}
+
+impl IntoIterator for Findings {
+    type Item = Finding;
+    type IntoIter = std::vec::IntoIter<Finding>;
+
+    /// Sorted, as by [`Findings::into_sorted`].
+    fn into_iter(self) -> Self::IntoIter {
+        self.into_sorted().into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Findings {
+    type Item = &'a Finding;
+    type IntoIter = std::slice::Iter<'a, Finding>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(file: &str, line: u32, column: u32) -> Location {
+        Location { file: file.into(), line, column }
+    }
+
+    #[test]
+    fn prints_one_line_and_leaves_out_what_is_absent() {
+        let full = Finding::error("is not absolute: begin it with /")
+            .at(at("a.yaml", 3, 7))
+            .object("Ingress default/x")
+            .field("spec.rules[0]");
+        let cases = [
+            (
+                full.clone(),
+                "a.yaml:3:7: error: Ingress default/x: spec.rules[0]: is not absolute: begin it with /",
+            ),
+            (
+                Finding { field: None, ..full.clone() },
+                "a.yaml:3:7: error: Ingress default/x: is not absolute: begin it with /",
+            ),
+            (
+                Finding { object: None, ..full },
+                "a.yaml:3:7: error: spec.rules[0]: is not absolute: begin it with /",
+            ),
+            (Finding::warning("w"), "warning: w"),
+            (
+                Finding::warning("a\nb\t\u{202e}c\u{85}\u{1b}[31m é")
+                    .at(at("x\ny", 1, 1))
+                    .object("o\r"),
+                "x\\ny:1:1: warning: o\\r: a\\nb\\t\\u{202e}c\\u{85}\\u{1b}[31m é",
+            ),
+        ];
+        for (finding, want) in cases {
+            assert_eq!(finding.to_string(), want);
+        }
+    }
+
+    #[test]
+    fn sorts_by_place_and_says_a_thing_once() {
+        let mut findings = Findings::new();
+        findings.warning(at("b", 1, 1), "w");
+        assert!(!findings.has_errors());
+        findings.error(at("a", 10, 1), "e");
+        findings.error(at("a", 9, 2), "e");
+        findings.error(at("a", 9, 2), "e");
+        findings.push(Finding::error("no place"));
+        assert_eq!((findings.errors(), findings.len()), (4, 5));
+        let lines: Vec<_> = findings.into_iter().map(|f| f.to_string()).collect();
+        assert_eq!(
+            lines,
+            ["error: no place", "a:9:2: error: e", "a:10:1: error: e", "b:1:1: warning: w"]
+        );
+    }
+
+    #[test]
+    fn serializes_flat_without_what_is_absent() {
+        let json =
+            serde_json::to_string(&Finding::error("m").at(at("f", 2, 3)).field("x")).unwrap();
+        assert_eq!(
+            json,
+            r#"{"file":"f","line":2,"column":3,"severity":"error","field":"x","message":"m"}"#
+        );
+        let json = serde_json::to_string(&Finding::warning("m")).unwrap();
+        assert_eq!(json, r#"{"severity":"warning","message":"m"}"#);
+    }
+
+    #[test]
+    fn quotes_and_cuts_between_characters() {
+        assert_eq!(quote("a`b"), "`a`b`");
+        assert_eq!(quote(&"é".repeat(64)), format!("`{}`", "é".repeat(64)));
+        assert_eq!(quote(&"é".repeat(65)), format!("`{}…`", "é".repeat(64)));
+    }
+}

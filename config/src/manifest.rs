@@ -1,0 +1,27 @@
+//! Manifests: files of YAML or JSON, read into Kubernetes objects that still
+//! know where in which file every one of their fields stands.
+//!
+//! Nothing here knows what an Ingress is. A document that does not parse costs
+//! that document, a malformed object that object; what the fields of a sound
+//! object mean, and which of them are wrong, is for the caller to find out.
+//!
+//! Manifests may come from anyone, so reading them takes bounded time, memory
+//! and stack: see [`MAX_FILE_BYTES`], [`MAX_DEPTH`] and their like.
+
+mod allowance;
+mod builder;
+mod documents;
+mod node;
+mod object;
+mod reader;
+mod scalar;
+mod source;
+mod yaml;
+
+pub use allowance::{Allowance, MAX_COPIED_BYTES, MAX_COPIED_NODES, MAX_NODES};
+pub use documents::{Chunk, chunks};
+pub use node::{Key, Node, Position, Value};
+pub use object::Object;
+pub use reader::Document;
+pub use source::{MAX_FILE_BYTES, Manifests, PathSpec, ReadFailure, read, read_text};
+pub use yaml::{MAX_DEPTH, SyntaxError, parse};

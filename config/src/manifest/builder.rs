@@ -1,0 +1,337 @@
+//! The tree that one document's events add up to.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde_saphyr::granit_parser::{Event, ScalarStyle, Tag};
+
+use super::allowance::{Allowance, Weight};
+use super::node::{Key, Node, Position, Value};
+use super::scalar;
+use super::yaml::{Cause, MAX_DEPTH};
+
+/// Mappings up to this size are searched, larger ones keep a set of their keys.
+const SMALL_MAP: usize = 16;
+/// Longer names than this are hardly field names, so sharing them gains little.
+const SHARED_NAME_BYTES: usize = 40;
+/// Enough for every field name there is; beyond that, the keys are data.
+const SHARED_NAMES: usize = 1024;
+
+/// A list or mapping whose end is still to come.
+struct Open {
+    at: Position,
+    anchor: usize,
+    weight: Weight,
+    parts: Parts,
+}
+
+enum Parts {
+    List(Vec<Node>),
+    Map(OpenMap),
+}
+
+#[derive(Default)]
+struct OpenMap {
+    entries: Vec<(Key, Node)>,
+    /// The names in `entries`, once there are many.
+    seen: HashSet<Arc<str>>,
+    /// What the next value is for; neither means that a key comes next.
+    key: Option<Key>,
+    merging: bool,
+    merged: Vec<Node>,
+}
+
+impl OpenMap {
+    fn wants_key(&self) -> bool {
+        self.key.is_none() && !self.merging
+    }
+
+    fn contains(&mut self, name: &Arc<str>) -> bool {
+        if self.entries.len() <= SMALL_MAP {
+            return self.entries.iter().any(|(key, _)| key.name == *name);
+        }
+        if self.seen.is_empty() {
+            self.seen = self.entries.iter().map(|(key, _)| Arc::clone(&key.name)).collect();
+        }
+        self.seen.contains(name)
+    }
+
+    fn insert(&mut self, key: Key, node: Node) {
+        if !self.seen.is_empty() {
+            self.seen.insert(Arc::clone(&key.name));
+        }
+        self.entries.push((key, node));
+    }
+
+    /// Merged entries come last and never replace one that is written out, nor
+    /// one of an earlier mapping.
+    fn finish(mut self) -> Value {
+        for source in std::mem::take(&mut self.merged) {
+            let maps = match source.value {
+                Value::List(maps) => maps.into_vec(),
+                _ => vec![source],
+            };
+            for map in maps {
+                let Value::Map(entries) = map.value else {
+                    continue;
+                };
+                for (key, node) in entries {
+                    if !self.contains(&key.name) {
+                        self.insert(key, node);
+                    }
+                }
+            }
+        }
+        Value::Map(self.entries.into())
+    }
+}
+
+/// Turns the parser's events into a tree.
+pub(super) struct Builder<'a> {
+    allowance: &'a mut Allowance,
+    /// What is still open, innermost last.
+    open: Vec<Open>,
+    anchors: HashMap<usize, (Node, Weight)>,
+    names: HashSet<Arc<str>>,
+    root: Option<Node>,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(allowance: &'a mut Allowance) -> Self {
+        Self {
+            allowance,
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            names: HashSet::new(),
+            root: None,
+        }
+    }
+
+    /// The whole value, once all events are taken; none if there was none.
+    pub(super) fn into_root(self) -> Option<Node> {
+        self.root
+    }
+
+    /// Takes the next event, which is at `at`.
+    pub(super) fn take(&mut self, event: Event<'_>, at: Position) -> Result<(), Cause> {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                self.scalar(&text, style, anchor, tag.as_deref(), at)
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                self.start(at, anchor, tag.as_deref(), "seq", Parts::List(Vec::new()))
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                self.start(at, anchor, tag.as_deref(), "map", Parts::Map(OpenMap::default()))
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(),
+            Event::Alias(id) => self.alias(id, at),
+            // Where a document begins and ends is known; the rest is not asked for.
+            _ => Ok(()),
+        }
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+        at: Position,
+    ) -> Result<(), Cause> {
+        let plain = style == ScalarStyle::Plain;
+        if self.wants_key() {
+            return self.key(text, plain, anchor, tag, at);
+        }
+        let value = match tag {
+            None if plain => scalar::resolve(text),
+            None => Value::String(text.into()),
+            Some(tag) if is_non_specific(tag) => Value::String(text.into()),
+            Some(tag) => {
+                let kind = tag.core_suffix().ok_or_else(|| unsupported(tag))?;
+                scalar::resolve_tagged(kind, text).ok_or_else(|| Cause::Tagged(kind.to_owned()))?
+            }
+        };
+        let weight = Weight { nodes: 1, bytes: text.len(), depth: 0 };
+        self.finish(Node { at, value }, weight, anchor)
+    }
+
+    fn key(
+        &mut self,
+        text: &str,
+        plain: bool,
+        anchor: usize,
+        tag: Option<&Tag>,
+        at: Position,
+    ) -> Result<(), Cause> {
+        if let Some(tag) = tag
+            && !is_non_specific(tag)
+            && tag.core_suffix().is_none()
+        {
+            return Err(unsupported(tag));
+        }
+        if plain && tag.is_none() && matches!(scalar::resolve(text), Value::Null) {
+            return Err(Cause::Key("null"));
+        }
+        if anchor != 0 {
+            let weight = Weight { nodes: 1, bytes: text.len(), depth: 0 };
+            self.remember(anchor, &Node { at, value: Value::String(text.into()) }, weight);
+        }
+        self.set_key(text, plain && tag.is_none() && text == "<<", at)
+    }
+
+    fn set_key(&mut self, text: &str, merging: bool, at: Position) -> Result<(), Cause> {
+        let name = self.name(text);
+        let Some(Open { parts: Parts::Map(map), weight, .. }) = self.open.last_mut() else {
+            return Ok(());
+        };
+        if merging && map.merged.is_empty() {
+            map.merging = true;
+            return Ok(());
+        }
+        if merging || map.contains(&name) {
+            return Err(Cause::DuplicateKey(name));
+        }
+        weight.bytes += text.len();
+        map.key = Some(Key { at, name });
+        Ok(())
+    }
+
+    fn name(&mut self, text: &str) -> Arc<str> {
+        if let Some(name) = self.names.get(text) {
+            return Arc::clone(name);
+        }
+        let name = Arc::from(text);
+        if text.len() <= SHARED_NAME_BYTES && self.names.len() < SHARED_NAMES {
+            self.names.insert(Arc::clone(&name));
+        }
+        name
+    }
+
+    fn start(
+        &mut self,
+        at: Position,
+        anchor: usize,
+        tag: Option<&Tag>,
+        kind: &str,
+        parts: Parts,
+    ) -> Result<(), Cause> {
+        if self.wants_key() {
+            return Err(Cause::Key(if kind == "map" { "a mapping" } else { "a list" }));
+        }
+        if self.open.len() >= MAX_DEPTH {
+            return Err(Cause::Depth);
+        }
+        match tag {
+            Some(tag) if tag.core_suffix().is_none() && !is_non_specific(tag) => {
+                return Err(unsupported(tag));
+            }
+            Some(tag) if tag.core_suffix().is_some_and(|suffix| suffix != kind) => {
+                return Err(Cause::Tagged(tag.suffix().to_owned()));
+            }
+            _ => {}
+        }
+        let weight = Weight { nodes: 1, bytes: 0, depth: 1 };
+        self.open.push(Open { at, anchor, weight, parts });
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Cause> {
+        let Some(Open { at, anchor, weight, parts }) = self.open.pop() else {
+            return Ok(());
+        };
+        let value = match parts {
+            Parts::List(items) => Value::List(items.into()),
+            Parts::Map(map) => map.finish(),
+        };
+        self.finish(Node { at, value }, weight, anchor)
+    }
+
+    fn alias(&mut self, id: usize, at: Position) -> Result<(), Cause> {
+        if self.open.iter().any(|open| open.anchor == id) {
+            return Err(Cause::SelfReference);
+        }
+        // The parser refuses what is not defined, so this was too large to keep.
+        let Some((node, weight)) = self.anchors.get(&id) else {
+            return Err(Cause::Copies);
+        };
+        let weight = *weight;
+        if self.open.len() + weight.depth > MAX_DEPTH {
+            return Err(Cause::Depth);
+        }
+        self.allowance.copy(weight)?;
+        let node = node.clone();
+        if self.wants_key() {
+            let name = node.as_str().ok_or(Cause::Key(node.kind_name()))?;
+            return self.set_key(name, false, at);
+        }
+        self.place(node, weight)
+    }
+
+    fn wants_key(&self) -> bool {
+        matches!(self.open.last(), Some(Open { parts: Parts::Map(map), .. }) if map.wants_key())
+    }
+
+    fn finish(&mut self, node: Node, weight: Weight, anchor: usize) -> Result<(), Cause> {
+        self.allowance.add()?;
+        if anchor != 0 {
+            self.remember(anchor, &node, weight);
+        }
+        self.place(node, weight)
+    }
+
+    /// Keeps a copy for aliases, if there is room: an anchor that no alias names
+    /// does no harm, however much it stands for.
+    fn remember(&mut self, anchor: usize, node: &Node, weight: Weight) {
+        if self.allowance.copy(weight).is_ok() {
+            self.anchors.insert(anchor, (node.clone(), weight));
+        }
+    }
+
+    /// Puts a whole value where it belongs: into what is open around it.
+    fn place(&mut self, node: Node, weight: Weight) -> Result<(), Cause> {
+        let Some(Open { weight: total, parts, .. }) = self.open.last_mut() else {
+            return match self.root.replace(node) {
+                None => Ok(()),
+                Some(_) => Err(Cause::SecondValue),
+            };
+        };
+        total.nodes += weight.nodes;
+        total.bytes += weight.bytes;
+        total.depth = total.depth.max(weight.depth + 1);
+        match parts {
+            Parts::List(items) => items.push(node),
+            Parts::Map(map) if map.merging => {
+                map.merging = false;
+                if let Some(other) = not_mergeable(&node) {
+                    return Err(Cause::Merge(other.kind_name(), other.at));
+                }
+                map.merged.push(node);
+            }
+            Parts::Map(map) => {
+                let key = map.key.take().ok_or(Cause::Key(node.kind_name()))?;
+                map.insert(key, node);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The part of `node` that `<<` cannot take.
+fn not_mergeable(node: &Node) -> Option<&Node> {
+    match &node.value {
+        Value::Map(_) => None,
+        Value::List(items) => items.iter().find(|item| item.as_map().is_none()),
+        _ => Some(node),
+    }
+}
+
+/// A lone `!`, which only says "not a number".
+fn is_non_specific(tag: &Tag) -> bool {
+    tag.original_handle() == "!" && tag.suffix().is_empty()
+        || tag.handle().is_empty() && tag.suffix() == "!"
+}
+
+fn unsupported(tag: &Tag) -> Cause {
+    Cause::Tag(format!("{}{}", tag.original_handle(), tag.suffix()))
+}

@@ -1,0 +1,91 @@
+//! A Kubernetes object: what every kind of them has in common.
+
+use std::sync::Arc;
+
+use super::node::{Node, Position};
+use crate::finding::{Finding, Location};
+
+/// An object of any kind, known or not.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// The file it is in, as that was named to us.
+    pub file: Arc<str>,
+    /// As in `networking.k8s.io/v1`.
+    pub api_version: Box<str>,
+    /// As in `Ingress`.
+    pub kind: Box<str>,
+    /// `metadata.name`. Not empty, otherwise as written.
+    pub name: Box<str>,
+    /// `metadata.namespace`, or `default`; it means nothing for kinds that are
+    /// not in a namespace.
+    pub namespace: Box<str>,
+    /// `metadata.creationTimestamp`, as written.
+    pub creation_timestamp: Option<Box<str>>,
+    /// `metadata.labels`, sorted by name; those that are not strings left out.
+    pub labels: Box<[(Box<str>, Box<str>)]>,
+    /// All of it, the above included.
+    pub node: Node,
+}
+
+impl Object {
+    /// The API group: `networking.k8s.io` of `networking.k8s.io/v1`, nothing of
+    /// `v1`.
+    pub fn group(&self) -> &str {
+        self.api_version.split_once('/').map_or("", |(group, _)| group)
+    }
+
+    /// The version within the group: `v1` of `networking.k8s.io/v1`.
+    pub fn version(&self) -> &str {
+        self.api_version.split_once('/').map_or(&self.api_version, |(_, version)| version)
+    }
+
+    /// The value of a label.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        let at = self.labels.binary_search_by(|(key, _)| (**key).cmp(name)).ok()?;
+        Some(&self.labels[at].1)
+    }
+
+    /// `metadata.annotations`, a mapping; the values in it may be anything.
+    pub fn annotations(&self) -> Option<&Node> {
+        self.node.get("metadata")?.get("annotations").filter(|node| !node.is_null())
+    }
+
+    /// One annotation, whatever its value.
+    pub fn annotation(&self, name: &str) -> Option<&Node> {
+        self.annotations()?.get(name)
+    }
+
+    /// What findings call it: `Ingress default/simple-ingress`.
+    pub fn describe(&self) -> String {
+        format!("{} {}/{}", self.kind, self.namespace, self.name)
+    }
+
+    /// A place in the file of this object.
+    pub fn location(&self, at: Position) -> Location {
+        locate(&self.file, at)
+    }
+
+    /// An error about one of its fields.
+    pub fn error(
+        &self,
+        at: Position,
+        field: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Finding {
+        Finding::error(message).at(self.location(at)).object(self.describe()).field(field)
+    }
+
+    /// A warning about one of its fields.
+    pub fn warning(
+        &self,
+        at: Position,
+        field: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Finding {
+        Finding::warning(message).at(self.location(at)).object(self.describe()).field(field)
+    }
+}
+
+pub(super) fn locate(file: &Arc<str>, at: Position) -> Location {
+    Location { file: Arc::clone(file), line: at.line, column: at.column }
+}

@@ -1,0 +1,179 @@
+use crate::manifest::{Manifests, Position, read_text};
+
+fn lines(manifests: &Manifests) -> Vec<String> {
+    manifests.findings.clone().into_iter().map(|finding| finding.to_string()).collect()
+}
+
+fn names(manifests: &Manifests) -> Vec<String> {
+    manifests
+        .objects
+        .iter()
+        .map(|object| format!("{} {}", object.api_version, object.describe()))
+        .collect()
+}
+
+#[test]
+fn reads_what_every_object_has() {
+    let text = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: x\n  namespace: shop\n  \
+                creationTimestamp: \"2024-01-01T00:00:00Z\"\n  labels: {b: \"2\", a: \"1\"}\n  annotations:\n    on: 1\n";
+    let manifests = read_text("f.yaml", text);
+    assert_eq!(lines(&manifests), Vec::<String>::new());
+    let object = &manifests.objects[0];
+    assert_eq!(
+        (object.group(), object.version(), &*object.kind),
+        ("networking.k8s.io", "v1", "Ingress")
+    );
+    assert_eq!((&*object.name, &*object.namespace), ("x", "shop"));
+    assert_eq!(object.creation_timestamp.as_deref(), Some("2024-01-01T00:00:00Z"));
+    assert_eq!(
+        (object.label("a"), object.label("b"), object.label("c")),
+        (Some("1"), Some("2"), None)
+    );
+    let annotation = object.annotation("on").unwrap();
+    assert_eq!((annotation.as_i64(), annotation.at), (Some(1), Position { line: 9, column: 9 }));
+    let finding = object.error(annotation.at, "metadata.annotations", "quote it");
+    assert_eq!(
+        finding.to_string(),
+        "f.yaml:9:9: error: Ingress shop/x: metadata.annotations: quote it"
+    );
+}
+
+#[test]
+fn takes_null_for_absent_and_default_for_no_namespace() {
+    let text = "apiVersion: v1\nkind: Unknown\nmetadata: {name: x, namespace: '', creationTimestamp: null, labels: ~, annotations: }";
+    let manifests = read_text("f", text);
+    assert_eq!(lines(&manifests), Vec::<String>::new());
+    let object = &manifests.objects[0];
+    assert_eq!(
+        (object.describe().as_str(), object.group(), object.version()),
+        ("Unknown default/x", "", "v1")
+    );
+    assert!(
+        object.annotations().is_none()
+            && object.creation_timestamp.is_none()
+            && object.labels.is_empty()
+    );
+}
+
+#[test]
+fn says_what_is_wrong_with_metadata_and_where() {
+    let start = "apiVersion: v1\nkind: Pod\n";
+    let cases = [
+        (
+            "just text".to_owned(),
+            "1:1: error: expected a Kubernetes object, found the string `just text`",
+        ),
+        ("- a\n".to_owned(), "1:1: error: expected a Kubernetes object, found a list"),
+        (
+            "kind: Pod\n".to_owned(),
+            "1:1: error: apiVersion: is missing: every Kubernetes object needs",
+        ),
+        ("apiVersion: v1\n".to_owned(), "1:1: error: kind: is missing"),
+        (
+            "apiVersion: 1\nkind: Pod".to_owned(),
+            "1:13: error: apiVersion: must be a string that is not empty, not the number `1`",
+        ),
+        (
+            "apiVersion: v1\nkind: ''".to_owned(),
+            "2:7: error: kind: must be a string that is not empty, not the string ``",
+        ),
+        (
+            start.to_owned(),
+            "1:1: error: Pod: metadata: is missing: give the object a metadata.name",
+        ),
+        (
+            format!("{start}metadata: [x]"),
+            "3:11: error: Pod: metadata: must be a mapping, not a list",
+        ),
+        (format!("{start}metadata: {{}}"), "3:11: error: Pod: metadata.name: is missing"),
+        (
+            format!("{start}metadata: {{name: 8000}}"),
+            "3:18: error: Pod: metadata.name: must be a string, not the number `8000`: quote it",
+        ),
+        (
+            format!("{start}metadata: {{name: x, namespace: 1.5}}"),
+            "3:32: error: Pod: metadata.namespace: must be a string, not the number `1.5`",
+        ),
+        (
+            format!("{start}metadata: {{generateName: x-}}"),
+            "3:11: error: Pod: metadata.name: is missing: only a cluster can generate names",
+        ),
+    ];
+    for (text, want) in cases {
+        let manifests = read_text("f", &text);
+        let lines = lines(&manifests);
+        assert_eq!((manifests.objects.len(), lines.len()), (0, 1), "{text}: {lines:?}");
+        assert!(lines[0].starts_with(&format!("f:{want}")), "{text}: {}", lines[0]);
+        // Wrong, but read: nothing is missing for want of reading it.
+        assert!(manifests.is_complete());
+    }
+}
+
+#[test]
+fn keeps_an_object_whose_labels_are_wrong() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\n  creationTimestamp: 5\n  labels: {version: 1.10, a: b}\n  annotations: []\n";
+    let manifests = read_text("f", text);
+    assert_eq!(
+        lines(&manifests),
+        [
+            "f:5:22: error: Pod default/x: metadata.creationTimestamp: must be a string, not the number `5`: quote it",
+            "f:6:21: error: Pod default/x: metadata.labels: the label `version` must be a string, not the number `1.1`: quote it",
+            "f:7:16: error: Pod default/x: metadata.annotations: must be a mapping of names to strings, not a list",
+        ]
+    );
+    assert_eq!(
+        (names(&manifests), manifests.objects[0].label("a")),
+        (vec!["v1 Pod default/x".to_owned()], Some("b"))
+    );
+}
+
+#[test]
+fn takes_lists_apart() {
+    let text = "\
+apiVersion: v1
+kind: List
+metadata: {resourceVersion: ''}
+items:
+- {apiVersion: v1, kind: Service, metadata: {name: a}}
+- apiVersion: networking.k8s.io/v1
+  kind: IngressList
+  items:
+  - metadata: {name: b}
+  - {kind: Other, metadata: {name: c}}
+  - 5
+- {metadata: {name: d}}
+- {apiVersion: v1, kind: List, items: }
+- {apiVersion: v1, kind: PodList, items: 5}
+---
+apiVersion: v1
+kind: AllowList
+metadata: {name: e}
+";
+    let manifests = read_text("f", text);
+    assert_eq!(
+        names(&manifests),
+        [
+            "v1 Service default/a",
+            "networking.k8s.io/v1 Ingress default/b",
+            "networking.k8s.io/v1 Other default/c",
+            "v1 AllowList default/e"
+        ]
+    );
+    assert_eq!(
+        lines(&manifests),
+        [
+            "f:11:5: error: items[1].items[2]: expected a Kubernetes object, found the number `5`: write apiVersion, kind and metadata",
+            "f:12:3: error: items[2].apiVersion: is missing: every Kubernetes object needs apiVersion, kind and metadata.name",
+            "f:12:3: error: items[2].kind: is missing: every Kubernetes object needs apiVersion, kind and metadata.name",
+            "f:14:42: error: items[4].items: must be a list of objects, not a number",
+        ]
+    );
+}
+
+#[test]
+fn stops_telling_after_a_thousand_findings() {
+    let text = format!("apiVersion: v1\nkind: List\nitems: [{}]", "x,".repeat(5_000));
+    let lines = lines(&read_text("f", &text));
+    assert_eq!(lines.len(), 1_000);
+    assert!(lines[999].contains("too many errors in this document"), "{}", lines[999]);
+}

@@ -1,0 +1,201 @@
+//! What an unquoted scalar means: YAML 1.2's core schema, less what reads
+//! differently in YAML 1.1.
+//!
+//! Kubernetes reads YAML 1.1, where `0777` is 511, `1_000` is 1000 and `yes` is
+//! true; in YAML 1.2 they are 777, a string and a string. All of these are
+//! strings here: where a number or a boolean is wanted, the author hears of it
+//! and writes what is meant; where a string is wanted, that is what it is.
+
+use super::node::Value;
+
+/// The value of an unquoted, untagged scalar.
+pub(super) fn resolve(text: &str) -> Value {
+    null(text)
+        .or_else(|| boolean(text))
+        .or_else(|| integer(text))
+        .or_else(|| float(text))
+        .unwrap_or_else(|| Value::String(text.into()))
+}
+
+/// The value of a scalar with one of YAML's own tags, if it can have that type.
+pub(super) fn resolve_tagged(tag: &str, text: &str) -> Option<Value> {
+    match tag {
+        "str" => Some(Value::String(text.into())),
+        "null" => null(text),
+        "bool" => boolean(text),
+        "int" => integer(text).filter(|value| matches!(value, Value::Integer(_))),
+        "float" => float(text),
+        _ => None,
+    }
+}
+
+fn null(text: &str) -> Option<Value> {
+    matches!(text, "" | "~" | "null" | "Null" | "NULL").then_some(Value::Null)
+}
+
+fn boolean(text: &str) -> Option<Value> {
+    match text {
+        "true" | "True" | "TRUE" => Some(Value::Bool(true)),
+        "false" | "False" | "FALSE" => Some(Value::Bool(false)),
+        _ => None,
+    }
+}
+
+fn integer(text: &str) -> Option<Value> {
+    let based = |digits: &str, radix| {
+        let digits = digits.bytes().all(|b| b.is_ascii_alphanumeric()).then_some(digits)?;
+        i64::from_str_radix(digits, radix).ok().map(Value::Integer)
+    };
+    if let Some(digits) = text.strip_prefix("0x") {
+        return based(digits, 16);
+    }
+    if let Some(digits) = text.strip_prefix("0o") {
+        return based(digits, 8);
+    }
+    let digits = unsigned(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) || leads_with_zero(digits) {
+        return None;
+    }
+    // Too long for an i64 is still a number; that it is out of range is for
+    // whoever knows the range to say.
+    Some(
+        text.parse()
+            .map_or_else(|_| Value::Float(text.parse().unwrap_or(f64::NAN)), Value::Integer),
+    )
+}
+
+fn float(text: &str) -> Option<Value> {
+    match text {
+        ".nan" | ".NaN" | ".NAN" => return Some(Value::Float(f64::NAN)),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => {
+            return Some(Value::Float(f64::INFINITY));
+        }
+        "-.inf" | "-.Inf" | "-.INF" => return Some(Value::Float(f64::NEG_INFINITY)),
+        _ => {}
+    }
+    let digits = unsigned(text);
+    let mut bytes = digits.bytes();
+    // Rust also reads `inf` and `nan`, which are words here.
+    let first = bytes.next()?;
+    if !(first.is_ascii_digit() || first == b'.') || digits == "." {
+        return None;
+    }
+    if !bytes.all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-')) {
+        return None;
+    }
+    let whole = digits.split(['.', 'e', 'E']).next().unwrap_or_default();
+    if leads_with_zero(whole) {
+        return None;
+    }
+    text.parse().ok().map(Value::Float)
+}
+
+fn unsigned(text: &str) -> &str {
+    text.strip_prefix(['+', '-']).unwrap_or(text)
+}
+
+fn leads_with_zero(digits: &str) -> bool {
+    digits.len() > 1 && digits.starts_with('0')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resolves_numbers_and_words() {
+        let cases = [
+            ("", Value::Null),
+            ("~", Value::Null),
+            ("null", Value::Null),
+            ("true", Value::Bool(true)),
+            ("FALSE", Value::Bool(false)),
+            ("0", Value::Integer(0)),
+            ("-0", Value::Integer(0)),
+            ("8000", Value::Integer(8000)),
+            ("+12", Value::Integer(12)),
+            ("-1", Value::Integer(-1)),
+            ("4294967297", Value::Integer(4_294_967_297)),
+            ("9223372036854775807", Value::Integer(i64::MAX)),
+            ("9223372036854775808", Value::Float(9_223_372_036_854_775_808.0)),
+            ("123456789012345678901234567890", Value::Float(1.234_567_890_123_456_8e29)),
+            ("0x1F", Value::Integer(31)),
+            ("0o14", Value::Integer(12)),
+            ("1.5", Value::Float(1.5)),
+            ("1.10", Value::Float(1.1)),
+            (".5", Value::Float(0.5)),
+            ("1.", Value::Float(1.0)),
+            ("0.5", Value::Float(0.5)),
+            ("-1e3", Value::Float(-1000.0)),
+            ("1e999", Value::Float(f64::INFINITY)),
+            (".inf", Value::Float(f64::INFINITY)),
+            ("-.Inf", Value::Float(f64::NEG_INFINITY)),
+        ];
+        for (text, want) in cases {
+            assert_eq!(resolve(text), want, "{text}");
+        }
+        assert!(matches!(resolve(".nan"), Value::Float(f) if f.is_nan()));
+    }
+
+    #[test]
+    fn leaves_as_text_what_is_not_clearly_a_number() {
+        let texts = [
+            "yes",
+            "no",
+            "on",
+            "off",
+            "y",
+            "n",
+            "nan",
+            "inf",
+            "+inf",
+            "infinity",
+            "0777",
+            "00",
+            "00.5",
+            "1_000",
+            "0x",
+            "0x+1",
+            "0o8",
+            "0b1",
+            "-",
+            "+",
+            ".",
+            "..",
+            "-.",
+            "1.2.3",
+            "1e",
+            "e5",
+            "1:30",
+            "2024-01-01",
+            "tRue",
+            "0x1_0",
+            "1 2",
+            "10s",
+            "é",
+            "--1",
+            "+-1",
+        ];
+        for text in texts {
+            assert_eq!(resolve(text), Value::String(text.into()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_tag_decides_the_type_or_refuses() {
+        assert_eq!(resolve_tagged("str", "8000"), Some(Value::String("8000".into())));
+        assert_eq!(resolve_tagged("int", "8000"), Some(Value::Integer(8000)));
+        assert_eq!(resolve_tagged("float", "1"), Some(Value::Float(1.0)));
+        assert_eq!(resolve_tagged("bool", "true"), Some(Value::Bool(true)));
+        assert_eq!(resolve_tagged("null", ""), Some(Value::Null));
+        for (tag, text) in [
+            ("int", "x"),
+            ("int", &*"9".repeat(30)),
+            ("bool", "yes"),
+            ("binary", "aGk="),
+            ("map", ""),
+        ] {
+            assert_eq!(resolve_tagged(tag, text), None, "{tag} {text}");
+        }
+    }
+}

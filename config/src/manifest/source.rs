@@ -1,0 +1,298 @@
+//! Finds the files and reads them: what `-f` takes.
+
+use std::convert::Infallible;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::allowance::Allowance;
+use super::documents::chunks;
+use super::node::Position;
+use super::object::{Object, locate};
+use super::reader::Document;
+use super::yaml::{SyntaxError, parse};
+use crate::finding::{Finding, Findings, Location};
+
+/// The largest file that is read; 100,000 Ingress paths take some 17 MiB.
+pub const MAX_FILE_BYTES: usize = 64 << 20;
+/// After this many documents that do not parse, a file is not a manifest.
+const MAX_FAILURES_PER_FILE: usize = 100;
+/// After this many findings in one file, the rest of it is not read.
+const MAX_FINDINGS_PER_FILE: usize = 1_000;
+
+/// What one `-f` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathSpec {
+    /// A file, or a folder whose manifests are read, those of its subfolders
+    /// not.
+    Path(PathBuf),
+    /// `-`: standard input.
+    Stdin,
+}
+
+impl FromStr for PathSpec {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self::from(PathBuf::from(text)))
+    }
+}
+
+impl From<PathBuf> for PathSpec {
+    fn from(path: PathBuf) -> Self {
+        if path.as_os_str() == "-" { Self::Stdin } else { Self::Path(path) }
+    }
+}
+
+/// What was read, and what could not be.
+#[derive(Debug, Default)]
+pub struct Manifests {
+    /// In the order of the paths, of the file names in a folder, and of the
+    /// file. The same object may be there twice.
+    pub objects: Vec<Object>,
+    /// Everything to tell the author, `failures` included.
+    pub findings: Findings,
+    /// What could not be read at all. While there is any, objects may be
+    /// missing that are meant to be there, so `serve` keeps what it has.
+    pub failures: Vec<ReadFailure>,
+    /// The files that were read or should have been, to watch.
+    pub files: Vec<PathBuf>,
+    /// The folders, to watch for files that come and go.
+    pub folders: Vec<PathBuf>,
+}
+
+impl Manifests {
+    /// Whether everything was read, whatever is wrong with what it says.
+    pub fn is_complete(&self) -> bool {
+        self.failures.is_empty()
+    }
+
+    fn fail(&mut self, failure: ReadFailure) {
+        self.findings.push(failure.finding());
+        self.failures.push(failure);
+    }
+}
+
+/// Something that could not be read, or a document that does not parse.
+#[derive(Debug, Error)]
+pub enum ReadFailure {
+    /// A path that leads nowhere.
+    #[error("no such file or folder: correct the path, or create it")]
+    Missing {
+        /// The path.
+        file: Arc<str>,
+    },
+    /// A path that cannot be read.
+    #[error("cannot be read ({error}): check that it may be read by this user")]
+    Unreadable {
+        /// The path.
+        file: Arc<str>,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file too large.
+    #[error("larger than {} MiB: split it into several files", MAX_FILE_BYTES >> 20)]
+    TooLarge {
+        /// The file.
+        file: Arc<str>,
+    },
+    /// A file that is not text, or in another encoding.
+    #[error("not UTF-8 from here on: save the file as UTF-8")]
+    NotUtf8 {
+        /// The file.
+        file: Arc<str>,
+        /// Its first byte that is not UTF-8.
+        at: Position,
+    },
+    /// A document that does not parse.
+    #[error("{error}")]
+    Syntax {
+        /// The file.
+        file: Arc<str>,
+        /// Why, and where.
+        error: SyntaxError,
+    },
+    /// A file with so many mistakes that the rest of it was not looked at.
+    #[error("too many errors: the rest of the file was not read; correct the ones above first")]
+    TooManyErrors {
+        /// The file.
+        file: Arc<str>,
+        /// Where reading stopped.
+        at: Position,
+    },
+}
+
+impl ReadFailure {
+    /// The finding that tells the author.
+    pub fn finding(&self) -> Finding {
+        Finding::error(self.to_string()).at(self.location())
+    }
+
+    /// The file as named, and the place in it.
+    pub fn location(&self) -> Location {
+        match self {
+            Self::Missing { file } | Self::Unreadable { file, .. } | Self::TooLarge { file } => {
+                Location::start_of(file)
+            }
+            Self::NotUtf8 { file, at } | Self::TooManyErrors { file, at } => locate(file, *at),
+            Self::Syntax { file, error } => locate(file, error.at),
+        }
+    }
+}
+
+/// Reads everything `paths` name. A path given twice is read once.
+pub fn read(paths: &[PathSpec], stdin: &mut dyn Read) -> Manifests {
+    let mut manifests = Manifests::default();
+    for (index, path) in paths.iter().enumerate() {
+        if paths[..index].contains(path) {
+            continue;
+        }
+        let file = match path {
+            PathSpec::Stdin => read_stream(&"<stdin>".into(), stdin, &mut manifests),
+            PathSpec::Path(path) if path.is_dir() => {
+                read_folder(path, &mut manifests);
+                continue;
+            }
+            PathSpec::Path(path) => read_file(path, &mut manifests),
+        };
+        if let Some(file) = file {
+            let message = "no Kubernetes object in here: check that this is the file you mean";
+            manifests.findings.warning(Location::start_of(&file), message);
+        }
+    }
+    manifests
+}
+
+/// Reads `text` as if it were the content of `file`.
+pub fn read_text(file: &str, text: &str) -> Manifests {
+    let mut manifests = Manifests::default();
+    take_text(&file.into(), text, &mut manifests);
+    manifests
+}
+
+fn read_folder(folder: &Path, manifests: &mut Manifests) {
+    manifests.folders.push(folder.to_owned());
+    let names = fs::read_dir(folder).and_then(|entries| {
+        entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>()
+    });
+    let mut names = match names {
+        Ok(names) => names,
+        Err(error) => return manifests.fail(failure(&name_of(folder), error)),
+    };
+    names.retain(|name| is_manifest(name));
+    names.sort();
+    let mut found = false;
+    for path in names.into_iter().map(|name| folder.join(name)) {
+        // A pipe would never end, and a subfolder is not ours. What cannot be
+        // looked at is still read, for the failure that gives.
+        if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+            continue;
+        }
+        found = true;
+        read_file(&path, manifests);
+    }
+    if !found {
+        let message =
+            "no manifests in this folder (*.yaml, *.yml, *.json; subfolders are not searched)";
+        manifests.findings.warning(Location::start_of(&name_of(folder)), message);
+    }
+}
+
+/// Hidden files and what editors leave behind are not manifests.
+fn is_manifest(name: &OsStr) -> bool {
+    let hidden =
+        name.as_encoded_bytes().first().is_none_or(|first| matches!(first, b'.' | b'#' | b'~'));
+    let extension = Path::new(name).extension().and_then(OsStr::to_str);
+    !hidden && matches!(extension, Some("yaml" | "yml" | "json"))
+}
+
+/// The name of the file, if there was nothing in it.
+fn read_file(path: &Path, manifests: &mut Manifests) -> Option<Arc<str>> {
+    manifests.files.push(path.to_owned());
+    let file = name_of(path);
+    match File::open(path) {
+        Ok(mut stream) => read_stream(&file, &mut stream, manifests),
+        Err(error) => {
+            manifests.fail(failure(&file, error));
+            None
+        }
+    }
+}
+
+fn name_of(path: &Path) -> Arc<str> {
+    path.to_string_lossy().into()
+}
+
+fn failure(file: &Arc<str>, error: io::Error) -> ReadFailure {
+    let file = Arc::clone(file);
+    match error.kind() {
+        io::ErrorKind::NotFound => ReadFailure::Missing { file },
+        _ => ReadFailure::Unreadable { file, error },
+    }
+}
+
+/// Never reads more than fits, whatever the stream: it may be a device.
+fn read_stream(
+    file: &Arc<str>,
+    stream: &mut dyn Read,
+    manifests: &mut Manifests,
+) -> Option<Arc<str>> {
+    let mut bytes = Vec::new();
+    if let Err(error) = stream.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes) {
+        manifests.fail(failure(file, error));
+        return None;
+    }
+    if bytes.len() > MAX_FILE_BYTES {
+        manifests.fail(ReadFailure::TooLarge { file: Arc::clone(file) });
+        return None;
+    }
+    let text = match str::from_utf8(&bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let at = end_of(&String::from_utf8_lossy(&bytes[..error.valid_up_to()]));
+            manifests.fail(ReadFailure::NotUtf8 { file: Arc::clone(file), at });
+            return None;
+        }
+    };
+    let before = (manifests.objects.len(), manifests.findings.len());
+    take_text(file, text, manifests);
+    (before == (manifests.objects.len(), manifests.findings.len())).then(|| Arc::clone(file))
+}
+
+/// The position just behind `text`.
+fn end_of(text: &str) -> Position {
+    let breaks =
+        text.replace("\r\n", "\n").bytes().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
+    let line = text.rsplit(['\n', '\r']).next().unwrap_or_default();
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    Position { line: count(breaks + 1), column: count(line.chars().count() + 1) }
+}
+
+fn take_text(file: &Arc<str>, text: &str, manifests: &mut Manifests) {
+    let mut allowance = Allowance::default();
+    let (failures, findings) = (manifests.failures.len(), manifests.findings.len());
+    for chunk in chunks(text) {
+        if manifests.failures.len() - failures >= MAX_FAILURES_PER_FILE
+            || manifests.findings.len() - findings >= MAX_FINDINGS_PER_FILE
+        {
+            let at = Position { line: chunk.first_line, column: 1 };
+            return manifests.fail(ReadFailure::TooManyErrors { file: Arc::clone(file), at });
+        }
+        match parse(chunk.text, chunk.first_line, &mut allowance) {
+            Ok(root) if root.is_null() => {}
+            Ok(root) => {
+                let document = Document { file: Arc::clone(file), root };
+                document.into_objects(&mut manifests.objects, &mut manifests.findings);
+            }
+            Err(error) => manifests.fail(ReadFailure::Syntax { file: Arc::clone(file), error }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

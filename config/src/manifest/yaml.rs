@@ -1,0 +1,171 @@
+//! One YAML or JSON document, read into a [`Node`].
+//!
+//! Built on the event parser that serde-saphyr re-exports rather than on its
+//! deserializer, which takes three times as long for the same tree and repeats
+//! what an alias stands for before anyone can say no. Nothing here recurses, so
+//! that no document is too deep for the stack; the depth is capped for those
+//! who walk the tree afterwards (dropping it included).
+
+use std::sync::Arc;
+
+use serde_saphyr::granit_parser::{self, ErrorKind, Parser, ScanError, Span};
+use thiserror::Error;
+
+use super::allowance::{Allowance, MAX_NODES};
+use super::builder::Builder;
+use super::node::{Node, Position, Value};
+use crate::finding::quote;
+
+/// The most lists and mappings within one another.
+pub const MAX_DEPTH: usize = 100;
+/// Why a document does not parse, and where.
+#[derive(Debug, Error)]
+#[error("{cause}")]
+pub struct SyntaxError {
+    /// The place in the file.
+    pub at: Position,
+    cause: Cause,
+}
+
+/// Why a document does not parse.
+#[derive(Debug, Error)]
+pub(super) enum Cause {
+    #[error("not valid YAML: {0}: {remedy}", remedy = remedy(.0))]
+    Scan(ErrorKind),
+    #[error("the key {} is given twice in this mapping: keep one of the two", quote(.0))]
+    DuplicateKey(Arc<str>),
+    #[error("a key must be text, not {0}: write or quote the name of the field")]
+    Key(&'static str),
+    #[error("the tag {} is not supported: remove it", quote(.0))]
+    Tag(String),
+    #[error("the value is not what the tag `!!{0}` says: remove the tag or correct the value")]
+    Tagged(String),
+    #[error("`<<` takes a mapping or a list of mappings, not {0}: give it an alias of a mapping")]
+    Merge(&'static str, Position),
+    #[error("this alias stands for a value it is part of: write the value out")]
+    SelfReference,
+    #[error("lists and mappings are nested deeper than {MAX_DEPTH}: flatten them")]
+    Depth,
+    #[error("this file has more than {MAX_NODES} values: split it into several files")]
+    Nodes,
+    #[error("the aliases in this file repeat too much: write the values out")]
+    Copies,
+    #[error(
+        "a second value where the document should end: put `---` on a line of its own between documents"
+    )]
+    SecondValue,
+}
+
+/// Reads one document whose first line is line `first_line` of its file. A
+/// document without content is null.
+///
+/// # Errors
+/// If it is not YAML, repeats a key, or exceeds one of the limits above.
+pub fn parse(text: &str, first_line: u32, allowance: &mut Allowance) -> Result<Node, SyntaxError> {
+    let options = granit_parser::options! {
+        emit_comments: false,
+        // The scanner looks ahead in flow style, so it is the first to know there.
+        flow_nesting_limit: MAX_DEPTH,
+        block_nesting_limit: MAX_DEPTH + 1,
+    };
+    let mut builder = Builder::new(allowance);
+    let in_file = |line: usize, column: usize| Position {
+        line: clamp(line).saturating_add(first_line).saturating_sub(1),
+        column: clamp(column).saturating_add(1),
+    };
+    for event in Parser::new_from_str_with_options(text, options) {
+        let (event, span) = event.map_err(|error| {
+            let (line, column) = place_of(&error, text);
+            SyntaxError { at: in_file(line, column), cause: Cause::of(error.kind()) }
+        })?;
+        let at = in_file(span.start.line(), span.start.col());
+        builder
+            .take(event, at)
+            .map_err(|cause| SyntaxError { at: cause_place(&cause, &span, at, in_file), cause })?;
+    }
+    let at = Position { line: first_line, column: 1 };
+    Ok(builder.into_root().unwrap_or(Node { at, value: Value::Null }))
+}
+
+/// A wrong tag is reported at the tag, what cannot be merged where it stands,
+/// everything else at the value.
+fn cause_place(
+    cause: &Cause,
+    span: &Span,
+    at: Position,
+    in_file: impl Fn(usize, usize) -> Position,
+) -> Position {
+    match (cause, &span.tag_start) {
+        (Cause::Merge(_, at), _) => *at,
+        (Cause::Tag(_) | Cause::Tagged(_), Some(tag)) => in_file(tag.line(), tag.col()),
+        _ => at,
+    }
+}
+
+/// Line from 1 and column from 0, as the parser counts. It reports a tab where
+/// it gave up, which may be a line before the tab.
+fn place_of(error: &ScanError, text: &str) -> (usize, usize) {
+    let (line, column) = (error.marker().line(), error.marker().col());
+    if is_about_tabs(error.kind()) {
+        let lines = text.lines().enumerate().skip(line.saturating_sub(1));
+        for (number, text) in lines.take(3) {
+            let indentation = text.len() - text.trim_start_matches([' ', '\t']).len();
+            if let Some(tab) = text[..indentation].find('\t') {
+                return (number + 1, tab);
+            }
+        }
+    }
+    (line, column)
+}
+
+fn is_about_tabs(kind: &ErrorKind) -> bool {
+    use ErrorKind as K;
+    matches!(
+        kind,
+        K::TabNotAllowed
+            | K::TabInBlockIndentation
+            | K::TabInIndentation
+            | K::TabInPlainScalar
+            | K::TabAtBlockScalarStart
+    )
+}
+
+fn remedy(kind: &ErrorKind) -> &'static str {
+    use ErrorKind as K;
+    match kind {
+        _ if is_about_tabs(kind) => "indent with spaces",
+        K::UnknownAnchor => "define `&name` before `*name`, or quote a value that begins with `*`",
+        K::ExpectedDocumentStart => {
+            "check the indentation, and put `---` on a line of its own between documents"
+        }
+        K::MappingValueNotAllowed | K::InvalidColonPlacement | K::ExpectedBlockMappingKey => {
+            "check the indentation, and quote a value that has `: ` in it"
+        }
+        K::UnclosedQuotedScalar | K::DocumentIndicatorInQuotedScalar => "close the quote",
+        K::UnexpectedCharacter { .. } => {
+            "remove the character, or quote the value if it belongs to it"
+        }
+        K::UnexpectedEofFlowSequence
+        | K::UnexpectedEofFlowMapping
+        | K::UnclosedFlowCollection { .. }
+        | K::MismatchedFlowCollectionEnd { .. } => "balance the brackets",
+        K::UnsupportedYamlMajorVersion => "write YAML 1.2 and remove the directive",
+        _ => "correct the syntax here or on the line before",
+    }
+}
+
+impl Cause {
+    fn of(kind: &ErrorKind) -> Self {
+        match kind {
+            ErrorKind::RecursionLimitExceeded => Self::Depth,
+            kind => Self::Scan(kind.clone()),
+        }
+    }
+}
+
+fn clamp(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;
