@@ -47,10 +47,9 @@ impl Compiled {
 }
 
 /// Compiles manifests. The result depends on nothing but its arguments.
-pub fn compile(manifests: Manifests, settings: &Settings) -> Compiled {
-    let Manifests { objects, findings, .. } = manifests;
-    let findings = RefCell::new(findings);
-    let objects = Kinds::sort(&objects, &findings);
+pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
+    let findings = RefCell::new(manifests.findings.clone());
+    let objects = Kinds::sort(&manifests.objects, &findings);
 
     let services = Services::read(&objects, &findings);
     let classes = Classes::read(&objects.ingress_classes, settings, &findings);

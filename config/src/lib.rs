@@ -5,10 +5,13 @@ pub mod cli;
 mod commands;
 pub mod compile;
 pub mod envoy;
+pub mod envoy_binary;
 pub mod finding;
 pub mod manifest;
 mod objects;
+pub mod serve;
 pub mod settings;
+pub mod upstream;
 
 /// `ingress_filter.wasm`, the module that Envoy loads.
 pub const MODULE: &[u8] = include_bytes!(env!("INGRESS_FILTER_WASM"));

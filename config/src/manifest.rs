@@ -23,5 +23,6 @@ pub use documents::{Chunk, chunks};
 pub use node::{Key, Node, Position, Value};
 pub use object::Object;
 pub use reader::Document;
+pub(crate) use source::is_manifest;
 pub use source::{MAX_FILE_BYTES, Manifests, PathSpec, ReadFailure, read, read_text};
 pub use yaml::{MAX_DEPTH, SyntaxError, parse};

@@ -32,7 +32,7 @@ enum Output {
 
 impl Check {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let compiled = compile(self.input.read(), &self.settings.resolve()?);
+        let compiled = compile(&self.input.read(), &self.settings.resolve()?);
         let mut out = io::stdout().lock();
         for finding in &compiled.findings {
             match self.output {

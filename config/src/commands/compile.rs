@@ -42,10 +42,9 @@ impl Compile {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let settings = self.settings.resolve()?;
         let manifests = self.input.read();
-        let is_complete = manifests.is_complete();
-        let compiled = compile(manifests, &settings);
+        let compiled = compile(&manifests, &settings);
         report(&compiled.findings);
-        anyhow::ensure!(is_complete, "nothing was written: not all manifests could be read");
+        anyhow::ensure!(manifests.is_complete(), "nothing was written: not all manifests could be read");
 
         let folder = &self.output;
         fs::create_dir_all(folder).with_context(|| format!("folder {}", folder.display()))?;

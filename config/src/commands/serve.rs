@@ -1,10 +1,80 @@
-//! placeholder
+//! `ingressctl serve`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
 use clap::Args;
-/// placeholder
+
+use crate::cli::{Input, ListenArgs, SettingsArgs};
+use crate::envoy::Listening;
+use crate::envoy_binary;
+use crate::serve::{Options, Ready, serve};
+
+/// Run Envoy on manifests, and swap changes in without a restart
+///
+/// Prints `ready http=ADDR admin=ADDR` on standard output once Envoy answers.
+/// Findings go to standard error. A manifest that cannot be read or parsed
+/// leaves what is served as it is. Ends with Envoy's exit code, or with 0 after
+/// Ctrl-C.
+///
+/// Upstream addresses come from the Endpoints or EndpointSlices in the
+/// manifests; a service without any is looked up by its DNS name.
 #[derive(Debug, Args)]
-pub(crate) struct Serve {}
+pub(crate) struct Serve {
+    #[command(flatten)]
+    input: Input,
+    #[command(flatten)]
+    listen: ListenArgs,
+    #[command(flatten)]
+    envoy: EnvoyArgs,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+/// Which Envoy to run.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Envoy")]
+pub(crate) struct EnvoyArgs {
+    /// The Envoy to run; without it $ENVOY, then the PATH, then one fetched and
+    /// cached
+    #[arg(long, value_name = "PATH")]
+    envoy: Option<PathBuf>,
+    /// Worker threads of Envoy; without it one per core
+    #[arg(long, value_name = "N")]
+    concurrency: Option<u32>,
+}
+
 impl Serve {
-    pub(crate) fn run(self) -> anyhow::Result<std::process::ExitCode> {
-        todo!()
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let options = self.envoy.options(self.input.specs(), &self.listen, &self.settings)?;
+        block_on(serve(&options, announce))
     }
+}
+
+impl EnvoyArgs {
+    /// What to serve, with the Envoy that these flags name.
+    pub(crate) fn options(
+        &self,
+        manifests: Vec<crate::manifest::PathSpec>,
+        listen: &ListenArgs,
+        settings: &SettingsArgs,
+    ) -> anyhow::Result<Options> {
+        Ok(Options {
+            manifests,
+            settings: settings.resolve()?,
+            listening: Listening { http: listen.http, admin: listen.admin },
+            envoy: envoy_binary::find_or_fetch(self.envoy.as_deref())?,
+            concurrency: self.concurrency,
+        })
+    }
+}
+
+/// The line that scripts wait for.
+pub(crate) fn announce(ready: Ready) {
+    println!("ready http={} admin={}", ready.http, ready.admin);
+}
+
+/// Runs `future` to its end.
+pub(crate) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(future)
 }

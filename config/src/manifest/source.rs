@@ -204,7 +204,7 @@ fn read_folder(folder: &Path, manifests: &mut Manifests) {
 }
 
 /// Hidden files and what editors leave behind are not manifests.
-fn is_manifest(name: &OsStr) -> bool {
+pub(crate) fn is_manifest(name: &OsStr) -> bool {
     let hidden =
         name.as_encoded_bytes().first().is_none_or(|first| matches!(first, b'.' | b'#' | b'~'));
     let extension = Path::new(name).extension().and_then(OsStr::to_str);

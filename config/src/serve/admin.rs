@@ -1,0 +1,82 @@
+//! Envoy's admin interface: which configuration it has taken in.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::Deserialize;
+
+pub(super) struct Admin {
+    client: Client<HttpConnector, Empty<Bytes>>,
+    address: SocketAddr,
+}
+
+/// `/listeners?format=json`.
+#[derive(Deserialize)]
+struct Listeners {
+    #[serde(default)]
+    listener_statuses: Vec<ListenerStatus>,
+}
+
+#[derive(Deserialize)]
+struct ListenerStatus {
+    name: String,
+    local_address: Address,
+}
+
+#[derive(Deserialize)]
+struct Address {
+    socket_address: SocketAddress,
+}
+
+#[derive(Deserialize)]
+struct SocketAddress {
+    address: String,
+    port_value: u16,
+}
+
+impl Admin {
+    pub(super) fn new(address: SocketAddr) -> Self {
+        Self { client: Client::builder(TokioExecutor::new()).build_http(), address }
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether Envoy has started, all its first configuration taken in.
+    pub(super) async fn is_ready(&self) -> anyhow::Result<bool> {
+        Ok(self.get("/ready").await?.trim() == "LIVE")
+    }
+
+    /// Where a listener listens, once it does.
+    pub(super) async fn listener(&self, name: &str) -> anyhow::Result<Option<SocketAddr>> {
+        let listeners: Listeners = serde_json::from_str(&self.get("/listeners?format=json").await?)?;
+        let found = listeners.listener_statuses.into_iter().find(|listener| listener.name == name);
+        found
+            .map(|listener| {
+                let SocketAddress { address, port_value } = listener.local_address.socket_address;
+                Ok(SocketAddr::new(address.parse().context("listener without an address")?, port_value))
+            })
+            .transpose()
+    }
+
+    /// The values of these statistics; those that do not exist are left out.
+    pub(super) async fn stats(&self, names: &[&str]) -> anyhow::Result<HashMap<String, String>> {
+        let text = self.get(&format!("/stats?filter=^({})$", names.join("|"))).await?;
+        let pairs = text.lines().filter_map(|line| line.split_once(": "));
+        Ok(pairs.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect())
+    }
+
+    async fn get(&self, path: &str) -> anyhow::Result<String> {
+        let uri = format!("http://{}{}", self.address, path.replace('^', "%5E").replace('|', "%7C")).parse()?;
+        let response = self.client.get(uri).await.context("envoy's admin interface does not answer")?;
+        let body = response.into_body().collect().await?.to_bytes();
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+}
