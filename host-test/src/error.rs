@@ -1,0 +1,111 @@
+//! What can go wrong, for the caller and, inside the engine, for a host call.
+
+use std::path::PathBuf;
+
+/// Why a module could not be loaded or a callback did not come back.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file of the module cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The bytes are no WebAssembly module that the engine takes.
+    #[error("cannot compile the module: {message}")]
+    Compile {
+        /// What the engine said.
+        message: String,
+    },
+    /// The module lacks an export that every Proxy-Wasm module has.
+    #[error("the module does not export {name}")]
+    MissingExport {
+        /// The export, or the alternatives.
+        name: String,
+    },
+    /// The module exports something under a name of the ABI that is not what the ABI says.
+    #[error("the export {name} is not {expected}")]
+    BadExport {
+        /// The export.
+        name: &'static str,
+        /// What it should be.
+        expected: String,
+    },
+    /// The module imports what this host does not have.
+    #[error("the module has unknown imports: {}", .0.join(", "))]
+    UnknownImports(
+        /// Each as `module.name`.
+        Vec<String>,
+    ),
+    /// An import has a known name but another type, or the instance cannot be made.
+    #[error("cannot instantiate the module: {message}")]
+    Instantiate {
+        /// What the engine said.
+        message: String,
+    },
+    /// `proxy_on_vm_start` returned false.
+    #[error("the module refused to start: proxy_on_vm_start returned false")]
+    StartRefused,
+    /// The module trapped.
+    #[error("{callback} trapped: {message}")]
+    Trap {
+        /// The callback that did not come back.
+        callback: &'static str,
+        /// The trap.
+        message: String,
+        /// The functions of the module that were running, innermost first.
+        backtrace: String,
+    },
+    /// The module ran for longer than its fuel lasts: most likely an endless loop.
+    #[error("{callback} used up its fuel of {limit}")]
+    OutOfFuel {
+        /// The callback that was cut off.
+        callback: &'static str,
+        /// What it had, from [`Options::fuel`](crate::Options::fuel).
+        limit: u64,
+    },
+    /// The module made more host calls in one callback than it may.
+    #[error("{callback} made more than {limit} host calls")]
+    TooManyHostCalls {
+        /// The callback that was cut off.
+        callback: &'static str,
+        /// What it may, from [`Options::max_host_calls`](crate::Options::max_host_calls).
+        limit: u64,
+    },
+    /// The module's allocator returned null when the host needed room for an answer.
+    #[error("{callback}: the module's allocator has no room for {size} bytes")]
+    AllocationFailed {
+        /// The callback during which it happened.
+        callback: &'static str,
+        /// How much was asked for.
+        size: u32,
+    },
+    /// The module ended itself.
+    #[error("{callback} called proc_exit({code})")]
+    ProcExit {
+        /// The callback that did it.
+        callback: &'static str,
+        /// The exit code.
+        code: u32,
+    },
+    /// The VM failed before; nothing in its memory can be trusted.
+    #[error("the plugin failed before: {cause}")]
+    Poisoned {
+        /// The message of the first failure.
+        cause: String,
+    },
+}
+
+/// A host call that ends the callback, carried through the engine as its error.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+pub(crate) enum Abort {
+    #[error("proc_exit({0})")]
+    ProcExit(u32),
+    #[error("no room for {0} bytes")]
+    AllocationFailed(u32),
+    #[error("too many host calls")]
+    TooManyHostCalls,
+}

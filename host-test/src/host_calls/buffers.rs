@@ -1,0 +1,69 @@
+//! Bodies and configurations.
+
+use super::call::{Call, CallResult};
+use crate::abi::{BufferType, Status};
+
+/// The buffer with this number; noted as what the call is about.
+fn buffer_type(call: &mut Call<'_>, number: u32) -> Result<BufferType, Status> {
+    let buffer = BufferType::from_number(number).ok_or(Status::BadArgument)?;
+    call.note_target(buffer.name());
+    Ok(buffer)
+}
+
+pub(super) fn get(
+    call: &mut Call<'_>,
+    buffer: u32,
+    start: u32,
+    length: u32,
+    to_data: u32,
+    to_size: u32,
+) -> CallResult {
+    let buffer = buffer_type(call, buffer)?;
+    let bytes = call.state().buffer(buffer).ok_or(Status::NotFound)?;
+    let rest = bytes.get(start as usize..).ok_or(Status::BadArgument)?;
+    // More than there is means all there is: SDKs ask for the largest number there is.
+    let part = rest.get(..length as usize).unwrap_or(rest).to_vec();
+    call.give(&part, to_data, to_size)
+}
+
+pub(super) fn status(
+    call: &mut Call<'_>,
+    buffer: u32,
+    to_length: u32,
+    to_flags: u32,
+) -> CallResult {
+    let buffer = buffer_type(call, buffer)?;
+    let length = call.state().buffer(buffer).ok_or(Status::NotFound)?.len();
+    let length = u32::try_from(length).map_err(|_| Status::InternalFailure)?;
+    call.write_u32(to_length, length)?;
+    Ok(call.write_u32(to_flags, 0)?)
+}
+
+/// As in Envoy a body can be prepended to, replaced as a whole and appended to, but not changed in
+/// the middle; and a configuration cannot be changed at all.
+pub(super) fn set(
+    call: &mut Call<'_>,
+    buffer: u32,
+    start: u32,
+    length: u32,
+    data: u32,
+    size: u32,
+) -> CallResult {
+    let buffer = buffer_type(call, buffer)?;
+    if call.state().buffer(buffer).is_none() {
+        return Err(Status::NotFound.into());
+    }
+    let data = call.read(data, size)?;
+    let body = call.state().body(buffer).ok_or(Status::BadArgument)?;
+    let (start, length) = (start as usize, length as usize);
+    if start == 0 && length == 0 {
+        body.splice(..0, data);
+    } else if start == 0 && length >= body.len() {
+        *body = data;
+    } else if start > 0 && start >= body.len() {
+        body.extend_from_slice(&data);
+    } else {
+        return Err(Status::BadArgument.into());
+    }
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! What a module did, for whoever asks afterwards.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::abi::{LogLevel, MetricType};
+use crate::headers::HeaderMap;
+
+/// One HTTP message: a request or a response.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Message {
+    /// Headers, the pseudo-headers among them.
+    pub headers: HeaderMap,
+    /// Body; empty means none.
+    pub body: Vec<u8>,
+    /// Trailers, if there are any.
+    pub trailers: Option<HeaderMap>,
+}
+
+impl Message {
+    /// A message without body and trailers.
+    pub fn new(headers: impl Into<HeaderMap>) -> Self {
+        Self { headers: headers.into(), ..Self::default() }
+    }
+
+    /// The message with this body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// The message with these trailers.
+    #[must_use]
+    pub fn trailers(mut self, trailers: impl Into<HeaderMap>) -> Self {
+        self.trailers = Some(trailers.into());
+        self
+    }
+}
+
+/// A response that the module gave by itself, with `proxy_send_local_response`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LocalReply {
+    /// HTTP status.
+    pub status: u32,
+    /// Why, for the access log (`%RESPONSE_CODE_DETAILS%`).
+    pub details: Vec<u8>,
+    /// Headers on top of those the proxy makes.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: Vec<u8>,
+    /// gRPC status, if the module gave one.
+    pub grpc_status: Option<u32>,
+}
+
+/// A line of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogLine {
+    /// How much it matters.
+    pub level: LogLevel,
+    /// The text, as the module wrote it.
+    pub message: Vec<u8>,
+}
+
+impl fmt::Display for LogLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.level, String::from_utf8_lossy(&self.message))
+    }
+}
+
+/// A call from the module to the host: a `proxy_*` function or one of WASI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HostCall {
+    /// The function.
+    pub name: &'static str,
+    /// The map, buffer or stream it is about; empty where the function has none.
+    pub target: &'static str,
+    /// The header, property path (parts separated by NUL), metric or key it is about.
+    pub key: Vec<u8>,
+    /// What the host answered: a [`Status`](crate::Status), for WASI an `errno`.
+    pub result: u32,
+}
+
+impl fmt::Display for HostCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let separator = if self.target.is_empty() || self.key.is_empty() { "" } else { ", " };
+        let key = self.key.escape_ascii();
+        write!(f, "{}({}{separator}{key}) = {}", self.name, self.target, self.result)
+    }
+}
+
+/// One run of a callback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallbackRun {
+    /// The callback.
+    pub name: &'static str,
+    /// The fuel it used: about one per WebAssembly instruction, the same on every machine.
+    pub fuel: u64,
+}
+
+/// What a context did: its log, its host calls, its fuel.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Activity {
+    /// Log lines at or above [`Options::log_level`](crate::Options::log_level), in order, and what
+    /// the module wrote to standard output (info) and standard error (error).
+    pub log: Vec<LogLine>,
+    /// Calls to the host, in order.
+    pub host_calls: Vec<HostCall>,
+    /// Callbacks that ran, in order.
+    pub callbacks: Vec<CallbackRun>,
+}
+
+impl Activity {
+    /// How often the module called this function.
+    pub fn count(&self, name: &str) -> usize {
+        self.host_calls.iter().filter(|call| call.name == name).count()
+    }
+
+    /// The fuel all callbacks used.
+    pub fn fuel_used(&self) -> u64 {
+        self.callbacks.iter().map(|run| run.fuel).sum()
+    }
+
+    /// The fuel the runs of one callback used.
+    pub fn fuel_of(&self, callback: &str) -> u64 {
+        self.callbacks.iter().filter(|run| run.name == callback).map(|run| run.fuel).sum()
+    }
+
+    /// Whether a log line contains this text.
+    pub fn logged(&self, text: &str) -> bool {
+        self.log.iter().any(|line| String::from_utf8_lossy(&line.message).contains(text))
+    }
+}
+
+/// What an exchange did and what came of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExchangeRecord {
+    /// The request as it goes to the upstream: headers and trailers as the module left them, the
+    /// body as far as the module let it pass.
+    pub request: Message,
+    /// The response as it goes to the client, likewise.
+    pub response: Message,
+    /// The response the module gave instead.
+    pub local_reply: Option<LocalReply>,
+    /// Properties the module set, by path (parts separated by NUL).
+    pub properties: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Log, host calls and fuel.
+    pub activity: Activity,
+}
+
+impl ExchangeRecord {
+    /// A property the module set, by the parts of its path.
+    pub fn property(&self, path: &[&str]) -> Option<&[u8]> {
+        self.properties.get(&property_path(path)).map(Vec::as_slice)
+    }
+}
+
+/// A property path as the ABI moves it.
+pub(crate) fn property_path(parts: &[&str]) -> Vec<u8> {
+    parts.join("\0").into_bytes()
+}
+
+/// A metric the module defined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metric {
+    /// What it counts.
+    pub metric_type: MetricType,
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Value of a counter or gauge.
+    pub value: u64,
+    /// What was recorded in a histogram, in order.
+    pub samples: Vec<u64>,
+}

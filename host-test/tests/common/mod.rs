@@ -1,0 +1,154 @@
+//! Modules for tests, written in a few lines of WebAssembly text.
+#![allow(dead_code, reason = "no test file uses all of it")]
+
+use host_test::{Module, Plugin};
+
+/// The functions a test module can import, with the types of their parameters; all but `proc_exit`
+/// return an `i32`.
+pub(crate) const IMPORTS: &[(&str, &str, &str)] = &[
+    ("env", "proxy_log", "i32 i32 i32"),
+    ("env", "proxy_get_log_level", "i32"),
+    ("env", "proxy_get_current_time_nanoseconds", "i32"),
+    ("env", "proxy_set_tick_period_milliseconds", "i32"),
+    ("env", "proxy_set_effective_context", "i32"),
+    ("env", "proxy_done", ""),
+    ("env", "proxy_call_foreign_function", "i32 i32 i32 i32 i32 i32"),
+    ("env", "proxy_get_status", "i32 i32 i32"),
+    ("env", "proxy_continue_stream", "i32"),
+    ("env", "proxy_close_stream", "i32"),
+    ("env", "proxy_send_local_response", "i32 i32 i32 i32 i32 i32 i32 i32"),
+    ("env", "proxy_get_property", "i32 i32 i32 i32"),
+    ("env", "proxy_set_property", "i32 i32 i32 i32"),
+    ("env", "proxy_get_header_map_size", "i32 i32"),
+    ("env", "proxy_get_header_map_pairs", "i32 i32 i32"),
+    ("env", "proxy_set_header_map_pairs", "i32 i32 i32"),
+    ("env", "proxy_get_header_map_value", "i32 i32 i32 i32 i32"),
+    ("env", "proxy_add_header_map_value", "i32 i32 i32 i32 i32"),
+    ("env", "proxy_replace_header_map_value", "i32 i32 i32 i32 i32"),
+    ("env", "proxy_remove_header_map_value", "i32 i32 i32"),
+    ("env", "proxy_get_buffer_bytes", "i32 i32 i32 i32 i32"),
+    ("env", "proxy_get_buffer_status", "i32 i32 i32"),
+    ("env", "proxy_set_buffer_bytes", "i32 i32 i32 i32 i32"),
+    ("env", "proxy_define_metric", "i32 i32 i32 i32"),
+    ("env", "proxy_increment_metric", "i32 i64"),
+    ("env", "proxy_record_metric", "i32 i64"),
+    ("env", "proxy_get_metric", "i32 i32"),
+    ("env", "proxy_get_shared_data", "i32 i32 i32 i32 i32"),
+    ("env", "proxy_set_shared_data", "i32 i32 i32 i32 i32"),
+    ("env", "proxy_register_shared_queue", "i32 i32 i32"),
+    ("env", "proxy_resolve_shared_queue", "i32 i32 i32 i32 i32"),
+    ("env", "proxy_enqueue_shared_queue", "i32 i32 i32"),
+    ("env", "proxy_dequeue_shared_queue", "i32 i32 i32"),
+    ("env", "proxy_http_call", "i32 i32 i32 i32 i32 i32 i32 i32 i32 i32"),
+    ("env", "proxy_grpc_call", "i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32"),
+    ("env", "proxy_grpc_stream", "i32 i32 i32 i32 i32 i32 i32 i32 i32"),
+    ("env", "proxy_grpc_send", "i32 i32 i32 i32"),
+    ("env", "proxy_grpc_cancel", "i32"),
+    ("env", "proxy_grpc_close", "i32"),
+    ("wasi_snapshot_preview1", "args_get", "i32 i32"),
+    ("wasi_snapshot_preview1", "args_sizes_get", "i32 i32"),
+    ("wasi_snapshot_preview1", "clock_time_get", "i32 i64 i32"),
+    ("wasi_snapshot_preview1", "environ_get", "i32 i32"),
+    ("wasi_snapshot_preview1", "environ_sizes_get", "i32 i32"),
+    ("wasi_snapshot_preview1", "fd_close", "i32"),
+    ("wasi_snapshot_preview1", "fd_fdstat_get", "i32 i32"),
+    ("wasi_snapshot_preview1", "fd_prestat_dir_name", "i32 i32 i32"),
+    ("wasi_snapshot_preview1", "fd_prestat_get", "i32 i32"),
+    ("wasi_snapshot_preview1", "fd_read", "i32 i32 i32 i32"),
+    ("wasi_snapshot_preview1", "fd_seek", "i32 i64 i32 i32"),
+    ("wasi_snapshot_preview1", "fd_write", "i32 i32 i32 i32"),
+    ("wasi_snapshot_preview1", "poll_oneoff", "i32 i32 i32 i32"),
+    ("wasi_snapshot_preview1", "proc_exit", "i32"),
+    ("wasi_snapshot_preview1", "random_get", "i32 i32"),
+    ("wasi_snapshot_preview1", "sched_yield", ""),
+];
+
+/// The import that makes `$name` callable.
+fn import(module: &str, name: &str, parameters: &str) -> String {
+    let result = if name == "proc_exit" { "" } else { "(result i32)" };
+    format!("(import \"{module}\" \"{name}\" (func ${name} (param {parameters}) {result}))\n")
+}
+
+/// The text of a module with what every Proxy-Wasm module has, and this besides.
+///
+/// * `$name` of a host function is imported where it is used.
+/// * `'text'` stands for the two arguments "pointer and length" of that text; `\ff` is a byte.
+/// * Host functions may write to addresses 0 to 63; `$log_given` logs the bytes that a function
+///   gave with pointer at 0 and length at 4.
+/// * The allocator begins at 32 KiB, in a memory of 128 KiB.
+pub(crate) fn text(body: &str) -> String {
+    let body = format!(
+        r#"(func (export "proxy_abi_version_0_2_1"))
+           (global $free (mut i32) (i32.const 32768))
+           (func (export "proxy_on_memory_allocate") (param $size i32) (result i32)
+               (global.get $free)
+               (global.set $free (i32.add (global.get $free) (local.get $size))))
+           (func $log_given
+               (drop (call $proxy_log (i32.const 2)
+                   (i32.load (i32.const 0)) (i32.load (i32.const 4)))))
+           {body}"#
+    );
+    let mut address = 1024;
+    let (mut code, mut data) = (String::new(), String::new());
+    for (index, part) in body.split('\'').enumerate() {
+        if index % 2 == 0 {
+            code += part;
+        } else {
+            // An escape is three characters for one byte.
+            let length = part.len() - 2 * part.matches('\\').count();
+            code +=
+                &["(i32.const ", &address.to_string(), ") (i32.const ", &length.to_string(), ")"]
+                    .concat();
+            data += &["(data (i32.const ", &address.to_string(), ") \"", part, "\")\n"].concat();
+            address += length;
+        }
+    }
+    let imports: String = IMPORTS
+        .iter()
+        .filter(|(_, name, _)| {
+            code.match_indices(&format!("${name}")).any(|(start, found)| {
+                !code[start + found.len()..]
+                    .starts_with(|next: char| next == '_' || next.is_alphanumeric())
+            })
+        })
+        .map(|(module, name, parameters)| import(module, name, parameters))
+        .collect();
+    format!("(module {imports} (memory (export \"memory\") 2)\n{data}{code})")
+}
+
+/// Compiles WebAssembly text as it stands.
+pub(crate) fn compile(text: &str) -> Module {
+    Module::new(wat::parse_str(text).expect("valid text")).expect("a module the host takes")
+}
+
+/// Compiles a module of [`text`].
+pub(crate) fn module(body: &str) -> Module {
+    compile(&text(body))
+}
+
+/// Starts a plugin of [`text`].
+pub(crate) fn plugin(body: &str) -> Plugin {
+    Plugin::new(&module(body)).expect("a module that starts")
+}
+
+/// A callback that runs this code, with `$context`, `$size` and `$end` to read, and returns
+/// `$result`, which is 0 unless the code sets it.
+pub(crate) fn callback(name: &str, code: &str) -> String {
+    let parameters = match name {
+        "tick" | "done" | "log" | "delete" => "(param $context i32)",
+        "context_create" | "vm_start" | "configure" | "request_trailers" | "response_trailers" => {
+            "(param $context i32) (param $size i32)"
+        }
+        _ => "(param $context i32) (param $size i32) (param $end i32)",
+    };
+    let (result, code) = match name {
+        "tick" | "log" | "delete" | "context_create" => ("", code.to_owned()),
+        _ => ("(result i32) (local $result i32)", format!("{code} (local.get $result)")),
+    };
+    format!("(func (export \"proxy_on_{name}\") {parameters} {result} {code})\n")
+}
+
+/// A plugin whose `proxy_on_request_headers` runs this code.
+pub(crate) fn on_request_headers(code: &str) -> Plugin {
+    plugin(&callback("request_headers", code))
+}
