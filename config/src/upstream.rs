@@ -30,12 +30,17 @@ pub async fn serve(listener: TcpListener) -> std::io::Result<()> {
         tokio::spawn(async move {
             let service = service_fn(move |request| answer(request, client));
             // A client that goes away in the middle is no concern of ours.
-            let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+            let _ = auto::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
     }
 }
 
-async fn answer(request: Request<Incoming>, client: SocketAddr) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    client: SocketAddr,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let (_, rest) = parts.uri.path().split_at(1);
     let (endpoint, argument) = rest.split_once('/').unwrap_or((rest, ""));
@@ -47,7 +52,8 @@ async fn answer(request: Request<Incoming>, client: SocketAddr) -> Result<Respon
                 let seconds = argument.parse().unwrap_or(0.0_f64);
                 tokio::time::sleep(Duration::from_secs_f64(seconds.clamp(0.0, MAX_DELAY))).await;
             }
-            let data = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+            let data =
+                body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
             Some(as_json(&json!({
                 "method": parts.method.as_str(),
                 "url": parts.uri.to_string(),

@@ -44,7 +44,10 @@ impl Compile {
         let manifests = self.input.read();
         let compiled = compile(&manifests, &settings);
         report(&compiled.findings);
-        anyhow::ensure!(manifests.is_complete(), "nothing was written: not all manifests could be read");
+        anyhow::ensure!(
+            manifests.is_complete(),
+            "nothing was written: not all manifests could be read"
+        );
 
         let folder = &self.output;
         fs::create_dir_all(folder).with_context(|| format!("folder {}", folder.display()))?;

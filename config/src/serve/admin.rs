@@ -56,12 +56,16 @@ impl Admin {
 
     /// Where a listener listens, once it does.
     pub(super) async fn listener(&self, name: &str) -> anyhow::Result<Option<SocketAddr>> {
-        let listeners: Listeners = serde_json::from_str(&self.get("/listeners?format=json").await?)?;
+        let listeners: Listeners =
+            serde_json::from_str(&self.get("/listeners?format=json").await?)?;
         let found = listeners.listener_statuses.into_iter().find(|listener| listener.name == name);
         found
             .map(|listener| {
                 let SocketAddress { address, port_value } = listener.local_address.socket_address;
-                Ok(SocketAddr::new(address.parse().context("listener without an address")?, port_value))
+                Ok(SocketAddr::new(
+                    address.parse().context("listener without an address")?,
+                    port_value,
+                ))
             })
             .transpose()
     }
@@ -70,12 +74,17 @@ impl Admin {
     pub(super) async fn stats(&self, names: &[&str]) -> anyhow::Result<HashMap<String, String>> {
         let text = self.get(&format!("/stats?filter=^({})$", names.join("|"))).await?;
         let pairs = text.lines().filter_map(|line| line.split_once(": "));
-        Ok(pairs.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect())
+        Ok(pairs
+            .map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()))
+            .collect())
     }
 
     async fn get(&self, path: &str) -> anyhow::Result<String> {
-        let uri = format!("http://{}{}", self.address, path.replace('^', "%5E").replace('|', "%7C")).parse()?;
-        let response = self.client.get(uri).await.context("envoy's admin interface does not answer")?;
+        let uri =
+            format!("http://{}{}", self.address, path.replace('^', "%5E").replace('|', "%7C"))
+                .parse()?;
+        let response =
+            self.client.get(uri).await.context("envoy's admin interface does not answer")?;
         let body = response.into_body().collect().await?.to_bytes();
         Ok(String::from_utf8_lossy(&body).into_owned())
     }

@@ -18,7 +18,11 @@ const GRACE_PERIOD: Duration = Duration::from_secs(10);
 pub(super) struct EnvoyProcess(Child);
 
 impl EnvoyProcess {
-    pub(super) fn start(options: &Options, bootstrap: &Path, admin_address: &Path) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        options: &Options,
+        bootstrap: &Path,
+        admin_address: &Path,
+    ) -> anyhow::Result<Self> {
         let mut command = Command::new(&options.envoy);
         command
             .arg("--config-path")
@@ -34,7 +38,8 @@ impl EnvoyProcess {
         if let Some(concurrency) = options.concurrency {
             command.args(["--concurrency", &concurrency.to_string()]);
         }
-        let child = command.spawn().with_context(|| format!("cannot run {}", options.envoy.display()))?;
+        let child =
+            command.spawn().with_context(|| format!("cannot run {}", options.envoy.display()))?;
         Ok(Self(child))
     }
 

@@ -15,7 +15,9 @@ use super::admin::Admin;
 use super::{Options, Ready};
 use crate::commands::compile::write_all;
 use crate::compile::Compiled;
-use crate::envoy::{Cluster, EnvoyFiles, FILTER_NAME, Layout, Resource, STAT_PREFIX, write_atomically};
+use crate::envoy::{
+    Cluster, EnvoyFiles, FILTER_NAME, Layout, Resource, STAT_PREFIX, write_atomically,
+};
 
 /// How long Envoy may take to start, or to take a step in.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -57,17 +59,28 @@ impl Kind {
 
     fn filter() -> Self {
         let prefix = format!("extension_config_discovery.http_filter.{FILTER_NAME}");
-        Self { rejected: format!("{prefix}.config_fail"), ..Self::discovered("route table", prefix) }
+        Self {
+            rejected: format!("{prefix}.config_fail"),
+            ..Self::discovered("route table", prefix)
+        }
     }
 
     fn discovered(what: &'static str, prefix: String) -> Self {
-        Self { what, version: format!("{prefix}.version_text"), rejected: format!("{prefix}.update_rejected") }
+        Self {
+            what,
+            version: format!("{prefix}.version_text"),
+            rejected: format!("{prefix}.update_rejected"),
+        }
     }
 }
 
 impl<'a> Rollout<'a> {
     /// Writes the files for an Envoy that has yet to start.
-    pub(super) fn prepare(folder: &Path, options: &'a Options, compiled: &Compiled) -> anyhow::Result<Self> {
+    pub(super) fn prepare(
+        folder: &Path,
+        options: &'a Options,
+        compiled: &Compiled,
+    ) -> anyhow::Result<Self> {
         let layout = Layout::new(folder);
         let files = EnvoyFiles::new(compiled, &options.settings, options.listening, &layout);
         write_all(&files, &layout).with_context(|| format!("folder {}", folder.display()))?;
@@ -117,7 +130,8 @@ impl<'a> Rollout<'a> {
 
     /// Brings Envoy to `compiled`. Says whether there was anything to do.
     pub(super) async fn apply(&mut self, compiled: &Compiled) -> anyhow::Result<bool> {
-        let next = EnvoyFiles::new(compiled, &self.options.settings, self.options.listening, &self.layout);
+        let next =
+            EnvoyFiles::new(compiled, &self.options.settings, self.options.listening, &self.layout);
         if next == self.files {
             return Ok(false);
         }
@@ -127,7 +141,8 @@ impl<'a> Rollout<'a> {
         let rest = self.switch(&next).await;
         if let Err(error) = rest {
             // Back to the clusters of what is still served.
-            self.step(&Kind::clusters(), &self.layout.clusters(), &both, &self.files.clusters).await?;
+            self.step(&Kind::clusters(), &self.layout.clusters(), &both, &self.files.clusters)
+                .await?;
             return Err(error);
         }
         self.step(&Kind::clusters(), &self.layout.clusters(), &both, &next.clusters).await?;
@@ -141,7 +156,8 @@ impl<'a> Rollout<'a> {
     async fn switch(&self, next: &EnvoyFiles) -> anyhow::Result<()> {
         let now = &self.files;
         self.step(&Kind::routes(), &self.layout.routes(), &now.routes, &next.routes).await?;
-        self.step(&Kind::listeners(), &self.layout.listeners(), &now.listeners, &next.listeners).await?;
+        self.step(&Kind::listeners(), &self.layout.listeners(), &now.listeners, &next.listeners)
+            .await?;
         self.step(&Kind::filter(), &self.layout.filter(), &now.filter, &next.filter).await
     }
 
@@ -157,7 +173,13 @@ impl<'a> Rollout<'a> {
 
     /// Writes one file and waits until Envoy has taken it in. What Envoy
     /// rejects is undone.
-    async fn step(&self, kind: &Kind, path: &Path, now: &Resource, next: &Resource) -> anyhow::Result<()> {
+    async fn step(
+        &self,
+        kind: &Kind,
+        path: &Path,
+        now: &Resource,
+        next: &Resource,
+    ) -> anyhow::Result<()> {
         if now.version == next.version {
             return Ok(());
         }
@@ -168,7 +190,9 @@ impl<'a> Rollout<'a> {
         loop {
             const WARMING: &str = "cluster_manager.warming_clusters";
             let stats = admin.stats(&[&kind.version, &kind.rejected, WARMING]).await?;
-            if stats.get(&kind.version) == Some(&next.version) && stats.get(WARMING).is_none_or(|warming| warming == "0") {
+            if stats.get(&kind.version) == Some(&next.version)
+                && stats.get(WARMING).is_none_or(|warming| warming == "0")
+            {
                 return Ok(());
             }
             let is_rejected = stats.get(&kind.rejected) != rejected_before.as_ref();
@@ -191,7 +215,11 @@ fn union<'c>(next: &'c [Cluster], now: &'c [Cluster]) -> Vec<&'c Cluster> {
 }
 
 async fn pause(deadline: Instant, what: &str) -> anyhow::Result<()> {
-    anyhow::ensure!(Instant::now() < deadline, "envoy did not {what} within {} s", PATIENCE.as_secs());
+    anyhow::ensure!(
+        Instant::now() < deadline,
+        "envoy did not {what} within {} s",
+        PATIENCE.as_secs()
+    );
     sleep(POLL_PERIOD).await;
     Ok(())
 }

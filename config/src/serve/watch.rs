@@ -75,10 +75,10 @@ impl Watcher {
                 | WatchMask::MOVE_SELF;
             // What is not there is a finding of the reading.
             let Ok(descriptor) = self.inotify.watches().add(folder, mask) else { continue };
-            let entry = self
-                .folders
-                .entry(descriptor)
-                .or_insert_with(|| Folder { path: folder.to_owned(), names: Some(BTreeSet::new()) });
+            let entry = self.folders.entry(descriptor).or_insert_with(|| Folder {
+                path: folder.to_owned(),
+                names: Some(BTreeSet::new()),
+            });
             match (name, &mut entry.names) {
                 (Some(name), Some(names)) => drop(names.insert(name.into())),
                 (None, names) => *names = None,
@@ -133,7 +133,9 @@ impl Watcher {
         }
         let mut buffer = [0; 4096];
         let events: Vec<_> = match self.inotify.read_events(&mut buffer) {
-            Ok(events) => events.map(|event| (event.wd.clone(), event.mask, event.name.map(PathBuf::from))).collect(),
+            Ok(events) => events
+                .map(|event| (event.wd.clone(), event.mask, event.name.map(PathBuf::from)))
+                .collect(),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) => return Err(error),
         };
@@ -146,7 +148,12 @@ impl Watcher {
 
     /// Notes what an event says of who is writing, and says whether it concerns
     /// a manifest.
-    fn take_in(&mut self, descriptor: &WatchDescriptor, mask: EventMask, name: Option<&Path>) -> bool {
+    fn take_in(
+        &mut self,
+        descriptor: &WatchDescriptor,
+        mask: EventMask,
+        name: Option<&Path>,
+    ) -> bool {
         // Events were lost, so anything may have changed.
         if mask.contains(EventMask::Q_OVERFLOW) {
             self.writing.clear();
@@ -186,6 +193,7 @@ fn folder_of(path: &Path) -> (&Path, Option<&OsStr>) {
     if path.is_dir() {
         return (path, None);
     }
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     (folder, path.file_name())
 }

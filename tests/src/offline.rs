@@ -1,0 +1,79 @@
+//! The module without Envoy: the same bytes, in the thin host.
+
+use std::sync::LazyLock;
+
+use host_test::{ExchangeRecord, Module, Plugin};
+use ingressctl::compile::{Compiled, compile};
+use ingressctl::manifest::read_text;
+use ingressctl::settings::Settings;
+
+/// The module with the route table of some manifests.
+pub struct Offline {
+    plugin: Plugin,
+}
+
+impl Offline {
+    /// The module itself, compiled once for all tests.
+    ///
+    /// # Panics
+    /// Where it is no Proxy-Wasm module.
+    pub fn module() -> &'static Module {
+        static MODULE: LazyLock<Module> =
+            LazyLock::new(|| Module::new(ingressctl::MODULE).expect("a Proxy-Wasm module"));
+        &MODULE
+    }
+
+    /// The module with the route table of `manifests`.
+    ///
+    /// # Panics
+    /// Where it refuses that.
+    pub fn of_manifests(manifests: &str, settings: &Settings) -> Self {
+        let Compiled { table, .. } = compile(&read_text("manifests.yaml", manifests), settings);
+        Self::of_table(&serde_json::to_string(&table).expect("a table is JSON"))
+    }
+
+    /// The module with this route table.
+    ///
+    /// # Panics
+    /// Where it refuses that.
+    pub fn of_table(table: &str) -> Self {
+        let plugin = Plugin::new(Self::module()).expect("the module starts");
+        let taken = plugin.configure(table).expect("no trap");
+        assert!(taken, "refused: {:?}", plugin.activity());
+        Self { plugin }
+    }
+
+    /// What the module does to the request with these headers.
+    ///
+    /// # Panics
+    /// Where it traps.
+    pub fn request(&self, headers: &[(&str, &[u8])]) -> ExchangeRecord {
+        let mut exchange = self.plugin.exchange().expect("no trap");
+        exchange.request_headers(headers.to_vec(), true).expect("no trap");
+        exchange.finish().expect("no trap")
+    }
+
+    /// Which service serves a GET, or the status of the filter's own answer.
+    pub fn get(&self, authority: &str, path: &str) -> String {
+        let record = self.request(&[
+            (":method", b"GET"),
+            (":authority", authority.as_bytes()),
+            (":path", path.as_bytes()),
+        ]);
+        match &record.local_reply {
+            Some(reply) => reply.status.to_string(),
+            None => cluster_of(&record).split('.').next().unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// The plugin itself.
+    pub fn plugin(&self) -> &Plugin {
+        &self.plugin
+    }
+}
+
+/// The cluster that the module chose.
+fn cluster_of(record: &ExchangeRecord) -> String {
+    let value = record.request.headers.get("x-ingress-cluster").unwrap_or_default();
+    String::from_utf8_lossy(value).into_owned()
+}
