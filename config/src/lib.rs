@@ -6,6 +6,7 @@ mod commands;
 pub mod compile;
 pub mod envoy;
 pub mod envoy_binary;
+pub mod explain;
 pub mod finding;
 pub mod manifest;
 mod objects;

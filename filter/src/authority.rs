@@ -10,7 +10,7 @@ use std::borrow::Cow;
 /// Envoy has already refused most of what is malformed. What is left must not
 /// match anything, so this is strict: user information, empty labels, a label
 /// `*`, a port that is no number and bytes that no host holds are malformed.
-pub(crate) fn host(authority: &[u8]) -> Option<Cow<'_, [u8]>> {
+pub fn host(authority: &[u8]) -> Option<Cow<'_, [u8]>> {
     if authority.is_empty() {
         return Some(authority.into());
     }

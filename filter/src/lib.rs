@@ -31,6 +31,7 @@ mod router;
 pub mod table;
 mod trie;
 
+pub use authority::host as host_of;
 pub use decision::{CLUSTER_HEADER, Decision, Headers, INTERNAL_HEADER_PREFIX, Outcome, Verdict};
 pub use router::{LoadError, Matched, Router};
 pub use table::RouteTable;
