@@ -14,12 +14,13 @@ mod services;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use ingress_filter::RouteTable;
 use sha2::{Digest, Sha256};
 
 use crate::envoy::Cluster;
-use crate::finding::{Finding, Findings};
+use crate::finding::{Finding, Findings, quote};
 use crate::manifest::{Manifests, Object};
 use crate::settings::Settings;
 
@@ -63,6 +64,7 @@ pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
 
     let mut table = RouteTable {
         record_source: settings.access_log,
+        sanitized_by_envoy: true,
         backends,
         virtual_hosts,
         default_backend,
@@ -75,8 +77,22 @@ pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
 /// A name for what `value` says: the same for the same content.
 pub(crate) fn revision(value: &impl serde::Serialize) -> String {
     let json = serde_json::to_vec(value).unwrap_or_default();
-    let digest = Sha256::digest(json);
-    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(json).iter().take(6).fold(String::new(), |mut name, byte| {
+        let _ = write!(name, "{byte:02x}");
+        name
+    })
+}
+
+/// The versions of Ingress that are served.
+const INGRESS_VERSIONS: [&str; 3] =
+    ["extensions/v1beta1", "networking.k8s.io/v1beta1", "networking.k8s.io/v1"];
+
+fn unknown_version(ingress: &Object) -> Finding {
+    let message = format!(
+        "{} has no Ingress that is served; write networking.k8s.io/v1",
+        quote(&ingress.api_version)
+    );
+    ingress.error(ingress.node.nearest(["apiVersion"]).at, "apiVersion", message)
 }
 
 /// The objects that matter, by kind.
@@ -97,14 +113,21 @@ impl<'a> Kinds<'a> {
         let mut seen = BTreeMap::new();
         for object in objects {
             let list = match (object.group(), &*object.kind) {
-                ("extensions" | "networking.k8s.io", "Ingress") => &mut kinds.ingresses,
+                ("" | "extensions" | "networking.k8s.io", "Ingress") => {
+                    if !INGRESS_VERSIONS.contains(&&*object.api_version) {
+                        findings.borrow_mut().push(unknown_version(object));
+                        continue;
+                    }
+                    &mut kinds.ingresses
+                }
                 ("networking.k8s.io", "IngressClass") => &mut kinds.ingress_classes,
                 ("", "Service") => &mut kinds.services,
                 ("", "Endpoints") => &mut kinds.endpoints,
                 ("discovery.k8s.io", "EndpointSlice") => &mut kinds.endpoint_slices,
                 ("config.istio.io", "RouteRule") => {
                     let message = "RouteRules are not applied yet; requests take the default route of their service";
-                    findings.borrow_mut().push(object.warning(object.node.at, "kind", message));
+                    let at = object.node.nearest(["kind"]).at;
+                    findings.borrow_mut().push(object.warning(at, "kind", message));
                     continue;
                 }
                 _ => continue,
@@ -117,11 +140,8 @@ impl<'a> Kinds<'a> {
                         "is already defined at {}; this one is ignored, remove one of the two",
                         first.location(first.node.at)
                     );
-                    findings.borrow_mut().push(object.error(
-                        object.node.at,
-                        "metadata.name",
-                        message,
-                    ));
+                    let at = object.node.nearest(["metadata", "name"]).at;
+                    findings.borrow_mut().push(object.error(at, "metadata.name", message));
                 }
             }
         }

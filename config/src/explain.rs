@@ -85,8 +85,9 @@ pub fn explain(table: &RouteTable, request: &Request) -> anyhow::Result<Explanat
 
 /// Gives the module its table and one request.
 fn run_module(table: &RouteTable, headers: &[(String, String)]) -> anyhow::Result<ExchangeRecord> {
-    // The properties are how the module says which route it took.
-    let table = RouteTable { record_source: true, ..table.clone() };
+    // The properties are how the module says which route it took. And there is
+    // no Envoy around it here.
+    let table = RouteTable { record_source: true, sanitized_by_envoy: false, ..table.clone() };
     let module = Module::new(crate::MODULE).context("the module inside this program is broken")?;
     let plugin = Plugin::new(&module)?;
     let taken_in = plugin.configure(serde_json::to_vec(&table)?)?;

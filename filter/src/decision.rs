@@ -13,9 +13,28 @@ pub const INTERNAL_HEADER_PREFIX: &str = "x-ingress-";
 /// The header that names the cluster to Envoy's only route.
 pub const CLUSTER_HEADER: &str = "x-ingress-cluster";
 
-/// A request's headers, pseudo-headers among them, in the order received and
-/// with their names in lower case.
-pub type Headers = [(String, Vec<u8>)];
+/// What a decision may ask of a request.
+pub trait Request {
+    /// The value of a header or pseudo-header, by its name in lower case; of a
+    /// header sent several times, all values joined with `,` (RFC 9110 section
+    /// 5.3). Asking may cost a host call.
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>>;
+}
+
+/// A request whose headers have all been read.
+impl Request for [(String, Vec<u8>)] {
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        let mut values =
+            self.iter().filter(|(candidate, _)| candidate == name).map(|(_, value)| value);
+        let mut joined = Cow::from(values.next()?);
+        for value in values {
+            let joined = joined.to_mut();
+            joined.push(b',');
+            joined.extend_from_slice(value);
+        }
+        Some(joined)
+    }
+}
 
 /// What happens to a request, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,28 +102,22 @@ impl Decision<'_> {
 }
 
 impl Router {
-    /// Decides what happens to the request with these headers.
-    pub fn decide(&self, headers: &Headers) -> Decision<'_> {
-        let (mut method, mut target, mut authority) = (None, None, &[][..]);
-        for (name, value) in headers {
-            match name.as_str() {
-                ":method" => method = Some(value.as_slice()),
-                ":path" => target = Some(value.as_slice()),
-                ":authority" => authority = value.as_slice(),
-                _ => {}
-            }
-        }
-        // TRACE would show a client the headers that were added on its way.
-        if method == Some(b"TRACE") {
+    /// Decides what happens to a request.
+    pub fn decide(&self, request: &(impl Request + ?Sized)) -> Decision<'_> {
+        if !self.is_sanitized_by_envoy() && is_trace(request) {
             return Decision::refuse(405);
         }
+        let Some(target) = request.header(":path") else { return Decision::refuse(404) };
         // `*` and the target of CONNECT are no paths.
-        let Some(path) = target.and_then(path_of) else { return Decision::refuse(404) };
-        let Some(host) = authority::host(authority) else { return Decision::refuse(404) };
+        let Some(path) = path_of(&target) else { return Decision::refuse(404) };
+        let authority = request.header(":authority").unwrap_or_default();
+        let Some(host) = authority::host(&authority) else { return Decision::refuse(404) };
         let Some(matched) = self.find(&host, path) else {
-            return Decision { outcome: Outcome::NoRoute, ..Decision::refuse(404) };
+            // Envoy refuses TRACE only where there is a route.
+            let decision = Decision::refuse(if is_trace(request) { 405 } else { 404 });
+            return Decision { outcome: Outcome::NoRoute, ..decision };
         };
-        let (action, rule) = matched.backend.action(|name| value_of(headers, name));
+        let (action, rule) = matched.backend.action(|name| request.header(name));
         let verdict = match action {
             Action::Forward(forward) => Verdict::Forward(forward),
             Action::Respond(respond) => Verdict::Respond(respond.status),
@@ -113,23 +126,14 @@ impl Router {
     }
 }
 
+/// TRACE would show a client the headers that were added on its way.
+fn is_trace(request: &(impl Request + ?Sized)) -> bool {
+    request.header(":method").as_deref() == Some(b"TRACE")
+}
+
 /// The path of a request target: what stands before `?` or `#`.
 fn path_of(target: &[u8]) -> Option<&[u8]> {
     let end = target.iter().position(|byte| matches!(byte, b'?' | b'#'));
     let path = target.get(..end.unwrap_or(target.len()))?;
     path.starts_with(b"/").then_some(path)
-}
-
-/// The value of a header; of one sent several times, all values joined with
-/// `,` (RFC 9110 section 5.3).
-fn value_of<'h>(headers: &'h Headers, name: &str) -> Option<Cow<'h, [u8]>> {
-    let mut values =
-        headers.iter().filter(|(candidate, _)| candidate == name).map(|(_, value)| value);
-    let mut joined = Cow::from(values.next()?);
-    for value in values {
-        let joined = joined.to_mut();
-        joined.push(b',');
-        joined.extend_from_slice(value);
-    }
-    Some(joined)
 }

@@ -18,7 +18,7 @@
 //!     (":authority".to_owned(), b"foo.example.com:8080".to_vec()),
 //!     (":path".to_owned(), b"/status/200?x=y".to_vec()),
 //! ];
-//! let Verdict::Forward(forward) = router.decide(&headers).verdict else { panic!() };
+//! let Verdict::Forward(forward) = router.decide(&headers[..]).verdict else { panic!() };
 //! assert_eq!(forward.cluster, "web");
 //! # Ok::<_, ingress_filter::LoadError>(())
 //! ```
@@ -32,6 +32,6 @@ pub mod table;
 mod trie;
 
 pub use authority::host as host_of;
-pub use decision::{CLUSTER_HEADER, Decision, Headers, INTERNAL_HEADER_PREFIX, Outcome, Verdict};
+pub use decision::{CLUSTER_HEADER, Decision, INTERNAL_HEADER_PREFIX, Outcome, Request, Verdict};
 pub use router::{LoadError, Matched, Router};
 pub use table::RouteTable;

@@ -1,12 +1,11 @@
 //! The Proxy-Wasm module: hands Envoy's calls to the [`Router`] and its
 //! decisions back. Nothing else in this crate knows the host.
 //!
-//! A request costs two host calls: one that reads all its headers, which costs
-//! hardly more than reading one, and one that sets the cluster's header. Only
-//! what a client smuggles in under our prefix costs more. The counters are
-//! kept here and flushed by the timer.
+//! A plain request costs three host calls: its path, its authority, and the
+//! cluster's header. The counters are kept here and flushed by the timer.
 
 mod counters;
+mod headers;
 mod host;
 
 use std::rc::Rc;
@@ -15,9 +14,10 @@ use std::time::Duration;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
-use crate::decision::{CLUSTER_HEADER, Decision, INTERNAL_HEADER_PREFIX, Verdict};
+use crate::decision::{CLUSTER_HEADER, Decision, Request, Verdict};
 use crate::router::Router;
 use counters::Counters;
+use headers::RequestHeaders;
 use host::Level;
 
 /// How often the counters are flushed.
@@ -46,11 +46,11 @@ impl RootContext for Plugin {
         let table = host::plugin_configuration();
         match Router::load(&table) {
             Ok(router) => {
-                let (routes, virtual_hosts) = router.size();
+                let (paths, virtual_hosts) = router.size();
                 host::log(
                     Level::Info,
                     &format!(
-                        "route table {:?}: {routes} routes on {virtual_hosts} virtual hosts",
+                        "route table {:?}: {paths} routes on {virtual_hosts} virtual hosts",
                         router.name()
                     ),
                 );
@@ -103,32 +103,19 @@ impl Context for Stream {}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        let headers = host::request_headers();
-        let decision = match &self.router {
-            Some(router) => router.decide(&headers),
-            None => Decision::without_table(),
+        let headers = RequestHeaders::default();
+        let Some(router) = &self.router else {
+            return self.take(&Decision::without_table(), &headers);
         };
-        self.counters.count(decision.outcome);
-        if self.router.as_ref().is_some_and(|router| router.records_source()) {
+        let router = Rc::clone(router);
+        if !router.is_sanitized_by_envoy() {
+            headers.remove_internal();
+        }
+        let decision = router.decide(&headers);
+        if router.records_source() {
             record(&decision);
         }
-        match decision.verdict {
-            Verdict::Forward(forward) => {
-                for (name, _) in
-                    headers.iter().filter(|(name, _)| name.starts_with(INTERNAL_HEADER_PREFIX))
-                {
-                    host::remove_request_header(name);
-                }
-                host::set_request_header(CLUSTER_HEADER, forward.cluster.as_bytes());
-                Action::Continue
-            }
-            Verdict::Respond(status) => {
-                self.answers_head =
-                    headers.iter().any(|(name, value)| name == ":method" && value == b"HEAD");
-                host::respond(status);
-                Action::Pause
-            }
-        }
+        self.take(&decision, &headers)
     }
 
     /// Envoy says that an empty answer is empty, except to HEAD: that it would
@@ -138,6 +125,24 @@ impl HttpContext for Stream {
             host::set_response_header("content-length", b"0");
         }
         Action::Continue
+    }
+}
+
+impl Stream {
+    /// Does what was decided.
+    fn take(&mut self, decision: &Decision<'_>, headers: &RequestHeaders) -> Action {
+        self.counters.count(decision.outcome);
+        match decision.verdict {
+            Verdict::Forward(forward) => {
+                host::set_request_header(CLUSTER_HEADER, forward.cluster.as_bytes());
+                Action::Continue
+            }
+            Verdict::Respond(status) => {
+                self.answers_head = headers.header(":method").as_deref() == Some(b"HEAD");
+                host::respond(status);
+                Action::Pause
+            }
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::trie::Trie;
 pub struct Router {
     name: String,
     record_source: bool,
+    sanitized_by_envoy: bool,
     hosts: Hosts,
     /// The routes of each virtual host, by path.
     paths: Vec<Trie<PathRoutes>>,
@@ -78,6 +79,11 @@ impl Router {
     /// Whether each request's source shall be recorded as properties.
     pub fn records_source(&self) -> bool {
         self.record_source
+    }
+
+    /// Whether the filter can do without looking at all headers.
+    pub fn is_sanitized_by_envoy(&self) -> bool {
+        self.sanitized_by_envoy
     }
 
     /// How many routes there are on how many virtual hosts.

@@ -29,6 +29,12 @@ pub struct RouteTable {
     /// host call.
     #[serde(default, skip_serializing_if = "is_false")]
     pub record_source: bool,
+    /// Whether Envoy has already removed what a client sends under
+    /// `x-ingress-`, and refuses TRACE, as the configuration that `ingressctl`
+    /// writes does. Where it has not, the filter reads all headers of every
+    /// request to do both itself, instead of the two it needs.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub sanitized_by_envoy: bool,
     /// What requests are handed to, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backends: Vec<Backend>,
@@ -49,6 +55,7 @@ impl RouteTable {
             version: VERSION,
             name: String::new(),
             record_source: false,
+            sanitized_by_envoy: false,
             backends: Vec::new(),
             virtual_hosts: Vec::new(),
             default_backend: None,

@@ -14,10 +14,10 @@ pub(crate) struct Trie<V> {
     /// Breadth-first, so that the children of a node lie side by side, in the
     /// order of their first bytes. Node 0 is the root.
     nodes: Vec<Node<V>>,
-    /// The first byte of each node's label, in the order of `nodes`: what a
-    /// walk searches, kept dense. The root's entry is never searched.
+    /// The byte that leads to each node from its parent, in the order of
+    /// `nodes`: what a walk searches, kept dense. The root's is never searched.
     first_bytes: Vec<u8>,
-    /// All labels, end to end.
+    /// What each node's keys have in common after that byte, end to end.
     labels: Vec<u8>,
 }
 
@@ -71,7 +71,7 @@ impl<V> Trie<V> {
 
         let mut trie = Self { nodes: Vec::new(), first_bytes: vec![0], labels: Vec::new() };
         // Subtrees still to be laid out, in the order of their nodes: the keys
-        // below each, and how many bytes of them its parents have consumed.
+        // below each, and how many bytes of them lead there.
         let mut pending = VecDeque::from([(0..keys.len(), 0)]);
         while let Some((range, consumed)) = pending.pop_front() {
             let below = keys.get(range.clone()).unwrap_or(&[]);
@@ -87,7 +87,7 @@ impl<V> Trie<V> {
                 .chunk_by(|a, b| a.get(depth) == b.get(depth))
             {
                 trie.first_bytes.extend(group.first().and_then(|key| key.get(depth)));
-                pending.push_back((start..start + group.len(), depth));
+                pending.push_back((start..start + group.len(), depth + 1));
                 start += group.len();
             }
             trie.nodes.push(Node {
@@ -111,9 +111,15 @@ impl<V> Trie<V> {
         Walk { trie: self, node: self.nodes.first(), rest: key }
     }
 
-    /// The child of `node` whose label starts with `byte`.
+    /// The child of `node` to which `byte` leads.
     fn child(&self, node: &Node<V>, byte: u8) -> Option<&Node<V>> {
-        let index = node.children.of(&self.first_bytes).binary_search(&byte).ok()?;
+        let bytes = node.children.of(&self.first_bytes);
+        // Numbered names are common, and their digits lie side by side.
+        let guess = usize::from(byte.wrapping_sub(*bytes.first()?));
+        let index = match bytes.get(guess) {
+            Some(found) if *found == byte => guess,
+            _ => bytes.binary_search(&byte).ok()?,
+        };
         self.nodes.get(node.children.start as usize + index)
     }
 }
@@ -130,10 +136,16 @@ impl<'t, 'k, V> Iterator for Walk<'t, 'k, V> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while let Some(node) = self.node.take() {
-            self.rest = self.rest.strip_prefix(node.label.of(&self.trie.labels))?;
-            self.node = self.rest.first().and_then(|byte| self.trie.child(node, *byte));
+            if node.label.len > 0 {
+                self.rest = self.rest.strip_prefix(node.label.of(&self.trie.labels))?;
+            }
+            let after_label = self.rest;
+            if let Some((byte, rest)) = after_label.split_first() {
+                self.rest = rest;
+                self.node = self.trie.child(node, *byte);
+            }
             if let Some(value) = &node.value {
-                return Some((value, self.rest));
+                return Some((value, after_label));
             }
         }
         None

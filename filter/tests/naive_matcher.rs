@@ -132,7 +132,7 @@ proptest! {
     ) {
         let headers: Vec<_> = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let router = Router::new(table).unwrap();
-        router.decide(&headers);
+        router.decide(&headers[..]);
     }
 
     /// Whatever bytes a table is: loaded or refused, never a panic.

@@ -131,7 +131,7 @@ fn trace_is_refused_and_what_is_no_path_is_not_found() {
         );
     }
     assert_eq!(verdict(&router, &[]), "404");
-    assert_eq!(router.decide(&request("TRACE", "host", "/")).outcome, Outcome::Refused);
+    assert_eq!(router.decide(&request("TRACE", "host", "/")[..]).outcome, Outcome::Refused);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn the_first_rule_that_holds_decides_and_the_default_is_never_lost() {
         headers.extend(
             extra.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())),
         );
-        let decision = router.decide(&headers);
+        let decision = router.decide(&headers[..]);
         (verdict(&router, &headers), decision.rule.map(str::to_owned))
     };
     assert_eq!(
@@ -161,7 +161,7 @@ fn a_backend_that_is_gone_answers_503_and_counts_as_routed() {
         &json!([{"hosts": ["*"], "routes": [{"match": {"prefix": "/"}, "backend": "gone", "source": "ns/i#0.0"}]}]),
     );
     let headers = request("GET", "host", "/");
-    let decision = router.decide(&headers);
+    let decision = router.decide(&headers[..]);
     assert_eq!((decision.verdict, decision.outcome), (Verdict::Respond(503), Outcome::Routed));
     assert_eq!(decision.source, Some("ns/i#0.0"));
 }

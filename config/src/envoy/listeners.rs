@@ -189,9 +189,40 @@ pub(super) struct RouteConfiguration {
 struct VirtualHost {
     name: &'static str,
     domains: [&'static str; 1],
-    routes: [Route; 1],
+    routes: (TraceRoute, Route),
 }
 
+/// Refuses TRACE, which would show a client the headers added on its way.
+#[derive(Debug, Serialize)]
+struct TraceRoute {
+    #[serde(rename = "match")]
+    matches: MethodMatch,
+    direct_response: DirectResponse,
+}
+
+#[derive(Debug, Serialize)]
+struct MethodMatch {
+    prefix: &'static str,
+    headers: [HeaderMatcher; 1],
+}
+
+#[derive(Debug, Serialize)]
+struct HeaderMatcher {
+    name: &'static str,
+    string_match: ExactMatch,
+}
+
+#[derive(Debug, Serialize)]
+struct ExactMatch {
+    exact: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct DirectResponse {
+    status: u16,
+}
+
+#[expect(clippy::struct_field_names, reason = "these are Envoy's names")]
 #[derive(Debug, Serialize)]
 struct Route {
     #[serde(rename = "match")]
@@ -319,12 +350,26 @@ impl RouteConfiguration {
             virtual_hosts: [VirtualHost {
                 name: "ingress",
                 domains: ["*"],
-                routes: [Route {
-                    matches: RouteMatch { prefix: "/" },
-                    route: RouteAction { cluster_header: CLUSTER_HEADER, timeout: Seconds(0) },
-                    request_headers_to_remove: [CLUSTER_HEADER],
-                }],
+                routes: (
+                    TraceRoute::new(),
+                    Route {
+                        matches: RouteMatch { prefix: "/" },
+                        route: RouteAction { cluster_header: CLUSTER_HEADER, timeout: Seconds(0) },
+                        request_headers_to_remove: [CLUSTER_HEADER],
+                    },
+                ),
             }],
+        }
+    }
+}
+
+impl TraceRoute {
+    fn new() -> Self {
+        let is_trace =
+            HeaderMatcher { name: ":method", string_match: ExactMatch { exact: "TRACE" } };
+        Self {
+            matches: MethodMatch { prefix: "/", headers: [is_trace] },
+            direct_response: DirectResponse { status: 405 },
         }
     }
 }

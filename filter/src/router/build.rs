@@ -78,6 +78,7 @@ impl Router {
         Ok(Self {
             name: table.name,
             record_source: table.record_source,
+            sanitized_by_envoy: table.sanitized_by_envoy,
             hosts,
             paths,
             destinations: all,

@@ -1,0 +1,41 @@
+//! The headers of the current request, read as far as a decision asks for them.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use super::host;
+use crate::decision::{INTERNAL_HEADER_PREFIX, Request};
+
+/// Pseudo-headers are read one by one, which costs a host call each and little
+/// else. For any other header all are read at once: the host gives only the
+/// first value of one that was sent several times, and two rules seldom ask
+/// for fewer headers than that costs.
+#[derive(Default)]
+pub(super) struct RequestHeaders {
+    all: OnceCell<Vec<(String, Vec<u8>)>>,
+}
+
+impl RequestHeaders {
+    fn all(&self) -> &[(String, Vec<u8>)] {
+        self.all.get_or_init(host::request_headers)
+    }
+
+    /// Removes what a client sent under our prefix, at the price of reading
+    /// everything.
+    pub(super) fn remove_internal(&self) {
+        for (name, _) in self.all() {
+            if name.starts_with(INTERNAL_HEADER_PREFIX) {
+                host::remove_request_header(name);
+            }
+        }
+    }
+}
+
+impl Request for RequestHeaders {
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        if self.all.get().is_none() && name.starts_with(':') {
+            return host::request_header(name).map(Cow::from);
+        }
+        self.all().header(name)
+    }
+}

@@ -1,0 +1,218 @@
+//! The budgets that must repeat exactly: host calls, instructions (wasmtime
+//! fuel), memory, imports and the module's size.
+//!
+//! `cargo test -p ingress-tests --test budgets -- --nocapture` prints them.
+
+use std::fmt::Write;
+use std::time::Instant;
+
+use host_test::Plugin;
+use ingress_filter::RouteTable;
+use ingress_filter::table::{Action, Backend, Forward, PathMatch, Route, VirtualHost};
+use ingress_tests::Offline;
+
+/// All that the module may import: Envoy refuses a module with an import that
+/// it does not know. The last group is linked by the SDK and never called.
+const ALLOWED_IMPORTS: &[&str] = &[
+    "env.proxy_define_metric",
+    "env.proxy_get_buffer_bytes",
+    "env.proxy_get_header_map_pairs",
+    "env.proxy_get_header_map_value",
+    "env.proxy_increment_metric",
+    "env.proxy_log",
+    "env.proxy_remove_header_map_value",
+    "env.proxy_replace_header_map_value",
+    "env.proxy_send_local_response",
+    "env.proxy_set_effective_context",
+    "env.proxy_set_property",
+    "env.proxy_set_tick_period_milliseconds",
+    // What Rust's standard library asks of WASI.
+    "wasi_snapshot_preview1.environ_get",
+    "wasi_snapshot_preview1.environ_sizes_get",
+    "wasi_snapshot_preview1.fd_write",
+    "wasi_snapshot_preview1.proc_exit",
+    // Unused.
+    "env.proxy_add_header_map_value",
+    "env.proxy_call_foreign_function",
+    "env.proxy_close_stream",
+    "env.proxy_continue_stream",
+    "env.proxy_dequeue_shared_queue",
+    "env.proxy_done",
+    "env.proxy_enqueue_shared_queue",
+    "env.proxy_get_current_time_nanoseconds",
+    "env.proxy_get_property",
+    "env.proxy_get_shared_data",
+    "env.proxy_get_status",
+    "env.proxy_grpc_call",
+    "env.proxy_grpc_cancel",
+    "env.proxy_grpc_close",
+    "env.proxy_grpc_send",
+    "env.proxy_grpc_stream",
+    "env.proxy_http_call",
+    "env.proxy_register_shared_queue",
+    "env.proxy_resolve_shared_queue",
+    "env.proxy_set_buffer_bytes",
+    "env.proxy_set_header_map_pairs",
+    "env.proxy_set_shared_data",
+];
+
+const MAX_SIZE: usize = 800 * 1024;
+
+#[test]
+fn the_module_imports_only_what_is_allowed() {
+    let imports = Offline::module().imports();
+    let unknown: Vec<_> = imports
+        .iter()
+        .map(|import| format!("{}.{}", import.module, import.name))
+        .filter(|import| !ALLOWED_IMPORTS.contains(&import.as_str()))
+        .collect();
+    assert!(unknown.is_empty(), "not on the allow-list: {unknown:?}");
+}
+
+#[test]
+fn the_module_is_small() {
+    let size = ingressctl::MODULE.len();
+    println!("ingress_filter.wasm: {size} bytes of {MAX_SIZE}");
+    assert!(size <= MAX_SIZE);
+}
+
+/// A host with this many paths, each of two elements, to as many services as
+/// there are hundreds.
+fn table(paths: usize) -> RouteTable {
+    let backend = |index: usize| Backend {
+        name: format!("default/service-{index}:80"),
+        rules: Vec::new(),
+        default: Action::Forward(Forward {
+            cluster: format!("service-{index}.default.svc.cluster.local|80"),
+        }),
+    };
+    let route = |index: usize| Route {
+        path: PathMatch::Prefix(path(index)),
+        backend: format!("default/service-{}:80", index / 100),
+        source: format!("default/ingress-{}#0.{}", index / 100, index % 100),
+    };
+    RouteTable {
+        sanitized_by_envoy: true,
+        backends: (0..=paths / 100).map(backend).collect(),
+        virtual_hosts: vec![VirtualHost {
+            hosts: vec!["shop.example.com".into()],
+            routes: (0..paths).map(route).collect(),
+        }],
+        ..RouteTable::empty()
+    }
+}
+
+fn path(index: usize) -> String {
+    format!("/tenant-{:04}/service-{:02}", index / 100, index % 100)
+}
+
+fn offline(table: &RouteTable) -> Offline {
+    Offline::of_table(&serde_json::to_string(table).unwrap())
+}
+
+/// The headers that Envoy shows a filter for a plain request of curl.
+fn request(path: &str) -> [(&str, &[u8]); 9] {
+    [
+        (":authority", b"shop.example.com"),
+        (":path", path.as_bytes()),
+        (":method", b"GET"),
+        (":scheme", b"http"),
+        ("user-agent", b"curl/7.88.1"),
+        ("accept", b"*/*"),
+        ("x-forwarded-for", b"192.0.2.2"),
+        ("x-forwarded-proto", b"http"),
+        ("x-request-id", b"0f6780aa-35b5-45af-af47-e3c5d82bd3f7"),
+    ]
+}
+
+fn calls(table: &RouteTable, path: &str) -> Vec<String> {
+    let record = offline(table).request(&request(path));
+    record.activity.host_calls.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_plain_route_costs_three_host_calls() {
+    assert_eq!(
+        calls(&table(100), "/tenant-0000/service-42/x"),
+        [
+            "proxy_get_header_map_value(request_headers, :path) = 0",
+            "proxy_get_header_map_value(request_headers, :authority) = 0",
+            "proxy_replace_header_map_value(request_headers, x-ingress-cluster) = 0",
+        ]
+    );
+}
+
+#[test]
+fn recording_the_source_costs_one_more() {
+    let table = RouteTable { record_source: true, ..table(100) };
+    assert_eq!(calls(&table, "/tenant-0000/service-42/x").len(), 4);
+    let record = offline(&table).request(&request("/tenant-0000/service-42/x"));
+    assert_eq!(record.property(&["ingress_route"]), Some(&b"default/ingress-0#0.42"[..]));
+}
+
+#[test]
+fn sanitising_reads_all_headers_in_one_call() {
+    let table = RouteTable { sanitized_by_envoy: false, ..table(100) };
+    assert_eq!(
+        calls(&table, "/tenant-0000/service-42/x"),
+        [
+            "proxy_get_header_map_pairs(request_headers) = 0",
+            "proxy_replace_header_map_value(request_headers, x-ingress-cluster) = 0",
+        ]
+    );
+}
+
+#[test]
+fn counting_costs_a_request_no_host_call() {
+    let offline = offline(&table(10));
+    for path in [path(1), path(2), "/nothing".into()] {
+        offline.request(&request(&path));
+    }
+    assert_eq!(offline.plugin().metric("ingress.requests.routed"), Some(0), "not before the timer");
+    offline.plugin().tick().unwrap();
+    assert_eq!(offline.plugin().metric("ingress.requests.routed"), Some(2));
+    assert_eq!(offline.plugin().metric("ingress.requests.no_route"), Some(1));
+}
+
+#[test]
+fn a_request_costs_the_same_however_many_paths_there_are() {
+    let mut report = String::new();
+    let mut fuel_at = Vec::new();
+    for paths in [10, 1_000, 100_000] {
+        let json = serde_json::to_string(&table(paths)).unwrap();
+        let plugin = Plugin::new(Offline::module()).unwrap();
+        let start = Instant::now();
+        assert!(plugin.configure(&json).unwrap());
+        let load = start.elapsed();
+        let fuel = median_fuel(&plugin, paths);
+        let _ = writeln!(
+            report,
+            "{paths:>7} paths: {fuel} instructions a request; table of {} KiB loaded in {} ms (compiled without \
+             optimisation); VM memory {} KiB",
+            json.len() / 1024,
+            load.as_millis(),
+            plugin.memory_size() / 1024,
+        );
+        assert!(plugin.memory_size() <= 64 << 20, "VM memory: {report}");
+        fuel_at.push(fuel);
+    }
+    println!("{report}");
+    let (least, most) = (fuel_at.iter().min().unwrap(), fuel_at.iter().max().unwrap());
+    assert!(most * 100 <= least * 110, "more than 10 % apart:\n{report}");
+}
+
+/// The instructions of a request, over paths from all over the table.
+fn median_fuel(plugin: &Plugin, paths: usize) -> u64 {
+    let mut fuel: Vec<_> = (0..25)
+        .map(|sample| {
+            let path = path(sample * (paths - 1) / 24) + "/item/4711?x=y";
+            let mut exchange = plugin.exchange().unwrap();
+            exchange.request_headers(request(&path), true).unwrap();
+            let record = exchange.finish().unwrap();
+            assert!(record.request.headers.contains("x-ingress-cluster"), "{path}");
+            record.activity.fuel_used()
+        })
+        .collect();
+    fuel.sort_unstable();
+    fuel[fuel.len() / 2]
+}
