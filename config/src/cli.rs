@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -127,11 +127,6 @@ impl SettingsArgs {
             None => Settings::default(),
             Some(path) => read_settings(path)?,
         };
-        fn set<T: Clone>(setting: &mut T, flag: Option<&T>) {
-            if let Some(value) = flag {
-                setting.clone_from(value);
-            }
-        }
         set(&mut settings.ingress_class, self.ingress_class.as_ref());
         set(&mut settings.controller_name, self.controller_name.as_ref());
         set(&mut settings.cluster_domain, self.cluster_domain.as_ref());
@@ -145,17 +140,28 @@ impl SettingsArgs {
                 ModeArg::Strict => Mode::Strict,
             };
         }
+        settings.validate().map_err(anyhow::Error::msg)?;
         Ok(settings)
     }
 }
 
-fn read_settings(path: &PathBuf) -> anyhow::Result<Settings> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("settings file {}", path.display()))?;
-    if text.trim().is_empty() {
-        return Ok(Settings::default());
+fn set<T: Clone>(setting: &mut T, flag: Option<&T>) {
+    if let Some(value) = flag {
+        setting.clone_from(value);
     }
-    serde_saphyr::from_str(&text).with_context(|| format!("settings file {}", path.display()))
+}
+
+fn read_settings(path: &Path) -> anyhow::Result<Settings> {
+    let read = || -> anyhow::Result<Settings> {
+        let text = fs::read_to_string(path)?;
+        // A file that holds nothing, or only comments, is null.
+        let settings: Option<Settings> = serde_saphyr::from_str(&text)
+            .map_err(|error| anyhow::Error::msg(error.without_snippet().to_string()))?;
+        let settings = settings.unwrap_or_default();
+        settings.validate().map_err(anyhow::Error::msg)?;
+        Ok(settings)
+    };
+    read().with_context(|| format!("settings file {}", path.display()))
 }
 
 /// The addresses to listen on.

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::finding::quote;
+use crate::objects::is_dns_subdomain;
+
 /// The settings, as `--settings FILE` holds them in YAML. Unknown keys are
 /// refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +27,23 @@ pub struct Settings {
     pub trusted_hops: u32,
     /// Whether each request is logged, as a line of JSON on standard output.
     pub access_log: bool,
+}
+
+impl Settings {
+    /// Whether everything can be as the settings say.
+    ///
+    /// # Errors
+    /// Where not: the key, what is wrong with its value, and what to write.
+    pub fn validate(&self) -> Result<(), String> {
+        // It becomes a part of names of clusters and hosts.
+        if !is_dns_subdomain(&self.cluster_domain) {
+            return Err(format!(
+                "setting clusterDomain: {} is no DNS name; write one in lower case, as in cluster.local",
+                quote(&self.cluster_domain)
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// Which Ingresses are served.

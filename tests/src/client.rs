@@ -38,25 +38,63 @@ pub fn get(address: SocketAddr, authority: &str, path: &str) -> Answer {
     raw(address, request.as_bytes())
 }
 
-/// Sends bytes on a connection of its own and reads until it is closed. The
-/// request should ask for that.
+/// Sends bytes on a connection of its own and reads one answer, or what comes
+/// until the connection is closed.
 ///
 /// # Panics
 /// Where there is no answer.
 pub fn raw(address: SocketAddr, request: &[u8]) -> Answer {
-    let mut stream = TcpStream::connect(address).expect("a connection");
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout is set");
+    let mut stream = connect(address);
     // An edge may refuse a request before it is whole.
     let _ = stream.write_all(request);
+    let is_head = request.starts_with(b"HEAD ");
     let mut bytes = Vec::new();
-    let _ = stream.read_to_end(&mut bytes);
-    parse(&bytes).unwrap_or_else(|| panic!("no HTTP answer: {:?}", String::from_utf8_lossy(&bytes)))
+    let mut buffer = [0; 16 * 1024];
+    while let Ok(len @ 1..) = stream.read(&mut buffer) {
+        bytes.extend_from_slice(&buffer[..len]);
+        if let Some(answer) = parse(&bytes, is_head).filter(|(_, is_whole)| *is_whole) {
+            return answer.0;
+        }
+    }
+    let answer = parse(&bytes, is_head).map(|(answer, _)| answer);
+    answer.unwrap_or_else(|| panic!("no HTTP answer: {:?}", String::from_utf8_lossy(&bytes)))
 }
 
-fn parse(bytes: &[u8]) -> Option<Answer> {
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout is set");
+    stream
+}
+
+/// The answer in `bytes`, and whether it is whole.
+fn parse(bytes: &[u8], is_head: bool) -> Option<(Answer, bool)> {
     let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n")?;
     let (status_line, head) = head.split_once("\r\n").unwrap_or((head, ""));
     let status = status_line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-    Some(Answer { status, head: head.to_owned(), body: body.to_owned() })
+    let mut answer = Answer { status, head: head.to_owned(), body: body.to_owned() };
+    let is_whole = if answer.header("transfer-encoding") == Some("chunked") {
+        let (body, is_whole) = dechunk(body);
+        answer.body = body;
+        is_whole
+    } else {
+        let length = answer.header("content-length").and_then(|length| length.parse().ok());
+        is_head || length.is_some_and(|length| body.len() >= length)
+    };
+    Some((answer, is_whole))
+}
+
+/// What chunks hold, and whether the last one is there.
+fn dechunk(mut chunks: &str) -> (String, bool) {
+    let mut body = String::new();
+    while let Some((len, rest)) = chunks.split_once("\r\n") {
+        let len = usize::from_str_radix(len, 16).unwrap_or_default();
+        if len == 0 {
+            return (body, true);
+        }
+        let Some(chunk) = rest.get(..len) else { break };
+        body.push_str(chunk);
+        chunks = rest[len..].trim_start();
+    }
+    (body, false)
 }

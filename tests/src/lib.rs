@@ -6,13 +6,23 @@
 //! side by side.
 
 mod client;
+mod edge;
+mod h2;
+mod httpbin;
 mod offline;
+mod own_envoy;
+mod process;
 mod serving;
 mod tools;
 mod upstream;
 
 pub use client::{Answer, get, raw};
+pub use edge::{Edge, wait_until};
+pub use h2::h2_request;
+pub use httpbin::HttpBin;
 pub use offline::Offline;
+pub use own_envoy::{OwnEnvoy, compile, compiled, edit_json, validate};
+pub use process::Process;
 pub use serving::Serving;
 pub use tools::{envoy, free_port, ingressctl, require_tool, workspace};
-pub use upstream::Upstream;
+pub use upstream::{Received, Upstream};

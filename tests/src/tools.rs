@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 /// The root of the workspace.
+///
+/// # Panics
+/// Never: this crate lies in a folder of it.
 pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()

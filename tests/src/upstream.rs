@@ -3,9 +3,10 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
@@ -15,7 +16,8 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 /// A server of HTTP/1.1 and HTTP/2 that answers 200 with its name in
-/// `x-upstream`; stopped when dropped.
+/// `x-upstream`, after the milliseconds that the request's `x-delay-ms` asks
+/// for; stopped when dropped.
 pub struct Upstream {
     _runtime: Runtime,
     /// Where it listens.
@@ -26,12 +28,31 @@ pub struct Upstream {
 /// A request as it reached an upstream.
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// Its target.
+    /// Its method.
+    pub method: String,
+    /// Its path, with the query.
     pub path: String,
     /// Its version.
     pub version: Version,
     /// Its headers in the order received, those sent several times apart.
     pub headers: Vec<(String, Vec<u8>)>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+impl Received {
+    /// The names of its headers, sorted.
+    pub fn header_names(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// All values of a header.
+    pub fn values(&self, name: &str) -> Vec<&[u8]> {
+        let of_name = self.headers.iter().filter(|(candidate, _)| candidate == name);
+        of_name.map(|(_, value)| value.as_slice()).collect()
+    }
 }
 
 impl Upstream {
@@ -76,10 +97,7 @@ async fn accept(listener: TcpListener, name: &'static str, received: Arc<Mutex<V
     while let Ok((stream, _)) = listener.accept().await {
         let received = Arc::clone(&received);
         tokio::spawn(async move {
-            let service = service_fn(move |request| {
-                let answer = answer(&request, name, &received);
-                async move { Ok::<_, Infallible>(answer) }
-            });
+            let service = service_fn(move |request| answer(request, name, Arc::clone(&received)));
             let _ = auto::Builder::new(TokioExecutor::new())
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
@@ -87,20 +105,26 @@ async fn accept(listener: TcpListener, name: &'static str, received: Arc<Mutex<V
     }
 }
 
-fn answer(
-    request: &Request<Incoming>,
+async fn answer(
+    request: Request<Incoming>,
     name: &'static str,
-    received: &Mutex<Vec<Received>>,
-) -> Response<Full<Bytes>> {
-    let headers = request
-        .headers()
+    received: Arc<Mutex<Vec<Received>>>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let delay = parts.headers.get("x-delay-ms").and_then(|value| value.to_str().ok()?.parse().ok());
+    let headers = parts
+        .headers
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
     let request = Received {
-        path: request.uri().to_string(),
-        version: request.version(),
+        method: parts.method.to_string(),
+        path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+        version: parts.version,
         headers: headers.collect(),
+        body: body.collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default(),
     };
     received.lock().expect("a healthy test").push(request);
-    Response::builder().header("x-upstream", name).body(Full::default()).expect("a valid answer")
+    tokio::time::sleep(Duration::from_millis(delay.unwrap_or_default())).await;
+    let answer = Response::builder().header("x-upstream", name).body(Full::default());
+    Ok(answer.expect("a valid answer"))
 }

@@ -16,7 +16,7 @@ use crate::envoy::{EnvoyFiles, Layout, Listening, write_atomically};
 /// Write everything Envoy needs
 ///
 /// Into DIR go bootstrap.json, the resources it names (lds.json, rds.json,
-/// cds.json, ecds.json, eds/), ingress_filter.wasm, and the route table by
+/// cds.json, ecds.json, eds/), the module `ingress_filter.wasm`, and the route table by
 /// itself as route-table.json. Start Envoy with `envoy -c DIR/bootstrap.json`.
 ///
 /// What is wrong in the manifests is printed; the rest of them is written, and

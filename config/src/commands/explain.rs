@@ -30,7 +30,7 @@ pub(crate) struct Explain {
     output: Output,
     #[command(flatten)]
     settings: SettingsArgs,
-    /// The URL, such as http://foo.example.com/status/200
+    /// The URL, such as foo.example.com/status/200
     url: String,
 }
 

@@ -8,12 +8,18 @@ use super::services::Services;
 use crate::envoy::{Cluster, Discovery, Protocol};
 use crate::finding::quote;
 use crate::objects::Cursor;
-use crate::objects::service::{Application, Service, ServicePort};
+use crate::objects::service::{Application, Place, Service, ServicePort};
 use crate::settings::Settings;
 
 /// Serves paths whose own backend cannot: they stay exposed and answer 503, for
 /// neither a 404 nor somebody else's backend would be true.
 const UNAVAILABLE: &str = "unavailable";
+
+const NAME_SERVICE: &str = "name a service of this namespace. The path answers 503";
+const NAME_PORT: &str = "give port.number or port.name. The path answers 503";
+
+/// The most ports that a message lists.
+const LISTED_PORTS: usize = 8;
 
 /// The backends that paths have asked for so far.
 pub(super) struct Backends<'a> {
@@ -34,6 +40,7 @@ pub(super) enum BackendSyntax {
 }
 
 /// A port as a backend names it.
+#[derive(Clone, Copy)]
 enum PortRef<'a> {
     Number(u16),
     Name(&'a str),
@@ -53,13 +60,17 @@ impl<'a> Backends<'a> {
         syntax: BackendSyntax,
     ) -> String {
         let name = match syntax {
+            _ if !cursor.expect_mapping() => None,
             BackendSyntax::Flat => self.resolve_flat(namespace, cursor),
             BackendSyntax::Nested => self.resolve_nested(namespace, cursor),
         };
-        name.unwrap_or_else(|| {
-            self.some_unavailable = true;
-            UNAVAILABLE.into()
-        })
+        name.unwrap_or_else(|| self.unavailable())
+    }
+
+    /// The name of the backend that answers 503.
+    pub(super) fn unavailable(&mut self) -> String {
+        self.some_unavailable = true;
+        UNAVAILABLE.into()
     }
 
     /// All backends and their clusters.
@@ -85,20 +96,9 @@ impl<'a> Backends<'a> {
         if refuse_resource(cursor) {
             return None;
         }
-        let Some(name) = cursor.field("serviceName") else {
-            cursor.error_in(
-                "serviceName",
-                "is missing; name a service of this namespace. The path answers 503",
-            );
-            return None;
-        };
-        let Some(port) = cursor.field("servicePort") else {
-            cursor.error_in(
-                "servicePort",
-                "is missing; name a port of the service. The path answers 503",
-            );
-            return None;
-        };
+        let name = cursor.required("serviceName", NAME_SERVICE)?;
+        let port =
+            cursor.required("servicePort", "name a port of the service. The path answers 503")?;
         let port_ref = match port.node().as_str() {
             Some(name) => PortRef::Name(name),
             None => PortRef::Number(port.as_port()?),
@@ -111,35 +111,28 @@ impl<'a> Backends<'a> {
         if refuse_resource(cursor) {
             return None;
         }
-        let Some(service) = cursor.field("service").filter(Cursor::expect_mapping) else {
-            cursor.error_in(
-                "service",
-                "is missing; give service.name and service.port. The path answers 503",
-            );
-            return None;
-        };
+        let service = cursor
+            .required("service", "give service.name and service.port. The path answers 503")
+            .filter(Cursor::expect_mapping)?;
         service.only(&["name", "port"]);
-        let Some(name) = service.field("name") else {
-            service.error_in(
-                "name",
-                "is missing; name a service of this namespace. The path answers 503",
-            );
-            return None;
-        };
-        let port = service.field("port").filter(Cursor::expect_mapping);
-        if let Some(number) = port.as_ref().and_then(|port| port.field("number")) {
-            return self.backend(namespace, &name, &number, PortRef::Number(number.as_port()?));
+        let name = service.required("name", NAME_SERVICE)?;
+        let port = service.required("port", NAME_PORT).filter(Cursor::expect_mapping)?;
+        port.only(&["number", "name"]);
+        match (port.field("number"), port.field("name")) {
+            (Some(number), other) => {
+                if let Some(other) = other {
+                    other.warning("has no effect beside number; remove one of the two");
+                }
+                self.backend(namespace, &name, &number, PortRef::Number(number.as_port()?))
+            }
+            (None, Some(text)) => {
+                self.backend(namespace, &name, &text, PortRef::Name(text.as_string()?))
+            }
+            (None, None) => {
+                port.error(format!("is empty; {NAME_PORT}"));
+                None
+            }
         }
-        if let Some(port_name) = port.as_ref().and_then(|port| port.field("name")) {
-            return self.backend(
-                namespace,
-                &name,
-                &port_name,
-                PortRef::Name(port_name.as_string()?),
-            );
-        }
-        service.error_in("port", "is missing; give port.number or port.name. The path answers 503");
-        None
     }
 
     /// The backend of a port of a service, named by the cursors `name` and
@@ -159,10 +152,11 @@ impl<'a> Backends<'a> {
             ));
             return None;
         };
-        let Some(service_port) = find_port(service, &port_ref) else {
+        let Some(service_port) = find_port(service, port_ref) else {
             port.error(format!(
-                "service {namespace}/{service_name} has no such port; it has {}. The path answers 503",
-                describe_ports(service)
+                "service {namespace}/{service_name} has no such port; it has {}{}. The path answers 503",
+                describe_ports(service),
+                port_ref.remedy()
             ));
             return None;
         };
@@ -171,8 +165,9 @@ impl<'a> Backends<'a> {
             Application::Http2 => Protocol::Http2,
             Application::Other(protocol) => {
                 port.error(format!(
-                    "port {} of service {namespace}/{service_name} speaks {protocol}, not HTTP; name it http, http2 or \
-                     grpc, with an optional -suffix, or set its appProtocol. The path answers 503",
+                    "port {} of service {namespace}/{service_name} speaks {protocol}, not HTTP; where that is untrue, \
+                     name the port http, http2 or grpc, with an optional -suffix, or set its appProtocol. \
+                     The path answers 503",
                     service_port.port
                 ));
                 return None;
@@ -187,9 +182,37 @@ impl<'a> Backends<'a> {
             let host = format!("{service_name}.{namespace}.svc.{}", self.settings.cluster_domain);
             let cluster =
                 Cluster { name: format!("{host}|{}", service_port.port), protocol, discovery };
+            if let Some(message) =
+                self.no_addresses(namespace, service_name, service_port, &cluster)
+            {
+                port.warning(message);
+            }
             self.clusters.insert(backend.clone(), cluster);
         }
         Some(backend)
+    }
+
+    /// That a service has addresses, though at none of its ports is the name
+    /// that Kubernetes would have given it.
+    fn no_addresses(
+        &self,
+        namespace: &str,
+        name: &str,
+        port: &ServicePort,
+        cluster: &Cluster,
+    ) -> Option<String> {
+        let addresses = self.services.addresses(namespace, name)?;
+        let by_address = matches!(cluster.discovery, Discovery::Addresses(_));
+        let is_other = by_address && !addresses.is_empty() && !addresses.contains_key(&port.name);
+        is_other.then(|| {
+            let names: Vec<_> = addresses.keys().take(LISTED_PORTS).map(|name| quote(name)).collect();
+            format!(
+                "the endpoints of service {namespace}/{name} have no port named {}, but {}; give both the same name. \
+                 The path answers 503",
+                quote(&port.name),
+                names.join(", ")
+            )
+        })
     }
 
     /// Where the endpoints of a port are: at the addresses the manifests give,
@@ -201,14 +224,20 @@ impl<'a> Backends<'a> {
         service: &Service,
         port: &ServicePort,
     ) -> Result<Discovery, String> {
-        if let Some(external) = &service.external_name {
+        if let Place::External(external) = &service.place {
             if !self.settings.external_name_services {
                 return Err(format!(
                     "service {namespace}/{name} is of type ExternalName, which could lead anywhere; allow it with \
                      --external-name-services. The path answers 503"
                 ));
             }
-            return Ok(Discovery::Dns(external.clone(), port.port));
+            let external = external.clone().ok_or_else(|| {
+                format!(
+                    "service {namespace}/{name} is of type ExternalName without a DNS name; correct its \
+                     spec.externalName. The path answers 503"
+                )
+            })?;
+            return Ok(Discovery::Dns(external, port.port));
         }
         Ok(match self.services.addresses(namespace, name) {
             Some(ports) => {
@@ -231,24 +260,44 @@ fn refuse_resource(cursor: &Cursor<'_>) -> bool {
     resource.is_some()
 }
 
-fn find_port<'s>(service: &'s Service, wanted: &PortRef<'_>) -> Option<&'s ServicePort> {
-    service.ports.iter().find(|port| match wanted {
-        PortRef::Number(number) => port.port == *number,
-        PortRef::Name(name) => port.name == *name,
-    })
+impl PortRef<'_> {
+    /// What to do where no port is meant, after the ports there are.
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Name(name) if name.parse::<u16>().is_ok() => {
+                "; in quotes this is a name, so write the number without them"
+            }
+            _ => "; correct this, or add the port",
+        }
+    }
+}
+
+/// A service may have a port for TCP and one for UDP of the same number: the one
+/// that speaks HTTP is meant.
+fn find_port<'s>(service: &'s Service, wanted: PortRef<'_>) -> Option<&'s ServicePort> {
+    let is_wanted = |port: &&ServicePort| match wanted {
+        PortRef::Number(number) => port.port == number,
+        PortRef::Name(name) => !name.is_empty() && port.name == name,
+    };
+    let speaks_http = |port: &&ServicePort| !matches!(port.application, Application::Other(_));
+    let wanted = || service.ports.iter().filter(is_wanted);
+    wanted().find(speaks_http).or_else(|| wanted().next())
 }
 
 fn describe_ports(service: &Service) -> String {
-    let ports: Vec<_> = service
+    let mut ports: Vec<_> = service
         .ports
         .iter()
-        .map(|port| {
-            if port.name.is_empty() {
-                port.port.to_string()
-            } else {
-                format!("{} ({})", port.port, port.name)
-            }
+        .take(LISTED_PORTS)
+        .map(|port| match &*port.name {
+            "" => port.port.to_string(),
+            name => format!("{} ({})", port.port, quote(name)),
         })
         .collect();
-    if ports.is_empty() { "none".into() } else { ports.join(", ") }
+    match service.ports.len() {
+        0 => ports.push("none".into()),
+        all if all > LISTED_PORTS => ports.push(format!("{} more", all - LISTED_PORTS)),
+        _ => {}
+    }
+    ports.join(", ")
 }

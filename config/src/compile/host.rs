@@ -13,10 +13,16 @@ pub(super) fn parse(host: &str) -> Result<&str, String> {
     }
     let remedy = if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
         "write it in lower case"
-    } else if host.contains(':') {
-        "write it without a port"
-    } else if host.parse::<IpAddr>().is_ok() {
+    } else if is_address(host) {
         "an address is none; leave the host out to serve every host"
+    } else if host == "*" {
+        "leave the host out to serve every host"
+    } else if host.contains([':', '/']) {
+        "write it alone, without scheme, port or path"
+    } else if !host.is_ascii() {
+        "write it in Punycode, as xn--… labels"
+    } else if host.ends_with('.') {
+        "write it without the dot at its end"
     } else if host.contains('*') {
         "a wildcard stands for the whole first label, as in *.example.com"
     } else if host.split('.').any(|label| label.len() > 63) {
@@ -25,6 +31,11 @@ pub(super) fn parse(host: &str) -> Result<&str, String> {
         "labels of lower-case letters, digits and -, joined by dots, 253 characters at most"
     };
     Err(format!("{} is no DNS name: {remedy}; this rule is not served", quote(host)))
+}
+
+fn is_address(host: &str) -> bool {
+    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    literal.unwrap_or(host).parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]
@@ -43,11 +54,15 @@ mod tests {
         let long = "a".repeat(64) + ".com";
         for (host, remedy) in [
             ("Foo.com", "lower case"),
-            ("foo.com:80", "without a port"),
+            ("foo.com:80", "without scheme, port or path"),
+            ("http://foo.com", "without scheme, port or path"),
             ("10.0.0.1", "an address is none"),
+            ("[::1]", "an address is none"),
+            ("b\u{fc}cher.example", "Punycode"),
+            ("foo.com.", "without the dot"),
             ("*.*.com", "whole first label"),
             ("foo.*", "whole first label"),
-            ("*", "whole first label"),
+            ("*", "leave the host out"),
             (long.as_str(), "63 characters at most"),
             ("foo..com", "labels of"),
             ("foo bar", "labels of"),

@@ -10,8 +10,8 @@ use super::host;
 use super::paths::PathType;
 use super::routes::{Candidate, HostRoutes};
 use crate::finding::Findings;
-use crate::manifest::Object;
-use crate::objects::{Cursor, Reading};
+use crate::manifest::{Object, Position};
+use crate::objects::{Cursor, Reading, is_dns_label, is_dns_subdomain};
 
 /// Reads Ingresses, the oldest first.
 pub(super) struct Collector<'a, 'b> {
@@ -19,7 +19,7 @@ pub(super) struct Collector<'a, 'b> {
     findings: &'a RefCell<Findings>,
     /// By host, as the route table spells it.
     hosts: BTreeMap<String, HostRoutes<'a>>,
-    default: Option<(Target, &'a Object)>,
+    default: Option<(Target, &'a Object, Position)>,
 }
 
 impl<'a, 'b> Collector<'a, 'b> {
@@ -35,13 +35,17 @@ impl<'a, 'b> Collector<'a, 'b> {
             routes: routes.finish(&host, &mut findings.borrow_mut()),
             hosts: vec![host],
         });
-        (virtual_hosts.collect(), self.default.map(|(target, _)| target))
+        (virtual_hosts.collect(), self.default.map(|(target, ..)| target))
     }
 
     pub(super) fn read(&mut self, ingress: &'a Object) {
         let reading = Reading::new(ingress, self.findings);
         let root = reading.root();
-        let Some(spec) = reading.section(&root, "spec") else { return };
+        if !is_named_well(ingress, &root) {
+            return;
+        }
+        let spec = root.required("spec", "give rules or a default backend");
+        let Some(spec) = spec.filter(Cursor::expect_mapping) else { return };
         let syntax =
             if ingress.version() == "v1" { BackendSyntax::Nested } else { BackendSyntax::Flat };
         let default_field = match syntax {
@@ -52,8 +56,15 @@ impl<'a, 'b> Collector<'a, 'b> {
         if let Some(tls) = spec.field("tls") {
             tls.warning("HTTPS is not served yet; the paths are served over HTTP");
         }
-        if let Some(backend) = spec.field(default_field) {
-            self.read_default(ingress, &backend, syntax);
+        match spec.field(default_field) {
+            Some(backend) => self.read_default(ingress, &backend, syntax),
+            None if spec.field("rules").is_none() => spec.error_in(
+                "rules",
+                format!(
+                    "is missing; give rules or {default_field}, without them nothing is served"
+                ),
+            ),
+            None => {}
         }
         for item in spec.list("rules") {
             self.read_rule(ingress, &item.cursor(), item.index, syntax);
@@ -61,16 +72,17 @@ impl<'a, 'b> Collector<'a, 'b> {
     }
 
     fn read_default(&mut self, ingress: &'a Object, cursor: &Cursor<'_>, syntax: BackendSyntax) {
-        if let Some((_, older)) = &self.default {
+        if let Some((_, older, at)) = &self.default {
             cursor.warning(format!(
-                "{} has a default backend already and is the older; this one is not used",
-                older.describe()
+                "is not used: {} has a default backend and is the older (at {}); remove one of the two",
+                older.describe(),
+                older.location(*at),
             ));
             return;
         }
         let backend = self.backends.resolve(&ingress.namespace, cursor, syntax);
         let source = format!("{}/{}#default", ingress.namespace, ingress.name);
-        self.default = Some((Target { backend, source }, ingress));
+        self.default = Some((Target { backend, source }, ingress, cursor.node().at));
     }
 
     fn read_rule(
@@ -98,7 +110,7 @@ impl<'a, 'b> Collector<'a, 'b> {
         // A rule without paths still makes the host its own: it has the default
         // backend, not the routes of a less specific host.
         let mut routes = self.hosts.remove(host).unwrap_or_default();
-        if let Some(http) = rule.field("http").filter(Cursor::expect_mapping) {
+        if let Some(http) = rule.mapping("http") {
             http.only(&["paths"]);
             for item in http.list("paths") {
                 let place = (index, item.index);
@@ -136,21 +148,34 @@ impl<'a, 'b> Collector<'a, 'b> {
                 return None;
             }
         };
-        let Some(backend) = cursor.field("backend").filter(Cursor::expect_mapping) else {
-            cursor
-                .error_in("backend", "is missing; name the service and port that serve this path");
-            return None;
+        let backend = match cursor.required("backend", NAME_BACKEND) {
+            Some(backend) => self.backends.resolve(&ingress.namespace, &backend, syntax),
+            None => self.backends.unavailable(),
         };
-        Some(Candidate {
-            path,
-            path_type,
-            backend: self.backends.resolve(&ingress.namespace, &backend, syntax),
-            ingress,
-            rule_index,
-            path_index,
-            at,
-        })
+        Some(Candidate { path, path_type, backend, ingress, rule_index, path_index, at })
     }
+}
+
+const NAME_BACKEND: &str = "name the service and port that serve this path. The path answers 503";
+
+/// Whether Kubernetes would take the name and namespace of `ingress`: they
+/// become part of logs and of what other commands print.
+fn is_named_well(ingress: &Object, root: &Cursor<'_>) -> bool {
+    if !is_dns_subdomain(&ingress.name) {
+        root.error_in(
+            "metadata.name",
+            "is no DNS name; rename it: lower-case letters, digits, - and ., 253 at most",
+        );
+        return false;
+    }
+    if !is_dns_label(&ingress.namespace) {
+        root.error_in(
+            "metadata.namespace",
+            "is no DNS label; correct it: lower-case letters, digits and -, 63 at most",
+        );
+        return false;
+    }
+    true
 }
 
 /// The path's type. Only `networking.k8s.io/v1` demands one.

@@ -33,7 +33,7 @@ impl PathType {
             Self::Prefix => PathMatch::Prefix(path.into()),
             Self::ImplementationSpecific => istio_path(path)?,
         };
-        check(parsed.text()).map_err(|reason| format!("{} {reason}", quote(path)))?;
+        check(&parsed).map_err(|reason| format!("{} {reason}", quote(path)))?;
         Ok(parsed)
     }
 }
@@ -65,9 +65,15 @@ fn istio_path(path: &str) -> Result<PathMatch, String> {
 
 /// Refuses a path that no request has once Envoy has normalised it: it could
 /// never match, or would match something other than it says.
-fn check(path: &str) -> Result<(), String> {
+fn check(path: &PathMatch) -> Result<(), String> {
+    // The last element of a string prefix goes on: `/.` is that of `/.well-known`.
+    let elements = match path {
+        PathMatch::StringPrefix(text) => text.rsplit_once('/').map_or("", |(before, _)| before),
+        PathMatch::Exact(text) | PathMatch::Prefix(text) => text,
+    };
+    let path = path.text();
     if !path.starts_with('/') {
-        return Err("does not start with /".into());
+        return Err("does not start with /; put one in front".into());
     }
     let impossible = |what: &str, remedy: &str| {
         Err(format!("holds {what}, which no request's path does once it is normalised; {remedy}"))
@@ -78,7 +84,8 @@ fn check(path: &str) -> Result<(), String> {
                 return impossible(&format!("`{character}`"), "a path ends before its query");
             }
             '\\' => return impossible("a backslash", "write /"),
-            ' ' | '"' | '<' | '>' | '`' | '{' | '}' => {
+            ' ' => return impossible("a space", "write it as %20, as clients send it"),
+            '"' | '<' | '>' | '`' | '{' | '}' => {
                 return impossible(
                     &format!("`{character}`"),
                     "write it percent-encoded, as clients send it",
@@ -96,7 +103,7 @@ fn check(path: &str) -> Result<(), String> {
     if path.contains("//") {
         return impossible("//", "slashes are merged; write one");
     }
-    if path.split('/').any(|element| matches!(element, "." | "..")) {
+    if elements.split('/').any(|element| matches!(element, "." | "..")) {
         return impossible("an element . or ..", "write the path it leads to");
     }
     check_escapes(path)

@@ -24,7 +24,10 @@ impl<'a> Services<'a> {
         for object in &objects.services {
             let reading = Reading::new(object, findings);
             if !is_dns_label(&object.namespace) {
-                reading.root().error_in("metadata.namespace", "is no DNS label");
+                reading.root().error_in(
+                    "metadata.namespace",
+                    "is no DNS label; correct it: lower-case letters, digits and -, 63 at most",
+                );
                 continue;
             }
             if let Some(service) = Service::read(&reading, &object.name) {

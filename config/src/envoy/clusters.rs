@@ -71,6 +71,7 @@ struct CircuitBreakers {
     thresholds: [Thresholds; 1],
 }
 
+#[expect(clippy::struct_field_names, reason = "these are Envoy's names")]
 #[derive(Debug, Serialize)]
 struct Thresholds {
     max_connections: u32,

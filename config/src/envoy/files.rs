@@ -1,7 +1,9 @@
 //! The files that Envoy reads.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -194,7 +196,10 @@ impl Resource {
 /// Where the folder cannot be written to.
 pub fn write_atomically(path: &Path, content: impl AsRef<[u8]>) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    // Readable for whom the umask allows: Envoy may run as another user.
+    let mut file = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(folder)?;
     std::io::Write::write_all(&mut file, content.as_ref())?;
     file.persist(path)?;
     Ok(())

@@ -16,9 +16,9 @@ use super::{FILTER_NAME, ROUTE_CONFIGURATION, STAT_PREFIX};
 const FORWARDING_HEADERS: [&str; 4] =
     ["x-forwarded-host", "x-forwarded-port", "x-real-ip", "forwarded"];
 
-/// Set by the filter for Envoy's fault filter; not among what Envoy itself
-/// removes from a stranger's request.
-const FAULT_HEADER_PREFIX: &str = "x-envoy-fault-";
+/// What Envoy obeys or tells. It removes by itself only some of it from a
+/// stranger's request.
+const ENVOY_HEADER_PREFIX: &str = "x-envoy-";
 
 /// `listener.v3.Listener`.
 #[derive(Debug, Serialize)]
@@ -330,7 +330,7 @@ impl HttpConnectionManager {
 impl HeaderMutation {
     /// Removes what only the filter may say, and what only a trusted proxy may.
     fn sanitising(trusted_hops: u32) -> Self {
-        let prefixes = [INTERNAL_HEADER_PREFIX, FAULT_HEADER_PREFIX].map(|prefix| {
+        let prefixes = [INTERNAL_HEADER_PREFIX, ENVOY_HEADER_PREFIX].map(|prefix| {
             Mutation::RemoveOnMatch(RemoveOnMatch {
                 key_matcher: StringMatcher { prefix, ignore_case: true },
             })

@@ -77,7 +77,7 @@ pub(super) fn of(
         })
         .collect();
     candidates.sort_by_key(|candidate| {
-        !serving.is_some_and(|serving| candidate.host == serving.hosts.join(", "))
+        serving.is_none_or(|serving| candidate.host != serving.hosts.join(", "))
     });
     candidates.extend(default_candidate(table, chosen));
     candidates

@@ -130,16 +130,10 @@ fn decode_unreserved(path: &str) -> String {
             .get(at + 1..at + 3)
             .and_then(|hex| u8::from_str_radix(hex, 16).ok())
             .map(char::from);
-        match escaped.filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~')) {
-            Some(character) => {
-                decoded.push(character);
-                rest = &rest[at + 3..];
-            }
-            None => {
-                decoded.push('%');
-                rest = &rest[at + 1..];
-            }
-        }
+        let plain =
+            escaped.filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~'));
+        decoded.push(plain.unwrap_or('%'));
+        rest = &rest[at + if plain.is_some() { 3 } else { 1 }..];
     }
     decoded + rest
 }

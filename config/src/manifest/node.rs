@@ -66,6 +66,19 @@ impl Node {
         self.entries().iter().find(|(key, _)| &*key.name == name)
     }
 
+    /// The field that `path` leads to, or the last one on the way there: the
+    /// place to point at when a field is wrong or missing.
+    pub fn nearest<'p>(&self, path: impl IntoIterator<Item = &'p str>) -> &Node {
+        let mut node = self;
+        for name in path {
+            match node.get(name) {
+                Some(field) if !field.is_null() => node = field,
+                _ => break,
+            }
+        }
+        node
+    }
+
     /// The entries of a mapping; none for anything else.
     pub fn entries(&self) -> &[(Key, Node)] {
         self.as_map().unwrap_or_default()

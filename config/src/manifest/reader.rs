@@ -9,6 +9,9 @@ use crate::finding::{Finding, Findings, quote};
 /// The namespace of an object that names none, as with `kubectl`.
 const DEFAULT_NAMESPACE: &str = "default";
 
+/// The longest name that Kubernetes knows.
+const MAX_NAME_BYTES: usize = 253;
+
 /// The most findings about one document, which may be a list of millions.
 const MAX_FINDINGS: usize = 1_000;
 
@@ -175,10 +178,14 @@ impl Reader<'_> {
             None => Some(None),
             Some(node) if node.is_null() || node.as_str() == Some("") => Some(None),
             Some(node) => {
-                if let Some(text) = node.as_str() {
-                    return Some(Some(text.into()));
-                }
-                let message = format!("must be a string, not {}: quote it", node.describe());
+                let message = match node.as_str() {
+                    // Findings repeat it, so it must not be as long as the file.
+                    Some(text) if text.len() > MAX_NAME_BYTES => {
+                        format!("is longer than {MAX_NAME_BYTES} characters: shorten it")
+                    }
+                    Some(text) => return Some(Some(text.into())),
+                    None => format!("must be a string, not {}: quote it", node.describe()),
+                };
                 self.error(node.at, Some(object), &format!("{path}.{name}"), message);
                 None
             }

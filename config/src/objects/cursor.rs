@@ -37,11 +37,6 @@ impl<'a> Reading<'a> {
     pub(crate) fn root(&'a self) -> Cursor<'a> {
         Cursor { reading: self, parent: None, step: Step::Root, node: &self.object.node }
     }
-
-    /// The top-level field `name`, with a finding if it is no mapping.
-    pub(crate) fn section(&'a self, root: &'a Cursor<'a>, name: &'a str) -> Option<Cursor<'a>> {
-        root.field(name).filter(Cursor::expect_mapping)
-    }
 }
 
 impl<'a> Cursor<'a> {
@@ -49,6 +44,11 @@ impl<'a> Cursor<'a> {
     pub(crate) fn field(&'a self, name: &'a str) -> Option<Cursor<'a>> {
         let node = self.node.get(name).filter(|node| !node.is_null())?;
         Some(Cursor { reading: self.reading, parent: Some(self), step: Step::Field(name), node })
+    }
+
+    /// The mapping in the field `name`, with a finding if it is something else.
+    pub(crate) fn mapping(&'a self, name: &'a str) -> Option<Cursor<'a>> {
+        self.field(name).filter(Cursor::expect_mapping)
     }
 
     /// The items of the list in the field `name`; none where it is absent, and
@@ -60,6 +60,26 @@ impl<'a> Cursor<'a> {
             return Vec::new();
         };
         items.iter().enumerate().map(|(index, node)| Item { list: field, index, node }).collect()
+    }
+
+    /// The field `name`, with a finding that gives `remedy` if it is absent.
+    pub(crate) fn required(&'a self, name: &'a str, remedy: &str) -> Option<Cursor<'a>> {
+        let field = self.field(name);
+        if field.is_none() {
+            self.error_in(name, format!("is missing; {remedy}"));
+        }
+        field
+    }
+
+    /// The truth value in the field `name`, with a finding if it is something
+    /// else.
+    pub(crate) fn boolean(&'a self, name: &'a str) -> Option<bool> {
+        let field = self.field(name)?;
+        let value = field.node.as_bool();
+        if value.is_none() {
+            field.wrong_kind("true or false");
+        }
+        value
     }
 
     /// The string in the field `name`, with a finding if it is something else.
@@ -127,13 +147,23 @@ impl<'a> Cursor<'a> {
         self.push(Finding::warning(message), self.node.at);
     }
 
-    /// An error about the field `name`, which is absent or wrong as a whole.
+    /// An error about the field `name`, such as `metadata.name`: at its value
+    /// or, where it is absent, at what should hold it.
     pub(crate) fn error_in(&self, name: &str, message: impl Into<String>) {
+        self.push_in(name, Finding::error(message));
+    }
+
+    /// A warning about the field `name`, as [`Self::error_in`].
+    pub(crate) fn warning_in(&self, name: &str, message: impl Into<String>) {
+        self.push_in(name, Finding::warning(message));
+    }
+
+    fn push_in(&self, name: &str, finding: Finding) {
         let field = match self.path() {
             path if path.is_empty() => name.to_owned(),
             path => format!("{path}.{name}"),
         };
-        self.push_as(Finding::error(message), self.node.at, field);
+        self.push_as(finding, self.node.nearest(name.split('.')).at, field);
     }
 
     fn wrong_kind(&self, wanted: &str) {

@@ -13,17 +13,22 @@ pub(crate) type PortAddresses = BTreeMap<String, BTreeSet<SocketAddr>>;
 /// The label by which an `EndpointSlice` says whose addresses it holds.
 pub(crate) const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 
+const NO_IP: &str = "give the address of the endpoint, which is left out";
+
 /// Adds what an Endpoints object says.
 pub(crate) fn read_endpoints(reading: &Reading<'_>, ports: &mut PortAddresses) {
     let root = reading.root();
     for item in root.list("subsets") {
         let subset = item.cursor();
+        if !subset.expect_mapping() {
+            continue;
+        }
         let addresses: Vec<_> = subset
             .list("addresses")
             .iter()
             .filter_map(|item| {
                 let address = item.cursor();
-                as_ip(&address.field("ip")?)
+                as_ip(&address.expect_mapping().then(|| address.required("ip", NO_IP))??)
             })
             .collect();
         add(&subset, &addresses, ports);
@@ -40,19 +45,21 @@ pub(crate) fn read_slice(reading: &Reading<'_>, ports: &mut PortAddresses) {
         );
         return;
     }
-    let mut ready = Vec::new();
+    let mut addresses = Vec::new();
     for item in root.list("endpoints") {
         let endpoint = item.cursor();
+        if !endpoint.expect_mapping() {
+            continue;
+        }
         // Absent counts as ready, as Kubernetes says of this field.
         let conditions = endpoint.field("conditions");
-        let is_ready = conditions.and_then(|conditions| conditions.node().get("ready")?.as_bool())
-            != Some(false);
-        if is_ready {
-            ready
+        let ready = conditions.as_ref().and_then(|conditions| conditions.boolean("ready"));
+        if ready != Some(false) {
+            addresses
                 .extend(endpoint.list("addresses").iter().filter_map(|item| as_ip(&item.cursor())));
         }
     }
-    add(&root, &ready, ports);
+    add(&root, &addresses, ports);
 }
 
 fn as_ip(cursor: &Cursor<'_>) -> Option<IpAddr> {
@@ -67,8 +74,12 @@ fn as_ip(cursor: &Cursor<'_>) -> Option<IpAddr> {
 fn add(cursor: &Cursor<'_>, addresses: &[IpAddr], all: &mut PortAddresses) {
     for item in cursor.list("ports") {
         let port = item.cursor();
+        if !port.expect_mapping() {
+            continue;
+        }
         let name = port.string("name").unwrap_or_default().to_owned();
-        if let Some(number) = port.field("port").and_then(|number| number.as_port()) {
+        let number = port.required("port", "give the number at which the addresses listen");
+        if let Some(number) = number.and_then(|number| number.as_port()) {
             let endpoints = addresses.iter().map(|address| SocketAddr::new(*address, number));
             all.entry(name).or_default().extend(endpoints);
         }

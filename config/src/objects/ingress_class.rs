@@ -7,20 +7,20 @@ const DEFAULT_ANNOTATION: &str = "ingressclass.kubernetes.io/is-default-class";
 
 #[derive(Debug)]
 pub(crate) struct IngressClass {
+    /// Empty where none is named: then it is nobody's.
     pub(crate) controller: String,
     pub(crate) is_default: bool,
 }
 
 impl IngressClass {
-    pub(crate) fn read(reading: &Reading<'_>) -> Option<Self> {
+    pub(crate) fn read(reading: &Reading<'_>) -> Self {
         let root = reading.root();
-        let spec = reading.section(&root, "spec")?;
-        let controller = spec.string("controller")?.to_owned();
-        let metadata = root.field("metadata")?;
-        let is_default = metadata
-            .node()
-            .get("annotations")
-            .and_then(|all| all.get(DEFAULT_ANNOTATION)?.as_str());
-        Some(Self { controller, is_default: is_default == Some("true") })
+        let spec = root.mapping("spec");
+        let controller = spec.as_ref().and_then(|spec| spec.string("controller"));
+        let is_default = root.node().nearest(["metadata", "annotations", DEFAULT_ANNOTATION]);
+        Self {
+            controller: controller.unwrap_or_default().to_owned(),
+            is_default: is_default.as_str() == Some("true"),
+        }
     }
 }

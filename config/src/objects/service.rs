@@ -1,13 +1,20 @@
 //! Services: their ports, and what is spoken there.
 
-use super::{Cursor, Reading, is_dns_label};
+use super::{Cursor, Reading, is_dns_label, is_dns_subdomain};
 
 /// A Service, as far as it matters for reaching it.
 #[derive(Debug)]
 pub(crate) struct Service {
-    /// The DNS name that it stands for, if it is an `ExternalName`.
-    pub(crate) external_name: Option<String>,
+    pub(crate) place: Place,
     pub(crate) ports: Vec<ServicePort>,
+}
+
+/// Where a service is.
+#[derive(Debug)]
+pub(crate) enum Place {
+    InCluster,
+    /// Of type `ExternalName`: at this DNS name, if it is one.
+    External(Option<String>),
 }
 
 #[derive(Debug)]
@@ -34,21 +41,35 @@ impl Service {
         if !is_dns_label(name) {
             root.error_in(
                 "metadata.name",
-                "is no DNS label: lower-case letters, digits and -, 63 at most",
+                "is no DNS label; rename it: lower-case letters, digits and -, 63 at most",
             );
             return None;
         }
-        let spec = reading.section(&root, "spec")?;
-        let is_external = spec.string("type") == Some("ExternalName");
-        let external_name =
-            if is_external { spec.string("externalName").map(str::to_owned) } else { None };
+        let Some(spec) = root.mapping("spec") else {
+            return Some(Self { place: Place::InCluster, ports: Vec::new() });
+        };
+        let place = match spec.string("type") {
+            Some("ExternalName") => Place::External(external_name(&spec)),
+            _ => Place::InCluster,
+        };
         let ports = spec
             .list("ports")
             .iter()
             .filter_map(|item| ServicePort::read(&item.cursor()))
             .collect();
-        Some(Self { external_name, ports })
+        Some(Self { place, ports })
     }
+}
+
+/// Envoy refuses all clusters for the sake of one without an address.
+fn external_name(spec: &Cursor<'_>) -> Option<String> {
+    let field = spec.required("externalName", "give the DNS name this service stands for")?;
+    let name = field.as_string()?;
+    let is_name = is_dns_subdomain(name.strip_suffix('.').unwrap_or(name));
+    if !is_name {
+        field.error("is no DNS name: labels of lower-case letters, digits and -, joined by dots");
+    }
+    is_name.then(|| name.to_owned())
 }
 
 impl ServicePort {
@@ -56,11 +77,7 @@ impl ServicePort {
         if !cursor.expect_mapping() {
             return None;
         }
-        let Some(port) = cursor.field("port") else {
-            cursor.error_in("port", "is missing; a service's port has a number");
-            return None;
-        };
-        let port = port.as_port()?;
+        let port = cursor.required("port", "a service's port has a number")?.as_port()?;
         let name = cursor.string("name").unwrap_or_default().to_owned();
         let application = match cursor.string("protocol") {
             None | Some("TCP") => Application::new(cursor.string("appProtocol"), &name),

@@ -20,7 +20,7 @@ use crate::envoy::{
 };
 
 /// How long Envoy may take to start, or to take a step in.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often the admin port is asked.
 const POLL_PERIOD: Duration = Duration::from_millis(5);
@@ -45,27 +45,27 @@ struct Kind {
 
 impl Kind {
     fn clusters() -> Self {
-        Self::discovered("clusters", "cluster_manager.cds".into())
+        Self::discovered("clusters", "cluster_manager.cds")
     }
 
     fn routes() -> Self {
         let prefix = format!("http.{STAT_PREFIX}.rds.{}", crate::envoy::ROUTE_CONFIGURATION);
-        Self::discovered("route configuration", prefix)
+        Self::discovered("route configuration", &prefix)
     }
 
     fn listeners() -> Self {
-        Self::discovered("listeners", "listener_manager.lds".into())
+        Self::discovered("listeners", "listener_manager.lds")
     }
 
     fn filter() -> Self {
         let prefix = format!("extension_config_discovery.http_filter.{FILTER_NAME}");
         Self {
             rejected: format!("{prefix}.config_fail"),
-            ..Self::discovered("route table", prefix)
+            ..Self::discovered("route table", &prefix)
         }
     }
 
-    fn discovered(what: &'static str, prefix: String) -> Self {
+    fn discovered(what: &'static str, prefix: &str) -> Self {
         Self {
             what,
             version: format!("{prefix}.version_text"),

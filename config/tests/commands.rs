@@ -1,0 +1,413 @@
+//! The commands `check` and `compile` as scripts see them: arguments in, exit
+//! code, output and files out.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const INGRESS: &str = r"apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: shop
+  annotations: {kubernetes.io/ingress.class: istio}
+spec:
+  rules:
+  - http:
+      paths:
+      - path: /cart
+        pathType: Prefix
+        backend: {service: {name: cart, port: {number: 80}}}
+";
+
+const SERVICE: &str = r"apiVersion: v1
+kind: Service
+metadata: {name: cart}
+spec: {ports: [{name: http, port: 80}]}
+---
+apiVersion: v1
+kind: Endpoints
+metadata: {name: cart}
+subsets: [{addresses: [{ip: 10.0.0.1}], ports: [{name: http, port: 8080}]}]
+";
+
+const NO_SERVICE: &str = "error: Ingress default/shop: spec.rules[0].http.paths[0].backend.service.name: \
+                          there is no service `cart` in namespace default; add it, or correct the name. \
+                          The path answers 503";
+
+/// A folder to run the command in.
+struct Sandbox(TempDir);
+
+#[derive(Debug)]
+struct Output {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Sandbox {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let sandbox = Self(tempfile::tempdir().expect("a folder"));
+        for (name, text) in files {
+            sandbox.write(name, text);
+        }
+        sandbox
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("create a folder");
+        fs::write(path, text).expect("write a file");
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with(arguments, "")
+    }
+
+    fn run_with(&self, arguments: &[&str], stdin: &str) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ingressctl"))
+            .args(arguments)
+            .current_dir(self.0.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start ingressctl");
+        // It need not read what it is not told to.
+        let _ = child.stdin.take().expect("its input").write_all(stdin.as_bytes());
+        let output = child.wait_with_output().expect("wait for ingressctl");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Output {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+}
+
+impl Output {
+    fn expect(&self, code: i32, stdout: &str, stderr: &str) {
+        assert_eq!(
+            (self.code, &*self.stdout, &*self.stderr),
+            (Some(code), stdout, stderr),
+            "\n{}{}",
+            self.stdout,
+            self.stderr
+        );
+    }
+}
+
+#[test]
+fn check_says_nothing_where_nothing_is_wrong() {
+    let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS), ("more/service.yaml", SERVICE)]);
+    sandbox.run(&["check", "-f", "ingress.yaml", "-f", "more/service.yaml"]).expect(0, "", "");
+    // A folder: its manifests, and nothing else in it.
+    sandbox.write("more/ingress.yml", INGRESS);
+    sandbox.write("more/notes.txt", "a: b: c");
+    sandbox.run(&["check", "-f", "more"]).expect(0, "", "");
+    sandbox.run(&["check", "-f", "more", "-f", "more"]).expect(0, "", "");
+}
+
+#[test]
+fn check_fails_on_errors_alone() {
+    let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS), ("service.yaml", SERVICE)]);
+    sandbox.run(&["check", "-f", "ingress.yaml"]).expect(
+        1,
+        &format!("ingress.yaml:12:35: {NO_SERVICE}\n"),
+        "1 error\n",
+    );
+    sandbox.write("typo.yaml", &INGRESS.replace("rules:", "tsl: x\n  rules:"));
+    let warning = "typo.yaml:7:3: warning: Ingress default/shop: spec.tsl: unknown field, which has no effect";
+    let output = sandbox.run(&["check", "-f", "typo.yaml", "-f", "service.yaml"]);
+    assert!(output.stdout.starts_with(warning) && output.stdout.lines().count() == 1, "{output:?}");
+    assert_eq!((output.code, &*output.stderr), (Some(0), "1 warning\n"));
+    let output = sandbox.run(&["check", "-f", "typo.yaml"]);
+    assert_eq!((output.code, &*output.stderr), (Some(1), "1 error and 1 warning\n"));
+}
+
+#[test]
+fn check_names_what_cannot_be_read() {
+    let sandbox = Sandbox::new(&[("bad.yaml", "a: b: c\n"), ("empty/notes.txt", "")]);
+    sandbox.run(&["check", "-f", "missing.yaml"]).expect(
+        1,
+        "missing.yaml:1:1: error: no such file or folder: correct the path, or create it\n",
+        "1 error\n",
+    );
+    let output = sandbox.run(&["check", "-f", "bad.yaml"]);
+    assert!(output.stdout.starts_with("bad.yaml:1:5: error: not valid YAML: "), "{output:?}");
+    assert_eq!(output.code, Some(1));
+    let output = sandbox.run(&["check", "-f", "empty"]);
+    assert!(output.stdout.starts_with("empty:1:1: warning: "), "{output:?}");
+    assert_eq!(output.code, Some(0));
+}
+
+#[test]
+fn check_reads_standard_input() {
+    let sandbox = Sandbox::new(&[("service.yaml", SERVICE)]);
+    let line = format!("<stdin>:12:35: {NO_SERVICE}\n");
+    sandbox.run_with(&["check", "-f", "-"], INGRESS).expect(1, &line, "1 error\n");
+    sandbox.run_with(&["check", "-f", "-", "-f", "service.yaml"], INGRESS).expect(0, "", "");
+}
+
+#[test]
+fn check_prints_one_object_a_line_as_json() {
+    let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS)]);
+    let output = sandbox.run(&["check", "-o", "json", "-f", "ingress.yaml", "-f", "missing.yaml"]);
+    assert_eq!((output.code, &*output.stderr), (Some(1), "2 errors\n"));
+    let lines: Vec<Value> =
+        output.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let expected = json!([
+        {
+            "file": "ingress.yaml", "line": 12, "column": 35, "severity": "error",
+            "object": "Ingress default/shop",
+            "field": "spec.rules[0].http.paths[0].backend.service.name",
+            "message": "there is no service `cart` in namespace default; add it, or correct the name. The path answers 503",
+        },
+        {
+            "file": "missing.yaml", "line": 1, "column": 1, "severity": "error",
+            "message": "no such file or folder: correct the path, or create it",
+        },
+    ]);
+    assert_eq!(Value::from(lines), expected);
+}
+
+const COMPILE: [&str; 7] =
+    ["compile", "-f", "ingress.yaml", "-f", "service.yaml", "-o", "out/deep"];
+
+/// Every file in `folder`, by its path from there.
+fn files(folder: &Path) -> Vec<(String, fs::Metadata)> {
+    let mut all = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).expect("below it").display().to_string();
+                all.push((name, fs::metadata(&path).expect("a file")));
+            }
+        }
+    }
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    files(folder).into_iter().map(|(name, _)| name).collect()
+}
+
+const WRITTEN: [&str; 8] = [
+    "bootstrap.json",
+    "cds.json",
+    "ecds.json",
+    "eds/cart.default.svc.cluster.local_80.json",
+    "ingress_filter.wasm",
+    "lds.json",
+    "rds.json",
+    "route-table.json",
+];
+
+#[test]
+fn compile_writes_all_that_envoy_needs() {
+    let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS), ("service.yaml", SERVICE)]);
+    let mut arguments = COMPILE.to_vec();
+    arguments.extend(["--http", "127.0.0.1:7001", "--admin", "127.0.0.1:7002"]);
+    sandbox.run(&arguments).expect(0, "", "");
+    let out = sandbox.path("out/deep");
+    assert_eq!(names(&out), WRITTEN);
+    let read = |name: &str| fs::read(out.join(name)).expect("a written file");
+    assert_eq!(read("ingress_filter.wasm"), ingressctl::MODULE);
+    ingress_filter::Router::load(&read("route-table.json")).expect("a table the filter takes");
+    for (name, port) in [("lds.json", "7001"), ("bootstrap.json", "7002")] {
+        assert!(String::from_utf8(read(name)).expect("UTF-8").contains(port), "{name}");
+    }
+    // Envoy may run in another folder, and as another user.
+    let bootstrap = String::from_utf8(read("bootstrap.json")).expect("UTF-8");
+    let absolute = out.canonicalize().expect("a folder").join("cds.json");
+    assert!(bootstrap.contains(absolute.to_str().expect("UTF-8")), "{bootstrap}");
+    for (name, metadata) in files(&out) {
+        let ours = fs::metadata(sandbox.path("ingress.yaml")).expect("a file").permissions();
+        assert_eq!(metadata.permissions().mode(), ours.mode(), "{name}");
+    }
+}
+
+#[test]
+fn compile_writes_only_what_changed() {
+    let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS), ("service.yaml", SERVICE)]);
+    let out = sandbox.path("out/deep");
+    let inodes = || -> Vec<_> {
+        files(&out).into_iter().map(|(name, data)| (name, data.ino(), data.mtime_nsec())).collect()
+    };
+    sandbox.run(&COMPILE).expect(0, "", "");
+    let before = inodes();
+    sandbox.run(&COMPILE).expect(0, "", "");
+    assert_eq!(inodes(), before);
+    sandbox.write("service.yaml", &SERVICE.replace("10.0.0.1", "10.0.0.2"));
+    sandbox.run(&COMPILE).expect(0, "", "");
+    let changed: Vec<_> =
+        inodes().into_iter().filter(|now| !before.contains(now)).map(|(name, ..)| name).collect();
+    assert_eq!(changed, ["eds/cart.default.svc.cluster.local_80.json"]);
+}
+
+#[test]
+fn compile_removes_endpoints_that_no_cluster_has() {
+    let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS), ("service.yaml", SERVICE)]);
+    let out = sandbox.path("out/deep");
+    sandbox.write("out/deep/eds/gone.default.svc.cluster.local_80.json", "{}");
+    sandbox.write("out/deep/eds/notes.txt", "");
+    sandbox.write("out/deep/notes.json", "{}");
+    sandbox.run(&COMPILE).expect(0, "", "");
+    let mut expected: Vec<_> = WRITTEN.into_iter().chain(["eds/notes.txt", "notes.json"]).collect();
+    expected.sort_unstable();
+    assert_eq!(names(&out), expected);
+}
+
+#[test]
+fn compile_writes_the_rest_where_something_is_wrong() {
+    let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS)]);
+    sandbox.run(&["compile", "-f", "ingress.yaml", "-o", "out"]).expect(
+        1,
+        "",
+        &format!("ingress.yaml:12:35: {NO_SERVICE}\n1 error; the rest was written to out\n"),
+    );
+    let table = fs::read_to_string(sandbox.path("out/route-table.json")).expect("a table");
+    assert!(table.contains("/cart") && table.contains("503"), "{table}");
+}
+
+#[test]
+fn compile_writes_nothing_where_anything_cannot_be_read() {
+    let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS), ("service.yaml", "a: b: c\n")]);
+    let output = sandbox.run(&COMPILE);
+    assert_eq!((output.code, &*output.stdout), (Some(1), ""));
+    assert!(output.stderr.contains("service.yaml:1:5: error: not valid YAML"), "{output:?}");
+    assert!(output.stderr.contains("nothing was written"), "{output:?}");
+    assert!(!sandbox.path("out").exists());
+
+    sandbox.write("service.yaml", SERVICE);
+    sandbox.run(&COMPILE).expect(0, "", "");
+    let before = fs::read(sandbox.path("out/deep/cds.json")).expect("a file");
+    fs::remove_file(sandbox.path("service.yaml")).expect("remove it");
+    assert_eq!(sandbox.run(&COMPILE).code, Some(1));
+    assert_eq!(fs::read(sandbox.path("out/deep/cds.json")).expect("a file"), before);
+}
+
+#[test]
+fn compile_names_a_folder_it_cannot_write_to() {
+    let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS), ("service.yaml", SERVICE)]);
+    let file = ["compile", "-f", "ingress.yaml", "-f", "service.yaml", "-o", "service.yaml"];
+    let output = sandbox.run(&file);
+    assert_eq!(output.code, Some(1));
+    assert!(output.stderr.starts_with("ingressctl: folder service.yaml: "), "{output:?}");
+}
+
+#[test]
+fn settings_come_from_a_file_and_flags_win() {
+    let other_class = INGRESS.replace("class: istio", "class: mine");
+    let sandbox = Sandbox::new(&[
+        ("all.yaml", &format!("{other_class}---\n{SERVICE}")),
+        ("settings.yaml", "# Ours\ningressClass: mine\nclusterDomain: file.example\n"),
+        ("empty.yaml", ""),
+        ("comments.yaml", "# nothing yet\n---\n"),
+    ]);
+    let table = |flags: &[&str]| {
+        let arguments = [&["compile", "-f", "all.yaml", "-o", "out"], flags].concat();
+        sandbox.run(&arguments).expect(0, "", "");
+        fs::read_to_string(sandbox.path("out/route-table.json")).expect("a table")
+    };
+    assert!(!table(&[]).contains("/cart"));
+    assert!(!table(&["--settings", "empty.yaml"]).contains("/cart"));
+    assert!(!table(&["--settings", "comments.yaml"]).contains("/cart"));
+    assert!(table(&["--settings", "settings.yaml"]).contains("svc.file.example"));
+    let flag = ["--settings", "settings.yaml", "--cluster-domain", "flag.example"];
+    assert!(table(&flag).contains("svc.flag.example"));
+    assert!(table(&["--ingress-class", "mine"]).contains("svc.cluster.local"));
+    let flag = ["--settings", "settings.yaml", "--ingress-controller-mode", "off"];
+    assert!(!table(&flag).contains("/cart"));
+}
+
+#[test]
+fn wrong_settings_are_refused_with_their_place() {
+    let sandbox = Sandbox::new(&[("all.yaml", &format!("{INGRESS}---\n{SERVICE}"))]);
+    for (settings, named) in [
+        ("ingressClas: mine\n", "ingressClas"),
+        ("trustedHops: -1\n", "line 1"),
+        ("ingressControllerMode: loose\n", "loose"),
+        ("accessLog: 5\n", "line 1"),
+        ("ingressClass: a\ningressClass: b\n", "ingressClass"),
+        ("clusterDomain: a b\n", "clusterDomain"),
+        ("- a\n", "line 1"),
+    ] {
+        sandbox.write("settings.yaml", settings);
+        let output = sandbox.run(&["check", "-f", "all.yaml", "--settings", "settings.yaml"]);
+        assert_eq!((output.code, &*output.stdout), (Some(1), ""), "{settings}: {output:?}");
+        let where_and_what = output.stderr.contains("settings.yaml")
+            && output.stderr.contains(named)
+            && !output.stderr.trim_end().contains('\n');
+        assert!(where_and_what, "{settings}: {}", output.stderr);
+    }
+    let output = sandbox.run(&["check", "-f", "all.yaml", "--settings", "missing.yaml"]);
+    assert_eq!(output.code, Some(1));
+    assert!(output.stderr.contains("missing.yaml"), "{output:?}");
+    let output = sandbox.run(&["check", "-f", "all.yaml", "--cluster-domain", "a b"]);
+    assert_eq!(output.code, Some(1));
+    assert!(output.stderr.contains("clusterDomain"), "{output:?}");
+}
+
+#[test]
+fn help_tells_what_scripts_rely_on() {
+    let sandbox = Sandbox::new(&[]);
+    let contracts = [
+        ("check", "file:line:col: error|warning: object: field: message"),
+        ("check", "exits with 1 if any is an error"),
+        ("check", "[possible values: text, json]"),
+        ("compile", "bootstrap.json"),
+        ("compile", "route-table.json"),
+        ("compile", "exit code is 1"),
+        ("compile", "nothing is written"),
+        ("serve", "--http"),
+        ("explain", "-f, --filename <PATH>"),
+        ("demo", "Usage: ingressctl demo"),
+    ];
+    let overview = sandbox.run(&["--help"]);
+    assert_eq!(overview.code, Some(0));
+    for (command, promise) in contracts {
+        assert!(overview.stdout.contains(&format!("  {command} ")), "{command}");
+        let help = sandbox.run(&[command, "--help"]);
+        let text = help.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(help.code, Some(0), "{command}");
+        assert!(text.contains(promise), "{command}: {promise}\n{}", help.stdout);
+    }
+    for setting in ["--settings", "--ingress-class", "--cluster-domain", "[default: strict]"] {
+        assert!(sandbox.run(&["check", "--help"]).stdout.contains(setting), "{setting}");
+    }
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    let sandbox = Sandbox::new(&[("all.yaml", INGRESS)]);
+    for arguments in [
+        &[][..],
+        &["chekc"],
+        &["check"],
+        &["check", "all.yaml"],
+        &["check", "-f"],
+        &["check", "-f", "all.yaml", "-o", "xml"],
+        &["check", "-f", "all.yaml", "--ingress-controller-mode", "loose"],
+        &["check", "-f", "all.yaml", "--trusted-hops", "-1"],
+        &["compile", "-f", "all.yaml"],
+        &["compile", "-f", "all.yaml", "-o", "out", "--http", "8080"],
+    ] {
+        let output = sandbox.run(arguments);
+        assert_eq!((output.code, &*output.stdout), (Some(2), ""), "{arguments:?}: {output:?}");
+    }
+    assert!(!sandbox.path("out").exists());
+}

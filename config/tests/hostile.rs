@@ -1,0 +1,274 @@
+//! Whatever the manifests hold, the compiler neither panics nor makes a table
+//! that the filter refuses; and it copes with large ones.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use ingress_filter::Router;
+use ingressctl::compile::{Compiled, compile};
+use ingressctl::manifest::read_text;
+use ingressctl::settings::{Mode, Settings};
+
+/// Mutants of each manifest.
+const MUTANTS: usize = 60;
+
+/// What stands in for a value: of other types, out of range, and of the
+/// characters that mean something in a path, a cluster's name or a file.
+const VALUES: [&str; 40] = [
+    "",
+    "~",
+    "5",
+    "-1",
+    "0",
+    "1.5",
+    ".nan",
+    "4294967297",
+    "99999999999999999999",
+    "true",
+    "[]",
+    "{}",
+    "[a, {b: c}]",
+    "\"\"",
+    "\"\\n\"",
+    "\"\\0\"",
+    "\"a|b,c=d\"",
+    "\"\\ud7ff\\u202e\"",
+    "/",
+    "//",
+    "/a/../b",
+    "/%2f",
+    "/%",
+    "'/a?b#c'",
+    "/.*",
+    "'.*'",
+    "'*'",
+    "'*.com'",
+    "'*.*'",
+    ".",
+    "a..b",
+    "A.B",
+    "::1",
+    "127.0.0.1",
+    "istio",
+    "Exact",
+    "Prefix",
+    "ImplementationSpecific",
+    "ExternalName",
+    "&x [*x]",
+];
+
+/// Numbers that look random and are the same in every run (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % (limit.max(1) as u64)).unwrap_or_default()
+    }
+}
+
+#[test]
+fn mutants_compile_to_tables_the_filter_takes() {
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let manifests = manifests();
+    assert!(manifests.len() > 50, "{manifests:?}");
+    for path in &manifests {
+        let original = String::from_utf8_lossy(&fs::read(path).expect("a manifest")).into_owned();
+        for number in 0..MUTANTS {
+            let mut text = original.clone();
+            for _ in 0..=random.below(4) {
+                text = if random.below(3) == 0 {
+                    mutate_bytes(&text, &mut random)
+                } else {
+                    mutate_lines(&text, &mut random)
+                };
+            }
+            compile_and_check(&format!("{} mutant {number}", path.display()), &text);
+        }
+    }
+}
+
+fn compile_and_check(name: &str, text: &str) {
+    let settings = Settings {
+        ingress_controller_mode: Mode::Default,
+        external_name_services: text.len().is_multiple_of(2),
+        ..Settings::default()
+    };
+    let outcome = std::panic::catch_unwind(|| {
+        let compiled = compile(&read_text("f.yaml", text), &settings);
+        let refused = Router::new(compiled.table.clone()).err();
+        (compiled, refused)
+    });
+    let Ok((compiled, refused)) = outcome else { panic!("{name} panics:\n{text}") };
+    assert!(
+        refused.is_none(),
+        "{name}: {}\n{text}",
+        refused.map(|error| error.to_string()).unwrap_or_default()
+    );
+    for finding in &compiled.findings {
+        let line = finding.to_string();
+        assert!(line.starts_with("f.yaml:") && !line.contains('\n'), "{name}: {line}\n{text}");
+    }
+    for cluster in &compiled.clusters {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.|".contains(&byte);
+        assert!(cluster.name.bytes().all(is_plain), "{name}: {}\n{text}", cluster.name);
+    }
+}
+
+/// The samples, and what the golden cases read.
+fn manifests() -> Vec<PathBuf> {
+    let mut folders = vec![PathBuf::from("samples"), PathBuf::from("tests/golden")];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if is_yaml(&path) => found.push(path),
+                false => {}
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml")
+}
+
+/// Flips, removes or repeats a few bytes.
+fn mutate_bytes(text: &str, random: &mut Random) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    let at = random.below(bytes.len());
+    let end = (at + 1 + random.below(8)).min(bytes.len());
+    match random.below(4) {
+        0 => bytes.truncate(at),
+        1 => drop(bytes.drain(at..end)),
+        2 => bytes.extend_from_within(at..end),
+        _ => {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = u8::try_from(random.below(256)).unwrap_or_default();
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Removes, repeats, moves or indents a line, or changes the value in it.
+fn mutate_lines(text: &str, random: &mut Random) -> String {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    if lines.is_empty() {
+        return text.to_owned();
+    }
+    let (at, other) = (random.below(lines.len()), random.below(lines.len()));
+    match random.below(8) {
+        0 => drop(lines.remove(at)),
+        1 => lines.insert(other, lines[at].clone()),
+        2 => lines.swap(at, other),
+        3 => lines[at].insert_str(0, "  "),
+        _ => lines[at] = with_other_value(&lines[at], random),
+    }
+    lines.join("\n") + "\n"
+}
+
+/// `line` with another value after one of its colons.
+fn with_other_value(line: &str, random: &mut Random) -> String {
+    let colons: Vec<_> = line.match_indices(": ").map(|(at, _)| at + 2).collect();
+    let Some(start) = colons.get(random.below(colons.len())) else { return line.to_owned() };
+    let value = VALUES[random.below(VALUES.len())];
+    let rest = &line[*start..];
+    // Within braces the next value stays, elsewhere this one is the line's last.
+    let end = rest.find([',', '}']).unwrap_or(rest.len());
+    format!("{}{value}{}", &line[..*start], &rest[end..])
+}
+
+/// Long enough for a debug build on a busy machine; it takes a second or two.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+fn compile_large(what: &str, text: &str) -> Compiled {
+    let start = Instant::now();
+    let compiled = compile(&read_text("large.yaml", text), &Settings::default());
+    let router = Router::new(compiled.table.clone());
+    let taken = start.elapsed();
+    println!("{what}: {} MB in {taken:.2?}", text.len() / 1_000_000);
+    assert!(taken < PATIENCE, "{what}: {taken:?}");
+    assert!(router.is_ok(), "{what}: {:?}", router.err());
+    compiled
+}
+
+const SERVICE: &str = "apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}]}
+";
+
+fn ingress(name: &str, host: &str, paths: impl Iterator<Item = String>) -> String {
+    let mut text = format!(
+        "---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: {name}
+  annotations: {{kubernetes.io/ingress.class: istio}}
+spec:
+  rules:
+  - host: {host}
+    http:
+      paths:
+"
+    );
+    for path in paths {
+        let _ = writeln!(
+            text,
+            "      - path: {path}\n        pathType: Prefix\n        backend: {{service: {{name: web, port: {{number: 80}}}}}}"
+        );
+    }
+    text
+}
+
+#[test]
+fn twenty_thousand_paths_in_one_object() {
+    let paths = (0..20_000).map(|number| format!("/path/{number}"));
+    let text = format!("{SERVICE}{}", ingress("large", "foo.example.com", paths));
+    let compiled = compile_large("20,000 paths", &text);
+    assert!(compiled.findings.is_empty(), "{:?}", compiled.findings);
+    assert_eq!(compiled.table.virtual_hosts[0].routes.len(), 20_000);
+}
+
+#[test]
+fn ten_thousand_objects() {
+    let ingresses = (0..10_000).map(|number| {
+        let paths = ["/a", "/b"].into_iter().map(str::to_owned);
+        ingress(&format!("i{number}"), &format!("h{}.example.com", number / 2), paths)
+    });
+    let text = SERVICE.to_owned() + &ingresses.collect::<String>();
+    let compiled = compile_large("10,000 Ingresses", &text);
+    // Each host is claimed twice.
+    assert_eq!((compiled.findings.len(), compiled.has_errors()), (10_000, false));
+    assert_eq!(compiled.table.virtual_hosts.len(), 5_000);
+}
+
+#[test]
+fn twenty_thousand_paths_that_are_wrong() {
+    let paths = (0..20_000).map(|number| format!("'/a b/{number}'"));
+    let text = format!("{SERVICE}{}", ingress("large", "foo.example.com", paths));
+    let compiled = compile_large("20,000 errors", &text);
+    assert_eq!(compiled.findings.len(), 20_000);
+}
+
+#[test]
+fn one_bad_rule_among_a_thousand() {
+    let paths = (0..1_000).map(|number| match number {
+        500 => "'/a#b'".to_owned(),
+        _ => format!("/path/{number}"),
+    });
+    let text = format!("{SERVICE}{}", ingress("large", "foo.example.com", paths));
+    let compiled = compile_large("1,000 paths", &text);
+    assert_eq!(compiled.findings.len(), 1);
+    assert_eq!(compiled.table.virtual_hosts[0].routes.len(), 999);
+}

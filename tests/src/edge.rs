@@ -1,0 +1,80 @@
+//! An Envoy that serves: its addresses, and what it can be asked.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::client::{Answer, get};
+use crate::process::Process;
+
+/// Where an Envoy serves.
+#[derive(Clone, Copy, Debug)]
+pub struct Edge {
+    /// HTTP.
+    pub http: SocketAddr,
+    /// Envoy's admin interface.
+    pub admin: SocketAddr,
+}
+
+impl Edge {
+    /// Runs `ingressctl` until it says where it serves.
+    ///
+    /// # Panics
+    /// Where it does not get ready.
+    pub fn run(command: &mut Command) -> (Process, Self) {
+        let mut process = Process::spawn(command.stdout(Stdio::piped()));
+        let mut lines = BufReader::new(process.output()).lines();
+        let ready = lines.next().expect("a line of output").expect("text");
+        // What follows is the access log, which must not fill the pipe.
+        thread::spawn(move || lines.for_each(drop));
+        let address = |name: &str| {
+            let value = ready.split_whitespace().find_map(|word| word.strip_prefix(name));
+            value
+                .and_then(|value| value.parse().ok())
+                .unwrap_or_else(|| panic!("no {name} in {ready:?}"))
+        };
+        let edge = Self { http: address("http="), admin: address("admin=") };
+        (process, edge)
+    }
+
+    /// Answers a GET.
+    pub fn get(&self, authority: &str, path: &str) -> Answer {
+        get(self.http, authority, path)
+    }
+
+    /// Waits until `path` answers with `status`, for five seconds at most, and
+    /// says how long it took.
+    ///
+    /// # Panics
+    /// Where it never does.
+    pub fn wait_for(&self, authority: &str, path: &str, status: u16) -> Duration {
+        let what = format!("{authority} {path} answers {status}");
+        wait_until(&what, || self.get(authority, path).status == status)
+    }
+
+    /// The value of one of Envoy's statistics.
+    ///
+    /// # Panics
+    /// Where there is none of that name.
+    pub fn stat(&self, name: &str) -> u64 {
+        let text = get(self.admin, "admin", "/stats").body;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no statistic {name}"))
+    }
+}
+
+/// Waits until something holds, for five seconds at most, and says how long it
+/// took.
+///
+/// # Panics
+/// Where it never does.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(5), "never: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+    start.elapsed()
+}

@@ -1,0 +1,128 @@
+//! A real Envoy without `ingressctl` around it.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::client::get;
+use crate::edge::{Edge, wait_until};
+use crate::process::Process;
+use crate::tools::{envoy, ingressctl};
+
+/// A real Envoy on a configuration file; stopped when dropped.
+pub struct OwnEnvoy {
+    _process: Process,
+    /// For what Envoy writes.
+    folder: TempDir,
+    edge: Edge,
+}
+
+impl OwnEnvoy {
+    /// Runs Envoy on this configuration, which has one listener.
+    ///
+    /// # Panics
+    /// Where it does not get ready.
+    pub fn start(config: &Path) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let address_file = folder.path().join("admin-address");
+        let process = Process::spawn(
+            Command::new(envoy())
+                .args(["--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"])
+                .arg("--log-path")
+                .arg(folder.path().join("log"))
+                .arg("--admin-address-path")
+                .arg(&address_file)
+                .arg("-c")
+                .arg(config),
+        );
+        let mut admin = None;
+        wait_until("envoy starts", || {
+            let address = fs::read_to_string(&address_file).unwrap_or_default();
+            admin = address.trim().parse().ok();
+            admin.is_some()
+        });
+        let admin = admin.expect("it has started");
+        let mut http = None;
+        wait_until("envoy listens", || {
+            http = (get(admin, "admin", "/ready").status == 200).then(|| listener(admin)).flatten();
+            http.is_some()
+        });
+        Self { _process: process, folder, edge: Edge { http: http.expect("it listens"), admin } }
+    }
+
+    /// What Envoy has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Deref for OwnEnvoy {
+    type Target = Edge;
+
+    fn deref(&self) -> &Edge {
+        &self.edge
+    }
+}
+
+/// Where the first listener listens, once it does.
+fn listener(admin: SocketAddr) -> Option<SocketAddr> {
+    let listeners = get(admin, "admin", "/listeners").body;
+    listeners.lines().find_map(|line| line.split_once("::")?.1.parse().ok())
+}
+
+/// What `envoy --mode validate` says of a configuration.
+///
+/// # Panics
+/// Where Envoy cannot be run.
+pub fn validate(config: &Path) -> Output {
+    let mut command = Command::new(envoy());
+    command.args(["--mode", "validate", "-c"]).arg(config).output().expect("envoy runs")
+}
+
+/// A folder with what `ingressctl compile` makes of `manifests`, for an Envoy
+/// that takes free ports.
+///
+/// # Panics
+/// Where nothing is written.
+pub fn compiled(manifests: &str) -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let source = folder.path().join("manifests.yaml");
+    fs::write(&source, manifests).expect("a manifest is written");
+    compile(&source, folder.path());
+    folder
+}
+
+/// Has `ingressctl` compile the manifests at `source` into `folder`.
+///
+/// # Panics
+/// Where nothing is written.
+pub fn compile(source: &Path, folder: &Path) {
+    let output = Command::new(ingressctl())
+        .args(["compile", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .args(["--access-log", "false", "-f"])
+        .arg(source)
+        .arg("-o")
+        .arg(folder)
+        .output()
+        .expect("ingressctl runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(folder.join("bootstrap.json").is_file(), "nothing was compiled: {said}");
+}
+
+/// Changes a JSON file, so that whoever watches it sees the old one or the new.
+///
+/// # Panics
+/// Where it is none.
+pub fn edit_json(path: &Path, edit: impl FnOnce(&mut Value)) {
+    let text = fs::read(path).expect("a file");
+    let mut json = serde_json::from_slice(&text).expect("JSON");
+    edit(&mut json);
+    let new = path.with_extension("new");
+    fs::write(&new, json.to_string()).expect("a file is written");
+    fs::rename(new, path).expect("a file is replaced");
+}

@@ -1,0 +1,71 @@
+//! Child processes that end with the test.
+
+use std::fs;
+use std::process::{Child, Command, ExitStatus};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A child process, asked to end when dropped.
+pub struct Process(Child);
+
+impl Process {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// Where it cannot be run.
+    pub fn spawn(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    }
+
+    /// Its standard output or error, whichever was piped.
+    pub(crate) fn output(&mut self) -> Box<dyn std::io::Read + Send> {
+        let Child { stdout, stderr, .. } = &mut self.0;
+        match (stdout.take(), stderr.take()) {
+            (Some(stdout), _) => Box::new(stdout),
+            (None, Some(stderr)) => Box::new(stderr),
+            (None, None) => Box::new(std::io::empty()),
+        }
+    }
+
+    /// The processes it has started.
+    ///
+    /// # Panics
+    /// Where it has ended.
+    pub fn children(&self) -> Vec<u32> {
+        let children = format!("/proc/{0}/task/{0}/children", self.0.id());
+        let children = fs::read_to_string(children).expect("a running process");
+        children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    }
+
+    /// Asks it to end, as Ctrl-C does, and gives its exit code.
+    ///
+    /// # Panics
+    /// Where it cannot be waited for.
+    pub fn interrupt(mut self) -> Option<i32> {
+        self.signal(Signal::INT);
+        self.wait().code()
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Panics
+    /// Where it cannot be waited for.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.0.wait().expect("it ends")
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            self.signal(Signal::TERM);
+            let _ = self.0.wait();
+        }
+    }
+}
