@@ -8,6 +8,7 @@ use crate::objects::is_dns_subdomain;
 /// The settings, as `--settings FILE` holds them in YAML. Unknown keys are
 /// refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Settings {
     /// The class whose Ingresses are served: the value of the annotation
@@ -48,6 +49,7 @@ impl Settings {
 
 /// Which Ingresses are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// None.

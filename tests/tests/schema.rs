@@ -1,0 +1,32 @@
+//! The published JSON Schemas say what the types say.
+//!
+//! `UPDATE_GOLDEN=1 cargo test -p ingress-tests --test schema` writes them anew.
+
+use std::{env, fs};
+
+use ingress_filter::RouteTable;
+use ingress_tests::workspace;
+use ingressctl::settings::Settings;
+use schemars::{Schema, schema_for};
+
+#[track_caller]
+fn is_published(schema: &Schema, file: &str) {
+    let path = workspace().join("docs").join(file);
+    let current = serde_json::to_string_pretty(schema).unwrap() + "\n";
+    if env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&path, &current).unwrap();
+    }
+    let published = fs::read_to_string(&path).unwrap_or_default();
+    let remedy = "UPDATE_GOLDEN=1 cargo test -p ingress-tests --test schema";
+    assert_eq!(published, current, "{} is out of date: {remedy}", path.display());
+}
+
+#[test]
+fn the_route_tables_schema_is_published() {
+    is_published(&schema_for!(RouteTable), "route-table.schema.json");
+}
+
+#[test]
+fn the_settings_schema_is_published() {
+    is_published(&schema_for!(Settings), "settings.schema.json");
+}
