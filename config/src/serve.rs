@@ -6,26 +6,33 @@ mod process;
 mod rollout;
 mod watch;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch as channel;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::compile::{Compiled, compile};
 use crate::envoy::Listening;
+use crate::envoy_binary;
 use crate::manifest::PathSpec;
 use crate::settings::Settings;
 
 use process::EnvoyProcess;
 use rollout::Rollout;
 use watch::Watcher;
+
+/// How long a fetch of Envoy may take to end once it shall.
+const FETCH_GRACE_PERIOD: Duration = Duration::from_secs(5);
 
 /// What to serve, and how.
 #[derive(Clone, Debug)]
@@ -36,8 +43,8 @@ pub struct Options {
     pub settings: Settings,
     /// The addresses to listen on; a port 0 takes a free one.
     pub listening: Listening,
-    /// The Envoy to run.
-    pub envoy: PathBuf,
+    /// The Envoy to run; without it, one is found or fetched.
+    pub envoy: Option<PathBuf>,
     /// How many worker threads it has; without it, one per core.
     pub concurrency: Option<u32>,
 }
@@ -55,49 +62,101 @@ pub struct Ready {
 /// and the exit code is 0. `when_ready` is called once Envoy answers.
 ///
 /// # Errors
-/// Where the manifests cannot be read at the start, or Envoy does not start.
+/// Where there is no Envoy, the manifests cannot be read at the start, or Envoy
+/// does not start.
 pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow::Result<ExitCode> {
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
-    // From before the first reading, so that no change is missed.
-    let mut watcher =
-        Watcher::new(&options.manifests).context("the manifests cannot be watched")?;
-    let first = watcher.read().context("the manifests cannot be watched")?;
-    let compiled = compile(&first, &options.settings);
+    let mut signals = Signals::new()?;
+    let flag = options.envoy.clone();
+    let mut finding = spawn_blocking(move || envoy_binary::find_or_fetch(flag.as_deref()));
+    let Some(envoy) = signals.unless_received(&mut finding).await else {
+        // A Ctrl-C has ended pip too; what it leaves is still to be removed.
+        let _ = timeout(FETCH_GRACE_PERIOD, finding).await;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let envoy = envoy??;
+    let reading = read(options.manifests.clone(), options.settings.clone());
+    let Some(read) = signals.unless_received(reading).await else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let (watcher, compiled) = read?;
     let mut reported = Reported::default();
     reported.print(&compiled);
-    anyhow::ensure!(first.is_complete(), "nothing is served: not all manifests could be read");
 
     let folder = tempfile::Builder::new().prefix("ingressctl-").tempdir()?;
     let mut rollout = Rollout::prepare(folder.path(), options, &compiled)?;
-    let mut envoy =
-        EnvoyProcess::start(options, rollout.bootstrap(), rollout.admin_address_file())?;
+    let mut process = EnvoyProcess::start(&envoy, options.concurrency, &rollout)?;
+    let has_served = Cell::new(false);
+    let serving = async {
+        when_ready(rollout.wait_until_ready().await?);
+        has_served.set(true);
+        let mut updates = follow(watcher, options.settings.clone());
+        loop {
+            updates.changed().await.context("the manifests can no longer be watched")?;
+            let update = Option::clone(&updates.borrow_and_update());
+            if let Some(update) = update {
+                reported.print(&update.compiled);
+                apply(&update, &mut rollout).await;
+            }
+        }
+    };
     tokio::select! {
-        ready = rollout.wait_until_ready() => when_ready(ready?),
-        status = envoy.ended() => anyhow::bail!("envoy ended before it served: {}", status?),
-        _ = interrupted.recv() => return envoy.stop().await,
-        _ = terminated.recv() => return envoy.stop().await,
+        result = serving => result,
+        status = process.ended() => {
+            let status = status?;
+            anyhow::ensure!(has_served.get(), "envoy ended before it served: {status}");
+            let code = status.code().and_then(|code| u8::try_from(code).ok());
+            Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+        }
+        () = signals.received() => process.stop().await,
+    }
+}
+
+/// What asks us to end: Ctrl-C, or whoever runs us.
+struct Signals {
+    interrupted: Signal,
+    terminated: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupted: signal(SignalKind::interrupt())?,
+            terminated: signal(SignalKind::terminate())?,
+        })
     }
 
-    let mut updates = follow(watcher, options.settings.clone());
-    loop {
+    async fn received(&mut self) {
         tokio::select! {
-            changed = updates.changed() => {
-                changed.context("the manifests are no longer watched")?;
-                let update = Option::clone(&updates.borrow_and_update());
-                if let Some(update) = update {
-                    reported.print(&update.compiled);
-                    apply(&update, &mut rollout).await;
-                }
-            }
-            status = envoy.ended() => {
-                let code = status?.code().and_then(|code| u8::try_from(code).ok());
-                return Ok(code.map_or(ExitCode::FAILURE, ExitCode::from));
-            }
-            _ = interrupted.recv() => return envoy.stop().await,
-            _ = terminated.recv() => return envoy.stop().await,
+            _ = self.interrupted.recv() => {}
+            _ = self.terminated.recv() => {}
         }
     }
+
+    /// What `work` comes to, unless a signal comes first.
+    async fn unless_received<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            result = work => Some(result),
+            () = self.received() => None,
+        }
+    }
+}
+
+/// Reads the manifests for the first time, and watches them from then on.
+async fn read(manifests: Vec<PathSpec>, settings: Settings) -> anyhow::Result<(Watcher, Compiled)> {
+    let reading = spawn_blocking(move || {
+        // From before the first reading, so that no change is missed.
+        let mut watcher = Watcher::new(&manifests)?;
+        let manifests = watcher.read()?;
+        let compiled = compile(&manifests, &settings);
+        std::io::Result::Ok((watcher, compiled, manifests.is_complete()))
+    });
+    let (watcher, compiled, is_complete) =
+        reading.await?.context("the manifests cannot be watched")?;
+    if !is_complete {
+        Reported::default().print(&compiled);
+        anyhow::bail!("nothing is served: not all manifests could be read");
+    }
+    Ok((watcher, compiled))
 }
 
 /// The manifests as they are after a change.

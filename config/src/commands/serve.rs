@@ -7,7 +7,6 @@ use clap::Args;
 
 use crate::cli::{Input, ListenArgs, SettingsArgs};
 use crate::envoy::Listening;
-use crate::envoy_binary;
 use crate::serve::{Options, Ready, serve};
 
 /// Run Envoy on manifests, and swap changes in without a restart
@@ -63,7 +62,7 @@ impl EnvoyArgs {
             manifests,
             settings: settings.resolve()?,
             listening: Listening { http: listen.http, admin: listen.admin },
-            envoy: envoy_binary::find_or_fetch(self.envoy.as_deref())?,
+            envoy: self.envoy.clone(),
             concurrency: self.concurrency,
         })
     }
@@ -74,11 +73,12 @@ pub(crate) fn announce(ready: Ready) {
     println!("ready http={} admin={}", ready.http, ready.admin);
 }
 
-/// Runs `future` to its end.
+/// Runs `future` to its end. Threads that still wait for something then, such
+/// as for a file to be written, do not keep the process.
 pub(crate) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?
-        .block_on(future)
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let result = runtime.block_on(future);
+    runtime.shutdown_background();
+    result
 }

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::Options;
+use super::rollout::Rollout;
 
 /// How long Envoy may take to end by itself.
 const GRACE_PERIOD: Duration = Duration::from_secs(10);
@@ -19,27 +19,26 @@ pub(super) struct EnvoyProcess(Child);
 
 impl EnvoyProcess {
     pub(super) fn start(
-        options: &Options,
-        bootstrap: &Path,
-        admin_address: &Path,
+        envoy: &Path,
+        concurrency: Option<u32>,
+        rollout: &Rollout<'_>,
     ) -> anyhow::Result<Self> {
-        let mut command = Command::new(&options.envoy);
+        let mut command = Command::new(envoy);
         command
             .arg("--config-path")
-            .arg(bootstrap)
+            .arg(rollout.bootstrap())
             .arg("--admin-address-path")
-            .arg(admin_address)
+            .arg(rollout.admin_address_file())
             .args(["--log-level", "warning"])
             // Several may run side by side.
             .arg("--disable-hot-restart")
             // A Ctrl-C at the terminal is for us, who stop Envoy in our turn.
             .process_group(0)
             .kill_on_drop(true);
-        if let Some(concurrency) = options.concurrency {
+        if let Some(concurrency) = concurrency {
             command.args(["--concurrency", &concurrency.to_string()]);
         }
-        let child =
-            command.spawn().with_context(|| format!("cannot run {}", options.envoy.display()))?;
+        let child = command.spawn().with_context(|| format!("cannot run {}", envoy.display()))?;
         Ok(Self(child))
     }
 
