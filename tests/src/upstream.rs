@@ -98,9 +98,10 @@ async fn accept(listener: TcpListener, name: &'static str, received: Arc<Mutex<V
         let received = Arc::clone(&received);
         tokio::spawn(async move {
             let service = service_fn(move |request| answer(request, name, Arc::clone(&received)));
-            let _ = auto::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let mut server = auto::Builder::new(TokioExecutor::new());
+            // More than any edge lets through.
+            server.http1().max_headers(1_000);
+            let _ = server.serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }

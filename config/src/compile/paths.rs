@@ -85,7 +85,7 @@ fn check(path: &PathMatch) -> Result<(), String> {
             }
             '\\' => return impossible("a backslash", "write /"),
             ' ' => return impossible("a space", "write it as %20, as clients send it"),
-            '"' | '<' | '>' | '`' | '{' | '}' => {
+            '"' | '<' | '>' | '`' | '{' | '}' | '^' | '|' => {
                 return impossible(
                     &format!("`{character}`"),
                     "write it percent-encoded, as clients send it",
@@ -192,6 +192,8 @@ mod tests {
             "/\u{0}",
             "/{id}",
             "/<a>",
+            "/a^b",
+            "/a|b",
         ] {
             assert!(PathType::Exact.parse_path(path).is_err(), "{path:?}");
             assert!(PathType::Prefix.parse_path(path).is_err(), "{path:?}");

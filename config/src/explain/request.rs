@@ -117,7 +117,7 @@ fn normalize(target: &str) -> Result<String, Rejected> {
     if lower.contains("%00") {
         return Err(Rejected("the path holds an encoded NUL"));
     }
-    Ok(resolve(&decode_unreserved(path).replace('\\', "/")) + query)
+    Ok(resolve(&encode_special(&decode_unreserved(path).replace('\\', "/"))) + query)
 }
 
 /// Decodes the escapes of characters that need none (RFC 3986 section 2.3).
@@ -136,6 +136,15 @@ fn decode_unreserved(path: &str) -> String {
         rest = &rest[at + if plain.is_some() { 3 } else { 1 }..];
     }
     decoded + rest
+}
+
+/// Encodes what Envoy does not leave as it is.
+fn encode_special(path: &str) -> String {
+    let encode = |character: char| match character {
+        '"' | '<' | '>' | '`' | '{' | '}' | '^' | '|' => format!("%{:02X}", u32::from(character)),
+        character => character.to_string(),
+    };
+    path.chars().map(encode).collect()
 }
 
 /// Resolves dot segments (RFC 3986 section 5.2.4), then merges slashes.
@@ -208,6 +217,7 @@ mod tests {
             ("/%zz/%", "/%zz/%"),
             ("/x?/../y//z", "/x?/../y//z"),
             ("/..", "/"),
+            ("/{a}|^?{", "/%7Ba%7D%7C%5E?{"),
         ] {
             assert_eq!(normalize(target).as_deref(), Ok(expected), "{target}");
         }

@@ -1,0 +1,172 @@
+//! HTTP/2 on both sides, gRPC, bodies, and load balancing.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::process::Command;
+
+use ingress_tests::{Edge, Serving, Upstream, raw, require_tool};
+
+/// An Ingress that gives each of these services a host, `<service>.test`.
+fn hosts(services: &[&str]) -> String {
+    let rules = services.iter().map(|service| {
+        format!(
+            "{{host: {service}.test, http: {{paths: [{{path: /, pathType: Prefix, \
+             backend: {{service: {{name: {service}, port: {{number: 80}}}}}}}}]}}}}"
+        )
+    });
+    format!(
+        "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\n\
+         metadata: {{name: hosts, annotations: {{kubernetes.io/ingress.class: istio}}}}\n\
+         spec: {{rules: [{}]}}\n",
+        rules.collect::<Vec<_>>().join(", ")
+    )
+}
+
+/// What curl prints of a request in HTTP/2.
+fn curl_http2(edge: &Edge, host: &str, flags: &[&str]) -> String {
+    let output = Command::new("curl")
+        .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "30", "--include"])
+        .args(["--http2-prior-knowledge", "--header", &format!("host: {host}")])
+        .args(flags)
+        .arg(format!("http://{}/", edge.http))
+        .output()
+        .expect("curl runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn has_curl() -> bool {
+    require_tool("curl", "apt-get install curl")
+}
+
+#[test]
+fn the_ports_name_or_app_protocol_decides_what_is_spoken_to_the_upstream() {
+    let ports = [
+        ("plain", "http", "HTTP/1.1"),
+        ("unknown", "web", "HTTP/1.1"),
+        ("two", "http2", "HTTP/2.0"),
+        ("grpc", "grpc-api", "HTTP/2.0"),
+        ("told", "web", "HTTP/2.0"),
+    ];
+    let upstreams = ports.map(|(service, ..)| Upstream::start(service));
+    let mut manifests = hosts(&ports.map(|(service, ..)| service));
+    for (upstream, (service, port, _)) in upstreams.iter().zip(ports) {
+        let service = upstream.manifests(service, port, 80);
+        // Only the port of the Service has one with 80.
+        let told = "port: 80, appProtocol: kubernetes.io/h2c}";
+        manifests += &if service.contains("{name: told}") {
+            service.replace("port: 80}", told)
+        } else {
+            service
+        };
+    }
+    let serving = Serving::start(&manifests);
+    for (upstream, (service, port, version)) in upstreams.iter().zip(ports) {
+        let host = format!("{service}.test");
+        assert_eq!(serving.get(&host, "/").by(), service);
+        if has_curl() {
+            let answer = curl_http2(&serving, &host, &[]);
+            assert!(answer.starts_with("HTTP/2 200"), "{answer}");
+        }
+        for received in upstream.take_received() {
+            assert_eq!(format!("{:?}", received.version), version, "{service}, port {port}");
+        }
+    }
+}
+
+#[test]
+fn http2_clients_are_served_by_the_hundred() {
+    if !require_tool("h2load", "apt-get install nghttp2-client") {
+        return;
+    }
+    let upstream = Upstream::start("plain");
+    let serving = Serving::start(&(upstream.manifests("plain", "http", 80) + &hosts(&["plain"])));
+    let output = Command::new("h2load")
+        .args(["-n", "500", "-c", "4", "-m", "20", "--header", ":authority: plain.test"])
+        .arg(format!("http://{}/", serving.http))
+        .output()
+        .expect("h2load runs");
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(report.contains("Application protocol: h2c"), "{report}");
+    assert!(report.contains("500 succeeded, 0 failed"), "{report}");
+    assert!(report.contains("500 2xx"), "{report}");
+    assert_eq!(upstream.take_received().len(), 500);
+}
+
+#[test]
+fn a_grpc_request_without_a_route_is_told_so_in_grpc() {
+    if !has_curl() {
+        return;
+    }
+    let serving = Serving::start(&hosts(&[]));
+    let grpc = ["--header", "content-type: application/grpc", "--header", "te: trailers"];
+    let answer = curl_http2(&serving, "any.test", &grpc);
+    assert!(answer.starts_with("HTTP/2 200"), "{answer}");
+    assert!(answer.contains("grpc-status: 12"), "{answer}");
+
+    let other = curl_http2(&serving, "any.test", &["--request", "POST"]);
+    assert!(other.starts_with("HTTP/2 404"), "{other}");
+    assert!(!other.contains("grpc-status"), "{other}");
+}
+
+#[test]
+fn ready_endpoints_share_the_load_and_others_get_none() {
+    const NAMES: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    let upstreams = NAMES.map(Upstream::start);
+    let unready = Upstream::start("unready");
+    let mut manifests = hosts(&["many"]);
+    manifests += "---\napiVersion: v1\nkind: Service\nmetadata: {name: many}\n\
+                  spec: {ports: [{name: http, port: 80}]}\n";
+    for (index, upstream) in upstreams.iter().chain([&unready]).enumerate() {
+        let ready = index < upstreams.len();
+        write!(
+            manifests,
+            "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
+             metadata: {{name: many-{index}, labels: {{kubernetes.io/service-name: many}}}}\n\
+             addressType: IPv4\nports: [{{name: http, port: {}}}]\n\
+             endpoints: [{{addresses: [{}], conditions: {{ready: {ready}}}}}]\n",
+            upstream.address.port(),
+            upstream.address.ip(),
+        )
+        .expect("a string");
+    }
+    let serving = Serving::start(&manifests);
+    let seen: BTreeSet<_> = (0..100).map(|_| serving.get("many.test", "/").by()).collect();
+    assert_eq!(seen, NAMES.map(str::to_owned).into());
+    for upstream in &upstreams {
+        let share = upstream.take_received().len();
+        assert!((5..=20).contains(&share), "{share} of 100 requests");
+    }
+}
+
+#[test]
+fn a_body_reaches_the_upstream_unchanged() {
+    let (one, two) = (Upstream::start("one"), Upstream::start("two"));
+    let serving = Serving::start(
+        &(one.manifests("one", "http", 80)
+            + &two.manifests("two", "http2", 80)
+            + &hosts(&["one", "two"])),
+    );
+    // Larger than any buffer on the way, and of every byte.
+    let body: Vec<u8> = (0..=u8::MAX).cycle().take(300_000).collect();
+    let by_length = [format!("content-length: {}\r\n\r\n", body.len()).as_bytes(), &body].concat();
+    let chunks = body
+        .chunks(7_000)
+        .flat_map(|chunk| [format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+    let chunked: Vec<u8> = b"transfer-encoding: chunked\r\n\r\n"
+        .iter()
+        .copied()
+        .chain(chunks)
+        .chain(*b"0\r\n\r\n")
+        .collect();
+    for (upstream, name) in [(&one, "one"), (&two, "two")] {
+        for rest in [&by_length, &chunked] {
+            let head = format!("POST /upload HTTP/1.1\r\nhost: {name}.test\r\n");
+            let answer = raw(serving.http, &[head.as_bytes(), rest].concat());
+            assert_eq!(answer.by(), name);
+            let [received] = &upstream.take_received()[..] else { panic!("one request") };
+            assert_eq!((received.method.as_str(), received.path.as_str()), ("POST", "/upload"));
+            assert!(received.body == body, "{} bytes arrived", received.body.len());
+        }
+    }
+}
