@@ -14,13 +14,13 @@ mod services;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use ingress_filter::RouteTable;
 use sha2::{Digest, Sha256};
 
 use crate::envoy::Cluster;
 use crate::finding::{Finding, Findings, quote};
+use crate::hex::hex;
 use crate::manifest::{Manifests, Object};
 use crate::settings::Settings;
 
@@ -77,10 +77,7 @@ pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
 /// A name for what `value` says: the same for the same content.
 pub(crate) fn revision(value: &impl serde::Serialize) -> String {
     let json = serde_json::to_vec(value).unwrap_or_default();
-    Sha256::digest(json).iter().take(6).fold(String::new(), |mut name, byte| {
-        let _ = write!(name, "{byte:02x}");
-        name
-    })
+    hex(&Sha256::digest(json)[..6])
 }
 
 /// The versions of Ingress that are served.

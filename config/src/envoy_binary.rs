@@ -13,6 +13,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail, ensure};
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
+
 /// The version that is fetched, which is the one this project is tested with.
 pub const VERSION: &str = "1.40.0";
 
@@ -120,7 +122,7 @@ fn download_wheel(folder: &Path) -> anyhow::Result<PathBuf> {
 fn verify(wheel: &Path, sha256: &str) -> anyhow::Result<()> {
     let mut hasher = Sha256::new();
     io::copy(&mut File::open(wheel)?, &mut HashWriter(&mut hasher))?;
-    let actual: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let actual = hex(&hasher.finalize());
     ensure!(actual == sha256, "the wheel's SHA-256 is {actual}, but {sha256} is the one we trust");
     Ok(())
 }

@@ -8,6 +8,7 @@ pub mod envoy;
 pub mod envoy_binary;
 pub mod explain;
 pub mod finding;
+mod hex;
 pub mod manifest;
 mod objects;
 pub mod serve;
