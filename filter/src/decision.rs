@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use crate::authority;
 use crate::router::Router;
 use crate::table::{Action, Forward};
 
@@ -107,15 +106,24 @@ impl Router {
         if !self.is_sanitized_by_envoy() && is_trace(request) {
             return Decision::refuse(405);
         }
+        let decision = self.decide_by_route(request);
+        match decision.verdict {
+            // Envoy refuses TRACE, but gets to see only what goes on to it.
+            Verdict::Respond(_) if is_trace(request) => Decision::refuse(405),
+            _ => decision,
+        }
+    }
+
+    fn decide_by_route(&self, request: &(impl Request + ?Sized)) -> Decision<'_> {
         let Some(target) = request.header(":path") else { return Decision::refuse(404) };
         // `*` and the target of CONNECT are no paths.
-        let Some(path) = path_of(&target) else { return Decision::refuse(404) };
+        if !target.starts_with(b"/") {
+            return Decision::refuse(404);
+        }
         let authority = request.header(":authority").unwrap_or_default();
-        let Some(host) = authority::host(&authority) else { return Decision::refuse(404) };
-        let Some(matched) = self.find(&host, path) else {
-            // Envoy refuses TRACE only where there is a route.
-            let decision = Decision::refuse(if is_trace(request) { 405 } else { 404 });
-            return Decision { outcome: Outcome::NoRoute, ..decision };
+        let Ok(matched) = self.find(&authority, &target) else { return Decision::refuse(404) };
+        let Some(matched) = matched else {
+            return Decision { outcome: Outcome::NoRoute, ..Decision::refuse(404) };
         };
         let (action, rule) = matched.backend.action(|name| request.header(name));
         let verdict = match action {
@@ -129,11 +137,4 @@ impl Router {
 /// TRACE would show a client the headers that were added on its way.
 fn is_trace(request: &(impl Request + ?Sized)) -> bool {
     request.header(":method").as_deref() == Some(b"TRACE")
-}
-
-/// The path of a request target: what stands before `?` or `#`.
-fn path_of(target: &[u8]) -> Option<&[u8]> {
-    let end = target.iter().position(|byte| matches!(byte, b'?' | b'#'));
-    let path = target.get(..end.unwrap_or(target.len()))?;
-    path.starts_with(b"/").then_some(path)
 }

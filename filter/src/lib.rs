@@ -33,5 +33,5 @@ mod trie;
 
 pub use authority::host as host_of;
 pub use decision::{CLUSTER_HEADER, Decision, INTERNAL_HEADER_PREFIX, Outcome, Request, Verdict};
-pub use router::{LoadError, Matched, Router};
+pub use router::{LoadError, Matched, NoHost, Router};
 pub use table::RouteTable;

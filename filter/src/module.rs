@@ -104,33 +104,19 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         let headers = RequestHeaders::default();
-        let Some(router) = &self.router else {
-            return self.take(&Decision::without_table(), &headers);
+        let decision = match &self.router {
+            Some(router) => {
+                if !router.is_sanitized_by_envoy() {
+                    headers.remove_internal();
+                }
+                let decision = router.decide(&headers);
+                if router.records_source() {
+                    record(&decision);
+                }
+                decision
+            }
+            None => Decision::without_table(),
         };
-        let router = Rc::clone(router);
-        if !router.is_sanitized_by_envoy() {
-            headers.remove_internal();
-        }
-        let decision = router.decide(&headers);
-        if router.records_source() {
-            record(&decision);
-        }
-        self.take(&decision, &headers)
-    }
-
-    /// Envoy says that an empty answer is empty, except to HEAD: that it would
-    /// call chunked.
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        if self.answers_head {
-            host::set_response_header("content-length", b"0");
-        }
-        Action::Continue
-    }
-}
-
-impl Stream {
-    /// Does what was decided.
-    fn take(&mut self, decision: &Decision<'_>, headers: &RequestHeaders) -> Action {
         self.counters.count(decision.outcome);
         match decision.verdict {
             Verdict::Forward(forward) => {
@@ -143,6 +129,15 @@ impl Stream {
                 Action::Pause
             }
         }
+    }
+
+    /// Envoy says that an empty answer is empty, except to HEAD: that it would
+    /// call chunked.
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        if self.answers_head {
+            host::set_response_header("content-length", b"0");
+        }
+        Action::Continue
     }
 }
 

@@ -9,6 +9,7 @@ mod build;
 
 pub use build::LoadError;
 
+use crate::authority;
 use crate::table::{Action, Backend, RuleMatch, StringMatch};
 use crate::trie::Trie;
 
@@ -61,6 +62,10 @@ struct Destination {
     source: (u32, u32),
 }
 
+/// An authority that names no host: malformed, and nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoHost;
+
 /// What serves a host and a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Matched<'t> {
@@ -91,17 +96,23 @@ impl Router {
         (self.destinations.len(), self.paths.len())
     }
 
-    /// What serves `path`, the request's path up to its query, on `host`, in
-    /// lower case and without its port. An empty host has only the routes of
-    /// the virtual host `*`.
-    pub fn find(&self, host: &[u8], path: &[u8]) -> Option<Matched<'_>> {
+    /// What serves `target`, the path of a request with or without its query,
+    /// for `authority`, its host with or without its port. An empty authority
+    /// has only the routes of the virtual host `*`.
+    ///
+    /// # Errors
+    /// Where the authority names no host: then nothing may serve it.
+    pub fn find(&self, authority: &[u8], target: &[u8]) -> Result<Option<Matched<'_>>, NoHost> {
         let routed = self
             .hosts
-            .find(host)
+            .find(authority)?
             .and_then(|index| self.paths.get(index as usize))
-            .and_then(|paths| most_specific(paths, path))
+            .and_then(|paths| most_specific(paths, target))
             .and_then(|index| self.destinations.get(index as usize));
-        let destination = routed.or(self.default.as_ref())?;
+        Ok(routed.or(self.default.as_ref()).and_then(|destination| self.matched(destination)))
+    }
+
+    fn matched(&self, destination: &Destination) -> Option<Matched<'_>> {
         let (start, end) = destination.source;
         Some(Matched {
             backend: self.backends.get(destination.backend as usize)?,
@@ -112,13 +123,18 @@ impl Router {
 
 impl Hosts {
     /// The most specific; there is no falling through from there.
-    fn find(&self, host: &[u8]) -> Option<u32> {
-        let exact = self.exact.get(host);
-        let found = exact.or_else(|| {
+    fn find(&self, authority: &[u8]) -> Result<Option<u32>, NoHost> {
+        // Most authorities are spelled as the table spells them, and what is in
+        // the table is a host.
+        if let Some(exact) = self.exact.get(authority) {
+            return Ok(Some(*exact));
+        }
+        let host = authority::host(authority).ok_or(NoHost)?;
+        let found = self.exact.get(&host).or_else(|| {
             let dot = host.iter().position(|byte| *byte == b'.')?;
             self.wildcard.get(host.get(dot + 1..)?)
         });
-        found.copied().or(self.any)
+        Ok(found.copied().or(self.any))
     }
 }
 
@@ -126,18 +142,20 @@ impl Hosts {
 /// as written, then `prefix` before `string_prefix`.
 ///
 /// The Ingress rule counts elements before bytes. Of two prefixes of one path
-/// the one with more elements is also the longer, so bytes alone decide.
-fn most_specific(paths: &Trie<PathRoutes>, path: &[u8]) -> Option<u32> {
+/// the one with more elements is also the longer, so bytes alone decide. And no
+/// path of a table goes on beyond where a query begins.
+fn most_specific(paths: &Trie<PathRoutes>, target: &[u8]) -> Option<u32> {
     let mut best = None;
-    for (routes, rest) in paths.walk(path) {
-        if rest.is_empty() && routes.exact.is_some() {
+    for (routes, rest) in paths.walk(target) {
+        let is_whole = matches!(rest.first(), None | Some(b'?' | b'#'));
+        if is_whole && routes.exact.is_some() {
             return routes.exact;
         }
-        let len = path.len() - rest.len();
+        let len = target.len() - rest.len();
         let string_prefix = routes.string_prefix.map(|destination| ((len, false), destination));
         let prefix = routes
             .prefix
-            .filter(|_| matches!(rest.first(), None | Some(b'/')))
+            .filter(|_| is_whole || rest.first() == Some(&b'/'))
             .map(|prefix| ((len + usize::from(prefix.trailing_slash), true), prefix.destination));
         best = best.max(string_prefix).max(prefix);
     }

@@ -109,17 +109,22 @@ fn request_host() -> impl Strategy<Value = String> {
     select(&REQUEST_HOSTS[..]).prop_map(str::to_owned)
 }
 
+fn query() -> impl Strategy<Value = &'static str> {
+    select(vec!["", "?", "?/a", "?a=/b#c", "#/a"])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_index_agrees_with_the_list(
         table in table(),
-        requests in prop::collection::vec((request_host(), "/[abc/]{0,7}"), 20),
+        requests in prop::collection::vec((request_host(), "/[abc/]{0,7}", query()), 20),
     ) {
         let router = Router::new(table.clone()).unwrap();
-        for (host, path) in requests {
-            let found = router.find(host.as_bytes(), path.as_bytes()).map(|matched| matched.source);
+        for (host, path, query) in requests {
+            let target = format!("{path}{query}");
+            let found = router.find(host.as_bytes(), target.as_bytes()).unwrap().map(|matched| matched.source);
             prop_assert_eq!(found, naive(&table, &host, &path), "{} {}", host, path);
         }
     }

@@ -135,6 +135,33 @@ fn trace_is_refused_and_what_is_no_path_is_not_found() {
 }
 
 #[test]
+fn behind_a_sanitising_envoy_trace_is_refused_wherever_the_filter_answers() {
+    let table = json!({
+        "version": 1,
+        "sanitized_by_envoy": true,
+        "backends": [
+            {"name": "a", "default": {"forward": {"cluster": "a"}}},
+            {"name": "gone", "default": {"respond": {"status": 503}}}
+        ],
+        "virtual_hosts": [{"hosts": ["host"], "routes": [
+            {"match": {"exact": "/a"}, "backend": "a"},
+            {"match": {"exact": "/gone"}, "backend": "gone"}
+        ]}]
+    });
+    let router = Router::load(table.to_string().as_bytes()).unwrap();
+    for (authority, target, expected) in [
+        ("host", "/a", "a"),
+        ("host", "/gone", "405"),
+        ("host", "/x", "405"),
+        ("a@b", "/a", "405"),
+        ("host", "*", "405"),
+    ] {
+        assert_eq!(verdict(&router, &request("TRACE", authority, target)), expected, "{target}");
+    }
+    assert_eq!(verdict(&router, &request("GET", "host", "/gone")), "503");
+}
+
+#[test]
 fn the_first_rule_that_holds_decides_and_the_default_is_never_lost() {
     let router = router(
         &json!([{"hosts": ["*"], "routes": [{"match": {"prefix": "/"}, "backend": "ruled"}]}]),

@@ -1,9 +1,12 @@
-//! Envoy, as far as the module calls it: in bytes, and without a panic.
+//! Envoy, as far as the module calls it: in bytes, and in one place.
 //!
-//! The SDK's string getters panic on what is not UTF-8, and its convenience
-//! methods on statuses they do not list; clippy.toml bans both. A host call
-//! that fails has no remedy on the request path: a read then gives nothing, and
-//! a write that matters shows in Envoy as a request without a cluster, a 503.
+//! The SDK panics on a header that is not UTF-8 where it hands out strings, so
+//! those calls are banned by clippy.toml. It also panics on a status that it
+//! does not list for a call; the calls here are made only where Envoy answers
+//! with none but those: on maps that exist in the phase, on metrics that were
+//! defined. A call that fails otherwise has no remedy on the request path: a
+//! read then gives nothing, and a write that matters shows as a request without
+//! a cluster, a 503.
 #![expect(clippy::disallowed_methods, reason = "the one place that may call the host")]
 
 use std::time::Duration;
