@@ -9,6 +9,7 @@ mod watch;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -28,11 +29,14 @@ use crate::manifest::PathSpec;
 use crate::settings::Settings;
 
 use process::EnvoyProcess;
-use rollout::Rollout;
+use rollout::{Change, Rollout, RolloutError};
 use watch::Watcher;
 
 /// How long a fetch of Envoy may take to end once it shall.
 const FETCH_GRACE_PERIOD: Duration = Duration::from_secs(5);
+
+/// When a rollout whose end is not known is tried again.
+const RETRY_PERIOD: Duration = Duration::from_secs(1);
 
 /// What to serve, and how.
 #[derive(Clone, Debug)]
@@ -90,12 +94,18 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
         when_ready(rollout.wait_until_ready().await?);
         has_served.set(true);
         let mut updates = follow(watcher, options.settings.clone());
+        let mut is_done = true;
         loop {
-            updates.changed().await.context("the manifests can no longer be watched")?;
+            let changed = updates.changed();
+            if is_done {
+                changed.await.context("the manifests can no longer be watched")?;
+            } else if let Ok(changed) = timeout(RETRY_PERIOD, changed).await {
+                changed.context("the manifests can no longer be watched")?;
+            }
             let update = Option::clone(&updates.borrow_and_update());
             if let Some(update) = update {
                 reported.print(&update.compiled);
-                apply(&update, &mut rollout).await;
+                is_done = apply(&update, &mut rollout).await;
             }
         }
     };
@@ -104,31 +114,34 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
         status = process.ended() => {
             let status = status?;
             anyhow::ensure!(has_served.get(), "envoy ended before it served: {status}");
-            let code = status.code().and_then(|code| u8::try_from(code).ok());
+            eprintln!("ingressctl: envoy ended: {status}");
+            // As a shell has it.
+            let code = status.code().or_else(|| Some(128 + status.signal()?));
+            let code = code.and_then(|code| u8::try_from(code).ok());
             Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
         }
-        () = signals.received() => process.stop().await,
+        () = signals.received() => process.stop(&mut signals).await,
     }
 }
 
-/// What asks us to end: Ctrl-C, or whoever runs us.
-struct Signals {
-    interrupted: Signal,
-    terminated: Signal,
-}
+/// What asks us to end: Ctrl-C, whoever runs us, a terminal that is closed.
+struct Signals([Signal; 4]);
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupted: signal(SignalKind::interrupt())?,
-            terminated: signal(SignalKind::terminate())?,
-        })
+        use SignalKind as Kind;
+        let [interrupt, terminate, hangup, quit] =
+            [Kind::interrupt(), Kind::terminate(), Kind::hangup(), Kind::quit()].map(signal);
+        Ok(Self([interrupt?, terminate?, hangup?, quit?]))
     }
 
     async fn received(&mut self) {
+        let [interrupt, terminate, hangup, quit] = &mut self.0;
         tokio::select! {
-            _ = self.interrupted.recv() => {}
-            _ = self.terminated.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+            _ = quit.recv() => {}
         }
     }
 
@@ -151,7 +164,7 @@ async fn read(manifests: Vec<PathSpec>, settings: Settings) -> anyhow::Result<(W
         std::io::Result::Ok((watcher, compiled, manifests.is_complete()))
     });
     let (watcher, compiled, is_complete) =
-        reading.await?.context("the manifests cannot be watched")?;
+        reading.await?.context("the manifests cannot be read or watched")?;
     if !is_complete {
         Reported::default().print(&compiled);
         anyhow::bail!("nothing is served: not all manifests could be read");
@@ -183,25 +196,35 @@ fn follow(mut watcher: Watcher, settings: Settings) -> channel::Receiver<Option<
     receiver
 }
 
-/// Takes an update in, or leaves everything as it is.
-async fn apply(update: &Update, rollout: &mut Rollout<'_>) {
+/// Takes an update in, or leaves everything as it is. Says whether that is
+/// done, or is to be tried again.
+async fn apply(update: &Update, rollout: &mut Rollout<'_>) -> bool {
     if !update.is_complete {
         // What cannot be read is not what was deleted.
         eprintln!(
             "ingressctl: not all manifests could be read; what was served before is still served"
         );
-        return;
+        return true;
     }
     let start = Instant::now();
-    match rollout.apply(&update.compiled).await {
-        Ok(false) => {}
-        Ok(true) => eprintln!(
-            "ingressctl: route table {} applied in {} ms",
-            update.compiled.table.name,
-            start.elapsed().as_millis()
-        ),
-        Err(error) => eprintln!("ingressctl: {error:#}; what was served before is still served"),
+    let result = rollout.apply(&update.compiled).await;
+    let took = start.elapsed().as_millis();
+    match result {
+        Ok(Change::Nothing) => {}
+        Ok(Change::Upstreams) => eprintln!("ingressctl: upstreams applied in {took} ms"),
+        Ok(Change::RouteTable) => {
+            let table = &update.compiled.table.name;
+            eprintln!("ingressctl: route table {table} applied in {took} ms");
+        }
+        Err(error @ RolloutError::Rejected(_)) => {
+            eprintln!("ingressctl: {error}; what was served before is still served");
+        }
+        Err(error) => {
+            eprintln!("ingressctl: {error}; trying again");
+            return false;
+        }
     }
+    true
 }
 
 /// The findings that were printed last, so that a change prints what is new.

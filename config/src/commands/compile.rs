@@ -74,7 +74,8 @@ pub(crate) fn write_all(files: &EnvoyFiles, layout: &Layout) -> std::io::Result<
     for entry in fs::read_dir(layout.endpoints_folder())? {
         let path = entry?.path();
         let is_stale = !all.iter().any(|(known, _)| *known == path);
-        if is_stale && path.extension().is_some_and(|extension| extension == "json") {
+        // Somebody else's files are none of our business.
+        if is_stale && layout.is_endpoints(&path) {
             fs::remove_file(path)?;
         }
     }

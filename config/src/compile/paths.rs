@@ -103,7 +103,9 @@ fn check(path: &PathMatch) -> Result<(), String> {
     if path.contains("//") {
         return impossible("//", "slashes are merged; write one");
     }
-    if elements.split('/').any(|element| matches!(element, "." | "..")) {
+    // What comes after `;` is no part of a dot segment to Envoy.
+    let is_dot_segment = |element: &str| matches!(element.split(';').next(), Some("." | ".."));
+    if elements.split('/').any(is_dot_segment) {
         return impossible("an element . or ..", "write the path it leads to");
     }
     check_escapes(path)
@@ -194,6 +196,8 @@ mod tests {
             "/<a>",
             "/a^b",
             "/a|b",
+            "/a/..;/b",
+            "/.;x",
         ] {
             assert!(PathType::Exact.parse_path(path).is_err(), "{path:?}");
             assert!(PathType::Prefix.parse_path(path).is_err(), "{path:?}");

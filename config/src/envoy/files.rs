@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use super::bootstrap::Bootstrap;
 use super::clusters::{Cluster, ClusterLoadAssignment, ClusterMessage, Discovery};
@@ -14,6 +15,7 @@ use super::extension::FilterConfig;
 use super::listeners::{ConnectionManagerOptions, Listener, RouteConfiguration};
 use super::wire::{DiscoveryResponse, Message};
 use crate::compile::{Compiled, revision};
+use crate::hex::hex;
 use crate::settings::Settings;
 
 /// The addresses to listen on.
@@ -67,10 +69,23 @@ impl Layout {
         self.folder.join("eds")
     }
 
-    /// The endpoints of one cluster.
+    /// The endpoints of one cluster. Names of clusters may be longer than those
+    /// of files, and hold what these must not.
     pub fn endpoints(&self, cluster: &str) -> PathBuf {
-        // Of what a cluster's name is made of, only this is no part of a file's.
-        self.endpoints_folder().join(cluster.replace('|', "_") + ".json")
+        let hash = hex(&Sha256::digest(cluster)[..6]);
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+        let readable: String =
+            cluster.chars().take(100).map(|c| if is_plain(c) { c } else { '_' }).collect();
+        self.endpoints_folder().join(format!("{readable}-{hash}.json"))
+    }
+
+    /// Whether the file at `path` holds the endpoints of a cluster, written
+    /// by [`EnvoyFiles`].
+    pub fn is_endpoints(&self, path: &Path) -> bool {
+        let content = std::fs::read(path).unwrap_or_default();
+        let content: serde_json::Value = serde_json::from_slice(&content).unwrap_or_default();
+        let cluster = content["resources"][0]["cluster_name"].as_str();
+        cluster.is_some_and(|cluster| self.endpoints(cluster) == path)
     }
 
     /// The route table by itself, for people and tools.

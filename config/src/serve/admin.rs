@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -10,6 +11,10 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
+use tokio::time::timeout;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) struct Admin {
     client: Client<HttpConnector, Empty<Bytes>>,
@@ -80,6 +85,12 @@ impl Admin {
     }
 
     async fn get(&self, path: &str) -> anyhow::Result<String> {
+        timeout(PATIENCE, self.fetch(path))
+            .await
+            .context("envoy's admin interface does not answer")?
+    }
+
+    async fn fetch(&self, path: &str) -> anyhow::Result<String> {
         let uri =
             format!("http://{}{}", self.address, path.replace('^', "%5E").replace('|', "%7C"))
                 .parse()?;

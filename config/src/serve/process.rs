@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use super::Signals;
 use super::rollout::Rollout;
 
 /// How long Envoy may take to end by itself.
@@ -47,13 +48,16 @@ impl EnvoyProcess {
         self.0.wait().await
     }
 
-    /// Asks Envoy to end, and makes it where it does not.
-    pub(super) async fn stop(mut self) -> anyhow::Result<ExitCode> {
+    /// Asks Envoy to end, and makes it where it does not, or where a further
+    /// signal says that it is urgent.
+    pub(super) async fn stop(mut self, signals: &mut Signals) -> anyhow::Result<ExitCode> {
         let pid = self.0.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         if let Some(pid) = pid {
             kill_process(pid, Signal::TERM)?;
         }
-        if timeout(GRACE_PERIOD, self.0.wait()).await.is_err() {
+        let ending = timeout(GRACE_PERIOD, self.0.wait());
+        let has_ended = signals.unless_received(ending).await.is_some_and(|ended| ended.is_ok());
+        if !has_ended {
             self.0.kill().await?;
         }
         Ok(ExitCode::SUCCESS)
