@@ -70,6 +70,11 @@ impl Serving {
         *self.process.children().first().expect("a running Envoy")
     }
 
+    /// The process of `ingressctl`.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
     /// Asks it to end, as Ctrl-C does, and gives its exit code.
     ///
     /// # Panics
