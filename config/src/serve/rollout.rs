@@ -201,6 +201,8 @@ impl<'a> Rollout<'a> {
         let change =
             if next.filter == self.files.filter { Change::Upstreams } else { Change::RouteTable };
         write_all(&next, &self.layout)?;
+        // Those of clusters that are gone, that has removed.
+        self.endpoints = versions(&next);
         self.files = next;
         self.clusters.clone_from(&compiled.clusters);
         self.is_unconfirmed = false;
