@@ -73,8 +73,7 @@ impl Input {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct SettingsArgs {
-    /// A YAML file of settings; each key is also a flag, in camelCase, and the
-    /// flag wins
+    /// A YAML file with any of the following, in camelCase; a flag wins over it
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
 

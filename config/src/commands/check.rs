@@ -17,11 +17,11 @@ use crate::compile::compile;
 pub(crate) struct Check {
     #[command(flatten)]
     input: Input,
-    #[command(flatten)]
-    settings: SettingsArgs,
     /// How to print the findings; json is one object per line
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
+    #[command(flatten)]
+    settings: SettingsArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
