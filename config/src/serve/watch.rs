@@ -1,20 +1,30 @@
 //! Waits for manifests to change, and reads them when nobody is writing.
 //!
 //! A file that somebody has begun to write is left alone until it is closed,
-//! and what was read while something changed is read again: a half-written
+//! and what was read while a file was written is read again: a half-written
 //! file is never taken for a whole one. This takes the file system's word for
 //! it (inotify), which is why the watch begins before the first reading.
+//!
+//! Whatever others do, a change is read before long: waiting for one writer is
+//! bounded by [`PATIENCE`], waiting for a pause by [`AT_MOST`], and files that
+//! are renamed into place do not make a reading void.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
+mod emptied;
+mod folders;
+mod places;
+mod writing;
+
 use std::io::{self, Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use inotify::EventMask;
 
 use crate::manifest::{self, Manifests, PathSpec};
+
+use emptied::Emptied;
+use folders::{Event, Folders};
+use writing::Writing;
 
 /// How long it must be quiet before the manifests are read: tools write several
 /// files, or one in several steps.
@@ -23,177 +33,197 @@ const QUIET: Duration = Duration::from_millis(50);
 /// How long a steady stream of changes may put a reading off.
 const AT_MOST: Duration = Duration::from_millis(500);
 
-/// How long a new file that nobody writes to is taken for one about to be
-/// written; a hard link is never closed.
-const NEW_FILE: Duration = Duration::from_secs(2);
+/// How long files and folders that come and go may make readings void.
+const MAX_REARRANGING: Duration = Duration::from_secs(2);
 
-/// Mounted `ConfigMap`s change by this link, next to their files.
-const CONFIG_MAP_LINK: &str = "..data";
+/// How long after it was last written to a file that is not closed holds up all
+/// changes, and how long one does that was emptied.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Manifests and a watch on them.
 pub(super) struct Watcher {
     manifests: Vec<PathSpec>,
     /// Standard input can be read but once.
     stdin: Vec<u8>,
-    inotify: Inotify,
-    folders: BTreeMap<WatchDescriptor, Folder>,
-    /// Files being written, and until when at the longest.
-    writing: BTreeMap<PathBuf, Option<Instant>>,
+    folders: Folders,
+    writing: Writing,
+    emptied: Emptied,
+    patience: Duration,
+    /// The worst that has happened since the last reading began.
+    happened: Effect,
 }
 
-/// A folder under watch.
-struct Folder {
-    path: PathBuf,
-    /// The names that matter, or all manifests.
-    names: Option<BTreeSet<Box<OsStr>>>,
+/// What an event does to a reading during which it occurs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Effect {
+    None,
+    /// A file took the place of another: either was read, but that one whole.
+    Replaced,
+    /// Files, folders or links came or went: what was read may be from several
+    /// versions of a folder, or lack a file that is being replaced.
+    Rearranged,
+    /// A file was written: half of it may have been read.
+    Written,
+}
+
+/// A folder, or a link to one, that was not there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Appeared {
+    /// With all it contains: moved here, or a link.
+    Filled,
+    /// Just made, so the files in it may be being written.
+    Empty,
 }
 
 impl Watcher {
     pub(super) fn new(manifests: &[PathSpec]) -> io::Result<Self> {
+        Self::with_patience(manifests, PATIENCE)
+    }
+
+    fn with_patience(manifests: &[PathSpec], patience: Duration) -> io::Result<Self> {
         let mut stdin = Vec::new();
         if manifests.contains(&PathSpec::Stdin) {
             io::stdin().read_to_end(&mut stdin)?;
         }
-        let inotify = Inotify::init()?;
-        let (folders, writing) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { manifests: manifests.to_vec(), stdin, inotify, folders, writing })
-    }
-
-    /// Watches all folders; those that are watched already stay so, and one
-    /// that has been made anew is watched again.
-    fn arm(&mut self) {
-        self.folders.clear();
-        for spec in &self.manifests {
-            let PathSpec::Path(path) = spec else { continue };
-            let (folder, name) = folder_of(path);
-            let mask = WatchMask::CREATE
-                | WatchMask::MODIFY
-                | WatchMask::CLOSE_WRITE
-                | WatchMask::MOVE
-                | WatchMask::DELETE
-                | WatchMask::DELETE_SELF
-                | WatchMask::MOVE_SELF;
-            // What is not there is a finding of the reading.
-            let Ok(descriptor) = self.inotify.watches().add(folder, mask) else { continue };
-            let entry = self.folders.entry(descriptor).or_insert_with(|| Folder {
-                path: folder.to_owned(),
-                names: Some(BTreeSet::new()),
-            });
-            match (name, &mut entry.names) {
-                (Some(name), Some(names)) => drop(names.insert(name.into())),
-                (None, names) => *names = None,
-                (Some(_), None) => {}
-            }
-        }
+        Ok(Self {
+            manifests: manifests.to_vec(),
+            stdin,
+            folders: Folders::new()?,
+            writing: Writing::new(patience),
+            emptied: Emptied::default(),
+            patience,
+            happened: Effect::None,
+        })
     }
 
     /// Waits for a change, and for it to be complete; then reads everything.
     pub(super) fn changed(&mut self) -> io::Result<Manifests> {
-        while !self.wait(None)? {}
+        while self.happened == Effect::None {
+            self.wait(None)?;
+        }
         self.read()
     }
 
     /// Reads everything as soon as nobody is writing.
     pub(super) fn read(&mut self) -> io::Result<Manifests> {
+        let start = Instant::now();
         self.arm();
         loop {
-            self.settle()?;
+            self.settle(start)?;
+            self.happened = Effect::None;
             let manifests = manifest::read(&self.manifests, &mut Cursor::new(&self.stdin));
+            let is_emptied = self.emptied.note(&manifests.files, self.patience);
             // Events of what happened while reading are here by now.
-            if !self.wait(Some(Duration::ZERO))? {
+            self.wait(Some(Duration::ZERO))?;
+            let is_void = match self.happened {
+                Effect::None | Effect::Replaced => false,
+                Effect::Rearranged => start.elapsed() < MAX_REARRANGING,
+                Effect::Written => true,
+            };
+            if !is_void && !is_emptied {
                 return Ok(manifests);
             }
         }
     }
 
-    /// Waits until it has been quiet for a while, or for long enough, and
-    /// nobody is writing.
-    fn settle(&mut self) -> io::Result<()> {
-        let start = Instant::now();
+    /// Watches what there is to watch now, and gives the files in folders that
+    /// are new, if any are.
+    fn arm(&mut self) -> Option<Vec<PathBuf>> {
+        let added = self.folders.arm(&self.manifests);
+        self.writing.retain(|file| self.folders.contain(file));
+        added
+    }
+
+    /// Waits until nobody is writing, and until it has been quiet for a while or
+    /// `start` is long ago.
+    fn settle(&mut self, start: Instant) -> io::Result<()> {
+        let mut last_event = Instant::now();
         loop {
-            let is_quiet = !self.wait(Some(QUIET))?;
-            let now = Instant::now();
-            self.writing.retain(|_, until| until.is_none_or(|until| now < until));
-            if self.writing.is_empty() && (is_quiet || now.duration_since(start) > AT_MOST) {
+            let missing = QUIET.saturating_sub(last_event.elapsed());
+            if self.wait(Some(if missing.is_zero() { QUIET } else { missing }))? {
+                last_event = Instant::now();
+            }
+            let is_late = start.elapsed() > AT_MOST;
+            let is_quiet = last_event.elapsed() >= QUIET;
+            if !(is_quiet || is_late) || self.writing.goes_on() || self.emptied.is_any() {
+                continue;
+            }
+            if self.arm().is_none() || is_late {
                 return Ok(());
+            }
+            // Nobody knows yet whether it is quiet there.
+            last_event = Instant::now();
+        }
+    }
+
+    /// Waits for events and takes in all there are; says whether any concerned
+    /// the manifests.
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+        let mut is_any = false;
+        let mut events = self.folders.events(timeout)?;
+        while !events.is_empty() {
+            let mut appeared = None;
+            for event in events {
+                let effect = self.take_in(&event, &mut appeared);
+                is_any |= effect > Effect::None;
+                self.happened = self.happened.max(effect);
+            }
+            self.watch_what_appeared(appeared);
+            events = self.folders.events(Some(Duration::ZERO))?;
+        }
+        Ok(is_any)
+    }
+
+    /// Notes what an event says of who is writing.
+    fn take_in(&mut self, event: &Event, appeared: &mut Option<Appeared>) -> Effect {
+        let mask = event.mask;
+        if mask.contains(EventMask::Q_OVERFLOW) {
+            // Events were lost, so anything may have changed.
+            return Effect::Written;
+        }
+        let Some(folder) = self.folders.get(&event.folder) else { return Effect::None };
+        let Some(name) = &event.name else {
+            // The folder is gone, so those who write in it do not matter.
+            self.writing.retain(|file| file.parent() != Some(&folder.path));
+            return Effect::Rearranged;
+        };
+        let Some(file) = folder.file(name) else { return Effect::None };
+        if mask.contains(EventMask::MODIFY) {
+            self.writing.modified(file);
+            return Effect::Written;
+        }
+        self.writing.ended(&file);
+        if mask.contains(EventMask::CLOSE_WRITE) {
+            return Effect::Written;
+        }
+        let is_folder = mask.contains(EventMask::ISDIR);
+        let is_new = mask.contains(EventMask::CREATE);
+        if !is_new && !mask.contains(EventMask::MOVED_TO) {
+            return Effect::Rearranged;
+        }
+        if is_folder || file.is_symlink() {
+            let what = if is_folder && is_new { Appeared::Empty } else { Appeared::Filled };
+            *appeared = (*appeared).max(Some(what));
+            return Effect::Rearranged;
+        }
+        if is_new {
+            self.writing.created(file);
+            return Effect::Written;
+        }
+        Effect::Replaced
+    }
+
+    /// Watches new folders at once: what is done in them before goes unnoticed.
+    fn watch_what_appeared(&mut self, appeared: Option<Appeared>) {
+        let Some(appeared) = appeared else { return };
+        let files = self.arm().unwrap_or_default();
+        if appeared == Appeared::Empty {
+            for file in files {
+                self.writing.created(file);
             }
         }
     }
-
-    /// Waits for events, and says whether any concerned a manifest.
-    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
-        let timeout = timeout.map(|timeout| Timespec {
-            tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
-            tv_nsec: timeout.subsec_nanos().into(),
-        });
-        match poll(&mut [PollFd::new(&self.inotify, PollFlags::IN)], timeout.as_ref()) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(false),
-            Ok(_) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let mut buffer = [0; 4096];
-        let events: Vec<_> = match self.inotify.read_events(&mut buffer) {
-            Ok(events) => events
-                .map(|event| (event.wd.clone(), event.mask, event.name.map(PathBuf::from)))
-                .collect(),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        let mut is_relevant = false;
-        for (descriptor, mask, name) in events {
-            is_relevant |= self.take_in(&descriptor, mask, name.as_deref());
-        }
-        Ok(is_relevant)
-    }
-
-    /// Notes what an event says of who is writing, and says whether it concerns
-    /// a manifest.
-    fn take_in(
-        &mut self,
-        descriptor: &WatchDescriptor,
-        mask: EventMask,
-        name: Option<&Path>,
-    ) -> bool {
-        // Events were lost, so anything may have changed.
-        if mask.contains(EventMask::Q_OVERFLOW) {
-            self.writing.clear();
-            return true;
-        }
-        let Some(folder) = self.folders.get(descriptor) else { return false };
-        let Some(name) = name else { return true };
-        if !folder.concerns(name) {
-            return false;
-        }
-        let file = folder.path.join(name);
-        if mask.contains(EventMask::MODIFY) {
-            self.writing.insert(file, None);
-        } else if mask.contains(EventMask::CREATE) && !mask.contains(EventMask::ISDIR) {
-            let is_link = file.is_symlink();
-            self.writing.extend((!is_link).then(|| (file, Some(Instant::now() + NEW_FILE))));
-        } else {
-            // Closed, moved or deleted.
-            self.writing.remove(&file);
-        }
-        true
-    }
 }
 
-impl Folder {
-    fn concerns(&self, name: &Path) -> bool {
-        match &self.names {
-            _ if name == Path::new(CONFIG_MAP_LINK) => true,
-            Some(names) => names.contains(name.as_os_str()),
-            None => manifest::is_manifest(name.as_os_str()),
-        }
-    }
-}
-
-/// The folder to watch for a path, and the name in it if the path is a file.
-fn folder_of(path: &Path) -> (&Path, Option<&OsStr>) {
-    if path.is_dir() {
-        return (path, None);
-    }
-    let folder =
-        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    (folder, path.file_name())
-}
+#[cfg(test)]
+mod tests;

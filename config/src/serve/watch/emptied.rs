@@ -1,0 +1,65 @@
+//! Files that have been emptied: more often the first half of writing them
+//! anew (`cp`, `> file`, some editors) than a way to take all routes away.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, mem};
+
+/// What is larger is not looked into: no manifest is as small, and nobody
+/// writes as much white space.
+const MAX_BLANK_BYTES: u64 = 32;
+
+/// The files that hold something, and those that did: until when it is not
+/// believed that they hold nothing now.
+#[derive(Default)]
+pub(super) struct Emptied(BTreeMap<PathBuf, Option<Instant>>);
+
+impl Emptied {
+    /// Takes note of what was read, and says whether any of it has been emptied
+    /// less than `patience` ago.
+    pub(super) fn note(&mut self, files: &[PathBuf], patience: Duration) -> bool {
+        let before = mem::take(&mut self.0);
+        let now = Instant::now();
+        let mut is_any = false;
+        for file in files {
+            if !is_blank(file) {
+                self.0.insert(file.clone(), None);
+                continue;
+            }
+            // One that never held anything, or whose time is up, is as it is.
+            let Some(until) = before.get(file) else { continue };
+            if until.is_none() {
+                eprintln!(
+                    "ingressctl: {} is empty; if it still is in {} s, what it held is dropped",
+                    file.display(),
+                    patience.as_secs()
+                );
+            }
+            let until = until.unwrap_or(now + patience);
+            if now < until {
+                self.0.insert(file.clone(), Some(until));
+                is_any = true;
+            }
+        }
+        is_any
+    }
+
+    /// Whether any file is empty that may be about to be written.
+    pub(super) fn is_any(&self) -> bool {
+        let now = Instant::now();
+        let is_early = |until: &Option<Instant>| until.is_some_and(|until| now < until);
+        self.0.iter().any(|(file, until)| is_early(until) && is_blank(file))
+    }
+}
+
+/// Whether there is nothing in a file, or only white space.
+fn is_blank(file: &Path) -> bool {
+    // Only of files: opening a pipe may wait for ever.
+    let Some(metadata) = fs::metadata(file).ok().filter(fs::Metadata::is_file) else {
+        return false;
+    };
+    metadata.len() == 0
+        || (metadata.len() <= MAX_BLANK_BYTES
+            && fs::read(file).is_ok_and(|bytes| bytes.trim_ascii().is_empty()))
+}
