@@ -2,9 +2,12 @@
 //! every route that could have served the request says why it does not.
 
 mod candidates;
+mod edge;
+mod path;
 mod request;
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use anyhow::{Context, ensure};
 use host_test::{ExchangeRecord, Module, Plugin};
@@ -12,7 +15,10 @@ use ingress_filter::{CLUSTER_HEADER, RouteTable};
 use serde::Serialize;
 
 pub use candidates::{Candidate, IngressPlace};
-pub use request::{Rejected, Request};
+use edge::Refusal;
+pub use request::Request;
+
+use crate::settings::Settings;
 
 /// What happens to a request. Times are in milliseconds.
 #[derive(Debug, Serialize)]
@@ -44,33 +50,52 @@ pub struct Explanation {
     pub candidates: Vec<Candidate>,
 }
 
-/// Runs the module with `table` on `request`.
+/// Runs the module with `table` on `request`, as it runs in an Envoy with our
+/// configuration, and does what that Envoy does before and after.
+///
+/// The request is one of HTTP/1.1 with a target of its own, without a body, on
+/// a connection of its own. Not modelled are: HTTP/2, Envoy's limits to the
+/// size and number of headers, whether the upstream answers, an empty
+/// `x-forwarded-proto` behind a trusted proxy, an empty `te`, and what Envoy
+/// itself adds to the request (its address to `x-forwarded-for`,
+/// `x-request-id`, the framing of a body).
 ///
 /// # Errors
 /// Where the module does not run, which no table or request should cause.
-pub fn explain(table: &RouteTable, request: &Request) -> anyhow::Result<Explanation> {
-    let mut headers = match request.headers() {
+pub fn explain(
+    table: &RouteTable,
+    settings: &Settings,
+    request: &Request,
+) -> anyhow::Result<Explanation> {
+    let mut headers = match edge::admit(request, settings.trusted_hops) {
         Ok(headers) => headers,
-        Err(rejected) => return Ok(rejected_by_envoy(request, &rejected)),
+        Err(refusal) => return Ok(refused_by_envoy(request, refusal)),
     };
     let record = run_module(table, &headers)?;
-    let status = record.local_reply.as_ref().map(|reply| reply.status);
+    // Where the module lets TRACE through, Envoy's route refuses it.
+    let is_trace = request.method == "TRACE";
+    let status = match &record.local_reply {
+        _ if is_trace => Some(405),
+        Some(reply) => Some(u16::try_from(reply.status)?),
+        None => None,
+    };
     if status.is_none() {
         headers = text_of(&record);
     }
     let value_of =
         |name: &str| headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
     let property = |name: &str| {
-        record.property(&[name]).map(|value| String::from_utf8_lossy(value).into_owned())
+        let value = record.property(&[name]).filter(|_| !is_trace);
+        value.map(|value| String::from_utf8_lossy(value).into_owned())
     };
     let source = property("ingress_route");
     let (authority, target) =
         (value_of(":authority").unwrap_or_default(), value_of(":path").unwrap_or_default());
     let candidates = candidates::of(table, &authority, &target, source.as_deref());
     Ok(Explanation {
-        status: status.and_then(|status| u16::try_from(status).ok()),
+        status,
         cluster: value_of(CLUSTER_HEADER),
-        reason: reason(status, source.as_deref(), &request.method),
+        reason: reason(status, source.as_deref(), is_trace),
         location: None,
         timeout_ms: None,
         retries: None,
@@ -85,16 +110,24 @@ pub fn explain(table: &RouteTable, request: &Request) -> anyhow::Result<Explanat
 
 /// Gives the module its table and one request.
 fn run_module(table: &RouteTable, headers: &[(String, String)]) -> anyhow::Result<ExchangeRecord> {
-    // The properties are how the module says which route it took. And there is
-    // no Envoy around it here.
-    let table = RouteTable { record_source: true, sanitized_by_envoy: false, ..table.clone() };
-    let module = Module::new(crate::MODULE).context("the module inside this program is broken")?;
-    let plugin = Plugin::new(&module)?;
+    // The properties are how the module says which route it took.
+    let table = RouteTable { record_source: true, ..table.clone() };
+    let plugin = Plugin::new(module()?)?;
     let taken_in = plugin.configure(serde_json::to_vec(&table)?)?;
     ensure!(taken_in, "the module refuses the route table: {:?}", plugin.activity().log);
     let mut exchange = plugin.exchange()?;
     exchange.request_headers(headers.to_vec(), true)?;
     Ok(exchange.finish()?)
+}
+
+/// The module, compiled once: that takes longer than anything else here.
+fn module() -> anyhow::Result<&'static Module> {
+    static MODULE: OnceLock<Module> = OnceLock::new();
+    if let Some(module) = MODULE.get() {
+        return Ok(module);
+    }
+    let module = Module::new(crate::MODULE).context("the module inside this program is broken")?;
+    Ok(MODULE.get_or_init(|| module))
 }
 
 fn text_of(record: &ExchangeRecord) -> Vec<(String, String)> {
@@ -117,11 +150,11 @@ fn visible(headers: &[(String, String)]) -> BTreeMap<String, String> {
     visible
 }
 
-fn reason(status: Option<u32>, source: Option<&str>, method: &str) -> String {
+fn reason(status: Option<u16>, source: Option<&str>, is_trace: bool) -> String {
     match (status, source) {
         (None, Some(source)) => format!("served by {source}"),
         (None, None) => "served by the table's only backend".into(),
-        (Some(405), _) if method == "TRACE" => "TRACE is refused on every path".into(),
+        _ if is_trace => "TRACE is refused on every path".into(),
         (Some(status), Some(source)) => {
             format!("{source} has no backend that could serve it, so it answers {status}")
         }
@@ -132,9 +165,9 @@ fn reason(status: Option<u32>, source: Option<&str>, method: &str) -> String {
     }
 }
 
-fn rejected_by_envoy(request: &Request, rejected: &Rejected) -> Explanation {
+fn refused_by_envoy(request: &Request, refusal: Refusal) -> Explanation {
     Explanation {
-        status: Some(400),
+        status: Some(refusal.status),
         cluster: None,
         host: request.authority.clone(),
         path: request.target.clone(),
@@ -144,7 +177,7 @@ fn rejected_by_envoy(request: &Request, rejected: &Rejected) -> Explanation {
         request_headers: BTreeMap::new(),
         ingress: None,
         route_rule: None,
-        reason: format!("Envoy refuses it before the filter: {rejected}"),
+        reason: format!("Envoy refuses it before the filter: {refusal}"),
         candidates: Vec::new(),
     }
 }

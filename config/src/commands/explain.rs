@@ -1,8 +1,10 @@
 //! `ingressctl explain`.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::report;
@@ -44,18 +46,28 @@ impl Explain {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let request = Request::new(&self.method, &self.url, &self.headers)?;
         let manifests = self.input.read();
-        let compiled = compile(&manifests, &self.settings.resolve()?);
+        let settings = self.settings.resolve()?;
+        let compiled = compile(&manifests, &settings);
         report(&compiled.findings);
         anyhow::ensure!(
             manifests.is_complete(),
             "nothing is explained: not all manifests could be read"
         );
-        let explanation = explain(&compiled.table, &request)?;
-        match self.output {
-            Output::Json => println!("{}", serde_json::to_string_pretty(&explanation)?),
-            Output::Text => print!("{}", render(&request, &explanation)),
-        }
+        let explanation = explain(&compiled.table, &settings, &request)?;
+        print(&match self.output {
+            Output::Json => serde_json::to_string_pretty(&explanation)?,
+            Output::Text => render(&request, &explanation),
+        })?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Prints a text and ends its last line. Whoever stops reading has seen enough.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("standard output"),
     }
 }
 

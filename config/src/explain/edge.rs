@@ -1,0 +1,297 @@
+//! What an Envoy with our configuration does to an HTTP/1.1 request before the
+//! filter sees it.
+
+use std::fmt;
+
+use super::path::normalize;
+use super::request::Request;
+
+/// An answer that Envoy gives before the filter sees the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    why: &'static str,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.why)
+    }
+}
+
+type Headers = Vec<(String, String)>;
+
+/// The methods that Envoy's parser of HTTP/1.1 knows.
+const METHODS: [&str; 34] = [
+    "ACL",
+    "BIND",
+    "CHECKOUT",
+    "CONNECT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MOVE",
+    "MSEARCH",
+    "NOTIFY",
+    "OPTIONS",
+    "PATCH",
+    "POST",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "PUT",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "SOURCE",
+    "SUBSCRIBE",
+    "TRACE",
+    "UNBIND",
+    "UNLINK",
+    "UNLOCK",
+    "UNSUBSCRIBE",
+];
+
+/// What our configuration removes from a client's request.
+const REMOVED_PREFIXES: [&str; 2] = ["x-ingress-", "x-envoy-"];
+/// What only proxies that are trusted may say.
+const FORWARDING: [&str; 4] = ["x-forwarded-host", "x-forwarded-port", "x-real-ip", "forwarded"];
+/// What Envoy writes itself, or lets nobody say.
+const REPLACED: [&str; 3] = ["x-forwarded-proto", "x-forwarded-client-cert", "x-request-id"];
+/// What concerns only the connection to Envoy.
+const HOP_BY_HOP: [&str; 5] =
+    ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
+/// What `connection` may say without meaning a header of that name.
+const CONNECTION_OPTIONS: [&str; 4] = ["close", "keep-alive", "upgrade", "http2-settings"];
+/// Headers that `connection` may not take away.
+const NEVER_NOMINATED: [&str; 4] =
+    ["host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+/// From this many options on, Envoy refuses the request.
+const MAX_OPTIONS: usize = 10;
+
+/// The headers that the filter gets.
+///
+/// # Errors
+/// Where Envoy answers by itself.
+pub(super) fn admit(request: &Request, trusted_hops: u32) -> Result<Headers, Refusal> {
+    check_target(request)?;
+    request.extra.iter().try_for_each(check_header)?;
+    check_framing(&request.extra)?;
+    let connection = Connection::of(&request.extra);
+    connection.check()?;
+    check_authority(&request.authority)?;
+    let path = normalize(&request.target).map_err(bad_request)?;
+    refuse_if(connection.upgrades(), 403, "no upgrade to another protocol is allowed")?;
+
+    let proto = joined(&request.extra, "x-forwarded-proto")
+        .filter(|proto| trusted_hops > 0 && !proto.is_empty())
+        .unwrap_or_else(|| request.scheme.clone());
+    let mut headers: Vec<_> = [
+        (":method", request.method.clone()),
+        (":authority", request.authority.clone()),
+        (":scheme", request.scheme.clone()),
+        (":path", path),
+        ("x-forwarded-proto", proto),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    let kept = request.extra.iter().filter(|(name, value)| {
+        let is_removed = REPLACED.contains(&&**name)
+            || REMOVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || (trusted_hops == 0 && FORWARDING.contains(&&**name))
+            || (name == "expect" && value.eq_ignore_ascii_case("100-continue"));
+        !is_removed && connection.keeps(name)
+    });
+    headers.extend(kept.cloned());
+    headers.extend(trailers_wanted(&request.extra));
+    Ok(headers)
+}
+
+fn bad_request(why: &'static str) -> Refusal {
+    Refusal { status: 400, why }
+}
+
+fn refuse_if(is_bad: bool, status: u16, why: &'static str) -> Result<(), Refusal> {
+    if is_bad { Err(Refusal { status, why }) } else { Ok(()) }
+}
+
+/// All values of a header, joined with `,`.
+fn joined(headers: &Headers, name: &str) -> Option<String> {
+    let values: Vec<_> = headers
+        .iter()
+        .filter(|(candidate, _)| candidate == name)
+        .map(|(_, value)| value.as_str())
+        .collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
+fn check_target(request: &Request) -> Result<(), Refusal> {
+    let Request { method, target, authority, .. } = request;
+    refuse_if(!METHODS.contains(&&**method), 400, "it knows no such method")?;
+    if method == "CONNECT" {
+        let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
+        let has_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        refuse_if(!target.is_empty() || !has_port, 400, "CONNECT takes a host and a port alone")?;
+        check_authority(authority)?;
+        return refuse_if(true, 404, "there is no route for CONNECT");
+    }
+    let is_clean = target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    refuse_if(
+        !is_clean || !target.starts_with('/'),
+        400,
+        "the target is no path, or holds a space, a control character or a byte beyond ASCII",
+    )
+}
+
+fn check_header((name, value): &(String, String)) -> Result<(), Refusal> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    refuse_if(!name.bytes().all(is_token), 400, "a header's name holds what no name may")?;
+    refuse_if(name.contains('_'), 400, "a header's name holds an underscore")?;
+    let is_control = |byte: u8| byte.is_ascii_control() && byte != b'\t';
+    refuse_if(value.bytes().any(is_control), 400, "a header's value holds a control character")
+}
+
+/// Where the body ends has to be clear.
+fn check_framing(headers: &Headers) -> Result<(), Refusal> {
+    let length = joined(headers, "content-length");
+    let encoding = joined(headers, "transfer-encoding");
+    let is_number = |text: &String| {
+        text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u64>().is_ok()
+    };
+    refuse_if(!length.as_ref().is_none_or(is_number), 400, "its content-length is no number")?;
+    let has_both = length.is_some() && encoding.is_some();
+    refuse_if(has_both, 400, "it has both content-length and transfer-encoding")?;
+    let is_known = encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case("chunked"));
+    refuse_if(!is_known, 501, "no transfer-encoding but chunked is known")
+}
+
+fn check_authority(authority: &str) -> Result<(), Refusal> {
+    let is_clean = authority
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@%[]".contains(&byte));
+    refuse_if(!is_clean, 400, "the host holds what no host may")
+}
+
+/// What `connection` and `upgrade` say.
+struct Connection {
+    options: Vec<String>,
+    upgrade: Option<String>,
+}
+
+impl Connection {
+    fn of(headers: &Headers) -> Self {
+        let connection = joined(headers, "connection").unwrap_or_default().to_ascii_lowercase();
+        let options = connection.split(',').map(str::trim).filter(|option| !option.is_empty());
+        let options: Vec<_> = options.map(str::to_owned).collect();
+        let is_upgrade = options.iter().any(|option| option == "upgrade");
+        let upgrade = joined(headers, "upgrade").filter(|_| is_upgrade);
+        Self { options, upgrade: upgrade.map(|upgrade| upgrade.to_ascii_lowercase()) }
+    }
+
+    fn is_h2c(&self) -> bool {
+        self.upgrade.as_deref() == Some("h2c")
+    }
+
+    /// Whether it asks for another protocol; Envoy overlooks HTTP/2.
+    fn upgrades(&self) -> bool {
+        self.upgrade.is_some() && !self.is_h2c()
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        let is_bad =
+            |option: &String| option.starts_with(':') || NEVER_NOMINATED.contains(&&**option);
+        let is_bad = self.options.len() >= MAX_OPTIONS || self.options.iter().any(is_bad);
+        refuse_if(is_bad && !self.upgrades(), 400, "connection names what it may not take away")
+    }
+
+    /// Whether a header goes further than this connection.
+    fn keeps(&self, name: &str) -> bool {
+        let is_nominated =
+            !CONNECTION_OPTIONS.contains(&name) && self.options.iter().any(|option| option == name);
+        let is_settings = self.is_h2c() && name == "http2-settings";
+        !HOP_BY_HOP.contains(&name) && name != "te" && !is_nominated && !is_settings
+    }
+}
+
+/// Of `te`, Envoy leaves only `trailers`.
+fn trailers_wanted(headers: &Headers) -> Option<(String, String)> {
+    let te = joined(headers, "te")?;
+    let wanted = te.split(',').any(|coding| coding.trim() == "trailers");
+    wanted.then(|| ("te".to_owned(), "trailers".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admitted(method: &str, url: &str, headers: &[&str], hops: u32) -> Result<Headers, u16> {
+        let headers: Vec<_> = headers.iter().map(ToString::to_string).collect();
+        admit(&Request::new(method, url, &headers).unwrap(), hops).map_err(|refusal| refusal.status)
+    }
+
+    /// The names of the headers that the client's own become.
+    fn names(headers: &[&str], hops: u32) -> Vec<String> {
+        let headers = admitted("GET", "a.example", headers, hops).unwrap();
+        headers.into_iter().skip(5).map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn what_only_others_may_say_is_removed() {
+        let internal = ["X-Ingress-Cluster: evil", "x-envoy-retry-on: 5xx", "x-user: me"];
+        assert_eq!(names(&internal, 1), ["x-user"]);
+        let forwarding = ["Forwarded: for=x", "x-real-ip: 1", "x-forwarded-proto: https"];
+        assert_eq!(names(&forwarding, 0), [""; 0]);
+        assert_eq!(names(&forwarding, 1), ["forwarded", "x-real-ip"]);
+        let headers = admitted("GET", "a.example", &forwarding, 1).unwrap();
+        assert_eq!(headers[4].1, "https");
+    }
+
+    #[test]
+    fn what_concerns_the_connection_ends_there() {
+        for (headers, expected) in [
+            (&["keep-alive: 5", "proxy-connection: close", "upgrade: x", "te: gzip"][..], &[][..]),
+            (&["connection: close, X-A", "x-a: 1", "x-b: 2"], &["x-b"]),
+            (&["te: gzip, trailers"], &["te"]),
+            (&["connection: upgrade", "upgrade: H2C", "http2-settings: x"], &[]),
+            (&["expect: 100-continue", "transfer-encoding: chunked"], &[]),
+        ] {
+            assert_eq!(names(headers, 0), expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn what_envoy_refuses_has_its_status() {
+        for (method, url, headers, status) in [
+            ("FOO", "a", &[][..], 400),
+            ("get", "a", &[], 400),
+            ("CONNECT", "a:80", &[], 404),
+            ("CONNECT", "a", &[], 400),
+            ("CONNECT", "a:80/", &[], 400),
+            ("GET", "a b/", &[], 400),
+            ("GET", "a/b c", &[], 400),
+            ("GET", "a/\u{e9}", &[], 400),
+            ("GET", "a/%2f", &[], 400),
+            ("GET", "a", &["x y: z"], 400),
+            ("GET", "a", &["x-y : z"], 400),
+            ("GET", "a", &["x_y: z"], 400),
+            ("GET", "a", &["x: \u{1}"], 400),
+            ("GET", "a", &["content-length: +1"], 400),
+            ("GET", "a", &["content-length: 1", "content-length: 1"], 400),
+            ("GET", "a", &["content-length: 1", "transfer-encoding: chunked"], 400),
+            ("GET", "a", &["transfer-encoding: gzip"], 501),
+            ("GET", "a", &["connection: host"], 400),
+            ("GET", "a", &["connection: a,b,c,d,e,f,g,h,i,j"], 400),
+            ("GET", "a", &["connection: Upgrade", "upgrade: websocket"], 403),
+        ] {
+            let result = admitted(method, url, headers, 0);
+            assert_eq!(result, Err(status), "{method} {url} {headers:?}");
+        }
+    }
+}
