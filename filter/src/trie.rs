@@ -12,17 +12,16 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub(crate) struct Trie<V> {
     /// Breadth-first, so that the children of a node lie side by side, in the
-    /// order of their first bytes. Node 0 is the root.
+    /// order of the bytes that lead to them. Node 0 is the root.
     nodes: Vec<Node<V>>,
-    /// The byte that leads to each node from its parent, in the order of
-    /// `nodes`: what a walk searches, kept dense. The root's is never searched.
-    first_bytes: Vec<u8>,
     /// What each node's keys have in common after that byte, end to end.
     labels: Vec<u8>,
 }
 
 #[derive(Debug)]
 struct Node<V> {
+    /// The byte that leads here from the parent; of no meaning in the root.
+    byte: u8,
     label: Span,
     children: Span,
     value: Option<V>,
@@ -69,30 +68,30 @@ impl<V> Trie<V> {
             }
         }
 
-        let mut trie = Self { nodes: Vec::new(), first_bytes: vec![0], labels: Vec::new() };
-        // Subtrees still to be laid out, in the order of their nodes: the keys
-        // below each, and how many bytes of them lead there.
-        let mut pending = VecDeque::from([(0..keys.len(), 0)]);
-        while let Some((range, consumed)) = pending.pop_front() {
+        let mut trie = Self { nodes: Vec::new(), labels: Vec::new() };
+        // Subtrees still to be laid out, in the order of their nodes: the byte
+        // that leads to each, the keys below it, and how many bytes of them lead
+        // there.
+        let mut pending = VecDeque::from([(0, 0..keys.len(), 0)]);
+        while let Some((byte, range, consumed)) = pending.pop_front() {
             let below = keys.get(range.clone()).unwrap_or(&[]);
             let label = common_prefix(below, consumed);
             let depth = consumed + label.len();
             let ends_here = below.first().is_some_and(|key| key.len() == depth);
 
-            let first_child = trie.first_bytes.len();
+            let first_child = trie.nodes.len() + 1 + pending.len();
+            let before = pending.len();
             let mut start = range.start + usize::from(ends_here);
-            for group in below
-                .get(usize::from(ends_here)..)
-                .unwrap_or(&[])
-                .chunk_by(|a, b| a.get(depth) == b.get(depth))
-            {
-                trie.first_bytes.extend(group.first().and_then(|key| key.get(depth)));
-                pending.push_back((start..start + group.len(), depth + 1));
+            let longer = below.get(usize::from(ends_here)..).unwrap_or(&[]);
+            for group in longer.chunk_by(|a, b| a.get(depth) == b.get(depth)) {
+                let byte = group.first().and_then(|key| key.get(depth)).copied();
+                pending.push_back((byte.unwrap_or(0), start..start + group.len(), depth + 1));
                 start += group.len();
             }
             trie.nodes.push(Node {
+                byte,
                 label: Span::new(trie.labels.len(), label.len()),
-                children: Span::new(first_child, trie.first_bytes.len() - first_child),
+                children: Span::new(first_child, pending.len() - before),
                 value: values.get_mut(range.start).filter(|_| ends_here).and_then(Option::take),
             });
             trie.labels.extend_from_slice(label);
@@ -113,14 +112,16 @@ impl<V> Trie<V> {
 
     /// The child of `node` to which `byte` leads.
     fn child(&self, node: &Node<V>, byte: u8) -> Option<&Node<V>> {
-        let bytes = node.children.of(&self.first_bytes);
+        let children = node.children.of(&self.nodes);
         // Numbered names are common, and their digits lie side by side.
-        let guess = usize::from(byte.wrapping_sub(*bytes.first()?));
-        let index = match bytes.get(guess) {
-            Some(found) if *found == byte => guess,
-            _ => bytes.binary_search(&byte).ok()?,
-        };
-        self.nodes.get(node.children.start as usize + index)
+        let guess = usize::from(byte.wrapping_sub(children.first()?.byte));
+        match children.get(guess) {
+            Some(child) if child.byte == byte => Some(child),
+            _ => {
+                let index = children.binary_search_by_key(&byte, |child| child.byte).ok()?;
+                children.get(index)
+            }
+        }
     }
 }
 
