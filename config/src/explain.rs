@@ -75,9 +75,8 @@ pub fn explain(
     // Where the module lets TRACE through, Envoy's route refuses it.
     let is_trace = request.method == "TRACE";
     let status = match &record.local_reply {
-        _ if is_trace => Some(405),
         Some(reply) => Some(u16::try_from(reply.status)?),
-        None => None,
+        None => is_trace.then_some(405),
     };
     if status.is_none() {
         headers = text_of(&record);
@@ -141,11 +140,13 @@ fn visible(headers: &[(String, String)]) -> BTreeMap<String, String> {
     for (name, value) in
         headers.iter().filter(|(name, _)| !name.starts_with(':') && name != CLUSTER_HEADER)
     {
-        let joined = visible.entry(name.clone()).or_default();
-        if !joined.is_empty() {
-            joined.push(',');
-        }
-        joined.push_str(value);
+        visible
+            .entry(name.clone())
+            .and_modify(|joined| {
+                joined.push(',');
+                joined.push_str(value);
+            })
+            .or_insert_with(|| value.clone());
     }
     visible
 }
@@ -153,7 +154,7 @@ fn visible(headers: &[(String, String)]) -> BTreeMap<String, String> {
 fn reason(status: Option<u16>, source: Option<&str>, is_trace: bool) -> String {
     match (status, source) {
         (None, Some(source)) => format!("served by {source}"),
-        (None, None) => "served by the table's only backend".into(),
+        (None, None) => "a route serves it".into(),
         _ if is_trace => "TRACE is refused on every path".into(),
         (Some(status), Some(source)) => {
             format!("{source} has no backend that could serve it, so it answers {status}")

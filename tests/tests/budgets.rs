@@ -143,6 +143,19 @@ fn a_plain_route_costs_three_host_calls() {
 }
 
 #[test]
+fn a_path_that_is_not_exposed_costs_four_host_calls() {
+    assert_eq!(
+        calls(&table(100), "/nothing"),
+        [
+            "proxy_get_header_map_value(request_headers, :path) = 0",
+            "proxy_get_header_map_value(request_headers, :authority) = 0",
+            "proxy_get_header_map_value(request_headers, :method) = 0",
+            "proxy_send_local_response() = 0",
+        ]
+    );
+}
+
+#[test]
 fn recording_the_source_costs_one_more() {
     let table = RouteTable { record_source: true, ..table(100) };
     assert_eq!(calls(&table, "/tenant-0000/service-42/x").len(), 4);

@@ -7,8 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use tokio::net::TcpListener;
 
-use super::serve::{EnvoyArgs, announce, block_on, say};
-use crate::cli::{ListenArgs, SettingsArgs};
+use super::serve::{RunArgs, announce, block_on, say};
 use crate::manifest::PathSpec;
 use crate::serve::{Ready, serve};
 use crate::upstream;
@@ -28,11 +27,7 @@ const SAMPLE_ENDPOINT: &str = "  ports:\n  - name: http\n    port: 8000\n";
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     #[command(flatten)]
-    listen: ListenArgs,
-    #[command(flatten)]
-    envoy: EnvoyArgs,
-    #[command(flatten)]
-    settings: SettingsArgs,
+    run: RunArgs,
 }
 
 impl Demo {
@@ -43,7 +38,7 @@ impl Demo {
             write_manifests(folder.path(), listener.local_addr()?.port())?;
             let upstream = tokio::spawn(upstream::serve(listener));
             let manifests = vec![PathSpec::Path(folder.path().to_owned())];
-            let options = self.envoy.options(manifests, &self.listen, &self.settings)?;
+            let options = self.run.options(manifests)?;
             let code = serve(&options, |ready| {
                 announce(ready);
                 print_hints(ready, folder.path());

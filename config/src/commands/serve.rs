@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::cli::{Input, ListenArgs, SettingsArgs};
 use crate::envoy::Listening;
+use crate::manifest::PathSpec;
 use crate::serve::{Options, Ready, serve};
 
 /// Run Envoy on manifests, and swap changes in without a restart
@@ -24,6 +25,13 @@ pub(crate) struct Serve {
     #[command(flatten)]
     input: Input,
     #[command(flatten)]
+    run: RunArgs,
+}
+
+/// How to serve, whatever it is.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
     listen: ListenArgs,
     #[command(flatten)]
     envoy: EnvoyArgs,
@@ -34,7 +42,7 @@ pub(crate) struct Serve {
 /// Which Envoy to run.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Envoy")]
-pub(crate) struct EnvoyArgs {
+struct EnvoyArgs {
     /// The Envoy to run; without it $ENVOY, then the PATH, then one fetched and
     /// cached
     #[arg(long, value_name = "PATH")]
@@ -46,25 +54,20 @@ pub(crate) struct EnvoyArgs {
 
 impl Serve {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let options = self.envoy.options(self.input.specs(), &self.listen, &self.settings)?;
+        let options = self.run.options(self.input.specs())?;
         block_on(serve(&options, announce))
     }
 }
 
-impl EnvoyArgs {
-    /// What to serve, with the Envoy that these flags name.
-    pub(crate) fn options(
-        &self,
-        manifests: Vec<crate::manifest::PathSpec>,
-        listen: &ListenArgs,
-        settings: &SettingsArgs,
-    ) -> anyhow::Result<Options> {
+impl RunArgs {
+    /// What these flags say of serving `manifests`.
+    pub(crate) fn options(self, manifests: Vec<PathSpec>) -> anyhow::Result<Options> {
         Ok(Options {
             manifests,
-            settings: settings.resolve()?,
-            listening: Listening { http: listen.http, admin: listen.admin },
-            envoy: self.envoy.clone(),
-            concurrency: self.concurrency,
+            settings: self.settings.resolve()?,
+            listening: Listening { http: self.listen.http, admin: self.listen.admin },
+            envoy: self.envoy.envoy,
+            concurrency: self.envoy.concurrency,
         })
     }
 }

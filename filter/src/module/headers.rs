@@ -6,13 +6,14 @@ use std::cell::OnceCell;
 use super::host;
 use crate::decision::{INTERNAL_HEADER_PREFIX, Request};
 
-/// Pseudo-headers are read one by one, which costs a host call each and little
-/// else. For any other header all are read at once: the host gives only the
-/// first value of one that was sent several times, and two rules seldom ask
-/// for fewer headers than that costs.
+/// Pseudo-headers are read one by one. For any other header all are read at
+/// once, because asked for one that was sent several times the host gives only
+/// its first value.
 #[derive(Default)]
 pub(super) struct RequestHeaders {
     all: OnceCell<Vec<(String, Vec<u8>)>>,
+    /// Asked for twice where the filter answers.
+    method: OnceCell<Option<Vec<u8>>>,
 }
 
 impl RequestHeaders {
@@ -33,9 +34,13 @@ impl RequestHeaders {
 
 impl Request for RequestHeaders {
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        if self.all.get().is_none() && name.starts_with(':') {
-            return host::request_header(name).map(Cow::from);
+        match name {
+            _ if self.all.get().is_some() => self.all().header(name),
+            ":method" => {
+                self.method.get_or_init(|| host::request_header(name)).as_deref().map(Cow::from)
+            }
+            _ if name.starts_with(':') => host::request_header(name).map(Cow::from),
+            _ => self.all().header(name),
         }
-        self.all().header(name)
     }
 }
