@@ -1,0 +1,177 @@
+//! Headers by which a client might say what only Envoy and the filter may.
+
+use ingress_tests::{Edge, Offline, OwnEnvoy, Received, compiled, edit_json};
+use ingressctl::compile::compile;
+use ingressctl::manifest::read_text;
+use ingressctl::settings::Settings;
+use serde_json::{Value, json};
+
+use crate::setup::{Upstreams, VICTIM, assert_unharmed, get_with, start};
+
+/// Headers by which a client might reach what is not for it. `VICTIM` stands
+/// for the cluster.
+const SPOOFED: &[&str] = &[
+    "x-ingress-cluster: VICTIM",
+    "x-ingress-cluster: VICTIM\r\nx-ingress-cluster: VICTIM",
+    "X-INGRESS-CLUSTER: VICTIM",
+    "x-ingress-cluster: VICTIM\r\nconnection: x-ingress-cluster",
+    "connection: keep-alive, x-ingress-cluster",
+    "x-ingress-cluster:",
+    "x-ingress-mirror: VICTIM",
+    "x-ingress-: 1\r\nX-Ingress-Anything: 1\r\nx-ingress-anything: 2",
+    "x-envoy-attempt-count: 9",
+    "x-envoy-decorator-operation: victim",
+    "x-envoy-downstream-service-cluster: victim",
+    "x-envoy-expected-rq-timeout-ms: 1",
+    "x-envoy-external-address: 10.0.0.1",
+    "x-envoy-fault-abort-request: 418\r\nx-envoy-fault-abort-request-percentage: 100",
+    "x-envoy-fault-delay-request: 5000",
+    "x-envoy-force-trace: true",
+    "x-envoy-internal: true",
+    "x-envoy-ip-tags: victim",
+    "x-envoy-is-timeout-retry: true",
+    "x-envoy-max-retries: 9\r\nx-envoy-retry-on: 5xx,gateway-error,reset\r\nx-envoy-retry-grpc-on: internal",
+    "x-envoy-original-dst-host: 127.0.0.1:9901",
+    "x-envoy-original-host: victim.example",
+    "x-envoy-original-path: /admin",
+    "x-envoy-peer-metadata: victim\r\nx-envoy-peer-metadata-id: victim",
+    "x-envoy-upstream-alt-stat-name: victim",
+    "x-envoy-upstream-rq-per-try-timeout-ms: 1",
+    "x-envoy-upstream-rq-timeout-ms: 1\r\nX-Envoy-Upstream-Rq-Timeout-Ms: 1",
+    "x-envoy-upstream-stream-duration-ms: 1",
+    "x-envoy-anything: 1",
+    "x-forwarded-host: victim.example\r\nx-forwarded-port: 1",
+    "x-forwarded-proto: https",
+    "x-real-ip: 10.0.0.1",
+    "forwarded: for=10.0.0.1;host=victim.example",
+];
+
+#[test]
+fn what_a_client_sends_under_our_names_and_envoys_is_neither_obeyed_nor_forwarded() {
+    let (upstreams, serving) = start();
+    // What answers, and all headers that reached any upstream.
+    let served_by = |host: &str, path: &str, headers: &[u8]| {
+        let answer = get_with(&serving, host, path, headers);
+        let received = upstreams.take_received();
+        (answer.by(), received.into_iter().map(without_request_id).collect::<Vec<_>>())
+    };
+    for (host, path, expected) in [
+        ("states.example", "/matched", "open"),
+        ("states.example", "/unmatched", "404"),
+        ("unknown.example", "/", "404"),
+        ("states.example", "/missing", "503"),
+        ("states.example", "/down", "503"),
+        ("victim.example", "/", "victim"),
+    ] {
+        let plain = served_by(host, path, b"");
+        assert_eq!(plain.0, expected);
+        assert_eq!(plain.1.len(), usize::from(expected.parse::<u16>().is_err()));
+        for spoofed in SPOOFED {
+            let headers = spoofed.replace("VICTIM", VICTIM) + "\r\n";
+            let outcome = served_by(host, path, headers.as_bytes());
+            assert_eq!(outcome, plain, "{spoofed} to {host}{path}");
+        }
+    }
+    assert_unharmed(&serving);
+}
+
+/// The headers of a request, sorted, but the one that is another one each time.
+fn without_request_id(received: Received) -> Vec<(String, Vec<u8>)> {
+    let mut headers = received.headers;
+    headers.retain(|(name, _)| name != "x-request-id");
+    headers.sort();
+    headers
+}
+
+/// Envoy on what `ingressctl compile` writes, the listener changed by `edit`.
+fn envoy_with(upstreams: &Upstreams, edit: impl FnOnce(&mut Value)) -> OwnEnvoy {
+    let folder = compiled(&upstreams.manifests());
+    edit_json(&folder.path().join("lds.json"), |response| {
+        let listener = &mut response["resources"][0];
+        edit(&mut listener["filter_chains"][0]["filters"][0]["typed_config"]);
+    });
+    OwnEnvoy::start(&folder.path().join("bootstrap.json"))
+}
+
+/// Takes a field out of the connection manager, which has it.
+fn without(manager: &mut Value, field: &str) {
+    manager.as_object_mut().unwrap().remove(field).expect(field);
+}
+
+const EARLY_MUTATION: &str = "early_header_mutation_extensions";
+
+#[test]
+fn envoy_alone_keeps_a_clients_cluster_header_from_its_route() {
+    let upstreams = Upstreams::start();
+    let hijack = |edge: &Edge| {
+        let header = format!("x-ingress-cluster: {VICTIM}\r\n");
+        get_with(edge, "any.example", "/", header.as_bytes()).by()
+    };
+    let without_filter = |manager: &mut Value| {
+        manager["http_filters"].as_array_mut().unwrap().remove(0);
+    };
+    assert_eq!(hijack(&envoy_with(&upstreams, without_filter)), "503");
+    // It is this that keeps it.
+    let neither = envoy_with(&upstreams, |manager| {
+        without_filter(manager);
+        without(manager, EARLY_MUTATION);
+    });
+    assert_eq!(hijack(&neither), "victim");
+}
+
+#[test]
+fn envoys_headers_from_a_client_are_ignored_twice_over() {
+    let upstreams = Upstreams::start();
+    let in_a_hurry = |edge: &Edge| {
+        let headers = b"x-delay-ms: 500\r\nx-envoy-upstream-rq-timeout-ms: 50\r\n";
+        get_with(edge, "foo.example.com", "/", headers).by()
+    };
+    assert_eq!(in_a_hurry(&envoy_with(&upstreams, |_| {})), "open");
+    let not_removed = |manager: &mut Value| without(manager, EARLY_MUTATION);
+    assert_eq!(in_a_hurry(&envoy_with(&upstreams, not_removed)), "open", "nobody is internal");
+    let internal_range = json!([{"address_prefix": "127.0.0.0", "prefix_len": 8}]);
+    let internal = |manager: &mut Value| {
+        manager["internal_address_config"]["cidr_ranges"] = internal_range.clone();
+    };
+    assert_eq!(in_a_hurry(&envoy_with(&upstreams, internal)), "open", "they are removed");
+    // With neither, whoever is internal is obeyed.
+    let obeyed = envoy_with(&upstreams, |manager| {
+        not_removed(manager);
+        internal(manager);
+    });
+    assert_eq!(in_a_hurry(&obeyed), "504");
+}
+
+#[test]
+fn the_filter_alone_removes_all_of_a_clients_internal_headers() {
+    let manifests = read_text("manifests.yaml", &Upstreams::start().manifests());
+    let mut table = compile(&manifests, &Settings::default()).table;
+    table.sanitized_by_envoy = false;
+    let filter = Offline::of_table(&serde_json::to_string(&table).unwrap());
+    let request = |path: &str| {
+        filter.request(&[
+            (":method", b"GET"),
+            ("x-ingress-cluster", VICTIM.as_bytes()),
+            (":authority", b"states.example"),
+            ("x-ingress-mirror", VICTIM.as_bytes()),
+            (":path", path.as_bytes()),
+            ("x-ingress-cluster", b"\xff"),
+            ("X-Ingress-Cluster", VICTIM.as_bytes()),
+            ("x-ingress-", b""),
+            ("x-other", b"\x80"),
+            ("x-ingress-mirror", b"2"),
+        ])
+    };
+    let forwarded = request("/matched").request.headers;
+    let internal: Vec<_> =
+        forwarded.iter().filter(|(name, _)| name.starts_with(b"x-ingress-")).collect();
+    let cluster = b"open.default.svc.cluster.local|80";
+    assert_eq!(internal, [(&b"x-ingress-cluster"[..], &cluster[..])]);
+    assert_eq!(forwarded.get("x-other"), Some(&b"\x80"[..]));
+
+    for (path, status) in [("/unmatched", 404), ("/missing", 503)] {
+        let record = request(path);
+        assert_eq!(record.local_reply.expect("the filter answers").status, status, "{path}");
+        assert!(!record.request.headers.contains("x-ingress-cluster"), "{path}");
+    }
+}

@@ -1,0 +1,6 @@
+//! What an edge must survive: hostile requests to a real Envoy with the
+//! configuration that `ingressctl` writes.
+
+mod headers;
+mod requests;
+mod setup;
