@@ -1,9 +1,17 @@
 //! What happens to a request: its headers in, one decision out.
 
-use std::borrow::Cow;
+mod cors;
+mod forward;
+mod path;
+mod redirect;
+mod request;
+mod view;
 
+use crate::headers::HeaderEdit;
 use crate::router::Router;
-use crate::table::{Action, Forward};
+use crate::rules::Action;
+pub use request::Request;
+use view::View;
 
 /// Headers that start so are this project's own. A client's are removed, and
 /// none reaches an upstream.
@@ -12,34 +20,19 @@ pub const INTERNAL_HEADER_PREFIX: &str = "x-ingress-";
 /// The header that names the cluster to Envoy's only route.
 pub const CLUSTER_HEADER: &str = "x-ingress-cluster";
 
-/// What a decision may ask of a request.
-pub trait Request {
-    /// The value of a header or pseudo-header, by its name in lower case; of a
-    /// header sent several times, all values joined with `,` (RFC 9110 section
-    /// 5.3). Asking may cost a host call.
-    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>>;
-}
+/// The header that names the cluster that gets a copy.
+pub const MIRROR_HEADER: &str = "x-ingress-mirror";
 
-/// A request whose headers have all been read.
-impl Request for [(String, Vec<u8>)] {
-    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        let mut values =
-            self.iter().filter(|(candidate, _)| candidate == name).map(|(_, value)| value);
-        let mut joined = Cow::from(values.next()?);
-        for value in values {
-            let joined = joined.to_mut();
-            joined.push(b',');
-            joined.extend_from_slice(value);
-        }
-        Some(joined)
-    }
-}
+/// The header that allows an upgrade to WebSocket.
+pub const WEBSOCKET_HEADER: &str = "x-ingress-websocket";
 
 /// What happens to a request, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision<'t> {
     /// What happens.
     pub verdict: Verdict<'t>,
+    /// Headers that the answer gets, whoever gives it.
+    pub response_headers: Vec<HeaderEdit<'t>>,
     /// Why, for the counters.
     pub outcome: Outcome,
     /// The route's source, where there is a route.
@@ -49,12 +42,32 @@ pub struct Decision<'t> {
 }
 
 /// What happens to a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict<'t> {
     /// It goes to an upstream.
-    Forward(&'t Forward),
+    Forward(Forwarding<'t>),
     /// It is answered with this status and an empty body.
     Respond(u16),
+}
+
+/// To which upstream a request goes, and what becomes of it on the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarding<'t> {
+    /// The name of the cluster.
+    pub cluster: &'t str,
+    /// Whether it may be upgraded to WebSocket.
+    pub websocket: bool,
+    /// Changes to its headers that are the same for every request.
+    pub fixed: &'t [HeaderEdit<'static>],
+    /// Changes to its headers that depend on it.
+    pub dynamic: Vec<HeaderEdit<'t>>,
+}
+
+impl<'t> Forwarding<'t> {
+    /// All changes to its headers but that which names the cluster.
+    pub fn edits(&self) -> impl Iterator<Item = &HeaderEdit<'t>> {
+        self.fixed.iter().chain(&self.dynamic)
+    }
 }
 
 /// The kinds of decisions, each of which has its counter.
@@ -64,9 +77,10 @@ pub enum Outcome {
     Routed,
     /// Nothing serves its host and path: 404.
     NoRoute,
-    /// It is of a kind that no route may serve: TRACE (405), an authority that
-    /// is none (404), a target that is no path (404); or there is no table
-    /// (503).
+    /// It is of a kind that no route may serve: TRACE (405), an upgrade that no
+    /// rule allows (403), an authority that is none (404), a target that is no
+    /// path (404) or would be one that leads elsewhere (400); or there is no
+    /// table (503).
     Refused,
 }
 
@@ -93,6 +107,7 @@ impl Decision<'_> {
     const fn refuse(status: u16) -> Self {
         Self {
             verdict: Verdict::Respond(status),
+            response_headers: Vec::new(),
             outcome: Outcome::Refused,
             source: None,
             rule: None,
@@ -107,34 +122,59 @@ impl Router {
             return Decision::refuse(405);
         }
         let decision = self.decide_by_route(request);
-        match decision.verdict {
-            // Envoy refuses TRACE, but gets to see only what goes on to it.
+        match &decision.verdict {
+            // Envoy's routes refuse TRACE and upgrades, but get to see only
+            // what goes on to them.
             Verdict::Respond(_) if is_trace(request) => Decision::refuse(405),
+            Verdict::Respond(_) if is_upgrade(request) => Decision::refuse(403),
+            Verdict::Forward(Forwarding { websocket: false, .. })
+                if !self.is_sanitized_by_envoy() && is_upgrade(request) =>
+            {
+                Decision::refuse(403)
+            }
             _ => decision,
         }
     }
 
     fn decide_by_route(&self, request: &(impl Request + ?Sized)) -> Decision<'_> {
-        let Some(target) = request.header(":path") else { return Decision::refuse(404) };
+        let Some(target) = request.first_value(":path") else { return Decision::refuse(404) };
         // `*` and the target of CONNECT are no paths.
         if !target.starts_with(b"/") {
             return Decision::refuse(404);
         }
-        let authority = request.header(":authority").unwrap_or_default();
+        let authority = request.first_value(":authority").unwrap_or_default();
         let Ok(matched) = self.find(&authority, &target) else { return Decision::refuse(404) };
         let Some(matched) = matched else {
             return Decision { outcome: Outcome::NoRoute, ..Decision::refuse(404) };
         };
-        let (action, rule) = matched.backend.action(|name| request.header(name));
-        let verdict = match action {
-            Action::Forward(forward) => Verdict::Forward(forward),
-            Action::Respond(respond) => Verdict::Respond(respond.status),
+        let view = View::new(request, target, authority, matched.backend, self.fixed_random());
+        let (action, rule) = matched.backend.action(&view);
+        let decided = match action {
+            Action::Forward(forward) => forward.decide(&view, matched.prefix),
+            Action::Redirect(redirect) => Ok(redirect.decide(&view)),
+            Action::Respond(status) => Ok((Verdict::Respond(*status), Vec::new())),
         };
-        Decision { verdict, outcome: Outcome::Routed, source: Some(matched.source), rule }
+        match decided {
+            Ok((verdict, response_headers)) => Decision {
+                verdict,
+                response_headers,
+                outcome: Outcome::Routed,
+                source: Some(matched.source),
+                rule,
+            },
+            Err(path::LeadsElsewhere) => {
+                Decision { source: Some(matched.source), rule, ..Decision::refuse(400) }
+            }
+        }
     }
 }
 
 /// TRACE would show a client the headers that were added on its way.
 fn is_trace(request: &(impl Request + ?Sized)) -> bool {
-    request.header(":method").as_deref() == Some(b"TRACE")
+    request.first_value(":method").as_deref() == Some(b"TRACE")
+}
+
+/// Envoy leaves the header only where a client may mean it.
+fn is_upgrade(request: &(impl Request + ?Sized)) -> bool {
+    request.first_value("upgrade").is_some()
 }

@@ -25,13 +25,27 @@
 
 mod authority;
 mod decision;
+pub mod duration;
+mod error;
+mod headers;
 #[cfg(target_family = "wasm")]
 mod module;
+mod pattern;
+mod random;
 mod router;
+mod rules;
+mod subnet;
 pub mod table;
 mod trie;
 
 pub use authority::host as host_of;
-pub use decision::{CLUSTER_HEADER, Decision, INTERNAL_HEADER_PREFIX, Outcome, Request, Verdict};
-pub use router::{LoadError, Matched, NoHost, Router};
+pub use decision::{
+    CLUSTER_HEADER, Decision, Forwarding, INTERNAL_HEADER_PREFIX, MIRROR_HEADER, Outcome, Request,
+    Verdict, WEBSOCKET_HEADER,
+};
+pub use error::LoadError;
+pub use headers::HeaderEdit;
+pub use pattern::Pattern;
+pub use router::{Matched, NoHost, Router};
+pub use subnet::Subnet;
 pub use table::RouteTable;

@@ -2,11 +2,13 @@
 //! decisions back. Nothing else in this crate knows the host.
 //!
 //! A plain request costs three host calls: its path, its authority, and the
-//! cluster's header. The counters are kept here and flushed by the timer.
+//! cluster's header. A rule adds one for each header that it asks for or sets.
+//! The counters are kept here and flushed by the timer.
 
 mod counters;
 mod headers;
 mod host;
+mod random;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,10 +17,12 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
 use crate::decision::{CLUSTER_HEADER, Decision, Request, Verdict};
+use crate::headers::HeaderEdit;
 use crate::router::Router;
 use counters::Counters;
 use headers::RequestHeaders;
 use host::Level;
+use random::Random;
 
 /// How often the counters are flushed.
 const FLUSH_PERIOD: Duration = Duration::from_secs(1);
@@ -28,10 +32,16 @@ proxy_wasm::main! {{
 }}
 
 /// One configuration of the filter on one worker.
-#[derive(Default)]
 struct Plugin {
     router: Option<Rc<Router>>,
     counters: Rc<Counters>,
+    random: Rc<Random>,
+}
+
+impl Default for Plugin {
+    fn default() -> Self {
+        Self { router: None, counters: Rc::default(), random: Rc::new(Random::new()) }
+    }
 }
 
 impl Context for Plugin {}
@@ -78,7 +88,9 @@ impl RootContext for Plugin {
         Some(Box::new(Stream {
             router: self.router.clone(),
             counters: Rc::clone(&self.counters),
+            random: Rc::clone(&self.random),
             answers_head: false,
+            response_headers: Vec::new(),
         }))
     }
 }
@@ -95,6 +107,9 @@ impl Drop for Plugin {
 struct Stream {
     router: Option<Rc<Router>>,
     counters: Rc<Counters>,
+    random: Rc<Random>,
+    /// What the answer of the upstream gets.
+    response_headers: Vec<HeaderEdit<'static>>,
     /// Whether the filter itself has answered a HEAD request.
     answers_head: bool,
 }
@@ -103,7 +118,7 @@ impl Context for Stream {}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        let headers = RequestHeaders::default();
+        let headers = RequestHeaders::new(&self.random);
         let decision = match &self.router {
             Some(router) => {
                 if !router.is_sanitized_by_envoy() {
@@ -119,13 +134,23 @@ impl HttpContext for Stream {
         };
         self.counters.count(decision.outcome);
         match decision.verdict {
-            Verdict::Forward(forward) => {
-                host::set_request_header(CLUSTER_HEADER, forward.cluster.as_bytes());
+            Verdict::Forward(forwarding) => {
+                let edits = decision.response_headers.into_iter();
+                self.response_headers = edits.map(HeaderEdit::into_owned).collect();
+                for edit in forwarding.edits() {
+                    let change = if edit.appends {
+                        host::add_request_header
+                    } else {
+                        host::set_request_header
+                    };
+                    change(&edit.name, &edit.value);
+                }
+                host::set_request_header(CLUSTER_HEADER, forwarding.cluster.as_bytes());
                 Action::Continue
             }
             Verdict::Respond(status) => {
-                self.answers_head = headers.header(":method").as_deref() == Some(b"HEAD");
-                host::respond(status);
+                self.answers_head = headers.first_value(":method").as_deref() == Some(b"HEAD");
+                host::respond(status, &decision.response_headers);
                 Action::Pause
             }
         }
@@ -136,6 +161,11 @@ impl HttpContext for Stream {
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if self.answers_head {
             host::set_response_header("content-length", b"0");
+        }
+        for edit in &self.response_headers {
+            let change =
+                if edit.appends { host::add_response_header } else { host::set_response_header };
+            change(&edit.name, &edit.value);
         }
         Action::Continue
     }

@@ -7,10 +7,8 @@
 
 mod build;
 
-pub use build::LoadError;
-
 use crate::authority;
-use crate::table::{Action, Backend, RuleMatch, StringMatch};
+use crate::rules::Backend;
 use crate::trie::Trie;
 
 /// A route table, validated and indexed.
@@ -19,6 +17,7 @@ pub struct Router {
     name: String,
     record_source: bool,
     sanitized_by_envoy: bool,
+    fixed_random: Option<u64>,
     hosts: Hosts,
     /// The routes of each virtual host, by path.
     paths: Vec<Trie<PathRoutes>>,
@@ -67,12 +66,15 @@ struct Destination {
 pub struct NoHost;
 
 /// What serves a host and a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Matched<'t> {
     /// The backend, whose rules decide what happens.
-    pub backend: &'t Backend,
+    pub(crate) backend: &'t Backend,
     /// Where the route comes from, as the table says.
     pub source: &'t str,
+    /// How many bytes of the path its prefix takes up; none where it is no
+    /// prefix.
+    pub(crate) prefix: Option<usize>,
 }
 
 impl Router {
@@ -89,6 +91,11 @@ impl Router {
     /// Whether the filter can do without looking at all headers.
     pub fn is_sanitized_by_envoy(&self) -> bool {
         self.sanitized_by_envoy
+    }
+
+    /// What to draw instead of a random number.
+    pub(crate) fn fixed_random(&self) -> Option<u64> {
+        self.fixed_random
     }
 
     /// How many routes there are on how many virtual hosts.
@@ -108,15 +115,19 @@ impl Router {
             .find(authority)?
             .and_then(|index| self.paths.get(index as usize))
             .and_then(|paths| most_specific(paths, target))
-            .and_then(|index| self.destinations.get(index as usize));
-        Ok(routed.or(self.default.as_ref()).and_then(|destination| self.matched(destination)))
+            .and_then(|(index, prefix)| Some((self.destinations.get(index as usize)?, prefix)));
+        // The default backend is as one at `/`, of which nothing is an element.
+        let by_default = || Some((self.default.as_ref()?, Some(0)));
+        let found = routed.or_else(by_default);
+        Ok(found.and_then(|(destination, prefix)| self.matched(destination, prefix)))
     }
 
-    fn matched(&self, destination: &Destination) -> Option<Matched<'_>> {
+    fn matched(&self, destination: &Destination, prefix: Option<usize>) -> Option<Matched<'_>> {
         let (start, end) = destination.source;
         Some(Matched {
             backend: self.backends.get(destination.backend as usize)?,
             source: self.sources.get(start as usize..end as usize)?,
+            prefix,
         })
     }
 }
@@ -138,57 +149,28 @@ impl Hosts {
     }
 }
 
-/// The route of the most specific path: exact, then the prefix that is longest
-/// as written, then `prefix` before `string_prefix`.
+/// The route of the most specific path, and how long its prefix is: exact, then
+/// the prefix that is longest as written, then `prefix` before `string_prefix`.
 ///
 /// The Ingress rule counts elements before bytes. Of two prefixes of one path
 /// the one with more elements is also the longer, so bytes alone decide. And no
 /// path of a table goes on beyond where a query begins.
-fn most_specific(paths: &Trie<PathRoutes>, target: &[u8]) -> Option<u32> {
+fn most_specific(paths: &Trie<PathRoutes>, target: &[u8]) -> Option<(u32, Option<usize>)> {
     let mut best = None;
     for (routes, rest) in paths.walk(target) {
         let is_whole = matches!(rest.first(), None | Some(b'?' | b'#'));
-        if is_whole && routes.exact.is_some() {
-            return routes.exact;
+        if let Some(exact) = routes.exact.filter(|_| is_whole) {
+            return Some((exact, None));
         }
         let len = target.len() - rest.len();
-        let string_prefix = routes.string_prefix.map(|destination| ((len, false), destination));
-        let prefix = routes
-            .prefix
-            .filter(|_| is_whole || rest.first() == Some(&b'/'))
-            .map(|prefix| ((len + usize::from(prefix.trailing_slash), true), prefix.destination));
+        let string_prefix =
+            routes.string_prefix.map(|destination| ((len, false), destination, len));
+        let prefix =
+            routes.prefix.filter(|_| is_whole || rest.first() == Some(&b'/')).map(|prefix| {
+                let rank = (len + usize::from(prefix.trailing_slash), true);
+                (rank, prefix.destination, len)
+            });
         best = best.max(string_prefix).max(prefix);
     }
-    best.map(|(_, destination)| destination)
-}
-
-impl Backend {
-    /// The action of the first rule whose match holds, with that rule's name,
-    /// or the default one. `header` gives a header's value by its name.
-    pub fn action<V: AsRef<[u8]>>(
-        &self,
-        header: impl Fn(&str) -> Option<V>,
-    ) -> (&Action, Option<&str>) {
-        match self.rules.iter().find(|rule| rule.matches.holds(&header)) {
-            Some(rule) => (&rule.action, Some(&rule.name)),
-            None => (&self.default, None),
-        }
-    }
-}
-
-impl RuleMatch {
-    fn holds<V: AsRef<[u8]>>(&self, header: impl Fn(&str) -> Option<V>) -> bool {
-        self.headers.iter().all(|condition| {
-            header(&condition.name).is_some_and(|value| condition.value.holds(value.as_ref()))
-        })
-    }
-}
-
-impl StringMatch {
-    fn holds(&self, value: &[u8]) -> bool {
-        match self {
-            Self::Exact(text) => value == text.as_bytes(),
-            Self::Prefix(text) => value.starts_with(text.as_bytes()),
-        }
-    }
+    best.map(|(_, destination, len)| (destination, Some(len)))
 }

@@ -5,9 +5,20 @@
 //! unknown fields are refused. [`Router::load`](crate::Router::load) reads one
 //! and makes it ready to serve.
 
+mod action;
+mod cluster;
+mod rule;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use action::{
+    Abort, AbortStatus, Action, Cors, Delay, Fault, Forward, Header, Redirect, Respond, Retries,
+    Rewrite, Timeout,
+};
+pub use cluster::{Destination, Share};
+pub use rule::{Backend, HeaderMatch, Rule, RuleMatch, StringMatch};
 
 /// The version of the format that this module reads.
 pub const VERSION: u32 = 1;
@@ -35,6 +46,11 @@ pub struct RouteTable {
     /// request to do both itself, instead of the two it needs.
     #[serde(default, skip_serializing_if = "is_false")]
     pub sanitized_by_envoy: bool,
+    /// Draw this in place of every random number, so that weights and faults
+    /// can be tested: 0 takes the first share that has a weight, and only
+    /// faults that hit every request. Leave it out to serve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_random: Option<u64>,
     /// What requests are handed to, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backends: Vec<Backend>,
@@ -56,6 +72,7 @@ impl RouteTable {
             name: String::new(),
             record_source: false,
             sanitized_by_envoy: false,
+            fixed_random: None,
             backends: Vec::new(),
             virtual_hosts: Vec::new(),
             default_backend: None,
@@ -140,104 +157,6 @@ pub struct Target {
     /// As [`Route::source`].
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub source: String,
-}
-
-/// What happens to the requests of all the routes that name this backend.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Backend {
-    /// What routes call it; unique in the table.
-    pub name: String,
-    /// The first rule whose whole match holds decides.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rules: Vec<Rule>,
-    /// What happens where no rule matches.
-    pub default: Action,
-}
-
-/// A condition and what happens to the requests that meet it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// What logs call it; the compiler writes `namespace/name`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub name: String,
-    /// What a request must look like. An empty match holds for every request.
-    #[serde(default, rename = "match", skip_serializing_if = "RuleMatch::is_empty")]
-    pub matches: RuleMatch,
-    /// What happens to it then.
-    pub action: Action,
-}
-
-/// The conditions of a rule; all must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct RuleMatch {
-    /// Conditions on headers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub headers: Vec<HeaderMatch>,
-}
-
-impl RuleMatch {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.headers.is_empty()
-    }
-}
-
-/// A condition on one header of the request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct HeaderMatch {
-    /// The header's name in lower case, or a pseudo-header such as `:method`.
-    /// A header sent several times counts as its values joined with `,`; one
-    /// that is absent never matches.
-    pub name: String,
-    /// What its value must be.
-    pub value: StringMatch,
-}
-
-/// How a value is compared, byte by byte and case-sensitive.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum StringMatch {
-    /// Equal.
-    Exact(String),
-    /// Starts with.
-    Prefix(String),
-}
-
-/// What happens to a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// It goes to an upstream.
-    Forward(Forward),
-    /// The filter answers it, without an upstream.
-    Respond(Respond),
-}
-
-/// To which upstream a request goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Forward {
-    /// The name of an Envoy cluster: visible ASCII.
-    pub cluster: String,
-}
-
-/// An answer of the filter's own, with an empty body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Respond {
-    /// The status, 200 to 599.
-    pub status: u16,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde calls")]

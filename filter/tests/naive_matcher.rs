@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 
-use ingress_filter::table::{Action, Backend, Forward, PathMatch, Route, Target, VirtualHost};
+use ingress_filter::table::{Backend, Forward, PathMatch, Route, Target, VirtualHost};
 use ingress_filter::{RouteTable, Router};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -75,7 +75,7 @@ fn table() -> impl Strategy<Value = RouteTable> {
             table.backends.push(Backend {
                 name: "web".into(),
                 rules: Vec::new(),
-                default: Action::Forward(Forward { cluster: "web".into() }),
+                default: Forward::to("web".to_owned()).into(),
             });
             table.virtual_hosts = hosts
                 .into_iter()

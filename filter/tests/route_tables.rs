@@ -33,7 +33,7 @@ fn request(method: &str, authority: &str, target: &str) -> Vec<(String, Vec<u8>)
 /// The cluster, or the status of the filter's own answer.
 fn verdict(router: &Router, headers: &[(String, Vec<u8>)]) -> String {
     match router.decide(headers).verdict {
-        Verdict::Forward(forward) => forward.cluster.clone(),
+        Verdict::Forward(forward) => forward.cluster.to_owned(),
         Verdict::Respond(status) => status.to_string(),
     }
 }

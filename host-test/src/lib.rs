@@ -73,6 +73,12 @@
 //! share is asked of the plugin: [`Plugin::metrics`], [`Plugin::tick_period`],
 //! [`Plugin::memory_size`].
 //!
+//! # Properties
+//!
+//! A module sees as properties what the test gives ([`Exchange::set_property`],
+//! [`Options::property`]) and what it has set itself; and, as Envoy's attributes
+//! `request.headers.NAME` and `response.headers.NAME`, all values of a header joined with `,`.
+//!
 //! # What it does not do
 //!
 //! * No callouts: `proxy_http_call` and `proxy_grpc_*` answer [`Status::Unimplemented`].

@@ -59,6 +59,19 @@ pub(crate) struct Stream {
     pub(crate) activity: Activity,
 }
 
+impl Stream {
+    /// Envoy's attributes `request.headers` and `response.headers`: all values of a header, joined
+    /// with `,`.
+    fn header_attribute(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let (side, name) = match path.strip_prefix(b"request\0headers\0") {
+            Some(name) => (&self.request, name),
+            None => (&self.response, path.strip_prefix(b"response\0headers\0")?),
+        };
+        let values: Vec<_> = side.headers.as_ref()?.get_all(name).collect();
+        (!values.is_empty()).then(|| values.join(&b','))
+    }
+}
+
 /// One direction of a stream.
 #[derive(Debug, Default)]
 pub(crate) struct Side {
@@ -171,13 +184,16 @@ impl State {
         }
     }
 
-    /// A property: what the module set, then what the host gave the stream, then the plugin.
-    pub(crate) fn property(&self, path: &[u8]) -> Option<&[u8]> {
+    /// A property: what the module set, then what the host gave the stream, then the headers of
+    /// the stream, then the plugin.
+    pub(crate) fn property(&self, path: &[u8]) -> Option<Vec<u8>> {
         let stream = self.streams.get(&self.effective);
-        stream
+        let given = stream
             .and_then(|stream| stream.properties.get(path).or(stream.host_properties.get(path)))
-            .or_else(|| self.options.properties.get(path))
-            .map(Vec::as_slice)
+            .cloned();
+        given
+            .or_else(|| stream?.header_attribute(path))
+            .or_else(|| self.options.properties.get(path).cloned())
     }
 
     /// The metric with this id; ids count from 1, so that 0 stays free for "none".

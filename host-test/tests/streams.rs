@@ -196,6 +196,40 @@ fn properties_come_from_the_plugin_the_stream_and_the_module() {
 }
 
 #[test]
+fn headers_are_properties_with_all_their_values() {
+    let get = |path: &str| {
+        format!(
+            "(i64.store (i32.const 0) (i64.const 0))
+             (drop (call $proxy_get_property '{path}' (i32.const 0) (i32.const 4))) (call $log_given)"
+        )
+    };
+    let code = [
+        get("request\\00headers\\00x-user"),
+        get("request\\00headers\\00:path"),
+        get("request\\00headers\\00missing"),
+        get("response\\00headers\\00:status"),
+    ]
+    .concat();
+    let plugin =
+        Plugin::new(&module(&callback("request_headers", &code))).expect("a module that starts");
+    let mut exchange = plugin.exchange().expect("an exchange");
+    let headers =
+        [(":path", &b"/x"[..]), ("X-User", b"one"), ("x-other", b"-"), ("x-user", b"\xff")];
+    exchange.request_headers(headers.to_vec(), true).expect("no failure");
+    let record = exchange.finish().expect("no failure");
+
+    let seen: Vec<_> = record.activity.log.iter().map(|line| &line.message[..]).collect();
+    assert_eq!(seen, [&b"one,\xff"[..], b"/x", b"", b""]);
+    let answers: Vec<_> = record
+        .activity
+        .host_calls
+        .iter()
+        .filter(|call| call.name == "proxy_get_property")
+        .collect();
+    assert_eq!(answers.iter().map(|call| call.result).collect::<Vec<_>>(), [0, 0, 1, 1]);
+}
+
+#[test]
 fn the_end_of_an_exchange_runs_done_log_delete() {
     let say = |text: &str| format!("(drop (call $proxy_log (i32.const 2) '{text}'))");
     let plugin = plugin(

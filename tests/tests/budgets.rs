@@ -8,17 +8,19 @@ use std::time::Instant;
 
 use host_test::Plugin;
 use ingress_filter::RouteTable;
-use ingress_filter::table::{Action, Backend, Forward, PathMatch, Route, VirtualHost};
+use ingress_filter::table::{Backend, Forward, PathMatch, Route, VirtualHost};
 use ingress_tests::Offline;
 
 /// All that the module may import: Envoy refuses a module with an import that
 /// it does not know. The last group is linked by the SDK and never called.
 const ALLOWED_IMPORTS: &[&str] = &[
+    "env.proxy_add_header_map_value",
     "env.proxy_define_metric",
     "env.proxy_get_buffer_bytes",
     "env.proxy_get_header_map_pairs",
     "env.proxy_get_header_map_value",
     "env.proxy_increment_metric",
+    "env.proxy_get_property",
     "env.proxy_log",
     "env.proxy_remove_header_map_value",
     "env.proxy_replace_header_map_value",
@@ -31,8 +33,8 @@ const ALLOWED_IMPORTS: &[&str] = &[
     "wasi_snapshot_preview1.environ_sizes_get",
     "wasi_snapshot_preview1.fd_write",
     "wasi_snapshot_preview1.proc_exit",
+    "wasi_snapshot_preview1.random_get",
     // Unused.
-    "env.proxy_add_header_map_value",
     "env.proxy_call_foreign_function",
     "env.proxy_close_stream",
     "env.proxy_continue_stream",
@@ -40,7 +42,6 @@ const ALLOWED_IMPORTS: &[&str] = &[
     "env.proxy_done",
     "env.proxy_enqueue_shared_queue",
     "env.proxy_get_current_time_nanoseconds",
-    "env.proxy_get_property",
     "env.proxy_get_shared_data",
     "env.proxy_get_status",
     "env.proxy_grpc_call",
@@ -82,9 +83,7 @@ fn table(paths: usize) -> RouteTable {
     let backend = |index: usize| Backend {
         name: format!("default/service-{index}:80"),
         rules: Vec::new(),
-        default: Action::Forward(Forward {
-            cluster: format!("service-{index}.default.svc.cluster.local|80"),
-        }),
+        default: Forward::to(format!("service-{index}.default.svc.cluster.local|80")).into(),
     };
     let route = |index: usize| Route {
         path: PathMatch::Prefix(path(index)),
@@ -143,13 +142,14 @@ fn a_plain_route_costs_three_host_calls() {
 }
 
 #[test]
-fn a_path_that_is_not_exposed_costs_four_host_calls() {
+fn a_path_that_is_not_exposed_costs_five_host_calls() {
     assert_eq!(
         calls(&table(100), "/nothing"),
         [
             "proxy_get_header_map_value(request_headers, :path) = 0",
             "proxy_get_header_map_value(request_headers, :authority) = 0",
             "proxy_get_header_map_value(request_headers, :method) = 0",
+            "proxy_get_header_map_value(request_headers, upgrade) = 1",
             "proxy_send_local_response() = 0",
         ]
     );

@@ -83,7 +83,7 @@ impl<'a> Backends<'a> {
         let forwarding = self.clusters.iter().map(|(name, cluster)| Backend {
             name: name.clone(),
             rules: Vec::new(),
-            default: Action::Forward(Forward { cluster: cluster.name.clone() }),
+            default: Forward::to(cluster.name.clone()).into(),
         });
         let backends = forwarding.chain(unavailable).collect();
         let mut clusters: Vec<_> = self.clusters.into_values().collect();

@@ -4,43 +4,62 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use super::host;
+use super::random::Random;
 use crate::decision::{INTERNAL_HEADER_PREFIX, Request};
 
-/// Pseudo-headers are read one by one. For any other header all are read at
-/// once, because asked for one that was sent several times the host gives only
-/// its first value.
-#[derive(Default)]
-pub(super) struct RequestHeaders {
+/// What Envoy's fault filter obeys, whoever sent it.
+const FAULT_HEADER_PREFIX: &str = "x-envoy-fault-";
+
+/// Headers are read one by one, each by one host call. Asked for a header that
+/// was sent several times the host gives only its first value; all of them,
+/// joined, are Envoy's attribute of the request.
+pub(super) struct RequestHeaders<'r> {
+    random: &'r Random,
+    /// All of them, where they had to be read anyway.
     all: OnceCell<Vec<(String, Vec<u8>)>>,
-    /// Asked for twice where the filter answers.
+    /// Asked for more than once where the filter answers.
     method: OnceCell<Option<Vec<u8>>>,
 }
 
-impl RequestHeaders {
-    fn all(&self) -> &[(String, Vec<u8>)] {
-        self.all.get_or_init(host::request_headers)
+impl<'r> RequestHeaders<'r> {
+    pub(super) fn new(random: &'r Random) -> Self {
+        Self { random, all: OnceCell::new(), method: OnceCell::new() }
     }
 
-    /// Removes what a client sent under our prefix, at the price of reading
-    /// everything.
+    /// Removes what a client sent under our prefix, or to the fault filter
+    /// behind us, at the price of reading everything.
     pub(super) fn remove_internal(&self) {
-        for (name, _) in self.all() {
-            if name.starts_with(INTERNAL_HEADER_PREFIX) {
+        for (name, _) in self.all.get_or_init(host::request_headers) {
+            if name.starts_with(INTERNAL_HEADER_PREFIX) || name.starts_with(FAULT_HEADER_PREFIX) {
                 host::remove_request_header(name);
             }
         }
     }
 }
 
-impl Request for RequestHeaders {
+impl Request for RequestHeaders<'_> {
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        match name {
-            _ if self.all.get().is_some() => self.all().header(name),
-            ":method" => {
+        match self.all.get() {
+            Some(all) => all.header(name),
+            None => host::property(vec!["request", "headers", name]).map(Cow::from),
+        }
+    }
+
+    fn first_value(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        match self.all.get() {
+            Some(all) => all.first_value(name),
+            None if name == ":method" => {
                 self.method.get_or_init(|| host::request_header(name)).as_deref().map(Cow::from)
             }
-            _ if name.starts_with(':') => host::request_header(name).map(Cow::from),
-            _ => self.all().header(name),
+            None => host::request_header(name).map(Cow::from),
         }
+    }
+
+    fn client(&self) -> Option<Cow<'_, [u8]>> {
+        host::property(vec!["source", "address"]).map(Cow::from)
+    }
+
+    fn random(&self) -> u64 {
+        self.random.next()
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
 
+use crate::headers::HeaderEdit;
 pub(super) use proxy_wasm::types::LogLevel as Level;
 
 pub(super) fn log(level: LogLevel, message: &str) {
@@ -60,14 +61,34 @@ pub(super) fn set_response_header(name: &str, value: &[u8]) {
     let _ = hostcalls::set_map_value_bytes(MapType::HttpResponseHeaders, name, Some(value));
 }
 
+/// Adds a header beside those of that name.
+pub(super) fn add_request_header(name: &str, value: &[u8]) {
+    let _ = hostcalls::add_map_value_bytes(MapType::HttpRequestHeaders, name, value);
+}
+
+/// Adds a header of the response beside those of that name.
+pub(super) fn add_response_header(name: &str, value: &[u8]) {
+    let _ = hostcalls::add_map_value_bytes(MapType::HttpResponseHeaders, name, value);
+}
+
 /// Removes all headers of that name.
 pub(super) fn remove_request_header(name: &str) {
     let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, None);
 }
 
-/// Answers the current request with an empty body.
-pub(super) fn respond(status: u16) {
-    let _ = hostcalls::send_http_response(u32::from(status), Vec::new(), None);
+/// Answers the current request with these headers and an empty body. A value
+/// that is not text is left out; of our own none is.
+pub(super) fn respond(status: u16, headers: &[HeaderEdit<'_>]) {
+    let headers = headers
+        .iter()
+        .filter_map(|header| Some((&*header.name, std::str::from_utf8(&header.value).ok()?)));
+    let headers = headers.collect();
+    let _ = hostcalls::send_http_response(u32::from(status), headers, None);
+}
+
+/// One of Envoy's attributes. One that is empty counts as absent.
+pub(super) fn property(path: Vec<&str>) -> Option<Vec<u8>> {
+    hostcalls::get_property(path).ok().flatten()
 }
 
 /// Sets a property of the current request, which Envoy keeps as its filter

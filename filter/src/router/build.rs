@@ -1,43 +1,13 @@
 //! Route table in, router out; or the place of what is wrong with it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use super::{Destination, Hosts, PathRoutes, Prefix, Router};
 use crate::authority;
-use crate::table::{Action, Backend, HeaderMatch, PathMatch, Route, RouteTable, VERSION};
+use crate::error::{LoadError, Place, invalid};
+use crate::rules::{Backend, Compiler};
+use crate::table::{self, PathMatch, Route, RouteTable, VERSION};
 use crate::trie::Trie;
-
-/// Why a route table was refused.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum LoadError {
-    /// It is not JSON, or not of the format's shape.
-    Format(serde_json::Error),
-    /// It says something that cannot be.
-    Invalid {
-        /// The field, such as `virtual_hosts[2].routes[0].backend`.
-        place: String,
-        /// What is wrong with it, and what would be right.
-        reason: String,
-    },
-}
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            // The message ends in "at line … column …".
-            Self::Format(error) => write!(f, "{error}"),
-            Self::Invalid { place, reason } => write!(f, "{place}: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for LoadError {}
-
-fn invalid(place: impl Into<String>, reason: impl Into<String>) -> LoadError {
-    LoadError::Invalid { place: place.into(), reason: reason.into() }
-}
 
 impl Router {
     /// Reads a route table as JSON.
@@ -60,6 +30,7 @@ impl Router {
         if table.version != VERSION {
             return Err(wrong_version(table.version));
         }
+        let backends = compile_backends(&table.backends)?;
         let mut building = Destinations::new(&table.backends)?;
         let hosts = index_hosts(&table)?;
         let mut paths = Vec::with_capacity(table.virtual_hosts.len());
@@ -84,9 +55,17 @@ impl Router {
             destinations: all,
             sources,
             default,
-            backends: table.backends,
+            backends,
+            fixed_random: table.fixed_random,
         })
     }
+}
+
+fn compile_backends(backends: &[table::Backend]) -> Result<Vec<Backend>, LoadError> {
+    let mut compiler = Compiler::default();
+    let backend =
+        |(index, backend)| compiler.backend(backend, &Place::root_item("backends", index));
+    backends.iter().enumerate().map(backend).collect()
 }
 
 /// A table of another version is likely of another shape too; its version is
@@ -117,10 +96,9 @@ struct Destinations<'t> {
 }
 
 impl<'t> Destinations<'t> {
-    fn new(backends: &'t [Backend]) -> Result<Self, LoadError> {
+    fn new(backends: &'t [table::Backend]) -> Result<Self, LoadError> {
         let mut by_name = BTreeMap::new();
         for (index, backend) in (0..).zip(backends) {
-            validate_backend(backend, &format!("backends[{index}]"))?;
             if let Some(earlier) = by_name.insert(backend.name.as_str(), index) {
                 return Err(invalid(
                     format!("backends[{index}].name"),
@@ -270,56 +248,4 @@ fn validate_path(path: &str) -> Result<(), String> {
             Err(format!("{path:?} holds the byte 0x{byte:02x}, which no path can; remove it"))
         }
     }
-}
-
-fn validate_backend(backend: &Backend, place: &str) -> Result<(), LoadError> {
-    if backend.name.is_empty() {
-        return Err(invalid(format!("{place}.name"), "is empty; routes name their backend by it"));
-    }
-    validate_action(&backend.default, || format!("{place}.default"))?;
-    for (index, rule) in backend.rules.iter().enumerate() {
-        validate_action(&rule.action, || format!("{place}.rules[{index}].action"))?;
-        for (header, condition) in rule.matches.headers.iter().enumerate() {
-            validate_header(condition, || {
-                format!("{place}.rules[{index}].match.headers[{header}].name")
-            })?;
-        }
-    }
-    Ok(())
-}
-
-fn validate_action(action: &Action, place: impl FnOnce() -> String) -> Result<(), LoadError> {
-    match action {
-        Action::Forward(forward) => {
-            let cluster = &forward.cluster;
-            if cluster.is_empty() || !cluster.bytes().all(|byte| byte.is_ascii_graphic()) {
-                let reason =
-                    format!("{cluster:?} is no cluster's name; use visible ASCII without spaces");
-                return Err(invalid(place() + ".forward.cluster", reason));
-            }
-        }
-        Action::Respond(respond) => {
-            if !(200..=599).contains(&respond.status) {
-                let reason = format!("{} is no final status; use 200 to 599", respond.status);
-                return Err(invalid(place() + ".respond.status", reason));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Refuses names that no header of a request can have (RFC 9110 section 5.1),
-/// as HTTP/2 spells them.
-fn validate_header(
-    condition: &HeaderMatch,
-    place: impl FnOnce() -> String,
-) -> Result<(), LoadError> {
-    let name = &condition.name;
-    let pseudo = matches!(name.as_str(), ":method" | ":path" | ":authority" | ":scheme");
-    let token =
-        |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9') || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if pseudo || (!name.is_empty() && name.bytes().all(token)) {
-        return Ok(());
-    }
-    Err(invalid(place(), format!("{name:?} is no header's name; write it in lower case")))
 }

@@ -1,0 +1,64 @@
+//! A client that is sent elsewhere.
+
+use super::Verdict;
+use super::cors::{self, Asked};
+use super::request::Request;
+use super::view::View;
+use crate::headers::HeaderEdit;
+use crate::rules::Redirect;
+
+impl Redirect {
+    pub(super) fn decide<R: Request + ?Sized>(
+        &self,
+        view: &View<'_, R>,
+    ) -> (Verdict<'_>, Vec<HeaderEdit<'_>>) {
+        let mut headers = match cors::ask(self.cors.as_ref(), view) {
+            Asked::Preflight(headers) => return (Verdict::Respond(200), headers),
+            Asked::Other(headers) => headers,
+        };
+        headers.push(HeaderEdit::set("location", self.location(view)));
+        (Verdict::Respond(302), headers)
+    }
+
+    /// An absolute URL (RFC 9110 section 10.2.2): no path of a client's, however
+    /// it begins, can become a host in it.
+    fn location<R: Request + ?Sized>(&self, view: &View<'_, R>) -> Vec<u8> {
+        // Nothing but Envoy's word, and nothing but the two.
+        let scheme = match view.scheme() {
+            Some(b"https") => &b"https://"[..],
+            _ => b"http://",
+        };
+        let authority = self.authority.as_ref().map_or(view.authority(), |text| text.as_bytes());
+        let (path, query) = view.path_and_query();
+        let path = self.path.as_ref().map_or(path, |path| path.as_bytes());
+        let query = if self.keeps_query { query } else { &[] };
+        let mut location = Vec::new();
+        if authority.is_empty() {
+            // HTTP/1.0 without a host: all that can be said is the path, and
+            // `//` would begin a host.
+            let slashes = path.iter().take_while(|byte| **byte == b'/').count();
+            location.push(b'/');
+            append_encoded(&mut location, path.get(slashes..).unwrap_or_default());
+        } else {
+            location.extend_from_slice(scheme);
+            location.extend_from_slice(authority);
+            append_encoded(&mut location, path);
+        }
+        append_encoded(&mut location, query);
+        location
+    }
+}
+
+/// Appends visible ASCII as it is and all else percent-encoded: Envoy lets no
+/// such byte through, whoever calls us otherwise might.
+fn append_encoded(text: &mut Vec<u8>, part: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in part {
+        if byte.is_ascii_graphic() {
+            text.push(*byte);
+        } else {
+            let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+            text.extend([b'%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Why a route table was refused.
+
+use std::fmt;
+
+/// Why a route table was refused.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// It is not JSON, or not of the format's shape.
+    Format(serde_json::Error),
+    /// It says something that cannot be.
+    Invalid {
+        /// The field, such as `virtual_hosts[2].routes[0].backend`.
+        place: String,
+        /// What is wrong with it, and what would be right.
+        reason: String,
+    },
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // The message ends in "at line … column …".
+            Self::Format(error) => write!(f, "{error}"),
+            Self::Invalid { place, reason } => write!(f, "{place}: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+pub(crate) fn invalid(place: impl Into<String>, reason: impl Into<String>) -> LoadError {
+    LoadError::Invalid { place: place.into(), reason: reason.into() }
+}
+
+/// A place in a table, such as `backends[2].rules[0]`, written out only for an
+/// error.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'p> {
+    parent: Option<&'p Place<'p>>,
+    step: Step<'p>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'p> {
+    Field(&'p str),
+    Item(&'p str, usize),
+}
+
+impl<'p> Place<'p> {
+    pub(crate) fn root_item(list: &'p str, index: usize) -> Self {
+        Self { parent: None, step: Step::Item(list, index) }
+    }
+
+    pub(crate) fn field(&'p self, name: &'p str) -> Self {
+        Self { parent: Some(self), step: Step::Field(name) }
+    }
+
+    pub(crate) fn item(&'p self, list: &'p str, index: usize) -> Self {
+        Self { parent: Some(self), step: Step::Item(list, index) }
+    }
+
+    pub(crate) fn error(&self, reason: impl Into<String>) -> LoadError {
+        invalid(self.to_string(), reason)
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            write!(f, "{parent}.")?;
+        }
+        match self.step {
+            Step::Field(name) => f.write_str(name),
+            Step::Item(list, index) => write!(f, "{list}[{index}]"),
+        }
+    }
+}

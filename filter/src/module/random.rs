@@ -1,0 +1,20 @@
+//! Random numbers for weights and faults: a fast generator, seeded by the
+//! operating system when the VM starts.
+
+use std::cell::RefCell;
+
+/// See the module. Every worker has its own.
+pub(super) struct Random(RefCell<fastrand::Rng>);
+
+impl Random {
+    pub(super) fn new() -> Self {
+        // Envoy always has randomness. Were there none, the draws would still
+        // be spread as the weights say, alike on every worker.
+        let seed = getrandom::u64().unwrap_or_default();
+        Self(RefCell::new(fastrand::Rng::with_seed(seed)))
+    }
+
+    pub(super) fn next(&self) -> u64 {
+        self.0.try_borrow_mut().map(|mut generator| generator.u64(..)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,124 @@
+//! Networks in CIDR notation (RFC 4632, RFC 4291 section 2.3).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// The addresses that share the first bits of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subnet {
+    /// The bits in front; of an IPv4 address, the 32 behind `::ffff:0:0/96`.
+    network: u128,
+    mask: u128,
+}
+
+impl Subnet {
+    /// Reads `10.0.0.0/8`, `2001:db8::/32`, or a single address.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what would be right.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let (address, length) = match text.split_once('/') {
+            None => (text, None),
+            Some((address, length)) => (address, Some(length)),
+        };
+        let address: IpAddr = address
+            .parse()
+            .map_err(|_| "is no network; write an address and a length, as in 10.0.0.0/8")?;
+        let bits: u32 = if address.is_ipv4() { 32 } else { 128 };
+        let length = match length {
+            None => bits,
+            Some(length) => crate::duration::parse_number(length.as_bytes())
+                .filter(|length| *length <= bits)
+                .ok_or("has no such length; an IPv4 network has 0 to 32 bits, an IPv6 network 0 to 128")?,
+        };
+        let host_bits = bits - length;
+        let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
+        let network = number(address);
+        // As Kubernetes does: what has host bits is most likely a mistake.
+        if network & !mask != 0 {
+            return Err("has bits beyond its length; set them to 0, or make it longer");
+        }
+        Ok(Self { network, mask })
+    }
+
+    /// Whether an address is in it. An IPv4 address that is written as an IPv6
+    /// one is the IPv4 address.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        number(address) & self.mask == self.network
+    }
+}
+
+fn number(address: IpAddr) -> u128 {
+    let as_v6 = match address {
+        IpAddr::V4(address) => Ipv4Addr::to_ipv6_mapped(&address),
+        IpAddr::V6(address) => address,
+    };
+    Ipv6Addr::to_bits(as_v6)
+}
+
+/// The address in what Envoy calls `source.address`: an IP address, with its
+/// port or without.
+pub(crate) fn parse_client(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
+    let with_port = text.parse::<SocketAddr>().map(|address| address.ip());
+    with_port.or_else(|_| text.parse()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contains(subnet: &str, address: &str) -> bool {
+        Subnet::parse(subnet).unwrap().contains(address.parse().unwrap())
+    }
+
+    #[test]
+    fn a_network_holds_the_addresses_that_begin_like_it() {
+        for (subnet, address, expected) in [
+            ("10.0.0.0/8", "10.255.0.1", true),
+            ("10.0.0.0/8", "11.0.0.1", false),
+            ("192.0.2.7", "192.0.2.7", true),
+            ("192.0.2.7/32", "192.0.2.6", false),
+            ("0.0.0.0/0", "203.0.113.9", true),
+            ("0.0.0.0/0", "2001:db8::1", false),
+            ("::/0", "2001:db8::1", true),
+            ("2001:db8::/32", "2001:db8:1::", true),
+            ("2001:db8::/32", "2001:db9::", false),
+            ("10.0.0.0/8", "::ffff:10.1.2.3", true),
+            ("10.128.0.0/9", "10.127.0.0", false),
+        ] {
+            assert_eq!(contains(subnet, address), expected, "{subnet} {address}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_network_says_so() {
+        for bad in [
+            "",
+            "x",
+            "10.0.0.0/33",
+            "10.0.0.0/-1",
+            "10.0.0.0/+8",
+            "::/129",
+            "10.0.0/8",
+            "10.0.0.1/8",
+            "1.2.3.4/",
+        ] {
+            assert!(Subnet::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_client_has_a_port_or_none() {
+        for (text, address) in [
+            ("192.0.2.1:4711", "192.0.2.1"),
+            ("[::1]:80", "::1"),
+            ("192.0.2.1", "192.0.2.1"),
+            ("::1", "::1"),
+        ] {
+            assert_eq!(parse_client(text.as_bytes()), address.parse().ok(), "{text}");
+        }
+        for bad in [&b""[..], b"\xff", b"/run/socket", b"1.2.3.4:"] {
+            assert_eq!(parse_client(bad), None);
+        }
+    }
+}
