@@ -9,6 +9,7 @@ mod clusters;
 mod extension;
 mod files;
 mod listeners;
+mod routes;
 mod wire;
 
 pub use clusters::{Cluster, Discovery, Protocol};

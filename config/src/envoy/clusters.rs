@@ -38,7 +38,7 @@ pub enum Discovery {
 }
 
 /// At most so many connections to one cluster, and as many requests under way
-/// or waiting. Envoy's own limit of 1,024 is for a sidecar.
+/// or waiting. Envoy's own limits of 1,024, and of 3 retries, are for a sidecar.
 const MAX_CONCURRENCY: u32 = 16_384;
 
 /// `cluster.v3.Cluster`.
@@ -77,6 +77,7 @@ struct Thresholds {
     max_connections: u32,
     max_pending_requests: u32,
     max_requests: u32,
+    max_retries: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -143,6 +144,7 @@ impl ClusterMessage {
                     max_connections: MAX_CONCURRENCY,
                     max_pending_requests: MAX_CONCURRENCY,
                     max_requests: MAX_CONCURRENCY,
+                    max_retries: MAX_CONCURRENCY,
                 }],
             },
             typed_extension_protocol_options: match cluster.protocol {

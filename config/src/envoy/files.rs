@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 use super::bootstrap::Bootstrap;
 use super::clusters::{Cluster, ClusterLoadAssignment, ClusterMessage, Discovery};
 use super::extension::FilterConfig;
-use super::listeners::{ConnectionManagerOptions, Listener, RouteConfiguration};
+use super::listeners::{ConnectionManagerOptions, Listener};
+use super::routes::RouteConfiguration;
 use super::wire::{DiscoveryResponse, Message};
 use crate::compile::{Compiled, revision};
 use crate::hex::hex;
@@ -151,7 +152,7 @@ impl EnvoyFiles {
                 &layout.clusters(),
             )),
             listeners: Resource::new(vec![Listener::http(listening.http, options)]),
-            routes: Resource::new(vec![RouteConfiguration::new()]),
+            routes: Resource::new(vec![RouteConfiguration::new(&compiled.table)]),
             clusters: Self::clusters(&compiled.clusters, layout),
             endpoints: compiled
                 .clusters

@@ -1,14 +1,14 @@
-//! Listeners and their only route (LDS, RDS), hardened for an edge: paths
-//! normalised or refused, a client's internal headers removed before any filter
-//! sees them, every peer counted as a stranger.
+//! Listeners (LDS), hardened for an edge: paths normalised or refused, a client's
+//! internal headers removed before any filter sees them, every peer counted as a
+//! stranger.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
-use ingress_filter::{CLUSTER_HEADER, INTERNAL_HEADER_PREFIX};
+use ingress_filter::INTERNAL_HEADER_PREFIX;
 use serde::Serialize;
 
-use super::wire::{Address, ConfigSource, Extension, Message, Seconds, messages};
+use super::wire::{Address, ConfigSource, Empty, Extension, Message, Seconds, messages};
 use super::{FILTER_NAME, ROUTE_CONFIGURATION, STAT_PREFIX};
 
 /// What a client may claim about how it came here; believed only from the
@@ -38,7 +38,8 @@ struct FilterChain {
 pub(super) struct HttpConnectionManager {
     stat_prefix: &'static str,
     rds: Rds,
-    http_filters: (HttpFilter, Extension<Router>),
+    http_filters: (HttpFilter, Extension<Fault>, Extension<Router>),
+    upgrade_configs: [UpgradeConfig; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
     access_log: Option<[Extension<StdoutAccessLog>; 1]>,
     early_header_mutation_extensions: [Extension<HeaderMutation>; 1],
@@ -98,6 +99,38 @@ struct Http2ProtocolOptions {
     max_concurrent_streams: u32,
     initial_stream_window_size: u32,
     initial_connection_window_size: u32,
+}
+
+/// Waits and answers as the filter before it says in headers; a client's are
+/// removed before.
+#[derive(Debug, Serialize)]
+struct Fault {
+    delay: FaultDelay,
+    abort: FaultAbort,
+}
+
+#[derive(Debug, Serialize)]
+struct FaultDelay {
+    header_delay: Empty,
+    percentage: Percentage,
+}
+
+#[derive(Debug, Serialize)]
+struct FaultAbort {
+    header_abort: Empty,
+    percentage: Percentage,
+}
+
+#[derive(Debug, Serialize)]
+struct Percentage {
+    numerator: u32,
+}
+
+/// Envoy decides on an upgrade before any filter runs; the routes refuse those
+/// that no rule allows.
+#[derive(Debug, Serialize)]
+struct UpgradeConfig {
+    upgrade_type: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -178,70 +211,6 @@ const ACCESS_LOG_LINE: AccessLogLine = AccessLogLine {
     route_rule: "%FILTER_STATE(wasm.route_rule:PLAIN)%",
 };
 
-/// `route.v3.RouteConfiguration`.
-#[derive(Debug, Serialize)]
-pub(super) struct RouteConfiguration {
-    name: &'static str,
-    virtual_hosts: [VirtualHost; 1],
-}
-
-#[derive(Debug, Serialize)]
-struct VirtualHost {
-    name: &'static str,
-    domains: [&'static str; 1],
-    routes: (TraceRoute, Route),
-}
-
-/// Refuses TRACE, which would show a client the headers added on its way.
-#[derive(Debug, Serialize)]
-struct TraceRoute {
-    #[serde(rename = "match")]
-    matches: MethodMatch,
-    direct_response: DirectResponse,
-}
-
-#[derive(Debug, Serialize)]
-struct MethodMatch {
-    prefix: &'static str,
-    headers: [HeaderMatcher; 1],
-}
-
-#[derive(Debug, Serialize)]
-struct HeaderMatcher {
-    name: &'static str,
-    string_match: ExactMatch,
-}
-
-#[derive(Debug, Serialize)]
-struct ExactMatch {
-    exact: &'static str,
-}
-
-#[derive(Debug, Serialize)]
-struct DirectResponse {
-    status: u16,
-}
-
-#[expect(clippy::struct_field_names, reason = "these are Envoy's names")]
-#[derive(Debug, Serialize)]
-struct Route {
-    #[serde(rename = "match")]
-    matches: RouteMatch,
-    route: RouteAction,
-    request_headers_to_remove: [&'static str; 1],
-}
-
-#[derive(Debug, Serialize)]
-struct RouteMatch {
-    prefix: &'static str,
-}
-
-#[derive(Debug, Serialize)]
-struct RouteAction {
-    cluster_header: &'static str,
-    timeout: Seconds,
-}
-
 messages! {
     Listener = "envoy.config.listener.v3.Listener",
     HttpConnectionManager =
@@ -249,7 +218,7 @@ messages! {
     Router = "envoy.extensions.filters.http.router.v3.Router",
     HeaderMutation = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
     StdoutAccessLog = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
-    RouteConfiguration = "envoy.config.route.v3.RouteConfiguration",
+    Fault = "envoy.extensions.filters.http.fault.v3.HTTPFault",
 }
 
 /// What of the HTTP connection manager the settings decide.
@@ -293,8 +262,10 @@ impl HttpConnectionManager {
                         type_urls: [super::extension::Wasm::TYPE_URL],
                     },
                 },
+                Extension::new("envoy.filters.http.fault", Fault::by_header()),
                 Extension::new("envoy.filters.http.router", Router {}),
             ),
+            upgrade_configs: [UpgradeConfig { upgrade_type: "websocket" }],
             access_log: options.access_log.then(|| {
                 let log_format = LogFormat { json_format: ACCESS_LOG_LINE };
                 [Extension::new("envoy.access_loggers.stdout", StdoutAccessLog { log_format })]
@@ -327,6 +298,16 @@ impl HttpConnectionManager {
     }
 }
 
+impl Fault {
+    fn by_header() -> Self {
+        let percentage = || Percentage { numerator: 100 };
+        Self {
+            delay: FaultDelay { header_delay: Empty {}, percentage: percentage() },
+            abort: FaultAbort { header_abort: Empty {}, percentage: percentage() },
+        }
+    }
+}
+
 impl HeaderMutation {
     /// Removes what only the filter may say, and what only a trusted proxy may.
     fn sanitising(trusted_hops: u32) -> Self {
@@ -338,38 +319,5 @@ impl HeaderMutation {
         let forwarding =
             FORWARDING_HEADERS.into_iter().filter(|_| trusted_hops == 0).map(Mutation::Remove);
         Self { mutations: prefixes.into_iter().chain(forwarding).collect() }
-    }
-}
-
-impl RouteConfiguration {
-    /// Whatever the filter lets through goes to the cluster it named. There is
-    /// no timeout but the one the filter asks for, and the idle ones.
-    pub(super) fn new() -> Self {
-        Self {
-            name: ROUTE_CONFIGURATION,
-            virtual_hosts: [VirtualHost {
-                name: "ingress",
-                domains: ["*"],
-                routes: (
-                    TraceRoute::new(),
-                    Route {
-                        matches: RouteMatch { prefix: "/" },
-                        route: RouteAction { cluster_header: CLUSTER_HEADER, timeout: Seconds(0) },
-                        request_headers_to_remove: [CLUSTER_HEADER],
-                    },
-                ),
-            }],
-        }
-    }
-}
-
-impl TraceRoute {
-    fn new() -> Self {
-        let is_trace =
-            HeaderMatcher { name: ":method", string_match: ExactMatch { exact: "TRACE" } };
-        Self {
-            matches: MethodMatch { prefix: "/", headers: [is_trace] },
-            direct_response: DirectResponse { status: 405 },
-        }
     }
 }
