@@ -11,7 +11,7 @@ use super::paths::PathType;
 use super::routes::{Candidate, HostRoutes};
 use crate::finding::Findings;
 use crate::manifest::{Object, Position};
-use crate::objects::{Cursor, Reading, is_dns_label, is_dns_subdomain};
+use crate::objects::{Cursor, Reading, is_named_well};
 
 /// Reads Ingresses, the oldest first.
 pub(super) struct Collector<'a, 'b> {
@@ -157,26 +157,6 @@ impl<'a, 'b> Collector<'a, 'b> {
 }
 
 const NAME_BACKEND: &str = "name the service and port that serve this path. The path answers 503";
-
-/// Whether Kubernetes would take the name and namespace of `ingress`: they
-/// become part of logs and of what other commands print.
-fn is_named_well(ingress: &Object, root: &Cursor<'_>) -> bool {
-    if !is_dns_subdomain(&ingress.name) {
-        root.error_in(
-            "metadata.name",
-            "is no DNS name; rename it: lower-case letters, digits, - and ., 253 at most",
-        );
-        return false;
-    }
-    if !is_dns_label(&ingress.namespace) {
-        root.error_in(
-            "metadata.namespace",
-            "is no DNS label; correct it: lower-case letters, digits and -, 63 at most",
-        );
-        return false;
-    }
-    true
-}
 
 /// The path's type. Only `networking.k8s.io/v1` demands one.
 fn read_path_type(cursor: &Cursor<'_>, syntax: BackendSyntax) -> Option<PathType> {
