@@ -1,5 +1,6 @@
 //! The command line of `ingressctl`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,8 +10,9 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{check, compile, demo, explain, serve};
+use crate::finding::quote;
 use crate::manifest::{self, Manifests, PathSpec};
-use crate::settings::{Mode, Settings};
+use crate::settings::{Mode, Settings, TimeLimit};
 
 /// A Kubernetes Ingress for any stock Envoy: compiles manifests to a route
 /// table and an Envoy configuration, serves them, and explains what happens to
@@ -91,9 +93,31 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "NAME")]
     controller_name: Option<String>,
 
+    /// The name of this gateway, for match.source of RouteRules
+    /// [default: istio-ingress]
+    #[arg(long, value_name = "NAME")]
+    gateway_name: Option<String>,
+
+    /// The namespace of this gateway, likewise [default: istio-system]
+    #[arg(long, value_name = "NAME")]
+    gateway_namespace: Option<String>,
+
+    /// The labels of this gateway, likewise [default: istio=ingress]
+    #[arg(long, value_name = "K=V,…", value_parser = parse_labels)]
+    gateway_labels: Option<BTreeMap<String, String>>,
+
     /// The DNS domain of the cluster [default: cluster.local]
     #[arg(long, value_name = "DOMAIN")]
     cluster_domain: Option<String>,
+
+    /// How long a request may take where no RouteRule says so, such as 15s
+    /// [default: for ever]
+    #[arg(long, value_name = "DURATION")]
+    default_timeout: Option<TimeLimit>,
+
+    /// Let RouteRules name services of other namespaces [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    cross_namespace_rules: Option<bool>,
 
     /// Follow services of type ExternalName, wherever they lead [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
@@ -128,6 +152,11 @@ impl SettingsArgs {
         };
         set(&mut settings.ingress_class, self.ingress_class.as_ref());
         set(&mut settings.controller_name, self.controller_name.as_ref());
+        set(&mut settings.gateway.name, self.gateway_name.as_ref());
+        set(&mut settings.gateway.namespace, self.gateway_namespace.as_ref());
+        set(&mut settings.gateway.labels, self.gateway_labels.as_ref());
+        settings.default_timeout = self.default_timeout.or(settings.default_timeout);
+        set(&mut settings.cross_namespace_rules, self.cross_namespace_rules.as_ref());
         set(&mut settings.cluster_domain, self.cluster_domain.as_ref());
         set(&mut settings.external_name_services, self.external_name_services.as_ref());
         set(&mut settings.trusted_hops, self.trusted_hops.as_ref());
@@ -148,6 +177,18 @@ fn set<T: Clone>(setting: &mut T, flag: Option<&T>) {
     if let Some(value) = flag {
         setting.clone_from(value);
     }
+}
+
+/// Labels as `kubectl` takes them: `istio=ingress,app=edge`.
+fn parse_labels(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let pairs = text.split(',').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| {
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| format!("{} is no label; write key=value", quote(pair)))?;
+        Ok((key.to_owned(), value.to_owned()))
+    });
+    pairs.collect()
 }
 
 fn read_settings(path: &Path) -> anyhow::Result<Settings> {
@@ -174,4 +215,20 @@ pub struct ListenArgs {
     /// Envoy's admin interface; whoever reaches it controls Envoy
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub admin: SocketAddr,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_pairs() {
+        let labels = parse_labels("istio=ingress,app=").unwrap();
+        assert_eq!(
+            labels,
+            BTreeMap::from([("istio".into(), "ingress".into()), ("app".into(), String::new())])
+        );
+        assert_eq!(parse_labels(""), Ok(BTreeMap::new()));
+        assert!(parse_labels("istio").unwrap_err().contains("key=value"));
+    }
 }

@@ -3,13 +3,17 @@
 //! One bad path, rule or object never takes its neighbours down: it becomes a
 //! finding, and the rest is served. The semantics are those of Kubernetes'
 //! `networking/v1` Ingress; paths of older versions are in Istio's notation.
+//! RouteRules then shape the requests that Ingresses send to their service.
 
+mod actions;
 mod backends;
 mod classes;
+mod clusters;
 mod host;
 mod ingresses;
 mod paths;
 mod routes;
+mod rules;
 mod services;
 
 use std::cell::RefCell;
@@ -27,6 +31,7 @@ use crate::settings::Settings;
 use backends::Backends;
 use classes::Classes;
 use ingresses::Collector;
+use rules::Rules;
 use services::Services;
 
 /// What the objects come to.
@@ -56,11 +61,12 @@ pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
     let classes = Classes::read(&objects.ingress_classes, settings, &findings);
     let mut backends = Backends::new(&services, settings);
     let mut collector = Collector::new(&mut backends, &findings);
-    for ingress in classes.served(objects.ingresses) {
+    for ingress in classes.served(&objects.ingresses) {
         collector.read(ingress);
     }
     let (virtual_hosts, default_backend) = collector.finish();
-    let (backends, clusters) = backends.finish();
+    let rules = Rules::read(&objects.route_rules, settings, &findings);
+    let (backends, clusters) = backends.finish(rules, &findings);
 
     let mut table = RouteTable {
         record_source: settings.access_log,
@@ -84,12 +90,24 @@ pub(crate) fn revision(value: &impl serde::Serialize) -> String {
 const INGRESS_VERSIONS: [&str; 3] =
     ["extensions/v1beta1", "networking.k8s.io/v1beta1", "networking.k8s.io/v1"];
 
-fn unknown_version(ingress: &Object) -> Finding {
-    let message = format!(
-        "{} has no Ingress that is served; write networking.k8s.io/v1",
-        quote(&ingress.api_version)
-    );
-    ingress.error(ingress.node.nearest(["apiVersion"]).at, "apiVersion", message)
+/// The version of RouteRule that is served.
+const RULE_VERSIONS: [&str; 1] = ["config.istio.io/v1alpha2"];
+
+/// Whether an object is of one of `versions`, of which the last is the one to
+/// write; a finding where not.
+fn is_served(object: &Object, versions: &[&str], findings: &RefCell<Findings>) -> bool {
+    let served = versions.contains(&&*object.api_version);
+    if !served {
+        let message = format!(
+            "{} has no {} that is served; write {}",
+            quote(&object.api_version),
+            object.kind,
+            versions.last().unwrap_or(&"")
+        );
+        let at = object.node.nearest(["apiVersion"]).at;
+        findings.borrow_mut().push(object.error(at, "apiVersion", message));
+    }
+    served
 }
 
 /// The objects that matter, by kind.
@@ -100,6 +118,8 @@ struct Kinds<'a> {
     services: Vec<&'a Object>,
     endpoints: Vec<&'a Object>,
     endpoint_slices: Vec<&'a Object>,
+    pods: Vec<&'a Object>,
+    route_rules: Vec<&'a Object>,
 }
 
 impl<'a> Kinds<'a> {
@@ -111,8 +131,7 @@ impl<'a> Kinds<'a> {
         for object in objects {
             let list = match (object.group(), &*object.kind) {
                 ("" | "extensions" | "networking.k8s.io", "Ingress") => {
-                    if !INGRESS_VERSIONS.contains(&&*object.api_version) {
-                        findings.borrow_mut().push(unknown_version(object));
+                    if !is_served(object, &INGRESS_VERSIONS, findings) {
                         continue;
                     }
                     &mut kinds.ingresses
@@ -121,11 +140,12 @@ impl<'a> Kinds<'a> {
                 ("", "Service") => &mut kinds.services,
                 ("", "Endpoints") => &mut kinds.endpoints,
                 ("discovery.k8s.io", "EndpointSlice") => &mut kinds.endpoint_slices,
+                ("", "Pod") => &mut kinds.pods,
                 ("config.istio.io", "RouteRule") => {
-                    let message = "RouteRules are not applied yet; requests take the default route of their service";
-                    let at = object.node.nearest(["kind"]).at;
-                    findings.borrow_mut().push(object.warning(at, "kind", message));
-                    continue;
+                    if !is_served(object, &RULE_VERSIONS, findings) {
+                        continue;
+                    }
+                    &mut kinds.route_rules
                 }
                 _ => continue,
             };

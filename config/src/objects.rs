@@ -7,7 +7,10 @@ mod cursor;
 pub(crate) mod endpoints;
 pub(crate) mod ingress_class;
 mod names;
+pub(crate) mod route_rule;
 pub(crate) mod service;
 
-pub(crate) use cursor::{Cursor, Reading};
-pub(crate) use names::{is_dns_label, is_dns_subdomain, is_named_well};
+pub(crate) use cursor::{Cursor, Place, Reading};
+pub(crate) use names::{
+    Labels, check_label, describe_labels, is_dns_label, is_dns_subdomain, is_named_well,
+};

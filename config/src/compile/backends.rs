@@ -1,14 +1,18 @@
 //! The backends of Ingress paths: a port of a service, and its cluster.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
-use ingress_filter::table::{Action, Backend, Forward, Respond};
+use ingress_filter::table::{Action, Backend, Respond};
 
+use super::actions::Actions;
+use super::clusters::{Clusters, PortRef, Subject, Unreachable};
+use super::rules::Rules;
 use super::services::Services;
-use crate::envoy::{Cluster, Discovery, Protocol};
-use crate::finding::quote;
-use crate::objects::Cursor;
-use crate::objects::service::{Application, Place, Service, ServicePort};
+use crate::envoy::Cluster;
+use crate::finding::Findings;
+use crate::objects::service::ServicePort;
+use crate::objects::{Cursor, Labels};
 use crate::settings::Settings;
 
 /// Serves paths whose own backend cannot: they stay exposed and answer 503, for
@@ -18,16 +22,23 @@ const UNAVAILABLE: &str = "unavailable";
 const NAME_SERVICE: &str = "name a service of this namespace. The path answers 503";
 const NAME_PORT: &str = "give port.number or port.name. The path answers 503";
 
-/// The most ports that a message lists.
-const LISTED_PORTS: usize = 8;
+const CONSEQUENCE: &str = "The path answers 503";
 
 /// The backends that paths have asked for so far.
 pub(super) struct Backends<'a> {
-    services: &'a Services<'a>,
     settings: &'a Settings,
+    clusters: Clusters<'a>,
     /// By the name of the backend.
-    clusters: BTreeMap<String, Cluster>,
+    used: BTreeMap<String, UsedPort<'a>>,
     some_unavailable: bool,
+}
+
+/// A port of a service to which an Ingress sends requests.
+pub(super) struct UsedPort<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) service: &'a str,
+    pub(super) port: &'a ServicePort,
+    pub(super) cluster: String,
 }
 
 /// How an Ingress of some version writes a backend.
@@ -39,16 +50,14 @@ pub(super) enum BackendSyntax {
     Nested,
 }
 
-/// A port as a backend names it.
-#[derive(Clone, Copy)]
-enum PortRef<'a> {
-    Number(u16),
-    Name(&'a str),
-}
-
 impl<'a> Backends<'a> {
     pub(super) fn new(services: &'a Services<'a>, settings: &'a Settings) -> Self {
-        Self { services, settings, clusters: BTreeMap::new(), some_unavailable: false }
+        Self {
+            settings,
+            clusters: Clusters::new(services, settings),
+            used: BTreeMap::new(),
+            some_unavailable: false,
+        }
     }
 
     /// The name of the backend that `cursor`, in an object of `namespace`,
@@ -73,22 +82,32 @@ impl<'a> Backends<'a> {
         UNAVAILABLE.into()
     }
 
-    /// All backends and their clusters.
-    pub(super) fn finish(self) -> (Vec<Backend>, Vec<Cluster>) {
+    /// All backends, each with those of `rules` that are for its service, and
+    /// the clusters of them all.
+    pub(super) fn finish(
+        self,
+        mut rules: Rules<'_>,
+        findings: &RefCell<Findings>,
+    ) -> (Vec<Backend>, Vec<Cluster>) {
         let unavailable = self.some_unavailable.then(|| Backend {
             name: UNAVAILABLE.into(),
             rules: Vec::new(),
             default: Action::Respond(Respond { status: 503 }),
         });
-        let forwarding = self.clusters.iter().map(|(name, cluster)| Backend {
-            name: name.clone(),
-            rules: Vec::new(),
-            default: Forward::to(cluster.name.clone()).into(),
-        });
-        let backends = forwarding.chain(unavailable).collect();
-        let mut clusters: Vec<_> = self.clusters.into_values().collect();
-        clusters.sort_by(|a, b| a.name.cmp(&b.name));
-        (backends, clusters)
+        let mut clusters = self.clusters;
+        let mut backends = Vec::with_capacity(self.used.len() + 1);
+        for (name, port) in self.used {
+            let mut actions = Actions::new(&mut clusters, &port, self.settings, findings);
+            let rules = rules.of(port.namespace, port.service);
+            backends.push(Backend {
+                name,
+                rules: rules.iter().map(|rule| actions.rule(rule)).collect(),
+                default: actions.default_action(),
+            });
+        }
+        backends.extend(unavailable);
+        rules.report_unused(findings);
+        (backends, clusters.finish())
     }
 
     fn resolve_flat(&mut self, namespace: &str, cursor: &Cursor<'_>) -> Option<String> {
@@ -145,109 +164,28 @@ impl<'a> Backends<'a> {
         port_ref: PortRef<'_>,
     ) -> Option<String> {
         let service_name = name.as_string()?;
-        let Some(service) = self.services.get(namespace, service_name) else {
-            name.error(format!(
-                "there is no service {} in namespace {namespace}; add it, or correct the name. The path answers 503",
-                quote(service_name)
-            ));
-            return None;
+        let report = |(subject, message): Unreachable| {
+            let cursor = if subject == Subject::Port { port } else { name };
+            cursor.error(format!("{message}. {CONSEQUENCE}"));
         };
-        let Some(service_port) = find_port(service, port_ref) else {
-            port.error(format!(
-                "service {namespace}/{service_name} has no such port; it has {}{}. The path answers 503",
-                describe_ports(service),
-                port_ref.remedy()
-            ));
-            return None;
-        };
-        let protocol = match &service_port.application {
-            Application::Http1 => Protocol::Http1,
-            Application::Http2 => Protocol::Http2,
-            Application::Other(protocol) => {
-                port.error(format!(
-                    "port {} of service {namespace}/{service_name} speaks {protocol}, not HTTP; where that is untrue, \
-                     name the port http, http2 or grpc, with an optional -suffix, or set its appProtocol. \
-                     The path answers 503",
-                    service_port.port
-                ));
-                return None;
-            }
-        };
+        let service = self.clusters.find(namespace, service_name).map_err(report).ok()?;
+        let service_port = service.port(port_ref).map_err(report).ok()?;
         let backend = format!("{namespace}/{service_name}:{}", service_port.port);
-        if !self.clusters.contains_key(&backend) {
-            let discovery = self
-                .discover(namespace, service_name, service, service_port)
-                .map_err(|reason| name.error(reason))
-                .ok()?;
-            let host = format!("{service_name}.{namespace}.svc.{}", self.settings.cluster_domain);
-            let cluster =
-                Cluster { name: format!("{host}|{}", service_port.port), protocol, discovery };
-            if let Some(message) =
-                self.no_addresses(namespace, service_name, service_port, &cluster)
-            {
-                port.warning(message);
+        if !self.used.contains_key(&backend) {
+            let reached =
+                self.clusters.reach(service, service_port, &Labels::new()).map_err(report).ok()?;
+            if let Some(doubt) = reached.doubt {
+                port.warning(doubt.message(CONSEQUENCE));
             }
-            self.clusters.insert(backend.clone(), cluster);
+            let used = UsedPort {
+                namespace: service.namespace,
+                service: service.name,
+                port: service_port,
+                cluster: reached.cluster,
+            };
+            self.used.insert(backend.clone(), used);
         }
         Some(backend)
-    }
-
-    /// That a service has addresses, though at none of its ports is the name
-    /// that Kubernetes would have given it.
-    fn no_addresses(
-        &self,
-        namespace: &str,
-        name: &str,
-        port: &ServicePort,
-        cluster: &Cluster,
-    ) -> Option<String> {
-        let addresses = self.services.addresses(namespace, name)?;
-        let by_address = matches!(cluster.discovery, Discovery::Addresses(_));
-        let is_other = by_address && !addresses.is_empty() && !addresses.contains_key(&port.name);
-        is_other.then(|| {
-            let names: Vec<_> = addresses.keys().take(LISTED_PORTS).map(|name| quote(name)).collect();
-            format!(
-                "the endpoints of service {namespace}/{name} have no port named {}, but {}; give both the same name. \
-                 The path answers 503",
-                quote(&port.name),
-                names.join(", ")
-            )
-        })
-    }
-
-    /// Where the endpoints of a port are: at the addresses the manifests give,
-    /// else behind the service's DNS name.
-    fn discover(
-        &self,
-        namespace: &str,
-        name: &str,
-        service: &Service,
-        port: &ServicePort,
-    ) -> Result<Discovery, String> {
-        if let Place::External(external) = &service.place {
-            if !self.settings.external_name_services {
-                return Err(format!(
-                    "service {namespace}/{name} is of type ExternalName, which could lead anywhere; allow it with \
-                     --external-name-services. The path answers 503"
-                ));
-            }
-            let external = external.clone().ok_or_else(|| {
-                format!(
-                    "service {namespace}/{name} is of type ExternalName without a DNS name; correct its \
-                     spec.externalName. The path answers 503"
-                )
-            })?;
-            return Ok(Discovery::Dns(external, port.port));
-        }
-        Ok(match self.services.addresses(namespace, name) {
-            Some(ports) => {
-                Discovery::Addresses(ports.get(&port.name).map_or_else(BTreeSet::new, Clone::clone))
-            }
-            None => Discovery::Dns(
-                format!("{name}.{namespace}.svc.{}", self.settings.cluster_domain),
-                port.port,
-            ),
-        })
     }
 }
 
@@ -258,46 +196,4 @@ fn refuse_resource(cursor: &Cursor<'_>) -> bool {
         resource.error("resource backends are not served; name a service. The path answers 503");
     }
     resource.is_some()
-}
-
-impl PortRef<'_> {
-    /// What to do where no port is meant, after the ports there are.
-    fn remedy(self) -> &'static str {
-        match self {
-            Self::Name(name) if name.parse::<u16>().is_ok() => {
-                "; in quotes this is a name, so write the number without them"
-            }
-            _ => "; correct this, or add the port",
-        }
-    }
-}
-
-/// A service may have a port for TCP and one for UDP of the same number: the one
-/// that speaks HTTP is meant.
-fn find_port<'s>(service: &'s Service, wanted: PortRef<'_>) -> Option<&'s ServicePort> {
-    let is_wanted = |port: &&ServicePort| match wanted {
-        PortRef::Number(number) => port.port == number,
-        PortRef::Name(name) => !name.is_empty() && port.name == name,
-    };
-    let speaks_http = |port: &&ServicePort| !matches!(port.application, Application::Other(_));
-    let wanted = || service.ports.iter().filter(is_wanted);
-    wanted().find(speaks_http).or_else(|| wanted().next())
-}
-
-fn describe_ports(service: &Service) -> String {
-    let mut ports: Vec<_> = service
-        .ports
-        .iter()
-        .take(LISTED_PORTS)
-        .map(|port| match &*port.name {
-            "" => port.port.to_string(),
-            name => format!("{} ({})", port.port, quote(name)),
-        })
-        .collect();
-    match service.ports.len() {
-        0 => ports.push("none".into()),
-        all if all > LISTED_PORTS => ports.push(format!("{} more", all - LISTED_PORTS)),
-        _ => {}
-    }
-    ports.join(", ")
 }

@@ -32,9 +32,9 @@ impl<'a> Classes<'a> {
 
     /// Those of `ingresses` that are ours, the oldest first: that is the order
     /// in which they come to their hosts and paths.
-    pub(super) fn served<'o>(&self, ingresses: Vec<&'o Object>) -> Vec<&'o Object> {
+    pub(super) fn served<'o>(&self, ingresses: &[&'o Object]) -> Vec<&'o Object> {
         let mut served: Vec<_> =
-            ingresses.into_iter().filter(|ingress| self.serves(ingress)).collect();
+            ingresses.iter().copied().filter(|ingress| self.serves(ingress)).collect();
         served.sort_by_cached_key(|ingress| {
             let created = self.created(ingress);
             // Without a time, it does not exist yet: the youngest.

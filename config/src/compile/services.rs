@@ -1,26 +1,28 @@
-//! All services and the addresses behind them.
+//! All services, the addresses behind them, and the pods at those.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::Kinds;
 use crate::finding::Findings;
+use crate::manifest::Object;
 use crate::objects::endpoints::{PortAddresses, SERVICE_LABEL, read_endpoints, read_slice};
 use crate::objects::service::Service;
-use crate::objects::{Reading, is_dns_label};
+use crate::objects::{Labels, Reading, is_dns_label};
 
 /// By namespace, then by name.
 type ByName<'a, V> = BTreeMap<&'a str, BTreeMap<&'a str, V>>;
 
 /// What is known of services.
 pub(super) struct Services<'a> {
-    services: ByName<'a, Service>,
+    known: ByName<'a, Service>,
     addresses: ByName<'a, PortAddresses>,
+    pods: ByName<'a, &'a Object>,
 }
 
 impl<'a> Services<'a> {
     pub(super) fn read(objects: &Kinds<'a>, findings: &RefCell<Findings>) -> Self {
-        let mut services = ByName::new();
+        let mut known = ByName::new();
         for object in &objects.services {
             let reading = Reading::new(object, findings);
             if !is_dns_label(&object.namespace) {
@@ -31,19 +33,34 @@ impl<'a> Services<'a> {
                 continue;
             }
             if let Some(service) = Service::read(&reading, &object.name) {
-                services.entry(&*object.namespace).or_default().insert(&*object.name, service);
+                known.entry(&*object.namespace).or_default().insert(&*object.name, service);
             }
         }
-        Self { services, addresses: read_addresses(objects, findings) }
+        let mut pods = ByName::new();
+        for object in &objects.pods {
+            pods.entry(&*object.namespace).or_default().insert(&*object.name, *object);
+        }
+        Self { known, addresses: read_addresses(objects, findings), pods }
     }
 
-    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<&Service> {
-        self.services.get(namespace)?.get(name)
+    /// A service, with its own namespace and name.
+    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<(&'a str, &'a str, &Service)> {
+        let (namespace, services) = self.known.get_key_value(namespace)?;
+        let (name, service) = services.get_key_value(name)?;
+        Some((namespace, name, service))
     }
 
     /// The addresses of a service, where the manifests say anything of them.
     pub(super) fn addresses(&self, namespace: &str, name: &str) -> Option<&PortAddresses> {
         self.addresses.get(namespace)?.get(name)
+    }
+
+    /// Whether there is such a pod, and it carries all of `labels`.
+    pub(super) fn carries(&self, namespace: &str, pod: &str, labels: &Labels) -> bool {
+        let pod = self.pods.get(namespace).and_then(|pods| pods.get(pod));
+        pod.is_some_and(|pod| {
+            labels.iter().all(|(key, value)| pod.label(key) == Some(value.as_str()))
+        })
     }
 }
 

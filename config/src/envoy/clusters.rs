@@ -8,10 +8,12 @@ use serde::Serialize;
 
 use super::wire::{Address, Any, ConfigSource, Empty, Message, Seconds, messages};
 
-/// A cluster as the compiler knows it: a port of a service.
+/// A cluster as the compiler knows it: a port of a service, or of a version of
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
-    /// `<service>.<namespace>.svc.<domain>|<port>`.
+    /// `<service>.<namespace>.svc.<domain>|<port>`, for a version followed by
+    /// `|k1=v1,k2=v2`.
     pub name: String,
     /// What its endpoints speak.
     pub protocol: Protocol,

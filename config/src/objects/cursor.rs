@@ -5,12 +5,23 @@ use std::cell::RefCell;
 use std::fmt::Write;
 
 use crate::finding::{Finding, Findings};
-use crate::manifest::{Node, Object, Position};
+use crate::manifest::{Key, Node, Object, Position};
 
 /// An object being read, and where its findings go.
 pub(crate) struct Reading<'a> {
     object: &'a Object,
     findings: &'a RefCell<Findings>,
+    manner: Manner,
+}
+
+/// How names of fields are taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// As Kubernetes does; one that is unknown is a warning.
+    Lenient,
+    /// As protobuf does, where `httpFault` may be written `http_fault`; one
+    /// that is unknown is an error.
+    Strict,
 }
 
 /// See the module.
@@ -31,7 +42,23 @@ enum Step<'a> {
 
 impl<'a> Reading<'a> {
     pub(crate) fn new(object: &'a Object, findings: &'a RefCell<Findings>) -> Self {
-        Self { object, findings }
+        Self { object, findings, manner: Manner::Lenient }
+    }
+
+    /// For objects whose fields go by protobuf's names. One that is unknown is
+    /// an error: what it was to restrict would otherwise go on unrestricted.
+    pub(crate) fn strict(object: &'a Object, findings: &'a RefCell<Findings>) -> Self {
+        Self { object, findings, manner: Manner::Strict }
+    }
+
+    /// How many errors there are so far, in whatever object.
+    pub(crate) fn errors(&self) -> usize {
+        self.findings.borrow().errors()
+    }
+
+    /// Whether `written` is a way to write the name `field`.
+    fn spells(&self, written: &str, field: &str) -> bool {
+        written == field || (self.manner == Manner::Strict && is_snake_case_of(written, field))
     }
 
     pub(crate) fn root(&'a self) -> Cursor<'a> {
@@ -42,8 +69,18 @@ impl<'a> Reading<'a> {
 impl<'a> Cursor<'a> {
     /// The field `name`, if this is a mapping where it is not null.
     pub(crate) fn field(&'a self, name: &'a str) -> Option<Cursor<'a>> {
-        let node = self.node.get(name).filter(|node| !node.is_null())?;
-        Some(Cursor { reading: self.reading, parent: Some(self), step: Step::Field(name), node })
+        let mut entries = self.node.entries().iter();
+        let (key, node) = entries.find(|(key, _)| self.reading.spells(&key.name, name))?;
+        (!node.is_null()).then(|| self.child(key, node))
+    }
+
+    /// The fields of a mapping, whatever their names, each with its key.
+    pub(crate) fn fields(&'a self) -> impl Iterator<Item = (&'a Key, Cursor<'a>)> {
+        self.node.entries().iter().map(|(key, node)| (key, self.child(key, node)))
+    }
+
+    fn child(&'a self, key: &'a Key, node: &'a Node) -> Cursor<'a> {
+        Cursor { reading: self.reading, parent: Some(self), step: Step::Field(&key.name), node }
     }
 
     /// The mapping in the field `name`, with a finding if it is something else.
@@ -118,20 +155,33 @@ impl<'a> Cursor<'a> {
         is_mapping
     }
 
-    /// Warns about fields that are not among `known`: they have no effect, and
-    /// are most likely misspelled.
+    /// Reports fields that are not among `known`: they have no effect, and are
+    /// most likely misspelled.
     pub(crate) fn only(&'a self, known: &[&str]) {
-        for (key, node) in
-            self.node.entries().iter().filter(|(key, _)| !known.contains(&&*key.name))
-        {
-            let field = Cursor { parent: Some(self), step: Step::Field(&key.name), node, ..*self };
-            field.push(
-                Finding::warning(format!(
-                    "unknown field, which has no effect; known here: {}",
-                    known.join(", ")
-                )),
-                key.at,
-            );
+        for (index, (key, field)) in self.fields().enumerate() {
+            match known.iter().find(|name| self.reading.spells(&key.name, name)) {
+                None => field.push(self.unknown(known), key.at),
+                Some(name) => {
+                    let mut earlier = self.node.entries().iter().take(index);
+                    if let Some((other, _)) =
+                        earlier.find(|(key, _)| self.reading.spells(&key.name, name))
+                    {
+                        let message =
+                            format!("is also there as {}; remove one of the two", other.name);
+                        field.push(Finding::error(message), key.at);
+                    }
+                }
+            }
+        }
+    }
+
+    fn unknown(&self, known: &[&str]) -> Finding {
+        let known = known.join(", ");
+        match self.reading.manner {
+            Manner::Lenient => {
+                Finding::warning(format!("unknown field, which has no effect; known here: {known}"))
+            }
+            Manner::Strict => Finding::error(format!("unknown field; known here: {known}")),
         }
     }
 
@@ -141,6 +191,11 @@ impl<'a> Cursor<'a> {
 
     pub(crate) fn error(&self, message: impl Into<String>) {
         self.push(Finding::error(message), self.node.at);
+    }
+
+    /// An error at `at`, such as the key of this field.
+    pub(crate) fn error_at(&self, at: Position, message: impl Into<String>) {
+        self.push(Finding::error(message), at);
     }
 
     pub(crate) fn warning(&self, message: impl Into<String>) {
@@ -166,8 +221,14 @@ impl<'a> Cursor<'a> {
         self.push_as(finding, self.node.nearest(name.split('.')).at, field);
     }
 
-    fn wrong_kind(&self, wanted: &str) {
+    /// An error that says what this is and what is `wanted`.
+    pub(crate) fn wrong_kind(&self, wanted: &str) {
         self.error(format!("is {}, but must be {wanted}", self.node.describe()));
+    }
+
+    /// This place, for what is found out later.
+    pub(crate) fn place(&self) -> Place {
+        Place { at: self.node.at, field: self.path() }
     }
 
     fn push(&self, finding: Finding, at: Position) {
@@ -175,7 +236,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn push_as(&self, finding: Finding, at: Position, field: String) {
-        let Reading { object, findings } = self.reading;
+        let Reading { object, findings, .. } = self.reading;
         let finding = finding.at(object.location(at)).object(object.describe());
         findings.borrow_mut().push(if field.is_empty() { finding } else { finding.field(field) });
     }
@@ -197,6 +258,38 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// A field of an object that has been read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) at: Position,
+    field: String,
+}
+
+impl Place {
+    /// An error about this field of `object`.
+    pub(crate) fn error(&self, object: &Object, message: impl Into<String>) -> Finding {
+        object.error(self.at, self.field.clone(), message)
+    }
+
+    /// A warning about this field of `object`.
+    pub(crate) fn warning(&self, object: &Object, message: impl Into<String>) -> Finding {
+        object.warning(self.at, self.field.clone(), message)
+    }
+}
+
+/// Whether `written` is `camel` as protobuf's definitions write it: `httpFault`
+/// as `http_fault`.
+fn is_snake_case_of(written: &str, camel: &str) -> bool {
+    let mut rest = written.bytes();
+    let fits = camel.bytes().all(|byte| {
+        if byte.is_ascii_uppercase() && rest.next() != Some(b'_') {
+            return false;
+        }
+        rest.next() == Some(byte.to_ascii_lowercase())
+    });
+    fits && rest.next().is_none()
+}
+
 /// An item of a list, not yet a cursor: that borrows its list.
 pub(crate) struct Item<'a> {
     list: Cursor<'a>,
@@ -211,6 +304,34 @@ impl<'a> Item<'a> {
             parent: Some(&self.list),
             step: Step::Item(self.index),
             node: self.node,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn snake_case_is_the_definitions_own() {
+        for (camel, snake) in [
+            ("httpFault", "http_fault"),
+            ("l4Fault", "l4_fault"),
+            ("http2Error", "http2_error"),
+            ("overrideHeaderName", "override_header_name"),
+            ("match", "match"),
+        ] {
+            assert!(is_snake_case_of(snake, camel), "{snake}");
+        }
+        for (camel, other) in [
+            ("httpFault", "httpfault"),
+            ("httpFault", "http_Fault"),
+            ("httpFault", "http__fault"),
+            ("httpFault", "http_fault_"),
+            ("httpFault", "http_"),
+            ("httpFault", ""),
+        ] {
+            assert!(!is_snake_case_of(other, camel), "{other}");
         }
     }
 }

@@ -1,14 +1,17 @@
 //! Endpoints and EndpointSlices: the ready addresses of a service, by the name
-//! of its port.
+//! of its port, and the pods behind them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Cursor, Reading};
 
 /// The addresses at each port of a service; the name is empty where the only
 /// port has none.
-pub(crate) type PortAddresses = BTreeMap<String, BTreeSet<SocketAddr>>;
+pub(crate) type PortAddresses = BTreeMap<String, Addresses>;
+
+/// Each with the name of its pod, where it is known to be one.
+pub(crate) type Addresses = BTreeMap<SocketAddr, Option<Box<str>>>;
 
 /// The label by which an `EndpointSlice` says whose addresses it holds.
 pub(crate) const SERVICE_LABEL: &str = "kubernetes.io/service-name";
@@ -28,7 +31,8 @@ pub(crate) fn read_endpoints(reading: &Reading<'_>, ports: &mut PortAddresses) {
             .iter()
             .filter_map(|item| {
                 let address = item.cursor();
-                as_ip(&address.expect_mapping().then(|| address.required("ip", NO_IP))??)
+                let ip = address.expect_mapping().then(|| address.required("ip", NO_IP))??;
+                Some((as_ip(&ip)?, pod(&address)))
             })
             .collect();
         add(&subset, &addresses, ports);
@@ -55,8 +59,10 @@ pub(crate) fn read_slice(reading: &Reading<'_>, ports: &mut PortAddresses) {
         let conditions = endpoint.field("conditions");
         let ready = conditions.as_ref().and_then(|conditions| conditions.boolean("ready"));
         if ready != Some(false) {
-            addresses
-                .extend(endpoint.list("addresses").iter().filter_map(|item| as_ip(&item.cursor())));
+            let pod = pod(&endpoint);
+            let ips = endpoint.list("addresses");
+            let ips = ips.iter().filter_map(|item| as_ip(&item.cursor()));
+            addresses.extend(ips.map(|ip| (ip, pod.clone())));
         }
     }
     add(&root, &addresses, ports);
@@ -70,8 +76,16 @@ fn as_ip(cursor: &Cursor<'_>) -> Option<IpAddr> {
     address
 }
 
-/// Adds `addresses` at each of the ports in the field `ports`.
-fn add(cursor: &Cursor<'_>, addresses: &[IpAddr], all: &mut PortAddresses) {
+/// The name of the pod that an endpoint says it is.
+fn pod(endpoint: &Cursor<'_>) -> Option<Box<str>> {
+    let target = endpoint.node().get("targetRef")?;
+    let is_pod = target.get("kind")?.as_str() == Some("Pod");
+    target.get("name")?.as_str().filter(|_| is_pod).map(Box::from)
+}
+
+/// Adds `addresses`, each with its pod, at each of the ports in the field
+/// `ports`.
+fn add(cursor: &Cursor<'_>, addresses: &[(IpAddr, Option<Box<str>>)], all: &mut PortAddresses) {
     for item in cursor.list("ports") {
         let port = item.cursor();
         if !port.expect_mapping() {
@@ -80,8 +94,11 @@ fn add(cursor: &Cursor<'_>, addresses: &[IpAddr], all: &mut PortAddresses) {
         let name = port.string("name").unwrap_or_default().to_owned();
         let number = port.required("port", "give the number at which the addresses listen");
         if let Some(number) = number.and_then(|number| number.as_port()) {
-            let endpoints = addresses.iter().map(|address| SocketAddr::new(*address, number));
-            all.entry(name).or_default().extend(endpoints);
+            let of_port = all.entry(name).or_default();
+            for (address, pod) in addresses {
+                let known = of_port.entry(SocketAddr::new(*address, number)).or_default();
+                *known = known.take().or_else(|| pod.clone());
+            }
         }
     }
 }

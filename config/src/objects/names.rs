@@ -1,8 +1,15 @@
 //! The names of Kubernetes: those that may become a part of a cluster's name,
 //! of logs, and of what other commands print.
 
+use std::collections::BTreeMap;
+
 use super::Cursor;
+use crate::finding::quote;
 use crate::manifest::Object;
+
+/// Labels that tell the versions of a service apart. Each has passed
+/// [`check_label`].
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// Whether `name` is a DNS label (RFC 1123): what names of services and
 /// namespaces are, and what may become part of a cluster's name.
@@ -37,4 +44,81 @@ pub(crate) fn is_named_well(object: &Object, root: &Cursor<'_>) -> bool {
         return false;
     }
     true
+}
+
+/// Whether Kubernetes would take this label, or why not.
+pub(crate) fn check_label(key: &str, value: &str) -> Result<(), String> {
+    let (prefix, name) = match key.split_once('/') {
+        None => (None, key),
+        Some((prefix, name)) => (Some(prefix), name),
+    };
+    if !is_qualified(name) || !prefix.is_none_or(is_dns_subdomain) {
+        return Err(format!(
+            "{} is no label's name; use letters, digits, -, _ and ., 63 at most, perhaps after a DNS name and /",
+            quote(key)
+        ));
+    }
+    if !value.is_empty() && !is_qualified(value) {
+        return Err(format!(
+            "{} is no label's value; use letters, digits, -, _ and ., 63 at most",
+            quote(value)
+        ));
+    }
+    Ok(())
+}
+
+/// What Kubernetes calls a qualified name.
+fn is_qualified(name: &str) -> bool {
+    let is_outer = |byte: &u8| byte.is_ascii_alphanumeric();
+    let bytes = name.as_bytes();
+    (1..=63).contains(&bytes.len())
+        && bytes.iter().all(|byte| is_outer(byte) || b"-_.".contains(byte))
+        && bytes.first().is_some_and(is_outer)
+        && bytes.last().is_some_and(is_outer)
+}
+
+/// As in `app=web,version=v1`; sorted, and the same for the same labels.
+pub(crate) fn describe_labels(labels: &Labels) -> String {
+    let pairs: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    pairs.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_those_of_kubernetes() {
+        for (key, value) in [
+            ("version", "v1"),
+            ("version", ""),
+            ("app.kubernetes.io/version", "1.2.3_a-B"),
+            ("A_b.c-d", "x"),
+        ] {
+            assert_eq!(check_label(key, value), Ok(()), "{key}={value}");
+        }
+        let long = "a".repeat(64);
+        for (key, value) in [
+            ("", "v1"),
+            ("-a", "v1"),
+            ("a|b", "v1"),
+            ("a,b", "v1"),
+            ("a=b", "v1"),
+            ("a\nb", "v1"),
+            ("a/b/c", "v1"),
+            ("/a", "v1"),
+            ("a/", "v1"),
+            ("Upper.example/a", "v1"),
+            (&*long, "v1"),
+            ("a", "v|1"),
+            ("a", "v1,b=c"),
+            ("a", "v1\n"),
+            ("a", "-v1"),
+            ("a", "v 1"),
+            ("a", "\u{e9}"),
+            ("a", &*long),
+        ] {
+            assert!(check_label(key, value).is_err(), "{key}={value}");
+        }
+    }
 }

@@ -1,0 +1,300 @@
+//! The clusters that backends and rules forward to: a port of a service, or of
+//! one version of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::services::Services;
+use crate::envoy::{Cluster, Discovery, Protocol};
+use crate::finding::quote;
+use crate::objects::endpoints::Addresses;
+use crate::objects::service::{Application, Place, Service, ServicePort};
+use crate::objects::{Labels, describe_labels};
+use crate::settings::Settings;
+
+/// The most ports that a message lists.
+const LISTED_PORTS: usize = 8;
+
+/// The clusters that have been asked for so far.
+pub(super) struct Clusters<'a> {
+    services: &'a Services<'a>,
+    settings: &'a Settings,
+    by_name: BTreeMap<String, Cluster>,
+}
+
+/// A service that exists.
+#[derive(Clone, Copy)]
+pub(super) struct Named<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) name: &'a str,
+    service: &'a Service,
+}
+
+/// A port as a backend names it.
+#[derive(Clone, Copy)]
+pub(super) enum PortRef<'a> {
+    Number(u16),
+    Name(&'a str),
+}
+
+/// What a message is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    Service,
+    Port,
+}
+
+/// Why a service cannot be reached.
+pub(super) type Unreachable = (Subject, String);
+
+/// A cluster, and what is doubtful about it.
+pub(super) struct Reached {
+    pub(super) cluster: String,
+    pub(super) doubt: Option<Doubt>,
+}
+
+/// What may not be as meant about a cluster.
+pub(super) enum Doubt {
+    /// It has no endpoints.
+    Empty(String),
+    /// It has others too.
+    Vague(String),
+}
+
+impl Doubt {
+    /// The message; where there are no endpoints, with what comes of that.
+    pub(super) fn message(self, consequence: &str) -> String {
+        match self {
+            Self::Empty(reason) => format!("{reason}. {consequence}"),
+            Self::Vague(reason) => reason,
+        }
+    }
+}
+
+impl<'a> Clusters<'a> {
+    pub(super) fn new(services: &'a Services<'a>, settings: &'a Settings) -> Self {
+        Self { services, settings, by_name: BTreeMap::new() }
+    }
+
+    /// All of them, sorted by name.
+    pub(super) fn finish(self) -> Vec<Cluster> {
+        self.by_name.into_values().collect()
+    }
+
+    /// The service `name` of `namespace`.
+    pub(super) fn find(&self, namespace: &str, name: &str) -> Result<Named<'a>, Unreachable> {
+        match self.services.get(namespace, name) {
+            Some((namespace, name, service)) => Ok(Named { namespace, name, service }),
+            None => Err((
+                Subject::Service,
+                format!(
+                    "there is no service {} in namespace {namespace}; add it, or correct the name",
+                    quote(name)
+                ),
+            )),
+        }
+    }
+
+    /// The cluster of a port of a service, and of the version that `labels`
+    /// tell, if any. It is among the clusters from now on.
+    pub(super) fn reach(
+        &mut self,
+        target: Named<'_>,
+        port: &ServicePort,
+        labels: &Labels,
+    ) -> Result<Reached, Unreachable> {
+        let protocol = target.protocol(port)?;
+        let host = self.host(target);
+        let mut name = format!("{host}|{}", port.port);
+        if !labels.is_empty() {
+            name = format!("{name}|{}", describe_labels(labels));
+        }
+        if !self.by_name.contains_key(&name) {
+            let discovery = self
+                .discover(target, port, labels, host)
+                .map_err(|reason| (Subject::Service, reason))?;
+            let cluster = Cluster { name: name.clone(), protocol, discovery };
+            self.by_name.insert(name.clone(), cluster);
+        }
+        let known = self.by_name.get(&name);
+        let doubt = known.and_then(|known| self.doubt(target, port, labels, &known.discovery));
+        Ok(Reached { cluster: name, doubt })
+    }
+
+    fn host(&self, target: Named<'_>) -> String {
+        format!("{}.{}.svc.{}", target.name, target.namespace, self.settings.cluster_domain)
+    }
+
+    /// Where the endpoints of a port are: at the addresses the manifests give,
+    /// else behind the service's DNS name.
+    fn discover(
+        &self,
+        target: Named<'_>,
+        port: &ServicePort,
+        labels: &Labels,
+        host: String,
+    ) -> Result<Discovery, String> {
+        let Named { namespace, name, service } = target;
+        if let Place::External(external) = &service.place {
+            if !self.settings.external_name_services {
+                return Err(format!(
+                    "service {namespace}/{name} is of type ExternalName, which could lead anywhere; allow it with \
+                     --external-name-services"
+                ));
+            }
+            let external = external.clone().ok_or_else(|| {
+                format!(
+                    "service {namespace}/{name} is of type ExternalName without a DNS name; correct its \
+                     spec.externalName"
+                )
+            })?;
+            return Ok(Discovery::Dns(external, port.port));
+        }
+        let Some(ports) = self.services.addresses(namespace, name) else {
+            return Ok(Discovery::Dns(host, port.port));
+        };
+        let addresses = ports.get(&port.name).into_iter().flat_map(Addresses::iter);
+        let is_of_version = |pod: Option<&str>| {
+            labels.is_empty()
+                || pod.is_some_and(|pod| self.services.carries(namespace, pod, labels))
+        };
+        let chosen: BTreeSet<_> = addresses
+            .filter(|(_, pod)| is_of_version(pod.as_deref()))
+            .map(|(address, _)| *address)
+            .collect();
+        Ok(Discovery::Addresses(chosen))
+    }
+
+    /// Why a cluster may have no endpoints, or others than it says.
+    fn doubt(
+        &self,
+        target: Named<'_>,
+        port: &ServicePort,
+        labels: &Labels,
+        discovery: &Discovery,
+    ) -> Option<Doubt> {
+        let Named { namespace, name, .. } = target;
+        let version = describe_labels(labels);
+        match discovery {
+            Discovery::Addresses(chosen) => {
+                let ports = self.services.addresses(namespace, name)?;
+                if !ports.is_empty() && !ports.contains_key(&port.name) {
+                    let names: Vec<_> =
+                        ports.keys().take(LISTED_PORTS).map(|name| quote(name)).collect();
+                    return Some(Doubt::Empty(format!(
+                        "the endpoints of service {namespace}/{name} have no port named {}, but {}; give both the same name",
+                        quote(&port.name),
+                        names.join(", ")
+                    )));
+                }
+                (chosen.is_empty() && !labels.is_empty()).then(|| {
+                    Doubt::Empty(format!(
+                        "service {namespace}/{name} has no ready pods with {version}; \
+                         correct the labels, or add its Pods and their endpoints"
+                    ))
+                })
+            }
+            Discovery::Dns(host, _) if !labels.is_empty() => Some(Doubt::Vague(format!(
+                "nothing tells which pods of service {namespace}/{name} have {version}, so requests go to all \
+                 behind {host}; {}",
+                match target.service.place {
+                    Place::InCluster => "add its Endpoints or EndpointSlices, and its Pods",
+                    Place::External(_) => "leave the labels out",
+                }
+            ))),
+            Discovery::Dns(..) => None,
+        }
+    }
+}
+
+impl<'a> Named<'a> {
+    /// The port of the service that `wanted` means.
+    pub(super) fn port(self, wanted: PortRef<'_>) -> Result<&'a ServicePort, Unreachable> {
+        self.find_port(wanted).ok_or_else(|| {
+            let message = format!(
+                "service {}/{} has no such port; it has {}{}",
+                self.namespace,
+                self.name,
+                self.describe_ports(),
+                wanted.remedy()
+            );
+            (Subject::Port, message)
+        })
+    }
+
+    /// The port of the service that goes by the name of `other`, or else by its
+    /// number.
+    pub(super) fn port_like(self, other: &ServicePort) -> Result<&'a ServicePort, Unreachable> {
+        let by_number = || self.find_port(PortRef::Number(other.port));
+        self.find_port(PortRef::Name(&other.name)).or_else(by_number).ok_or_else(|| {
+            let named = match &*other.name {
+                "" => String::new(),
+                name => format!(" named {} nor one", quote(name)),
+            };
+            let message = format!(
+                "service {}/{} has no port{named} of number {}, to which the Ingress sends requests; it has {}",
+                self.namespace,
+                self.name,
+                other.port,
+                self.describe_ports()
+            );
+            (Subject::Port, message)
+        })
+    }
+
+    /// A service may have a port for TCP and one for UDP of the same number:
+    /// the one that speaks HTTP is meant.
+    fn find_port(self, wanted: PortRef<'_>) -> Option<&'a ServicePort> {
+        let is_wanted = |port: &&ServicePort| match wanted {
+            PortRef::Number(number) => port.port == number,
+            PortRef::Name(name) => !name.is_empty() && port.name == name,
+        };
+        let speaks_http = |port: &&ServicePort| !matches!(port.application, Application::Other(_));
+        let wanted = || self.service.ports.iter().filter(is_wanted);
+        wanted().find(speaks_http).or_else(|| wanted().next())
+    }
+
+    fn protocol(self, port: &ServicePort) -> Result<Protocol, Unreachable> {
+        match &port.application {
+            Application::Http1 => Ok(Protocol::Http1),
+            Application::Http2 => Ok(Protocol::Http2),
+            Application::Other(protocol) => {
+                let message = format!(
+                    "port {} of service {}/{} speaks {protocol}, not HTTP; where that is untrue, \
+                     name the port http, http2 or grpc, with an optional -suffix, or set its appProtocol",
+                    port.port, self.namespace, self.name
+                );
+                Err((Subject::Port, message))
+            }
+        }
+    }
+
+    fn describe_ports(self) -> String {
+        let all = &self.service.ports;
+        let mut ports: Vec<_> = all
+            .iter()
+            .take(LISTED_PORTS)
+            .map(|port| match &*port.name {
+                "" => port.port.to_string(),
+                name => format!("{} ({})", port.port, quote(name)),
+            })
+            .collect();
+        match all.len() {
+            0 => ports.push("none".into()),
+            all if all > LISTED_PORTS => ports.push(format!("{} more", all - LISTED_PORTS)),
+            _ => {}
+        }
+        ports.join(", ")
+    }
+}
+
+impl PortRef<'_> {
+    /// What to do where no port is meant, after the ports there are.
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Name(name) if name.parse::<u16>().is_ok() => {
+                "; in quotes this is a name, so write the number without them"
+            }
+            _ => "; correct this, or add the port",
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! RouteRules, gathered by the service whose requests they are for.
+
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use crate::finding::Findings;
+use crate::manifest::Object;
+use crate::objects::route_rule::{RouteRule, Scope, Source};
+use crate::objects::{Reading, describe_labels, is_named_well};
+use crate::settings::{Gateway, Settings};
+
+/// The rules that can apply, by the namespace and name of their service.
+pub(super) struct Rules<'a>(BTreeMap<(String, String), ServiceRules<'a>>);
+
+/// The rules of a service, in the order in which they are tried.
+#[derive(Default)]
+struct ServiceRules<'a> {
+    rules: Vec<Applicable<'a>>,
+    is_used: bool,
+}
+
+/// A rule, and the object it was read from.
+pub(super) struct Applicable<'a> {
+    pub(super) object: &'a Object,
+    pub(super) rule: RouteRule,
+}
+
+impl<'a> Rules<'a> {
+    pub(super) fn read(
+        objects: &[&'a Object],
+        settings: &Settings,
+        findings: &RefCell<Findings>,
+    ) -> Self {
+        let mut by_service: BTreeMap<_, ServiceRules<'a>> = BTreeMap::new();
+        for object in objects {
+            let Some(rule) = read_rule(object, settings, findings) else { continue };
+            let service = (rule.destination.namespace.clone(), rule.destination.name.clone());
+            by_service.entry(service).or_default().rules.push(Applicable { object, rule });
+        }
+        for of_service in by_service.values_mut() {
+            of_service.sort();
+            of_service.cut_after_catch_all(&mut findings.borrow_mut());
+        }
+        Self(by_service)
+    }
+
+    /// The rules of a service, to which some Ingress sends requests.
+    pub(super) fn of(&mut self, namespace: &str, service: &str) -> &[Applicable<'a>] {
+        match self.0.get_mut(&(namespace.to_owned(), service.to_owned())) {
+            None => &[],
+            Some(of_service) => {
+                of_service.is_used = true;
+                &of_service.rules
+            }
+        }
+    }
+
+    /// Warns about rules for services that nobody has asked for.
+    pub(super) fn report_unused(self, findings: &RefCell<Findings>) {
+        let unused = self.0.into_iter().filter(|(_, of_service)| !of_service.is_used);
+        for ((namespace, service), of_service) in unused {
+            for Applicable { object, rule } in of_service.rules {
+                let message = format!(
+                    "no Ingress sends requests to service {namespace}/{service}, so this rule does nothing; \
+                     correct the name, or expose the service"
+                );
+                findings.borrow_mut().push(rule.destination.place.warning(object, message));
+            }
+        }
+    }
+}
+
+impl ServiceRules<'_> {
+    fn sort(&mut self) {
+        self.rules.sort_by_key(|Applicable { object, rule }| {
+            (Reverse(rule.precedence), &object.namespace, &object.name)
+        });
+    }
+
+    /// Leaves out the rules behind one that every request meets.
+    fn cut_after_catch_all(&mut self, findings: &mut Findings) {
+        let all = self.rules.iter().position(|found| found.rule.condition.request.is_empty());
+        let Some(last) = all else { return };
+        let unreachable = self.rules.split_off(last + 1);
+        let Some(Applicable { object: first, rule }) = self.rules.last() else { return };
+        for Applicable { object, rule: lost } in unreachable {
+            let message = format!(
+                "can never apply, for {} (at {}) takes every request of the service before it; \
+                 give this a greater precedence than {}, or that one a match",
+                first.describe(),
+                first.location(first.node.at),
+                rule.precedence,
+            );
+            findings.push(lost.destination.place.warning(object, message));
+        }
+    }
+}
+
+/// The rule in `object`, if it is well and can apply at this gateway.
+fn read_rule(
+    object: &Object,
+    settings: &Settings,
+    findings: &RefCell<Findings>,
+) -> Option<RouteRule> {
+    let reading = Reading::strict(object, findings);
+    if !is_named_well(object, &reading.root()) {
+        return None;
+    }
+    let scope = Scope {
+        namespace: &object.namespace,
+        cluster_domain: &settings.cluster_domain,
+        cross_namespace: settings.cross_namespace_rules,
+    };
+    let rule = RouteRule::read(&reading, &scope)?;
+    if let Some(source) = &rule.condition.source
+        && !is_gateway(source, &settings.gateway)
+    {
+        let message = format!(
+            "never holds at this gateway, which is {}, so this rule never applies; correct it, or set --gateway-name, \
+             --gateway-namespace and --gateway-labels",
+            describe(&settings.gateway)
+        );
+        findings.borrow_mut().push(source.place.warning(object, message));
+        return None;
+    }
+    (!rule.condition.never_holds).then_some(rule)
+}
+
+/// Whether the gateway is the workload that `source` names.
+fn is_gateway(source: &Source, gateway: &Gateway) -> bool {
+    source.name == gateway.name
+        && source.namespace.as_ref().is_none_or(|namespace| *namespace == gateway.namespace)
+        && source.labels.iter().all(|(key, value)| gateway.labels.get(key) == Some(value))
+}
+
+fn describe(gateway: &Gateway) -> String {
+    let labels = match describe_labels(&gateway.labels) {
+        labels if labels.is_empty() => "no labels".to_owned(),
+        labels => labels,
+    };
+    format!("{} in {} with {labels}", gateway.name, gateway.namespace)
+}

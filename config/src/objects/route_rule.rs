@@ -1,0 +1,164 @@
+//! RouteRules (`config.istio.io/v1alpha2`): what happens to the requests that
+//! Ingresses send to a service.
+//!
+//! Unlike an Ingress, a rule counts as a whole or not at all: one whose
+//! condition is half understood would shape requests it was not written for.
+//! Reading goes on after an error, so that its author hears of all of them.
+
+mod condition;
+mod fault;
+mod headers;
+mod patience;
+mod route;
+mod service_ref;
+mod target;
+mod values;
+
+use ingress_filter::table::{Cors, Fault, Header, Redirect, Retries, Rewrite, Timeout};
+
+use super::{Cursor, Reading};
+
+pub(crate) use condition::{Condition, Source};
+pub(crate) use route::Share;
+pub(crate) use service_ref::{Scope, ServiceRef};
+
+/// A rule all of whose fields have been understood.
+#[derive(Debug)]
+pub(crate) struct RouteRule {
+    /// Whose requests it is for.
+    pub(crate) destination: ServiceRef,
+    /// The greater goes first.
+    pub(crate) precedence: i32,
+    pub(crate) condition: Condition,
+    pub(crate) effect: Effect,
+}
+
+/// What a rule does with a request.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    Redirect(Redirect),
+    Forward(Box<Forwarding>),
+}
+
+/// To where a rule forwards, and how.
+#[derive(Debug)]
+pub(crate) struct Forwarding {
+    /// Empty: to the service whose rule this is.
+    pub(crate) route: Vec<Share>,
+    pub(crate) mirror: Option<ServiceRef>,
+    pub(crate) timeout: Option<Timeout>,
+    pub(crate) retries: Option<Retries>,
+    pub(crate) rewrite: Option<Rewrite>,
+    pub(crate) websocket: bool,
+    pub(crate) append_headers: Vec<Header>,
+    pub(crate) cors: Option<Cors>,
+    pub(crate) fault: Option<Fault>,
+}
+
+const FIELDS: [&str; 14] = [
+    "destination",
+    "precedence",
+    "match",
+    "route",
+    "redirect",
+    "rewrite",
+    "websocketUpgrade",
+    "httpReqTimeout",
+    "httpReqRetries",
+    "httpFault",
+    "l4Fault",
+    "mirror",
+    "corsPolicy",
+    "appendHeaders",
+];
+
+/// What cannot stand beside `redirect`, which sends no request anywhere.
+const NOT_WITH_REDIRECT: [&str; 4] = ["route", "rewrite", "httpFault", "websocketUpgrade"];
+
+/// What a redirect makes nothing of.
+const WITHOUT_EFFECT: [&str; 4] = ["httpReqTimeout", "httpReqRetries", "mirror", "appendHeaders"];
+
+impl RouteRule {
+    /// Reads a rule; `None` where anything in it is an error. `reading` is
+    /// strict.
+    pub(crate) fn read(reading: &Reading<'_>, scope: &Scope<'_>) -> Option<Self> {
+        let errors = reading.errors();
+        let root = reading.root();
+        root.only(&["apiVersion", "kind", "metadata", "spec", "status"]);
+        let spec = root.required("spec", "say of which service, and what happens to its requests");
+        let spec = spec.filter(Cursor::expect_mapping)?;
+        spec.only(&FIELDS);
+        let destination = spec
+            .required("destination", "name the service whose requests this rule is for")
+            .and_then(|field| read_destination(&field, scope));
+        let precedence = spec.field("precedence").and_then(|field| values::int32(&field));
+        let condition = spec.mapping("match").map(|field| Condition::read(&field, scope));
+        if let Some(fault) = spec.field("l4Fault") {
+            fault.error("faults of connections are not implemented; use httpFault, or remove this");
+        }
+        // Read even beside a redirect, for what is wrong in it.
+        let forwarding = Forwarding::read(&spec, scope);
+        let effect = match spec.field("redirect") {
+            None => Effect::Forward(Box::new(forwarding)),
+            Some(redirect) => {
+                refuse_beside_redirect(&spec);
+                Effect::Redirect(Redirect {
+                    cors: forwarding.cors,
+                    ..target::redirect(&redirect).unwrap_or_default()
+                })
+            }
+        };
+        let rule = Self {
+            destination: destination?,
+            precedence: precedence.unwrap_or_default(),
+            condition: condition.unwrap_or_default(),
+            effect,
+        };
+        (reading.errors() == errors).then_some(rule)
+    }
+}
+
+impl Forwarding {
+    fn read(spec: &Cursor<'_>, scope: &Scope<'_>) -> Self {
+        let cors = spec.mapping("corsPolicy").and_then(|field| headers::cors(&field));
+        let append_headers = spec.mapping("appendHeaders").map(|field| headers::append(&field));
+        Self {
+            route: route::read(spec, scope),
+            mirror: spec.field("mirror").and_then(|field| ServiceRef::read(&field, scope)),
+            timeout: patience::timeout(spec),
+            retries: patience::retries(spec),
+            rewrite: spec.field("rewrite").and_then(|field| target::rewrite(&field)),
+            websocket: spec.boolean("websocketUpgrade").unwrap_or_default(),
+            append_headers: append_headers.unwrap_or_default(),
+            cors,
+            fault: spec.mapping("httpFault").and_then(|field| fault::read(&field)),
+        }
+    }
+}
+
+fn read_destination(field: &Cursor<'_>, scope: &Scope<'_>) -> Option<ServiceRef> {
+    let service = ServiceRef::read(field, scope)?;
+    if !service.labels.is_empty() {
+        field.error_in(
+            "labels",
+            "have no place here, for a rule is for all versions of a service; choose one in route",
+        );
+    }
+    Some(service)
+}
+
+fn refuse_beside_redirect(spec: &Cursor<'_>) {
+    for name in NOT_WITH_REDIRECT {
+        if let Some(field) = spec.field(name) {
+            field.error("cannot stand beside redirect; remove one of the two");
+        }
+    }
+    for name in WITHOUT_EFFECT {
+        if let Some(field) = spec.field(name) {
+            field.warning("has no effect beside redirect; remove it");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

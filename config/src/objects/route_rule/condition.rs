@@ -1,0 +1,171 @@
+//! Which requests a rule is for (`match`).
+
+use ingress_filter::table::{HeaderMatch, RuleMatch, StringMatch};
+use ingress_filter::{Pattern, Subnet};
+
+use super::service_ref::{Named, Scope};
+use super::values::{check_header_name, is_reserved};
+use crate::finding::quote;
+use crate::objects::{Cursor, Labels, Place};
+
+/// The condition of a rule.
+#[derive(Debug, Default)]
+pub(crate) struct Condition {
+    /// Whose requests; everybody's where there is none.
+    pub(crate) source: Option<Source>,
+    /// What the request looks like.
+    pub(crate) request: RuleMatch,
+    /// Whether no request can meet it, which a warning has said.
+    pub(crate) never_holds: bool,
+}
+
+/// The workload that a request must come from. At an ingress that is the
+/// gateway, for every request.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    /// Any where there is none: that of the rule, which the original took, is
+    /// hardly ever the gateway's.
+    pub(crate) namespace: Option<String>,
+    pub(crate) labels: Labels,
+    pub(crate) place: Place,
+}
+
+/// What in `headers` is no header, and what the filter calls it. The last is
+/// where Envoy keeps that header.
+const SPECIAL: [(&str, &str); 5] = [
+    ("uri", ":path"),
+    ("scheme", ":scheme"),
+    ("method", ":method"),
+    ("authority", ":authority"),
+    ("host", ":authority"),
+];
+
+impl Condition {
+    pub(super) fn read(cursor: &Cursor<'_>, scope: &Scope<'_>) -> Self {
+        cursor.only(&["source", "tcp", "udp", "request"]);
+        let mut condition = Self::default();
+        if let Some(source) = cursor.field("source") {
+            condition.source = Source::read(&source, scope);
+        }
+        if let Some(udp) = cursor.field("udp") {
+            udp.error("is not supported, for HTTP does not come over UDP; remove it");
+        }
+        if let Some(tcp) = cursor.mapping("tcp") {
+            condition.read_tcp(&tcp);
+        }
+        if let Some(request) = cursor.mapping("request") {
+            request.only(&["headers"]);
+            if let Some(headers) = request.mapping("headers") {
+                condition.read_headers(&headers);
+            }
+        }
+        condition
+    }
+
+    fn read_tcp(&mut self, tcp: &Cursor<'_>) {
+        tcp.only(&["sourceSubnet", "destinationSubnet"]);
+        self.request.source_subnets = read_subnets(tcp, "sourceSubnet");
+        if !read_subnets(tcp, "destinationSubnet").is_empty() {
+            tcp.warning_in(
+                "destinationSubnet",
+                "never holds at an ingress, where every request is for the ingress itself, so this rule never applies; \
+                 remove one of the two",
+            );
+            self.never_holds = true;
+        }
+    }
+
+    fn read_headers(&mut self, headers: &Cursor<'_>) {
+        for (key, field) in headers.fields() {
+            let special = SPECIAL.iter().find(|(name, _)| *name == &*key.name);
+            let name = special.map_or(&*key.name, |(_, name)| *name);
+            let is_name = match special {
+                Some(_) => Ok(()),
+                None => check_header_name(name),
+            };
+            let value = read_value(&field);
+            match (is_name, value) {
+                (Err(message), _) => field.error_at(key.at, message),
+                (Ok(()), None) => {}
+                (Ok(()), Some(value)) => {
+                    self.check_reach(name, &value, &field);
+                    self.request.headers.push(HeaderMatch { name: name.to_owned(), value });
+                }
+            }
+        }
+    }
+
+    /// Finds conditions that no request meets.
+    fn check_reach(&mut self, name: &str, value: &StringMatch, field: &Cursor<'_>) {
+        let plain = match value {
+            StringMatch::Exact(text) | StringMatch::Prefix(text) => Some(text.as_str()),
+            StringMatch::Regex(_) => None,
+        };
+        let never = |reason: &str| {
+            field.warning(format!("{reason}, so this rule never applies"));
+            true
+        };
+        self.never_holds |= match plain {
+            _ if is_reserved(name) => never("is removed from every request before rules are tried"),
+            Some("") if name == ":path" => {
+                field.error("is empty; a path starts with /");
+                false
+            }
+            Some(path) if name == ":path" && !path.starts_with('/') => {
+                never("does not start with /, as every path does")
+            }
+            Some(path) if name == ":path" && path.contains(['?', '#']) => {
+                never("holds ? or #, where a path ends")
+            }
+            _ => false,
+        };
+    }
+}
+
+impl Source {
+    fn read(cursor: &Cursor<'_>, scope: &Scope<'_>) -> Option<Self> {
+        let Named { name, namespace, labels } = Named::read(cursor, scope)?;
+        Some(Self { name, namespace, labels, place: cursor.place() })
+    }
+}
+
+fn read_subnets(tcp: &Cursor<'_>, name: &str) -> Vec<String> {
+    let mut subnets = Vec::new();
+    for item in tcp.list(name) {
+        let cursor = item.cursor();
+        let Some(text) = cursor.as_string() else { continue };
+        match Subnet::parse(text) {
+            Ok(_) => subnets.push(text.to_owned()),
+            Err(reason) => cursor.error(format!("{} {reason}", quote(text))),
+        }
+    }
+    subnets
+}
+
+/// A `StringMatch`, or a string, which stands for itself.
+fn read_value(cursor: &Cursor<'_>) -> Option<StringMatch> {
+    const KINDS: [&str; 3] = ["exact", "prefix", "regex"];
+    if let Some(text) = cursor.node().as_str() {
+        return Some(StringMatch::Exact(text.to_owned()));
+    }
+    if cursor.node().as_map().is_none() {
+        cursor.wrong_kind("a string, or a mapping with exact, prefix or regex");
+        return None;
+    }
+    cursor.only(&KINDS);
+    let mut given = KINDS.iter().filter_map(|kind| Some((*kind, cursor.field(kind)?)));
+    let (Some((kind, field)), None) = (given.next(), given.next()) else {
+        cursor.error("needs one of exact, prefix and regex");
+        return None;
+    };
+    let text = field.as_string()?.to_owned();
+    Some(match kind {
+        "exact" => StringMatch::Exact(text),
+        "prefix" => StringMatch::Prefix(text),
+        _ => {
+            Pattern::new(&text).map_err(|reason| field.error(reason)).ok()?;
+            StringMatch::Regex(text)
+        }
+    })
+}

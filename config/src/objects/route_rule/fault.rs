@@ -1,0 +1,105 @@
+//! What goes wrong on purpose (`httpFault`).
+
+use ingress_filter::table::{Abort, AbortStatus, Delay, Fault};
+
+use super::values::{duration, integer, override_header, percent};
+use crate::finding::quote;
+use crate::objects::Cursor;
+
+/// gRPC's statuses; each stands at its number.
+const GRPC_STATUSES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+const LAST_GRPC_STATUS: u8 = 16;
+
+/// `None` where no request would be hit, too.
+pub(super) fn read(cursor: &Cursor<'_>) -> Option<Fault> {
+    cursor.only(&["delay", "abort"]);
+    if cursor.field("delay").is_none() && cursor.field("abort").is_none() {
+        cursor.error("does nothing; give delay or abort, or remove it");
+    }
+    let delay = cursor.mapping("delay").and_then(|field| read_delay(&field));
+    let abort = cursor.mapping("abort").and_then(|field| read_abort(&field));
+    (delay.is_some() || abort.is_some()).then_some(Fault { delay, abort })
+}
+
+fn read_delay(cursor: &Cursor<'_>) -> Option<Delay> {
+    cursor.only(&["percent", "fixedDelay", "exponentialDelay", "overrideHeaderName"]);
+    let per_million = read_percent(cursor);
+    let override_header = override_header(cursor);
+    if let Some(exponential) = cursor.field("exponentialDelay") {
+        exponential.error("is not supported; use fixedDelay");
+        return None;
+    }
+    let fixed = cursor.required("fixedDelay", "say how long requests wait, as in 5s")?;
+    let ms = duration(&fixed)?;
+    per_million.map(|per_million| Delay { per_million, ms, override_header })
+}
+
+fn read_abort(cursor: &Cursor<'_>) -> Option<Abort> {
+    cursor.only(&["percent", "httpStatus", "grpcStatus", "http2Error", "overrideHeaderName"]);
+    let per_million = read_percent(cursor);
+    let override_header = override_header(cursor);
+    if let Some(error) = cursor.field("http2Error") {
+        error.error("is not supported, for Envoy resets no stream on purpose; use httpStatus");
+        return None;
+    }
+    let http = cursor.field("httpStatus");
+    let grpc = cursor.field("grpcStatus");
+    let status = match (&http, &grpc) {
+        (Some(http), None) => AbortStatus::Http(integer(http, &(200..=599))?),
+        (None, Some(grpc)) => AbortStatus::Grpc(read_grpc_status(grpc)?),
+        (Some(_), Some(grpc)) => {
+            grpc.error("cannot stand beside httpStatus; remove one of the two");
+            return None;
+        }
+        (None, None) => {
+            cursor.error("has no answer to give; add httpStatus or grpcStatus");
+            return None;
+        }
+    };
+    per_million.map(|per_million| Abort { per_million, status, override_header })
+}
+
+/// How many of a million requests; `None` where that is none.
+fn read_percent(cursor: &Cursor<'_>) -> Option<u32> {
+    let Some(field) = cursor.field("percent") else {
+        cursor.warning_in("percent", "is missing, so this hits no request; give 0 to 100");
+        return None;
+    };
+    percent(&field).filter(|per_million| *per_million > 0)
+}
+
+/// By its name, or by its number with or without quotes.
+fn read_grpc_status(cursor: &Cursor<'_>) -> Option<u8> {
+    let Some(text) = cursor.node().as_str() else {
+        return integer(cursor, &(0..=LAST_GRPC_STATUS));
+    };
+    let by_name = (0..).zip(GRPC_STATUSES).find(|(_, name)| *name == text);
+    let by_number = || text.parse().ok().filter(|number| *number <= LAST_GRPC_STATUS);
+    let status = by_name.map(|(number, _)| number).or_else(by_number);
+    if status.is_none() {
+        cursor.error(format!(
+            "{} is no gRPC status; write its name, as in UNAVAILABLE, or its number, 0 to {LAST_GRPC_STATUS}",
+            quote(text)
+        ));
+    }
+    status
+}

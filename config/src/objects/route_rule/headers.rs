@@ -1,0 +1,117 @@
+//! Headers that a rule adds (`appendHeaders`, `corsPolicy`).
+
+use ingress_filter::table::{Cors, Header};
+
+use super::values::{check_header_name, is_reserved, seconds, visible};
+use crate::finding::quote;
+use crate::objects::Cursor;
+
+/// What frames a message or belongs to one connection (RFC 9110 section 7.6.1,
+/// RFC 9112), and the host, which `rewrite` changes. A second of any of them
+/// would let two servers read one request differently.
+const FORBIDDEN: [&str; 9] = [
+    "host",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "transfer-encoding",
+    "content-length",
+    "upgrade",
+    "te",
+    "trailer",
+];
+
+const METHODS: [&str; 9] =
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"];
+
+/// The headers in `appendHeaders`.
+pub(super) fn append(cursor: &Cursor<'_>) -> Vec<Header> {
+    let mut headers = Vec::new();
+    for (key, field) in cursor.fields() {
+        let name = &*key.name;
+        if let Err(message) = check_appended(name) {
+            field.error_at(key.at, message);
+        }
+        let Some(value) = field.as_string() else { continue };
+        let is_plain = value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        if value.is_empty() {
+            field.error("is empty; give the header a value");
+        } else if !is_plain || value.starts_with(' ') || value.ends_with(' ') {
+            field.error(format!(
+                "{} holds what no header's value does; use visible ASCII, with spaces only in between",
+                quote(value)
+            ));
+        }
+        headers.push(Header { name: name.to_owned(), value: value.to_owned() });
+    }
+    headers
+}
+
+fn check_appended(name: &str) -> Result<(), String> {
+    check_header_name(name)?;
+    if is_reserved(name) {
+        return Err(format!(
+            "{} is for the ingress alone to set; choose another name",
+            quote(name)
+        ));
+    }
+    match name {
+        "host" => Err("`host` cannot be added to; use rewrite.authority".into()),
+        _ if FORBIDDEN.contains(&name) => {
+            Err(format!("{} belongs to the connection, not the request; remove it", quote(name)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What `corsPolicy` says; `None` where it allows nobody, which is as good.
+pub(super) fn cors(cursor: &Cursor<'_>) -> Option<Cors> {
+    cursor.only(&[
+        "allowOrigin",
+        "allowMethods",
+        "allowHeaders",
+        "exposeHeaders",
+        "maxAge",
+        "allowCredentials",
+    ]);
+    let allow_origins = texts(cursor, "allowOrigin", |origin| {
+        if origin.contains(',') {
+            return Err(format!(
+                "{} holds a comma; write each origin as its own item",
+                quote(origin)
+            ));
+        }
+        Ok(())
+    });
+    let origins = cursor.field("allowOrigin");
+    if origins.is_none_or(|list| list.node().as_list().is_some_and(<[_]>::is_empty)) {
+        cursor.warning_in("allowOrigin", "is missing, so no origin is allowed; name some, or `*`");
+    }
+    let cors = Cors {
+        allow_origins,
+        allow_methods: texts(cursor, "allowMethods", |method| {
+            METHODS.contains(&method).then_some(()).ok_or_else(|| {
+                format!("{} is no method of HTTP; use {}", quote(method), METHODS.join(", "))
+            })
+        }),
+        allow_headers: texts(cursor, "allowHeaders", check_header_name),
+        expose_headers: texts(cursor, "exposeHeaders", check_header_name),
+        max_age_seconds: cursor.field("maxAge").and_then(|field| seconds(&field)),
+        allow_credentials: cursor.boolean("allowCredentials").unwrap_or_default(),
+    };
+    (!cors.allow_origins.is_empty()).then_some(cors)
+}
+
+/// The items of a list of visible text that passes `check`.
+fn texts(
+    cursor: &Cursor<'_>,
+    name: &str,
+    check: impl Fn(&str) -> Result<(), String>,
+) -> Vec<String> {
+    let read = |cursor: Cursor<'_>| {
+        let text = visible(&cursor)?;
+        check(text).map_err(|message| cursor.error(message)).ok()?;
+        Some(text.to_owned())
+    };
+    cursor.list(name).iter().filter_map(|item| read(item.cursor())).collect()
+}

@@ -1,0 +1,47 @@
+//! How long a request may take, and how often it is tried
+//! (`httpReqTimeout`, `httpReqRetries`).
+
+use ingress_filter::table::{Retries, Timeout};
+
+use super::values::{duration, integer, override_header};
+use crate::objects::Cursor;
+
+pub(super) fn timeout(spec: &Cursor<'_>) -> Option<Timeout> {
+    let field = spec.mapping("httpReqTimeout")?;
+    let simple = one_policy(&field, "simpleTimeout")?;
+    simple.only(&["timeout", "overrideHeaderName"]);
+    let override_header = override_header(&simple);
+    let timeout = simple.required("timeout", "say how long a request may take, as in 4s")?;
+    Some(Timeout { ms: duration(&timeout)?, override_header })
+}
+
+pub(super) fn retries(spec: &Cursor<'_>) -> Option<Retries> {
+    let field = spec.mapping("httpReqRetries")?;
+    let simple = one_policy(&field, "simpleRetry")?;
+    simple.only(&["attempts", "perTryTimeout", "overrideHeaderName"]);
+    let attempts = simple.field("attempts");
+    let attempts = attempts.map(|field| integer(&field, &(0..=i32::MAX.unsigned_abs())));
+    let per_try_timeout_ms = simple.field("perTryTimeout").and_then(|field| duration(&field));
+    let override_header = override_header(&simple);
+    // As in protobuf, a number that is absent is 0.
+    let attempts = attempts.unwrap_or(Some(0))?;
+    let is_effective = attempts > 0 || override_header.is_some();
+    if !is_effective {
+        simple.warning("retries nothing; give attempts, or remove it");
+    }
+    is_effective.then_some(Retries { attempts, per_try_timeout_ms, override_header })
+}
+
+/// The policy `name` of `field`, beside which there may be one for some other
+/// proxy.
+fn one_policy<'a>(field: &'a Cursor<'a>, name: &'a str) -> Option<Cursor<'a>> {
+    field.only(&[name, "custom"]);
+    let custom = field.field("custom");
+    if let Some(custom) = &custom {
+        custom.warning(format!("is ignored, for nothing here understands it; write {name}"));
+    }
+    if custom.is_none() && field.field(name).is_none() {
+        field.warning(format!("has no effect without {name}; give that, or remove this"));
+    }
+    field.mapping(name)
+}

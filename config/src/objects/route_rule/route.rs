@@ -1,0 +1,72 @@
+//! How requests are shared out among services and versions (`route`).
+
+use super::service_ref::{Scope, ServiceRef, read_labels};
+use super::values::integer;
+use crate::objects::{Cursor, Labels, Place};
+
+/// A share of the requests.
+#[derive(Debug)]
+pub(crate) struct Share {
+    /// The service whose rule this is, where there is none.
+    pub(crate) destination: Option<ServiceRef>,
+    /// The version; all pods of the service where there are none.
+    pub(crate) labels: Labels,
+    /// Out of 100.
+    pub(crate) weight: u32,
+    /// Where it says which pods are meant.
+    pub(crate) place: Place,
+}
+
+/// The shares in the field `route`; together 100, where nothing is wrong.
+pub(super) fn read(spec: &Cursor<'_>, scope: &Scope<'_>) -> Vec<Share> {
+    let items = spec.list("route");
+    let mut shares: Vec<_> =
+        items.iter().filter_map(|item| Share::read(&item.cursor(), scope)).collect();
+    if shares.len() == items.len() {
+        check_weights(spec, &mut shares);
+    }
+    shares
+}
+
+impl Share {
+    fn read(cursor: &Cursor<'_>, scope: &Scope<'_>) -> Option<Self> {
+        if !cursor.expect_mapping() {
+            return None;
+        }
+        cursor.only(&["destination", "labels", "weight"]);
+        let field = cursor.field("destination");
+        let destination = field.as_ref().map(|field| ServiceRef::read(field, scope));
+        let labels_field = cursor.mapping("labels");
+        let labels = labels_field.as_ref().map(read_labels).unwrap_or_default();
+        let weight = match cursor.field("weight") {
+            None => Some(0),
+            Some(field) => integer(&field, &(0..=100)),
+        };
+        let mut destination = match destination {
+            None => None,
+            Some(destination) => Some(destination?),
+        };
+        let within = destination.as_mut().map(|service| std::mem::take(&mut service.labels));
+        let place = field.as_ref().or(labels_field.as_ref()).unwrap_or(cursor).place();
+        let labels = one_of(cursor, labels, within.unwrap_or_default());
+        Some(Self { destination, labels, weight: weight?, place })
+    }
+}
+
+/// Labels may stand beside a destination or in it.
+fn one_of(cursor: &Cursor<'_>, beside: Labels, within: Labels) -> Labels {
+    if !beside.is_empty() && !within.is_empty() && beside != within {
+        cursor.error_in("labels", "differ from those in destination; remove one of the two");
+    }
+    if beside.is_empty() { within } else { beside }
+}
+
+fn check_weights(spec: &Cursor<'_>, shares: &mut [Share]) {
+    if let [Share { weight: weight @ 0, .. }] = shares {
+        *weight = 100;
+    }
+    let sum: u64 = shares.iter().map(|share| u64::from(share.weight)).sum();
+    if !shares.is_empty() && sum != 100 {
+        spec.error_in("route", format!("has weights that sum to {sum}; they must sum to 100"));
+    }
+}

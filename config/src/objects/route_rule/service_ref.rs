@@ -1,0 +1,147 @@
+//! What names a service, and perhaps a version of it (`IstioService`).
+
+use super::values::visible;
+use crate::finding::quote;
+use crate::objects::{Cursor, Labels, Place, check_label, is_dns_label};
+
+/// Where a rule stands, and what it may name from there.
+pub(crate) struct Scope<'a> {
+    /// The rule's own.
+    pub(crate) namespace: &'a str,
+    pub(crate) cluster_domain: &'a str,
+    /// Whether it may name services of other namespaces.
+    pub(crate) cross_namespace: bool,
+}
+
+/// A service, and a version of it where `labels` are not empty.
+#[derive(Debug)]
+pub(crate) struct ServiceRef {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) labels: Labels,
+    pub(crate) place: Place,
+}
+
+/// What an `IstioService` says, before a namespace is made of none.
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) namespace: Option<String>,
+    pub(super) labels: Labels,
+}
+
+/// The most labels of a version: each is a part of a cluster's name.
+const MAX_LABELS: usize = 16;
+
+impl ServiceRef {
+    pub(super) fn read(cursor: &Cursor<'_>, scope: &Scope<'_>) -> Option<Self> {
+        let Named { name, namespace, labels } = Named::read(cursor, scope)?;
+        let namespace = namespace.unwrap_or_else(|| scope.namespace.to_owned());
+        if namespace != scope.namespace && !scope.cross_namespace {
+            cursor.error(format!(
+                "is a service of namespace {namespace}, but a rule may name only those of its own, {}; \
+                 move the rule there, or allow this with --cross-namespace-rules",
+                quote(scope.namespace)
+            ));
+            return None;
+        }
+        Some(Self { namespace, name, labels, place: cursor.place() })
+    }
+}
+
+impl Named {
+    pub(super) fn read(cursor: &Cursor<'_>, scope: &Scope<'_>) -> Option<Self> {
+        if !cursor.expect_mapping() {
+            return None;
+        }
+        cursor.only(&["name", "namespace", "domain", "service", "labels"]);
+        let labels = cursor.mapping("labels").map(|field| read_labels(&field)).unwrap_or_default();
+        let (name, namespace) = match cursor.field("service") {
+            Some(service) => read_full_name(cursor, &service, scope),
+            None => read_parts(cursor, scope),
+        }?;
+        Some(Self { name, namespace, labels })
+    }
+}
+
+/// The service in `name`, `namespace` and `domain`.
+fn read_parts(cursor: &Cursor<'_>, scope: &Scope<'_>) -> Option<(String, Option<String>)> {
+    let Some(name) = cursor.field("name") else {
+        cursor.error("names no service; give its name, or its full name as service");
+        return None;
+    };
+    check_domain(cursor, scope);
+    let name = read_label(&name);
+    let namespace = match cursor.field("namespace") {
+        None => None,
+        // One that is wrong must not pass for none.
+        Some(field) => Some(read_label(&field)?),
+    };
+    Some((name?, namespace))
+}
+
+fn read_label(cursor: &Cursor<'_>) -> Option<String> {
+    let text = cursor.as_string()?;
+    if !is_dns_label(text) {
+        cursor.error(format!(
+            "{} is no DNS label; use lower-case letters, digits and -, 63 at most",
+            quote(text)
+        ));
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn check_domain(cursor: &Cursor<'_>, scope: &Scope<'_>) {
+    let Some(field) = cursor.field("domain") else { return };
+    let Some(domain) = field.as_string() else { return };
+    if domain.strip_prefix("svc.") != Some(scope.cluster_domain) {
+        field.error(format!(
+            "{} is not the domain of this cluster's services; write svc.{}, or leave it out",
+            quote(domain),
+            scope.cluster_domain
+        ));
+    }
+}
+
+/// The service in `service`, as in `web.default.svc.cluster.local`.
+fn read_full_name(
+    cursor: &Cursor<'_>,
+    service: &Cursor<'_>,
+    scope: &Scope<'_>,
+) -> Option<(String, Option<String>)> {
+    for name in ["name", "namespace", "domain"] {
+        if let Some(field) = cursor.field(name) {
+            field.error("has no place beside service, which says it all; remove it");
+        }
+    }
+    let text = visible(service)?;
+    let names = text
+        .strip_suffix(scope.cluster_domain)
+        .and_then(|rest| rest.strip_suffix(".svc."))
+        .and_then(|rest| rest.split_once('.'))
+        .filter(|(name, namespace)| is_dns_label(name) && is_dns_label(namespace));
+    if names.is_none() {
+        service.error(format!(
+            "{} is no service of this cluster; write its full name, <name>.<namespace>.svc.{}",
+            quote(text),
+            scope.cluster_domain
+        ));
+    }
+    names.map(|(name, namespace)| (name.to_owned(), Some(namespace.to_owned())))
+}
+
+/// The labels in a mapping; those that are none are findings.
+pub(super) fn read_labels(cursor: &Cursor<'_>) -> Labels {
+    let mut labels = Labels::new();
+    for (key, field) in cursor.fields() {
+        let Some(value) = field.as_string() else { continue };
+        match check_label(&key.name, value) {
+            Ok(()) => drop(labels.insert(key.name.to_string(), value.to_owned())),
+            Err(message) => field.error(message),
+        }
+    }
+    if labels.len() > MAX_LABELS {
+        cursor.error(format!("are {} labels, but {MAX_LABELS} is the most", labels.len()));
+    }
+    labels
+}

@@ -1,0 +1,153 @@
+//! Single values of a rule's fields. Each is `None`, with a finding, where it
+//! is not what it must be.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use ingress_filter::{duration, host_of};
+
+use crate::finding::quote;
+use crate::objects::Cursor;
+
+/// What the filter and Envoy tell each other; no rule may speak for them.
+pub(super) const RESERVED_PREFIXES: [&str; 2] = ["x-ingress-", "x-envoy-"];
+
+/// A whole number in `range`. One that does not fit is never wrapped.
+pub(super) fn integer<T>(cursor: &Cursor<'_>, range: &RangeInclusive<T>) -> Option<T>
+where
+    T: TryFrom<i64> + PartialOrd + Display,
+{
+    let number = cursor.node().as_i64().and_then(|number| T::try_from(number).ok());
+    let number = number.filter(|number| range.contains(number));
+    if number.is_none() {
+        cursor.wrong_kind(&format!("a whole number, {} to {}", range.start(), range.end()));
+    }
+    number
+}
+
+pub(super) fn int32(cursor: &Cursor<'_>) -> Option<i32> {
+    integer(cursor, &(i32::MIN..=i32::MAX))
+}
+
+/// A percentage, as how many of a million.
+pub(super) fn percent(cursor: &Cursor<'_>) -> Option<u32> {
+    // NaN is in no range.
+    let percent = cursor.node().as_f64().filter(|percent| (0.0..=100.0).contains(percent));
+    let Some(percent) = percent else {
+        cursor.wrong_kind("a percentage, 0 to 100");
+        return None;
+    };
+    let per_million = (percent * 10_000.0).round();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is between 0 and a million"
+    )]
+    let per_million = per_million as u32;
+    if per_million == 0 && percent > 0.0 {
+        cursor.error("is less than one request in a million; write 0.0001 or more, or 0");
+        return None;
+    }
+    Some(per_million)
+}
+
+/// A duration, in milliseconds.
+pub(super) fn duration(cursor: &Cursor<'_>) -> Option<u32> {
+    let Some(text) = cursor.node().as_str() else {
+        cursor.wrong_kind("a duration such as 4s or 500ms");
+        return None;
+    };
+    let duration = duration::parse(text.as_bytes());
+    if duration.is_none() {
+        cursor.error(format!(
+            "{} is no duration from 1ms to 49 days; write it as in 4s, 500ms or 1m30s",
+            quote(text)
+        ));
+    }
+    duration
+}
+
+/// A duration of whole seconds, none among them.
+pub(super) fn seconds(cursor: &Cursor<'_>) -> Option<u32> {
+    if cursor.node().as_str() == Some("0s") {
+        return Some(0);
+    }
+    let milliseconds = duration(cursor)?;
+    if milliseconds % 1_000 != 0 {
+        cursor.error("is no whole number of seconds; write it as in 60s or 24h");
+        return None;
+    }
+    Some(milliseconds / 1_000)
+}
+
+/// Text of visible characters of ASCII, at least one.
+pub(super) fn visible<'a>(cursor: &Cursor<'a>) -> Option<&'a str> {
+    let text = cursor.as_string()?;
+    if text.is_empty() {
+        cursor.error("is empty; give it a value, or remove it");
+        return None;
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        cursor.error(format!(
+            "{} holds a space, a control character or what is not ASCII; remove it",
+            quote(text)
+        ));
+        return None;
+    }
+    Some(text)
+}
+
+/// A host with or without a port.
+pub(super) fn authority(cursor: &Cursor<'_>) -> Option<String> {
+    let text = visible(cursor)?;
+    let is_host = host_of(text.as_bytes()).is_some_and(|host| !host.is_empty());
+    if !is_host {
+        cursor.error(format!(
+            "{} is no host; write a name or an address, perhaps with a port, as in example.com:8080",
+            quote(text)
+        ));
+    }
+    is_host.then(|| text.to_owned())
+}
+
+/// The name of a header, as HTTP/2 spells it.
+pub(super) fn check_header_name(name: &str) -> Result<(), String> {
+    let is_token =
+        |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9') || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if !name.is_empty() && name.bytes().all(is_token) {
+        return Ok(());
+    }
+    let remedy = if name.is_empty() {
+        "it is empty"
+    } else if name.starts_with(':') {
+        "names with : in front are not a header's"
+    } else if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        "write it in lower case"
+    } else {
+        "use lower-case letters, digits and -"
+    };
+    Err(format!("{} is no header's name: {remedy}", quote(name)))
+}
+
+/// Whether a header is the filter's or Envoy's own.
+pub(super) fn is_reserved(name: &str) -> bool {
+    RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The header in `overrideHeaderName`, of which clients may send another value.
+pub(super) fn override_header(cursor: &Cursor<'_>) -> Option<String> {
+    let field = cursor.field("overrideHeaderName")?;
+    let name = field.as_string()?;
+    if let Err(message) = check_header_name(name) {
+        field.error(message);
+        return None;
+    }
+    if is_reserved(name) {
+        field.error(format!(
+            "{} is removed from every request, for only Envoy may say it; choose another name",
+            quote(name)
+        ));
+        return None;
+    }
+    Some(name.to_owned())
+}
