@@ -1,22 +1,23 @@
 //! Whatever the manifests hold, the compiler neither panics nor makes a table
 //! that the filter refuses; and it copes with large ones.
 
-use std::fmt::Write;
+mod large;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use ingress_filter::Router;
-use ingressctl::compile::{Compiled, compile};
+use ingressctl::compile::compile;
 use ingressctl::manifest::read_text;
 use ingressctl::settings::{Mode, Settings};
+use large::{SERVICE, compile_large, ingress};
 
 /// Mutants of each manifest.
 const MUTANTS: usize = 60;
 
 /// What stands in for a value: of other types, out of range, and of the
 /// characters that mean something in a path, a cluster's name or a file.
-const VALUES: [&str; 40] = [
+const VALUES: [&str; 52] = [
     "",
     "~",
     "5",
@@ -57,6 +58,18 @@ const VALUES: [&str; 40] = [
     "ImplementationSpecific",
     "ExternalName",
     "&x [*x]",
+    "50",
+    "100",
+    "4s",
+    "0s",
+    "web",
+    "other",
+    "//evil.example",
+    "'(a+)+$'",
+    "'(?=a)b'",
+    "x-envoy-max-retries",
+    "{version: v1}",
+    "{regex: '(?:a{0,1000}){1000}'}",
 ];
 
 /// Numbers that look random and are the same in every run (xorshift).
@@ -96,6 +109,7 @@ fn compile_and_check(name: &str, text: &str) {
     let settings = Settings {
         ingress_controller_mode: Mode::Default,
         external_name_services: text.len().is_multiple_of(2),
+        cross_namespace_rules: text.len().is_multiple_of(3),
         ..Settings::default()
     };
     let outcome = std::panic::catch_unwind(|| {
@@ -114,9 +128,19 @@ fn compile_and_check(name: &str, text: &str) {
         assert!(line.starts_with("f.yaml:") && !line.contains('\n'), "{name}: {line}\n{text}");
     }
     for cluster in &compiled.clusters {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.|".contains(&byte);
-        assert!(cluster.name.bytes().all(is_plain), "{name}: {}\n{text}", cluster.name);
+        assert!(is_clusters_name(&cluster.name), "{name}: {}\n{text}", cluster.name);
     }
+}
+
+/// Whether it is `<host>|<port>`, perhaps with `|<labels>`.
+fn is_clusters_name(name: &str) -> bool {
+    let is_of = |allowed: &'static [u8]| {
+        move |byte: u8| byte.is_ascii_alphanumeric() || allowed.contains(&byte)
+    };
+    let mut parts = name.splitn(3, '|');
+    parts.next().is_some_and(|host| host.bytes().all(is_of(b"-.")))
+        && parts.next().is_some_and(|port| port.parse::<u16>().is_ok())
+        && parts.next().is_none_or(|labels| labels.bytes().all(is_of(b"-._/=,")))
 }
 
 /// The samples, and what the golden cases read.
@@ -185,50 +209,6 @@ fn with_other_value(line: &str, random: &mut Random) -> String {
     // Within braces the next value stays, elsewhere this one is the line's last.
     let end = rest.find([',', '}']).unwrap_or(rest.len());
     format!("{}{value}{}", &line[..*start], &rest[end..])
-}
-
-/// Long enough for a debug build on a busy machine; it takes a second or two.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-fn compile_large(what: &str, text: &str) -> Compiled {
-    let start = Instant::now();
-    let compiled = compile(&read_text("large.yaml", text), &Settings::default());
-    let router = Router::new(compiled.table.clone());
-    let taken = start.elapsed();
-    println!("{what}: {} MB in {taken:.2?}", text.len() / 1_000_000);
-    assert!(taken < PATIENCE, "{what}: {taken:?}");
-    assert!(router.is_ok(), "{what}: {:?}", router.err());
-    compiled
-}
-
-const SERVICE: &str = "apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {ports: [{port: 80}]}
-";
-
-fn ingress(name: &str, host: &str, paths: impl Iterator<Item = String>) -> String {
-    let mut text = format!(
-        "---
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata:
-  name: {name}
-  annotations: {{kubernetes.io/ingress.class: istio}}
-spec:
-  rules:
-  - host: {host}
-    http:
-      paths:
-"
-    );
-    for path in paths {
-        let _ = writeln!(
-            text,
-            "      - path: {path}\n        pathType: Prefix\n        backend: {{service: {{name: web, port: {{number: 80}}}}}}"
-        );
-    }
-    text
 }
 
 #[test]
