@@ -138,6 +138,32 @@ fn a_thousand_versions_of_a_thousand_pods() {
 }
 
 #[test]
+fn rules_times_ports_have_a_limit() {
+    let mut text =
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec:\n  ports:\n".to_owned();
+    for port in 1..=300 {
+        let _ = writeln!(text, "  - {{name: http-{port}, port: {port}}}");
+    }
+    for port in 1..=300 {
+        let path = std::iter::once(format!("/{port}"));
+        let exposed = ingress(&format!("web-{port}"), "foo.example.com", path);
+        text.push_str(&exposed.replace("number: 80", &format!("number: {port}")));
+    }
+    for number in 0..1_000 {
+        let spec = format!("match: {{request: {{headers: {{a: \"{number}\"}}}}}}");
+        text.push_str(&rule(&format!("r{number}"), &spec));
+    }
+    let compiled = compile_large("1,000 rules, 300 ports", &text);
+    assert_eq!(compiled.findings.len(), 1, "{:?}", compiled.findings.first());
+    let backends = &compiled.table.backends;
+    assert_eq!(backends.len(), 300);
+    assert_eq!(backends.iter().map(|backend| backend.rules.len()).sum::<usize>(), 50_000);
+    // Without their rules, requests would be let through that a rule redirects.
+    let is_open = |backend: &&Backend| matches!(backend.default, Action::Forward(_));
+    assert_eq!(backends.iter().filter(is_open).count(), 50);
+}
+
+#[test]
 fn a_thousand_conditions_in_one_rule() {
     let mut spec = "match:\n    request:\n      headers:\n".to_owned();
     for number in 0..1_000 {

@@ -89,23 +89,23 @@ impl<'a> Backends<'a> {
         mut rules: Rules<'_>,
         findings: &RefCell<Findings>,
     ) -> (Vec<Backend>, Vec<Cluster>) {
-        let unavailable = self.some_unavailable.then(|| Backend {
-            name: UNAVAILABLE.into(),
-            rules: Vec::new(),
-            default: Action::Respond(Respond { status: 503 }),
-        });
         let mut clusters = self.clusters;
         let mut backends = Vec::with_capacity(self.used.len() + 1);
         for (name, port) in self.used {
             let mut actions = Actions::new(&mut clusters, &port, self.settings, findings);
-            let rules = rules.of(port.namespace, port.service);
-            backends.push(Backend {
-                name,
-                rules: rules.iter().map(|rule| actions.rule(rule)).collect(),
-                default: actions.default_action(),
-            });
+            let backend = match rules.of_port(port.namespace, port.service, findings) {
+                None => unavailable(name),
+                Some(rules) => Backend {
+                    name,
+                    rules: rules.iter().map(|rule| actions.rule(rule)).collect(),
+                    default: actions.default_action(),
+                },
+            };
+            backends.push(backend);
         }
-        backends.extend(unavailable);
+        if self.some_unavailable {
+            backends.push(unavailable(UNAVAILABLE.into()));
+        }
         rules.report_unused(findings);
         (backends, clusters.finish())
     }
@@ -187,6 +187,11 @@ impl<'a> Backends<'a> {
         }
         Some(backend)
     }
+}
+
+/// A backend that answers 503.
+fn unavailable(name: String) -> Backend {
+    Backend { name, rules: Vec::new(), default: Action::Respond(Respond { status: 503 }) }
 }
 
 /// Whether the backend is an object store or the like, with its finding.

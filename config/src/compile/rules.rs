@@ -17,8 +17,14 @@ pub(super) struct Rules<'a>(BTreeMap<(String, String), ServiceRules<'a>>);
 #[derive(Default)]
 struct ServiceRules<'a> {
     rules: Vec<Applicable<'a>>,
-    is_used: bool,
+    /// How many ports of the service have taken them.
+    ports: usize,
 }
+
+/// The most rules of one service in the table, which has them once for each of
+/// its ports. A few objects could otherwise make a table of millions, too large
+/// for the filter, and so keep everybody else from changing theirs.
+const MAX_RULES: usize = 50_000;
 
 /// A rule, and the object it was read from.
 pub(super) struct Applicable<'a> {
@@ -45,20 +51,36 @@ impl<'a> Rules<'a> {
         Self(by_service)
     }
 
-    /// The rules of a service, to which some Ingress sends requests.
-    pub(super) fn of(&mut self, namespace: &str, service: &str) -> &[Applicable<'a>] {
-        match self.0.get_mut(&(namespace.to_owned(), service.to_owned())) {
-            None => &[],
-            Some(of_service) => {
-                of_service.is_used = true;
-                &of_service.rules
-            }
+    /// The rules for a port of a service, to which some Ingress sends requests.
+    /// `None`, with a finding, where they are too many.
+    pub(super) fn of_port(
+        &mut self,
+        namespace: &str,
+        service: &str,
+        findings: &RefCell<Findings>,
+    ) -> Option<&[Applicable<'a>]> {
+        let Some(of_service) = self.0.get_mut(&(namespace.to_owned(), service.to_owned())) else {
+            return Some(&[]);
+        };
+        of_service.ports += 1;
+        let ServiceRules { rules, ports } = of_service;
+        if rules.len().saturating_mul(*ports) <= MAX_RULES {
+            return Some(rules);
         }
+        // At the first of them, and the same for each port, so that it is said once.
+        if let Some(Applicable { object, rule }) = rules.first() {
+            let message = format!(
+                "is a service of {} rules and many ports, but {MAX_RULES} rules for all ports together is the most;                  expose fewer ports, or write fewer rules. Requests to the ports beyond answer 503",
+                rules.len()
+            );
+            findings.borrow_mut().push(rule.destination.place.error(object, message));
+        }
+        None
     }
 
     /// Warns about rules for services that nobody has asked for.
     pub(super) fn report_unused(self, findings: &RefCell<Findings>) {
-        let unused = self.0.into_iter().filter(|(_, of_service)| !of_service.is_used);
+        let unused = self.0.into_iter().filter(|(_, of_service)| of_service.ports == 0);
         for ((namespace, service), of_service) in unused {
             for Applicable { object, rule } in of_service.rules {
                 let message = format!(
