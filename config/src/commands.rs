@@ -6,6 +6,10 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod serve;
 
+use std::io::{self, Write};
+
+use anyhow::Context;
+
 use crate::finding::{Finding, Severity};
 
 /// `2 errors and 1 warning`, or nothing where there is nothing to say.
@@ -25,5 +29,14 @@ fn summary(findings: &[Finding]) -> Option<String> {
 fn report(findings: &[Finding]) {
     for finding in findings {
         eprintln!("{finding}");
+    }
+}
+
+/// Prints a text and ends its last line. Whoever stops reading has seen enough.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("standard output"),
     }
 }

@@ -44,13 +44,21 @@ impl IngressPlace {
     }
 }
 
-/// All routes of `table`, of which the one with the source `chosen` serves the
-/// request; those of the request's host first.
+/// Where in a table what serves a request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The index of the virtual host, and that of the route in it.
+    Route(usize, usize),
+    Default,
+}
+
+/// All routes of `table`, of which `chosen` serves the request; those of the
+/// request's host first.
 pub(super) fn of(
     table: &RouteTable,
     authority: &str,
     target: &str,
-    chosen: Option<&str>,
+    chosen: Option<Place>,
 ) -> Vec<Candidate> {
     let host = ingress_filter::host_of(authority.as_bytes())
         .map(|host| String::from_utf8_lossy(&host).into_owned());
@@ -59,14 +67,15 @@ pub(super) fn of(
     let mut candidates: Vec<_> = table
         .virtual_hosts
         .iter()
-        .flat_map(|virtual_host| {
+        .enumerate()
+        .flat_map(|(host_index, virtual_host)| {
             let hosts = virtual_host.hosts.join(", ");
             let refusal = wrong_host(virtual_host, host.as_deref(), serving);
-            virtual_host.routes.iter().map(move |route| {
-                let is_chosen = chosen == Some(&route.source) && refusal.is_none();
+            virtual_host.routes.iter().enumerate().map(move |(index, route)| {
+                let is_chosen = chosen == Some(Place::Route(host_index, index));
                 let verdict = match &refusal {
+                    _ if is_chosen => "serves the request".into(),
                     Some(refusal) => refusal.clone(),
-                    None if is_chosen => "serves the request".into(),
                     None => wrong_path(&route.path, path).unwrap_or_else(|| match chosen {
                         Some(_) => "matches, but less specifically".into(),
                         None => "matches, but the request is refused whatever its path".into(),
@@ -94,9 +103,9 @@ fn candidate(hosts: &str, route: &Route, chosen: bool, verdict: String) -> Candi
     }
 }
 
-fn default_candidate(table: &RouteTable, chosen: Option<&str>) -> Option<Candidate> {
+fn default_candidate(table: &RouteTable, chosen: Option<Place>) -> Option<Candidate> {
     let target = table.default_backend.as_ref()?;
-    let is_chosen = chosen == Some(&target.source);
+    let is_chosen = chosen == Some(Place::Default);
     let verdict = if is_chosen {
         "serves the request, which nothing else does"
     } else {
@@ -110,6 +119,16 @@ fn default_candidate(table: &RouteTable, chosen: Option<&str>) -> Option<Candida
         chosen: is_chosen,
         verdict: verdict.into(),
     })
+}
+
+/// Which of the hosts of a virtual host a request's is.
+pub(super) fn host_entry<'t>(virtual_host: &'t VirtualHost, authority: &str) -> Option<&'t str> {
+    let host = ingress_filter::host_of(authority.as_bytes())?;
+    let host = String::from_utf8_lossy(&host);
+    let covering = virtual_host.hosts.iter().filter(|name| covers(name, &host));
+    // The longest is the most specific: `*` before none, and a name that is
+    // written out before a wildcard of one label.
+    covering.max_by_key(|name| (**name == *host, name.len())).map(String::as_str)
 }
 
 /// The most specific virtual host, found by looking at all of them.

@@ -19,7 +19,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-type Headers = Vec<(String, String)>;
+pub(super) type Headers = Vec<(String, String)>;
 
 /// The methods that Envoy's parser of HTTP/1.1 knows.
 const METHODS: [&str; 34] = [
@@ -88,7 +88,8 @@ pub(super) fn admit(request: &Request, trusted_hops: u32) -> Result<Headers, Ref
     connection.check()?;
     check_authority(&request.authority)?;
     let path = normalize(&request.target).map_err(bad_request)?;
-    refuse_if(connection.upgrades(), 403, "no upgrade to another protocol is allowed")?;
+    let is_refused = connection.upgrades() && !connection.is_websocket();
+    refuse_if(is_refused, 403, "no upgrade to another protocol but websocket is allowed")?;
 
     let proto = joined(&request.extra, "x-forwarded-proto")
         .filter(|proto| trusted_hops > 0 && !proto.is_empty())
@@ -123,7 +124,7 @@ fn refuse_if(is_bad: bool, status: u16, why: &'static str) -> Result<(), Refusal
 }
 
 /// All values of a header, joined with `,`.
-fn joined(headers: &Headers, name: &str) -> Option<String> {
+pub(super) fn joined(headers: &Headers, name: &str) -> Option<String> {
     let values: Vec<_> = headers
         .iter()
         .filter(|(candidate, _)| candidate == name)
@@ -199,6 +200,12 @@ impl Connection {
         self.upgrade.as_deref() == Some("h2c")
     }
 
+    /// Whether it asks for WebSocket and nothing else: on which routes that is
+    /// allowed, Envoy knows only after the filter.
+    fn is_websocket(&self) -> bool {
+        self.upgrade.as_deref() == Some("websocket")
+    }
+
     /// Whether it asks for another protocol; Envoy overlooks HTTP/2.
     fn upgrades(&self) -> bool {
         self.upgrade.is_some() && !self.is_h2c()
@@ -213,6 +220,10 @@ impl Connection {
 
     /// Whether a header goes further than this connection.
     fn keeps(&self, name: &str) -> bool {
+        if self.is_websocket() {
+            let is_upgrade = ["connection", "upgrade"].contains(&name);
+            return is_upgrade || !(HOP_BY_HOP.contains(&name) || name == "te");
+        }
         let is_nominated =
             !CONNECTION_OPTIONS.contains(&name) && self.options.iter().any(|option| option == name);
         let is_settings = self.is_h2c() && name == "http2-settings";
@@ -261,6 +272,11 @@ mod tests {
             (&["te: gzip, trailers"], &["te"]),
             (&["connection: upgrade", "upgrade: H2C", "http2-settings: x"], &[]),
             (&["expect: 100-continue", "transfer-encoding: chunked"], &[]),
+            (&["upgrade: websocket"], &[]),
+            (
+                &["connection: Upgrade, x-a", "upgrade: WebSocket", "x-a: 1", "keep-alive: 5"],
+                &["connection", "upgrade", "x-a"],
+            ),
         ] {
             assert_eq!(names(headers, 0), expected, "{headers:?}");
         }
@@ -288,7 +304,8 @@ mod tests {
             ("GET", "a", &["transfer-encoding: gzip"], 501),
             ("GET", "a", &["connection: host"], 400),
             ("GET", "a", &["connection: a,b,c,d,e,f,g,h,i,j"], 400),
-            ("GET", "a", &["connection: Upgrade", "upgrade: websocket"], 403),
+            ("GET", "a", &["connection: Upgrade", "upgrade: websocket, x"], 403),
+            ("GET", "a", &["connection: Upgrade", "upgrade: x"], 403),
         ] {
             let result = admitted(method, url, headers, 0);
             assert_eq!(result, Err(status), "{method} {url} {headers:?}");

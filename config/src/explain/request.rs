@@ -1,5 +1,7 @@
 //! A request as a client writes it.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use anyhow::{bail, ensure};
 
 /// A request as a client would send it.
@@ -15,6 +17,11 @@ pub struct Request {
     pub target: String,
     /// Further headers, their names in lower case.
     pub extra: Vec<(String, String)>,
+    /// Who sends it.
+    pub client: IpAddr,
+    /// What is drawn in place of every random number; without it, what the
+    /// route table says, else 0.
+    pub random: Option<u64>,
 }
 
 impl Request {
@@ -46,7 +53,21 @@ impl Request {
             authority: if hosts.is_empty() { authority.to_owned() } else { hosts.join(",") },
             target: format!("{slash}{target}"),
             extra,
+            client: Ipv4Addr::LOCALHOST.into(),
+            random: None,
         })
+    }
+
+    /// The request as sent from this address.
+    #[must_use]
+    pub fn from_client(self, client: IpAddr) -> Self {
+        Self { client, ..self }
+    }
+
+    /// The request for which this is drawn.
+    #[must_use]
+    pub fn with_random(self, random: Option<u64>) -> Self {
+        Self { random, ..self }
     }
 }
 

@@ -1,0 +1,311 @@
+//! The module with one route table, for many requests.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::OnceLock;
+
+use anyhow::{Context, ensure};
+use host_test::{Module, Options, Plugin};
+use ingress_filter::table::{Action, Backend, Destination, Forward};
+use ingress_filter::{CLUSTER_HEADER, RouteTable};
+
+use super::candidates::{self, IngressPlace, Place};
+use super::edge::{self, Headers, joined};
+use super::exchange::{By, Passage, pass};
+use super::reason::{Chosen, reason, refused_by_envoy};
+use super::rules::{self, Seen};
+use super::{Explanation, Request, Share};
+use crate::settings::Settings;
+
+/// So many random values keep their plugin.
+const MAX_PLUGINS: usize = 8;
+
+/// The module with a route table, to be asked about many requests.
+///
+/// A request is one of HTTP/1.1 with a target of its own, without a body, on a
+/// connection of its own. Not modelled are: HTTP/2, Envoy's limits to the size
+/// and number of headers, whether the upstream answers, an empty
+/// `x-forwarded-proto` behind a trusted proxy, an empty `te`, that Envoy wraps
+/// its own answers to gRPC clients, and what it adds to the request (its
+/// address to `x-forwarded-for`, `x-request-id`, the framing of a body).
+pub struct Explainer {
+    table: RouteTable,
+    /// The same, each route and rule named by its place.
+    labelled: RouteTable,
+    backends: HashMap<String, usize>,
+    trusted_hops: u32,
+    /// By what they draw.
+    plugins: RefCell<BTreeMap<u64, Rc<Plugin>>>,
+}
+
+impl Explainer {
+    /// The module with `table`, in an Envoy configured by `settings`.
+    ///
+    /// # Errors
+    /// Where the module does not start or refuses the table.
+    pub fn new(table: &RouteTable, settings: &Settings) -> anyhow::Result<Self> {
+        let backends = table.backends.iter().enumerate();
+        let explainer = Self {
+            labelled: labelled(table),
+            backends: backends.map(|(index, backend)| (backend.name.clone(), index)).collect(),
+            table: table.clone(),
+            trusted_hops: settings.trusted_hops,
+            plugins: RefCell::default(),
+        };
+        explainer.plugin(explainer.random(None))?;
+        Ok(explainer)
+    }
+
+    /// The table.
+    pub fn table(&self) -> &RouteTable {
+        &self.table
+    }
+
+    /// What happens to `request`, and why to no other route and by no other
+    /// rule.
+    ///
+    /// # Errors
+    /// Where the module does not run, which no request should cause.
+    pub fn explain(&self, request: &Request) -> anyhow::Result<Explanation> {
+        let headers = match edge::admit(request, self.trusted_hops) {
+            Ok(headers) => headers,
+            Err(refusal) => return Ok(refused_by_envoy(request, refusal)),
+        };
+        let (mut explanation, chosen) = self.pass(request, &headers)?;
+        let seen = Seen { headers: &headers, client: request.client };
+        if let Some(chosen) = &chosen {
+            explanation.rules = rules::of(chosen.backend, chosen.rule, seen);
+        }
+        let value = |name| joined(&headers, name).unwrap_or_default();
+        let place = chosen.map(|chosen| chosen.place);
+        explanation.candidates =
+            candidates::of(&self.table, &value(":authority"), &value(":path"), place);
+        Ok(explanation)
+    }
+
+    /// As [`Self::explain`], but says nothing of what was not chosen, which on
+    /// a large table is most of the work.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn decide(&self, request: &Request) -> anyhow::Result<Explanation> {
+        match edge::admit(request, self.trusted_hops) {
+            Ok(headers) => Ok(self.pass(request, &headers)?.0),
+            Err(refusal) => Ok(refused_by_envoy(request, refusal)),
+        }
+    }
+
+    /// To which cluster each of `count` such requests goes, `None` being an
+    /// answer without an upstream. The module draws as it does in Envoy, but
+    /// from a seed, so that the result stays the same.
+    ///
+    /// # Errors
+    /// As [`Self::explain`].
+    pub fn draw(
+        &self,
+        request: &Request,
+        count: u32,
+    ) -> anyhow::Result<BTreeMap<Option<String>, u32>> {
+        let mut drawn = BTreeMap::new();
+        let Ok(headers) = edge::admit(request, self.trusted_hops) else {
+            return Ok(BTreeMap::from([(None, count)]));
+        };
+        let plugin = self.start(None)?;
+        for _ in 0..count {
+            let passage = pass(&plugin, &headers, request.client)?;
+            let cluster = joined(&passage.request, CLUSTER_HEADER);
+            let cluster = cluster.filter(|_| passage.answer.is_none());
+            *drawn.entry(cluster).or_default() += 1;
+        }
+        Ok(drawn)
+    }
+
+    /// The module's word, and what of the table it is about.
+    fn pass(
+        &self,
+        request: &Request,
+        headers: &Headers,
+    ) -> anyhow::Result<(Explanation, Option<Chosen<'_>>)> {
+        let plugin = self.plugin(self.random(request.random))?;
+        let passage = pass(&plugin, headers, request.client)?;
+        let chosen = self.chosen(&passage);
+        Ok((self.told(&passage, headers, chosen.as_ref()), chosen))
+    }
+
+    fn told(
+        &self,
+        passage: &Passage,
+        headers: &Headers,
+        chosen: Option<&Chosen<'_>>,
+    ) -> Explanation {
+        let answer = passage.answer;
+        let forward = chosen.and_then(Chosen::forward).filter(|_| answer.is_none());
+        // What is answered without an upstream, none sees.
+        let seen = if answer.is_some() { headers } else { &passage.request };
+        let value = |name| joined(seen, name);
+        let number = |name| value(name).and_then(|value| value.parse().ok());
+        let authority = joined(headers, ":authority").unwrap_or_default();
+        Explanation {
+            status: answer.map(|answer| answer.status),
+            grpc_status: answer.and_then(|answer| answer.grpc_status),
+            cluster: value(CLUSTER_HEADER),
+            split: chosen.and_then(Chosen::forward).map(shares).unwrap_or_default(),
+            mirror: value("x-ingress-mirror"),
+            host: value(":authority").unwrap_or_default(),
+            path: value(":path").unwrap_or_default(),
+            location: joined(&passage.response, "location"),
+            timeout_ms: number("x-envoy-upstream-rq-timeout-ms"),
+            per_try_timeout_ms: number("x-envoy-upstream-rq-per-try-timeout-ms"),
+            retries: value("x-envoy-max-retries").and_then(|value| value.parse().ok()),
+            delay_ms: passage.delay(),
+            websocket: forward.is_some_and(|forward| forward.websocket),
+            request_headers: visible(seen),
+            response_headers: visible(&passage.response),
+            virtual_host: chosen.and_then(|chosen| self.host_of(chosen.place, &authority)),
+            ingress: chosen.and_then(|chosen| IngressPlace::parse(chosen.source)),
+            route_rule: chosen.and_then(Chosen::rule_name),
+            reason: reason(answer, chosen),
+            candidates: Vec::new(),
+            rules: Vec::new(),
+        }
+    }
+
+    /// What serves the request, by the places the module has recorded.
+    fn chosen(&self, passage: &Passage) -> Option<Chosen<'_>> {
+        // Which route TRACE is not for, is nobody's business.
+        if passage.answer.is_some_and(|answer| answer.by == By::NoTrace) {
+            return None;
+        }
+        let place = place_of(&passage.property("ingress_route")?)?;
+        let (backend, source) = match place {
+            Place::Default => {
+                let target = self.table.default_backend.as_ref()?;
+                (&target.backend, &target.source)
+            }
+            Place::Route(host, route) => {
+                let route = self.table.virtual_hosts.get(host)?.routes.get(route)?;
+                (&route.backend, &route.source)
+            }
+        };
+        let backend: &Backend = self.table.backends.get(*self.backends.get(backend)?)?;
+        let rule = passage.property("route_rule").and_then(|index| index.parse().ok());
+        Some(Chosen { place, source, backend, rule })
+    }
+
+    /// The host of the table under which a request is served.
+    fn host_of(&self, place: Place, authority: &str) -> Option<String> {
+        match place {
+            Place::Default => Some("*".into()),
+            Place::Route(host, _) => {
+                let virtual_host = self.table.virtual_hosts.get(host)?;
+                candidates::host_entry(virtual_host, authority).map(str::to_owned)
+            }
+        }
+    }
+
+    fn random(&self, wanted: Option<u64>) -> u64 {
+        wanted.or(self.table.fixed_random).unwrap_or_default()
+    }
+
+    /// The module that draws `random`, started where it is not yet.
+    fn plugin(&self, random: u64) -> anyhow::Result<Rc<Plugin>> {
+        if let Some(plugin) = self.plugins.borrow().get(&random) {
+            return Ok(Rc::clone(plugin));
+        }
+        let plugin = Rc::new(self.start(Some(random))?);
+        let mut plugins = self.plugins.borrow_mut();
+        if plugins.len() >= MAX_PLUGINS {
+            plugins.clear();
+        }
+        plugins.insert(random, Rc::clone(&plugin));
+        Ok(plugin)
+    }
+
+    fn start(&self, fixed_random: Option<u64>) -> anyhow::Result<Plugin> {
+        let table = RouteTable { fixed_random, ..self.labelled.clone() };
+        let plugin = Plugin::with_options(module()?, Options::default())?;
+        let taken_in = plugin.configure(serde_json::to_vec(&table)?)?;
+        ensure!(taken_in, "the module refuses the route table: {:?}", plugin.activity().log);
+        Ok(plugin)
+    }
+}
+
+/// The module, compiled once: that takes longer than anything else here.
+fn module() -> anyhow::Result<&'static Module> {
+    static MODULE: OnceLock<Module> = OnceLock::new();
+    if let Some(module) = MODULE.get() {
+        return Ok(module);
+    }
+    let module = Module::new(crate::MODULE).context("the module inside this program is broken")?;
+    Ok(MODULE.get_or_init(|| module))
+}
+
+/// The table with every route and rule named by its place, so that what the
+/// module records of a request can be found again, whatever they are called.
+fn labelled(table: &RouteTable) -> RouteTable {
+    let mut table = RouteTable { record_source: true, ..table.clone() };
+    for (host, virtual_host) in table.virtual_hosts.iter_mut().enumerate() {
+        for (index, route) in virtual_host.routes.iter_mut().enumerate() {
+            route.source = format!("{host}.{index}");
+        }
+    }
+    if let Some(target) = &mut table.default_backend {
+        target.source = "default".into();
+    }
+    for backend in &mut table.backends {
+        for (index, rule) in backend.rules.iter_mut().enumerate() {
+            rule.name = index.to_string();
+        }
+    }
+    table
+}
+
+fn place_of(label: &str) -> Option<Place> {
+    match label.split_once('.') {
+        None => Some(Place::Default),
+        Some((host, route)) => Some(Place::Route(host.parse().ok()?, route.parse().ok()?)),
+    }
+}
+
+fn shares(forward: &Forward) -> Vec<Share> {
+    match &forward.cluster {
+        Destination::Cluster(_) => Vec::new(),
+        Destination::Split(shares) => {
+            let shares = shares.iter();
+            shares
+                .map(|share| Share { cluster: share.cluster.clone(), weight: share.weight })
+                .collect()
+        }
+    }
+}
+
+impl Chosen<'_> {
+    pub(super) fn action(&self) -> &Action {
+        let rule = self.rule.and_then(|index| self.backend.rules.get(index));
+        rule.map_or(&self.backend.default, |rule| &rule.action)
+    }
+
+    fn forward(&self) -> Option<&Forward> {
+        match self.action() {
+            Action::Forward(forward) => Some(forward),
+            Action::Redirect(_) | Action::Respond(_) => None,
+        }
+    }
+
+    pub(super) fn rule_name(&self) -> Option<String> {
+        let rule = self.backend.rules.get(self.rule?)?;
+        Some(rule.name.clone()).filter(|name| !name.is_empty())
+    }
+}
+
+/// What of the headers anyone sees as a header: not what the filter only says
+/// to Envoy.
+fn visible(headers: &Headers) -> BTreeMap<String, String> {
+    let is_seen = |name: &str| {
+        let is_word = name.starts_with("x-ingress-") || name.starts_with("x-envoy-");
+        !name.starts_with(':') && (!is_word || name == "x-envoy-original-path")
+    };
+    let names = headers.iter().map(|(name, _)| name).filter(|name| is_seen(name));
+    names.filter_map(|name| Some((name.clone(), joined(headers, name)?))).collect()
+}

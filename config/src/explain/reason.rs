@@ -1,0 +1,91 @@
+//! Why, in a sentence.
+
+use std::collections::BTreeMap;
+
+use ingress_filter::table::{Action, Backend};
+
+use super::candidates::Place;
+use super::edge::Refusal;
+use super::exchange::{Answer, By};
+use super::{Explanation, Request};
+
+/// What of a table serves a request.
+pub(super) struct Chosen<'t> {
+    pub(super) place: Place,
+    pub(super) source: &'t str,
+    pub(super) backend: &'t Backend,
+    /// The index of the rule that decides.
+    pub(super) rule: Option<usize>,
+}
+
+pub(super) fn reason(answer: Option<Answer>, chosen: Option<&Chosen<'_>>) -> String {
+    match (answer, chosen) {
+        (None, Some(chosen)) => format!("served by {}", name(chosen)),
+        (None, None) => "a route serves it".into(),
+        (Some(Answer { by: By::NoTrace, .. }), _) => "TRACE is refused on every path".into(),
+        (Some(answer), Some(chosen)) => answered(answer, chosen),
+        (Some(Answer { status: 404, .. }), None) => {
+            "no route serves this host and path, and there is no default backend".into()
+        }
+        (Some(Answer { status, .. }), None) => format!("the filter answers {status}"),
+    }
+}
+
+/// Why a route does not lead to an upstream.
+fn answered(answer: Answer, chosen: &Chosen<'_>) -> String {
+    let status = answer.status;
+    let (name, rule) = (name(chosen), rule_of(chosen));
+    match (answer.by, chosen.action()) {
+        (By::Fault, _) => format!("{rule} aborts it on purpose"),
+        (By::NoUpgrade, _) => format!("{name} allows no upgrade to WebSocket"),
+        (_, Action::Redirect(_)) if status == 302 => format!("{rule} sends the client elsewhere"),
+        (_, Action::Respond(_)) => {
+            format!("{name} has no backend that could serve it, so it answers {status}")
+        }
+        (_, Action::Redirect(_) | Action::Forward(_)) if status == 200 => {
+            format!("{rule} answers the CORS preflight")
+        }
+        (_, Action::Forward(_)) if status == 503 => {
+            format!("{rule} drew a share that no cluster could serve")
+        }
+        _ => format!("{name} answers {status}"),
+    }
+}
+
+fn name(chosen: &Chosen<'_>) -> String {
+    if chosen.source.is_empty() { "a route".into() } else { chosen.source.to_owned() }
+}
+
+fn rule_of(chosen: &Chosen<'_>) -> String {
+    match (chosen.rule_name(), chosen.rule) {
+        (Some(name), _) => format!("the rule {name}"),
+        (None, Some(index)) => format!("rule {index} of {}", chosen.backend.name),
+        (None, None) => name(chosen),
+    }
+}
+
+pub(super) fn refused_by_envoy(request: &Request, refusal: Refusal) -> Explanation {
+    Explanation {
+        status: Some(refusal.status),
+        grpc_status: None,
+        cluster: None,
+        split: Vec::new(),
+        mirror: None,
+        host: request.authority.clone(),
+        path: request.target.clone(),
+        location: None,
+        timeout_ms: None,
+        per_try_timeout_ms: None,
+        retries: None,
+        delay_ms: None,
+        websocket: false,
+        request_headers: BTreeMap::new(),
+        response_headers: BTreeMap::new(),
+        virtual_host: None,
+        ingress: None,
+        route_rule: None,
+        reason: format!("Envoy refuses it before the filter: {refusal}"),
+        candidates: Vec::new(),
+        rules: Vec::new(),
+    }
+}
