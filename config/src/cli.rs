@@ -9,14 +9,14 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{check, compile, demo, explain, serve};
+use crate::commands::{check, compile, demo, explain, serve, test};
 use crate::finding::quote;
 use crate::manifest::{self, Manifests, PathSpec};
 use crate::settings::{Mode, Settings, TimeLimit};
 
 /// A Kubernetes Ingress for any stock Envoy: compiles manifests to a route
-/// table and an Envoy configuration, serves them, and explains what happens to
-/// a request.
+/// table and an Envoy configuration, serves them, explains what happens to a
+/// request, and tests routes.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub struct Cli {
@@ -31,6 +31,7 @@ enum Command {
     Check(check::Check),
     Compile(compile::Compile),
     Explain(explain::Explain),
+    Test(test::Test),
 }
 
 impl Cli {
@@ -46,6 +47,7 @@ impl Cli {
             Command::Check(check) => check.run(),
             Command::Compile(compile) => compile.run(),
             Command::Explain(explain) => explain.run(),
+            Command::Test(test) => test.run(),
         }
     }
 }

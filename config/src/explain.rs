@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use ingress_filter::RouteTable;
 use serde::Serialize;
 
+pub(crate) use candidates::Place;
 pub use candidates::{Candidate, IngressPlace};
 pub use explainer::Explainer;
 pub use request::Request;
@@ -72,6 +73,12 @@ pub struct Explanation {
     /// Every rule of the backend that serves the request, and what became of
     /// it.
     pub rules: Vec<RuleVerdict>,
+    /// Where in the table what serves the request stands.
+    #[serde(skip)]
+    pub(crate) place: Option<Place>,
+    /// The index of the rule that decides.
+    #[serde(skip)]
+    pub(crate) rule: Option<usize>,
 }
 
 /// One of several clusters, and its share of the requests.

@@ -1,6 +1,6 @@
 //! What is wrong with a manifest, and where: one line each.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
@@ -130,6 +130,10 @@ impl fmt::Display for Finding {
 /// Writes `text` such that it stays on one line and shows what it is: names and
 /// values in a finding come from a manifest, which may come from anyone.
 fn write_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    write_escaped(f, text)
+}
+
+fn write_escaped(f: &mut dyn fmt::Write, text: &str) -> fmt::Result {
     for character in text.chars() {
         if is_hidden(character) {
             write!(f, "{}", character.escape_default())?;
@@ -138,6 +142,14 @@ fn write_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+/// `text` on one line that shows what it is.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    // Writing to a string does not fail.
+    let _ = write_escaped(&mut line, text);
+    line
 }
 
 /// Whether a terminal would not show `character` as itself: control characters,

@@ -19,6 +19,8 @@ use crate::explain::{Request, explain};
 /// not serve the request.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
+    /// The URL, such as foo.example.com/status/200
+    url: String,
     #[command(flatten)]
     input: Input,
     /// The method
@@ -39,8 +41,6 @@ pub(crate) struct Explain {
     output: Output,
     #[command(flatten)]
     settings: SettingsArgs,
-    /// The URL, such as foo.example.com/status/200
-    url: String,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -1,5 +1,7 @@
 //! Every route of a table, and why it does not serve a request.
 
+use std::fmt;
+
 use ingress_filter::table::{PathMatch, Route, RouteTable, VirtualHost};
 use serde::Serialize;
 
@@ -44,9 +46,19 @@ impl IngressPlace {
     }
 }
 
+/// As [`IngressPlace::parse`] reads it.
+impl fmt::Display for IngressPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.rule, self.path) {
+            (Some(rule), Some(path)) => write!(f, "{}#{rule}.{path}", self.name),
+            _ => write!(f, "{}#default", self.name),
+        }
+    }
+}
+
 /// Where in a table what serves a request stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
     /// The index of the virtual host, and that of the route in it.
     Route(usize, usize),
     Default,
@@ -203,6 +215,9 @@ mod tests {
         assert_eq!(IngressPlace::parse("ns/web#2.10"), place(Some(2), Some(10)));
         assert_eq!(IngressPlace::parse("ns/web#default"), place(None, None));
         assert_eq!(IngressPlace::parse("by hand"), None);
+        for source in ["ns/web#2.10", "ns/web#default"] {
+            assert_eq!(IngressPlace::parse(source).unwrap().to_string(), source);
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! One request through the module, and what Envoy does with the module's word:
 //! its fault filter and its routes stand behind.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
 use host_test::{ExchangeRecord, HeaderMap, Outcome, Plugin};
 
+use super::Request;
 use super::edge::{Headers, joined};
 
 /// The port a client sends from, for want of a real one.
@@ -45,18 +46,26 @@ pub(super) enum By {
     NoTrace,
 }
 
-/// Sends a request with these headers through the module. An upstream, where
-/// there is one, answers with a bare 200.
-pub(super) fn pass(plugin: &Plugin, headers: &Headers, client: IpAddr) -> anyhow::Result<Passage> {
+/// Sends a request through the module, with the headers that Envoy makes of it.
+/// The upstream, where it gets to one, answers with 200.
+pub(super) fn pass(
+    plugin: &Plugin,
+    request: &Request,
+    headers: &Headers,
+) -> anyhow::Result<Passage> {
     let is_trace = joined(headers, ":method").as_deref() == Some("TRACE");
     let mut exchange = plugin.exchange()?;
-    let address = SocketAddr::new(client, CLIENT_PORT).to_string();
+    let address = SocketAddr::new(request.client, CLIENT_PORT).to_string();
     exchange.set_property(&["source", "address"], address);
     let answer = match exchange.request_headers(headers.clone(), true)? {
         Outcome::Continue => {
             let answer = answer_behind(&text_of(&exchange.record().request.headers), is_trace)?;
             let status = answer.map_or(200, |answer| answer.status).to_string();
-            exchange.response_headers([(":status", status)], true)?;
+            let mut response = vec![(":status".to_owned(), status)];
+            if answer.is_none() {
+                response.extend(request.answer.iter().cloned());
+            }
+            exchange.response_headers(response, true)?;
             answer
         }
         Outcome::LocalReply => {

@@ -113,7 +113,7 @@ impl Explainer {
         };
         let plugin = self.start(None)?;
         for _ in 0..count {
-            let passage = pass(&plugin, &headers, request.client)?;
+            let passage = pass(&plugin, request, &headers)?;
             let cluster = joined(&passage.request, CLUSTER_HEADER);
             let cluster = cluster.filter(|_| passage.answer.is_none());
             *drawn.entry(cluster).or_default() += 1;
@@ -128,7 +128,7 @@ impl Explainer {
         headers: &Headers,
     ) -> anyhow::Result<(Explanation, Option<Chosen<'_>>)> {
         let plugin = self.plugin(self.random(request.random))?;
-        let passage = pass(&plugin, headers, request.client)?;
+        let passage = pass(&plugin, request, headers)?;
         let chosen = self.chosen(&passage);
         Ok((self.told(&passage, headers, chosen.as_ref()), chosen))
     }
@@ -168,6 +168,8 @@ impl Explainer {
             reason: reason(answer, chosen),
             candidates: Vec::new(),
             rules: Vec::new(),
+            place: chosen.map(|chosen| chosen.place),
+            rule: chosen.and_then(|chosen| chosen.rule),
         }
     }
 
@@ -188,8 +190,9 @@ impl Explainer {
                 (&route.backend, &route.source)
             }
         };
-        let backend: &Backend = self.table.backends.get(*self.backends.get(backend)?)?;
-        let rule = passage.property("route_rule").and_then(|index| index.parse().ok());
+        let index = *self.backends.get(backend)?;
+        let rule = passage.property("route_rule").and_then(|rule| rule.parse().ok());
+        let backend: &Backend = self.table.backends.get(index)?;
         Some(Chosen { place, source, backend, rule })
     }
 

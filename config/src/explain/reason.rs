@@ -87,5 +87,7 @@ pub(super) fn refused_by_envoy(request: &Request, refusal: Refusal) -> Explanati
         reason: format!("Envoy refuses it before the filter: {refusal}"),
         candidates: Vec::new(),
         rules: Vec::new(),
+        place: None,
+        rule: None,
     }
 }

@@ -22,6 +22,8 @@ pub struct Request {
     /// What is drawn in place of every random number; without it, what the
     /// route table says, else 0.
     pub random: Option<u64>,
+    /// Headers of the upstream's answer, where it gets to one.
+    pub answer: Vec<(String, String)>,
 }
 
 impl Request {
@@ -55,6 +57,7 @@ impl Request {
             extra,
             client: Ipv4Addr::LOCALHOST.into(),
             random: None,
+            answer: Vec::new(),
         })
     }
 

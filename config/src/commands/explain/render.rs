@@ -157,6 +157,8 @@ mod tests {
                 rule("ns/first", false, "header x-user is absent"),
                 rule("ns/second", true, "applies"),
             ],
+            place: None,
+            rule: None,
         };
         let expected = "\
 GET http://a.example/./x?y

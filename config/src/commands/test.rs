@@ -1,0 +1,133 @@
+//! `ingressctl test`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, ensure};
+use clap::{Args, ValueEnum};
+
+use super::{report, summary};
+use crate::cli::{Input, SettingsArgs};
+use crate::compile::compile;
+use crate::explain::Explainer;
+use crate::route_test::{Report, junit, read, run, text};
+
+/// Run tests of routes: requests, and what shall become of them
+///
+/// Each test sends a request through the very module that Envoy runs, offline,
+/// with the route table of the manifests, and compares what comes of it. The
+/// files have the format of Envoy's route table check tool, from its first
+/// spelling on, in YAML or JSON, with a few fields of our own.
+///
+/// Prints the tests that failed, what of the manifests no test reached, and the
+/// totals. Exits with 0 if all tests pass; with 1 if any fails, if the coverage
+/// is too low, or if a manifest or a test is wrong.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLE)]
+pub(crate) struct Test {
+    /// Files of tests, folders of them, or - for standard input
+    #[arg(required = true, value_name = "CASES")]
+    cases: Vec<PathBuf>,
+    #[command(flatten)]
+    input: Input,
+    /// How to print the results
+    #[arg(short, long, value_enum, default_value = "text")]
+    output: Output,
+    /// Fail if the tests reach less than this percentage of all routes and rules
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    fail_under: Option<f64>,
+    /// List the tests that passed too, and everything that no test reached
+    #[arg(long)]
+    details: bool,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+const EXAMPLE: &str = "\
+A file of tests:
+  tests:
+  - test_name: a slow status is given up after four seconds
+    input:
+      authority: foo.example.com
+      path: /status/200
+      method: GET
+      ssl: false
+      additional_request_headers: [{key: x-user, value: jason}]
+      ingress: {client: 192.0.2.1}
+    validate:
+      cluster_name: httpbin.default.svc.cluster.local|8000
+      ingress: {timeout: 4s, retries: 3, rule: default/slow}
+  - test_name: nothing else is exposed
+    input: {authority: foo.example.com, path: /headers}
+    validate: {cluster_name: \"\", ingress: {status: 404}}
+
+An empty string expects that there is none. docs/testing.md has all fields.
+
+A file of tests against the manifests of a folder, in continuous integration:
+  ingressctl test -f manifests/ --fail-under 90 -o junit tests.yaml > junit.xml";
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    /// What failed, with expected and got, the coverage and the totals
+    Text,
+    /// One object: passed, failed, coverage, tests
+    Json,
+    /// JUnit's XML
+    Junit,
+}
+
+impl Test {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let settings = self.settings.resolve()?;
+        let stdin = |paths: &[PathBuf]| paths.iter().any(|path| path.as_os_str() == "-");
+        ensure!(
+            !(stdin(&self.input.paths) && stdin(&self.cases)),
+            "standard input holds either the manifests or the tests"
+        );
+        let manifests = self.input.read();
+        let compiled = compile(&manifests, &settings);
+        report(&compiled.findings);
+        ensure!(manifests.is_complete(), "nothing was tested: not all manifests could be read");
+        let cases = read(&self.cases, &mut io::stdin().lock());
+        report(&cases.findings.clone().into_sorted());
+        ensure!(!cases.findings.has_errors(), "nothing was tested: correct the tests first");
+
+        let results = run(&cases, &Explainer::new(&compiled.table, &settings)?)?;
+        self.print(&results).context("standard output")?;
+        if let Some(summary) = summary(&compiled.findings).filter(|_| compiled.has_errors()) {
+            eprintln!("{summary} in the manifests: the tests ran without what is wrong");
+        }
+        let is_covered = self.is_covered(&results);
+        let is_good = results.failed == 0 && is_covered && !compiled.has_errors();
+        Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn print(&self, results: &Report) -> io::Result<()> {
+        let text = match self.output {
+            Output::Text => text(results, self.details),
+            Output::Json => serde_json::to_string_pretty(results)? + "\n",
+            Output::Junit => junit(results)?,
+        };
+        // Takes the colours out where nobody would see them.
+        let mut out = anstream::AutoStream::auto(io::stdout());
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result,
+        }
+    }
+
+    fn is_covered(&self, results: &Report) -> bool {
+        let percent = results.coverage.percent;
+        let Some(wanted) = self.fail_under.filter(|wanted| percent < *wanted) else {
+            return true;
+        };
+        eprintln!("coverage is {percent:.1} %, but {wanted} % is wanted");
+        false
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let percent = text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
+    percent.ok_or_else(|| "write a percentage, 0 to 100".into())
+}

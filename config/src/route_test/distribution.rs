@@ -1,0 +1,136 @@
+//! Which share of many such requests each cluster gets.
+
+use std::collections::BTreeMap;
+
+use super::field::Field;
+
+const DISTRIBUTION: &[&str] = &["requests", "tolerance", "clusters"];
+const REQUESTS: u32 = 10_000;
+const MAX_REQUESTS: u32 = 1_000_000;
+/// How many standard deviations a share may be off: one run in 16,000 that
+/// draws fairly is further off than four.
+const SIGMAS: f64 = 4.0;
+/// What shares may lack of 100 for having been rounded.
+const ROUNDING: f64 = 0.5;
+
+/// Shares in percent that many requests shall have.
+#[derive(Debug)]
+pub(super) struct Distribution {
+    pub(super) requests: u32,
+    /// How many percentage points a share may be off.
+    tolerance: Option<f64>,
+    /// By cluster, which is empty for what no upstream gets to.
+    shares: Vec<(String, f64)>,
+}
+
+impl Distribution {
+    pub(super) fn read(field: &Field<'_>) -> Option<Self> {
+        let fields = field.fields(DISTRIBUTION);
+        let requests = fields.get("requests").map_or(Some(REQUESTS), requests);
+        let tolerance = fields.get("tolerance").map(percent);
+        let Some(clusters) = fields.get("clusters") else {
+            field.error("clusters is missing; write the percentage of each cluster");
+            return None;
+        };
+        let shares: Vec<_> = clusters
+            .entries()
+            .iter()
+            .map(|(name, share)| Some(((*name).to_owned(), percent(share)?)))
+            .collect::<Option<_>>()?;
+        let sum: f64 = shares.iter().map(|(_, share)| share).sum();
+        if (sum - 100.0).abs() > ROUNDING {
+            clusters.error(format!("the shares come to {sum} percent, but must to 100"));
+            return None;
+        }
+        Some(Self {
+            requests: requests?,
+            tolerance: tolerance.map_or(Some(None), |t| t.map(Some))?,
+            shares,
+        })
+    }
+
+    /// What is expected and what was got of each cluster whose share is off.
+    pub(super) fn compare(&self, drawn: &BTreeMap<Option<String>, u32>) -> Vec<(String, String)> {
+        let share_of = |cluster: &str| {
+            let cluster = Some(cluster.to_owned()).filter(|cluster| !cluster.is_empty());
+            100.0 * f64::from(drawn.get(&cluster).copied().unwrap_or_default())
+                / f64::from(self.requests)
+        };
+        let unexpected = drawn.keys().map(|cluster| cluster.as_deref().unwrap_or_default());
+        let unexpected = unexpected
+            .filter(|cluster| !self.shares.iter().any(|(name, _)| name == cluster))
+            .map(|cluster| (cluster, 0.0));
+        let expected = self.shares.iter().map(|(name, share)| (name.as_str(), *share));
+        expected
+            .chain(unexpected)
+            .filter_map(|(cluster, share)| {
+                let (got, tolerance) = (share_of(cluster), self.tolerance_of(share));
+                let name = if cluster.is_empty() { "no upstream" } else { cluster };
+                let is_off = (got - share).abs() > tolerance;
+                is_off.then(|| {
+                    (
+                        format!("{share} % (± {tolerance:.2}) to {name}"),
+                        format!("{got} % to {name}"),
+                    )
+                })
+            })
+            .collect()
+    }
+
+    fn tolerance_of(&self, share: f64) -> f64 {
+        self.tolerance.unwrap_or_else(|| {
+            let share = (share / 100.0).clamp(0.0, 1.0);
+            let deviation = (share * (1.0 - share) / f64::from(self.requests)).sqrt();
+            100.0 * SIGMAS * deviation
+        })
+    }
+}
+
+fn requests(field: &Field<'_>) -> Option<u32> {
+    let wanted = "a number of requests, 1 to 1000000";
+    let requests = field.integer(wanted)?;
+    if !(1..=MAX_REQUESTS).contains(&requests) {
+        field.wrong_kind(wanted);
+        return None;
+    }
+    Some(requests)
+}
+
+fn percent(field: &Field<'_>) -> Option<f64> {
+    let percent = field.node().as_f64().filter(|percent| (0.0..=100.0).contains(percent));
+    if percent.is_none() {
+        field.wrong_kind("a percentage, 0 to 100");
+    }
+    percent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn distribution(tolerance: Option<f64>) -> Distribution {
+        let shares = vec![("a".into(), 75.0), ("b".into(), 25.0), ("c".into(), 0.0)];
+        Distribution { requests: 10_000, tolerance, shares }
+    }
+
+    fn drawn(a: u32, b: u32, none: u32) -> BTreeMap<Option<String>, u32> {
+        let drawn = [(Some("a".into()), a), (Some("b".into()), b), (None, none)];
+        drawn.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+
+    #[test]
+    fn four_deviations_are_tolerated() {
+        assert!(distribution(None).compare(&drawn(7_600, 2_400, 0)).is_empty());
+        let off = distribution(None).compare(&drawn(7_700, 2_300, 0));
+        let expected = ("75 % (± 1.73) to a".to_owned(), "77 % to a".to_owned());
+        assert_eq!((off.len(), &off[0]), (2, &expected));
+        assert!(distribution(Some(2.0)).compare(&drawn(7_700, 2_300, 0)).is_empty());
+    }
+
+    #[test]
+    fn what_was_not_expected_is_off() {
+        let off = distribution(None).compare(&drawn(7_500, 2_499, 1));
+        let expected = ("0 % (± 0.00) to no upstream".into(), "0.01 % to no upstream".into());
+        assert_eq!(off, [expected]);
+    }
+}

@@ -1,0 +1,147 @@
+//! The format: Envoy's route table check tool, from its first to its present
+//! spelling, and what is our own under `ingress`.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::case::Case;
+use super::expect::expectations;
+use super::field::{Field, Fields};
+use crate::explain::Request;
+
+const FILE: &[&str] = &["tests", "runtime"];
+const TEST: &[&str] = &["test_name", "input", "validate"];
+const INPUT: &[&str] = &[
+    "authority",
+    "path",
+    "method",
+    "ssl",
+    "internal",
+    "random_value",
+    "runtime",
+    "dynamic_metadata",
+    "additional_request_headers",
+    "additional_response_headers",
+    "additional_headers",
+    "ingress",
+];
+const INPUT_OF_OURS: &[&str] = &["client"];
+/// A header's name had three names over the years.
+const HEADER: &[&str] = &["key", "field", "name", "value"];
+
+/// The tests of a document: a mapping with `tests` or, as the tool's first
+/// format has it, their list alone.
+pub(super) fn tests_of(root: &Field<'_>) -> Vec<Case> {
+    if root.node().as_list().is_some() {
+        return tests(root);
+    }
+    if ["apiVersion", "kind"].iter().all(|name| root.node().get(name).is_some()) {
+        root.error("is a Kubernetes object, not a list of tests; give manifests with -f");
+        return Vec::new();
+    }
+    if let Some(list) = root.fields(FILE).get("tests") {
+        return tests(list);
+    }
+    if root.node().as_map().is_some() {
+        root.error("holds no tests; write them as a list under tests");
+    }
+    Vec::new()
+}
+
+fn tests(list: &Field<'_>) -> Vec<Case> {
+    let items = list.items();
+    if items.is_empty() && list.node().as_list().is_some() {
+        list.error("holds no tests");
+    }
+    items.iter().filter_map(test).collect()
+}
+
+fn test(item: &Field<'_>) -> Option<Case> {
+    let fields = item.fields(TEST);
+    let name = required(item, &fields, "test_name").and_then(not_empty);
+    let request = required(item, &fields, "input").and_then(request);
+    let validate = required(item, &fields, "validate");
+    let expectations = validate.map(expectations).unwrap_or_default();
+    Some(Case { name: name?.to_owned(), at: item.location(), request: request?, expectations })
+}
+
+fn request(input: &Field<'_>) -> Option<Request> {
+    let fields = input.fields(INPUT);
+    let authority = required(input, &fields, "authority").and_then(not_empty);
+    let target = required(input, &fields, "path").and_then(not_empty);
+    let method = fields.get("method").map_or(Some("GET"), not_empty);
+    let ssl = fields.get("ssl").map_or(Some(false), Field::boolean);
+    // An Envoy at the edge lets nobody say that a request is internal.
+    fields.get("internal").map(Field::boolean);
+    let wanted = "a whole number of 0 or more";
+    let random = fields.get("random_value").map_or(Some(0), |field| field.integer(wanted));
+    let ours = fields.get("ingress").map(|field| field.fields(INPUT_OF_OURS));
+    let client = ours.as_ref().and_then(|ours| ours.get("client"));
+    let extra = headers(&fields, &["additional_request_headers", "additional_headers"]);
+    Some(Request {
+        method: method?.to_owned(),
+        scheme: if ssl? { "https" } else { "http" }.into(),
+        authority: authority?.to_owned(),
+        target: target?.to_owned(),
+        extra,
+        client: client.map_or(Some(Ipv4Addr::LOCALHOST.into()), address)?,
+        random: Some(random?),
+        answer: headers(&fields, &["additional_response_headers"]),
+    })
+}
+
+fn address(field: &Field<'_>) -> Option<IpAddr> {
+    let address = field.string()?.parse().ok();
+    if address.is_none() {
+        field.wrong_kind("an IP address, as in 192.0.2.1");
+    }
+    address
+}
+
+/// The headers in these lists, their names in lower case.
+fn headers(fields: &Fields<'_>, lists: &[&str]) -> Vec<(String, String)> {
+    let lists = lists.iter().filter_map(|name| fields.get(name));
+    let mut headers = Vec::new();
+    for item in lists.flat_map(Field::items) {
+        let Some((name, value)) = header(&item) else { continue };
+        match &*name {
+            name if name.starts_with(':') => {
+                item.error(format!("{name} is no header; write authority, path or method"));
+            }
+            "host" => item.error("the host is what authority says"),
+            _ => headers.push((name, value)),
+        }
+    }
+    headers
+}
+
+/// A header's name in lower case, and its value.
+pub(super) fn header(item: &Field<'_>) -> Option<(String, String)> {
+    let fields = item.fields(HEADER);
+    let key = ["key", "field", "name"].iter().find_map(|name| fields.get(name));
+    if key.is_none() {
+        item.error("key is missing; write the name of the header");
+    }
+    let value = fields.get("value").map_or(Some(""), Field::string)?;
+    Some((not_empty(key?)?.to_ascii_lowercase(), value.to_owned()))
+}
+
+pub(super) fn required<'f, 'a>(
+    parent: &Field<'_>,
+    fields: &'f Fields<'a>,
+    name: &str,
+) -> Option<&'f Field<'a>> {
+    let field = fields.get(name);
+    if field.is_none() && parent.node().as_map().is_some() {
+        parent.error(format!("{name} is missing; every test needs one"));
+    }
+    field
+}
+
+pub(super) fn not_empty<'a>(field: &Field<'a>) -> Option<&'a str> {
+    let text = field.string()?;
+    if text.is_empty() {
+        field.error("must not be empty");
+        return None;
+    }
+    Some(text)
+}

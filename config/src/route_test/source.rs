@@ -1,0 +1,100 @@
+//! Finds the files of tests and reads them.
+
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::case::Cases;
+use super::field::{Field, Reading};
+use super::format::tests_of;
+use crate::finding::{Finding, Findings, Location};
+use crate::manifest::{Allowance, MAX_FILE_BYTES, Position, chunks, is_manifest, parse};
+
+/// Reads all tests that `paths` name: files, folders of them, and `-`, which is
+/// standard input.
+pub fn read(paths: &[PathBuf], stdin: &mut dyn Read) -> Cases {
+    let mut cases = Cases::default();
+    for path in paths {
+        match path.to_str() {
+            Some("-") => read_stream("<stdin>", stdin, &mut cases),
+            _ if path.is_dir() => read_folder(path, &mut cases),
+            _ => read_file(path, &mut cases),
+        }
+    }
+    cases
+}
+
+/// Reads `text` as if it were the content of `file`.
+pub fn read_text(file: &str, text: &str) -> Cases {
+    let mut cases = Cases::default();
+    take_text(file, text, &mut cases);
+    cases
+}
+
+fn read_folder(folder: &Path, cases: &mut Cases) {
+    let names = fs::read_dir(folder).and_then(|entries| {
+        entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>()
+    });
+    let mut names = match names {
+        Ok(names) => names,
+        Err(error) => return fail(&folder.to_string_lossy(), &error, cases),
+    };
+    names.retain(|name| is_manifest(name));
+    names.sort();
+    for path in names.into_iter().map(|name| folder.join(name)).filter(|path| path.is_file()) {
+        read_file(&path, cases);
+    }
+}
+
+fn read_file(path: &Path, cases: &mut Cases) {
+    let name = path.to_string_lossy();
+    match File::open(path) {
+        Ok(mut file) => read_stream(&name, &mut file, cases),
+        Err(error) => fail(&name, &error, cases),
+    }
+}
+
+fn read_stream(name: &str, stream: &mut dyn Read, cases: &mut Cases) {
+    let mut bytes = Vec::new();
+    if let Err(error) = stream.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes) {
+        return fail(name, &error, cases);
+    }
+    if bytes.len() > MAX_FILE_BYTES {
+        let message = format!("larger than {} MiB: split it", MAX_FILE_BYTES >> 20);
+        return cases.findings.error(Location::start_of(&name.into()), message);
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => take_text(name, &text, cases),
+        Err(_) => cases.findings.error(Location::start_of(&name.into()), "is not UTF-8"),
+    }
+}
+
+fn fail(name: &str, error: &io::Error, cases: &mut Cases) {
+    cases.findings.error(Location::start_of(&name.into()), format!("cannot be read: {error}"));
+}
+
+fn take_text(name: &str, text: &str, cases: &mut Cases) {
+    let file: Arc<str> = name.into();
+    let before = (cases.cases.len(), cases.findings.len());
+    let mut allowance = Allowance::default();
+    for chunk in chunks(text) {
+        let root = match parse(chunk.text, chunk.first_line, &mut allowance) {
+            Ok(root) => root,
+            Err(error) => {
+                let Position { line, column } = error.at;
+                let at = Location { file: Arc::clone(&file), line, column };
+                cases.findings.push(Finding::error(error.to_string()).at(at));
+                continue;
+            }
+        };
+        let reading =
+            Reading { file: Arc::clone(&file), findings: RefCell::new(Findings::default()) };
+        cases.cases.extend(tests_of(&Field::root(&reading, &root)));
+        cases.findings.extend(reading.findings.into_inner());
+    }
+    if before == (cases.cases.len(), cases.findings.len()) {
+        cases.findings.error(Location::start_of(&file), "holds no tests");
+    }
+}
