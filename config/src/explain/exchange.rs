@@ -5,14 +5,13 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
 use host_test::{ExchangeRecord, HeaderMap, Outcome, Plugin};
+use ingress_filter::WEBSOCKET_HEADER;
 
 use super::Request;
 use super::edge::{Headers, joined};
 
 /// The port a client sends from, for want of a real one.
 const CLIENT_PORT: u16 = 50_000;
-/// Where the filter says that the upgrade a client asks for is allowed.
-const WEBSOCKET_HEADER: &str = "x-ingress-websocket";
 
 /// What came of a request.
 pub(super) struct Passage {

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use anyhow::{Context, ensure};
 use host_test::{Module, Options, Plugin};
 use ingress_filter::table::{Action, Backend, Destination, Forward};
-use ingress_filter::{CLUSTER_HEADER, RouteTable};
+use ingress_filter::{CLUSTER_HEADER, MIRROR_HEADER, RouteTable};
 
 use super::candidates::{self, IngressPlace, Place};
 use super::edge::{self, Headers, joined};
@@ -151,7 +151,7 @@ impl Explainer {
             grpc_status: answer.and_then(|answer| answer.grpc_status),
             cluster: value(CLUSTER_HEADER),
             split: chosen.and_then(Chosen::forward).map(shares).unwrap_or_default(),
-            mirror: value("x-ingress-mirror"),
+            mirror: value(MIRROR_HEADER),
             host: value(":authority").unwrap_or_default(),
             path: value(":path").unwrap_or_default(),
             location: joined(&passage.response, "location"),
@@ -236,12 +236,9 @@ impl Explainer {
 
 /// The module, compiled once: that takes longer than anything else here.
 fn module() -> anyhow::Result<&'static Module> {
-    static MODULE: OnceLock<Module> = OnceLock::new();
-    if let Some(module) = MODULE.get() {
-        return Ok(module);
-    }
-    let module = Module::new(crate::MODULE).context("the module inside this program is broken")?;
-    Ok(MODULE.get_or_init(|| module))
+    static MODULE: OnceLock<Result<Module, host_test::Error>> = OnceLock::new();
+    let module = MODULE.get_or_init(|| Module::new(crate::MODULE));
+    module.as_ref().context("the module inside this program is broken")
 }
 
 /// The table with every route and rule named by its place, so that what the

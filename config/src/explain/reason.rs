@@ -27,6 +27,9 @@ pub(super) fn reason(answer: Option<Answer>, chosen: Option<&Chosen<'_>>) -> Str
         (Some(Answer { status: 404, .. }), None) => {
             "no route serves this host and path, and there is no default backend".into()
         }
+        (Some(Answer { status: 403, .. }), None) => {
+            "nothing serves an upgrade on this host and path".into()
+        }
         (Some(Answer { status, .. }), None) => format!("the filter answers {status}"),
     }
 }
@@ -47,6 +50,9 @@ fn answered(answer: Answer, chosen: &Chosen<'_>) -> String {
         }
         (_, Action::Forward(_)) if status == 503 => {
             format!("{rule} drew a share that no cluster could serve")
+        }
+        (_, Action::Forward(_)) if status == 400 => {
+            format!("{rule} would make a path of it that leads elsewhere")
         }
         _ => format!("{name} answers {status}"),
     }

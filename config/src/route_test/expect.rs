@@ -16,6 +16,7 @@ const VALIDATE: &[&str] = &[
     "path_rewrite",
     "path_redirect",
     "code_redirect",
+    "timeout",
     "request_header_matches",
     "response_header_matches",
     "request_header_fields",
@@ -74,6 +75,7 @@ fn said(name: &str, field: &Field<'_>) -> Option<Check> {
         "path_rewrite" => Aspect::Path,
         "path_redirect" => Aspect::Location,
         "code_redirect" => return number(Aspect::RedirectStatus, field),
+        "timeout" => return time(Aspect::Timeout, field),
         // The tool says `other` where no virtual cluster matches.
         _ => {
             let name = field.string()?;
@@ -127,7 +129,7 @@ fn number(aspect: Aspect, field: &Field<'_>) -> Option<Check> {
 fn time(aspect: Aspect, field: &Field<'_>) -> Option<Check> {
     let node = field.node();
     let ms = match (node.as_i64(), node.as_str()) {
-        (Some(0), _) | (_, Some("")) => Some(0),
+        (Some(0), _) | (_, Some("" | "0s")) => Some(0),
         (Some(ms), _) => u32::try_from(ms).ok(),
         (None, Some(text)) => duration::parse(text.as_bytes()),
         (None, None) => None,
