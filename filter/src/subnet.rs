@@ -1,11 +1,12 @@
 //! Networks in CIDR notation (RFC 4632, RFC 4291 section 2.3).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 /// The addresses that share the first bits of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subnet {
-    /// The bits in front; of an IPv4 address, the 32 behind `::ffff:0:0/96`.
+    is_v4: bool,
+    /// The bits that all have in common.
     network: u128,
     mask: u128,
 }
@@ -32,27 +33,28 @@ impl Subnet {
         };
         let host_bits = bits - length;
         let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
-        let network = number(address);
+        let (is_v4, network) = number(address);
         // As Kubernetes does: what has host bits is most likely a mistake.
         if network & !mask != 0 {
             return Err("has bits beyond its length; set them to 0, or make it longer");
         }
-        Ok(Self { network, mask })
+        Ok(Self { is_v4, network, mask })
     }
 
     /// Whether an address is in it. An IPv4 address that is written as an IPv6
     /// one is the IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
-        number(address) & self.mask == self.network
+        let (is_v4, address) = number(address.to_canonical());
+        is_v4 == self.is_v4 && address & self.mask == self.network
     }
 }
 
-fn number(address: IpAddr) -> u128 {
-    let as_v6 = match address {
-        IpAddr::V4(address) => Ipv4Addr::to_ipv6_mapped(&address),
-        IpAddr::V6(address) => address,
-    };
-    Ipv6Addr::to_bits(as_v6)
+/// Whether it is an IPv4 address, and its bits.
+fn number(address: IpAddr) -> (bool, u128) {
+    match address {
+        IpAddr::V4(address) => (true, address.to_bits().into()),
+        IpAddr::V6(address) => (false, address.to_bits()),
+    }
 }
 
 /// The address in what Envoy calls `source.address`: an IP address, with its
@@ -85,6 +87,8 @@ mod tests {
             ("2001:db8::/32", "2001:db9::", false),
             ("10.0.0.0/8", "::ffff:10.1.2.3", true),
             ("10.128.0.0/9", "10.127.0.0", false),
+            ("::/0", "10.0.0.1", false),
+            ("::/0", "::ffff:10.0.0.1", false),
         ] {
             assert_eq!(contains(subnet, address), expected, "{subnet} {address}");
         }

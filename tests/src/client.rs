@@ -44,7 +44,40 @@ pub fn get(address: SocketAddr, authority: &str, path: &str) -> Answer {
 /// # Panics
 /// Where there is no answer.
 pub fn raw(address: SocketAddr, request: &[u8]) -> Answer {
-    let mut stream = connect(address);
+    exchange(&mut connect(address), request)
+}
+
+/// A client that keeps its connection.
+pub struct KeepAlive {
+    address: SocketAddr,
+    stream: TcpStream,
+}
+
+impl KeepAlive {
+    /// Connects.
+    ///
+    /// # Panics
+    /// Where nobody listens.
+    pub fn connect(address: SocketAddr) -> Self {
+        Self { address, stream: connect(address) }
+    }
+
+    /// Sends a GET. The next one has a connection of its own only where this
+    /// one's answer says that it is the last.
+    ///
+    /// # Panics
+    /// Where there is no answer.
+    pub fn get(&mut self, authority: &str, path: &str) -> Answer {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\n\r\n");
+        let answer = exchange(&mut self.stream, request.as_bytes());
+        if answer.header("connection") == Some("close") {
+            self.stream = connect(self.address);
+        }
+        answer
+    }
+}
+
+fn exchange(stream: &mut TcpStream, request: &[u8]) -> Answer {
     // An edge may refuse a request before it is whole.
     let _ = stream.write_all(request);
     let is_head = request.starts_with(b"HEAD ");

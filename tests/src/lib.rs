@@ -15,8 +15,9 @@ mod process;
 mod serving;
 mod tools;
 mod upstream;
+mod websocket;
 
-pub use client::{Answer, get, raw};
+pub use client::{Answer, KeepAlive, get, raw};
 pub use edge::{Edge, wait_until};
 pub use h2::h2_request;
 pub use httpbin::HttpBin;
@@ -26,3 +27,4 @@ pub use process::Process;
 pub use serving::Serving;
 pub use tools::{envoy, free_port, ingressctl, require_tool, workspace};
 pub use upstream::{Received, Upstream};
+pub use websocket::{EchoServer, upgrade};

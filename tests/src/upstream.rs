@@ -16,8 +16,13 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 /// A server of HTTP/1.1 and HTTP/2 that answers 200 with its name in
-/// `x-upstream`, after the milliseconds that the request's `x-delay-ms` asks
-/// for; stopped when dropped.
+/// `x-upstream`; stopped when dropped. A request may ask for more:
+///
+/// | header | effect |
+/// | --- | --- |
+/// | `x-delay-ms: N` | the answer takes so long |
+/// | `x-fail-first: N` | the first N tries of this request get 503 |
+/// | `x-answer-NAME: V` | the answer has a header `NAME: V` |
 pub struct Upstream {
     _runtime: Runtime,
     /// Where it listens.
@@ -117,6 +122,15 @@ async fn answer(
         .headers
         .iter()
         .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+    let wanted: Vec<_> = parts
+        .headers
+        .iter()
+        .filter_map(|(name, value)| {
+            Some((name.as_str().strip_prefix("x-answer-")?.to_owned(), value.clone()))
+        })
+        .collect();
+    let fails_first =
+        parts.headers.get("x-fail-first").and_then(|value| value.to_str().ok()?.parse().ok());
     let request = Received {
         method: parts.method.to_string(),
         path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
@@ -124,8 +138,23 @@ async fn answer(
         headers: headers.collect(),
         body: body.collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default(),
     };
-    received.lock().expect("a healthy test").push(request);
+    let is_failing = {
+        let mut received = received.lock().expect("a healthy test");
+        // Envoy gives every try of a request the same.
+        let id = request.values("x-request-id").concat();
+        let is_earlier = |earlier: &&Received| earlier.values("x-request-id").concat() == id;
+        let is_failing = fails_first
+            .is_some_and(|count: usize| received.iter().filter(is_earlier).count() < count);
+        received.push(request);
+        is_failing
+    };
     tokio::time::sleep(Duration::from_millis(delay.unwrap_or_default())).await;
-    let answer = Response::builder().header("x-upstream", name).body(Full::default());
-    Ok(answer.expect("a valid answer"))
+    let mut answer = Response::builder().header("x-upstream", name);
+    if is_failing {
+        answer = answer.status(503);
+    }
+    for (name, value) in wanted {
+        answer = answer.header(name, value);
+    }
+    Ok(answer.body(Full::default()).expect("a valid answer"))
 }

@@ -1,0 +1,65 @@
+//! Random RouteRules and requests: what the compiler and the filter make of
+//! them agrees with an evaluator that looks at every rule, written straight from
+//! the description of the fields.
+
+mod evaluator;
+mod manifests;
+mod requests;
+mod rules;
+
+use std::fmt::Write;
+
+use ingress_filter::{HeaderEdit, Router, Verdict};
+use ingressctl::compile::compile;
+use ingressctl::manifest::read_text;
+use ingressctl::settings::Settings;
+use proptest::prelude::*;
+
+use evaluator::{Decided, naive, set};
+use manifests::{INGRESS, services};
+use requests::{Asked, asked};
+use rules::{manifest, rule};
+
+/// What the filter decides, called the same.
+fn decided(router: &Router, asked: &Asked) -> Decided {
+    let decision = router.decide(asked);
+    let mut decided = Decided::new();
+    set(&mut decided, "rule", decision.rule.unwrap_or("none"));
+    let text = |edit: &HeaderEdit<'_>| String::from_utf8(edit.value.to_vec()).expect("text");
+    match &decision.verdict {
+        Verdict::Respond(status) => set(&mut decided, "status", status.to_string()),
+        Verdict::Forward(forwarding) => {
+            set(&mut decided, "cluster", forwarding.cluster);
+            for edit in forwarding.edits() {
+                set(&mut decided, &edit.name, text(edit));
+            }
+        }
+    }
+    for edit in &decision.response_headers {
+        set(&mut decided, &format!("> {}", edit.name), text(edit));
+    }
+    decided
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_filter_agrees_with_the_description(
+        rules in prop::collection::vec(rule(), 0..8),
+        requests in prop::collection::vec(asked(), 20),
+    ) {
+        let rules: Vec<_> =
+            rules.into_iter().enumerate().map(|(index, rule)| (format!("r{index}"), rule)).collect();
+        let mut text = services() + INGRESS;
+        for (name, rule) in &rules {
+            let _ = write!(text, "\n---\n{}", manifest(name, rule));
+        }
+        let compiled = compile(&read_text("f.yaml", &text), &Settings::default());
+        prop_assert!(!compiled.has_errors(), "{:?}\n{}", compiled.findings, text);
+        let router = Router::new(compiled.table).expect("a table");
+        for asked in &requests {
+            prop_assert_eq!(decided(&router, asked), naive(&rules, asked), "{:?}\n{}", asked, text);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Random RouteRules, as values and as people write them.
+
+use std::collections::BTreeMap;
+
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+
+#[derive(Clone, Debug)]
+pub(crate) enum Test {
+    Exact(String),
+    Prefix(String),
+    Regex(&'static str),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    pub(crate) service: &'static str,
+    pub(crate) precedence: i32,
+    pub(crate) conditions: BTreeMap<&'static str, Test>,
+    pub(crate) subnet: Option<&'static str>,
+    pub(crate) from_gateway: bool,
+    pub(crate) action: Action,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    Redirect { uri: Option<&'static str>, authority: Option<&'static str> },
+    Forward(Forward),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Forward {
+    /// Versions and weights; none is the service itself.
+    pub(crate) route: Vec<(&'static str, u32)>,
+    pub(crate) rewrite: Option<(Option<&'static str>, Option<&'static str>)>,
+    pub(crate) timeout_ms: Option<u32>,
+    pub(crate) retries: Option<(u32, Option<u32>)>,
+    pub(crate) websocket: bool,
+    pub(crate) mirrors: bool,
+    pub(crate) appends: bool,
+    pub(crate) abort_percent: Option<u32>,
+    pub(crate) cors: Option<(bool, bool)>,
+}
+
+fn test() -> impl Strategy<Value = Test> {
+    let text = || "[ab/]{1,3}";
+    prop_oneof![
+        text().prop_map(Test::Exact),
+        text().prop_map(Test::Prefix),
+        select(vec!["a*", "/(a|b)?", "[^a]*", "", "(a|b/)+", ".*b"]).prop_map(Test::Regex),
+    ]
+}
+
+/// On `uri` a value that begins with `/`: the others can never hold, and the
+/// compiler says so.
+fn conditions() -> impl Strategy<Value = BTreeMap<&'static str, Test>> {
+    let uri = option::weighted(
+        0.5,
+        "/[ab/]{0,2}".prop_flat_map(|text| {
+            select(vec![Test::Exact(text.clone()), Test::Prefix(text), Test::Regex("/a?b?/?")])
+        }),
+    );
+    let others = prop::collection::btree_map(select(vec!["x-a", "x-b"]), test(), 0..2);
+    let method = option::weighted(0.2, select(vec!["GET", "OPTIONS"]));
+    (uri, others, method).prop_map(|(uri, mut all, method)| {
+        all.extend(uri.map(|test| ("uri", test)));
+        all.extend(method.map(|method| ("method", Test::Exact(method.into()))));
+        all
+    })
+}
+
+fn forward() -> impl Strategy<Value = Forward> {
+    let route = select(vec![
+        vec![],
+        vec![("v1", 100)],
+        vec![("v1", 75), ("v2", 25)],
+        vec![("v1", 0), ("v2", 100)],
+        vec![("v1", 1), ("v9", 99)],
+    ]);
+    let rewrite = option::weighted(
+        0.3,
+        select(vec![
+            (Some("/new"), None),
+            (Some("/"), None),
+            (None, Some("h.example:81")),
+            (Some("/x/"), Some("h.example")),
+        ]),
+    );
+    (
+        (route, rewrite, option::weighted(0.3, 1_u32..10_000)),
+        option::weighted(0.3, (0_u32..4, option::of(1_u32..1_000))),
+        (any::<bool>(), any::<bool>(), any::<bool>()),
+        option::weighted(0.3, select(vec![0_u32, 50, 100])),
+        option::weighted(0.3, any::<(bool, bool)>()),
+    )
+        .prop_map(|((route, rewrite, timeout_ms), retries, flags, abort_percent, cors)| {
+            Forward {
+                route,
+                rewrite,
+                timeout_ms,
+                retries,
+                websocket: flags.0,
+                mirrors: flags.1,
+                appends: flags.2,
+                abort_percent,
+                cors,
+            }
+        })
+}
+
+pub(crate) fn rule() -> impl Strategy<Value = Rule> {
+    let redirect = select(vec![
+        (Some("/new"), None),
+        (Some("/new?q=1"), Some("r.example")),
+        (None, Some("r.example:81")),
+    ]);
+    let action = prop_oneof![
+        4 => forward().prop_map(Action::Forward),
+        1 => redirect.prop_map(|(uri, authority)| Action::Redirect { uri, authority }),
+    ];
+    (
+        select(vec!["one", "two"]),
+        -1..2,
+        conditions(),
+        option::weighted(0.2, select(vec!["10.0.0.0/8", "2001:db8::/32"])),
+        prop::bool::weighted(0.9),
+        action,
+    )
+        .prop_map(|(service, precedence, conditions, subnet, from_gateway, action)| Rule {
+            service,
+            precedence,
+            conditions,
+            subnet,
+            from_gateway,
+            action,
+        })
+}
+
+/// The RouteRule, as people write it.
+pub(crate) fn manifest(name: &str, rule: &Rule) -> Value {
+    let mut headers = serde_json::Map::new();
+    for (name, test) in &rule.conditions {
+        let test = match test {
+            Test::Exact(text) => json!({ "exact": text }),
+            Test::Prefix(text) => json!({ "prefix": text }),
+            Test::Regex(text) => json!({ "regex": text }),
+        };
+        headers.insert((*name).to_owned(), test);
+    }
+    let mut spec = json!({
+        "destination": {"name": rule.service},
+        "precedence": rule.precedence,
+        "match": {"source": {"name": if rule.from_gateway { "istio-ingress" } else { "pilot" }}},
+    });
+    if !headers.is_empty() {
+        spec["match"]["request"] = json!({ "headers": headers });
+    }
+    if let Some(subnet) = rule.subnet {
+        spec["match"]["tcp"] = json!({"sourceSubnet": [subnet]});
+    }
+    match &rule.action {
+        Action::Redirect { uri, authority } => {
+            spec["redirect"] = json!({"uri": uri, "authority": authority});
+        }
+        Action::Forward(forward) => forward.write(&mut spec),
+    }
+    json!({"apiVersion": "config.istio.io/v1alpha2", "kind": "RouteRule", "metadata": {"name": name}, "spec": spec})
+}
+
+impl Forward {
+    fn write(&self, spec: &mut Value) {
+        if !self.route.is_empty() {
+            let route = self.route.iter();
+            spec["route"] = route
+                .map(|(version, weight)| json!({"labels": {"version": version}, "weight": weight}))
+                .collect();
+        }
+        if let Some((uri, authority)) = self.rewrite {
+            spec["rewrite"] = json!({"uri": uri, "authority": authority});
+        }
+        if let Some(ms) = self.timeout_ms {
+            spec["httpReqTimeout"] = json!({"simpleTimeout": {"timeout": format!("{ms}ms")}});
+        }
+        if let Some((attempts, per_try)) = self.retries {
+            let per_try = per_try.map(|ms| format!("{ms}ms"));
+            spec["httpReqRetries"] =
+                json!({"simpleRetry": {"attempts": attempts, "perTryTimeout": per_try}});
+        }
+        if self.websocket {
+            spec["websocketUpgrade"] = json!(true);
+        }
+        if self.mirrors {
+            spec["mirror"] = json!({"name": "two"});
+        }
+        if self.appends {
+            spec["appendHeaders"] = json!({"x-added": "yes"});
+        }
+        if let Some(percent) = self.abort_percent {
+            spec["httpFault"] = json!({"abort": {"percent": percent, "httpStatus": 418}});
+        }
+        if let Some((any, credentials)) = self.cors {
+            let origin = if any { "*" } else { "https://a.example" };
+            spec["corsPolicy"] = json!({"allowOrigin": [origin], "allowCredentials": credentials, "allowMethods": ["GET"]});
+        }
+    }
+}

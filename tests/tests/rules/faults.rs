@@ -1,0 +1,113 @@
+//! Faults that are injected.
+
+use std::time::{Duration, Instant};
+
+use crate::setup::{Ruled, rule};
+
+fn at(name: &str, fault: &str) -> String {
+    rule(
+        name,
+        &format!(
+            "match: {{request: {{headers: {{uri: {{prefix: /{name}}}}}}}}}, httpFault: {fault}"
+        ),
+    )
+}
+
+#[test]
+fn delays_and_aborts_are_what_the_rule_says() {
+    let edge = Ruled::start(&[
+        at("delayed", "{delay: {percent: 100, fixedDelay: 1s}}"),
+        at("aborted", "{abort: {percent: 100, httpStatus: 418}}"),
+        at(
+            "both",
+            "{delay: {percent: 100, fixedDelay: 1s}, abort: {percent: 100, httpStatus: 555}}",
+        ),
+        at("never", "{delay: {percent: 0, fixedDelay: 9s}, abort: {percent: 0, httpStatus: 418}}"),
+        at(
+            "client",
+            "{delay: {percent: 100, fixedDelay: 1s, overrideHeaderName: x-wait}, abort: {percent: 100, httpStatus: 418, overrideHeaderName: x-status}}",
+        ),
+        at("grpc", "{abort: {percent: 100, grpcStatus: UNAVAILABLE}}"),
+    ]);
+    let timed = |path: &str, headers: &[&str]| {
+        let start = Instant::now();
+        let outcome = edge.get_with(path, headers).outcome();
+        (
+            outcome
+                .chars()
+                .next()
+                .map_or("", |c| if c == 'v' { "upstream" } else { &outcome })
+                .to_owned(),
+            start.elapsed(),
+        )
+    };
+    for (path, headers, outcome, ms) in [
+        ("/delayed", &[][..], "upstream", 1_000_u64),
+        ("/aborted", &[], "418", 0),
+        ("/both", &[], "555", 1_000),
+        ("/never", &[], "upstream", 0),
+        ("/client", &[], "418", 1_000),
+        ("/client", &["x-wait: 1", "x-status: 599"], "599", 0),
+        ("/client", &["x-wait: 0.5s", "x-status: 600"], "418", 500),
+        ("/client", &["x-wait: x", "x-status: 99"], "418", 1_000),
+        ("/none", &[], "upstream", 0),
+    ] {
+        let (seen, took) = timed(path, headers);
+        assert_eq!(seen, outcome, "{path} {headers:?}");
+        let expected =
+            Duration::from_millis(ms.saturating_sub(20))..Duration::from_millis(ms + 450);
+        assert!(expected.contains(&took), "{path} {headers:?}: {took:?}, not {ms} ms");
+    }
+    assert_eq!(edge.explain("/delayed", &[]).delay_ms, Some(1_000));
+    let grpc = ingress_tests::raw(
+        edge.serving.http,
+        b"POST /grpc HTTP/1.1\r\nhost: h\r\ncontent-type: application/grpc\r\ncontent-length: 0\r\n\r\n",
+    );
+    assert_eq!((grpc.status, grpc.header("grpc-status")), (200, Some("14")));
+    assert_eq!(edge.explain("/grpc", &["content-type: application/grpc"]).grpc_status, Some(14));
+}
+
+#[test]
+fn no_client_can_ask_for_a_fault() {
+    let edge = Ruled::start(&[at("aborted", "{abort: {percent: 50, httpStatus: 418}}")]);
+    for header in [
+        "x-envoy-fault-abort-request: 418",
+        "x-envoy-fault-delay-request: 5000",
+        "x-envoy-fault-abort-grpc-request: 14",
+    ] {
+        let start = Instant::now();
+        let seen = edge.get_with("/", &[header, "x-envoy-fault-abort-request-percentage: 100"]);
+        assert_eq!(seen.status, 200, "{header}");
+        assert!(start.elapsed() < Duration::from_secs(2), "{header}");
+    }
+    // Nor does the upstream see that there was one.
+    let delayed = Ruled::start(&[at("delayed", "{delay: {percent: 100, fixedDelay: 1ms}}")]);
+    ingress_tests::get(delayed.serving.http, "shop.example", "/delayed");
+    let received = ["v1", "v2"].iter().find_map(|name| delayed.received(name).pop());
+    let received = received.expect("a request");
+    let is_fault = |name: &&str| name.starts_with("x-envoy-fault-");
+    assert!(!received.header_names().iter().any(is_fault), "{received:?}");
+}
+
+#[test]
+fn a_share_of_the_requests_has_the_fault() {
+    let edge = Ruled::start(&[
+        at("half", "{abort: {percent: 50, httpStatus: 418}}"),
+        at("fraction", "{abort: {percent: 0.5, httpStatus: 418}}"),
+        at(
+            "each",
+            "{delay: {percent: 50, fixedDelay: 1ms}, abort: {percent: 50, httpStatus: 418}}",
+        ),
+    ]);
+    let aborted = |path: &str, count: usize| {
+        let mut client = ingress_tests::KeepAlive::connect(edge.serving.http);
+        (0..count).filter(|_| client.get("shop.example", path).status == 418).count()
+    };
+    // Six standard deviations to each side.
+    let half = aborted("/half", 4_000);
+    assert!((1_810..=2_190).contains(&half), "{half}");
+    let fraction = aborted("/fraction", 10_000);
+    assert!((8..=92).contains(&fraction), "{fraction}");
+    let each = aborted("/each", 4_000);
+    assert!((1_810..=2_190).contains(&each), "{each}");
+}
