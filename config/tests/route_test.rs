@@ -99,6 +99,44 @@ FAIL cases.yaml:6: fails
        because: served by default/simple-ingress#0.1
 ";
 
+const RULES: &str = "
+apiVersion: config.istio.io/v1alpha2
+kind: RouteRule
+metadata: {name: delay}
+spec:
+  destination: {name: httpbin}
+  match: {request: {headers: {uri: {prefix: /delay/}}}}
+  httpReqTimeout: {simpleTimeout: {timeout: 4s}}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: RouteRule
+metadata: {name: moved}
+spec:
+  destination: {name: httpbin}
+  match: {request: {headers: {uri: /status/301}}}
+  redirect: {uri: /status/200, authority: new.example}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: RouteRule
+metadata: {name: never-reached}
+spec:
+  destination: {name: httpbin}
+  match: {tcp: {sourceSubnet: [10.0.0.0/8]}}
+";
+
+const RULED: &str = "
+tests:
+- test_name: a delay is given up
+  input: {authority: a.example, path: /delay/9}
+  validate: {timeout: 4s, ingress: {rule: default/delay, ingress: default/simple-ingress#0.1}}
+- test_name: what has moved says where
+  input: {authority: a.example, path: '/status/301?x', ssl: true}
+  validate: {path_redirect: 'https://new.example/status/200?x', code_redirect: 302}
+- test_name: the rest is as it was
+  input: {authority: a.example, path: /status/200}
+  validate: {timeout: 0s, cluster_name: httpbin.default.svc.cluster.local|8000, ingress: {rule: ''}}
+";
+
 /// A folder to run the command in.
 struct Sandbox(TempDir);
 
@@ -125,11 +163,22 @@ impl Sandbox {
     }
 
     fn run_with(&self, manifests: &Path, arguments: &[&str], stdin: &str) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ingressctl"))
-            .args(["test", "-f"])
-            .arg(manifests)
-            .args(arguments)
-            .current_dir(self.0.path())
+        Output::of(&mut self.command(manifests, arguments), stdin)
+    }
+
+    fn command(&self, manifests: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ingressctl"));
+        command.args(["test", "-f"]).arg(manifests).args(arguments).current_dir(self.0.path());
+        for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+            command.env_remove(name);
+        }
+        command
+    }
+}
+
+impl Output {
+    fn of(command: &mut Command, stdin: &str) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -138,15 +187,13 @@ impl Sandbox {
         let _ = child.stdin.take().expect("its input").write_all(stdin.as_bytes());
         let output = child.wait_with_output().expect("wait for ingressctl");
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Output {
+        Self {
             code: output.status.code(),
             stdout: text(output.stdout),
             stderr: text(output.stderr),
         }
     }
-}
 
-impl Output {
     #[track_caller]
     fn expect(&self, code: i32, stdout: &str) {
         assert_eq!((self.code, &*self.stdout), (Some(code), stdout), "{}", self.stderr);
@@ -183,6 +230,29 @@ fn what_fails_is_shown_with_what_was_expected() {
     sandbox
         .run("simple-ingress", &["--details", "cases.yaml"])
         .expect(1, &format!("ok   cases.yaml:3: passes\n{DIFFERENCE}{end}"));
+}
+
+#[test]
+fn rules_are_tested_and_counted() {
+    let sandbox = Sandbox::new(RULED);
+    sandbox.write("rules.yaml", RULES);
+    sandbox.run("simple-ingress", &["-f", "rules.yaml", "cases.yaml"]).expect(
+        0,
+        "coverage: 80.0 % (2 of 2 routes, 2 of 3 rules)\n  \
+         no test reaches rule default/never-reached\n\
+         3 passed, 0 failed\n",
+    );
+}
+
+#[test]
+fn colours_are_for_whoever_wants_them() {
+    let sandbox = Sandbox::new(FAILING);
+    let arguments = ["cases.yaml"];
+    let mut command = sandbox.command(&samples("simple-ingress"), &arguments);
+    let coloured = Output::of(command.env("CLICOLOR_FORCE", "1"), "");
+    assert!(coloured.stdout.contains("\u{1b}[31mFAIL\u{1b}[0m"), "{}", coloured.stdout);
+    let plain = Output::of(command.env("NO_COLOR", "1"), "");
+    assert!(!plain.stdout.contains('\u{1b}'), "{}", plain.stdout);
 }
 
 #[test]
