@@ -63,16 +63,39 @@ impl Backend {
     /// The action of the first rule whose match holds, with that rule's name,
     /// or the default one.
     pub(crate) fn action(&self, facts: &impl Facts) -> (&Action, Option<&str>) {
-        match self.rules.iter().find(|rule| rule.holds(facts)) {
+        let mut values = Values { facts, last: None };
+        match self.rules.iter().find(|rule| rule.holds(&mut values)) {
             Some(rule) => (&rule.action, Some(&rule.name)),
             None => (&self.default, None),
         }
     }
 }
 
+/// The values that conditions ask for. Rules of one backend tend to ask for the
+/// same one over and over.
+struct Values<'f, F> {
+    facts: &'f F,
+    last: Option<(u32, Option<&'f [u8]>)>,
+}
+
+impl<'f, F: Facts> Values<'f, F> {
+    fn get(&mut self, slot: u32) -> Option<&'f [u8]> {
+        match self.last {
+            Some((last, value)) if last == slot => value,
+            _ => {
+                let value = self.facts.value(slot);
+                self.last = Some((slot, value));
+                value
+            }
+        }
+    }
+}
+
 impl Rule {
-    fn holds(&self, facts: &impl Facts) -> bool {
-        self.conditions.iter().all(|condition| condition.holds(facts)) && self.admits(facts)
+    fn holds<F: Facts>(&self, values: &mut Values<'_, F>) -> bool {
+        self.conditions.iter().all(|condition| {
+            values.get(condition.slot()).is_some_and(|value| condition.holds(value))
+        }) && self.admits(values.facts)
     }
 
     fn admits(&self, facts: &impl Facts) -> bool {

@@ -1,7 +1,7 @@
 //! The headers of the current request, read as far as a decision asks for them.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use super::host;
 use super::random::Random;
@@ -10,11 +10,16 @@ use crate::decision::{INTERNAL_HEADER_PREFIX, Request};
 /// What Envoy's fault filter obeys, whoever sent it.
 const FAULT_HEADER_PREFIX: &str = "x-envoy-fault-";
 
+/// After so many headers by themselves, all are read at once: rules that ask for
+/// thousands cost a request no more than that.
+const MAX_SINGLE_READS: usize = 8;
+
 /// Headers are read one by one, each by one host call. Asked for a header that
 /// was sent several times the host gives only its first value; all of them,
 /// joined, are Envoy's attribute of the request.
 pub(super) struct RequestHeaders<'r> {
     random: &'r Random,
+    single_reads: Cell<usize>,
     /// All of them, where they had to be read anyway.
     all: OnceCell<Vec<(String, Vec<u8>)>>,
     /// Asked for more than once where the filter answers.
@@ -23,7 +28,7 @@ pub(super) struct RequestHeaders<'r> {
 
 impl<'r> RequestHeaders<'r> {
     pub(super) fn new(random: &'r Random) -> Self {
-        Self { random, all: OnceCell::new(), method: OnceCell::new() }
+        Self { random, single_reads: Cell::new(0), all: OnceCell::new(), method: OnceCell::new() }
     }
 
     /// Removes what a client sent under our prefix, or to the fault filter
@@ -39,10 +44,12 @@ impl<'r> RequestHeaders<'r> {
 
 impl Request for RequestHeaders<'_> {
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        match self.all.get() {
-            Some(all) => all.header(name),
-            None => host::property(vec!["request", "headers", name]).map(Cow::from),
+        let reads = self.single_reads.get();
+        if self.all.get().is_none() && reads < MAX_SINGLE_READS {
+            self.single_reads.set(reads.saturating_add(1));
+            return host::property(vec!["request", "headers", name]).map(Cow::from);
         }
+        self.all.get_or_init(host::request_headers).header(name)
     }
 
     fn first_value(&self, name: &str) -> Option<Cow<'_, [u8]>> {

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use super::Facts;
 use crate::headers;
 use crate::pattern::Pattern;
 
@@ -75,7 +74,12 @@ impl Condition {
         self.cost
     }
 
-    pub(super) fn holds(&self, facts: &impl Facts) -> bool {
-        facts.value(self.slot).is_some_and(|value| self.test.holds(value))
+    /// The number of the slot that has the value.
+    pub(super) fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    pub(super) fn holds(&self, value: &[u8]) -> bool {
+        self.test.holds(value)
     }
 }

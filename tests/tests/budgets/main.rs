@@ -3,6 +3,8 @@
 //!
 //! `cargo test -p ingress-tests --test budgets -- --nocapture` prints them.
 
+mod rules;
+
 use std::fmt::Write;
 use std::time::Instant;
 
