@@ -70,7 +70,8 @@ impl<'a> Rules<'a> {
         // At the first of them, and the same for each port, so that it is said once.
         if let Some(Applicable { object, rule }) = rules.first() {
             let message = format!(
-                "is a service of {} rules and many ports, but {MAX_RULES} rules for all ports together is the most;                  expose fewer ports, or write fewer rules. Requests to the ports beyond answer 503",
+                "is a service of {} rules and many ports, but {MAX_RULES} rules for all ports together is the most; \
+                 expose fewer ports, or write fewer rules. Requests to the ports beyond answer 503",
                 rules.len()
             );
             findings.borrow_mut().push(rule.destination.place.error(object, message));
