@@ -121,6 +121,11 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     cross_namespace_rules: Option<bool>,
 
+    /// Take regular expressions in Ingress paths without a type of their own
+    /// [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    regex_paths: Option<bool>,
+
     /// Follow services of type ExternalName, wherever they lead [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     external_name_services: Option<bool>,
@@ -160,6 +165,7 @@ impl SettingsArgs {
         settings.default_timeout = self.default_timeout.or(settings.default_timeout);
         set(&mut settings.cross_namespace_rules, self.cross_namespace_rules.as_ref());
         set(&mut settings.cluster_domain, self.cluster_domain.as_ref());
+        set(&mut settings.regex_paths, self.regex_paths.as_ref());
         set(&mut settings.external_name_services, self.external_name_services.as_ref());
         set(&mut settings.trusted_hops, self.trusted_hops.as_ref());
         set(&mut settings.access_log, self.access_log.as_ref());

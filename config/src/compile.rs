@@ -60,7 +60,7 @@ pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
     let services = Services::read(&objects, &findings);
     let classes = Classes::read(&objects.ingress_classes, settings, &findings);
     let mut backends = Backends::new(&services, settings);
-    let mut collector = Collector::new(&mut backends, &findings);
+    let mut collector = Collector::new(&mut backends, settings, &findings);
     for ingress in classes.served(&objects.ingresses) {
         collector.read(ingress);
     }

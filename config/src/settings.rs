@@ -14,6 +14,10 @@ use crate::objects::{check_label, is_dns_label, is_dns_subdomain};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own in a file that people write"
+)]
 pub struct Settings {
     /// The class whose Ingresses are served: the value of the annotation
     /// `kubernetes.io/ingress.class`.
@@ -33,6 +37,9 @@ pub struct Settings {
     /// Whether RouteRules may shape and use services of other namespaces.
     /// Whoever may create one could then take over another's requests.
     pub cross_namespace_rules: bool,
+    /// Whether Ingress paths without a type of their own may be regular
+    /// expressions, tried after all others.
+    pub regex_paths: bool,
     /// Whether services of type `ExternalName` are followed. Whoever may create
     /// one could point it at the machine itself or at a cloud's metadata.
     pub external_name_services: bool,
@@ -162,6 +169,7 @@ impl Default for Settings {
             cluster_domain: "cluster.local".into(),
             default_timeout: None,
             cross_namespace_rules: false,
+            regex_paths: false,
             external_name_services: false,
             trusted_hops: 0,
             access_log: true,

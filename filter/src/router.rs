@@ -8,6 +8,7 @@
 mod build;
 
 use crate::authority;
+use crate::pattern::Pattern;
 use crate::rules::Backend;
 use crate::trie::Trie;
 
@@ -20,7 +21,7 @@ pub struct Router {
     fixed_random: Option<u64>,
     hosts: Hosts,
     /// The routes of each virtual host, by path.
-    paths: Vec<Trie<PathRoutes>>,
+    paths: Vec<Paths>,
     destinations: Vec<Destination>,
     backends: Vec<Backend>,
     /// The sources of all destinations, end to end.
@@ -35,6 +36,15 @@ struct Hosts {
     /// By what comes after `*.`.
     wildcard: Trie<u32>,
     any: Option<u32>,
+}
+
+/// The routes of one virtual host, by path.
+#[derive(Debug)]
+struct Paths {
+    trie: Trie<PathRoutes>,
+    /// What is tried where the trie has nothing, the longest first; the numbers
+    /// index [`Router::destinations`].
+    patterns: Vec<(Pattern, u32)>,
 }
 
 /// The routes of one virtual host whose path, less the trailing slash of a
@@ -114,7 +124,7 @@ impl Router {
             .hosts
             .find(authority)?
             .and_then(|index| self.paths.get(index as usize))
-            .and_then(|paths| most_specific(paths, target))
+            .and_then(|paths| paths.find(target))
             .and_then(|(index, prefix)| Some((self.destinations.get(index as usize)?, prefix)));
         // The default backend is as one at `/`, of which nothing is an element.
         let by_default = || Some((self.default.as_ref()?, Some(0)));
@@ -129,6 +139,23 @@ impl Router {
             source: self.sources.get(start as usize..end as usize)?,
             prefix,
         })
+    }
+}
+
+impl Paths {
+    /// The route for a target, and how long its prefix is, if it is one.
+    fn find(&self, target: &[u8]) -> Option<(u32, Option<usize>)> {
+        most_specific(&self.trie, target).or_else(|| Some((self.by_pattern(target)?, None)))
+    }
+
+    fn by_pattern(&self, target: &[u8]) -> Option<u32> {
+        if self.patterns.is_empty() {
+            return None;
+        }
+        let query = target.iter().position(|byte| matches!(byte, b'?' | b'#'));
+        let path = target.get(..query.unwrap_or(target.len()))?;
+        let found = self.patterns.iter().find(|(pattern, _)| pattern.matches(path));
+        found.map(|(_, destination)| *destination)
     }
 }
 

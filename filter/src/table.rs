@@ -91,7 +91,8 @@ pub struct VirtualHost {
     /// stand twice in a table.
     pub hosts: Vec<String>,
     /// The paths served. The most specific wins: `exact` before prefixes, then
-    /// the longer prefix, then `prefix` before `string_prefix`, then the first.
+    /// the longer prefix, then `prefix` before `string_prefix`, then the longer
+    /// `regex`, then the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Route>,
 }
@@ -113,7 +114,8 @@ pub struct Route {
 }
 
 /// How a route's path is compared, byte by byte and case-sensitive, with the
-/// request's path up to its query. Each starts with `/`.
+/// request's path up to its query. Each but a regular expression starts with
+/// `/`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -126,13 +128,19 @@ pub enum PathMatch {
     Prefix(String),
     /// Starts with: Istio's `.*`. `/foo` matches `/foobar` too.
     StringPrefix(String),
+    /// As a whole matches this regular expression, in the syntax of
+    /// [`StringMatch::Regex`].
+    Regex(String),
 }
 
 impl PathMatch {
     /// The path as written.
     pub fn text(&self) -> &str {
         match self {
-            Self::Exact(text) | Self::Prefix(text) | Self::StringPrefix(text) => text,
+            Self::Exact(text)
+            | Self::Prefix(text)
+            | Self::StringPrefix(text)
+            | Self::Regex(text) => text,
         }
     }
 }
@@ -143,6 +151,7 @@ impl fmt::Display for PathMatch {
             Self::Exact(text) => write!(f, "exact {text}"),
             Self::Prefix(text) => write!(f, "prefix {text}"),
             Self::StringPrefix(text) => write!(f, "string prefix {text}"),
+            Self::Regex(text) => write!(f, "regex {text}"),
         }
     }
 }

@@ -21,7 +21,10 @@ fn naive<'t>(table: &'t RouteTable, host: &str, path: &str) -> Option<&'t str> {
                 let elements = path.text().trim_end_matches('/').matches('/').count();
                 let exact = matches!(path, PathMatch::Exact(_));
                 let prefix = matches!(path, PathMatch::Prefix(_));
-                (exact, elements, path.text().len(), prefix, Reverse(*index))
+                // Last of all, and only by their length.
+                let literal = !matches!(path, PathMatch::Regex(_));
+                let elements = if literal { elements } else { 0 };
+                (literal, exact, elements, path.text().len(), prefix, Reverse(*index))
             },
         );
     best.map(|(_, route)| &route.source)
@@ -36,6 +39,9 @@ fn matches(route: &PathMatch, path: &str) -> bool {
         PathMatch::Prefix(text) => {
             let text = text.strip_suffix('/').unwrap_or(text);
             path.strip_prefix(text).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        }
+        PathMatch::Regex(text) => {
+            regex::Regex::new(&format!("^(?:{text})$")).expect("a pattern").is_match(path)
         }
     }
 }
@@ -52,11 +58,13 @@ const HOSTS: [&str; 8] = [
 ];
 
 fn route() -> impl Strategy<Value = Route> {
-    (0..3, "/[ab/]{0,5}").prop_map(|(kind, text)| Route {
+    let pattern = select(vec!["/a+", "/.*b", "/(a|b/)*", "/[^a]*", "/b?a?c?", "/.*"]);
+    (0..4, "/[ab/]{0,5}", pattern).prop_map(|(kind, text, pattern)| Route {
         path: match kind {
             0 => PathMatch::Exact(text),
             1 => PathMatch::Prefix(text),
-            _ => PathMatch::StringPrefix(text),
+            2 => PathMatch::StringPrefix(text),
+            _ => PathMatch::Regex(pattern.into()),
         },
         backend: "web".into(),
         source: String::new(),

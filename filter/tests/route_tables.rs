@@ -223,7 +223,11 @@ fn a_bad_table_is_refused_with_its_place() {
         "virtual_hosts[0].routes[0].match: \"/a b\" holds the byte 0x20",
     );
     refused(&path(json!({"exact": "/a?b"})), "virtual_hosts[0].routes[0].match");
-    refused(&path(json!({"regex": "/a"})), "unknown variant `regex`");
+    refused(
+        &path(json!({"regex": "/(a"})),
+        "virtual_hosts[0].routes[0].match: \"/(a\" is no regular expression",
+    );
+    refused(&path(json!({"glob": "/a"})), "unknown variant `glob`");
     refused(&hosts(json!([{"hosts": []}])), "virtual_hosts[0].hosts: is empty");
     refused(
         &hosts(json!([{"hosts": ["a", "a"]}])),

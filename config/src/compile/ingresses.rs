@@ -12,19 +12,26 @@ use super::routes::{Candidate, HostRoutes};
 use crate::finding::Findings;
 use crate::manifest::{Object, Position};
 use crate::objects::{Cursor, Reading, is_named_well};
+use crate::settings::Settings;
 
 /// Reads Ingresses, the oldest first.
 pub(super) struct Collector<'a, 'b> {
     backends: &'a mut Backends<'b>,
     findings: &'a RefCell<Findings>,
+    regex_paths: bool,
     /// By host, as the route table spells it.
     hosts: BTreeMap<String, HostRoutes<'a>>,
     default: Option<(Target, &'a Object, Position)>,
 }
 
 impl<'a, 'b> Collector<'a, 'b> {
-    pub(super) fn new(backends: &'a mut Backends<'b>, findings: &'a RefCell<Findings>) -> Self {
-        Self { backends, findings, hosts: BTreeMap::new(), default: None }
+    pub(super) fn new(
+        backends: &'a mut Backends<'b>,
+        settings: &Settings,
+        findings: &'a RefCell<Findings>,
+    ) -> Self {
+        let regex_paths = settings.regex_paths;
+        Self { backends, findings, regex_paths, hosts: BTreeMap::new(), default: None }
     }
 
     /// The virtual hosts and the default backend of all that was read. Paths
@@ -135,13 +142,13 @@ impl<'a, 'b> Collector<'a, 'b> {
         let (path, at) = match cursor.field("path") {
             Some(field) => (
                 path_type
-                    .parse_path(field.as_string()?)
+                    .parse_path(field.as_string()?, self.regex_paths)
                     .map_err(|message| field.error(message))
                     .ok()?,
                 field.node().at,
             ),
             None if path_type == PathType::ImplementationSpecific => {
-                (path_type.parse_path("").ok()?, cursor.node().at)
+                (path_type.parse_path("", false).ok()?, cursor.node().at)
             }
             None => {
                 cursor.error_in("path", "is missing; with this pathType it has to start with /");

@@ -1,6 +1,7 @@
 //! The paths of Ingress rules: Kubernetes' path types, and Istio's notation in
 //! the paths that have none.
 
+use ingress_filter::Pattern;
 use ingress_filter::table::PathMatch;
 
 use crate::finding::quote;
@@ -26,12 +27,14 @@ impl PathType {
         }
     }
 
-    /// How `path` of this type matches, or why it never could.
-    pub(super) fn parse_path(self, path: &str) -> Result<PathMatch, String> {
+    /// How `path` of this type matches, or why it never could. Regular
+    /// expressions are a matter of `regex_paths`.
+    pub(super) fn parse_path(self, path: &str, regex_paths: bool) -> Result<PathMatch, String> {
         let parsed = match self {
             Self::Exact => PathMatch::Exact(path.into()),
             Self::Prefix => PathMatch::Prefix(path.into()),
-            Self::ImplementationSpecific => istio_path(path)?,
+            Self::ImplementationSpecific if is_regex(path) => return regex_path(path, regex_paths),
+            Self::ImplementationSpecific => istio_path(path),
         };
         check(&parsed).map_err(|reason| format!("{} {reason}", quote(path)))?;
         Ok(parsed)
@@ -41,26 +44,38 @@ impl PathType {
 /// What a regular expression is told by, as in the original.
 const REGEX_CHARACTERS: &str = r"\+*?()|[]{}^$";
 
-/// Istio's notation: `.*` at the end is a prefix of the string, everything else
-/// is exact.
-fn istio_path(path: &str) -> Result<PathMatch, String> {
-    let prefix = path
-        .strip_suffix(".*")
-        .or_else(|| path.strip_suffix('*').filter(|rest| rest.ends_with('/')));
-    let text = prefix.unwrap_or(path);
-    if text.contains(|character| REGEX_CHARACTERS.contains(character)) {
+/// Whether a path says more than Istio's notation can.
+fn is_regex(path: &str) -> bool {
+    let text = istio_prefix(path).unwrap_or(path);
+    text.contains(|character| REGEX_CHARACTERS.contains(character))
+}
+
+fn regex_path(path: &str, regex_paths: bool) -> Result<PathMatch, String> {
+    if !regex_paths {
         return Err(format!(
             "{} looks like a regular expression, which is not served; end the path in .* for a prefix, \
-             or give it pathType: Exact or Prefix, where every character stands for itself",
+             give it pathType: Exact or Prefix, where every character stands for itself, or allow it with --regex-paths",
             quote(path)
         ));
     }
-    Ok(match prefix {
+    Pattern::new(path).map_err(|reason| format!("{} {reason}", quote(path)))?;
+    Ok(PathMatch::Regex(path.into()))
+}
+
+/// What stands before `.*`, or before `*` after a slash.
+fn istio_prefix(path: &str) -> Option<&str> {
+    path.strip_suffix(".*").or_else(|| path.strip_suffix('*').filter(|rest| rest.ends_with('/')))
+}
+
+/// Istio's notation: `.*` at the end is a prefix of the string, everything else
+/// is exact.
+fn istio_path(path: &str) -> PathMatch {
+    match istio_prefix(path) {
         _ if path.is_empty() => PathMatch::StringPrefix("/".into()),
         Some("") => PathMatch::StringPrefix("/".into()),
         Some(text) => PathMatch::StringPrefix(text.into()),
-        None => PathMatch::Exact(text.into()),
-    })
+        None => PathMatch::Exact(path.into()),
+    }
 }
 
 /// Refuses a path that no request has once Envoy has normalised it: it could
@@ -69,7 +84,7 @@ fn check(path: &PathMatch) -> Result<(), String> {
     // The last element of a string prefix goes on: `/.` is that of `/.well-known`.
     let elements = match path {
         PathMatch::StringPrefix(text) => text.rsplit_once('/').map_or("", |(before, _)| before),
-        PathMatch::Exact(text) | PathMatch::Prefix(text) => text,
+        PathMatch::Exact(text) | PathMatch::Prefix(text) | PathMatch::Regex(text) => text,
     };
     let path = path.text();
     if !path.starts_with('/') {
@@ -157,7 +172,11 @@ mod tests {
             ("/file.txt", exact("/file.txt")),
             ("/a;b=c", exact("/a;b=c")),
         ] {
-            assert_eq!(PathType::ImplementationSpecific.parse_path(path), Ok(expected), "{path}");
+            assert_eq!(
+                PathType::ImplementationSpecific.parse_path(path, false),
+                Ok(expected),
+                "{path}"
+            );
         }
     }
 
@@ -165,10 +184,25 @@ mod tests {
     fn a_regular_expression_elsewhere_is_an_error() {
         for path in ["/foo*", "/a.*/b", "/(a|b)", "/a+", "/[a-z]", "/foo$", "/a?", "/.*/.*", r"/\d"]
         {
-            let message = PathType::ImplementationSpecific.parse_path(path).unwrap_err();
+            let message = PathType::ImplementationSpecific.parse_path(path, false).unwrap_err();
             assert!(message.contains("regular expression"), "{path}: {message}");
         }
-        assert_eq!(PathType::Exact.parse_path("/foo(.*)"), Ok(exact("/foo(.*)")));
+        assert_eq!(PathType::Exact.parse_path("/foo(.*)", false), Ok(exact("/foo(.*)")));
+    }
+
+    #[test]
+    fn the_setting_allows_regular_expressions() {
+        let parse = |path: &str| PathType::ImplementationSpecific.parse_path(path, true);
+        for path in ["/foo*", "/a.*/b", "/(a|b)", r"/v\d+/.*", "/.*/.*"] {
+            assert_eq!(parse(path), Ok(PathMatch::Regex(path.into())), "{path}");
+        }
+        assert_eq!(parse("/status/.*"), Ok(string_prefix("/status/")), "still a prefix");
+        let message = parse("/(?=a)b").unwrap_err();
+        assert!(message.contains("look-around"), "{message}");
+        assert_eq!(
+            PathType::Prefix.parse_path("/a.*/b", true),
+            Ok(PathMatch::Prefix("/a.*/b".into()))
+        );
     }
 
     #[test]
@@ -199,13 +233,13 @@ mod tests {
             "/a/..;/b",
             "/.;x",
         ] {
-            assert!(PathType::Exact.parse_path(path).is_err(), "{path:?}");
-            assert!(PathType::Prefix.parse_path(path).is_err(), "{path:?}");
+            assert!(PathType::Exact.parse_path(path, false).is_err(), "{path:?}");
+            assert!(PathType::Prefix.parse_path(path, false).is_err(), "{path:?}");
         }
         for path in
             ["/a;b", "/%20", "/caf%C3%A9", "/%", "/%zz", "/%e", "/...", "/.a", "/a%25", "/a%3f"]
         {
-            assert!(PathType::Exact.parse_path(path).is_ok(), "{path:?}");
+            assert!(PathType::Exact.parse_path(path, false).is_ok(), "{path:?}");
         }
     }
 }

@@ -31,6 +31,7 @@ enum Matches<'p> {
     /// The text, and everything below it after a slash.
     Elements(&'p str),
     StartsWith(&'p str),
+    Pattern(&'p str),
 }
 
 impl<'a> HostRoutes<'a> {
@@ -84,6 +85,14 @@ fn winner<'p>(
         }
         _ => None,
     };
+    // Regular expressions come last, so a prefix that takes all leaves them
+    // nothing.
+    if let PathMatch::Regex(_) = &candidate.path
+        && let Some(all) =
+            winners.get(&Matches::Elements("")).or_else(|| winners.get(&Matches::StartsWith("/")))
+    {
+        return Some(*all);
+    }
     by_elements
         .filter(|(_, winner)| ends_in_slash(&winner.path))
         .or_else(|| winners.get(&Matches::of(&candidate.path)))
@@ -96,6 +105,7 @@ impl<'p> Matches<'p> {
             PathMatch::Exact(text) => Self::Exactly(text),
             PathMatch::Prefix(text) => Self::Elements(text.strip_suffix('/').unwrap_or(text)),
             PathMatch::StringPrefix(text) => Self::StartsWith(text),
+            PathMatch::Regex(text) => Self::Pattern(text),
         }
     }
 }

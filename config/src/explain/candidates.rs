@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ingress_filter::Pattern;
 use ingress_filter::table::{PathMatch, Route, RouteTable, VirtualHost};
 use serde::Serialize;
 
@@ -192,6 +193,10 @@ fn wrong_path(wanted: &PathMatch, path: &str) -> Option<String> {
         PathMatch::StringPrefix(text) => {
             (!path.starts_with(text.as_str())).then(|| format!("{path} does not start with {text}"))
         }
+        PathMatch::Regex(text) => {
+            let matches = Pattern::new(text).is_ok_and(|pattern| pattern.matches(path.as_bytes()));
+            (!matches).then(|| format!("{path} as a whole does not match {text}"))
+        }
         PathMatch::Prefix(text) => {
             let stem = text.strip_suffix('/').unwrap_or(text);
             match path.strip_prefix(stem) {
@@ -232,6 +237,12 @@ mod tests {
             (PathMatch::Prefix("/foo/".into()), "/foo", None),
             (PathMatch::Prefix("/foo".into()), "/x", Some("/x does not start with /foo")),
             (PathMatch::StringPrefix("/foo".into()), "/foobar", None),
+            (PathMatch::Regex("/f(o+)".into()), "/fooo", None),
+            (
+                PathMatch::Regex("/f(o+)".into()),
+                "/fox",
+                Some("/fox as a whole does not match /f(o+)"),
+            ),
         ] {
             assert_eq!(wrong_path(&wanted, path).as_deref(), expected);
         }

@@ -1,10 +1,12 @@
 //! Route table in, router out; or the place of what is wrong with it.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::{Destination, Hosts, PathRoutes, Prefix, Router};
+use super::{Destination, Hosts, PathRoutes, Paths, Prefix, Router};
 use crate::authority;
 use crate::error::{LoadError, Place, invalid};
+use crate::pattern::Pattern;
 use crate::rules::{Backend, Compiler};
 use crate::table::{self, PathMatch, Route, RouteTable, VERSION};
 use crate::trie::Trie;
@@ -189,21 +191,41 @@ fn index_paths(
     routes: &[Route],
     destinations: &mut Destinations<'_>,
     place: impl Fn(usize) -> String,
-) -> Result<Trie<PathRoutes>, LoadError> {
+) -> Result<Paths, LoadError> {
     let mut entries = Vec::with_capacity(routes.len());
+    let mut patterns = Vec::new();
     for (index, route) in routes.iter().enumerate() {
-        validate_path(route.path.text())
-            .map_err(|reason| invalid(place(index) + ".match", reason))?;
-        let destination =
+        let refused = |reason| invalid(place(index) + ".match", reason);
+        let resolved =
             destinations.resolve(&route.backend, &route.source, || place(index) + ".backend")?;
-        entries.push(PathRoutes::of(&route.path, destinations.push(destination)));
+        let destination = destinations.push(resolved);
+        match PathRoutes::of(&route.path, destination) {
+            Ok((path, routes)) => {
+                validate_path(route.path.text()).map_err(refused)?;
+                entries.push((path, routes));
+            }
+            Err(text) => {
+                let pattern =
+                    Pattern::new(text).map_err(|reason| refused(format!("{text:?} {reason}")))?;
+                patterns.push((text.len(), pattern, destination));
+            }
+        }
     }
-    Ok(Trie::new(entries, PathRoutes::merge))
+    // Stable, so the first stays so among those of one length.
+    patterns.sort_by_key(|(len, ..)| Reverse(*len));
+    Ok(Paths {
+        trie: Trie::new(entries, PathRoutes::merge),
+        patterns: patterns
+            .into_iter()
+            .map(|(_, pattern, destination)| (pattern, destination))
+            .collect(),
+    })
 }
 
 impl PathRoutes {
-    /// A single route, and the text it is found under.
-    fn of(path: &PathMatch, destination: u32) -> (&[u8], Self) {
+    /// A single route, and the text it is found under; or the regular expression
+    /// that it is instead.
+    fn of(path: &PathMatch, destination: u32) -> Result<(&[u8], Self), &str> {
         let mut routes = Self::default();
         let text = match path {
             PathMatch::Exact(text) => {
@@ -219,8 +241,9 @@ impl PathRoutes {
                 routes.prefix = Some(Prefix { destination, trailing_slash: stem.is_some() });
                 stem.unwrap_or(text)
             }
+            PathMatch::Regex(text) => return Err(text),
         };
-        (text.as_bytes(), routes)
+        Ok((text.as_bytes(), routes))
     }
 
     /// Takes in the routes of a later entry of the same text, of which only

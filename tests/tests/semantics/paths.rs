@@ -345,3 +345,46 @@ fn of_equal_paths_the_type_decides_then_age_then_name_then_position() {
         ],
     );
 }
+
+#[test]
+fn regular_expressions_where_the_settings_allow_them() {
+    check(
+        &json!({"regexPaths": true}),
+        &[
+            case(
+                "match as a whole, without the query",
+                &[one("a", path('I', "/v[0-9]+/x", "a"))],
+                &[
+                    ("h", "/v12/x", "a"),
+                    ("h", "/v12/x?y", "a"),
+                    ("h", "/v12/x/y", "404"),
+                    ("h", "/y/v12/x", "404"),
+                    ("h", "/v/x", "404"),
+                ],
+            ),
+            case(
+                "come after exact and prefix paths, the longest pattern first",
+                &[ingress(
+                    "a",
+                    &paths(&[
+                        path('I', "/v[0-9]+/.*x", "a"),
+                        path('I', "/v[0-9]+/(.*)x", "b"),
+                        path('E', "/v1/x", "c"),
+                        path('P', "/v2", "c"),
+                    ]),
+                )],
+                &[
+                    ("h", "/v1/x", "c"),
+                    ("h", "/v2/yx", "c"),
+                    ("h", "/v3/yx", "b"),
+                    ("h", "/v3/y", "404"),
+                ],
+            ),
+            case(
+                "of old API versions too",
+                &[old_ingress("a", &paths(&[old_path("/(a|b)/.*c", "a")]))],
+                &[("h", "/a/c", "a"), ("h", "/b/xc", "a"), ("h", "/c/c", "404")],
+            ),
+        ],
+    );
+}
