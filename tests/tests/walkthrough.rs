@@ -19,6 +19,26 @@ fn the_sample_ingress_exposes_two_paths_of_httpbin_and_nothing_else() {
 }
 
 #[test]
+fn the_sample_rule_gives_delays_four_seconds_and_changes_nothing_else() {
+    if !has_curl() {
+        return;
+    }
+    let httpbin = HttpBin::start();
+    let manifests = sample_manifests(httpbin.address.port());
+    let serving = Serving::start(&manifests);
+    assert_eq!(timed(&serving, "/delay/5"), (200, 5));
+
+    // As the page has it: the rule is added to what is served already.
+    serving.replace(&format!("{manifests}\n---\n{}", sample("status-route/status-route.yaml")));
+    wait_until("the rule is served", || {
+        let head = curl(&serving, &["-i"], "/delay/4.5");
+        head.starts_with("HTTP/1.1 504 ")
+    });
+    shows_the_rule(&serving);
+    shows_the_page(&serving);
+}
+
+#[test]
 fn the_demo_shows_the_page_and_leaves_nothing_behind() {
     if !has_curl() {
         return;
