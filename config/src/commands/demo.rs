@@ -59,14 +59,16 @@ fn write_manifests(folder: &Path, upstream_port: u16) -> std::io::Result<()> {
 }
 
 fn print_hints(ready: Ready, manifests: &Path) {
-    let http = ready.http;
+    let (http, manifests) = (ready.http, manifests.display());
     say(&format!(
         "\nA real Envoy serves the Ingress of the documentation. Try, in another terminal:\n\
          \n  curl -I http://{http}/status/200    # exposed: 200 from the upstream\
          \n  curl -I http://{http}/headers       # not exposed: 404 from the filter\
          \n  curl    http://{http}/delay/2       # exposed: takes two seconds\n\
-         \nThe manifests are in {}: edit ingress.yaml and see it take effect at once.\
-         \nEach request is logged here. Ctrl-C stops everything.\n",
-        manifests.display()
+         \nThen give delays four seconds, by the RouteRule of the documentation:\n\
+         \n  cp config/samples/status-route/status-route.yaml {manifests}/\
+         \n  curl -i http://{http}/delay/10      # 504 after four seconds\n\
+         \nThe manifests are in {manifests}: edit ingress.yaml and see it take effect at once.\
+         \nEach request is logged here. Ctrl-C stops everything.\n"
     ));
 }
