@@ -33,12 +33,9 @@ impl Subnet {
         };
         let host_bits = bits - length;
         let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
-        let (is_v4, network) = number(address);
-        // As Kubernetes does: what has host bits is most likely a mistake.
-        if network & !mask != 0 {
-            return Err("has bits beyond its length; set them to 0, or make it longer");
-        }
-        Ok(Self { is_v4, network, mask })
+        let (is_v4, bits_of_address) = number(address);
+        // Bits beyond the length do not count, as in Go's and Envoy's reading.
+        Ok(Self { is_v4, network: bits_of_address & mask, mask })
     }
 
     /// Whether an address is in it. An IPv4 address that is written as an IPv6
@@ -78,6 +75,7 @@ mod tests {
         for (subnet, address, expected) in [
             ("10.0.0.0/8", "10.255.0.1", true),
             ("10.0.0.0/8", "11.0.0.1", false),
+            ("10.1.2.3/8", "10.255.0.1", true),
             ("192.0.2.7", "192.0.2.7", true),
             ("192.0.2.7/32", "192.0.2.6", false),
             ("0.0.0.0/0", "203.0.113.9", true),
@@ -96,17 +94,9 @@ mod tests {
 
     #[test]
     fn what_is_no_network_says_so() {
-        for bad in [
-            "",
-            "x",
-            "10.0.0.0/33",
-            "10.0.0.0/-1",
-            "10.0.0.0/+8",
-            "::/129",
-            "10.0.0/8",
-            "10.0.0.1/8",
-            "1.2.3.4/",
-        ] {
+        for bad in
+            ["", "x", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/+8", "::/129", "10.0.0/8", "1.2.3.4/"]
+        {
             assert!(Subnet::parse(bad).is_err(), "{bad}");
         }
     }
