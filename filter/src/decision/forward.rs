@@ -8,7 +8,7 @@ use super::{Forwarding, Verdict};
 use crate::duration;
 use crate::headers::HeaderEdit;
 use crate::random::hits;
-use crate::rules::{Destination, Forward, RETRY_ON, Rewrite, abort_edit, envoy};
+use crate::rules::{Destination, Forward, Rewrite, abort_edit, envoy, retry_edits};
 use crate::table::AbortStatus;
 
 /// The most retries that a client may ask for: each is one more request to the
@@ -58,11 +58,7 @@ impl Forward {
                 .first_value(&retries.override_header)
                 .and_then(|value| duration::parse_number(&value))
                 .filter(|attempts| *attempts <= MAX_CLIENT_RETRIES);
-            let attempts = replaced.unwrap_or(retries.attempts);
-            if attempts > 0 {
-                edits.push(HeaderEdit::set(envoy::RETRY_ON, RETRY_ON));
-                edits.push(HeaderEdit::number(envoy::MAX_RETRIES, attempts));
-            }
+            edits.extend(retry_edits(replaced.unwrap_or(retries.attempts)));
         }
     }
 

@@ -134,8 +134,15 @@ pub(crate) mod envoy {
     pub(crate) const FAULT_ABORT_GRPC: &str = "x-envoy-fault-abort-grpc-request";
 }
 
-/// What is tried again, as the original had it.
-pub(crate) const RETRY_ON: &[u8] = b"5xx,connect-failure,refused-stream";
+/// What has Envoy's router try so often again, and on what, as the original had
+/// it.
+pub(crate) fn retry_edits<'t>(attempts: u32) -> impl Iterator<Item = HeaderEdit<'t>> {
+    let edits = [
+        HeaderEdit::set(envoy::RETRY_ON, &b"5xx,connect-failure,refused-stream"[..]),
+        HeaderEdit::number(envoy::MAX_RETRIES, attempts),
+    ];
+    edits.into_iter().filter(move |_| attempts > 0)
+}
 
 impl Forward {
     fn new(
@@ -211,11 +218,7 @@ impl Forward {
                 self.retries =
                     Some(Retries { attempts: retries.attempts, override_header: header.clone() });
             }
-            None if retries.attempts > 0 => {
-                self.edits.push(HeaderEdit::set(envoy::RETRY_ON, RETRY_ON));
-                self.edits.push(HeaderEdit::number(envoy::MAX_RETRIES, retries.attempts));
-            }
-            None => {}
+            None => self.edits.extend(retry_edits(retries.attempts)),
         }
         Ok(())
     }

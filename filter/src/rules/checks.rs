@@ -1,6 +1,7 @@
 //! What an action may say.
 
 use crate::authority;
+use crate::decision::INTERNAL_HEADER_PREFIX;
 use crate::error::{LoadError, Place};
 use crate::headers::{self, HeaderEdit};
 use crate::random::MILLION;
@@ -26,7 +27,7 @@ pub(super) fn appended(
 ) -> Result<HeaderEdit<'static>, LoadError> {
     let table::Header { name, value } = header;
     let is_reserved = NEVER_APPENDED.contains(&name.as_str())
-        || name.starts_with("x-ingress-")
+        || name.starts_with(INTERNAL_HEADER_PREFIX)
         || name.starts_with("x-envoy-");
     if is_reserved || !headers::is_name(name) {
         let reason =
