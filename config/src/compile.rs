@@ -30,7 +30,7 @@ use crate::settings::Settings;
 
 use backends::Backends;
 use classes::Classes;
-use ingresses::Collector;
+use ingresses::{Collected, Collector};
 use rules::Rules;
 use services::Services;
 
@@ -43,7 +43,13 @@ pub struct Compiled {
     pub clusters: Vec<Cluster>,
     /// What is wrong with the manifests, those that could not be read included.
     pub findings: Vec<Finding>,
+    /// The Ingresses of our class, and whether they serve anything: one whose
+    /// every path is wrong, or an older one's, does not.
+    pub ingresses: BTreeMap<IngressName, bool>,
 }
+
+/// The namespace and the name of an Ingress.
+pub type IngressName = (Box<str>, Box<str>);
 
 impl Compiled {
     /// Whether any finding is an error.
@@ -54,17 +60,32 @@ impl Compiled {
 
 /// Compiles manifests. The result depends on nothing but its arguments.
 pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
-    let findings = RefCell::new(manifests.findings.clone());
-    let objects = Kinds::sort(&manifests.objects, &findings);
+    compile_objects(&manifests.objects, manifests.findings.clone(), settings)
+}
+
+/// Compiles objects, of which `findings` are known already.
+pub fn compile_objects<'a>(
+    objects: impl IntoIterator<Item = &'a Object>,
+    findings: Findings,
+    settings: &Settings,
+) -> Compiled {
+    let findings = RefCell::new(findings);
+    let objects = Kinds::sort(objects, &findings);
 
     let services = Services::read(&objects, &findings);
     let classes = Classes::read(&objects.ingress_classes, settings, &findings);
     let mut backends = Backends::new(&services, settings);
     let mut collector = Collector::new(&mut backends, settings, &findings);
-    for ingress in classes.served(&objects.ingresses) {
+    let ours = classes.served(&objects.ingresses);
+    for ingress in &ours {
         collector.read(ingress);
     }
-    let (virtual_hosts, default_backend) = collector.finish();
+    let Collected { virtual_hosts, default_backend, served } = collector.finish();
+    let ingresses = ours
+        .iter()
+        .map(|ingress| (ingress.namespace.clone(), ingress.name.clone()))
+        .map(|name| (name.clone(), served.contains(&name)))
+        .collect();
     let rules = Rules::read(&objects.route_rules, settings, &findings);
     let (backends, clusters) = backends.finish(rules, &findings);
 
@@ -77,7 +98,7 @@ pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
         ..RouteTable::empty()
     };
     table.name = revision(&table);
-    Compiled { table, clusters, findings: findings.into_inner().into_sorted() }
+    Compiled { table, clusters, findings: findings.into_inner().into_sorted(), ingresses }
 }
 
 /// A name for what `value` says: the same for the same content.
@@ -125,7 +146,10 @@ struct Kinds<'a> {
 impl<'a> Kinds<'a> {
     /// Sorts objects by kind, leaves out kinds that do not concern us, and of
     /// objects defined twice keeps the first.
-    fn sort(objects: &'a [Object], findings: &RefCell<Findings>) -> Self {
+    fn sort(
+        objects: impl IntoIterator<Item = &'a Object>,
+        findings: &RefCell<Findings>,
+    ) -> Self {
         let mut kinds = Self::default();
         let mut seen = BTreeMap::new();
         for object in objects {
@@ -154,8 +178,8 @@ impl<'a> Kinds<'a> {
                 Some(first) => {
                     seen.insert((&first.kind, &first.namespace, &first.name), first);
                     let message = format!(
-                        "is already defined at {}; this one is ignored, remove one of the two",
-                        first.location(first.node.at)
+                        "is already defined{}; this one is ignored, remove one of the two",
+                        first.at(first.node.at)
                     );
                     let at = object.node.nearest(["metadata", "name"]).at;
                     findings.borrow_mut().push(object.error(at, "metadata.name", message));

@@ -54,7 +54,7 @@ fn as_str<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Err
 /// The order of the fields is the order in which findings sort.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Finding {
-    /// Where it is; none for what no file says (a flag, say).
+    /// Where it is; none for what no file says (a flag, an API).
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,
     /// Whether it is an error.
@@ -86,8 +86,8 @@ impl Finding {
 
     /// The same finding, at `source`.
     #[must_use]
-    pub fn at(mut self, source: Location) -> Self {
-        self.source = Some(source);
+    pub fn at(mut self, source: impl Into<Option<Location>>) -> Self {
+        self.source = source.into();
         self
     }
 

@@ -1,18 +1,26 @@
 //! The rules of Ingresses, gathered into virtual hosts.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ingress_filter::table::{Target, VirtualHost};
 
 use super::backends::{BackendSyntax, Backends};
-use super::host;
+use super::{IngressName, host};
 use super::paths::PathType;
 use super::routes::{Candidate, HostRoutes};
 use crate::finding::Findings;
 use crate::manifest::{Object, Position};
 use crate::objects::{Cursor, Reading, is_named_well};
 use crate::settings::Settings;
+
+/// What Ingresses come to.
+pub(super) struct Collected {
+    pub(super) virtual_hosts: Vec<VirtualHost>,
+    pub(super) default_backend: Option<Target>,
+    /// Those that serve anything.
+    pub(super) served: BTreeSet<IngressName>,
+}
 
 /// Reads Ingresses, the oldest first.
 pub(super) struct Collector<'a, 'b> {
@@ -22,6 +30,7 @@ pub(super) struct Collector<'a, 'b> {
     /// By host, as the route table spells it.
     hosts: BTreeMap<String, HostRoutes<'a>>,
     default: Option<(Target, &'a Object, Position)>,
+    served: BTreeSet<IngressName>,
 }
 
 impl<'a, 'b> Collector<'a, 'b> {
@@ -31,18 +40,28 @@ impl<'a, 'b> Collector<'a, 'b> {
         findings: &'a RefCell<Findings>,
     ) -> Self {
         let regex_paths = settings.regex_paths;
-        Self { backends, findings, regex_paths, hosts: BTreeMap::new(), default: None }
+        Self {
+            backends,
+            findings,
+            regex_paths,
+            hosts: BTreeMap::new(),
+            default: None,
+            served: BTreeSet::new(),
+        }
     }
 
     /// The virtual hosts and the default backend of all that was read. Paths
     /// that can never be reached are left out, with a finding.
-    pub(super) fn finish(self) -> (Vec<VirtualHost>, Option<Target>) {
-        let findings = self.findings;
-        let virtual_hosts = self.hosts.into_iter().map(|(host, routes)| VirtualHost {
-            routes: routes.finish(&host, &mut findings.borrow_mut()),
-            hosts: vec![host],
+    pub(super) fn finish(self) -> Collected {
+        let mut served = self.served;
+        let virtual_hosts = self.hosts.into_iter().map(|(host, routes)| {
+            let reachable = routes.finish(&host, &mut self.findings.borrow_mut());
+            served.extend(reachable.iter().map(|candidate| name_of(candidate.ingress)));
+            let routes = reachable.iter().map(Candidate::route).collect();
+            VirtualHost { routes, hosts: vec![host] }
         });
-        (virtual_hosts.collect(), self.default.map(|(target, ..)| target))
+        let virtual_hosts = virtual_hosts.collect();
+        Collected { virtual_hosts, default_backend: self.default.map(|(target, ..)| target), served }
     }
 
     pub(super) fn read(&mut self, ingress: &'a Object) {
@@ -81,14 +100,15 @@ impl<'a, 'b> Collector<'a, 'b> {
     fn read_default(&mut self, ingress: &'a Object, cursor: &Cursor<'_>, syntax: BackendSyntax) {
         if let Some((_, older, at)) = &self.default {
             cursor.warning(format!(
-                "is not used: {} has a default backend and is the older (at {}); remove one of the two",
+                "is not used: {}{} has a default backend and is the older; remove one of the two",
                 older.describe(),
-                older.location(*at),
+                older.at(*at),
             ));
             return;
         }
         let backend = self.backends.resolve(&ingress.namespace, cursor, syntax);
         let source = format!("{}/{}#default", ingress.namespace, ingress.name);
+        self.served.insert(name_of(ingress));
         self.default = Some((Target { backend, source }, ingress, cursor.node().at));
     }
 
@@ -117,6 +137,9 @@ impl<'a, 'b> Collector<'a, 'b> {
         // A rule without paths still makes the host its own: it has the default
         // backend, not the routes of a less specific host.
         let mut routes = self.hosts.remove(host).unwrap_or_default();
+        if rule.field("http").is_none() {
+            self.served.insert(name_of(ingress));
+        }
         if let Some(http) = rule.mapping("http") {
             http.only(&["paths"]);
             for item in http.list("paths") {
@@ -161,6 +184,10 @@ impl<'a, 'b> Collector<'a, 'b> {
         };
         Some(Candidate { path, path_type, backend, ingress, rule_index, path_index, at })
     }
+}
+
+fn name_of(ingress: &Object) -> IngressName {
+    (ingress.namespace.clone(), ingress.name.clone())
 }
 
 const NAME_BACKEND: &str = "name the service and port that serve this path. The path answers 503";

@@ -41,23 +41,21 @@ impl<'a> HostRoutes<'a> {
 
     /// The routes that can be reached, in the order in which the table's ties
     /// are decided; the others become findings.
-    pub(super) fn finish(self, host: &str, findings: &mut Findings) -> Vec<Route> {
+    pub(super) fn finish(self, host: &str, findings: &mut Findings) -> Vec<Candidate<'a>> {
         let mut candidates = self.0;
         // Stable, so the oldest stays first among equals.
         candidates.sort_by_key(|candidate| (candidate.path_type, !ends_in_slash(&candidate.path)));
         let winners = winners(&candidates);
-        let reachable = candidates.iter().enumerate().map(|(index, candidate)| {
-            let winner = winner(&winners, candidate).filter(|(winner, _)| *winner != index)?;
-            Some(winner.1)
-        });
-        let mut routes = Vec::with_capacity(candidates.len());
-        for (candidate, winner) in candidates.iter().zip(reachable) {
-            match winner {
-                None => routes.push(candidate.route()),
-                Some(winner) => findings.push(candidate.lost_to(winner, host)),
+        let is_reached = candidates.iter().enumerate().map(|(index, candidate)| {
+            let Some((winner, by)) = winner(&winners, candidate) else { return true };
+            if winner != index {
+                findings.push(candidate.lost_to(by, host));
             }
-        }
-        routes
+            winner == index
+        });
+        let mut is_reached = is_reached.collect::<Vec<_>>().into_iter();
+        candidates.retain(|_| is_reached.next().unwrap_or(true));
+        candidates
     }
 }
 
@@ -115,7 +113,8 @@ fn ends_in_slash(path: &PathMatch) -> bool {
 }
 
 impl Candidate<'_> {
-    fn route(&self) -> Route {
+    /// The route it is.
+    pub(super) fn route(&self) -> Route {
         let Object { namespace, name, .. } = self.ingress;
         Route {
             path: self.path.clone(),
@@ -132,11 +131,11 @@ impl Candidate<'_> {
     fn lost_to(&self, winner: &Self, host: &str) -> Finding {
         let on = if host == "*" { "every host".into() } else { format!("host {host}") };
         let message = format!(
-            "can never be reached: {} on {on} is served by {} ({} at {}); remove one of the two",
+            "can never be reached: {} on {on} is served by {} ({}{}); remove one of the two",
             self.path,
             winner.ingress.describe(),
             winner.field(),
-            winner.ingress.location(winner.at),
+            winner.ingress.at(winner.at),
         );
         self.ingress.warning(self.at, self.field(), message)
     }

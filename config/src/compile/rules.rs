@@ -109,10 +109,10 @@ impl ServiceRules<'_> {
         let Some(Applicable { object: first, rule }) = self.rules.last() else { return };
         for Applicable { object, rule: lost } in unreachable {
             let message = format!(
-                "can never apply, for {} (at {}) takes every request of the service before it; \
+                "can never apply, for {}{} takes every request of the service before it; \
                  give this a greater precedence than {}, or that one a match",
                 first.describe(),
-                first.location(first.node.at),
+                first.at(first.node.at),
                 rule.precedence,
             );
             findings.push(lost.destination.place.warning(object, message));

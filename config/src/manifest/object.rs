@@ -8,8 +8,9 @@ use crate::finding::{Finding, Location};
 /// An object of any kind, known or not.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// The file it is in, as that was named to us.
-    pub file: Arc<str>,
+    /// The file it is in, as that was named to us; none where it comes from an
+    /// API.
+    pub file: Option<Arc<str>>,
     /// As in `networking.k8s.io/v1`.
     pub api_version: Box<str>,
     /// As in `Ingress`.
@@ -60,9 +61,15 @@ impl Object {
         format!("{} {}/{}", self.kind, self.namespace, self.name)
     }
 
-    /// A place in the file of this object.
-    pub fn location(&self, at: Position) -> Location {
-        locate(&self.file, at)
+    /// A place in the file of this object, if it is in one.
+    pub fn location(&self, at: Position) -> Option<Location> {
+        self.file.as_ref().map(|file| locate(file, at))
+    }
+
+    /// ` at FILE:LINE:COLUMN`, for a message that names this object; nothing
+    /// where it is not in a file.
+    pub fn at(&self, at: Position) -> String {
+        self.location(at).map_or_else(String::new, |location| format!(" at {location}"))
     }
 
     /// An error about one of its fields.

@@ -124,7 +124,7 @@ impl Reader<'_> {
         }
         let labels =
             part("labels").map_or_else(Box::default, |node| self.labels(node, &object, path));
-        let file = Arc::clone(self.file);
+        let file = Some(Arc::clone(self.file));
         self.objects.push(Object {
             file,
             api_version,
