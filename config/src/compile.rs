@@ -146,10 +146,7 @@ struct Kinds<'a> {
 impl<'a> Kinds<'a> {
     /// Sorts objects by kind, leaves out kinds that do not concern us, and of
     /// objects defined twice keeps the first.
-    fn sort(
-        objects: impl IntoIterator<Item = &'a Object>,
-        findings: &RefCell<Findings>,
-    ) -> Self {
+    fn sort(objects: impl IntoIterator<Item = &'a Object>, findings: &RefCell<Findings>) -> Self {
         let mut kinds = Self::default();
         let mut seen = BTreeMap::new();
         for object in objects {

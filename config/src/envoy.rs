@@ -13,7 +13,8 @@ mod routes;
 mod wire;
 
 pub use clusters::{Cluster, Discovery, Protocol};
-pub use files::{EnvoyFiles, Layout, Listening, Resource, write_atomically};
+pub use files::{EnvoyFiles, Layout, LeftCluster, Listening, Resource, write_atomically};
+pub(crate) use files::{remove_unfinished, write_if_changed};
 
 /// The name under which the filter's configuration is discovered (ECDS).
 pub const FILTER_NAME: &str = "ingress";

@@ -11,6 +11,7 @@ pub mod finding;
 mod hex;
 pub mod manifest;
 mod objects;
+mod rollout;
 pub mod route_test;
 pub mod serve;
 pub mod settings;

@@ -1,14 +1,12 @@
 //! Runs Envoy on manifests and keeps the two in step: what changes in the
 //! manifests is swapped in without a restart.
 
-mod admin;
 mod process;
-mod rollout;
 mod watch;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,13 +21,13 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::compile::{Compiled, compile};
-use crate::envoy::Listening;
+use crate::envoy::{Layout, Listening};
 use crate::envoy_binary;
 use crate::manifest::PathSpec;
+use crate::rollout::{self, Change, Ready, Rollout, RolloutError};
 use crate::settings::Settings;
 
 use process::EnvoyProcess;
-use rollout::{Change, Rollout, RolloutError};
 use watch::Watcher;
 
 /// How long a fetch of Envoy may take to end once it shall.
@@ -51,15 +49,6 @@ pub struct Options {
     pub envoy: Option<PathBuf>,
     /// How many worker threads it has; without it, one per core.
     pub concurrency: Option<u32>,
-}
-
-/// The addresses Envoy listens on, now that it does.
-#[derive(Clone, Copy, Debug)]
-pub struct Ready {
-    /// For HTTP.
-    pub http: SocketAddr,
-    /// For the admin interface.
-    pub admin: SocketAddr,
 }
 
 /// Serves until Envoy ends, or until a signal says so: then Envoy is stopped
@@ -87,11 +76,14 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
     reported.print(&compiled);
 
     let folder = tempfile::Builder::new().prefix("ingressctl-").tempdir()?;
-    let mut rollout = Rollout::prepare(folder.path(), options, &compiled)?;
-    let mut process = EnvoyProcess::start(&envoy, options.concurrency, &rollout)?;
+    let layout = Layout::new(folder.path());
+    refuse_shared_ports(options.listening)?;
+    rollout::prepare(&layout, options.listening)?;
+    let mut process = EnvoyProcess::start(&envoy, options.concurrency, &layout)?;
+    let mut rollout = Rollout::new(layout, options.listening, options.settings.clone())?;
     let has_served = Cell::new(false);
     let serving = async {
-        when_ready(rollout.wait_until_ready().await?);
+        when_ready(start(&mut rollout, &compiled, options.listening).await?);
         has_served.set(true);
         let mut updates = follow(watcher, options.settings.clone());
         let mut is_done = true;
@@ -122,6 +114,31 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
         }
         () = signals.received() => process.stop(&mut signals).await,
     }
+}
+
+/// Envoy shares a port with whoever else does; nobody would know whose answers
+/// they get.
+fn refuse_shared_ports(listening: Listening) -> anyhow::Result<()> {
+    for address in [listening.http, listening.admin] {
+        drop(TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?);
+    }
+    Ok(())
+}
+
+/// Brings an Envoy that has just been started to its first table.
+async fn start(
+    rollout: &mut Rollout,
+    compiled: &Compiled,
+    listening: Listening,
+) -> anyhow::Result<Ready> {
+    rollout.wait_until_started().await?;
+    match rollout.apply(compiled).await {
+        Err(RolloutError::Rejected("listeners")) => {
+            anyhow::bail!("envoy cannot listen on {}; its log says why", listening.http)
+        }
+        result => result?,
+    };
+    rollout.ready().await?.context("envoy does not listen; its log says why")
 }
 
 /// What asks us to end: Ctrl-C, whoever runs us, a terminal that is closed.
@@ -198,7 +215,7 @@ fn follow(mut watcher: Watcher, settings: Settings) -> channel::Receiver<Option<
 
 /// Takes an update in, or leaves everything as it is. Says whether that is
 /// done, or is to be tried again.
-async fn apply(update: &Update, rollout: &mut Rollout<'_>) -> bool {
+async fn apply(update: &Update, rollout: &mut Rollout) -> bool {
     if !update.is_complete {
         // What cannot be read is not what was deleted.
         eprintln!(

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -11,7 +11,7 @@ use clap::Args;
 use super::{report, summary};
 use crate::cli::{Input, SettingsArgs};
 use crate::compile::compile;
-use crate::envoy::{EnvoyFiles, Layout, Listening, write_atomically};
+use crate::envoy::{EnvoyFiles, Layout, Listening};
 
 /// Write everything Envoy needs
 ///
@@ -53,39 +53,12 @@ impl Compile {
         fs::create_dir_all(folder).with_context(|| format!("folder {}", folder.display()))?;
         let layout = Layout::new(fs::canonicalize(folder)?);
         let listening = Listening { http: self.http, admin: self.admin };
-        write_all(&EnvoyFiles::new(&compiled, &settings, listening, &layout), &layout)
+        EnvoyFiles::new(&compiled, &settings, listening, &layout)
+            .write(&layout)
             .with_context(|| format!("folder {}", folder.display()))?;
         if let Some(summary) = summary(&compiled.findings) {
             eprintln!("{summary}; the rest was written to {}", folder.display());
         }
         Ok(if compiled.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
-}
-
-/// Writes all files, and removes endpoints of an earlier compilation that no
-/// cluster has any more.
-pub(crate) fn write_all(files: &EnvoyFiles, layout: &Layout) -> std::io::Result<()> {
-    fs::create_dir_all(layout.endpoints_folder())?;
-    write_if_changed(&layout.module(), crate::MODULE)?;
-    let all = files.all(layout);
-    for (path, content) in &all {
-        write_if_changed(path, content.as_bytes())?;
-    }
-    for entry in fs::read_dir(layout.endpoints_folder())? {
-        let path = entry?.path();
-        let is_stale = !all.iter().any(|(known, _)| *known == path);
-        // Somebody else's files are none of our business.
-        if is_stale && layout.is_endpoints(&path) {
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
-}
-
-/// An Envoy that runs on these files reads again what is written again.
-fn write_if_changed(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    if fs::read(path).is_ok_and(|existing| existing == content) {
-        return Ok(());
-    }
-    write_atomically(path, content)
 }

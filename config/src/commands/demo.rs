@@ -9,7 +9,8 @@ use tokio::net::TcpListener;
 
 use super::serve::{RunArgs, announce, block_on, say};
 use crate::manifest::PathSpec;
-use crate::serve::{Ready, serve};
+use crate::rollout::Ready;
+use crate::serve::serve;
 use crate::upstream;
 
 /// The sample Ingress of the documentation.

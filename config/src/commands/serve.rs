@@ -9,7 +9,8 @@ use clap::Args;
 use crate::cli::{Input, ListenArgs, SettingsArgs};
 use crate::envoy::Listening;
 use crate::manifest::PathSpec;
-use crate::serve::{Options, Ready, serve};
+use crate::rollout::Ready;
+use crate::serve::{Options, serve};
 
 /// Run Envoy on manifests, and swap changes in without a restart
 ///

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ingress_filter::table::{Target, VirtualHost};
 
 use super::backends::{BackendSyntax, Backends};
-use super::{IngressName, host};
 use super::paths::PathType;
 use super::routes::{Candidate, HostRoutes};
+use super::{IngressName, host};
 use crate::finding::Findings;
 use crate::manifest::{Object, Position};
 use crate::objects::{Cursor, Reading, is_named_well};
@@ -61,7 +61,11 @@ impl<'a, 'b> Collector<'a, 'b> {
             VirtualHost { routes, hosts: vec![host] }
         });
         let virtual_hosts = virtual_hosts.collect();
-        Collected { virtual_hosts, default_backend: self.default.map(|(target, ..)| target), served }
+        Collected {
+            virtual_hosts,
+            default_backend: self.default.map(|(target, ..)| target),
+            served,
+        }
     }
 
     pub(super) fn read(&mut self, ingress: &'a Object) {

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::bootstrap::Bootstrap;
@@ -14,7 +17,7 @@ use super::clusters::{Cluster, ClusterLoadAssignment, ClusterMessage, Discovery}
 use super::extension::FilterConfig;
 use super::listeners::{ConnectionManagerOptions, Listener};
 use super::routes::RouteConfiguration;
-use super::wire::{DiscoveryResponse, Message};
+use super::wire::{Any, DiscoveryResponse, Message};
 use crate::compile::{Compiled, revision};
 use crate::hex::hex;
 use crate::settings::Settings;
@@ -38,6 +41,16 @@ impl Layout {
     /// All in `folder`; the endpoints in a folder `eds` within it.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
+    }
+
+    /// The folder of all of them.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where Envoy is to write the address of its admin interface.
+    pub fn admin_address(&self) -> PathBuf {
+        self.folder.join("admin-address")
     }
 
     /// What Envoy is started with.
@@ -80,13 +93,17 @@ impl Layout {
         self.endpoints_folder().join(format!("{readable}-{hash}.json"))
     }
 
-    /// Whether the file at `path` holds the endpoints of a cluster, written
-    /// by [`EnvoyFiles`].
-    pub fn is_endpoints(&self, path: &Path) -> bool {
-        let content = std::fs::read(path).unwrap_or_default();
-        let content: serde_json::Value = serde_json::from_slice(&content).unwrap_or_default();
-        let cluster = content["resources"][0]["cluster_name"].as_str();
-        cluster.is_some_and(|cluster| self.endpoints(cluster) == path)
+    /// The endpoints that the file at `path` holds, and their cluster, if it was
+    /// written by [`EnvoyFiles`]; whatever else lies there is none of our
+    /// business.
+    fn read_endpoints(&self, path: &Path) -> Option<(String, Resource)> {
+        #[derive(Deserialize)]
+        struct Endpoints {
+            cluster_name: String,
+        }
+        let resource = Resource::read(path);
+        let [Endpoints { cluster_name }] = resource.messages()?;
+        (self.endpoints(&cluster_name) == path).then_some((cluster_name, resource))
     }
 
     /// The route table by itself, for people and tools.
@@ -102,7 +119,7 @@ impl Layout {
 
 /// The content of a file of dynamic resources, and the version that Envoy
 /// reports once it has taken it in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resource {
     /// The file's content.
     pub json: String,
@@ -110,8 +127,16 @@ pub struct Resource {
     pub version: String,
 }
 
+/// A cluster that an earlier process has left in the file.
+#[derive(Clone, Debug)]
+pub struct LeftCluster {
+    /// Its name.
+    pub name: String,
+    message: Box<RawValue>,
+}
+
 /// The content of all files but the module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnvoyFiles {
     /// See [`Layout::bootstrap`].
     pub bootstrap: String,
@@ -153,7 +178,7 @@ impl EnvoyFiles {
             )),
             listeners: Resource::new(vec![Listener::http(listening.http, options)]),
             routes: Resource::new(vec![RouteConfiguration::new(&compiled.table)]),
-            clusters: Self::clusters(&compiled.clusters, layout),
+            clusters: Self::clusters(&compiled.clusters, &[], layout),
             endpoints: compiled
                 .clusters
                 .iter()
@@ -167,14 +192,89 @@ impl EnvoyFiles {
         }
     }
 
-    /// The clusters file for `clusters`.
+    /// The clusters file for `clusters` and those that were left.
     pub fn clusters<'c>(
         clusters: impl IntoIterator<Item = &'c Cluster>,
+        left: &[LeftCluster],
         layout: &Layout,
     ) -> Resource {
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Either<'l> {
+            Known(Any<ClusterMessage>),
+            Left(&'l RawValue),
+        }
         let message =
             |cluster: &Cluster| ClusterMessage::new(cluster, &layout.endpoints(&cluster.name));
-        Resource::new(clusters.into_iter().map(message).collect())
+        let known = clusters.into_iter().map(message).map(Message::into_any).map(Either::Known);
+        let left = left.iter().map(|left| Either::Left(&left.message));
+        Resource::of(known.chain(left).collect())
+    }
+
+    /// The files for an Envoy that starts before there is anything to serve: it
+    /// has no listener, so nobody is answered wrongly.
+    pub fn empty(listening: Listening, layout: &Layout) -> Self {
+        let bootstrap =
+            pretty(&Bootstrap::new(listening.admin, &layout.listeners(), &layout.clusters()));
+        let nothing = Resource::of(Vec::<()>::new());
+        Self { bootstrap, listeners: nothing.clone(), clusters: nothing, ..Self::default() }
+    }
+
+    /// What an earlier process has left at `layout`. A file that is not there,
+    /// or is not ours, is empty.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read.
+    pub fn read(layout: &Layout) -> io::Result<Self> {
+        let mut endpoints = BTreeMap::new();
+        for entry in fs::read_dir(layout.endpoints_folder())? {
+            endpoints.extend(layout.read_endpoints(&entry?.path()));
+        }
+        let text = |path| fs::read_to_string(path).unwrap_or_default();
+        Ok(Self {
+            bootstrap: text(layout.bootstrap()),
+            listeners: Resource::read(&layout.listeners()),
+            routes: Resource::read(&layout.routes()),
+            clusters: Resource::read(&layout.clusters()),
+            endpoints,
+            filter: Resource::read(&layout.filter()),
+            table: text(layout.table()),
+        })
+    }
+
+    /// The clusters among what an earlier process has left.
+    pub fn left_clusters(&self) -> Vec<LeftCluster> {
+        #[derive(Deserialize)]
+        struct Named {
+            name: String,
+        }
+        let messages: Vec<Box<RawValue>> = self.clusters.messages().unwrap_or_default();
+        let left = messages.into_iter().filter_map(|message| {
+            let Named { name } = serde_json::from_str(message.get()).ok()?;
+            Some(LeftCluster { name, message })
+        });
+        left.collect()
+    }
+
+    /// Writes all files and the module, and removes endpoints of an earlier
+    /// compilation that no cluster has any more.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read or written.
+    pub fn write(&self, layout: &Layout) -> io::Result<()> {
+        fs::create_dir_all(layout.endpoints_folder())?;
+        write_if_changed(&layout.module(), crate::MODULE)?;
+        for (path, content) in self.all(layout) {
+            write_if_changed(&path, content)?;
+        }
+        for entry in fs::read_dir(layout.endpoints_folder())? {
+            let path = entry?.path();
+            let cluster = layout.read_endpoints(&path).map(|(cluster, _)| cluster);
+            if cluster.is_some_and(|cluster| !self.endpoints.contains_key(&cluster)) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Every file with its content, in no order that Envoy could rely on.
@@ -192,17 +292,79 @@ impl EnvoyFiles {
             (layout.table(), &self.table),
         ];
         files.extend(endpoints);
+        // Those that an Envoy without listeners has no use for.
+        files.retain(|(_, content)| !content.is_empty());
         files
     }
 }
 
 impl Resource {
     fn new<T: Message>(messages: Vec<T>) -> Self {
-        let resources: Vec<_> = messages.into_iter().map(Message::into_any).collect();
+        Self::of(messages.into_iter().map(Message::into_any).collect())
+    }
+
+    fn of(resources: Vec<impl Serialize>) -> Self {
         let version = revision(&resources);
         let json = pretty(&DiscoveryResponse { version_info: version.clone(), resources });
         Self { json, version }
     }
+
+    /// What a file holds. Nothing has no version.
+    fn read(path: &Path) -> Self {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version_info: String,
+        }
+        let json = fs::read_to_string(path).unwrap_or_default();
+        match serde_json::from_str(&json) {
+            Ok(Versioned { version_info: version }) => Self { json, version },
+            Err(_) => Self::default(),
+        }
+    }
+
+    /// The messages in it, if they are such.
+    fn messages<M: DeserializeOwned>(&self) -> Option<M> {
+        #[derive(Deserialize)]
+        struct Response<M> {
+            resources: M,
+        }
+        let Response { resources } = serde_json::from_str(&self.json).ok()?;
+        Some(resources)
+    }
+
+    /// Whether there is nothing, not even an empty list.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.json.is_empty()
+    }
+}
+
+/// Writes a file unless it is so already: an Envoy that runs on it reads again
+/// what is written again.
+///
+/// # Errors
+/// Where the folder cannot be written to.
+pub(crate) fn write_if_changed(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
+    if fs::read(path).is_ok_and(|existing| existing == content.as_ref()) {
+        return Ok(());
+    }
+    write_atomically(path, content)
+}
+
+/// What the names of files begin with that are not written yet.
+const UNFINISHED: &str = ".ingressctl-";
+
+/// Removes what a process that was killed has not finished writing.
+///
+/// # Errors
+/// Where the folder cannot be read or written.
+pub(crate) fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes `content` to `path` such that whoever reads it sees the old content
@@ -214,6 +376,7 @@ pub fn write_atomically(path: &Path, content: impl AsRef<[u8]>) -> std::io::Resu
     let folder = path.parent().unwrap_or(Path::new("."));
     // Readable for whom the umask allows: Envoy may run as another user.
     let mut file = tempfile::Builder::new()
+        .prefix(UNFINISHED)
         .permissions(fs::Permissions::from_mode(0o666))
         .tempfile_in(folder)?;
     std::io::Write::write_all(&mut file, content.as_ref())?;

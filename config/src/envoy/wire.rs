@@ -52,7 +52,7 @@ impl<T: Message> Extension<T> {
 #[derive(Debug, Serialize)]
 pub(super) struct DiscoveryResponse<T> {
     pub(super) version_info: String,
-    pub(super) resources: Vec<Any<T>>,
+    pub(super) resources: Vec<T>,
 }
 
 /// `core.v3.Address`.

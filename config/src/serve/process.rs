@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::Signals;
-use super::rollout::Rollout;
+use crate::envoy::Layout;
 
 /// How long Envoy may take to end by itself.
 const GRACE_PERIOD: Duration = Duration::from_secs(10);
@@ -22,14 +22,14 @@ impl EnvoyProcess {
     pub(super) fn start(
         envoy: &Path,
         concurrency: Option<u32>,
-        rollout: &Rollout<'_>,
+        layout: &Layout,
     ) -> anyhow::Result<Self> {
         let mut command = Command::new(envoy);
         command
             .arg("--config-path")
-            .arg(rollout.bootstrap())
+            .arg(layout.bootstrap())
             .arg("--admin-address-path")
-            .arg(rollout.admin_address_file())
+            .arg(layout.admin_address())
             .args(["--log-level", "warning"])
             // Several may run side by side.
             .arg("--disable-hot-restart")

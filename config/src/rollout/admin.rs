@@ -1,7 +1,9 @@
 //! Envoy's admin interface: which configuration it has taken in.
 
 use std::collections::HashMap;
+use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -18,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) struct Admin {
     client: Client<HttpConnector, Empty<Bytes>>,
-    address: SocketAddr,
+    /// Where Envoy writes its address, at each start a new one perhaps.
+    address: PathBuf,
 }
 
 /// `/listeners?format=json`.
@@ -46,12 +49,14 @@ struct SocketAddress {
 }
 
 impl Admin {
-    pub(super) fn new(address: SocketAddr) -> Self {
+    pub(super) fn new(address: PathBuf) -> Self {
         Self { client: Client::builder(TokioExecutor::new()).build_http(), address }
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
+    /// The address of the admin interface.
+    pub(super) fn address(&self) -> anyhow::Result<SocketAddr> {
+        let text = fs::read_to_string(&self.address).unwrap_or_default();
+        text.trim().parse().context("envoy has not started")
     }
 
     /// Whether Envoy has started, all its first configuration taken in.
@@ -92,7 +97,7 @@ impl Admin {
 
     async fn fetch(&self, path: &str) -> anyhow::Result<String> {
         let uri =
-            format!("http://{}{}", self.address, path.replace('^', "%5E").replace('|', "%7C"))
+            format!("http://{}{}", self.address()?, path.replace('^', "%5E").replace('|', "%7C"))
                 .parse()?;
         let response =
             self.client.get(uri).await.context("envoy's admin interface does not answer")?;

@@ -1,0 +1,349 @@
+//! Brings a running Envoy from one configuration to the next, without a
+//! request in between that finds its cluster missing: a table may name a
+//! cluster only once Envoy has loaded it, and a cluster may go only once no
+//! table names it. Each step is confirmed on the admin port before the next.
+//!
+//! While a step is not confirmed, Envoy may hold its old configuration or its
+//! new one. Then every cluster that either names stays, and the next attempt
+//! asks Envoy what it holds instead of trusting what was written. That is how
+//! it begins as well, since whoever filled the folder may have been killed in
+//! the middle: the clusters file names all that any table on its way names.
+
+mod admin;
+mod kind;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use anyhow::Context;
+use thiserror::Error;
+use tokio::time::sleep;
+
+use crate::compile::Compiled;
+use crate::envoy::{
+    Cluster, EnvoyFiles, Layout, LeftCluster, Listening, Resource, remove_unfinished,
+    write_atomically, write_if_changed,
+};
+use crate::settings::Settings;
+
+use admin::Admin;
+use kind::Kind;
+
+/// How long Envoy may take to start.
+const START_PATIENCE: Duration = Duration::from_mins(1);
+
+/// How long Envoy may take to take a step in.
+const STEP_PATIENCE: Duration = Duration::from_secs(15);
+
+/// How often the admin port is asked.
+const POLL_PERIOD: Duration = Duration::from_millis(5);
+
+/// Makes a folder such that an Envoy can start on it, with nothing to serve
+/// yet. One that has been made so before is left as it is.
+///
+/// # Errors
+/// Where the folder cannot be written to.
+pub(crate) fn prepare(layout: &Layout, listening: Listening) -> anyhow::Result<()> {
+    let prepare = || {
+        fs::create_dir_all(layout.endpoints_folder())?;
+        if layout.bootstrap().exists() {
+            return Ok(());
+        }
+        // The bootstrap comes last, for it says that the rest is there.
+        let files = EnvoyFiles::empty(listening, layout);
+        EnvoyFiles { bootstrap: String::new(), ..files.clone() }.write(layout)?;
+        write_atomically(&layout.bootstrap(), files.bootstrap)
+    };
+    prepare().with_context(|| format!("folder {}", layout.folder().display()))
+}
+
+/// What runs now, and how to get on from there.
+pub(crate) struct Rollout {
+    settings: Settings,
+    listening: Listening,
+    layout: Layout,
+    admin: Admin,
+    /// The configuration that was last confirmed, or was found.
+    files: EnvoyFiles,
+    /// Whether Envoy may hold something else than `files`.
+    is_unconfirmed: bool,
+    /// The clusters that a table may name which Envoy may hold.
+    clusters: Vec<Cluster>,
+    /// Further ones, of an earlier process.
+    left_clusters: Vec<LeftCluster>,
+    /// The versions of the endpoints that are written, by cluster.
+    endpoints: BTreeMap<String, String>,
+}
+
+/// What a rollout changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Nothing,
+    /// Endpoints or clusters, not what is exposed.
+    Upstreams,
+    RouteTable,
+}
+
+/// Why a rollout did not come to its end.
+#[derive(Debug, Error)]
+pub(crate) enum RolloutError {
+    /// Envoy holds what it held before.
+    #[error("envoy rejected the new {0}")]
+    Rejected(&'static str),
+    /// It is not known what Envoy holds.
+    #[error("it is not certain that envoy has taken in the new {what}: {cause}")]
+    Unconfirmed { what: &'static str, cause: String },
+    #[error("the configuration cannot be written: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// The addresses of Envoy, now that it listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Ready {
+    /// For HTTP.
+    pub http: SocketAddr,
+    /// For the admin interface.
+    pub admin: SocketAddr,
+}
+
+impl Rollout {
+    /// For the Envoy that runs, or will run, on a folder made by [`prepare`].
+    ///
+    /// # Errors
+    /// Where the folder cannot be read or written.
+    pub(crate) fn new(
+        layout: Layout,
+        listening: Listening,
+        settings: Settings,
+    ) -> anyhow::Result<Self> {
+        let read = || {
+            remove_unfinished(layout.folder())?;
+            remove_unfinished(&layout.endpoints_folder())?;
+            write_if_changed(&layout.module(), crate::MODULE)?;
+            EnvoyFiles::read(&layout)
+        };
+        let files = read().with_context(|| format!("folder {}", layout.folder().display()))?;
+        Ok(Self {
+            settings,
+            listening,
+            admin: Admin::new(layout.admin_address()),
+            layout,
+            is_unconfirmed: true,
+            clusters: Vec::new(),
+            left_clusters: files.left_clusters(),
+            endpoints: versions(&files),
+            files,
+        })
+    }
+
+    /// Waits until Envoy has started, and listens where there is a listener.
+    pub(crate) async fn wait_until_started(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + START_PATIENCE;
+        while !self.admin.is_ready().await.unwrap_or(false) {
+            let seconds = START_PATIENCE.as_secs();
+            anyhow::ensure!(Instant::now() < deadline, "envoy did not start within {seconds} s");
+            sleep(POLL_PERIOD).await;
+        }
+        Ok(())
+    }
+
+    /// Where Envoy listens, if it does and has a table.
+    pub(crate) async fn ready(&self) -> anyhow::Result<Option<Ready>> {
+        let version = Kind::filter().version();
+        let stats = self.admin.stats(&[&version]).await?;
+        if stats.get(&version).is_none_or(String::is_empty) {
+            return Ok(None);
+        }
+        let http = self.admin.listener("http").await?;
+        let admin = self.admin.address()?;
+        Ok(http.map(|http| Ready { http, admin }))
+    }
+
+    /// Brings Envoy to `compiled`, or leaves it where it is.
+    pub(crate) async fn apply(&mut self, compiled: &Compiled) -> Result<Change, RolloutError> {
+        let next = EnvoyFiles::new(compiled, &self.settings, self.listening, &self.layout);
+        if next == self.files && !self.is_unconfirmed {
+            return Ok(Change::Nothing);
+        }
+        let result = self.advance(&next, &compiled.clusters).await;
+        if let Err(RolloutError::Rejected(_)) = &result {
+            self.retreat().await?;
+        }
+        result?;
+        let change =
+            if next.filter == self.files.filter { Change::Upstreams } else { Change::RouteTable };
+        if next.table != self.files.table {
+            write_atomically(&self.layout.table(), &next.table)?;
+        }
+        self.remove_endpoints_except(&next)?;
+        self.files = next;
+        self.clusters.clone_from(&compiled.clusters);
+        self.left_clusters.clear();
+        self.is_unconfirmed = false;
+        Ok(change)
+    }
+
+    /// Clusters and their endpoints, then what names them, then the removal of
+    /// those that nothing names any more.
+    async fn advance(
+        &mut self,
+        next: &EnvoyFiles,
+        clusters: &[Cluster],
+    ) -> Result<(), RolloutError> {
+        let was_confirmed = !std::mem::replace(&mut self.is_unconfirmed, true);
+        let is_same =
+            |now: &Resource, next: &Resource| was_confirmed && now.version == next.version;
+        self.write_endpoints(next)?;
+        let both_file = self.join_clusters(clusters);
+        if !is_same(&self.files.clusters, &both_file) {
+            self.step(&Kind::clusters(), &both_file).await?;
+        }
+        if !was_confirmed && !self.is_listening().await? {
+            self.open(next).await?;
+        }
+        for (kind, now, next) in [
+            (Kind::routes(), &self.files.routes, &next.routes),
+            (Kind::listeners(), &self.files.listeners, &next.listeners),
+            (Kind::filter(), &self.files.filter, &next.filter),
+        ] {
+            if !is_same(now, next) {
+                self.step(&kind, next).await?;
+            }
+        }
+        if !is_same(&both_file, &next.clusters) {
+            self.step(&Kind::clusters(), &next.clusters).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether Envoy has a listener, which asks for routes and the filter.
+    async fn is_listening(&self) -> Result<bool, RolloutError> {
+        let names = [Kind::routes().version(), Kind::filter().version()];
+        let stats = self.admin.stats(&[&names[0], &names[1]]).await;
+        let cause = |error| format!("{error:#}");
+        let stats = stats.map_err(|error| unconfirmed("listeners", cause(error)))?;
+        Ok(stats.len() == names.len())
+    }
+
+    /// The first listener: what it asks for is there before it is, and it
+    /// listens once it has it.
+    async fn open(&self, next: &EnvoyFiles) -> Result<(), RolloutError> {
+        for (kind, resource) in [(Kind::routes(), &next.routes), (Kind::filter(), &next.filter)] {
+            write_if_changed(&kind.file(&self.layout), &resource.json)?;
+        }
+        self.step(&Kind::listeners(), &next.listeners).await?;
+        // Nothing was rejected yet when nobody had asked.
+        let before = Some(0);
+        self.confirm(&Kind::routes(), &next.routes, before).await?;
+        self.confirm(&Kind::filter(), &next.filter, before).await
+    }
+
+    /// Back to what was confirmed last, after Envoy has rejected something.
+    /// Endpoints stay, for they say where upstreams are, whatever is exposed.
+    async fn retreat(&mut self) -> Result<(), RolloutError> {
+        for (kind, resource) in [
+            (Kind::filter(), &self.files.filter),
+            (Kind::listeners(), &self.files.listeners),
+            (Kind::routes(), &self.files.routes),
+            (Kind::clusters(), &self.files.clusters),
+        ] {
+            if !resource.is_absent() {
+                self.step(&kind, resource).await?;
+            }
+        }
+        self.is_unconfirmed = false;
+        Ok(())
+    }
+
+    /// The clusters file with `clusters` and all that a table may still name.
+    fn join_clusters(&mut self, clusters: &[Cluster]) -> Resource {
+        let known: BTreeSet<_> = clusters.iter().map(|cluster| &*cluster.name).collect();
+        let is_gone = |name: &str| !known.contains(name);
+        self.clusters.retain(|cluster| is_gone(&cluster.name));
+        self.left_clusters.retain(|left| is_gone(&left.name));
+        self.clusters.extend_from_slice(clusters);
+        self.clusters.sort_by(|a, b| a.name.cmp(&b.name));
+        EnvoyFiles::clusters(&self.clusters, &self.left_clusters, &self.layout)
+    }
+
+    /// Endpoints come first: a cluster is loaded only once it has them.
+    fn write_endpoints(&mut self, next: &EnvoyFiles) -> io::Result<()> {
+        for (cluster, endpoints) in &next.endpoints {
+            if self.endpoints.get(cluster) != Some(&endpoints.version) {
+                write_atomically(&self.layout.endpoints(cluster), &endpoints.json)?;
+                self.endpoints.insert(cluster.clone(), endpoints.version.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the endpoints of clusters that are gone.
+    fn remove_endpoints_except(&mut self, next: &EnvoyFiles) -> io::Result<()> {
+        let kept = versions(next);
+        for cluster in self.endpoints.keys().filter(|cluster| !kept.contains_key(*cluster)) {
+            fs::remove_file(self.layout.endpoints(cluster))?;
+        }
+        self.endpoints = kept;
+        Ok(())
+    }
+
+    /// Writes one file, unless it is so already, and waits until Envoy holds
+    /// what it says.
+    async fn step(&self, kind: &Kind, next: &Resource) -> Result<(), RolloutError> {
+        let rejected = kind.rejected();
+        let before = self.admin.stats(&[&rejected]).await;
+        let before = before.map_err(|error| unconfirmed(kind.what, format!("{error:#}")))?;
+        write_if_changed(&kind.file(&self.layout), &next.json)?;
+        self.confirm(kind, next, count(before.get(&rejected))).await
+    }
+
+    /// Waits until Envoy holds what `next` says, or has rejected more than
+    /// `before`.
+    async fn confirm(
+        &self,
+        kind: &Kind,
+        next: &Resource,
+        before: Option<u64>,
+    ) -> Result<(), RolloutError> {
+        let (version, rejected, warming) = (kind.version(), kind.rejected(), kind.warming);
+        let deadline = Instant::now() + STEP_PATIENCE;
+        loop {
+            let cause = match self.admin.stats(&[&version, &rejected, warming]).await {
+                Ok(stats) => {
+                    let is_warm = stats.get(warming).is_none_or(|warming| warming == "0");
+                    if stats.get(&version) == Some(&next.version) && is_warm {
+                        return Ok(());
+                    }
+                    // An Envoy that was restarted counts from 0 again.
+                    if count(stats.get(&rejected)) > before {
+                        return Err(RolloutError::Rejected(kind.what));
+                    }
+                    "it takes too long".into()
+                }
+                Err(error) => format!("{error:#}"),
+            };
+            if Instant::now() > deadline {
+                return Err(unconfirmed(kind.what, cause));
+            }
+            sleep(POLL_PERIOD).await;
+        }
+    }
+}
+
+fn unconfirmed(what: &'static str, cause: String) -> RolloutError {
+    RolloutError::Unconfirmed { what, cause }
+}
+
+fn count(value: Option<&String>) -> Option<u64> {
+    value?.parse().ok()
+}
+
+fn versions(files: &EnvoyFiles) -> BTreeMap<String, String> {
+    files
+        .endpoints
+        .iter()
+        .map(|(cluster, resource)| (cluster.clone(), resource.version.clone()))
+        .collect()
+}
