@@ -4,6 +4,7 @@
 pub mod cli;
 mod commands;
 pub mod compile;
+mod controller;
 pub mod envoy;
 pub mod envoy_binary;
 pub mod explain;

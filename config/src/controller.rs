@@ -1,0 +1,5 @@
+//! Watches the Kubernetes API and drives the Envoy beside it.
+#![expect(dead_code, reason = "what fills and runs it is to come")]
+
+mod lease;
+mod reports;

@@ -1,0 +1,244 @@
+//! Which of several replicas writes to the API: the one that holds a Lease.
+//!
+//! The rules are those of client-go's `tools/leaderelection`: a Lease of
+//! `coordination.k8s.io/v1` names its holder, who renews it; who has not seen
+//! the record change for the time the record says takes it over. Clocks of
+//! machines differ, so what counts is when the record was last *seen* to change,
+//! by the clock of whoever looks, never the times that are written in it. Two
+//! who take it at once are told apart by the resource version.
+//!
+//! Our own, since `kube-leader-election` is for another version of kube than
+//! ours, and goes by the times in the record.
+//!
+//! Rights: `get`, `create` and `update` on `leases`.
+
+mod record;
+
+use std::collections::hash_map::RandomState;
+use std::fs;
+use std::hash::{BuildHasher, Hasher};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::PostParams;
+use kube::{Api, Client};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout, timeout_at};
+use tracing::{debug, info, warn};
+
+use super::reports::failure::{Complaints, Failure, Task};
+
+use record::{Action, Observed};
+
+/// How long a Lease holds without being renewed.
+const LEASE_DURATION: Duration = Duration::from_secs(15);
+
+/// How long its holder goes on without having renewed it. Less than
+/// [`LEASE_DURATION`], so that it has ended before another begins.
+const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How often the holder renews it.
+const RENEW_PERIOD: Duration = Duration::from_secs(5);
+
+/// How often others look at it, and when what failed is tried again.
+const RETRY_PERIOD: Duration = Duration::from_secs(2);
+
+/// How long one request may take: a deadline leaves room for a second one.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
+
+const ELECTION: Task = Task {
+    what: "elect who writes status and events",
+    right: "get, create and update on leases of coordination.k8s.io",
+};
+
+/// One of those who would hold a Lease.
+pub(super) struct Election {
+    leases: Api<Lease>,
+    name: String,
+    identity: String,
+    observed: Observed,
+    /// When it was last ours for sure, while it is.
+    renewed: Option<Instant>,
+    complaints: Complaints,
+}
+
+impl Election {
+    /// Stands for the Lease `name` in `namespace` as `identity`, which no other
+    /// process may have: see [`identity`].
+    pub(super) fn new(client: Client, namespace: &str, name: &str, identity: String) -> Self {
+        Self {
+            leases: Api::namespaced(client, namespace),
+            name: name.to_owned(),
+            identity,
+            observed: Observed::default(),
+            renewed: None,
+            complaints: Complaints::default(),
+        }
+    }
+
+    /// Says in `is_leader` whether the Lease is ours, until `stop`: then gives
+    /// it back, so that another need not wait for it to run out. Goes on
+    /// whatever the API does.
+    pub(super) async fn run(
+        mut self,
+        is_leader: watch::Sender<bool>,
+        stop: impl Future<Output = ()>,
+    ) {
+        let campaign = async {
+            loop {
+                let wait = match self.renewed {
+                    // However slow the API is.
+                    Some(at) => timeout_at((at + RENEW_DEADLINE).into(), self.step()).await,
+                    None => Ok(self.step().await),
+                };
+                let wait = wait.unwrap_or(RETRY_PERIOD);
+                self.give_up_when_overdue();
+                self.tell(&is_leader);
+                sleep(wait).await;
+                // Time went by, perhaps more than was asked for.
+                self.give_up_when_overdue();
+                self.tell(&is_leader);
+            }
+        };
+        tokio::select! {
+            () = campaign => {}
+            () = stop => {}
+        }
+        // Nothing is to be written for it any more once another may have it.
+        let was_leader = is_leader.send_replace(false);
+        if was_leader {
+            self.release().await;
+        }
+    }
+
+    fn tell(&self, is_leader: &watch::Sender<bool>) {
+        let now = self.renewed.is_some();
+        let has_changed = is_leader.send_if_modified(|is| std::mem::replace(is, now) != now);
+        if has_changed && now {
+            info!(lease = self.name, identity = self.identity, "leading: writes status and events");
+        } else if has_changed {
+            warn!(lease = self.name, identity = self.identity, "no longer leading");
+        }
+    }
+
+    /// One look or renewal. Says when the next is due.
+    async fn step(&mut self) -> Duration {
+        let start = Instant::now();
+        let result = match self.renewed {
+            Some(_) => self.renew(start).await,
+            None => self.look(start).await,
+        };
+        match result {
+            Ok(()) => {
+                self.complaints.settle(ELECTION);
+                if self.renewed.is_some() { RENEW_PERIOD } else { RETRY_PERIOD }
+            }
+            Err(failure) => {
+                self.complaints.failed(ELECTION, &failure);
+                // Not past the deadline, so that it is kept to the moment.
+                let left = self.renewed.map(|at| RENEW_DEADLINE.saturating_sub(at.elapsed()));
+                left.map_or(RETRY_PERIOD, |left| left.min(RETRY_PERIOD))
+            }
+        }
+    }
+
+    fn give_up_when_overdue(&mut self) {
+        if self.renewed.is_some_and(|at| at.elapsed() >= RENEW_DEADLINE) {
+            self.renewed = None;
+        }
+    }
+
+    /// Renews what is ours, without looking first.
+    async fn renew(&mut self, start: Instant) -> Result<(), Failure> {
+        match self.write(start, Action::Renew).await {
+            Err(Failure::Conflict | Failure::Gone) => self.look(start).await,
+            result => result,
+        }
+    }
+
+    /// Looks at the Lease and takes it if it is free.
+    async fn look(&mut self, start: Instant) -> Result<(), Failure> {
+        let lease = within(self.leases.get_opt(&self.name)).await?;
+        self.observed.see(lease, Instant::now());
+        match self.observed.decide(&self.identity, LEASE_DURATION, Instant::now()) {
+            Action::Wait => {
+                self.renewed = None;
+                debug!(lease = self.name, holder = self.observed.holder(), "another leads");
+                Ok(())
+            }
+            action => match self.write(start, action).await {
+                // Another was first; what it wrote is seen the next time.
+                Err(Failure::Conflict | Failure::Gone) => {
+                    self.renewed = None;
+                    Ok(())
+                }
+                result => result,
+            },
+        }
+    }
+
+    async fn write(&mut self, start: Instant, action: Action) -> Result<(), Failure> {
+        let lease = self.observed.written_by(&self.name, &self.identity, LEASE_DURATION, action);
+        let parameters = PostParams::default();
+        let written = if action == Action::Create {
+            within(self.leases.create(&parameters, &lease)).await?
+        } else {
+            within(self.leases.replace(&self.name, &parameters, &lease)).await?
+        };
+        self.observed.see(Some(written), Instant::now());
+        // From when it was asked for: others count from when it was there.
+        self.renewed = Some(start);
+        Ok(())
+    }
+
+    async fn release(&mut self) {
+        let lease = self.observed.released();
+        let result = within(self.leases.replace(&self.name, &PostParams::default(), &lease)).await;
+        match result {
+            Ok(_) => info!(lease = self.name, "gave the lease back"),
+            Err(failure) => info!(
+                lease = self.name,
+                %failure,
+                "could not give the lease back: another takes over when it has run out"
+            ),
+        }
+    }
+}
+
+async fn within<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
+    match timeout(REQUEST_TIMEOUT, request).await {
+        Ok(result) => result.map_err(|error| Failure::of(&error)),
+        Err(_) => Err(Failure::Away(format!("no answer within {REQUEST_TIMEOUT:?}"))),
+    }
+}
+
+/// A name that no other process has: the pod's, and a random part, since a
+/// container that is started again keeps the pod's name.
+pub(super) fn identity() -> String {
+    let named = |variable| std::env::var(variable).ok().filter(|name| !name.is_empty());
+    let host = named("POD_NAME")
+        .or_else(|| named("HOSTNAME"))
+        .or_else(|| Some(fs::read_to_string("/proc/sys/kernel/hostname").ok()?.trim().to_owned()))
+        .unwrap_or_else(|| "ingressctl".to_owned());
+    // The standard library seeds its hash tables from the system's randomness.
+    let random = RandomState::new().build_hasher().finish();
+    format!("{host}_{random:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_identities_are_the_same() {
+        let (one, two) = (identity(), identity());
+        assert_ne!(one, two);
+        assert!(one.len() > 17, "{one}");
+    }
+
+    #[test]
+    fn a_holder_ends_before_another_begins() {
+        assert!(RENEW_PERIOD + REQUEST_TIMEOUT < RENEW_DEADLINE);
+        assert!(RENEW_DEADLINE < LEASE_DURATION);
+    }
+}

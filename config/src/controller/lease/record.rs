@@ -1,0 +1,207 @@
+//! What a Lease says, since when, and what follows: knows neither API nor clock.
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::jiff::Timestamp;
+
+/// What to do about a Lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// There is none.
+    Create,
+    /// It is ours.
+    Renew,
+    /// It is nobody's any more.
+    TakeOver,
+    /// It is another's.
+    Wait,
+}
+
+/// The Lease as it was last seen.
+#[derive(Debug, Default)]
+pub(super) struct Observed {
+    lease: Option<Lease>,
+    /// When its record was first seen as it is now.
+    since: Option<Instant>,
+}
+
+impl Observed {
+    /// Takes in what the API has, none where there is none. A change of what is
+    /// around the record (a label, say) is no sign of life of its holder.
+    pub(super) fn see(&mut self, lease: Option<Lease>, now: Instant) {
+        let spec = |lease: &Option<Lease>| lease.as_ref().map(|lease| lease.spec.clone());
+        if self.since.is_none() || spec(&self.lease) != spec(&lease) {
+            self.since = Some(now);
+        }
+        self.lease = lease;
+    }
+
+    /// Who holds it; empty if nobody does.
+    pub(super) fn holder(&self) -> &str {
+        self.spec().and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default()
+    }
+
+    fn spec(&self) -> Option<&LeaseSpec> {
+        self.lease.as_ref()?.spec.as_ref()
+    }
+
+    /// What `identity` does now. The record says how long it holds; where it
+    /// does not, `duration` is meant.
+    pub(super) fn decide(&self, identity: &str, duration: Duration, now: Instant) -> Action {
+        if self.lease.is_none() {
+            return Action::Create;
+        }
+        if self.holder() == identity {
+            return Action::Renew;
+        }
+        let seconds = self.spec().and_then(|spec| spec.lease_duration_seconds);
+        let duration = seconds
+            .and_then(|seconds| u64::try_from(seconds).ok())
+            .map_or(duration, Duration::from_secs);
+        let has_run_out = self.since.is_none_or(|since| now.duration_since(since) >= duration);
+        if self.holder().is_empty() || has_run_out { Action::TakeOver } else { Action::Wait }
+    }
+
+    /// The Lease as `identity` writes it for `action`, on top of what was seen,
+    /// resource version included.
+    pub(super) fn written_by(
+        &self,
+        name: &str,
+        identity: &str,
+        duration: Duration,
+        action: Action,
+    ) -> Lease {
+        let mut lease = self.lease.clone().unwrap_or_default();
+        lease.metadata.name = Some(name.to_owned());
+        let spec = lease.spec.get_or_insert_default();
+        let now = MicroTime(Timestamp::now());
+        if action != Action::Renew {
+            spec.acquire_time = Some(now.clone());
+            let transitions = spec.lease_transitions;
+            spec.lease_transitions =
+                Some(transitions.map_or(0, |transitions| transitions.saturating_add(1)));
+        }
+        spec.renew_time = Some(now);
+        spec.holder_identity = Some(identity.to_owned());
+        spec.lease_duration_seconds = i32::try_from(duration.as_secs()).ok();
+        lease
+    }
+
+    /// The Lease as its holder gives it back: as client-go does, nobody's, and
+    /// for a second only, for who does not know that nobody holds it.
+    pub(super) fn released(&self) -> Lease {
+        let mut lease = self.lease.clone().unwrap_or_default();
+        let spec = lease.spec.get_or_insert_default();
+        let now = MicroTime(Timestamp::now());
+        spec.holder_identity = Some(String::new());
+        spec.lease_duration_seconds = Some(1);
+        spec.acquire_time = Some(now.clone());
+        spec.renew_time = Some(now);
+        lease
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DURATION: Duration = Duration::from_secs(15);
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// A Lease of `holder` that was renewed for the `renewal`th time, at a time
+    /// that has nothing to do with ours.
+    fn lease(holder: &str, renewal: i64, duration: Option<i32>) -> Lease {
+        let renewed = Timestamp::from_second(4_000_000_000 + renewal).unwrap();
+        let spec = LeaseSpec {
+            holder_identity: Some(holder.to_owned()),
+            lease_duration_seconds: duration,
+            lease_transitions: Some(3),
+            renew_time: Some(MicroTime(renewed)),
+            ..LeaseSpec::default()
+        };
+        Lease { spec: Some(spec), ..Lease::default() }
+    }
+
+    #[test]
+    fn a_lease_that_is_not_there_is_created() {
+        let mut observed = Observed::default();
+        observed.see(None, Instant::now());
+        assert_eq!(observed.decide("me", DURATION, Instant::now()), Action::Create);
+        let lease = observed.written_by("l", "me", DURATION, Action::Create);
+        let spec = lease.spec.unwrap();
+        assert_eq!(lease.metadata.name.as_deref(), Some("l"));
+        assert_eq!(spec.holder_identity.as_deref(), Some("me"));
+        assert_eq!((spec.lease_transitions, spec.lease_duration_seconds), (Some(0), Some(15)));
+    }
+
+    #[test]
+    fn ours_is_renewed_without_counting_a_transition() {
+        let mut observed = Observed::default();
+        let start = Instant::now();
+        observed.see(Some(lease("me", 1, Some(15))), start);
+        assert_eq!(observed.decide("me", DURATION, start), Action::Renew);
+        assert_eq!(observed.decide("me", DURATION, start + seconds(60)), Action::Renew);
+        let spec = observed.written_by("l", "me", DURATION, Action::Renew).spec.unwrap();
+        assert_eq!((spec.lease_transitions, spec.acquire_time), (Some(3), None));
+    }
+
+    #[test]
+    fn anothers_is_waited_for_as_long_as_it_is_renewed() {
+        let mut observed = Observed::default();
+        let mut now = Instant::now();
+        for renewal in 0..20 {
+            observed.see(Some(lease("other", renewal, Some(15))), now);
+            now += seconds(14);
+            assert_eq!(observed.decide("me", DURATION, now), Action::Wait);
+        }
+        now += seconds(1);
+        assert_eq!(observed.decide("me", DURATION, now), Action::TakeOver);
+        let spec = observed.written_by("l", "me", DURATION, Action::TakeOver).spec.unwrap();
+        assert_eq!(spec.lease_transitions, Some(4));
+    }
+
+    #[test]
+    fn seeing_it_again_is_no_renewal_and_neither_is_a_label() {
+        let mut observed = Observed::default();
+        let start = Instant::now();
+        for second in 0..15 {
+            let mut lease = lease("other", 1, Some(15));
+            lease.metadata.resource_version = Some(second.to_string());
+            observed.see(Some(lease), start + seconds(second));
+            assert_eq!(observed.decide("me", DURATION, start + seconds(second)), Action::Wait);
+        }
+        assert_eq!(observed.decide("me", DURATION, start + seconds(15)), Action::TakeOver);
+    }
+
+    #[test]
+    fn the_record_says_how_long_it_holds() {
+        for (duration, holds) in [(Some(40), 40), (Some(1), 1), (None, 15), (Some(-1), 15)] {
+            let mut observed = Observed::default();
+            let start = Instant::now();
+            observed.see(Some(lease("other", 1, duration)), start);
+            let before = start + seconds(holds).mul_f64(0.99);
+            assert_eq!(observed.decide("me", DURATION, before), Action::Wait, "{duration:?}");
+            let after = start + seconds(holds);
+            assert_eq!(observed.decide("me", DURATION, after), Action::TakeOver, "{duration:?}");
+        }
+    }
+
+    #[test]
+    fn nobodys_is_taken_at_once() {
+        let mut observed = Observed::default();
+        let start = Instant::now();
+        for free in [lease("", 1, Some(15)), Lease::default()] {
+            observed.see(Some(free), start);
+            assert_eq!(observed.decide("me", DURATION, start), Action::TakeOver);
+        }
+        observed.see(Some(lease("me", 1, Some(15))), start);
+        let released = observed.released();
+        observed.see(Some(released), start);
+        assert_eq!(observed.decide("other", DURATION, start), Action::TakeOver);
+    }
+}

@@ -1,0 +1,234 @@
+//! Why a request to the API failed, and what to do about it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+/// How long one request may take. The client itself waits for ever, since a
+/// watch does.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a request failed, by what is to be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::controller) enum Failure {
+    /// The object or its namespace is no more: nothing.
+    Gone,
+    /// Somebody else was first: look again.
+    Conflict,
+    /// A right is missing.
+    Forbidden(String),
+    /// It would be refused again as long as it is the same.
+    Refused(String),
+    /// The API is away or has too much to do: later.
+    Away(String),
+}
+
+impl Failure {
+    pub(in crate::controller) fn of(error: &kube::Error) -> Self {
+        let kube::Error::Api(status) = error else {
+            return Self::Away(with_sources(error));
+        };
+        let message = status.message.clone();
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        // What cannot be created since its namespace is on its way out is
+        // forbidden too: k8s.io/api/core/v1, NamespaceTerminatingCause.
+        let mut causes = causes.map(|cause| cause.reason.as_str());
+        match status.code {
+            403 if causes.any(|cause| cause == "NamespaceTerminating") => Self::Gone,
+            403 => Self::Forbidden(message),
+            404 | 410 => Self::Gone,
+            409 => Self::Conflict,
+            // A token may be renewed, and a request that took too long retried.
+            401 | 408 | 429 | 500.. => Self::Away(message),
+            _ => Self::Refused(message),
+        }
+    }
+
+    /// What is the same about failures that are logged once.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::Conflict => "conflict",
+            Self::Forbidden(_) => "forbidden",
+            Self::Refused(_) => "refused",
+            Self::Away(_) => "away",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("it is no more"),
+            Self::Conflict => f.write_str("somebody else was first"),
+            Self::Forbidden(message) | Self::Refused(message) | Self::Away(message) => {
+                f.write_str(message)
+            }
+        }
+    }
+}
+
+/// An error of the client says what failed; what lies beneath says why.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        source = error.source();
+    }
+    text
+}
+
+/// What `request` comes to, in good time.
+pub(in crate::controller) async fn ask<T>(
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, Failure> {
+    match timeout(REQUEST_TIMEOUT, request).await {
+        Ok(result) => result.map_err(|error| Failure::of(&error)),
+        Err(_) => Err(Failure::Away(format!("no answer within {REQUEST_TIMEOUT:?}"))),
+    }
+}
+
+/// Something that is done on the API.
+#[derive(Clone, Copy)]
+pub(in crate::controller) struct Task {
+    /// What, as in "cannot …".
+    pub(in crate::controller) what: &'static str,
+    /// The right that it takes.
+    pub(in crate::controller) right: &'static str,
+}
+
+/// What has been complained about, so that it is said once and not at each try.
+#[derive(Default)]
+pub(in crate::controller) struct Complaints(BTreeSet<(&'static str, &'static str)>);
+
+impl Complaints {
+    /// Says that and why `task` failed, and what helps, unless that was said.
+    pub(in crate::controller) fn failed(&mut self, task: Task, failure: &Failure) {
+        if !self.0.insert((task.what, failure.kind())) {
+            return;
+        }
+        let Task { what, right } = task;
+        if let Failure::Forbidden(_) = failure {
+            // The quota of a namespace forbids as well: the API says which.
+            warn!(
+                %failure,
+                right,
+                "cannot {what}: the right is missing: grant it to the service account"
+            );
+        } else {
+            warn!(%failure, "cannot {what}; trying again");
+        }
+    }
+
+    /// The whole of `task` is done: the next failure is news.
+    pub(in crate::controller) fn settle(&mut self, task: Task) {
+        let before = self.0.len();
+        self.0.retain(|(what, _)| *what != task.what);
+        if self.0.len() < before {
+            info!("can {} again", task.what);
+        }
+    }
+}
+
+/// When to try again: sooner at first, than ever later.
+pub(in crate::controller) struct Backoff {
+    next: Duration,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_secs(1);
+    const LAST: Duration = Duration::from_mins(1);
+
+    pub(in crate::controller) fn new() -> Self {
+        Self { next: Self::FIRST }
+    }
+
+    pub(in crate::controller) fn reset(&mut self) {
+        self.next = Self::FIRST;
+    }
+
+    pub(in crate::controller) fn wait(&mut self) -> Duration {
+        let wait = self.next;
+        self.next = (wait * 2).min(Self::LAST);
+        wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+    use kube::core::response::{StatusCause, StatusDetails};
+
+    use super::*;
+
+    fn failure(status: Status) -> Failure {
+        Failure::of(&kube::Error::Api(status.boxed()))
+    }
+
+    #[test]
+    fn what_to_do_follows_from_the_status() {
+        let message = || "m".to_owned();
+        let cases = [
+            (404, Failure::Gone),
+            (409, Failure::Conflict),
+            (403, Failure::Forbidden(message())),
+            (422, Failure::Refused(message())),
+            (400, Failure::Refused(message())),
+            (401, Failure::Away(message())),
+            (429, Failure::Away(message())),
+            (503, Failure::Away(message())),
+        ];
+        for (code, want) in cases {
+            assert_eq!(failure(Status::failure("m", "").with_code(code)), want, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_on_its_way_out_is_no_missing_right() {
+        let cause = StatusCause {
+            reason: "NamespaceTerminating".to_owned(),
+            message: "namespace n is being terminated".to_owned(),
+            field: "metadata.namespace".to_owned(),
+        };
+        let details = StatusDetails {
+            name: "n".to_owned(),
+            group: String::new(),
+            kind: "namespaces".to_owned(),
+            uid: String::new(),
+            causes: vec![cause],
+            retry_after_seconds: 0,
+        };
+        let status = Status::failure("m", "Forbidden").with_code(403).with_details(details);
+        assert_eq!(failure(status), Failure::Gone);
+    }
+
+    #[test]
+    fn a_complaint_is_made_once_until_all_is_well() {
+        let task = Task { what: "x", right: "y" };
+        let mut complaints = Complaints::default();
+        complaints.failed(task, &Failure::Away("a".to_owned()));
+        complaints.failed(task, &Failure::Away("b".to_owned()));
+        complaints.failed(task, &Failure::Forbidden("c".to_owned()));
+        assert_eq!(complaints.0.len(), 2);
+        complaints.settle(Task { what: "z", right: "y" });
+        assert_eq!(complaints.0.len(), 2);
+        complaints.settle(task);
+        assert!(complaints.0.is_empty());
+    }
+
+    #[test]
+    fn waits_grow_up_to_a_minute() {
+        let mut backoff = Backoff::new();
+        let waits: Vec<_> = (0..8).map(|_| backoff.wait().as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        backoff.reset();
+        assert_eq!(backoff.wait().as_secs(), 1);
+    }
+}
