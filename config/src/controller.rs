@@ -2,4 +2,5 @@
 #![expect(dead_code, reason = "what fills and runs it is to come")]
 
 mod lease;
+mod metrics;
 mod reports;

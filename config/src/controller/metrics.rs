@@ -1,0 +1,394 @@
+//! What the controller counts, for `/metrics`.
+//!
+//! Names and units follow <https://prometheus.io/docs/practices/naming/>. No
+//! label has a value that a manifest could make up.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::encoding::{prometheus_text, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Metric, Registry, Unit};
+
+use crate::finding::Severity;
+
+use super::reports::Report;
+
+/// The kinds that are told apart; another one counts as `other`, so that the
+/// series are bounded whatever the API has.
+const KINDS: [&str; 12] = [
+    "ConfigMap",
+    "CustomResourceDefinition",
+    "EndpointSlice",
+    "Endpoints",
+    "Ingress",
+    "IngressClass",
+    "Lease",
+    "Namespace",
+    "Pod",
+    "RouteRule",
+    "Secret",
+    "Service",
+];
+
+fn known(kind: &str) -> &'static str {
+    KINDS.iter().copied().find(|known| *known == kind).unwrap_or("other")
+}
+
+/// What was changed by a configuration that Envoy took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Change {
+    /// Clusters or their endpoints.
+    Upstreams,
+    /// The route table, and perhaps upstreams.
+    RouteTable,
+}
+
+/// What is written to the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Written {
+    /// The status of an Ingress.
+    Status,
+    /// An Event.
+    Event,
+}
+
+/// How a writing ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Ending {
+    Success,
+    Failure,
+}
+
+macro_rules! label_values {
+    ($type:ty { $($variant:ident => $value:literal),+ $(,)? }) => {
+        impl EncodeLabelValue for $type {
+            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+                let value = match self { $(Self::$variant => $value),+ };
+                EncodeLabelValue::encode(&value, encoder)
+            }
+        }
+    };
+}
+
+label_values!(Change { Upstreams => "upstreams", RouteTable => "route_table" });
+label_values!(Written { Status => "status", Event => "event" });
+label_values!(Ending { Success => "success", Failure => "failure" });
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FindingLabels {
+    severity: &'static str,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChangeLabel {
+    change: Change,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WriteLabels {
+    report: Written,
+    result: Ending,
+}
+
+/// All that is counted, and how it is told.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    registry: Registry,
+    objects: Family<KindLabel, Gauge>,
+    findings: Family<FindingLabels, Gauge>,
+    compile: Histogram,
+    apply: Histogram,
+    event_to_traffic: Histogram,
+    applied: Family<ChangeLabel, Counter>,
+    rejected: Counter,
+    watch_restarts: Family<KindLabel, Counter>,
+    watch_up: Family<KindLabel, Gauge>,
+    leader: Gauge,
+    last_applied: Gauge<f64, AtomicU64>,
+    writes: Family<WriteLabels, Counter>,
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        let mut registry = Registry::with_prefix("ingressctl");
+        let r = &mut registry;
+        let seconds = |r: &mut Registry, name, help, buckets: &[f64]| {
+            let histogram = Histogram::new(buckets.iter().copied());
+            r.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+            histogram
+        };
+        let compile = seconds(r, "compile", "Time to compile all objects", &COMPILE);
+        let apply = seconds(r, "apply", "Time until Envoy had a changed configuration", &APPLY);
+        let event_to_traffic = seconds(
+            r,
+            "event_to_traffic",
+            "Time from a change in the Kubernetes API until Envoy served it",
+            &EVENT_TO_TRAFFIC,
+        );
+        let last_applied = Gauge::default();
+        r.register_with_unit(
+            "last_applied_timestamp",
+            "When Envoy last took a changed configuration, in seconds since 1970",
+            Unit::Seconds,
+            last_applied.clone(),
+        );
+        let metrics = Self {
+            objects: register(r, "objects", "Objects that were last read, by kind"),
+            findings: register(r, "findings", "What is wrong with objects, by severity and kind"),
+            applied: register(r, "applied", "Configurations that Envoy took, by what changed"),
+            rejected: register(r, "rejected", "Configurations that Envoy refused"),
+            watch_restarts: register(r, "watch_restarts", "Watches that began anew, by kind"),
+            watch_up: register(
+                r,
+                "watch_up",
+                "Whether the API is followed (1) or not (0), by kind",
+            ),
+            leader: register(r, "leader", "Whether this replica writes status and events (1)"),
+            writes: register(r, "report_writes", "Status and events that were written to the API"),
+            compile,
+            apply,
+            event_to_traffic,
+            last_applied,
+            registry,
+        };
+        metrics.begin();
+        metrics
+    }
+
+    /// Series whose labels are known are there from the start, at 0, so that
+    /// the first increase shows.
+    fn begin(&self) {
+        for change in [Change::Upstreams, Change::RouteTable] {
+            let _ = self.applied.get_or_create(&ChangeLabel { change });
+        }
+        for report in [Written::Status, Written::Event] {
+            for result in [Ending::Success, Ending::Failure] {
+                let _ = self.writes.get_or_create(&WriteLabels { report, result });
+            }
+        }
+    }
+
+    /// All objects were compiled.
+    pub(super) fn compiled(&self, took: Duration) {
+        self.compile.observe(took.as_secs_f64());
+    }
+
+    /// Envoy serves a changed configuration.
+    pub(super) fn applied(&self, change: Change, took: Duration) {
+        self.apply.observe(took.as_secs_f64());
+        self.applied.get_or_create(&ChangeLabel { change }).inc();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        self.last_applied.set(now.unwrap_or_default().as_secs_f64());
+    }
+
+    /// Envoy serves what changed in the API so long ago.
+    pub(super) fn served_after(&self, since_event: Duration) {
+        self.event_to_traffic.observe(since_event.as_secs_f64());
+    }
+
+    /// Envoy refused a configuration.
+    pub(super) fn rejected(&self) {
+        self.rejected.inc();
+    }
+
+    /// There are `number` objects of `kind`.
+    pub(super) fn set_objects(&self, kind: &str, number: usize) {
+        let kind = KindLabel { kind: known(kind) };
+        self.objects.get_or_create(&kind).set(gauge(number));
+    }
+
+    /// These are all the findings there are.
+    pub(super) fn set_findings(&self, reports: &[Report]) {
+        let mut numbers = BTreeMap::<_, usize>::new();
+        for report in reports {
+            let severity = match report.finding.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            };
+            *numbers.entry((severity, known(&report.subject.kind))).or_default() += 1;
+        }
+        // One that is no more is at 0, not missing.
+        for kind in KINDS.into_iter().chain(["other"]) {
+            for severity in ["error", "warning"] {
+                let number = numbers.get(&(severity, kind)).copied().unwrap_or(0);
+                self.findings.get_or_create(&FindingLabels { severity, kind }).set(gauge(number));
+            }
+        }
+    }
+
+    /// The watch of `kind` had to begin anew.
+    pub(super) fn watch_restarted(&self, kind: &str) {
+        self.watch_restarts.get_or_create(&KindLabel { kind: known(kind) }).inc();
+    }
+
+    /// Whether `kind` is followed at the moment.
+    pub(super) fn set_watch_up(&self, kind: &str, is_up: bool) {
+        self.watch_up.get_or_create(&KindLabel { kind: known(kind) }).set(is_up.into());
+    }
+
+    /// Whether this replica leads.
+    pub(super) fn set_leader(&self, is_leader: bool) {
+        self.leader.set(is_leader.into());
+    }
+
+    /// A report is in the API.
+    pub(super) fn report_written(&self, report: Written) {
+        self.writes.get_or_create(&WriteLabels { report, result: Ending::Success }).inc();
+    }
+
+    /// A report could not be written.
+    pub(super) fn report_failed(&self, report: Written) {
+        self.writes.get_or_create(&WriteLabels { report, result: Ending::Failure }).inc();
+    }
+
+    /// All of it as `OpenMetrics` 1.0.
+    pub(super) fn to_openmetrics(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    /// All of it as Prometheus' own text, version 0.0.4.
+    pub(super) fn to_prometheus(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        prometheus_text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+const COMPILE: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
+const APPLY: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+const EVENT_TO_TRAFFIC: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+fn register<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+fn gauge(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::finding::Finding;
+
+    use super::super::reports::Subject;
+    use super::*;
+
+    fn report(kind: &str, finding: Finding) -> Report {
+        let subject = Subject {
+            api_version: "v1".to_owned(),
+            kind: kind.to_owned(),
+            namespace: "n".to_owned(),
+            name: "x".to_owned(),
+            uid: "u".to_owned(),
+        };
+        Report { subject, finding }
+    }
+
+    fn filled() -> Metrics {
+        let metrics = Metrics::new();
+        metrics.set_objects("Ingress", 7);
+        metrics.set_objects("made-up", 1);
+        metrics.set_findings(&[report("Ingress", Finding::error("e"))]);
+        metrics.compiled(Duration::from_millis(30));
+        metrics.applied(Change::RouteTable, Duration::from_millis(80));
+        metrics.served_after(Duration::from_millis(200));
+        metrics.rejected();
+        metrics.watch_restarted("Service");
+        metrics.set_watch_up("Service", true);
+        metrics.set_leader(true);
+        metrics.report_written(Written::Status);
+        metrics.report_failed(Written::Event);
+        metrics
+    }
+
+    /// Series and values, as whoever scrapes reads them.
+    fn parse(text: &str) -> BTreeMap<&str, f64> {
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        samples
+            .map(|line| {
+                let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));
+                (series, value.parse().unwrap_or_else(|_| panic!("{line}")))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn tells_each_in_both_formats() {
+        let metrics = filled();
+        let texts = [metrics.to_openmetrics().unwrap(), metrics.to_prometheus().unwrap()];
+        for text in texts {
+            let samples = parse(&text);
+            let want = [
+                ("ingressctl_objects{kind=\"Ingress\"}", 7.0),
+                ("ingressctl_objects{kind=\"other\"}", 1.0),
+                ("ingressctl_findings{severity=\"error\",kind=\"Ingress\"}", 1.0),
+                ("ingressctl_compile_seconds_count", 1.0),
+                ("ingressctl_compile_seconds_bucket{le=\"0.025\"}", 0.0),
+                ("ingressctl_compile_seconds_bucket{le=\"0.05\"}", 1.0),
+                ("ingressctl_apply_seconds_count", 1.0),
+                ("ingressctl_event_to_traffic_seconds_bucket{le=\"0.25\"}", 1.0),
+                ("ingressctl_event_to_traffic_seconds_bucket{le=\"0.01\"}", 0.0),
+                ("ingressctl_event_to_traffic_seconds_bucket{le=\"0.1\"}", 0.0),
+                ("ingressctl_applied_total{change=\"route_table\"}", 1.0),
+                ("ingressctl_applied_total{change=\"upstreams\"}", 0.0),
+                ("ingressctl_rejected_total", 1.0),
+                ("ingressctl_watch_restarts_total{kind=\"Service\"}", 1.0),
+                ("ingressctl_watch_up{kind=\"Service\"}", 1.0),
+                ("ingressctl_leader", 1.0),
+                ("ingressctl_report_writes_total{report=\"status\",result=\"success\"}", 1.0),
+                ("ingressctl_report_writes_total{report=\"event\",result=\"failure\"}", 1.0),
+                ("ingressctl_report_writes_total{report=\"event\",result=\"success\"}", 0.0),
+            ];
+            for (series, value) in want {
+                assert_eq!(samples.get(series), Some(&value), "{series} in\n{text}");
+            }
+            assert!(samples["ingressctl_last_applied_timestamp_seconds"] > 1.0e9, "{text}");
+        }
+        assert!(metrics.to_openmetrics().unwrap().ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn a_finding_that_is_gone_counts_0() {
+        let metrics = filled();
+        metrics.set_findings(&[report("Service", Finding::warning("w"))]);
+        let text = metrics.to_openmetrics().unwrap();
+        let samples = parse(&text);
+        for (series, want) in [
+            ("ingressctl_findings{severity=\"error\",kind=\"Ingress\"}", 0.0),
+            ("ingressctl_findings{severity=\"warning\",kind=\"Service\"}", 1.0),
+        ] {
+            assert_eq!(samples.get(series), Some(&want), "{series}");
+        }
+    }
+
+    #[test]
+    fn every_metric_has_help_and_a_conventional_name() {
+        let text = filled().to_openmetrics().unwrap();
+        let of = |word: &str| {
+            let prefix = format!("# {word} ");
+            let lines = text.lines().filter_map(|line| line.strip_prefix(&prefix));
+            lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let (help, types) = (of("HELP"), of("TYPE"));
+        assert_eq!(help, types);
+        assert_eq!(help.len(), 12, "{help:?}");
+        assert!(help.iter().all(|name| name.starts_with("ingressctl_")), "{help:?}");
+    }
+}
