@@ -1,0 +1,247 @@
+//! What whoever runs the controller asks it: `/healthz`, `/readyz`, `/metrics`.
+//!
+//! `/healthz` says that the controller runs, `/readyz` that traffic can be sent
+//! to the Envoy beside it:
+//! <https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/>.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use prometheus_client::encoding::prometheus_text;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+use tracing::{error, warn};
+
+use super::metrics::Metrics;
+
+/// How long a client may take, from its connection to the end of the answer.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many clients are answered at once; others wait to be accepted.
+const MAX_CLIENTS: usize = 64;
+
+/// When accepting is tried again, if the machine is out of something.
+const ACCEPT_RETRY_PERIOD: Duration = Duration::from_secs(1);
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Whether traffic can be sent to Envoy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    /// Not yet: why, in a line.
+    Starting(String),
+    /// It serves.
+    Ready,
+    /// It does not run, or does not answer.
+    EnvoyDown,
+    /// It serves what it has and is about to end.
+    Draining,
+}
+
+/// Answers on `listener` until it is dropped, whatever happens.
+pub(super) async fn serve(
+    listener: TcpListener,
+    readiness: watch::Receiver<Readiness>,
+    metrics: Arc<Metrics>,
+) -> Infallible {
+    let places = Arc::new(Semaphore::new(MAX_CLIENTS));
+    let mut has_failed = false;
+    loop {
+        // The semaphore is never closed.
+        let place = Arc::clone(&places).acquire_owned().await;
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                has_failed = false;
+                let (readiness, metrics) = (readiness.clone(), Arc::clone(&metrics));
+                tokio::spawn(async move {
+                    let _place = place;
+                    attend(stream, &readiness, &metrics).await;
+                });
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut has_failed, true) {
+                    error!(%error, "probes and metrics cannot be answered; trying again");
+                }
+                sleep(ACCEPT_RETRY_PERIOD).await;
+            }
+        }
+    }
+}
+
+/// One answer on a connection: so none is held open, and one time limit holds
+/// for all that a client could do slowly.
+async fn attend(stream: TcpStream, readiness: &watch::Receiver<Readiness>, metrics: &Metrics) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let response = answer(&request, &readiness.borrow(), metrics);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let connection =
+        http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+    // A client that goes away or takes too long is no concern of ours.
+    let _ = timeout(CLIENT_TIMEOUT, connection).await;
+}
+
+fn answer<B>(
+    request: &Request<B>,
+    readiness: &Readiness,
+    metrics: &Metrics,
+) -> Response<Full<Bytes>> {
+    let path = request.uri().path();
+    if !matches!(path, "/healthz" | "/readyz" | "/metrics") {
+        return text(StatusCode::NOT_FOUND, "there are /healthz, /readyz and /metrics");
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    match path {
+        "/healthz" => text(StatusCode::OK, "ok"),
+        "/readyz" => ready(readiness),
+        _ => tell(request, metrics),
+    }
+}
+
+fn ready(readiness: &Readiness) -> Response<Full<Bytes>> {
+    let reason = match readiness {
+        Readiness::Ready => return text(StatusCode::OK, "ok"),
+        Readiness::Starting(reason) => &format!("starting: {}", crate::finding::one_line(reason)),
+        Readiness::EnvoyDown => "envoy does not answer",
+        Readiness::Draining => "draining",
+    };
+    text(StatusCode::SERVICE_UNAVAILABLE, reason)
+}
+
+/// Prometheus asks for `OpenMetrics`; who asks for nothing, such as curl, gets
+/// the older format.
+fn tell<B>(request: &Request<B>, metrics: &Metrics) -> Response<Full<Bytes>> {
+    let accepted = request.headers().get_all(ACCEPT).into_iter();
+    let mut accepted = accepted.filter_map(|value| value.to_str().ok());
+    let is_openmetrics = accepted.any(|value| value.contains("application/openmetrics-text"));
+    let (content_type, told) = if is_openmetrics {
+        (OPENMETRICS, metrics.to_openmetrics())
+    } else {
+        (prometheus_text::CONTENT_TYPE, metrics.to_prometheus())
+    };
+    match told {
+        Ok(told) => {
+            let mut response = Response::new(Full::from(told));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            response
+        }
+        Err(error) => {
+            warn!(%error, "metrics cannot be written out");
+            text(StatusCode::INTERNAL_SERVER_ERROR, "metrics cannot be written out")
+        }
+    }
+}
+
+fn text(status: StatusCode, line: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(format!("{line}\n")));
+    *response.status_mut() = status;
+    let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A server, and what makes it ready or not.
+    async fn start() -> (SocketAddr, watch::Sender<Readiness>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, readiness) = watch::channel(Readiness::Starting("reads\nServices".into()));
+        tokio::spawn(serve(listener, readiness, Arc::new(Metrics::new())));
+        (address, sender)
+    }
+
+    /// The whole answer, as it goes over the wire.
+    async fn exchange(address: SocketAddr, request: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    async fn get(address: SocketAddr, path: &str) -> String {
+        exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await
+    }
+
+    #[tokio::test]
+    async fn ready_is_who_serves() {
+        let (address, sender) = start().await;
+        assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200 "));
+        let answer = get(address, "/readyz").await;
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.ends_with("\r\n\r\nstarting: reads\\nServices\n"), "{answer}");
+        for (readiness, status, body) in [
+            (Readiness::Ready, 200, "ok"),
+            (Readiness::EnvoyDown, 503, "envoy does not answer"),
+            (Readiness::Draining, 503, "draining"),
+        ] {
+            sender.send_replace(readiness);
+            let answer = get(address, "/readyz?verbose").await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+            assert!(answer.ends_with(&format!("\r\n\r\n{body}\n")), "{answer}");
+            assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200 "));
+        }
+    }
+
+    #[tokio::test]
+    async fn metrics_come_in_the_format_that_is_asked_for() {
+        let (address, _sender) = start().await;
+        let answer = get(address, "/metrics").await;
+        assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
+        assert!(answer.contains("\ningressctl_rejected_total 0\n"), "{answer}");
+        let accept = "Accept: application/openmetrics-text;version=1.0.0;q=0.6,*/*;q=0.1";
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{accept}\r\n\r\n");
+        let answer = exchange(address, &request).await;
+        assert!(answer.contains("content-type: application/openmetrics-text"), "{answer}");
+        assert!(answer.ends_with("# EOF\n"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn answers_nothing_else() {
+        let (address, _sender) = start().await;
+        for (request, want) in [
+            ("GET / HTTP/1.1", "HTTP/1.1 404 "),
+            ("GET /metrics/ HTTP/1.1", "HTTP/1.1 404 "),
+            ("POST /metrics HTTP/1.1", "HTTP/1.1 405 "),
+            ("DELETE /healthz HTTP/1.1", "HTTP/1.1 405 "),
+            ("nonsense", "HTTP/1.1 400 "),
+        ] {
+            let answer = exchange(address, &format!("{request}\r\nHost: x\r\n\r\n")).await;
+            assert!(answer.starts_with(want), "{request}: {answer}");
+            assert_eq!(want.contains("405"), answer.contains("allow: GET, HEAD"), "{answer}");
+        }
+        let answer = exchange(address, "HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn clients_that_say_nothing_do_not_keep_others_waiting() {
+        let (address, _sender) = start().await;
+        let mut silent = Vec::new();
+        for _ in 0..MAX_CLIENTS / 2 {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200 "));
+    }
+}
