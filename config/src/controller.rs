@@ -5,3 +5,4 @@ mod health;
 mod lease;
 mod metrics;
 mod reports;
+mod status;

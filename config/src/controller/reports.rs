@@ -4,7 +4,15 @@
 
 pub(super) mod failure;
 
+use std::sync::Arc;
+
+use kube::Client;
+use tokio::sync::watch;
+
 use crate::finding::Finding;
+
+use super::metrics::Metrics;
+use super::status::{self, Publish};
 
 /// What the objects came to, once Envoy serves it.
 #[derive(Debug)]
@@ -23,7 +31,7 @@ pub(super) struct IngressState {
     /// `status.loadBalancer.ingress` as it is now.
     pub(super) published: Vec<serde_json::Value>,
     /// Whether our field manager owns `status.loadBalancer` according to
-    /// `metadata.managedFields`.
+    /// `metadata.managedFields`: see [`status::is_published_by`].
     pub(super) is_published_by_us: bool,
     pub(super) is_served: bool,
 }
@@ -44,4 +52,49 @@ pub(super) struct Subject {
 pub(super) struct Report {
     pub(super) subject: Subject,
     pub(super) finding: Finding,
+}
+
+/// Who reports, and what.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    /// Whom `metadata.managedFields` names as the author of a status, such as
+    /// `ingressctl/istio-system/istio-ingress`. At most 128 bytes.
+    pub(super) field_manager: String,
+    /// Where Ingresses are reached; without it, no address is written.
+    pub(super) publish: Option<Publish>,
+    /// What tells this installation from others, such as `namespace/lease`.
+    pub(super) installation: String,
+    /// `spec.controller` of our IngressClasses: who Events come from.
+    pub(super) controller: String,
+    /// This replica: see [`super::lease::identity`].
+    pub(super) identity: String,
+}
+
+/// Reports the newest outcome for as long as this replica leads. Ends when
+/// nobody can say any more who leads, or what the outcome is.
+pub(super) async fn run(
+    client: Client,
+    options: Options,
+    mut outcomes: watch::Receiver<Option<Arc<Outcome>>>,
+    mut leader: watch::Receiver<bool>,
+    metrics: Arc<Metrics>,
+) {
+    while leader.wait_for(|is_leader| *is_leader).await.is_ok() {
+        metrics.set_leader(true);
+        // One that was seen by an earlier term is new to this one.
+        outcomes.mark_changed();
+        let reporting = async {
+            let statuses = status::publish(&client, &options, outcomes.clone(), &metrics);
+            statuses.await;
+        };
+        // Dropped in the middle: another may already write.
+        let has_ended = tokio::select! {
+            () = reporting => true,
+            lost = leader.wait_for(|is_leader| !*is_leader) => lost.is_err(),
+        };
+        metrics.set_leader(false);
+        if has_ended {
+            return;
+        }
+    }
 }

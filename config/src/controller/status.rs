@@ -1,0 +1,177 @@
+//! `status.loadBalancer` of Ingresses: where they are reached.
+//!
+//! What we have written is ours as `metadata.managedFields` has it
+//! (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>),
+//! and only that is ever removed.
+//!
+//! Rights: `patch` on `ingresses/status`, in the groups whose Ingresses are read;
+//! to publish a Service, `list` and `watch` on `services` in its namespace.
+
+mod addresses;
+mod ownership;
+mod plan;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, future, stream};
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, Client};
+use tokio::sync::watch;
+use tokio::time::{sleep, sleep_until};
+use tracing::debug;
+
+use super::metrics::{Metrics, Written};
+use super::reports::failure::{Backoff, Complaints, Failure, Task, ask};
+use super::reports::{Options, Outcome};
+
+pub(super) use addresses::Publish;
+#[expect(unused_imports, reason = "for what reads the Ingresses, which is to come")]
+pub(super) use ownership::is_published_by;
+use plan::{Change, Done, plan};
+
+/// How many requests are under way at once.
+const CONCURRENCY: usize = 8;
+
+/// The least time between the beginnings of two rounds: what changes faster is
+/// taken together, and two installations that both claim an Ingress do not
+/// write as fast as they can.
+const ROUND: Duration = Duration::from_secs(1);
+
+const WRITE: Task = Task {
+    what: "write the status of Ingresses",
+    right: "patch on ingresses/status of networking.k8s.io and extensions",
+};
+
+/// Keeps the status of all Ingresses as it should be, until no outcome comes
+/// any more.
+pub(super) async fn publish(
+    client: &Client,
+    options: &Options,
+    outcomes: watch::Receiver<Option<Arc<Outcome>>>,
+    metrics: &Metrics,
+) {
+    let (sender, addresses) = watch::channel(None);
+    let following = addresses::follow(client, options.publish.as_ref(), sender);
+    let mut writer = Writer {
+        client: client.clone(),
+        field_manager: options.field_manager.clone(),
+        outcomes,
+        addresses,
+        metrics,
+        done: Done::default(),
+        complaints: Complaints::default(),
+    };
+    tokio::select! {
+        never = following => match never {},
+        () = writer.run() => {}
+    }
+}
+
+struct Writer<'a> {
+    client: Client,
+    field_manager: String,
+    outcomes: watch::Receiver<Option<Arc<Outcome>>>,
+    addresses: watch::Receiver<Option<addresses::Addresses>>,
+    metrics: &'a Metrics,
+    done: Done,
+    complaints: Complaints,
+}
+
+impl Writer<'_> {
+    async fn run(&mut self) {
+        let mut backoff = Backoff::new();
+        let mut is_done = true;
+        loop {
+            let start = Instant::now();
+            // Until then, failures have to wait; what is new has not.
+            let retry = (!is_done).then(|| start + backoff.wait());
+            let woken = tokio::select! {
+                outcome = self.outcomes.changed() => outcome.is_ok(),
+                // Ends with what follows the Service: never before us.
+                _ = self.addresses.changed() => true,
+                () = until(retry) => true,
+            };
+            if !woken {
+                return;
+            }
+            is_done = self.round().await;
+            if is_done {
+                backoff.reset();
+                self.complaints.settle(WRITE);
+            }
+            sleep(ROUND.saturating_sub(start.elapsed())).await;
+        }
+    }
+
+    /// Writes what differs. Says whether all is as it should be.
+    async fn round(&mut self) -> bool {
+        let Some(outcome) = self.outcomes.borrow_and_update().clone() else { return true };
+        let addresses = self.addresses.borrow_and_update().clone();
+        let changes = plan(&outcome.ingresses, addresses.as_ref(), &mut self.done);
+        let results = self.write_all(&changes).await;
+        let mut is_done = true;
+        for (change, result) in results {
+            match result {
+                Ok(()) => {
+                    self.metrics.report_written(Written::Status);
+                    self.done.note(change);
+                }
+                // An Ingress that is no more has no status; one that has
+                // changed comes back with the next outcome.
+                Err(failure @ (Failure::Gone | Failure::Conflict)) => {
+                    debug!(ingress = %change.ingress(), %failure, "left its status alone");
+                    self.done.note(change);
+                }
+                Err(failure) => {
+                    self.metrics.report_failed(Written::Status);
+                    self.complaints.failed(WRITE, &failure);
+                    is_done = false;
+                }
+            }
+        }
+        is_done
+    }
+
+    /// What the writing of each came to. Many take a while; what is new by then
+    /// may want something else, so the rest is left to the next round.
+    async fn write_all<'c, 's>(
+        &self,
+        changes: &'c [Change<'s>],
+    ) -> Vec<(&'c Change<'s>, Result<(), Failure>)> {
+        let start = Instant::now();
+        let is_new = || self.outcomes.has_changed().unwrap_or(true);
+        stream::iter(changes)
+            .take_while(|_| future::ready(start.elapsed() < ROUND || !is_new()))
+            .map(|change| async move { (change, self.write(change).await) })
+            .buffer_unordered(CONCURRENCY)
+            .collect()
+            .await
+    }
+
+    async fn write(&self, change: &Change<'_>) -> Result<(), Failure> {
+        let state = change.state;
+        let (group, version) = state.api_version.split_once('/').unwrap_or_default();
+        let kind = GroupVersionKind::gvk(group, version, "Ingress");
+        let resource = ApiResource::from_gvk_with_plural(&kind, "ingresses");
+        let client = self.client.clone();
+        let api = Api::<DynamicObject>::namespaced_with(client, &state.namespace, &resource);
+        let parameters = PatchParams {
+            field_manager: Some(self.field_manager.clone()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(change.patch());
+        ask(api.patch_status(&state.name, &parameters, &patch)).await?;
+        debug!(ingress = %change.ingress(), "wrote its status");
+        Ok(())
+    }
+}
+
+/// At `time`; without one, never.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => future::pending().await,
+    }
+}

@@ -1,0 +1,202 @@
+//! Where Ingresses are reached: what the command line says, or a Service.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::pin;
+
+use futures::{TryStreamExt, future};
+use k8s_openapi::api::core::v1::Service;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::controller::reports::failure::{Complaints, Failure, Task};
+
+/// The items of `status.loadBalancer.ingress`.
+pub(super) type Addresses = Vec<Value>;
+
+const WATCH: Task = Task {
+    what: "watch the Service whose addresses are published",
+    right: "list and watch on services in its namespace",
+};
+
+/// Where the addresses come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::controller) enum Publish {
+    /// From a Service, as its load balancer or else its external IPs.
+    Service {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// These IP addresses and host names.
+    Addresses(Vec<String>),
+}
+
+/// Keeps `sender` at the addresses. None as long as they are not known.
+pub(super) async fn follow(
+    client: &Client,
+    publish: Option<&Publish>,
+    sender: watch::Sender<Option<Addresses>>,
+) -> Infallible {
+    match publish {
+        None => {}
+        Some(Publish::Addresses(addresses)) => {
+            let addresses = addresses.iter().map(|address| item(address)).collect();
+            sender.send_replace(Some(addresses));
+        }
+        Some(Publish::Service { namespace, name }) => {
+            return follow_service(client.clone(), namespace, name, &sender).await;
+        }
+    }
+    future::pending().await
+}
+
+async fn follow_service(
+    client: Client,
+    namespace: &str,
+    name: &str,
+    sender: &watch::Sender<Option<Addresses>>,
+) -> Infallible {
+    let services = Api::<Service>::namespaced(client, namespace);
+    let mut complaints = Complaints::default();
+    loop {
+        let only = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let events = watcher(services.clone(), only).default_backoff();
+        let mut events = pin!(events);
+        let mut is_there = false;
+        loop {
+            match events.try_next().await {
+                Ok(Some(event)) => {
+                    // The beginning of a list is no answer yet.
+                    if !matches!(event, watcher::Event::Init) {
+                        complaints.settle(WATCH);
+                    }
+                    take(event, &mut is_there, sender, (namespace, name));
+                }
+                // It goes on, after a while.
+                Err(error) => complaints.failed(WATCH, &failure(error)),
+                // It does not end by itself.
+                Ok(None) => break,
+            }
+        }
+    }
+}
+
+fn take(
+    event: watcher::Event<Service>,
+    is_there: &mut bool,
+    sender: &watch::Sender<Option<Addresses>>,
+    (namespace, name): (&str, &str),
+) {
+    match event {
+        watcher::Event::Init => *is_there = false,
+        watcher::Event::InitApply(service) | watcher::Event::Apply(service) => {
+            *is_there = true;
+            let addresses = of_service(&service);
+            let number = addresses.len();
+            let is_new = sender.send_if_modified(|now| {
+                let is_new = now.as_ref() != Some(&addresses);
+                *now = Some(addresses);
+                is_new
+            });
+            if is_new {
+                info!(namespace, name, addresses = number, "the published Service has addresses");
+            }
+        }
+        // One that is deleted may be on its way back: addresses that vanish for
+        // that time take DNS records with them.
+        watcher::Event::Delete(_) => warn!(
+            namespace,
+            name, "the published Service is gone: status of Ingresses stays as it is"
+        ),
+        watcher::Event::InitDone if !*is_there => warn!(
+            namespace,
+            name, "there is no such Service to publish: status of Ingresses stays as it is"
+        ),
+        watcher::Event::InitDone => {}
+    }
+}
+
+fn failure(error: watcher::Error) -> Failure {
+    use watcher::Error;
+    match error {
+        Error::InitialListFailed(error)
+        | Error::WatchStartFailed(error)
+        | Error::WatchFailed(error) => Failure::of(&error),
+        Error::WatchError(status) => Failure::of(&kube::Error::Api(status)),
+        Error::NoResourceVersion => Failure::Away(error.to_string()),
+    }
+}
+
+/// What `service` is reached at. Only what an Ingress has a field for in every
+/// version of the API: a server drops what it does not know (`ipMode`, and once
+/// `ports`), and the two would differ for ever.
+fn of_service(service: &Service) -> Addresses {
+    let balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    let ingress = balancer.and_then(|balancer| balancer.ingress.as_deref()).unwrap_or_default();
+    let items = ingress.iter().filter_map(|ingress| {
+        let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        match (text(&ingress.ip), text(&ingress.hostname)) {
+            (None, None) => None,
+            (Some(ip), None) => Some(json!({ "ip": ip })),
+            (None, Some(hostname)) => Some(json!({ "hostname": hostname })),
+            (Some(ip), Some(hostname)) => Some(json!({ "hostname": hostname, "ip": ip })),
+        }
+    });
+    let items: Addresses = items.collect();
+    if !items.is_empty() {
+        return items;
+    }
+    let spec = service.spec.as_ref();
+    let external = spec.and_then(|spec| spec.external_ips.as_deref()).unwrap_or_default();
+    external.iter().map(|ip| json!({ "ip": ip })).collect()
+}
+
+fn item(address: &str) -> Value {
+    match address.parse::<IpAddr>() {
+        Ok(ip) => json!({ "ip": ip.to_string() }),
+        Err(_) => json!({ "hostname": address }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(status: &Value, external: &Value) -> Addresses {
+        let service = json!({ "spec": { "externalIPs": external }, "status": status });
+        of_service(&serde_json::from_value(service).unwrap())
+    }
+
+    #[test]
+    fn a_balancer_comes_before_external_addresses() {
+        let balancer = json!({ "loadBalancer": { "ingress": [
+            { "ip": "1.1.1.1", "ipMode": "VIP", "ports": [{ "port": 80, "protocol": "TCP" }] },
+            { "hostname": "lb.example.com", "ip": "" },
+            { "ports": [] },
+        ] } });
+        let external = json!(["2.2.2.2", "2001:db8::1"]);
+        assert_eq!(
+            service(&balancer, &external),
+            [json!({ "ip": "1.1.1.1" }), json!({ "hostname": "lb.example.com" })]
+        );
+        for none in [json!({}), json!({ "loadBalancer": {} })] {
+            assert_eq!(
+                service(&none, &external),
+                [json!({ "ip": "2.2.2.2" }), json!({ "ip": "2001:db8::1" })]
+            );
+        }
+        assert!(service(&json!({}), &json!(null)).is_empty());
+    }
+
+    #[test]
+    fn an_address_is_an_ip_or_a_name() {
+        assert_eq!(item("10.0.0.1"), json!({ "ip": "10.0.0.1" }));
+        assert_eq!(item("2001:DB8::1"), json!({ "ip": "2001:db8::1" }));
+        assert_eq!(item("lb.example.com"), json!({ "hostname": "lb.example.com" }));
+    }
+}

@@ -1,0 +1,193 @@
+//! Which status has to be written: what is, and what should be.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use crate::controller::reports::IngressState;
+
+use super::addresses::Addresses;
+
+/// One status that is to be written.
+#[derive(Debug)]
+pub(super) struct Change<'a> {
+    pub(super) state: &'a IngressState,
+    /// None removes what is there.
+    addresses: Option<&'a Addresses>,
+}
+
+impl<'a> Change<'a> {
+    /// Which Ingress it concerns.
+    pub(super) fn ingress(&self) -> impl fmt::Display + use<'a> {
+        let state = self.state;
+        fmt::from_fn(move |f| write!(f, "{}/{}", state.namespace, state.name))
+    }
+
+    /// The merge patch that does it.
+    pub(super) fn patch(&self) -> Value {
+        match self.addresses {
+            Some(addresses) => json!({ "status": { "loadBalancer": { "ingress": addresses } } }),
+            // Only what was looked at may be removed: by now it may be another's.
+            None => json!({
+                "metadata": { "resourceVersion": self.state.resource_version },
+                "status": { "loadBalancer": { "ingress": null } },
+            }),
+        }
+    }
+}
+
+/// What was written, on top of which version of which Ingress: until the API
+/// has told us of it, an outcome still has the version before.
+#[derive(Debug, Default)]
+pub(super) struct Done(BTreeMap<(String, String), (String, Option<Addresses>)>);
+
+impl Done {
+    /// `change` needs no more to be done.
+    pub(super) fn note(&mut self, change: &Change<'_>) {
+        let state = change.state;
+        let key = (state.namespace.clone(), state.name.clone());
+        self.0.insert(key, (state.resource_version.clone(), change.addresses.cloned()));
+    }
+
+    fn has(&self, change: &Change<'_>) -> bool {
+        let state = change.state;
+        let key = (state.namespace.clone(), state.name.clone());
+        self.0.get(&key).is_some_and(|(version, addresses)| {
+            *version == state.resource_version && addresses.as_ref() == change.addresses
+        })
+    }
+}
+
+/// What has to be written so that all served Ingresses have `addresses` and no
+/// other has what is ours. Where addresses are not known, what is served stays
+/// as it is.
+pub(super) fn plan<'a>(
+    ingresses: &'a [IngressState],
+    addresses: Option<&'a Addresses>,
+    done: &mut Done,
+) -> Vec<Change<'a>> {
+    let changes = ingresses.iter().filter_map(|state| needed(state, addresses));
+    let changes = changes.filter(|change| !done.has(change)).collect();
+    // What the API has told us of since need not be remembered.
+    let versions: BTreeMap<_, _> = ingresses
+        .iter()
+        .map(|state| ((&*state.namespace, &*state.name), &*state.resource_version))
+        .collect();
+    done.0.retain(|(namespace, name), (version, _)| {
+        versions.get(&(&**namespace, &**name)) == Some(&&**version)
+    });
+    changes
+}
+
+fn needed<'a>(state: &'a IngressState, addresses: Option<&'a Addresses>) -> Option<Change<'a>> {
+    let removal = || {
+        let is_ours = state.is_published_by_us && !state.published.is_empty();
+        is_ours.then_some(Change { state, addresses: None })
+    };
+    if !state.is_served {
+        return removal();
+    }
+    let addresses = addresses?;
+    if addresses.is_empty() {
+        return removal();
+    }
+    (state.published != *addresses).then_some(Change { state, addresses: Some(addresses) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(name: &str, published: &[&str], is_ours: bool, is_served: bool) -> IngressState {
+        IngressState {
+            api_version: "networking.k8s.io/v1".to_owned(),
+            namespace: "n".to_owned(),
+            name: name.to_owned(),
+            resource_version: "7".to_owned(),
+            published: ips(published),
+            is_published_by_us: is_ours,
+            is_served,
+        }
+    }
+
+    fn ips(addresses: &[&str]) -> Vec<Value> {
+        addresses.iter().map(|ip| json!({ "ip": ip })).collect()
+    }
+
+    fn patches(state: &IngressState, addresses: Option<&Addresses>) -> Vec<Value> {
+        let states = std::slice::from_ref(state);
+        plan(states, addresses, &mut Done::default()).iter().map(Change::patch).collect()
+    }
+
+    fn set(addresses: &[&str]) -> Value {
+        json!({ "status": { "loadBalancer": { "ingress": ips(addresses) } } })
+    }
+
+    fn removed() -> Value {
+        json!({
+            "metadata": { "resourceVersion": "7" },
+            "status": { "loadBalancer": { "ingress": null } },
+        })
+    }
+
+    #[test]
+    fn what_is_served_has_the_addresses() {
+        let want = ips(&["1.1.1.1", "2.2.2.2"]);
+        for published in [&[][..], &["1.1.1.1"], &["2.2.2.2", "1.1.1.1"]] {
+            for is_ours in [false, true] {
+                let state = state("a", published, is_ours, true);
+                assert_eq!(patches(&state, Some(&want)), [set(&["1.1.1.1", "2.2.2.2"])]);
+            }
+        }
+        let state = state("a", &["1.1.1.1", "2.2.2.2"], false, true);
+        assert!(patches(&state, Some(&want)).is_empty());
+    }
+
+    #[test]
+    fn of_what_is_not_served_only_ours_is_removed() {
+        let addresses = ips(&["1.1.1.1"]);
+        for addresses in [None, Some(&addresses), Some(&Vec::new())] {
+            assert_eq!(patches(&state("a", &["1.1.1.1"], true, false), addresses), [removed()]);
+            assert!(patches(&state("a", &["1.1.1.1"], false, false), addresses).is_empty());
+            assert!(patches(&state("a", &[], true, false), addresses).is_empty());
+        }
+    }
+
+    #[test]
+    fn without_an_address_ours_is_removed_and_anothers_left() {
+        let none = Vec::new();
+        assert_eq!(patches(&state("a", &["1.1.1.1"], true, true), Some(&none)), [removed()]);
+        assert!(patches(&state("a", &["1.1.1.1"], false, true), Some(&none)).is_empty());
+        assert!(patches(&state("a", &[], false, true), Some(&none)).is_empty());
+    }
+
+    #[test]
+    fn while_addresses_are_not_known_what_is_served_stays() {
+        for is_ours in [false, true] {
+            assert!(patches(&state("a", &["1.1.1.1"], is_ours, true), None).is_empty());
+            assert!(patches(&state("a", &[], is_ours, true), None).is_empty());
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_not_written_again_until_it_has_changed() {
+        let addresses = ips(&["1.1.1.1"]);
+        let other = ips(&["2.2.2.2"]);
+        let mut states = [state("a", &[], false, true), state("b", &[], false, true)];
+        let mut done = Done::default();
+        let changes = plan(&states, Some(&addresses), &mut done);
+        assert_eq!(changes.len(), 2);
+        for change in &changes {
+            done.note(change);
+        }
+        assert!(plan(&states, Some(&addresses), &mut done).is_empty());
+        assert_eq!(plan(&states, Some(&other), &mut done).len(), 2);
+        // As another has left it since.
+        states[0].resource_version = "8".to_owned();
+        assert_eq!(plan(&states, Some(&addresses), &mut done).len(), 1);
+        assert_eq!(done.0.len(), 1);
+        assert!(plan(&[], Some(&addresses), &mut done).is_empty());
+        assert!(done.0.is_empty());
+    }
+}
