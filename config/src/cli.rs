@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{check, compile, demo, explain, serve, test};
+use crate::commands::{check, compile, controller, demo, explain, serve, test};
 use crate::finding::quote;
 use crate::manifest::{self, Manifests, PathSpec};
 use crate::settings::{Mode, Settings, TimeLimit};
@@ -32,6 +32,7 @@ enum Command {
     Compile(compile::Compile),
     Explain(explain::Explain),
     Test(test::Test),
+    Controller(Box<controller::Controller>),
 }
 
 impl Cli {
@@ -48,6 +49,7 @@ impl Cli {
             Command::Compile(compile) => compile.run(),
             Command::Explain(explain) => explain.run(),
             Command::Test(test) => test.run(),
+            Command::Controller(controller) => controller.run(),
         }
     }
 }

@@ -1,8 +1,228 @@
-//! Watches the Kubernetes API and drives the Envoy beside it.
-#![expect(dead_code, reason = "what fills and runs it is to come")]
+//! Watches a Kubernetes API and keeps the Envoy beside it right.
+//!
+//! The API is the only state. [`source`] watches it and fills the [`store`];
+//! [`driver`] compiles what changed and brings Envoy there by the same
+//! [`Rollout`](crate::rollout::Rollout) as `serve`; [`reports`] tells the API
+//! what came of it, from one replica only. Envoy runs beside us, on a folder
+//! that both share, so that it goes on when we do not.
+
+mod drain;
+mod driver;
 
 mod health;
+mod kinds;
+mod known;
 mod lease;
 mod metrics;
 mod reports;
+mod retry;
+mod source;
 mod status;
+mod store;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use kube::Client;
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch as channel};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tracing::info;
+
+use crate::envoy::{Layout, Listening};
+use crate::rollout::{self, EnvoyHandle, Ready, Rollout};
+use crate::settings::Settings;
+use crate::signals::Signals;
+
+use drain::Draining;
+use driver::Driver;
+use health::Readiness;
+use lease::Election;
+use metrics::Metrics;
+use source::Source;
+use store::Store;
+
+pub(crate) use status::Publish;
+
+/// How often Envoy is asked whether it serves.
+const PROBE_PERIOD: Duration = Duration::from_millis(500);
+
+/// The same before it does for the first time.
+const START_PROBE_PERIOD: Duration = Duration::from_millis(50);
+
+/// How long giving back the Lease may take.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What to watch, and how to serve it.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) kubeconfig: Option<PathBuf>,
+    pub(crate) context: Option<String>,
+    /// None for all.
+    pub(crate) namespaces: Vec<String>,
+    pub(crate) folder: PathBuf,
+    pub(crate) listening: Listening,
+    pub(crate) health: SocketAddr,
+    /// None to leave the status of Ingresses alone.
+    pub(crate) publish: Option<Publish>,
+    /// Namespace and name.
+    pub(crate) lease: (String, String),
+    pub(crate) drain_delay: Duration,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) settings: Settings,
+}
+
+/// Makes the folder such that Envoy can start on it.
+pub(crate) fn prepare(options: &Options) -> anyhow::Result<()> {
+    let folder = std::path::absolute(&options.folder)?;
+    rollout::prepare(&Layout::new(folder), options.listening)
+}
+
+/// Runs until a signal says to end. `when_ready` is called once Envoy serves
+/// the first complete table, with the address of the health endpoints.
+pub(crate) async fn run(
+    options: Options,
+    when_ready: impl FnOnce(Ready, SocketAddr),
+) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    prepare(&options)?;
+    let layout = Layout::new(std::path::absolute(&options.folder)?);
+    let rollout = Rollout::new(layout, options.listening, options.settings.clone())?;
+    let envoy = rollout.envoy();
+    let client = connect(&options).await?;
+    let listener = TcpListener::bind(options.health)
+        .await
+        .with_context(|| format!("cannot listen on {}", options.health))?;
+    let health = listener.local_addr()?;
+
+    let metrics = Arc::new(Metrics::new());
+    let store = Arc::new(Store::new());
+    let (readiness, is_ready) = channel::channel(Readiness::Starting("no table yet".into()));
+    let (outcomes, outcome) = channel::channel(None);
+    let (leadership, leads) = channel::channel(false);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let reporter = reporter(&options);
+    let (namespace, name) = &options.lease;
+    let election = Election::new(client.clone(), namespace, name, reporter.identity.clone());
+    let source = Source {
+        client: client.clone(),
+        namespaces: options.namespaces.clone(),
+        manager: reporter.field_manager.clone(),
+        store: Arc::clone(&store),
+        metrics: Arc::clone(&metrics),
+    };
+    let driver = Driver {
+        store: Arc::clone(&store),
+        settings: Arc::new(options.settings.clone()),
+        rollout,
+        metrics: Arc::clone(&metrics),
+        outcomes,
+    };
+    let draining = Draining { delay: options.drain_delay, timeout: options.drain_timeout };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(source.run());
+    tasks.spawn(driver.run());
+    tasks.spawn(reports::run(client, reporter, outcome, leads, Arc::clone(&metrics)));
+    tasks.spawn(async move { match health::serve(listener, is_ready, metrics).await {} });
+    let electing = tokio::spawn(election.run(leadership, async {
+        let _ = stopped.await;
+    }));
+
+    tokio::select! {
+        ended = tasks.join_next() => {
+            // None of them ends but by a panic, which is ours.
+            anyhow::bail!("a part of the controller has ended: {ended:?}")
+        }
+        never = probe(&envoy, &readiness, &store, when_ready, health) => match never {},
+        () = signals.received() => {}
+    }
+    readiness.send_replace(Readiness::Draining);
+    // What changes meanwhile is still served. Whoever asks a second time is in
+    // a hurry.
+    let _ = signals.unless_received(draining.run(&envoy)).await;
+    tasks.shutdown().await;
+    let _ = stop.send(());
+    // So that another replica need not wait for the Lease to run out.
+    let _ = timeout(RELEASE_PATIENCE, electing).await;
+    Ok(())
+}
+
+fn reporter(options: &Options) -> reports::Options {
+    let (namespace, name) = &options.lease;
+    reports::Options {
+        field_manager: format!("ingressctl/{namespace}/{name}"),
+        publish: options.publish.clone(),
+        installation: format!("{namespace}/{name}"),
+        controller: options.settings.controller_name.clone(),
+        identity: lease::identity(),
+    }
+}
+
+/// Tells whether Envoy serves, for ever.
+async fn probe(
+    envoy: &EnvoyHandle,
+    readiness: &channel::Sender<Readiness>,
+    store: &Store,
+    when_ready: impl FnOnce(Ready, SocketAddr),
+    health: SocketAddr,
+) -> Infallible {
+    let ready = loop {
+        if envoy.is_live().await
+            && let Ok(Some(ready)) = envoy.ready().await
+        {
+            break ready;
+        }
+        readiness.send_replace(Readiness::Starting(describe_missing(store)));
+        sleep(START_PROBE_PERIOD).await;
+    };
+    when_ready(ready, health);
+    // From now on it has a table: one that is restarted starts with it.
+    loop {
+        let state = if envoy.is_live().await { Readiness::Ready } else { Readiness::EnvoyDown };
+        readiness.send_if_modified(|now| std::mem::replace(now, state.clone()) != state);
+        sleep(PROBE_PERIOD).await;
+    }
+}
+
+fn describe_missing(store: &Store) -> String {
+    let missing = store.missing();
+    if missing.is_empty() {
+        return "envoy has no table yet".into();
+    }
+    let names: Vec<_> = missing.iter().map(|kind| kind.name()).collect();
+    format!("not listed yet: {}", names.join(", "))
+}
+
+async fn connect(options: &Options) -> anyhow::Result<Client> {
+    let config = match &options.kubeconfig {
+        Some(path) => {
+            let read = Kubeconfig::read_from(path).map_err(anyhow::Error::from);
+            from_kubeconfig(read, options).await
+        }
+        None if options.context.is_some() => {
+            from_kubeconfig(Kubeconfig::read().map_err(anyhow::Error::from), options).await
+        }
+        None => Config::infer().await.map_err(anyhow::Error::from),
+    };
+    let config = config.context(
+        "there are no credentials for a Kubernetes API; name a kubeconfig file by --kubeconfig, \
+         or run this in a pod with a service account",
+    )?;
+    info!(api = %config.cluster_url, "connecting");
+    Ok(Client::try_from(config)?)
+}
+
+async fn from_kubeconfig(
+    read: anyhow::Result<Kubeconfig>,
+    options: &Options,
+) -> anyhow::Result<Config> {
+    let choice =
+        KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
+    Ok(Config::from_custom_kubeconfig(read?, &choice).await?)
+}

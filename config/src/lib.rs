@@ -16,6 +16,7 @@ mod rollout;
 pub mod route_test;
 pub mod serve;
 pub mod settings;
+mod signals;
 pub mod upstream;
 
 /// `ingress_filter.wasm`, the module that Envoy loads.

@@ -11,6 +11,8 @@
 mod allowance;
 mod builder;
 mod documents;
+mod json;
+mod names;
 mod node;
 mod object;
 mod reader;
@@ -20,6 +22,7 @@ mod yaml;
 
 pub use allowance::{Allowance, MAX_COPIED_BYTES, MAX_COPIED_NODES, MAX_NODES};
 pub use documents::{Chunk, chunks};
+pub use names::Names;
 pub use node::{Key, Node, Position, Value};
 pub use object::Object;
 pub use reader::Document;

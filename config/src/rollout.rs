@@ -23,7 +23,7 @@ use tokio::time::sleep;
 
 use crate::compile::Compiled;
 use crate::envoy::{
-    Cluster, EnvoyFiles, Layout, LeftCluster, Listening, Resource, remove_unfinished,
+    Cluster, EnvoyFiles, Layout, LeftCluster, Listening, Resource, STAT_PREFIX, remove_unfinished,
     write_atomically, write_if_changed,
 };
 use crate::settings::Settings;
@@ -84,6 +84,17 @@ pub(crate) enum Change {
     /// Endpoints or clusters, not what is exposed.
     Upstreams,
     RouteTable,
+}
+
+impl Change {
+    /// Its name in logs and metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Upstreams => "upstreams",
+            Self::RouteTable => "route_table",
+        }
+    }
 }
 
 /// Why a rollout did not come to its end.
@@ -149,16 +160,9 @@ impl Rollout {
         Ok(())
     }
 
-    /// Where Envoy listens, if it does and has a table.
-    pub(crate) async fn ready(&self) -> anyhow::Result<Option<Ready>> {
-        let version = Kind::filter().version();
-        let stats = self.admin.stats(&[&version]).await?;
-        if stats.get(&version).is_none_or(String::is_empty) {
-            return Ok(None);
-        }
-        let http = self.admin.listener("http").await?;
-        let admin = self.admin.address()?;
-        Ok(http.map(|http| Ready { http, admin }))
+    /// The Envoy that this is about.
+    pub(crate) fn envoy(&self) -> EnvoyHandle {
+        EnvoyHandle(self.admin.clone())
     }
 
     /// Brings Envoy to `compiled`, or leaves it where it is.
@@ -329,6 +333,47 @@ impl Rollout {
             }
             sleep(POLL_PERIOD).await;
         }
+    }
+}
+
+/// A running Envoy, apart from what it serves.
+#[derive(Clone)]
+pub(crate) struct EnvoyHandle(Admin);
+
+impl EnvoyHandle {
+    /// Where it listens, if it does and has a table.
+    pub(crate) async fn ready(&self) -> anyhow::Result<Option<Ready>> {
+        let version = Kind::filter().version();
+        let stats = self.0.stats(&[&version]).await?;
+        if stats.get(&version).is_none_or(String::is_empty) {
+            return Ok(None);
+        }
+        let http = self.0.listener("http").await?;
+        let admin = self.0.address()?;
+        Ok(http.map(|http| Ready { http, admin }))
+    }
+
+    /// Whether it is up, and has taken in all it started with.
+    pub(crate) async fn is_live(&self) -> bool {
+        self.0.is_ready().await.unwrap_or(false)
+    }
+
+    /// Lets clients finish what they have begun, and asks them to come back
+    /// elsewhere; after Envoy's drain time it no longer listens.
+    pub(crate) async fn drain(&self) -> anyhow::Result<()> {
+        self.0.post("/drain_listeners?graceful&skip_exit").await
+    }
+
+    /// How many clients are connected.
+    pub(crate) async fn connections(&self) -> anyhow::Result<u64> {
+        let name = format!("http.{STAT_PREFIX}.downstream_cx_active");
+        let stats = self.0.stats(&[&name]).await?;
+        Ok(count(stats.get(&name)).unwrap_or(0))
+    }
+
+    /// Ends it.
+    pub(crate) async fn quit(&self) -> anyhow::Result<()> {
+        self.0.post("/quitquitquit").await
     }
 }
 

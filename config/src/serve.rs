@@ -15,7 +15,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch as channel;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -26,6 +25,7 @@ use crate::envoy_binary;
 use crate::manifest::PathSpec;
 use crate::rollout::{self, Change, Ready, Rollout, RolloutError};
 use crate::settings::Settings;
+use crate::signals::Signals;
 
 use process::EnvoyProcess;
 use watch::Watcher;
@@ -138,37 +138,7 @@ async fn start(
         }
         result => result?,
     };
-    rollout.ready().await?.context("envoy does not listen; its log says why")
-}
-
-/// What asks us to end: Ctrl-C, whoever runs us, a terminal that is closed.
-struct Signals([Signal; 4]);
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        use SignalKind as Kind;
-        let [interrupt, terminate, hangup, quit] =
-            [Kind::interrupt(), Kind::terminate(), Kind::hangup(), Kind::quit()].map(signal);
-        Ok(Self([interrupt?, terminate?, hangup?, quit?]))
-    }
-
-    async fn received(&mut self) {
-        let [interrupt, terminate, hangup, quit] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-            _ = quit.recv() => {}
-        }
-    }
-
-    /// What `work` comes to, unless a signal comes first.
-    async fn unless_received<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            result = work => Some(result),
-            () = self.received() => None,
-        }
-    }
+    rollout.envoy().ready().await?.context("envoy does not listen; its log says why")
 }
 
 /// Reads the manifests for the first time, and watches them from then on.

@@ -14,7 +14,7 @@ mod plan;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, future, stream};
+use futures::future::{join_all, pending};
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
@@ -26,8 +26,7 @@ use super::metrics::{Metrics, Written};
 use super::reports::failure::{Backoff, Complaints, Failure, Task, ask};
 use super::reports::{Options, Outcome};
 
-pub(super) use addresses::Publish;
-#[expect(unused_imports, reason = "for what reads the Ingresses, which is to come")]
+pub(crate) use addresses::Publish;
 pub(super) use ownership::is_published_by;
 use plan::{Change, Done, plan};
 
@@ -141,13 +140,15 @@ impl Writer<'_> {
         changes: &'c [Change<'s>],
     ) -> Vec<(&'c Change<'s>, Result<(), Failure>)> {
         let start = Instant::now();
-        let is_new = || self.outcomes.has_changed().unwrap_or(true);
-        stream::iter(changes)
-            .take_while(|_| future::ready(start.elapsed() < ROUND || !is_new()))
-            .map(|change| async move { (change, self.write(change).await) })
-            .buffer_unordered(CONCURRENCY)
-            .collect()
-            .await
+        let mut results = Vec::with_capacity(changes.len());
+        for some in changes.chunks(CONCURRENCY) {
+            if start.elapsed() >= ROUND && self.outcomes.has_changed().unwrap_or(true) {
+                break;
+            }
+            let written = join_all(some.iter().map(|change| self.write(change))).await;
+            results.extend(some.iter().zip(written));
+        }
+        results
     }
 
     async fn write(&self, change: &Change<'_>) -> Result<(), Failure> {
@@ -172,6 +173,6 @@ impl Writer<'_> {
 async fn until(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time.into()).await,
-        None => future::pending().await,
+        None => pending().await,
     }
 }

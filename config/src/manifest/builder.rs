@@ -6,16 +6,13 @@ use std::sync::Arc;
 use serde_saphyr::granit_parser::{Event, ScalarStyle, Tag};
 
 use super::allowance::{Allowance, Weight};
+use super::names::Names;
 use super::node::{Key, Node, Position, Value};
 use super::scalar;
 use super::yaml::{Cause, MAX_DEPTH};
 
 /// Mappings up to this size are searched, larger ones keep a set of their keys.
 const SMALL_MAP: usize = 16;
-/// Longer names than this are hardly field names, so sharing them gains little.
-const SHARED_NAME_BYTES: usize = 40;
-/// Enough for every field name there is; beyond that, the keys are data.
-const SHARED_NAMES: usize = 1024;
 
 /// A list or mapping whose end is still to come.
 struct Open {
@@ -92,7 +89,7 @@ pub(super) struct Builder<'a> {
     /// What is still open, innermost last.
     open: Vec<Open>,
     anchors: HashMap<usize, (Node, Weight)>,
-    names: HashSet<Arc<str>>,
+    names: Names,
     root: Option<Node>,
 }
 
@@ -102,7 +99,7 @@ impl<'a> Builder<'a> {
             allowance,
             open: Vec::new(),
             anchors: HashMap::new(),
-            names: HashSet::new(),
+            names: Names::default(),
             root: None,
         }
     }
@@ -181,7 +178,7 @@ impl<'a> Builder<'a> {
     }
 
     fn set_key(&mut self, text: &str, merging: bool, at: Position) -> Result<(), Cause> {
-        let name = self.name(text);
+        let name = self.names.share(text);
         let Some(Open { parts: Parts::Map(map), weight, .. }) = self.open.last_mut() else {
             return Ok(());
         };
@@ -195,17 +192,6 @@ impl<'a> Builder<'a> {
         weight.bytes += text.len();
         map.key = Some(Key { at, name });
         Ok(())
-    }
-
-    fn name(&mut self, text: &str) -> Arc<str> {
-        if let Some(name) = self.names.get(text) {
-            return Arc::clone(name);
-        }
-        let name = Arc::from(text);
-        if text.len() <= SHARED_NAME_BYTES && self.names.len() < SHARED_NAMES {
-            self.names.insert(Arc::clone(&name));
-        }
-        name
     }
 
     fn start(

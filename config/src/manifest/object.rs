@@ -18,7 +18,7 @@ pub struct Object {
     /// `metadata.name`. Not empty, otherwise as written.
     pub name: Box<str>,
     /// `metadata.namespace`, or `default`; it means nothing for kinds that are
-    /// not in a namespace.
+    /// not in a namespace, and is empty where an API says so.
     pub namespace: Box<str>,
     /// `metadata.creationTimestamp`, as written.
     pub creation_timestamp: Option<Box<str>>,
@@ -58,6 +58,9 @@ impl Object {
 
     /// What findings call it: `Ingress default/simple-ingress`.
     pub fn describe(&self) -> String {
+        if self.namespace.is_empty() {
+            return format!("{} {}", self.kind, self.name);
+        }
         format!("{} {}/{}", self.kind, self.namespace, self.name)
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -18,6 +19,7 @@ use tokio::time::timeout;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+#[derive(Clone)]
 pub(super) struct Admin {
     client: Client<HttpConnector, Empty<Bytes>>,
     /// Where Envoy writes its address, at each start a new one perhaps.
@@ -90,18 +92,34 @@ impl Admin {
     }
 
     async fn get(&self, path: &str) -> anyhow::Result<String> {
-        timeout(PATIENCE, self.fetch(path))
+        let (_, body) = self.fetch(Method::GET, path).await?;
+        Ok(body)
+    }
+
+    /// Tells Envoy to do something.
+    pub(super) async fn post(&self, path: &str) -> anyhow::Result<()> {
+        let (status, body) = self.fetch(Method::POST, path).await?;
+        anyhow::ensure!(status.is_success(), "envoy answers {path} with {status}: {body}");
+        Ok(())
+    }
+
+    async fn fetch(&self, method: Method, path: &str) -> anyhow::Result<(StatusCode, String)> {
+        timeout(PATIENCE, self.send(method, path))
             .await
             .context("envoy's admin interface does not answer")?
     }
 
-    async fn fetch(&self, path: &str) -> anyhow::Result<String> {
-        let uri =
-            format!("http://{}{}", self.address()?, path.replace('^', "%5E").replace('|', "%7C"))
-                .parse()?;
-        let response =
-            self.client.get(uri).await.context("envoy's admin interface does not answer")?;
+    async fn send(&self, method: Method, path: &str) -> anyhow::Result<(StatusCode, String)> {
+        let path = path.replace('^', "%5E").replace('|', "%7C");
+        let uri = format!("http://{}{path}", self.address()?);
+        let request = Request::builder().method(method).uri(uri).body(Empty::new())?;
+        let response = self
+            .client
+            .request(request)
+            .await
+            .context("envoy's admin interface does not answer")?;
+        let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
-        Ok(String::from_utf8_lossy(&body).into_owned())
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
     }
 }

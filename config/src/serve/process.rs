@@ -9,8 +9,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::Signals;
 use crate::envoy::Layout;
+use crate::signals::Signals;
 
 /// How long Envoy may take to end by itself.
 const GRACE_PERIOD: Duration = Duration::from_secs(10);

@@ -24,7 +24,7 @@ const WATCH: Task = Task {
 
 /// Where the addresses come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::controller) enum Publish {
+pub(crate) enum Publish {
     /// From a Service, as its load balancer or else its external IPs.
     Service {
         /// Its namespace.

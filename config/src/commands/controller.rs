@@ -1,0 +1,176 @@
+//! `ingressctl controller`.
+
+use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::serve::{block_on, say};
+use crate::cli::{ListenArgs, SettingsArgs};
+use crate::controller::{self, Options, Publish};
+use crate::envoy::Listening;
+use crate::objects::{is_dns_label, is_dns_subdomain};
+use crate::settings::TimeLimit;
+
+/// Watch a Kubernetes API and keep the Envoy beside it right
+///
+/// Envoy runs on its own, on the folder that both share:
+///
+///   ingressctl controller --folder DIR --prepare
+///   envoy --config-path DIR/bootstrap.json --admin-address-path DIR/admin-address
+///   ingressctl controller --folder DIR
+///
+/// So it goes on serving while this is restarted or the API is away. Prints
+/// `ready http=ADDR admin=ADDR health=ADDR` on standard output once Envoy serves
+/// the first complete table. SIGTERM drains Envoy, ends it, and then this.
+///
+/// Needs the rights in config/deploy; the deployment there runs it.
+#[derive(Debug, Args)]
+pub(crate) struct Controller {
+    #[command(flatten)]
+    api: ApiArgs,
+    /// The folder that Envoy shares; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    folder: PathBuf,
+    /// Only make the folder such that Envoy can start on it; one that is filled
+    /// already stays as it is
+    #[arg(long)]
+    prepare: bool,
+    #[command(flatten)]
+    listen: ListenArgs,
+    /// Serve /healthz, /readyz and /metrics here
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", help_heading = "Listening")]
+    health: SocketAddr,
+    /// Once asked to end, how long to serve on without being ready
+    #[arg(long, value_name = "DURATION", default_value = "5s", help_heading = "Ending")]
+    drain_delay: TimeLimit,
+    /// Then, how long clients may take to go away
+    #[arg(long, value_name = "DURATION", default_value = "20s", help_heading = "Ending")]
+    drain_timeout: TimeLimit,
+    /// How to log, on standard error; what, says the variable RUST_LOG
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    log_format: LogFormat,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+/// The API, and what is written to it.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Kubernetes")]
+struct ApiArgs {
+    /// Credentials; without it as kubectl finds them, in a pod those of its
+    /// service account
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig file
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// Watch this namespace only; may be repeated [default: all]
+    #[arg(short, long = "namespace", value_name = "NAME", value_parser = parse_namespace)]
+    namespaces: Vec<String>,
+    /// Write the address of this Service into the status of served Ingresses
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = parse_name)]
+    publish_service: Option<(String, String)>,
+    /// Write this address into the status of served Ingresses; may be repeated
+    #[arg(long, value_name = "IP|HOST", conflicts_with = "publish_service", value_parser = parse_address)]
+    publish_address: Vec<String>,
+    /// The Lease that says which replica writes to the API
+    /// [default: that of the gateway, istio-system/istio-ingress]
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = parse_name)]
+    lease: Option<(String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Controller {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        log_as(self.log_format);
+        let is_only_preparing = self.prepare;
+        let options = self.options()?;
+        if is_only_preparing {
+            controller::prepare(&options)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        block_on(async {
+            controller::run(options, |ready, health| {
+                say(&format!("ready http={} admin={} health={health}", ready.http, ready.admin));
+            })
+            .await?;
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+
+    fn options(self) -> anyhow::Result<Options> {
+        let settings = self.settings.resolve()?;
+        let api = self.api;
+        let publish = match api.publish_service {
+            Some((namespace, name)) => Some(Publish::Service { namespace, name }),
+            None if api.publish_address.is_empty() => None,
+            None => Some(Publish::Addresses(api.publish_address)),
+        };
+        let gateway = &settings.gateway;
+        let lease = api.lease.unwrap_or_else(|| (gateway.namespace.clone(), gateway.name.clone()));
+        Ok(Options {
+            kubeconfig: api.kubeconfig,
+            context: api.context,
+            namespaces: api.namespaces,
+            folder: self.folder,
+            listening: Listening { http: self.listen.http, admin: self.listen.admin },
+            health: self.health,
+            publish,
+            lease,
+            drain_delay: duration(self.drain_delay),
+            drain_timeout: duration(self.drain_timeout),
+            settings,
+        })
+    }
+}
+
+fn duration(limit: TimeLimit) -> Duration {
+    Duration::from_millis(limit.milliseconds().into())
+}
+
+/// On standard error, so that standard output is for scripts.
+fn log_as(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => {
+            log.with_target(false).with_ansi(io::stderr().is_terminal()).finish().init();
+        }
+        LogFormat::Json => log.json().flatten_event(true).finish().init(),
+    }
+}
+
+fn parse_namespace(text: &str) -> Result<String, String> {
+    if is_dns_label(text) {
+        return Ok(text.into());
+    }
+    Err("is no name of a namespace: lower-case letters, digits and -, 63 at most".into())
+}
+
+/// `NAMESPACE/NAME`.
+fn parse_name(text: &str) -> Result<(String, String), String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if is_dns_label(namespace) && is_dns_subdomain(name) => {
+            Ok((namespace.into(), name.into()))
+        }
+        _ => Err("write it as NAMESPACE/NAME".into()),
+    }
+}
+
+fn parse_address(text: &str) -> Result<String, String> {
+    if text.parse::<std::net::IpAddr>().is_ok() || is_dns_subdomain(text) {
+        return Ok(text.into());
+    }
+    Err("is neither an IP address nor a host name in lower case".into())
+}

@@ -1,0 +1,53 @@
+//! How it ends: nobody new comes, those who are there are served, then Envoy
+//! ends.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use crate::rollout::EnvoyHandle;
+
+/// How often Envoy is asked whether anybody is still connected.
+const POLL_PERIOD: Duration = Duration::from_millis(200);
+
+/// How long each part may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Draining {
+    /// Until no new connections come: whoever sends them has seen by then that
+    /// we are not ready.
+    pub(super) delay: Duration,
+    /// Until those who are connected have gone.
+    pub(super) timeout: Duration,
+}
+
+impl Draining {
+    /// Drains Envoy's listeners, and ends it.
+    pub(super) async fn run(self, envoy: &EnvoyHandle) {
+        info!(delay_ms = self.delay.as_millis(), "draining: no longer ready");
+        sleep(self.delay).await;
+        if let Err(error) = envoy.drain().await {
+            warn!("envoy's listeners cannot be drained: {error:#}");
+        } else {
+            self.wait_for_clients(envoy).await;
+        }
+        match envoy.quit().await {
+            Ok(()) => info!("envoy ends"),
+            Err(error) => warn!("envoy cannot be asked to end: {error:#}"),
+        }
+    }
+
+    async fn wait_for_clients(self, envoy: &EnvoyHandle) {
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            match envoy.connections().await {
+                Ok(0) => return info!("drained: nobody is connected any more"),
+                Ok(left) if Instant::now() > deadline => {
+                    return warn!(left, "drained for long enough; the rest is cut off");
+                }
+                Err(error) => return warn!("envoy does not answer: {error:#}"),
+                Ok(_) => sleep(POLL_PERIOD).await,
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! From what the store knows to what Envoy serves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch as channel;
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
+use tracing::{error, info, warn};
+
+use super::known::Known;
+use super::metrics::{self, Metrics};
+use super::reports::{IngressState, Outcome, Report, Subject};
+use super::retry::Backoff;
+use super::store::{Changes, Snapshot, Store};
+use crate::compile::{Compiled, compile_objects};
+use crate::finding::{Finding, Findings, Severity};
+use crate::rollout::{Change, Rollout, RolloutError};
+use crate::settings::Settings;
+
+/// Changes that follow one another closer than this are one.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// But none waits longer than this for others, so that a steady stream of
+/// changes starves nobody.
+const LONGEST_GATHERING: Duration = Duration::from_millis(100);
+
+/// See the module.
+pub(super) struct Driver {
+    pub(super) store: Arc<Store>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) rollout: Rollout,
+    pub(super) metrics: Arc<Metrics>,
+    /// Gets what each configuration came from that is served.
+    pub(super) outcomes: channel::Sender<Option<Arc<Outcome>>>,
+}
+
+impl Driver {
+    /// Applies each change, for ever.
+    pub(super) async fn run(mut self) {
+        let mut logged = Logged::default();
+        let mut compiled: Option<Arc<Compiled>> = None;
+        // What is not served yet, and has been tried.
+        let mut left: Option<Changes> = None;
+        let mut backoff = Backoff::new();
+        let mut took = Duration::ZERO;
+        loop {
+            self.gather(left.is_some(), &mut backoff, took).await;
+            let start = Instant::now();
+            let Snapshot { objects, changes } = self.store.take();
+            if let Some(changes) = changes {
+                for (kind, number) in self.store.counts() {
+                    self.metrics.set_objects(kind.name(), number);
+                }
+                let new = Arc::new(self.compile(&objects).await);
+                logged.log(&new.findings);
+                compiled = Some(new);
+                left = Some(match left.take() {
+                    Some(mut all) => {
+                        all.merge(changes);
+                        all
+                    }
+                    None => changes,
+                });
+            }
+            let Some(compiled) = &compiled else { continue };
+            if let Some(changes) = left.take() {
+                left = self.apply(compiled, changes).await;
+                took = start.elapsed();
+                if left.is_none() {
+                    backoff = Backoff::new();
+                }
+            }
+            if left.is_none() {
+                let outcome = outcome(&objects, compiled);
+                self.metrics.set_findings(&outcome.reports);
+                self.outcomes.send_replace(Some(Arc::new(outcome)));
+            }
+        }
+    }
+
+    /// Waits for a change and for those that come right after it, or until it
+    /// is time to try again. Under a steady stream of changes, as long as the
+    /// last one took: then half of the time at least is left to others.
+    async fn gather(&self, is_left: bool, backoff: &mut Backoff, took: Duration) {
+        if is_left {
+            let wait = backoff.next().unwrap_or_default();
+            let _ = timeout(wait, self.store.changed()).await;
+        } else {
+            self.store.changed().await;
+        }
+        let longest = LONGEST_GATHERING.max(took);
+        while let Some((since, until)) = self.store.waiting() {
+            let quiet = PAUSE.saturating_sub(until.elapsed());
+            let rest = longest.saturating_sub(since.elapsed());
+            let wait = quiet.min(rest);
+            if wait.is_zero() {
+                return;
+            }
+            sleep(wait).await;
+        }
+    }
+
+    async fn compile(&self, objects: &[Arc<Known>]) -> Compiled {
+        let objects = objects.to_vec();
+        let settings = Arc::clone(&self.settings);
+        let start = Instant::now();
+        let compiling = spawn_blocking(move || {
+            let objects = objects.iter().map(|known| &known.object);
+            compile_objects(objects, Findings::new(), &settings)
+        });
+        // It is a pure function, made not to panic; if it did, so should we.
+        let compiled =
+            compiling.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        self.metrics.compiled(start.elapsed());
+        compiled
+    }
+
+    /// Brings Envoy there. What is to be tried again is given back.
+    async fn apply(&mut self, compiled: &Compiled, changes: Changes) -> Option<Changes> {
+        let start = Instant::now();
+        match self.rollout.apply(compiled).await {
+            Ok(change) => {
+                let (took, waited) = (start.elapsed(), changes.since.elapsed());
+                let counted = match change {
+                    Change::Nothing => return None,
+                    Change::Upstreams => metrics::Change::Upstreams,
+                    Change::RouteTable => metrics::Change::RouteTable,
+                };
+                self.metrics.applied(counted, took);
+                self.metrics.served_after(waited);
+                info!(
+                    change = change.name(),
+                    table = compiled.table.name,
+                    because = changes.describe(),
+                    apply_ms = millis(took),
+                    event_to_traffic_ms = millis(waited),
+                    "applied"
+                );
+                None
+            }
+            Err(error @ RolloutError::Rejected(_)) => {
+                self.metrics.rejected();
+                let because = changes.describe();
+                error!(because, "{error}; what was served before is still served");
+                None
+            }
+            Err(error) => {
+                warn!("{error}; trying again");
+                Some(changes)
+            }
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+/// What to tell the API of what is served.
+fn outcome(objects: &[Arc<Known>], compiled: &Compiled) -> Outcome {
+    let ingresses = objects.iter().filter(|known| &*known.object.kind == "Ingress");
+    let ingresses = ingresses.map(|known| ingress_state(known, compiled)).collect();
+    let found: BTreeSet<_> =
+        compiled.findings.iter().filter_map(|finding| finding.object.as_deref()).collect();
+    let subjects = objects.iter().filter_map(|known| {
+        // What is wrong with an Ingress of another class is not ours to tell.
+        let is_foreign =
+            &*known.object.kind == "Ingress" && !compiled.ingresses.contains_key(&name_of(known));
+        let description = known.object.describe();
+        let is_told = !is_foreign && found.contains(&*description);
+        is_told.then_some((description, known))
+    });
+    let subjects: BTreeMap<_, _> = subjects.collect();
+    let reports = compiled.findings.iter().filter_map(|finding| {
+        let known = subjects.get(finding.object.as_deref()?)?;
+        Some(Report { subject: subject(known), finding: finding.clone() })
+    });
+    Outcome { ingresses, reports: reports.collect() }
+}
+
+fn name_of(known: &Known) -> (Box<str>, Box<str>) {
+    (known.object.namespace.clone(), known.object.name.clone())
+}
+
+fn ingress_state(known: &Known, compiled: &Compiled) -> IngressState {
+    IngressState {
+        api_version: known.object.api_version.to_string(),
+        namespace: known.object.namespace.to_string(),
+        name: known.object.name.to_string(),
+        resource_version: known.resource_version.clone(),
+        published: known.published.clone(),
+        is_published_by_us: known.is_published_by_us,
+        is_served: compiled.ingresses.get(&name_of(known)).copied().unwrap_or(false),
+    }
+}
+
+fn subject(known: &Known) -> Subject {
+    Subject {
+        api_version: known.object.api_version.to_string(),
+        kind: known.object.kind.to_string(),
+        namespace: known.object.namespace.to_string(),
+        name: known.object.name.to_string(),
+        uid: known.uid.clone(),
+    }
+}
+
+/// The findings that were logged, so that each change logs what is new.
+#[derive(Default)]
+struct Logged(BTreeSet<Finding>);
+
+impl Logged {
+    fn log(&mut self, findings: &[Finding]) {
+        let now: BTreeSet<_> = findings.iter().cloned().collect();
+        for finding in now.difference(&self.0) {
+            let object = finding.object.as_deref().unwrap_or_default();
+            let field = finding.field.as_deref().unwrap_or_default();
+            match finding.severity {
+                Severity::Error => error!(object, field, "{}", finding.message),
+                Severity::Warning => warn!(object, field, "{}", finding.message),
+            }
+        }
+        let fixed = self.0.difference(&now).count();
+        if fixed > 0 {
+            info!(fixed, left = now.len(), "findings are gone");
+        }
+        self.0 = now;
+    }
+}

@@ -1,0 +1,151 @@
+//! Which objects are watched, and under which of their API versions.
+
+use std::fmt;
+
+use kube::Client;
+use kube::core::ApiResource;
+
+/// A kind of objects that decides what is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Kind {
+    Ingress,
+    IngressClass,
+    RouteRule,
+    Service,
+    /// `EndpointSlice` where that is served, else `Endpoints`.
+    Endpoints,
+    Pod,
+}
+
+/// A kind as it is watched.
+#[derive(Clone, Debug)]
+pub(super) struct Watched {
+    pub(super) kind: Kind,
+    pub(super) resource: ApiResource,
+}
+
+/// Kind, plural, and the API versions that are understood, the best first.
+type Candidate = (&'static str, &'static str, &'static [&'static str]);
+
+impl Kind {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Ingress,
+        Self::IngressClass,
+        Self::RouteRule,
+        Self::Service,
+        Self::Endpoints,
+        Self::Pod,
+    ];
+
+    /// Its name in logs and metrics.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ingress => "Ingress",
+            Self::IngressClass => "IngressClass",
+            Self::RouteRule => "RouteRule",
+            Self::Service => "Service",
+            Self::Endpoints => "Endpoints",
+            Self::Pod => "Pod",
+        }
+    }
+
+    /// Whether its objects are in namespaces.
+    pub(super) fn is_namespaced(self) -> bool {
+        self != Self::IngressClass
+    }
+
+    /// Whether labels and the like are all that matters of it.
+    pub(super) fn is_metadata_only(self) -> bool {
+        self == Self::Pod
+    }
+
+    /// Whether a cluster may do without.
+    pub(super) fn is_optional(self) -> bool {
+        matches!(self, Self::RouteRule | Self::IngressClass)
+    }
+
+    fn candidates(self) -> &'static [Candidate] {
+        match self {
+            Self::Ingress => &[(
+                "Ingress",
+                "ingresses",
+                &["networking.k8s.io/v1", "networking.k8s.io/v1beta1", "extensions/v1beta1"],
+            )],
+            Self::IngressClass => &[(
+                "IngressClass",
+                "ingressclasses",
+                &["networking.k8s.io/v1", "networking.k8s.io/v1beta1"],
+            )],
+            Self::RouteRule => &[("RouteRule", "routerules", &["config.istio.io/v1alpha2"])],
+            Self::Service => &[("Service", "services", &["v1"])],
+            Self::Endpoints => &[
+                (
+                    "EndpointSlice",
+                    "endpointslices",
+                    &["discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"],
+                ),
+                ("Endpoints", "endpoints", &["v1"]),
+            ],
+            Self::Pod => &[("Pod", "pods", &["v1"])],
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What is to be watched, by what the API server serves. What it does not serve
+/// is watched under its best version all the same, where a cluster may do
+/// without: it may come later.
+///
+/// # Errors
+/// Where the API server does not answer, or does not serve what it has to.
+pub(super) async fn discover(client: &Client) -> anyhow::Result<Vec<Watched>> {
+    let mut all = Vec::new();
+    for kind in Kind::ALL {
+        let mut found = None;
+        for &(name, plural, versions) in kind.candidates() {
+            for version in versions {
+                if found.is_none() && serves(client, version, plural).await? {
+                    found = Some(resource(version, name, plural));
+                }
+            }
+        }
+        let &(name, plural, versions) = &kind.candidates()[0];
+        if found.is_none() && kind.is_optional() {
+            found = Some(resource(versions[0], name, plural));
+        }
+        match found {
+            Some(resource) => all.push(Watched { kind, resource }),
+            None => anyhow::bail!("the API server does not serve {plural}.{}", versions[0]),
+        }
+    }
+    Ok(all)
+}
+
+/// Whether an API version is served, and has this resource.
+async fn serves(client: &Client, version: &str, plural: &str) -> Result<bool, kube::Error> {
+    let list = match version.split_once('/') {
+        Some(_) => client.list_api_group_resources(version).await,
+        None => client.list_core_api_resources(version).await,
+    };
+    match list {
+        Ok(list) => Ok(list.resources.iter().any(|resource| resource.name == plural)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn resource(version: &str, kind: &str, plural: &str) -> ApiResource {
+    let (group, short) = version.split_once('/').unwrap_or(("", version));
+    ApiResource {
+        group: group.into(),
+        version: short.into(),
+        api_version: version.into(),
+        kind: kind.into(),
+        plural: plural.into(),
+    }
+}

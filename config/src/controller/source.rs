@@ -1,0 +1,244 @@
+//! Watches the API and fills the store.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::{Stream, StreamExt};
+use kube::core::{DynamicObject, PartialObjectMeta};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::utils::ResetTimerBackoff;
+use kube::runtime::watcher::{self, Error, Event, watcher};
+use kube::{Api, Client, Resource};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use super::kinds::{Kind, Watched, discover};
+use super::known::{Known, Reader};
+use super::metrics::Metrics;
+use super::retry::Backoff;
+use super::store::{PartId, Store};
+
+/// How many objects a page of a list holds.
+const PAGE_SIZE: u32 = 500;
+
+/// How often the same trouble is told.
+const REMINDER_PERIOD: Duration = Duration::from_mins(1);
+
+/// Where to look, and under which name we write.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) client: Client,
+    /// None for all.
+    pub(super) namespaces: Vec<String>,
+    pub(super) manager: String,
+    pub(super) store: Arc<Store>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Source {
+    /// Watches for ever. What fails is tried again, and told.
+    pub(super) async fn run(self) {
+        let mut backoff = Backoff::new();
+        let mut trouble = Trouble::new("the API server".into());
+        let watched = loop {
+            match discover(&self.client).await {
+                Ok(watched) => break watched,
+                Err(error) => trouble.tell(&format!("{error:#}")),
+            }
+            backoff.wait().await;
+        };
+        trouble.is_over();
+        let mut tasks = JoinSet::new();
+        for Watched { kind, resource } in watched {
+            info!(kind = kind.name(), version = resource.api_version, "watching");
+            for namespace in self.scopes(kind) {
+                let part = self.store.add_part(kind);
+                let reader = Reader::new(kind, resource.clone(), self.manager.clone());
+                tasks.spawn(self.clone().watch(part, kind, namespace, reader));
+            }
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    fn scopes(&self, kind: Kind) -> Vec<Option<String>> {
+        if self.namespaces.is_empty() || !kind.is_namespaced() {
+            return vec![None];
+        }
+        self.namespaces.iter().cloned().map(Some).collect()
+    }
+
+    async fn watch(self, part: PartId, kind: Kind, namespace: Option<String>, mut reader: Reader) {
+        let resource = reader.resource().clone();
+        let namespace = namespace.as_deref();
+        if kind.is_metadata_only() {
+            let api = api::<PartialObjectMeta<DynamicObject>>(&self.client, namespace, &resource);
+            let events = watcher(api, config())
+                .map(|event| event.map(|event| each(event, |object| reader.read_metadata(object))));
+            self.follow(part, kind, events).await;
+        } else {
+            let api = api::<DynamicObject>(&self.client, namespace, &resource);
+            let events = watcher(api, config())
+                .map(|event| event.map(|event| each(event, |object| reader.read(object))));
+            self.follow(part, kind, events).await;
+        }
+    }
+
+    /// Puts what a watch tells into the store.
+    async fn follow(
+        &self,
+        part: PartId,
+        kind: Kind,
+        events: impl Stream<Item = watcher::Result<Event<Known>>>,
+    ) {
+        let mut events = pin!(events.backoff(backoff()));
+        let mut trouble = Trouble::new(format!("the watch of {kind}"));
+        let mut has_begun = false;
+        while let Some(event) = events.next().await {
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    self.metrics.watch_restarted(kind.name());
+                    if kind.is_optional() && is_not_served(&error) && self.is_certain().await {
+                        self.store.begin_list(part);
+                        self.store.end_list(part);
+                    } else {
+                        self.metrics.set_watch_up(kind.name(), false);
+                        trouble.tell(&describe(kind, &error));
+                    }
+                    continue;
+                }
+            };
+            // A list that only begins says nothing of whether it will end.
+            if !matches!(event, Event::Init) {
+                trouble.is_over();
+                self.metrics.set_watch_up(kind.name(), true);
+            }
+            match event {
+                Event::Init => {
+                    if std::mem::replace(&mut has_begun, true) {
+                        self.metrics.watch_restarted(kind.name());
+                    }
+                    self.store.begin_list(part);
+                }
+                Event::InitApply(known) => self.store.list(part, known),
+                Event::InitDone => self.store.end_list(part),
+                Event::Apply(known) => self.store.apply(part, known),
+                Event::Delete(known) => {
+                    self.store.delete(part, &known.object.namespace, &known.object.name);
+                }
+            }
+        }
+    }
+
+    /// Whether the API server is up in all its parts. While it starts, custom
+    /// resources are not found yet, which does not mean that there are none;
+    /// `/readyz` includes that it has read their definitions.
+    async fn is_certain(&self) -> bool {
+        let Ok(request) = http_get("/readyz") else { return false };
+        self.client.request_text(request).await.is_ok()
+    }
+}
+
+fn http_get(path: &str) -> Result<hyper::Request<Vec<u8>>, hyper::http::Error> {
+    hyper::Request::get(path).body(Vec::new())
+}
+
+/// It begins anew only once a watch has worked for a while: that a list begins
+/// does not mean that it will end.
+fn backoff() -> ResetTimerBackoff<Backoff> {
+    ResetTimerBackoff::new(Backoff::new(), Duration::from_secs(20))
+}
+
+fn config() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE_SIZE)
+}
+
+fn api<K>(client: &Client, namespace: Option<&str>, resource: &K::DynamicType) -> Api<K>
+where
+    K: Resource<Scope = kube::core::DynamicResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, resource),
+        None => Api::all_with(client.clone(), resource),
+    }
+}
+
+fn each<A, B>(event: Event<A>, read: impl FnOnce(A) -> B) -> Event<B> {
+    match event {
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+        Event::InitApply(object) => Event::InitApply(read(object)),
+        Event::Apply(object) => Event::Apply(read(object)),
+        Event::Delete(object) => Event::Delete(read(object)),
+    }
+}
+
+/// The status that the API server gave.
+fn status(error: &Error) -> Option<&kube::core::Status> {
+    match error {
+        Error::InitialListFailed(kube::Error::Api(status))
+        | Error::WatchStartFailed(kube::Error::Api(status))
+        | Error::WatchFailed(kube::Error::Api(status))
+        | Error::WatchError(status) => Some(status),
+        _ => None,
+    }
+}
+
+fn is_not_served(error: &Error) -> bool {
+    status(error).is_some_and(|status| status.code == 404)
+}
+
+/// What is wrong, and what to do about it.
+fn describe(kind: Kind, error: &Error) -> String {
+    let Some(status) = status(error) else {
+        // The causes are where it says what happened.
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(error) = cause {
+            let more = error.to_string();
+            if !text.contains(&more) {
+                text = format!("{text}: {more}");
+            }
+            cause = error.source();
+        }
+        return text;
+    };
+    match status.code {
+        401 => format!("{}: the credentials are not accepted; renew them", status.message),
+        403 => format!(
+            "{}: let this account list and watch {kind} objects (see config/deploy)",
+            status.message
+        ),
+        code => format!("{code} {}", status.message),
+    }
+}
+
+/// Something that fails, told once and then now and again.
+struct Trouble {
+    what: String,
+    told: Option<(String, Instant)>,
+}
+
+impl Trouble {
+    fn new(what: String) -> Self {
+        Self { what, told: None }
+    }
+
+    fn tell(&mut self, error: &str) {
+        let is_known = self
+            .told
+            .as_ref()
+            .is_some_and(|(told, at)| told == error && at.elapsed() < REMINDER_PERIOD);
+        if !is_known {
+            warn!("{} fails: {error}; trying again, what is served stays", self.what);
+            self.told = Some((error.to_owned(), Instant::now()));
+        }
+    }
+
+    fn is_over(&mut self) {
+        if self.told.take().is_some() {
+            info!("{} works again", self.what);
+        }
+    }
+}

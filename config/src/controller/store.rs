@@ -1,0 +1,278 @@
+//! What is known of the API's objects, and whether that is all of it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use super::kinds::Kind;
+use super::known::Known;
+
+/// The most names of changed objects that are kept for the log.
+const NAMED_CHANGES: usize = 5;
+
+/// Filled by the watches, emptied of its changes by the one who applies them.
+pub(super) struct Store {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+/// By namespace and name.
+type ByName = HashMap<(Box<str>, Box<str>), Arc<Known>>;
+
+#[derive(Default)]
+struct State {
+    parts: Vec<Part>,
+    changes: Option<Changes>,
+    /// Whether something changed that says nothing of what is served.
+    is_touched: bool,
+}
+
+/// What one watch has seen.
+struct Part {
+    kind: Kind,
+    objects: ByName,
+    /// What a list that is under way has brought so far. Half a list is no
+    /// list: it counts once it is whole.
+    listing: Option<ByName>,
+    is_complete: bool,
+}
+
+/// What has changed since the last snapshot.
+#[derive(Clone, Debug)]
+pub(super) struct Changes {
+    /// When the first of it was seen.
+    pub(super) since: Instant,
+    /// When the last of it was seen.
+    pub(super) until: Instant,
+    /// Some of the objects.
+    named: BTreeSet<String>,
+    /// How many there are.
+    count: usize,
+}
+
+/// All objects at one moment.
+pub(super) struct Snapshot {
+    pub(super) objects: Vec<Arc<Known>>,
+    /// None where nothing changed that is served.
+    pub(super) changes: Option<Changes>,
+}
+
+/// Names the watch that writes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PartId(usize);
+
+impl Store {
+    pub(super) fn new() -> Self {
+        Self { state: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// A new part, which is incomplete until its first list has ended.
+    pub(super) fn add_part(&self, kind: Kind) -> PartId {
+        let mut state = self.lock();
+        let (objects, listing) = (ByName::new(), None);
+        state.parts.push(Part { kind, objects, listing, is_complete: false });
+        PartId(state.parts.len() - 1)
+    }
+
+    /// A list begins.
+    pub(super) fn begin_list(&self, part: PartId) {
+        self.update(part, |part, _| part.listing = Some(ByName::new()));
+    }
+
+    /// An object of the list that is under way.
+    pub(super) fn list(&self, part: PartId, known: Known) {
+        self.update(part, |part, _| {
+            part.listing.get_or_insert_default().insert(name_of(&known), Arc::new(known));
+        });
+    }
+
+    /// The list is whole.
+    pub(super) fn end_list(&self, part: PartId) {
+        self.update(part, |part, noted| {
+            let listed = part.listing.take().unwrap_or_default();
+            for (name, known) in &part.objects {
+                if !listed.contains_key(name) {
+                    noted.served(known);
+                }
+            }
+            for (name, known) in &listed {
+                noted.replaced(part.objects.get(name), known);
+            }
+            if !part.is_complete {
+                noted.completed();
+            }
+            part.objects = listed;
+            part.is_complete = true;
+        });
+    }
+
+    /// An object is new or has changed.
+    pub(super) fn apply(&self, part: PartId, known: Known) {
+        self.update(part, |part, noted| {
+            let known = Arc::new(known);
+            let before = part.objects.insert(name_of(&known), Arc::clone(&known));
+            noted.replaced(before.as_ref(), &known);
+        });
+    }
+
+    /// An object is gone.
+    pub(super) fn delete(&self, part: PartId, namespace: &str, name: &str) {
+        self.update(part, |part, noted| {
+            if let Some(known) = part.objects.remove(&(namespace.into(), name.into())) {
+                noted.served(&known);
+            }
+        });
+    }
+
+    /// Waits until there is something to take.
+    pub(super) async fn changed(&self) {
+        loop {
+            let notified = self.changed.notified();
+            if self.is_changed() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    fn is_changed(&self) -> bool {
+        let state = self.lock();
+        state.is_complete() && (state.changes.is_some() || state.is_touched)
+    }
+
+    /// The span of the changes that wait, first and last.
+    pub(super) fn waiting(&self) -> Option<(Instant, Instant)> {
+        self.lock().changes.as_ref().map(|changes| (changes.since, changes.until))
+    }
+
+    /// All objects, and what has changed since this was last called.
+    pub(super) fn take(&self) -> Snapshot {
+        let mut state = self.lock();
+        state.is_touched = false;
+        let objects = state.parts.iter().flat_map(|part| part.objects.values()).cloned().collect();
+        Snapshot { objects, changes: state.changes.take() }
+    }
+
+    /// The kinds whose first list has not ended.
+    pub(super) fn missing(&self) -> Vec<Kind> {
+        let state = self.lock();
+        let missing = state.parts.iter().filter(|part| !part.is_complete).map(|part| part.kind);
+        missing.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// How many objects there are of each kind.
+    pub(super) fn counts(&self) -> BTreeMap<Kind, usize> {
+        let mut counts = BTreeMap::new();
+        for part in &self.lock().parts {
+            *counts.entry(part.kind).or_default() += part.objects.len();
+        }
+        counts
+    }
+
+    fn update(&self, PartId(index): PartId, change: impl FnOnce(&mut Part, &mut Noted)) {
+        let mut noted = Noted::default();
+        let is_noted = {
+            let mut state = self.lock();
+            let Some(part) = state.parts.get_mut(index) else { return };
+            change(part, &mut noted);
+            let is_noted = noted.changes.is_some() || noted.is_touched;
+            state.note(noted);
+            is_noted
+        };
+        if is_noted {
+            self.changed.notify_waiters();
+            // For one who is about to wait.
+            self.changed.notify_one();
+        }
+    }
+
+    /// A panic elsewhere has left nothing half done: each change is one call.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_complete(&self) -> bool {
+        !self.parts.is_empty() && self.parts.iter().all(|part| part.is_complete)
+    }
+
+    fn note(&mut self, noted: Noted) {
+        self.is_touched |= noted.is_touched;
+        let Some(new) = noted.changes else { return };
+        match &mut self.changes {
+            Some(changes) => changes.merge(new),
+            None => self.changes = Some(new),
+        }
+    }
+}
+
+/// What one call has changed.
+#[derive(Default)]
+struct Noted {
+    changes: Option<Changes>,
+    is_touched: bool,
+}
+
+impl Noted {
+    fn replaced(&mut self, before: Option<&Arc<Known>>, now: &Known) {
+        match before {
+            Some(before) if before.is_served_like(now) => {
+                self.is_touched |= before.resource_version != now.resource_version;
+            }
+            _ => self.served(now),
+        }
+    }
+
+    fn served(&mut self, known: &Known) {
+        let changes = self.begin();
+        changes.count += 1;
+        if changes.named.len() < NAMED_CHANGES {
+            changes.named.insert(known.object.describe());
+        }
+    }
+
+    /// The first whole list counts even when it is empty.
+    fn completed(&mut self) {
+        self.begin();
+    }
+
+    fn begin(&mut self) -> &mut Changes {
+        let now = Instant::now();
+        self.changes.get_or_insert_with(|| Changes {
+            since: now,
+            until: now,
+            named: BTreeSet::new(),
+            count: 0,
+        })
+    }
+}
+
+impl Changes {
+    /// Takes in what came later, or is to be tried again.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.since = self.since.min(other.since);
+        self.until = self.until.max(other.until);
+        self.count += other.count;
+        for name in other.named {
+            if self.named.len() < NAMED_CHANGES {
+                self.named.insert(name);
+            }
+        }
+    }
+
+    /// What changed, for the log: some names, and how many more.
+    pub(super) fn describe(&self) -> String {
+        let names: Vec<_> = self.named.iter().map(String::as_str).collect();
+        match self.count.saturating_sub(names.len()) {
+            0 => names.join(", "),
+            more => format!("{} and {more} more changes", names.join(", ")),
+        }
+    }
+}
+
+fn name_of(known: &Known) -> (Box<str>, Box<str>) {
+    (known.object.namespace.clone(), known.object.name.clone())
+}

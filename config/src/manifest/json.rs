@@ -1,0 +1,69 @@
+//! JSON that an API gave, as the generic tree.
+
+use serde_json::Value as Json;
+
+use super::names::Names;
+use super::node::{Key, Node, Position, Value};
+
+/// What comes from an API has no place in a file.
+const NOWHERE: Position = Position { line: 1, column: 1 };
+
+impl Node {
+    /// The tree of a JSON value.
+    pub fn from_json(json: Json, names: &mut Names) -> Self {
+        let value = match json {
+            Json::Null => Value::Null,
+            Json::Bool(value) => Value::Bool(value),
+            Json::Number(number) => match number.as_i64() {
+                Some(value) => Value::Integer(value),
+                None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Json::String(text) => Value::String(text.into()),
+            Json::Array(items) => {
+                Value::List(items.into_iter().map(|item| Self::from_json(item, names)).collect())
+            }
+            Json::Object(fields) => Value::Map(
+                fields
+                    .into_iter()
+                    .map(|(name, value)| {
+                        let key = Key { at: NOWHERE, name: names.share(&name) };
+                        (key, Self::from_json(value, names))
+                    })
+                    .collect(),
+            ),
+        };
+        Self { at: NOWHERE, value }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::manifest::{Allowance, parse};
+
+    #[test]
+    fn is_the_tree_of_the_same_yaml() {
+        let json = json!({"a": [1, -2, 1.5, true, null, "x"], "b": {"c": {}, "d": []}});
+        let mut yaml = parse(&json.to_string(), 1, &mut Allowance::default()).unwrap();
+        forget_places(&mut yaml);
+        assert_eq!(Node::from_json(json, &mut Names::default()), yaml);
+        let large = Node::from_json(json!(u64::MAX), &mut Names::default());
+        assert_eq!(large.value, Value::Float(u64::MAX as f64));
+    }
+
+    fn forget_places(node: &mut Node) {
+        node.at = NOWHERE;
+        match &mut node.value {
+            Value::List(items) => items.iter_mut().for_each(forget_places),
+            Value::Map(entries) => {
+                for (key, value) in entries {
+                    key.at = NOWHERE;
+                    forget_places(value);
+                }
+            }
+            _ => {}
+        }
+    }
+}

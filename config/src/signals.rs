@@ -1,0 +1,33 @@
+//! The signals that ask a process to end.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What asks us to end: Ctrl-C, whoever runs us, a terminal that is closed.
+pub(crate) struct Signals([Signal; 4]);
+
+impl Signals {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        use SignalKind as Kind;
+        let [interrupt, terminate, hangup, quit] =
+            [Kind::interrupt(), Kind::terminate(), Kind::hangup(), Kind::quit()].map(signal);
+        Ok(Self([interrupt?, terminate?, hangup?, quit?]))
+    }
+
+    pub(crate) async fn received(&mut self) {
+        let [interrupt, terminate, hangup, quit] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+            _ = quit.recv() => {}
+        }
+    }
+
+    /// What `work` comes to, unless a signal comes first.
+    pub(crate) async fn unless_received<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            result = work => Some(result),
+            () = self.received() => None,
+        }
+    }
+}
