@@ -9,6 +9,7 @@
 mod drain;
 mod driver;
 
+mod events;
 mod health;
 mod kinds;
 mod known;

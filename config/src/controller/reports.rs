@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::finding::Finding;
 
+use super::events;
 use super::metrics::Metrics;
 use super::status::{self, Publish};
 
@@ -85,7 +86,8 @@ pub(super) async fn run(
         outcomes.mark_changed();
         let reporting = async {
             let statuses = status::publish(&client, &options, outcomes.clone(), &metrics);
-            statuses.await;
+            let events = events::report(&client, &options, outcomes.clone(), &metrics);
+            tokio::join!(statuses, events);
         };
         // Dropped in the middle: another may already write.
         let has_ended = tokio::select! {

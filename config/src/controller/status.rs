@@ -14,16 +14,16 @@ mod plan;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::future::{join_all, pending};
+use futures::{StreamExt, future, stream};
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
 use tokio::sync::watch;
-use tokio::time::{sleep, sleep_until};
+use tokio::time::sleep;
 use tracing::debug;
 
 use super::metrics::{Metrics, Written};
-use super::reports::failure::{Backoff, Complaints, Failure, Task, ask};
+use super::reports::failure::{Backoff, Complaints, Failure, Task, ask, until};
 use super::reports::{Options, Outcome};
 
 pub(crate) use addresses::Publish;
@@ -140,15 +140,13 @@ impl Writer<'_> {
         changes: &'c [Change<'s>],
     ) -> Vec<(&'c Change<'s>, Result<(), Failure>)> {
         let start = Instant::now();
-        let mut results = Vec::with_capacity(changes.len());
-        for some in changes.chunks(CONCURRENCY) {
-            if start.elapsed() >= ROUND && self.outcomes.has_changed().unwrap_or(true) {
-                break;
-            }
-            let written = join_all(some.iter().map(|change| self.write(change))).await;
-            results.extend(some.iter().zip(written));
-        }
-        results
+        let is_new = || self.outcomes.has_changed().unwrap_or(true);
+        stream::iter(changes)
+            .take_while(|_| future::ready(start.elapsed() < ROUND || !is_new()))
+            .map(|change| async move { (change, self.write(change).await) })
+            .buffer_unordered(CONCURRENCY)
+            .collect()
+            .await
     }
 
     async fn write(&self, change: &Change<'_>) -> Result<(), Failure> {
@@ -166,13 +164,5 @@ impl Writer<'_> {
         ask(api.patch_status(&state.name, &parameters, &patch)).await?;
         debug!(ingress = %change.ingress(), "wrote its status");
         Ok(())
-    }
-}
-
-/// At `time`; without one, never.
-async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time.into()).await,
-        None => pending().await,
     }
 }

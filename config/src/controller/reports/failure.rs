@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::timeout;
+use futures::future;
+use tokio::time::{sleep_until, timeout};
 use tracing::{info, warn};
 
 /// How long one request may take. The client itself waits for ever, since a
@@ -92,6 +93,14 @@ pub(in crate::controller) async fn ask<T>(
     match timeout(REQUEST_TIMEOUT, request).await {
         Ok(result) => result.map_err(|error| Failure::of(&error)),
         Err(_) => Err(Failure::Away(format!("no answer within {REQUEST_TIMEOUT:?}"))),
+    }
+}
+
+/// At `time`; without one, never.
+pub(in crate::controller) async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => future::pending().await,
     }
 }
 

@@ -1,0 +1,230 @@
+//! Findings as Events on the objects they concern, so that
+//! `kubectl describe ingress` shows what is wrong with one.
+//!
+//! An Event's name follows from the object and the finding, so that one who
+//! leads after another finds what is there, by label, and adds nothing twice. A
+//! finding that is no more takes its Event with it. API servers drop Events
+//! after an hour (`--event-ttl` of kube-apiserver), so those that persist are
+//! refreshed.
+//!
+//! Rights: `create`, `patch`, `delete` and `list` on `events`, in all namespaces.
+
+mod content;
+mod ledger;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
+use tracing::{debug, warn};
+
+use super::metrics::{Metrics, Written};
+use super::reports::failure::{Backoff, Complaints, Failure, Task, ask, until};
+use super::reports::{Options, Outcome};
+
+use content::Author;
+use ledger::{Action, Ledger};
+
+/// The most Events there are of us. Ten thousand broken objects are not better
+/// understood by ten thousand Events, and all of them are in etcd.
+const MAX_EVENTS: usize = 500;
+
+/// The least time between two requests: 20 in a second.
+const PACE: Duration = Duration::from_millis(50);
+
+/// How often at most a new outcome is looked at: what changes faster is taken
+/// together.
+const REPLAN_PERIOD: Duration = Duration::from_secs(1);
+
+/// How many are listed at once.
+const PAGE: u32 = 500;
+
+const WRITE: Task = Task {
+    what: "write Events on objects with findings",
+    right: "create, patch and delete on events, in all namespaces",
+};
+
+const LIST: Task =
+    Task { what: "find the Events of earlier leaders", right: "list on events, in all namespaces" };
+
+/// Keeps Events at the findings of the newest outcome, until no outcome comes
+/// any more.
+pub(super) async fn report(
+    client: &Client,
+    options: &Options,
+    outcomes: watch::Receiver<Option<Arc<Outcome>>>,
+    metrics: &Metrics,
+) {
+    let mut reporter = Reporter {
+        client: client.clone(),
+        author: Author::new(options),
+        field_manager: options.field_manager.clone(),
+        outcomes,
+        metrics,
+        ledger: Ledger::default(),
+        left_out: 0,
+        listing_due: Some(Instant::now()),
+        listing_backoff: Backoff::new(),
+        backoff: Backoff::new(),
+        complaints: Complaints::default(),
+    };
+    reporter.run().await;
+}
+
+struct Reporter<'a> {
+    client: Client,
+    author: Author,
+    field_manager: String,
+    outcomes: watch::Receiver<Option<Arc<Outcome>>>,
+    metrics: &'a Metrics,
+    ledger: Ledger,
+    left_out: usize,
+    /// When to look for what earlier leaders have left: once, if it works.
+    listing_due: Option<Instant>,
+    listing_backoff: Backoff,
+    backoff: Backoff,
+    complaints: Complaints,
+}
+
+impl Reporter<'_> {
+    async fn run(&mut self) {
+        let mut pace = interval(PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let start = Instant::now();
+            // Until something is served, nothing is known to be wrong or right.
+            let outcome = self.outcomes.borrow_and_update().clone();
+            if let Some(outcome) = outcome {
+                self.list_when_due().await;
+                self.select(&outcome);
+                if let Err(rest) = self.perform_all(&outcome, &mut pace).await {
+                    sleep(rest).await;
+                    continue;
+                }
+            }
+            let due =
+                self.ledger.next_due(Instant::now()).into_iter().chain(self.listing_due).min();
+            tokio::select! {
+                outcome = self.outcomes.changed() => if outcome.is_err() {
+                    return;
+                },
+                () = until(due) => {}
+            }
+            sleep(REPLAN_PERIOD.saturating_sub(start.elapsed())).await;
+        }
+    }
+
+    async fn list_when_due(&mut self) {
+        if self.listing_due.is_none_or(|due| due > Instant::now()) {
+            return;
+        }
+        match self.list().await {
+            Ok(()) => {
+                self.listing_due = None;
+                self.complaints.settle(LIST);
+            }
+            // Writing goes on: names tell what is there already.
+            Err(failure) => {
+                self.listing_due = Some(Instant::now() + self.listing_backoff.wait());
+                self.complaints.failed(LIST, &failure);
+            }
+        }
+    }
+
+    async fn list(&mut self) -> Result<(), Failure> {
+        let events = Api::<Event>::all(self.client.clone());
+        let mut page = ListParams::default().labels(&self.author.selector()).limit(PAGE);
+        loop {
+            let list = ask(events.list(&page)).await?;
+            for event in &list.items {
+                self.ledger.found(event, Instant::now(), Timestamp::now());
+            }
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page = page.continue_token(&token),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Takes the findings of `outcome` for what should be there.
+    fn select(&mut self, outcome: &Outcome) {
+        let reports = outcome.reports.iter().enumerate();
+        let wanted = reports
+            .map(|(index, report)| (self.author.key(report), report.finding.severity, index));
+        let left_out = self.ledger.want(wanted, MAX_EVENTS);
+        if left_out != self.left_out && left_out > 0 {
+            warn!(left_out, events = MAX_EVENTS, "too many findings for an Event each");
+        }
+        self.left_out = left_out;
+    }
+
+    /// Does what is to be done until it is, or until something is new. Where the
+    /// API is away, says how long to leave it alone.
+    async fn perform_all(
+        &mut self,
+        outcome: &Outcome,
+        pace: &mut Interval,
+    ) -> Result<(), Duration> {
+        let start = Instant::now();
+        while let Some(action) = self.ledger.next(Instant::now()) {
+            if start.elapsed() >= REPLAN_PERIOD && self.outcomes.has_changed().unwrap_or(true) {
+                return Ok(());
+            }
+            pace.tick().await;
+            let result = self.perform(&action, outcome).await;
+            let now = Instant::now();
+            match result {
+                Ok(()) => {
+                    self.metrics.report_written(Written::Event);
+                    self.ledger.did(&action, now);
+                    self.backoff.reset();
+                }
+                Err(Failure::Away(message)) => {
+                    self.metrics.report_failed(Written::Event);
+                    self.complaints.failed(WRITE, &Failure::Away(message));
+                    return Err(self.backoff.wait());
+                }
+                Err(failure) => {
+                    debug!(?action, %failure, "an Event was not written");
+                    if self.ledger.failed(&action, &failure, now) {
+                        self.metrics.report_failed(Written::Event);
+                        self.complaints.failed(WRITE, &failure);
+                    }
+                }
+            }
+        }
+        if !self.ledger.is_holding(Instant::now()) {
+            self.complaints.settle(WRITE);
+        }
+        Ok(())
+    }
+
+    async fn perform(&self, action: &Action, outcome: &Outcome) -> Result<(), Failure> {
+        let key = action.key();
+        let events = Api::<Event>::namespaced(self.client.clone(), &key.namespace);
+        let field_manager = Some(self.field_manager.clone());
+        match action {
+            Action::Create { key, index } => {
+                let event = self.author.event(key, &outcome.reports[*index]);
+                let parameters = PostParams { field_manager, ..PostParams::default() };
+                ask(events.create(&parameters, &event)).await.map(drop)
+            }
+            Action::Refresh { key, count } => {
+                let parameters = PatchParams { field_manager, ..PatchParams::default() };
+                let now = Time(Timestamp::now());
+                let patch = Patch::Merge(json!({ "count": count, "lastTimestamp": now }));
+                ask(events.patch(&key.name, &parameters, &patch)).await.map(drop)
+            }
+            Action::Delete { key } => {
+                ask(events.delete(&key.name, &DeleteParams::default())).await.map(drop)
+            }
+        }
+    }
+}

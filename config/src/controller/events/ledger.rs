@@ -1,0 +1,187 @@
+//! Which Events there should be, which there are, and what to do next. Knows
+//! neither the API nor the clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::jiff::Timestamp;
+
+use crate::controller::reports::failure::Failure;
+use crate::finding::Severity;
+
+/// How often an Event that persists is written again: API servers drop one that
+/// was not for an hour, unless told otherwise.
+const REFRESH_PERIOD: Duration = Duration::from_mins(30);
+
+/// How long what was refused or forbidden is left alone.
+const HOLD: Duration = Duration::from_mins(5);
+
+/// Where an Event is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub(super) namespace: String,
+    pub(super) name: String,
+}
+
+/// The next thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Write the Event of the report at `index`.
+    Create { key: Key, index: usize },
+    /// Say that it is still so, for the `count`th time.
+    Refresh { key: Key, count: i32 },
+    /// It is no longer so.
+    Delete { key: Key },
+}
+
+impl Action {
+    pub(super) fn key(&self) -> &Key {
+        match self {
+            Self::Create { key, .. } | Self::Refresh { key, .. } | Self::Delete { key } => key,
+        }
+    }
+}
+
+/// An Event that is there.
+#[derive(Debug)]
+struct Known {
+    refreshed: Instant,
+    count: i32,
+}
+
+/// What should be there, and what is.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// In the order in which they are written.
+    wanted: Vec<(Key, usize)>,
+    is_wanted: BTreeSet<Key>,
+    known: BTreeMap<Key, Known>,
+    /// Until when nothing is tried in a namespace, or with one Event there.
+    held: BTreeMap<(String, Option<String>), Instant>,
+}
+
+impl Ledger {
+    /// `event` is there, as it is found now: by our clock and the world's.
+    pub(super) fn found(&mut self, event: &Event, now: Instant, clock: Timestamp) {
+        let metadata = &event.metadata;
+        let (Some(namespace), Some(name)) = (&metadata.namespace, &metadata.name) else { return };
+        let key = Key { namespace: namespace.clone(), name: name.clone() };
+        let age = event.last_timestamp.as_ref().map(|last| clock.duration_since(last.0));
+        // A clock that is ahead of ours has it written just now.
+        let age = age.map_or(REFRESH_PERIOD, |age| age.try_into().unwrap_or_default());
+        let refreshed = now.checked_sub(age.min(REFRESH_PERIOD)).unwrap_or(now);
+        self.known.insert(key, Known { refreshed, count: event.count.unwrap_or(1) });
+    }
+
+    /// From now on these should be there, at most `limit`: errors before
+    /// warnings, and what is there before what is not. Says how many are left
+    /// out.
+    pub(super) fn want(
+        &mut self,
+        wanted: impl Iterator<Item = (Key, Severity, usize)>,
+        limit: usize,
+    ) -> usize {
+        let mut all = BTreeMap::new();
+        for (key, severity, index) in wanted {
+            all.entry(key).or_insert((severity, index));
+        }
+        let mut all: Vec<_> = all
+            .into_iter()
+            .map(|(key, (severity, index))| (severity, !self.known.contains_key(&key), key, index))
+            .collect();
+        all.sort_unstable();
+        let left_out = all.len().saturating_sub(limit);
+        all.truncate(limit);
+        self.wanted = all.into_iter().map(|(_, _, key, index)| (key, index)).collect();
+        self.is_wanted = self.wanted.iter().map(|(key, _)| key.clone()).collect();
+        left_out
+    }
+
+    /// What to do now. What is new is said first; what is no more is taken back
+    /// before what persists is said again.
+    pub(super) fn next(&self, now: Instant) -> Option<Action> {
+        let mut missing = self.wanted.iter().filter(|(key, _)| !self.known.contains_key(key));
+        if let Some((key, index)) = missing.find(|(key, _)| !self.is_held(key, now)) {
+            return Some(Action::Create { key: key.clone(), index: *index });
+        }
+        let mut known = self.known.iter().filter(|(key, _)| !self.is_held(key, now));
+        if let Some((key, _)) = known.clone().find(|(key, _)| !self.is_wanted.contains(key)) {
+            return Some(Action::Delete { key: key.clone() });
+        }
+        let (key, known) = known.find(|(_, known)| now >= known.refreshed + REFRESH_PERIOD)?;
+        Some(Action::Refresh { key: key.clone(), count: known.count.saturating_add(1) })
+    }
+
+    /// When there may be something to do again, if nothing else changes.
+    pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
+        let refreshes = self.known.values().map(|known| known.refreshed + REFRESH_PERIOD);
+        let holds = self.held.values().copied();
+        // What is overdue is held.
+        refreshes.chain(holds).filter(|due| *due > now).min()
+    }
+
+    /// `action` is done.
+    pub(super) fn did(&mut self, action: &Action, now: Instant) {
+        let (key, count) = match action {
+            Action::Create { key, .. } => (key, 1),
+            Action::Refresh { key, count } => (key, *count),
+            Action::Delete { key } => {
+                self.known.remove(key);
+                return;
+            }
+        };
+        self.known.insert(key.clone(), Known { refreshed: now, count });
+    }
+
+    /// `action` has failed, other than by an API that is away. Says whether that
+    /// is a failure, and not only an Event that is there already, or no more.
+    pub(super) fn failed(&mut self, action: &Action, failure: &Failure, now: Instant) -> bool {
+        self.held.retain(|_, until| *until > now);
+        let Key { namespace, name } = action.key().clone();
+        match (action, failure) {
+            (Action::Create { .. }, Failure::Conflict) => {
+                // Of what age, the next refresh shows.
+                self.did(action, now);
+                false
+            }
+            (Action::Refresh { key, .. } | Action::Delete { key }, Failure::Gone) => {
+                self.known.remove(key);
+                false
+            }
+            // A namespace that is gone, or on its way.
+            (Action::Create { .. }, Failure::Gone) => {
+                self.held.insert((namespace, None), now + HOLD);
+                false
+            }
+            // Rights are granted by namespace, and quotas too.
+            (_, Failure::Forbidden(_)) => {
+                self.held.insert((namespace, None), now + HOLD);
+                true
+            }
+            _ => {
+                self.held.insert((namespace, Some(name)), now + HOLD);
+                true
+            }
+        }
+    }
+
+    /// Whether something that should be done is left alone.
+    pub(super) fn is_holding(&self, now: Instant) -> bool {
+        self.held.values().any(|until| *until > now)
+    }
+
+    fn is_held(&self, key: &Key, now: Instant) -> bool {
+        if self.held.is_empty() {
+            return false;
+        }
+        let holds = |name| {
+            let until = self.held.get(&(key.namespace.clone(), name));
+            until.is_some_and(|until| *until > now)
+        };
+        holds(None) || holds(Some(key.name.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests;
