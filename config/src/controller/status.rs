@@ -11,10 +11,12 @@ mod addresses;
 mod ownership;
 mod plan;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, future, stream};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
@@ -83,9 +85,8 @@ impl Writer<'_> {
         let mut backoff = Backoff::new();
         let mut is_done = true;
         loop {
-            let start = Instant::now();
             // Until then, failures have to wait; what is new has not.
-            let retry = (!is_done).then(|| start + backoff.wait());
+            let retry = (!is_done).then(|| Instant::now() + backoff.wait());
             let woken = tokio::select! {
                 outcome = self.outcomes.changed() => outcome.is_ok(),
                 // Ends with what follows the Service: never before us.
@@ -95,6 +96,7 @@ impl Writer<'_> {
             if !woken {
                 return;
             }
+            let start = Instant::now();
             is_done = self.round().await;
             if is_done {
                 backoff.reset();
@@ -134,22 +136,43 @@ impl Writer<'_> {
     }
 
     /// What the writing of each came to. Many take a while; what is new by then
-    /// may want something else, so the rest is left to the next round.
+    /// may want something else, so the rest is left to the next round. So is it
+    /// if the API is away, or what is in a namespace where it is forbidden.
     async fn write_all<'c, 's>(
         &self,
         changes: &'c [Change<'s>],
     ) -> Vec<(&'c Change<'s>, Result<(), Failure>)> {
         let start = Instant::now();
-        let is_new = || self.outcomes.has_changed().unwrap_or(true);
-        stream::iter(changes)
-            .take_while(|_| future::ready(start.elapsed() < ROUND || !is_new()))
-            .map(|change| async move { (change, self.write(change).await) })
-            .buffer_unordered(CONCURRENCY)
-            .collect()
-            .await
+        let is_late = || start.elapsed() >= ROUND && self.outcomes.has_changed().unwrap_or(true);
+        let mut is_away = false;
+        let mut forbidden = BTreeSet::new();
+        let mut rest = changes.iter();
+        let mut under_way = FuturesUnordered::new();
+        let mut results = Vec::new();
+        loop {
+            while under_way.len() < CONCURRENCY && !is_away && !is_late() {
+                let Some(change) = rest.next() else { break };
+                if !forbidden.contains(&*change.state.namespace) {
+                    under_way.push(self.write(change));
+                }
+            }
+            let Some((change, result)) = under_way.next().await else { return results };
+            match &result {
+                Err(Failure::Away(_)) => is_away = true,
+                Err(Failure::Forbidden(_)) => {
+                    forbidden.insert(&*change.state.namespace);
+                }
+                _ => {}
+            }
+            results.push((change, result));
+        }
     }
 
-    async fn write(&self, change: &Change<'_>) -> Result<(), Failure> {
+    async fn write<'c, 's>(&self, change: &'c Change<'s>) -> (&'c Change<'s>, Result<(), Failure>) {
+        (change, self.patch(change).await)
+    }
+
+    async fn patch(&self, change: &Change<'_>) -> Result<(), Failure> {
         let state = change.state;
         let (group, version) = state.api_version.split_once('/').unwrap_or_default();
         let kind = GroupVersionKind::gvk(group, version, "Ingress");
