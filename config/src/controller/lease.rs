@@ -24,7 +24,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout, timeout_at};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::reports::failure::{Complaints, Failure, Task};
 
@@ -159,11 +159,15 @@ impl Election {
     /// Looks at the Lease and takes it if it is free.
     async fn look(&mut self, start: Instant) -> Result<(), Failure> {
         let lease = within(self.leases.get_opt(&self.name)).await?;
+        let before = self.observed.holder().to_owned();
         self.observed.see(lease, Instant::now());
         match self.observed.decide(&self.identity, LEASE_DURATION, Instant::now()) {
             Action::Wait => {
                 self.renewed = None;
-                debug!(lease = self.name, holder = self.observed.holder(), "another leads");
+                let holder = self.observed.holder();
+                if holder != before {
+                    info!(lease = self.name, holder, "another leads");
+                }
                 Ok(())
             }
             action => match self.write(start, action).await {
@@ -179,7 +183,7 @@ impl Election {
 
     async fn write(&mut self, start: Instant, action: Action) -> Result<(), Failure> {
         let lease = self.observed.written_by(&self.name, &self.identity, LEASE_DURATION, action);
-        let parameters = PostParams::default();
+        let parameters = parameters();
         let written = if action == Action::Create {
             within(self.leases.create(&parameters, &lease)).await?
         } else {
@@ -193,7 +197,7 @@ impl Election {
 
     async fn release(&mut self) {
         let lease = self.observed.released();
-        let result = within(self.leases.replace(&self.name, &PostParams::default(), &lease)).await;
+        let result = within(self.leases.replace(&self.name, &parameters(), &lease)).await;
         match result {
             Ok(_) => info!(lease = self.name, "gave the lease back"),
             Err(failure) => info!(
@@ -203,6 +207,11 @@ impl Election {
             ),
         }
     }
+}
+
+/// Who writes, for `metadata.managedFields`.
+fn parameters() -> PostParams {
+    PostParams { field_manager: Some("ingressctl".to_owned()), ..PostParams::default() }
 }
 
 async fn within<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
