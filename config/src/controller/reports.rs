@@ -100,3 +100,61 @@ pub(super) async fn run(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kube::Config;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// As long as a test waits for what should be at once.
+    const SOON: Duration = Duration::from_secs(10);
+
+    fn report() -> Report {
+        let subject = Subject {
+            api_version: "v1".to_owned(),
+            kind: "Service".to_owned(),
+            namespace: "n".to_owned(),
+            name: "x".to_owned(),
+            uid: "u".to_owned(),
+        };
+        Report { subject, finding: Finding::error("e") }
+    }
+
+    #[tokio::test]
+    async fn an_api_that_is_away_is_counted_and_ends_nothing() {
+        // Nothing listens on port 1.
+        let config = Config::new("http://127.0.0.1:1".parse().unwrap());
+        let client = Client::try_from(config).unwrap();
+        let options = Options {
+            field_manager: "ingressctl/n/l".to_owned(),
+            publish: Some(Publish::Service { namespace: "n".to_owned(), name: "s".to_owned() }),
+            installation: "n/l".to_owned(),
+            controller: "istio.io/ingress-controller".to_owned(),
+            identity: "pod_1".to_owned(),
+        };
+        let outcome = Outcome { ingresses: Vec::new(), reports: vec![report()] };
+        let (outcomes, receiver) = watch::channel(Some(Arc::new(outcome)));
+        let (leader, is_leader) = watch::channel(true);
+        let metrics = Arc::new(Metrics::new());
+        let running = tokio::spawn(run(client, options, receiver, is_leader, Arc::clone(&metrics)));
+        let has = |line: &str| metrics.to_prometheus().unwrap().contains(line);
+        let counted = async {
+            while !has("{report=\"event\",result=\"failure\"} 1\n") || !has("ingressctl_leader 1\n")
+            {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            leader.send_replace(false);
+            while !has("ingressctl_leader 0\n") {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(SOON, counted).await.unwrap();
+        assert!(!running.is_finished());
+        drop((leader, outcomes));
+        timeout(SOON, running).await.unwrap().unwrap();
+    }
+}

@@ -29,8 +29,12 @@ pub(in crate::controller) enum Failure {
 
 impl Failure {
     pub(in crate::controller) fn of(error: &kube::Error) -> Self {
-        let kube::Error::Api(status) = error else {
-            return Self::Away(with_sources(error));
+        let status = match error {
+            kube::Error::Api(status) => status,
+            kube::Error::BuildRequest(_) | kube::Error::SerdeError(_) => {
+                return Self::Refused(with_sources(error));
+            }
+            _ => return Self::Away(with_sources(error)),
         };
         let message = status.message.clone();
         let causes = status.details.iter().flat_map(|details| &details.causes);
@@ -125,12 +129,8 @@ impl Complaints {
         }
         let Task { what, right } = task;
         if let Failure::Forbidden(_) = failure {
-            // The quota of a namespace forbids as well: the API says which.
-            warn!(
-                %failure,
-                right,
-                "cannot {what}: the right is missing: grant it to the service account"
-            );
+            // A quota or a webhook may forbid as well: the API says which.
+            warn!(%failure, right, "cannot {what}: forbidden; grant the right if it is missing");
         } else {
             warn!(%failure, "cannot {what}; trying again");
         }
