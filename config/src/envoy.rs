@@ -6,14 +6,19 @@
 
 mod bootstrap;
 mod clusters;
+mod endpoint_server;
 mod extension;
 mod files;
 mod listeners;
 mod routes;
 mod wire;
 
+pub(crate) use clusters::cluster_of_endpoints;
 pub use clusters::{Cluster, Discovery, Protocol};
-pub use files::{EnvoyFiles, Layout, LeftCluster, Listening, Resource, write_atomically};
+pub use files::{
+    EndpointSource, Endpoints, EnvoyFiles, Layout, LeftCluster, Listening, Resource,
+    write_atomically,
+};
 pub(crate) use files::{remove_unfinished, write_if_changed};
 
 /// The name under which the filter's configuration is discovered (ECDS).

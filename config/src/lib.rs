@@ -18,6 +18,7 @@ pub mod serve;
 pub mod settings;
 mod signals;
 pub mod upstream;
+mod xds;
 
 /// `ingress_filter.wasm`, the module that Envoy loads.
 pub const MODULE: &[u8] = include_bytes!(env!("INGRESS_FILTER_WASM"));

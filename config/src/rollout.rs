@@ -12,7 +12,7 @@
 mod admin;
 mod kind;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use std::{fs, io};
@@ -23,10 +23,11 @@ use tokio::time::sleep;
 
 use crate::compile::Compiled;
 use crate::envoy::{
-    Cluster, EnvoyFiles, Layout, LeftCluster, Listening, Resource, STAT_PREFIX, remove_unfinished,
-    write_atomically, write_if_changed,
+    Cluster, Discovery, EndpointSource, Endpoints, EnvoyFiles, Layout, LeftCluster, Listening,
+    Resource, STAT_PREFIX, remove_unfinished, write_atomically, write_if_changed,
 };
 use crate::settings::Settings;
+use crate::xds::EndpointServer;
 
 use admin::Admin;
 use kind::Kind;
@@ -47,7 +48,7 @@ const POLL_PERIOD: Duration = Duration::from_millis(5);
 /// Where the folder cannot be written to.
 pub(crate) fn prepare(layout: &Layout, listening: Listening) -> anyhow::Result<()> {
     let prepare = || {
-        fs::create_dir_all(layout.endpoints_folder())?;
+        fs::create_dir_all(layout.folder())?;
         if layout.bootstrap().exists() {
             return Ok(());
         }
@@ -73,8 +74,9 @@ pub(crate) struct Rollout {
     clusters: Vec<Cluster>,
     /// Further ones, of an earlier process.
     left_clusters: Vec<LeftCluster>,
-    /// The versions of the endpoints that are written, by cluster.
-    endpoints: BTreeMap<String, String>,
+    /// Where they are, as Envoy is told.
+    endpoints: Endpoints,
+    server: EndpointServer,
 }
 
 /// What a rollout changed.
@@ -122,6 +124,8 @@ pub struct Ready {
 impl Rollout {
     /// For the Envoy that runs, or will run, on a folder made by [`prepare`].
     ///
+    /// To be called within a runtime, in which it serves endpoints.
+    ///
     /// # Errors
     /// Where the folder cannot be read or written.
     pub(crate) fn new(
@@ -129,13 +133,16 @@ impl Rollout {
         listening: Listening,
         settings: Settings,
     ) -> anyhow::Result<Self> {
-        let read = || {
+        let begin = || {
             remove_unfinished(layout.folder())?;
-            remove_unfinished(&layout.endpoints_folder())?;
             write_if_changed(&layout.module(), crate::MODULE)?;
-            EnvoyFiles::read(&layout)
+            let endpoints = read_endpoints(&layout);
+            let server = EndpointServer::start(&layout.socket(), &endpoints)?;
+            io::Result::Ok((server, endpoints))
         };
-        let files = read().with_context(|| format!("folder {}", layout.folder().display()))?;
+        let (server, endpoints) =
+            begin().with_context(|| format!("folder {}", layout.folder().display()))?;
+        let files = EnvoyFiles::read(&layout);
         Ok(Self {
             settings,
             listening,
@@ -144,7 +151,8 @@ impl Rollout {
             is_unconfirmed: true,
             clusters: Vec::new(),
             left_clusters: files.left_clusters(),
-            endpoints: versions(&files),
+            endpoints,
+            server,
             files,
         })
     }
@@ -167,11 +175,13 @@ impl Rollout {
 
     /// Brings Envoy to `compiled`, or leaves it where it is.
     pub(crate) async fn apply(&mut self, compiled: &Compiled) -> Result<Change, RolloutError> {
-        let next = EnvoyFiles::new(compiled, &self.settings, self.listening, &self.layout);
-        if next == self.files && !self.is_unconfirmed {
+        let source = EndpointSource::Server;
+        let next = EnvoyFiles::new(compiled, &self.settings, self.listening, &self.layout, source);
+        let endpoints = endpoints_of(&compiled.clusters);
+        if next == self.files && endpoints == self.endpoints && !self.is_unconfirmed {
             return Ok(Change::Nothing);
         }
-        let result = self.advance(&next, &compiled.clusters).await;
+        let result = self.advance(&next, &compiled.clusters, &endpoints).await;
         if let Err(RolloutError::Rejected(_)) = &result {
             self.retreat().await?;
         }
@@ -181,7 +191,8 @@ impl Rollout {
         if next.table != self.files.table {
             write_atomically(&self.layout.table(), &next.table)?;
         }
-        self.remove_endpoints_except(&next)?;
+        self.server.forget_all_but(&endpoints);
+        self.keep_endpoints(endpoints)?;
         self.files = next;
         self.clusters.clone_from(&compiled.clusters);
         self.left_clusters.clear();
@@ -195,11 +206,18 @@ impl Rollout {
         &mut self,
         next: &EnvoyFiles,
         clusters: &[Cluster],
+        endpoints: &Endpoints,
     ) -> Result<(), RolloutError> {
         let was_confirmed = !std::mem::replace(&mut self.is_unconfirmed, true);
         let is_same =
             |now: &Resource, next: &Resource| was_confirmed && now.version == next.version;
-        self.write_endpoints(next)?;
+        // Those of clusters that are on their way out stay.
+        let mut all = endpoints.clone();
+        for (cluster, addresses) in &self.endpoints {
+            all.entry(cluster.clone()).or_insert_with(|| addresses.clone());
+        }
+        self.keep_endpoints(all)?;
+        self.server.set(endpoints);
         let both_file = self.join_clusters(clusters);
         if !is_same(&self.files.clusters, &both_file) {
             self.step(&Kind::clusters(), &both_file).await?;
@@ -218,6 +236,9 @@ impl Rollout {
         }
         if !is_same(&both_file, &next.clusters) {
             self.step(&Kind::clusters(), &next.clusters).await?;
+        }
+        if !self.server.taken(STEP_PATIENCE).await {
+            return Err(unconfirmed("endpoints", "it takes too long".into()));
         }
         Ok(())
     }
@@ -269,27 +290,16 @@ impl Rollout {
         self.left_clusters.retain(|left| is_gone(&left.name));
         self.clusters.extend_from_slice(clusters);
         self.clusters.sort_by(|a, b| a.name.cmp(&b.name));
-        EnvoyFiles::clusters(&self.clusters, &self.left_clusters, &self.layout)
+        EnvoyFiles::clusters(&self.clusters, &self.left_clusters, EndpointSource::Server)
     }
 
-    /// Endpoints come first: a cluster is loaded only once it has them.
-    fn write_endpoints(&mut self, next: &EnvoyFiles) -> io::Result<()> {
-        for (cluster, endpoints) in &next.endpoints {
-            if self.endpoints.get(cluster) != Some(&endpoints.version) {
-                write_atomically(&self.layout.endpoints(cluster), &endpoints.json)?;
-                self.endpoints.insert(cluster.clone(), endpoints.version.clone());
-            }
+    /// Writes endpoints down, for whoever follows us.
+    fn keep_endpoints(&mut self, endpoints: Endpoints) -> io::Result<()> {
+        if endpoints != self.endpoints {
+            let json = serde_json::to_string(&endpoints).unwrap_or_default();
+            write_atomically(&self.layout.endpoints(), json)?;
+            self.endpoints = endpoints;
         }
-        Ok(())
-    }
-
-    /// Removes the endpoints of clusters that are gone.
-    fn remove_endpoints_except(&mut self, next: &EnvoyFiles) -> io::Result<()> {
-        let kept = versions(next);
-        for cluster in self.endpoints.keys().filter(|cluster| !kept.contains_key(*cluster)) {
-            fs::remove_file(self.layout.endpoints(cluster))?;
-        }
-        self.endpoints = kept;
         Ok(())
     }
 
@@ -385,10 +395,16 @@ fn count(value: Option<&String>) -> Option<u64> {
     value?.parse().ok()
 }
 
-fn versions(files: &EnvoyFiles) -> BTreeMap<String, String> {
-    files
-        .endpoints
-        .iter()
-        .map(|(cluster, resource)| (cluster.clone(), resource.version.clone()))
-        .collect()
+/// What an earlier process has written down; nothing where that is no more.
+fn read_endpoints(layout: &Layout) -> Endpoints {
+    let json = fs::read(layout.endpoints()).unwrap_or_default();
+    serde_json::from_slice(&json).unwrap_or_default()
+}
+
+fn endpoints_of(clusters: &[Cluster]) -> Endpoints {
+    let addresses = clusters.iter().filter_map(|cluster| match &cluster.discovery {
+        Discovery::Addresses(addresses) => Some((cluster.name.clone(), addresses.clone())),
+        Discovery::Dns(..) => None,
+    });
+    addresses.collect()
 }

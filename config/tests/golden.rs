@@ -6,7 +6,7 @@
 //! | `settings.yaml` | the settings, if not the default ones |
 //! | `findings.txt` | the findings as `check` prints them |
 //! | `route-table.json` | the route table |
-//! | `cds.json`, `eds/*` | in cases `*backend-*`: clusters and endpoints |
+//! | `cds.json` | in cases `*backend-*`: clusters and endpoints |
 //! | `bootstrap.json`, `lds.json`, … | in cases `envoy-*`: all that Envoy reads |
 //!
 //! A new case is a new folder with its `in.yaml`. This writes what the compiler
@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 use ingress_filter::{RouteTable, Router};
 use ingressctl::compile::{Compiled, compile};
-use ingressctl::envoy::{EnvoyFiles, Layout, Listening};
+use ingressctl::envoy::{EndpointSource, EnvoyFiles, Layout, Listening};
 use ingressctl::manifest::{self, PathSpec};
 use ingressctl::settings::Settings;
 
@@ -78,8 +78,8 @@ fn outputs(case: &Path, name: &str, compiled: &Compiled, settings: &Settings) ->
     let layout = Layout::new(LAYOUT);
     let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let listening = Listening { http: address(8080), admin: address(9901) };
-    let envoy = EnvoyFiles::new(compiled, settings, listening, &layout);
-    let is_of_backend = |path: &Path| path.starts_with("eds") || path.ends_with("cds.json");
+    let envoy = EnvoyFiles::new(compiled, settings, listening, &layout, EndpointSource::Clusters);
+    let is_of_backend = |path: &Path| path.ends_with("cds.json");
     let mut outputs: Files = envoy
         .all(&layout)
         .into_iter()

@@ -11,12 +11,12 @@ use clap::Args;
 use super::{report, summary};
 use crate::cli::{Input, SettingsArgs};
 use crate::compile::compile;
-use crate::envoy::{EnvoyFiles, Layout, Listening};
+use crate::envoy::{EndpointSource, EnvoyFiles, Layout, Listening};
 
 /// Write everything Envoy needs
 ///
 /// Into DIR go bootstrap.json, the resources it names (lds.json, rds.json,
-/// cds.json, ecds.json, eds/), the module `ingress_filter.wasm`, and the route table by
+/// cds.json, ecds.json), the module `ingress_filter.wasm`, and the route table by
 /// itself as route-table.json. Start Envoy with `envoy -c DIR/bootstrap.json`.
 ///
 /// What is wrong in the manifests is printed; the rest of them is written, and
@@ -53,7 +53,7 @@ impl Compile {
         fs::create_dir_all(folder).with_context(|| format!("folder {}", folder.display()))?;
         let layout = Layout::new(fs::canonicalize(folder)?);
         let listening = Listening { http: self.http, admin: self.admin };
-        EnvoyFiles::new(&compiled, &settings, listening, &layout)
+        EnvoyFiles::new(&compiled, &settings, listening, &layout, EndpointSource::Clusters)
             .write(&layout)
             .with_context(|| format!("folder {}", folder.display()))?;
         if let Some(summary) = summary(&compiled.findings) {

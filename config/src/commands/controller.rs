@@ -52,7 +52,7 @@ pub(crate) struct Controller {
     /// Then, how long clients may take to go away
     #[arg(long, value_name = "DURATION", default_value = "20s", help_heading = "Ending")]
     drain_timeout: TimeLimit,
-    /// How to log, on standard error; what, says the variable RUST_LOG
+    /// How to log, on standard error; what, says the variable `RUST_LOG`
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
     #[command(flatten)]

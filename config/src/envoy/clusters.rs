@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use serde::Serialize;
 
-use super::wire::{Address, Any, ConfigSource, Empty, Message, Seconds, messages};
+use super::files::EndpointSource;
+use super::wire::{Address, AggregatedSource, Any, Empty, Message, Seconds, messages};
+use crate::compile::revision;
 
 /// A cluster as the compiler knows it: a port of a service, or of a version of
 /// it.
@@ -65,7 +66,8 @@ pub(super) struct ClusterMessage {
 
 #[derive(Debug, Serialize)]
 struct EdsClusterConfig {
-    eds_config: ConfigSource,
+    eds_config: AggregatedSource,
+    service_name: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,7 +85,7 @@ struct Thresholds {
 }
 
 #[derive(Debug, Serialize)]
-struct ProtocolOptions {
+pub(super) struct ProtocolOptions {
     #[serde(rename = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions")]
     http: Any<HttpProtocolOptions>,
 }
@@ -100,7 +102,7 @@ struct ExplicitHttpConfig {
 
 /// `endpoint.v3.ClusterLoadAssignment`.
 #[derive(Debug, Serialize)]
-pub(super) struct ClusterLoadAssignment {
+struct ClusterLoadAssignment {
     cluster_name: String,
     endpoints: [LocalityLbEndpoints; 1],
 }
@@ -122,22 +124,22 @@ struct Endpoint {
 
 messages! {
     ClusterMessage = "envoy.config.cluster.v3.Cluster",
-    ClusterLoadAssignment = "envoy.config.endpoint.v3.ClusterLoadAssignment",
     HttpProtocolOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
 }
 
 impl ClusterMessage {
-    /// `endpoints` is the file that holds the cluster's addresses, if it has
-    /// addresses.
-    pub(super) fn new(cluster: &Cluster, endpoints: &Path) -> Self {
-        let by_address = matches!(cluster.discovery, Discovery::Addresses(_));
-        Self {
+    pub(super) fn new(cluster: &Cluster, source: EndpointSource) -> Self {
+        let kind = match (&cluster.discovery, source) {
+            (Discovery::Dns(..), _) => "STRICT_DNS",
+            (Discovery::Addresses(_), EndpointSource::Clusters) => "STATIC",
+            (Discovery::Addresses(_), EndpointSource::Server) => "EDS",
+        };
+        let mut message = Self {
             name: cluster.name.clone(),
-            kind: if by_address { "EDS" } else { "STRICT_DNS" },
-            eds_cluster_config: by_address
-                .then(|| EdsClusterConfig { eds_config: ConfigSource::file(endpoints) }),
-            load_assignment: (!by_address).then(|| ClusterLoadAssignment::new(cluster)),
-            dns_lookup_family: (!by_address).then_some("V4_PREFERRED"),
+            kind,
+            eds_cluster_config: None,
+            load_assignment: (kind != "EDS").then(|| ClusterLoadAssignment::new(cluster)),
+            dns_lookup_family: (kind == "STRICT_DNS").then_some("V4_PREFERRED"),
             lb_policy: "ROUND_ROBIN",
             connect_timeout: Seconds(5),
             per_connection_buffer_limit_bytes: 32 * 1024,
@@ -151,21 +153,41 @@ impl ClusterMessage {
             },
             typed_extension_protocol_options: match cluster.protocol {
                 Protocol::Http1 => None,
-                Protocol::Http2 => Some(ProtocolOptions {
-                    http: HttpProtocolOptions {
-                        explicit_http_config: ExplicitHttpConfig {
-                            http2_protocol_options: Empty {},
-                        },
-                    }
-                    .into_any(),
-                }),
+                Protocol::Http2 => Some(ProtocolOptions::http2()),
             },
+        };
+        if kind == "EDS" {
+            message.eds_cluster_config = Some(EdsClusterConfig {
+                eds_config: AggregatedSource::new(),
+                service_name: endpoints_name(&cluster.name, &revision(&message)),
+            });
         }
+        message
     }
 }
 
+impl ProtocolOptions {
+    /// HTTP/2 with prior knowledge.
+    pub(super) fn http2() -> Self {
+        let explicit_http_config = ExplicitHttpConfig { http2_protocol_options: Empty {} };
+        Self { http: HttpProtocolOptions { explicit_http_config }.into_any() }
+    }
+}
+
+/// The name by which Envoy asks for the endpoints of a cluster. One whose
+/// definition changes asks by another name, for it gets no answer to a question
+/// that its predecessor has asked before.
+fn endpoints_name(cluster: &str, definition: &str) -> String {
+    format!("{cluster}#{definition}")
+}
+
+/// The cluster whose endpoints are asked for by `name`.
+pub(crate) fn cluster_of_endpoints(name: &str) -> &str {
+    name.rsplit_once('#').map_or(name, |(cluster, _)| cluster)
+}
+
 impl ClusterLoadAssignment {
-    pub(super) fn new(cluster: &Cluster) -> Self {
+    fn new(cluster: &Cluster) -> Self {
         let addresses = match &cluster.discovery {
             Discovery::Addresses(addresses) => {
                 addresses.iter().copied().map(Address::from).collect()

@@ -1,6 +1,6 @@
 //! The files that Envoy reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -10,16 +10,14 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
 use super::bootstrap::Bootstrap;
-use super::clusters::{Cluster, ClusterLoadAssignment, ClusterMessage, Discovery};
+use super::clusters::{Cluster, ClusterMessage};
 use super::extension::FilterConfig;
 use super::listeners::{ConnectionManagerOptions, Listener};
 use super::routes::RouteConfiguration;
 use super::wire::{Any, DiscoveryResponse, Message};
 use crate::compile::{Compiled, revision};
-use crate::hex::hex;
 use crate::settings::Settings;
 
 /// The addresses to listen on.
@@ -38,7 +36,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// All in `folder`; the endpoints in a folder `eds` within it.
+    /// All in `folder`.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
@@ -78,32 +76,15 @@ impl Layout {
         self.folder.join("ecds.json")
     }
 
-    /// The folder of the endpoints (EDS).
-    pub fn endpoints_folder(&self) -> PathBuf {
-        self.folder.join("eds")
+    /// The endpoints that are served (EDS), for whoever follows a process that
+    /// was killed.
+    pub fn endpoints(&self) -> PathBuf {
+        self.folder.join("endpoints.json")
     }
 
-    /// The endpoints of one cluster. Names of clusters may be longer than those
-    /// of files, and hold what these must not.
-    pub fn endpoints(&self, cluster: &str) -> PathBuf {
-        let hash = hex(&Sha256::digest(cluster)[..6]);
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
-        let readable: String =
-            cluster.chars().take(100).map(|c| if is_plain(c) { c } else { '_' }).collect();
-        self.endpoints_folder().join(format!("{readable}-{hash}.json"))
-    }
-
-    /// The endpoints that the file at `path` holds, and their cluster, if it was
-    /// written by [`EnvoyFiles`]; whatever else lies there is none of our
-    /// business.
-    fn read_endpoints(&self, path: &Path) -> Option<(String, Resource)> {
-        #[derive(Deserialize)]
-        struct Endpoints {
-            cluster_name: String,
-        }
-        let resource = Resource::read(path);
-        let [Endpoints { cluster_name }] = resource.messages()?;
-        (self.endpoints(&cluster_name) == path).then_some((cluster_name, resource))
+    /// The socket at which they are served.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("xds.sock")
     }
 
     /// The route table by itself, for people and tools.
@@ -135,7 +116,21 @@ pub struct LeftCluster {
     message: Box<RawValue>,
 }
 
-/// The content of all files but the module.
+/// Where Envoy has the endpoints of clusters from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndpointSource {
+    /// They are part of the clusters.
+    Clusters,
+    /// A server beside Envoy. Endpoints then change without touching clusters.
+    /// Not files, since Envoy watches each by an inotify instance of its own,
+    /// of which a user has 128 by default, and ends where there are no more.
+    Server,
+}
+
+/// The addresses of clusters, by cluster.
+pub type Endpoints = BTreeMap<String, BTreeSet<SocketAddr>>;
+
+/// The content of all files but the module and the endpoints.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnvoyFiles {
     /// See [`Layout::bootstrap`].
@@ -146,8 +141,6 @@ pub struct EnvoyFiles {
     pub routes: Resource,
     /// See [`Layout::clusters`].
     pub clusters: Resource,
-    /// See [`Layout::endpoints`]; by cluster.
-    pub endpoints: BTreeMap<String, Resource>,
     /// See [`Layout::filter`].
     pub filter: Resource,
     /// See [`Layout::table`].
@@ -161,6 +154,7 @@ impl EnvoyFiles {
         settings: &Settings,
         listening: Listening,
         layout: &Layout,
+        source: EndpointSource,
     ) -> Self {
         let (routes, filter) = (layout.routes(), layout.filter());
         let options = ConnectionManagerOptions {
@@ -171,22 +165,10 @@ impl EnvoyFiles {
         };
         let table = serde_json::to_string(&compiled.table).unwrap_or_default();
         Self {
-            bootstrap: pretty(&Bootstrap::new(
-                listening.admin,
-                &layout.listeners(),
-                &layout.clusters(),
-            )),
+            bootstrap: pretty(&Bootstrap::new(listening.admin, layout, source)),
             listeners: Resource::new(vec![Listener::http(listening.http, options)]),
             routes: Resource::new(vec![RouteConfiguration::new(&compiled.table)]),
-            clusters: Self::clusters(&compiled.clusters, &[], layout),
-            endpoints: compiled
-                .clusters
-                .iter()
-                .filter(|cluster| matches!(cluster.discovery, Discovery::Addresses(_)))
-                .map(|cluster| {
-                    (cluster.name.clone(), Resource::new(vec![ClusterLoadAssignment::new(cluster)]))
-                })
-                .collect(),
+            clusters: Self::clusters(&compiled.clusters, &[], source),
             filter: Resource::new(vec![FilterConfig::new(&layout.module(), table)]),
             table: pretty(&compiled.table),
         }
@@ -196,7 +178,7 @@ impl EnvoyFiles {
     pub fn clusters<'c>(
         clusters: impl IntoIterator<Item = &'c Cluster>,
         left: &[LeftCluster],
-        layout: &Layout,
+        source: EndpointSource,
     ) -> Resource {
         #[derive(Serialize)]
         #[serde(untagged)]
@@ -204,9 +186,8 @@ impl EnvoyFiles {
             Known(Any<ClusterMessage>),
             Left(&'l RawValue),
         }
-        let message =
-            |cluster: &Cluster| ClusterMessage::new(cluster, &layout.endpoints(&cluster.name));
-        let known = clusters.into_iter().map(message).map(Message::into_any).map(Either::Known);
+        let message = |cluster: &Cluster| ClusterMessage::new(cluster, source).into_any();
+        let known = clusters.into_iter().map(message).map(Either::Known);
         let left = left.iter().map(|left| Either::Left(&left.message));
         Resource::of(known.chain(left).collect())
     }
@@ -214,32 +195,23 @@ impl EnvoyFiles {
     /// The files for an Envoy that starts before there is anything to serve: it
     /// has no listener, so nobody is answered wrongly.
     pub fn empty(listening: Listening, layout: &Layout) -> Self {
-        let bootstrap =
-            pretty(&Bootstrap::new(listening.admin, &layout.listeners(), &layout.clusters()));
+        let bootstrap = pretty(&Bootstrap::new(listening.admin, layout, EndpointSource::Server));
         let nothing = Resource::of(Vec::<()>::new());
         Self { bootstrap, listeners: nothing.clone(), clusters: nothing, ..Self::default() }
     }
 
     /// What an earlier process has left at `layout`. A file that is not there,
     /// or is not ours, is empty.
-    ///
-    /// # Errors
-    /// Where the folder cannot be read.
-    pub fn read(layout: &Layout) -> io::Result<Self> {
-        let mut endpoints = BTreeMap::new();
-        for entry in fs::read_dir(layout.endpoints_folder())? {
-            endpoints.extend(layout.read_endpoints(&entry?.path()));
-        }
+    pub fn read(layout: &Layout) -> Self {
         let text = |path| fs::read_to_string(path).unwrap_or_default();
-        Ok(Self {
+        Self {
             bootstrap: text(layout.bootstrap()),
             listeners: Resource::read(&layout.listeners()),
             routes: Resource::read(&layout.routes()),
             clusters: Resource::read(&layout.clusters()),
-            endpoints,
             filter: Resource::read(&layout.filter()),
             table: text(layout.table()),
-        })
+        }
     }
 
     /// The clusters among what an earlier process has left.
@@ -256,33 +228,20 @@ impl EnvoyFiles {
         left.collect()
     }
 
-    /// Writes all files and the module, and removes endpoints of an earlier
-    /// compilation that no cluster has any more.
+    /// Writes all files and the module.
     ///
     /// # Errors
-    /// Where the folder cannot be read or written.
+    /// Where the folder cannot be written to.
     pub fn write(&self, layout: &Layout) -> io::Result<()> {
-        fs::create_dir_all(layout.endpoints_folder())?;
         write_if_changed(&layout.module(), crate::MODULE)?;
         for (path, content) in self.all(layout) {
             write_if_changed(&path, content)?;
-        }
-        for entry in fs::read_dir(layout.endpoints_folder())? {
-            let path = entry?.path();
-            let cluster = layout.read_endpoints(&path).map(|(cluster, _)| cluster);
-            if cluster.is_some_and(|cluster| !self.endpoints.contains_key(&cluster)) {
-                fs::remove_file(path)?;
-            }
         }
         Ok(())
     }
 
     /// Every file with its content, in no order that Envoy could rely on.
     pub fn all<'f>(&'f self, layout: &Layout) -> Vec<(PathBuf, &'f str)> {
-        let endpoints = self
-            .endpoints
-            .iter()
-            .map(|(cluster, resource)| (layout.endpoints(cluster), resource.json.as_str()));
         let mut files = vec![
             (layout.bootstrap(), self.bootstrap.as_str()),
             (layout.listeners(), &self.listeners.json),
@@ -291,7 +250,6 @@ impl EnvoyFiles {
             (layout.filter(), &self.filter.json),
             (layout.table(), &self.table),
         ];
-        files.extend(endpoints);
         // Those that an Envoy without listeners has no use for.
         files.retain(|(_, content)| !content.is_empty());
         files

@@ -101,6 +101,19 @@ impl ConfigSource {
     }
 }
 
+/// `core.v3.ConfigSource`: the server that the bootstrap names.
+#[derive(Debug, Serialize)]
+pub(super) struct AggregatedSource {
+    resource_api_version: &'static str,
+    ads: Empty,
+}
+
+impl AggregatedSource {
+    pub(super) fn new() -> Self {
+        Self { resource_api_version: "V3", ads: Empty {} }
+    }
+}
+
 /// A `google.protobuf.Duration` of whole seconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seconds(pub(super) u32);

@@ -50,7 +50,7 @@ mod tests {
         forget_places(&mut yaml);
         assert_eq!(Node::from_json(json, &mut Names::default()), yaml);
         let large = Node::from_json(json!(u64::MAX), &mut Names::default());
-        assert_eq!(large.value, Value::Float(u64::MAX as f64));
+        assert_eq!(large.as_f64(), Some(18_446_744_073_709_551_615.0));
     }
 
     fn forget_places(node: &mut Node) {

@@ -60,7 +60,8 @@ fn reads_every_path_once_and_standard_input() {
     let text = pod("stdin");
     let manifests = read(&paths, &mut text.as_bytes());
     assert_eq!(names(&manifests), ["stdin", "file"]);
-    assert_eq!((&*manifests.objects[0].file, manifests.files), ("<stdin>", vec![path]));
+    let file = manifests.objects[0].file.as_deref();
+    assert_eq!((file, manifests.files), (Some("<stdin>"), vec![path]));
 }
 
 #[test]
