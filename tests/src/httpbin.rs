@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -28,10 +28,19 @@ impl HttpBin {
     /// # Panics
     /// Where it cannot be had, or does not answer.
     pub fn start() -> Self {
+        Self::start_on(Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// Starts it on this address of the machine.
+    ///
+    /// # Panics
+    /// Where it cannot be had, or does not answer.
+    pub fn start_on(ip: IpAddr) -> Self {
         let mut process = Process::spawn(
             Command::new("python3")
                 .env("PYTHONPATH", installed())
-                .args(["-m", "gunicorn", "--bind", "127.0.0.1:0", "--threads", "4"])
+                .args(["-m", "gunicorn", "--threads", "4", "--bind"])
+                .arg(SocketAddr::new(ip, 0).to_string())
                 .args(["--graceful-timeout", "1", "httpbin:app"])
                 .stderr(Stdio::piped()),
         );

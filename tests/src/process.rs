@@ -1,7 +1,11 @@
 //! Child processes that end with the test.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::LazyLock;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -15,6 +19,47 @@ impl Process {
     /// Where it cannot be run.
     pub fn spawn(command: &mut Command) -> Self {
         Self(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    }
+
+    /// Starts a [`bound`] command.
+    ///
+    /// # Panics
+    /// Where it cannot be run.
+    pub(crate) fn spawn_bound(mut command: Command) -> Self {
+        // Linux ends a bound process with the thread that started it, and the
+        // thread of a test ends before what all tests share does.
+        static SPAWNER: LazyLock<Sender<Box<dyn FnOnce() + Send>>> = LazyLock::new(|| {
+            let (jobs, receiver) = channel::<Box<dyn FnOnce() + Send>>();
+            thread::spawn(move || receiver.into_iter().for_each(|job| job()));
+            jobs
+        });
+        let (done, child) = channel();
+        let spawn = move || {
+            let name = format!("{command:?}");
+            let _ = done.send(command.spawn().map_err(|error| format!("{name}: {error}")));
+        };
+        SPAWNER.send(Box::new(spawn)).expect("a thread that lives as long as the process");
+        let child = child.recv().expect("an answer");
+        Self(child.unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Ends it at once, whatever it is doing.
+    ///
+    /// # Panics
+    /// Where it cannot be waited for.
+    pub fn kill(mut self) {
+        self.signal(Signal::KILL);
+        self.wait();
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.0.try_wait(), Ok(None))
     }
 
     /// Its standard output or error, whichever was piped.
@@ -60,6 +105,14 @@ impl Process {
             let _ = kill_process(pid, signal);
         }
     }
+}
+
+/// A command that the kernel kills when this process ends, however it does: a
+/// test that is killed itself cleans nothing up.
+pub(crate) fn bound(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
 }
 
 impl Drop for Process {

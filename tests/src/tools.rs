@@ -3,8 +3,9 @@
 use std::env;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{self, Command, Stdio};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The root of the workspace.
 ///
@@ -54,11 +55,16 @@ pub fn require_tool(name: &str, remedy: &str) -> bool {
         .status()
         .is_ok_and(|status| status.success());
     if !found {
-        let message = format!("{name} is missing; {remedy}");
-        assert!(env::var_os("CI").is_none(), "{message}");
-        eprintln!("\n*** SKIPPED: {message} ***\n");
+        skip(&format!("{name} is missing; {remedy}"));
     }
     found
+}
+
+/// Says loudly that a test is skipped. In CI, where everything has to run, it
+/// fails.
+pub(crate) fn skip(reason: &str) {
+    assert!(env::var_os("CI").is_none(), "{reason}");
+    eprintln!("\n*** SKIPPED: {reason} ***\n");
 }
 
 /// A port that nobody listens on at the moment, for programs that cannot choose
@@ -71,4 +77,19 @@ pub fn free_port() -> u16 {
         .and_then(|listener| listener.local_addr())
         .expect("a free port")
         .port()
+}
+
+/// As [`free_port`], but one that the machine gives to no connection going out.
+/// For programs that are stopped and started again, and want it back.
+///
+/// # Panics
+/// Where there is none.
+pub(crate) fn port_below_ephemeral() -> u16 {
+    // Tests that run side by side start looking at places of their own.
+    static NEXT: LazyLock<AtomicU32> =
+        LazyLock::new(|| AtomicU32::new(process::id().wrapping_mul(37)));
+    let offset = || u16::try_from(NEXT.fetch_add(1, Ordering::Relaxed) % 12_000).ok();
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let mut candidates = (0..12_000).filter_map(|_| Some(20_000 + offset()?));
+    candidates.find(is_free).expect("a free port")
 }

@@ -1,7 +1,7 @@
 //! Upstreams that tell what reached them.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -66,12 +66,20 @@ impl Upstream {
     /// # Panics
     /// Where it cannot listen.
     pub fn start(name: &'static str) -> Self {
+        Self::start_on(Ipv4Addr::LOCALHOST.into(), name)
+    }
+
+    /// Starts an upstream called `name` on this address of the machine.
+    ///
+    /// # Panics
+    /// Where it cannot listen.
+    pub fn start_on(ip: IpAddr, name: &'static str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime");
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a listener");
+        let listener = runtime.block_on(TcpListener::bind((ip, 0))).expect("a listener");
         let address = listener.local_addr().expect("an address");
         let received = Arc::new(Mutex::new(Vec::new()));
         runtime.spawn(accept(listener, name, Arc::clone(&received)));

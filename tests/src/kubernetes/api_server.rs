@@ -1,0 +1,330 @@
+//! A kube-apiserver and its etcd.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use std::{process, thread};
+
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use tempfile::TempDir;
+
+use super::kubectl::Kubectl;
+use super::namespace::Namespace;
+use super::{assets, objects};
+use crate::edge::wait_until;
+use crate::process::{Process, bound};
+use crate::tools::{port_below_ephemeral, workspace};
+
+/// The token of a user of the group `system:masters`, who may do everything.
+const ADMIN_TOKEN: &str = "admin-token";
+
+/// A Kubernetes API with RBAC, and with what `config/deploy` holds. Nothing
+/// runs beside it: no controllers, no nodes. It ends with the test, or with the
+/// test binary where it is shared, however that ends.
+pub struct ApiServer {
+    assets: PathBuf,
+    folder: Scratch,
+    flags: Vec<String>,
+    ports: Ports,
+    etcd: Mutex<Option<Process>>,
+    server: Mutex<Option<Process>>,
+}
+
+#[derive(Clone, Copy)]
+struct Ports {
+    server: u16,
+    etcd: u16,
+    peers: u16,
+}
+
+impl ApiServer {
+    /// The one that the tests of a binary share, each with namespaces of its
+    /// own. `None` where there is nothing to run, which has been said then.
+    ///
+    /// # Panics
+    /// Where it does not get ready, or where in CI there is nothing to run.
+    pub fn shared() -> Option<&'static Self> {
+        static SHARED: LazyLock<Option<ApiServer>> = LazyLock::new(|| ApiServer::start(&[]));
+        // Says so for every test that is skipped.
+        assets::find().and(SHARED.as_ref())
+    }
+
+    /// One with these flags, such as `--runtime-config=…`, for a test of its
+    /// own. `None` where there is nothing to run, which has been said then.
+    ///
+    /// # Panics
+    /// Where it does not get ready, or where in CI there is nothing to run.
+    pub fn start(flags: &[&str]) -> Option<Self> {
+        let assets = assets::find()?;
+        // A port may be taken between being found free and being listened on.
+        let server = (0..3).find_map(|_| Self::try_start(&assets, flags));
+        let server = server.expect("an API server that gets ready; its log is above");
+        server.apply_deployment();
+        Some(server)
+    }
+
+    fn try_start(assets: &Path, flags: &[&str]) -> Option<Self> {
+        let server = Self {
+            assets: assets.to_owned(),
+            folder: Scratch::new(),
+            flags: flags.iter().map(ToString::to_string).collect(),
+            ports: Ports {
+                server: port_below_ephemeral(),
+                etcd: port_below_ephemeral(),
+                peers: port_below_ephemeral(),
+            },
+            etcd: Mutex::default(),
+            server: Mutex::default(),
+        };
+        server.write_files();
+        server.spawn_etcd();
+        server.spawn_server();
+        if server.wait_for_ready() {
+            return Some(server);
+        }
+        for log in ["etcd.log", "server.log"] {
+            let text = fs::read_to_string(server.path(log)).unwrap_or_default();
+            let lines: Vec<_> = text.lines().rev().take(20).collect();
+            eprintln!("the end of {log}:");
+            lines.iter().rev().for_each(|line| eprintln!("{line}"));
+        }
+        None
+    }
+
+    /// kubectl, as a user who may do everything.
+    pub fn kubectl(&self) -> Kubectl {
+        Kubectl::new(&self.assets, &self.kubeconfig())
+    }
+
+    /// A new namespace, for one test alone.
+    ///
+    /// # Panics
+    /// Where there is one of that name.
+    pub fn namespace(&self, name: &str) -> Namespace<'_> {
+        Namespace::create(self, name)
+    }
+
+    /// The kubeconfig file of that user.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.path("kubeconfig")
+    }
+
+    /// A kubeconfig file for whoever has this token.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    pub fn kubeconfig_for(&self, name: &str, token: &str) -> PathBuf {
+        let path = self.path(&format!("kubeconfig-{name}"));
+        fs::write(&path, self.kubeconfig_text(token)).expect("a kubeconfig is written");
+        path
+    }
+
+    /// Stops the API server alone: who is connected is cut off.
+    ///
+    /// # Panics
+    /// Where it is stopped already.
+    pub fn stop_server(&self) {
+        take(&self.server).expect("a running API server").kill();
+    }
+
+    /// Starts it again, on the same port.
+    ///
+    /// # Panics
+    /// Where it does not get ready.
+    pub fn start_server(&self) {
+        self.spawn_server();
+        assert!(self.wait_for_ready(), "the API server does not get ready again");
+    }
+
+    /// Stops etcd alone: the API server has no data.
+    ///
+    /// # Panics
+    /// Where it is stopped already.
+    pub fn stop_etcd(&self) {
+        take(&self.etcd).expect("a running etcd").kill();
+    }
+
+    /// Starts it again, with its data.
+    ///
+    /// # Panics
+    /// Where the API server does not get ready.
+    pub fn start_etcd(&self) {
+        self.spawn_etcd();
+        assert!(self.wait_for_ready(), "the API server does not get ready again");
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write_files(&self) {
+        let write = |name: &str, text: &str| {
+            fs::write(self.path(name), text).expect("a file is written");
+        };
+        write("tokens.csv", &format!("{ADMIN_TOKEN},admin,admin,\"system:masters\"\n"));
+        let (private, public) = key_pair();
+        write("service-accounts.key", &private);
+        write("service-accounts.pub", &public);
+        write("kubeconfig", &self.kubeconfig_text(ADMIN_TOKEN));
+    }
+
+    fn kubeconfig_text(&self, token: &str) -> String {
+        format!(
+            "apiVersion: v1
+kind: Config
+clusters: [{{name: test, cluster: {{server: 'https://127.0.0.1:{}', certificate-authority: '{}'}}}}]
+users: [{{name: test, user: {{token: '{token}'}}}}]
+contexts: [{{name: test, context: {{cluster: test, user: test}}}}]
+current-context: test
+",
+            self.ports.server,
+            self.path("certificates/apiserver.crt").display()
+        )
+    }
+
+    fn spawn_etcd(&self) {
+        let Ports { etcd, peers, .. } = self.ports;
+        let clients = format!("http://127.0.0.1:{etcd}");
+        let peers = format!("http://127.0.0.1:{peers}");
+        let mut command = bound(self.assets.join("etcd"));
+        command
+            .arg("--data-dir")
+            .arg(self.path("etcd"))
+            .args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients])
+            .args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers])
+            .args(["--initial-cluster", &format!("default={peers}")])
+            // Data that nobody needs after a crash of the machine.
+            .arg("--unsafe-no-fsync");
+        self.spawn(&self.etcd, command, "etcd.log");
+    }
+
+    fn spawn_server(&self) {
+        let mut command = bound(self.assets.join("kube-apiserver"));
+        let file = |flag: &str, name: &str| format!("--{flag}={}", self.path(name).display());
+        command
+            .arg(format!("--etcd-servers=http://127.0.0.1:{}", self.ports.etcd))
+            .arg(format!("--secure-port={}", self.ports.server))
+            .arg("--bind-address=127.0.0.1")
+            .arg(format!("--advertise-address={}", objects::machine_ip()))
+            .arg(file("cert-dir", "certificates"))
+            .arg(file("token-auth-file", "tokens.csv"))
+            .arg("--authorization-mode=RBAC")
+            .arg(file("service-account-key-file", "service-accounts.pub"))
+            .arg(file("service-account-signing-key-file", "service-accounts.key"))
+            .arg("--service-account-issuer=https://kubernetes.default.svc")
+            // It would have pods wait for what a controller makes.
+            .arg("--disable-admission-plugins=ServiceAccount")
+            .arg("--service-cluster-ip-range=10.96.0.0/16")
+            .arg("--endpoint-reconciler-type=none")
+            .args(&self.flags);
+        self.spawn(&self.server, command, "server.log");
+    }
+
+    fn spawn(&self, slot: &Mutex<Option<Process>>, mut command: Command, log: &str) {
+        let log = File::options().create(true).append(true).open(self.path(log));
+        let log = log.expect("a log file");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(slot.is_none(), "it runs already");
+        *slot = Some(Process::spawn_bound(command));
+    }
+
+    /// Whether it gets ready: no, where a process ends first.
+    fn wait_for_ready(&self) -> bool {
+        const PATIENCE: Duration = Duration::from_secs(60);
+        let start = Instant::now();
+        let kubectl = self.kubectl();
+        let has_ended = |slot: &Mutex<Option<Process>>| {
+            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            slot.as_mut().is_some_and(Process::has_ended)
+        };
+        // It is made last, after the server says that it is ready.
+        let is_ready = || {
+            kubectl.run(&["get", "--raw", "/readyz"]).is_ok()
+                && kubectl.run(&["get", "namespace", "default"]).is_ok()
+        };
+        while !is_ready() {
+            let is_lost = has_ended(&self.etcd) || has_ended(&self.server);
+            if is_lost || start.elapsed() > PATIENCE {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        true
+    }
+
+    /// What an operator applies first.
+    fn apply_deployment(&self) {
+        let kubectl = self.kubectl();
+        let folder = workspace().join("config/deploy");
+        let folder = folder.to_str().expect("a path in UTF-8");
+        kubectl.run(&["apply", "-k", folder]).expect("config/deploy is applied");
+        wait_until("RouteRules are served", || kubectl.run(&["get", "routerules", "-A"]).is_ok());
+    }
+}
+
+impl Drop for ApiServer {
+    fn drop(&mut self) {
+        // The one that is asked would take its time.
+        for slot in [&self.server, &self.etcd] {
+            if let Some(process) = take(slot) {
+                process.kill();
+            }
+        }
+    }
+}
+
+fn take(slot: &Mutex<Option<Process>>) -> Option<Process> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// A new key to sign tokens of service accounts with, and its public half.
+fn key_pair() -> (String, String) {
+    // What a public key of this kind begins with in DER (RFC 5480).
+    const PREFIX: [u8; 26] = [
+        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08,
+        0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    ];
+    let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+    let random = SystemRandom::new();
+    let private = EcdsaKeyPair::generate_pkcs8(algorithm, &random).expect("random numbers");
+    let pair = EcdsaKeyPair::from_pkcs8(algorithm, private.as_ref(), &random).expect("a key");
+    let public = [&PREFIX, pair.public_key().as_ref()].concat();
+    let encode = |tag, bytes: &[u8]| pem::encode(&pem::Pem::new(tag, bytes));
+    (encode("PRIVATE KEY", private.as_ref()), encode("PUBLIC KEY", &public))
+}
+
+/// A folder that goes even where this process is killed: a shell waits for the
+/// end of its input, which is that of this process, and removes it.
+struct Scratch {
+    folder: TempDir,
+    _remover: process::ChildStdin,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        // What writes there is killed at the same moment, so not at the first
+        // try perhaps.
+        const REMOVE: &str =
+            "cat >/dev/null; while [ -e \"$0\" ]; do rm -rf \"$0\"; sleep 0.2; done";
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() { memory.to_owned() } else { env::temp_dir() };
+        let folder = tempfile::Builder::new().prefix("ingress-tests-").tempdir_in(parent);
+        let folder = folder.expect("a temporary folder");
+        let mut remover = Command::new("sh");
+        remover.args(["-c", REMOVE]).arg(folder.path());
+        remover.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // Not the group that Ctrl-C ends.
+        std::os::unix::process::CommandExt::process_group(&mut remover, 0);
+        let mut remover = remover.spawn().expect("sh runs");
+        Self { folder, _remover: remover.stdin.take().expect("an input") }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}

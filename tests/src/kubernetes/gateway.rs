@@ -1,0 +1,253 @@
+//! What a pod of the gateway runs: Envoy, and the controller beside it.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::namespace::Namespace;
+use crate::client::{Answer, get};
+use crate::edge::Edge;
+use crate::process::{Process, bound};
+use crate::tools::{envoy, ingressctl};
+
+/// How long the controller may take to serve its first table.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// An Envoy and an `ingressctl controller` that share a folder, with the rights
+/// that `config/deploy` gives them; killed when dropped.
+pub struct Gateway {
+    folder: TempDir,
+    arguments: Vec<String>,
+    controller: Option<Process>,
+    envoy: Process,
+    edge: Edge,
+    health: SocketAddr,
+}
+
+impl Gateway {
+    /// Serves what is in `namespace`.
+    ///
+    /// # Panics
+    /// Where it does not get ready.
+    pub fn start(namespace: &Namespace<'_>) -> Self {
+        Self::start_with(namespace, &[])
+    }
+
+    /// Serves what is in `namespace`, with these flags; `--namespace` among them
+    /// is one namespace more.
+    ///
+    /// # Panics
+    /// Where it does not get ready.
+    pub fn start_with(namespace: &Namespace<'_>, flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let shared = folder.path().join("shared");
+        fs::create_dir(&shared).expect("a folder to share");
+        let mut arguments: Vec<_> =
+            ["controller", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+                .map(Into::into)
+                .into();
+        arguments.extend(["--folder".into(), text(&shared)]);
+        prepare(folder.path(), &arguments);
+        let envoy = spawn_envoy(folder.path(), &shared);
+
+        arguments.extend(["--kubeconfig".into(), text(&namespace.gateway_account())]);
+        arguments.extend(["--namespace".into(), namespace.name.clone()]);
+        arguments.extend(["--lease".into(), format!("{}/istio-ingress", namespace.name)]);
+        arguments.extend(["--health", "127.0.0.1:0", "--access-log", "false"].map(Into::into));
+        arguments.extend(flags.iter().map(ToString::to_string));
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut gateway = Self {
+            folder,
+            arguments,
+            controller: None,
+            envoy,
+            edge: Edge { http: nowhere, admin: nowhere },
+            health: nowhere,
+        };
+        gateway.start_controller();
+        gateway
+    }
+
+    /// Starts the controller, which has been killed, and waits until it is
+    /// ready.
+    ///
+    /// # Panics
+    /// Where it does not get ready.
+    pub fn start_controller(&mut self) {
+        let ready = self.launch_controller();
+        self.await_ready(&ready);
+    }
+
+    /// Starts the controller, which has been killed. What is given says when it
+    /// is ready, to [`Self::await_ready`].
+    ///
+    /// # Panics
+    /// Where it cannot be run.
+    pub fn launch_controller(&mut self) -> Receiver<String> {
+        let mut command = bound(ingressctl());
+        command.args(&self.arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stderr(log_file(&self.log_path("controller")));
+        let mut process = Process::spawn_bound(command);
+        let lines = BufReader::new(process.output()).lines().map_while(Result::ok);
+        self.controller = Some(process);
+        let (sender, ready) = channel();
+        // Reads on: a full pipe would stop it.
+        thread::spawn(move || lines.for_each(|line| drop(sender.send(line))));
+        ready
+    }
+
+    /// Waits until the controller is ready.
+    ///
+    /// # Panics
+    /// Where that takes too long.
+    pub fn await_ready(&mut self, ready: &Receiver<String>) {
+        let line = ready.recv_timeout(PATIENCE).expect("the controller gets ready");
+        let address = |name: &str| {
+            let value = line.split_whitespace().find_map(|word| word.strip_prefix(name));
+            let address = value.and_then(|value| value.parse().ok());
+            address.unwrap_or_else(|| panic!("no {name} in {line:?}"))
+        };
+        self.edge = Edge { http: address("http="), admin: address("admin=") };
+        self.health = address("health=");
+    }
+
+    /// Kills the controller, as a node that runs out of memory does. Envoy goes
+    /// on.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn kill_controller(&mut self) {
+        self.controller.take().expect("a running controller").kill();
+    }
+
+    /// Asks the controller to end, as Kubernetes does with a pod, without
+    /// waiting for it.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn ask_to_end(&self) {
+        self.controller.as_ref().expect("a running controller").signal(Signal::TERM);
+    }
+
+    /// Waits until controller and Envoy have ended, and gives their exit codes.
+    ///
+    /// # Panics
+    /// Where the controller does not run.
+    pub fn wait_for_end(&mut self) -> (Option<i32>, Option<i32>) {
+        let controller = self.controller.as_mut().expect("a running controller").wait().code();
+        (controller, self.envoy.wait().code())
+    }
+
+    /// What `/healthz`, `/readyz` or `/metrics` say.
+    ///
+    /// # Panics
+    /// Where there is no answer.
+    pub fn health(&self, path: &str) -> Answer {
+        get(self.health, "health", path)
+    }
+
+    /// Where those are.
+    pub fn health_address(&self) -> SocketAddr {
+        self.health
+    }
+
+    /// The process id of Envoy.
+    pub fn envoy_pid(&self) -> u32 {
+        self.envoy.id()
+    }
+
+    /// The process id of the controller.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn controller_pid(&self) -> u32 {
+        self.controller.as_ref().expect("a running controller").id()
+    }
+
+    /// What the controller has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_path("controller")).unwrap_or_default()
+    }
+
+    /// What Envoy has logged so far.
+    pub fn envoy_log(&self) -> String {
+        fs::read_to_string(self.log_path("envoy")).unwrap_or_default()
+    }
+
+    /// The folder that Envoy and the controller share.
+    pub fn shared_folder(&self) -> PathBuf {
+        self.folder.path().join("shared")
+    }
+
+    fn log_path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.log"))
+    }
+}
+
+/// What the init container does.
+fn prepare(folder: &Path, arguments: &[String]) {
+    let mut command = bound(ingressctl());
+    let log = folder.join("prepare.log");
+    command.args(arguments).arg("--prepare").stdin(Stdio::null()).stdout(Stdio::null());
+    let status = Process::spawn_bound({
+        command.stderr(log_file(&log));
+        command
+    })
+    .wait();
+    let log = fs::read_to_string(log).unwrap_or_default();
+    assert!(status.success(), "--prepare: {status}: {log}");
+}
+
+fn spawn_envoy(folder: &Path, shared: &Path) -> Process {
+    let mut command = bound(envoy());
+    command
+        .arg("--config-path")
+        .arg(shared.join("bootstrap.json"))
+        .arg("--admin-address-path")
+        .arg(shared.join("admin-address"))
+        .args(["--disable-hot-restart", "--log-level", "warning", "--concurrency", "2"])
+        .args(["--drain-time-s", "10", "--drain-strategy", "immediate"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log_file(&folder.join("envoy.log")));
+    Process::spawn_bound(command)
+}
+
+fn log_file(path: &Path) -> File {
+    File::options().create(true).append(true).open(path).expect("a log file")
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("a path in UTF-8").to_owned()
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the controller's log:\n{}", self.log());
+            eprintln!("Envoy's log:\n{}", self.envoy_log());
+        }
+        // Would otherwise drain, for which nobody waits.
+        for process in [self.controller.as_ref(), Some(&self.envoy)].into_iter().flatten() {
+            process.signal(Signal::KILL);
+        }
+    }
+}
+
+impl Deref for Gateway {
+    type Target = Edge;
+
+    fn deref(&self) -> &Edge {
+        &self.edge
+    }
+}

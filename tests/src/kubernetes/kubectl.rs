@@ -1,0 +1,130 @@
+//! kubectl, which most people speak to Kubernetes with.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// kubectl for one user and perhaps one namespace.
+#[derive(Clone, Debug)]
+pub struct Kubectl {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+    namespace: Option<String>,
+}
+
+impl Kubectl {
+    pub(super) fn new(assets: &Path, kubeconfig: &Path) -> Self {
+        Self { program: assets.join("kubectl"), kubeconfig: kubeconfig.to_owned(), namespace: None }
+    }
+
+    /// The same in a namespace.
+    #[must_use]
+    pub fn within(&self, namespace: &str) -> Self {
+        Self { namespace: Some(namespace.to_owned()), ..self.clone() }
+    }
+
+    /// Runs it and gives its standard output.
+    ///
+    /// # Errors
+    /// What it says on standard error, where it fails.
+    ///
+    /// # Panics
+    /// Where it cannot be run.
+    pub fn run(&self, args: &[&str]) -> Result<String, String> {
+        self.run_with(args, "")
+    }
+
+    /// As [`Self::run`], with text on its standard input.
+    ///
+    /// # Errors
+    /// What it says on standard error, where it fails.
+    ///
+    /// # Panics
+    /// Where it cannot be run.
+    pub fn run_with(&self, args: &[&str], input: &str) -> Result<String, String> {
+        let Output { status, stdout, stderr } = self.output(args, input);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if status.success() {
+            return Ok(text(&stdout));
+        }
+        Err(format!("kubectl {}: {}{}", args.join(" "), text(&stderr), text(&stdout)))
+    }
+
+    fn output(&self, args: &[&str], input: &str) -> Output {
+        let mut command = Command::new(&self.program);
+        command.arg("--kubeconfig").arg(&self.kubeconfig);
+        // What it learns of the API is not to be found by another's server.
+        command.arg("--cache-dir").arg(self.kubeconfig.with_extension("cache"));
+        if let Some(namespace) = &self.namespace {
+            command.args(["--namespace", namespace]);
+        }
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("kubectl runs");
+        let mut stdin = child.stdin.take().expect("an input");
+        // One that fails early reads nothing.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        child.wait_with_output().expect("kubectl ends")
+    }
+
+    /// Creates the objects in these manifests.
+    ///
+    /// # Panics
+    /// Where the API refuses.
+    #[track_caller]
+    pub fn create(&self, manifests: &str) {
+        self.expect(&["create", "-f", "-"], manifests);
+    }
+
+    /// Creates or changes the objects in these manifests.
+    ///
+    /// # Panics
+    /// Where the API refuses.
+    #[track_caller]
+    pub fn apply(&self, manifests: &str) {
+        self.expect(&["apply", "-f", "-"], manifests);
+    }
+
+    /// Deletes an object, and waits until it is gone.
+    ///
+    /// # Panics
+    /// Where there is none.
+    #[track_caller]
+    pub fn delete(&self, kind: &str, name: &str) {
+        self.expect(&["delete", kind, name], "");
+    }
+
+    /// An object as JSON.
+    ///
+    /// # Panics
+    /// Where there is none.
+    #[track_caller]
+    pub fn get(&self, kind: &str, name: &str) -> Value {
+        self.json(&["get", kind, name])
+    }
+
+    /// All objects of a kind.
+    ///
+    /// # Panics
+    /// Where there is no such kind.
+    #[track_caller]
+    pub fn list(&self, kind: &str) -> Vec<Value> {
+        match self.json(&["get", kind])["items"].take() {
+            Value::Array(items) => items,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[track_caller]
+    fn json(&self, args: &[&str]) -> Value {
+        let text = self.expect(&[args, &["-o", "json"]].concat(), "");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    #[track_caller]
+    fn expect(&self, args: &[&str], input: &str) -> String {
+        self.run_with(args, input).unwrap_or_else(|error| panic!("{error}"))
+    }
+}

@@ -1,0 +1,80 @@
+//! A namespace that one test has for itself.
+
+use std::ops::Deref;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::api_server::ApiServer;
+use super::kubectl::Kubectl;
+
+/// A namespace, and kubectl in it.
+///
+/// It stays: no controller is there that would empty it. The API server goes
+/// soon enough.
+pub struct Namespace<'a> {
+    /// The API server that has it.
+    pub api: &'a ApiServer,
+    /// Its name.
+    pub name: String,
+    kubectl: Kubectl,
+}
+
+impl<'a> Namespace<'a> {
+    pub(super) fn create(api: &'a ApiServer, name: &str) -> Self {
+        let kubectl = api.kubectl();
+        kubectl.run(&["create", "namespace", name]).expect("a new namespace");
+        Self { api, name: name.to_owned(), kubectl: kubectl.within(name) }
+    }
+
+    /// The kubeconfig file of a service account of this namespace that has the
+    /// rights of the deployed gateway's, and no others.
+    ///
+    /// # Panics
+    /// Where there is one already.
+    pub(super) fn gateway_account(&self) -> PathBuf {
+        const NAME: &str = "istio-ingress-service-account";
+        let Self { api, name, kubectl } = self;
+        if kubectl.run(&["get", "serviceaccount", NAME]).is_err() {
+            let subjects = json!([{"kind": "ServiceAccount", "name": NAME, "namespace": name}]);
+            let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+                "metadata": {"name": "istio-ingress"},
+                "rules": api.kubectl().within("istio-system").get("role", "istio-ingress")["rules"]});
+            let binding = |kind: &str, of: &str, binding: &str| {
+                json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind,
+                    "metadata": {"name": binding}, "subjects": subjects,
+                    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": of, "name": "istio-ingress"}})
+            };
+            let account =
+                json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": NAME}});
+            let items = json!([
+                account,
+                role,
+                binding("RoleBinding", "Role", "istio-ingress"),
+                binding("ClusterRoleBinding", "ClusterRole", &format!("istio-ingress-{name}")),
+            ]);
+            kubectl
+                .create(&json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string());
+        }
+        api.kubeconfig_for(name, &self.token(NAME))
+    }
+
+    /// A token of a service account of this namespace.
+    fn token(&self, account: &str) -> String {
+        let path = format!("/api/v1/namespaces/{}/serviceaccounts/{account}/token", self.name);
+        let request =
+            json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+        let answer =
+            self.kubectl.run_with(&["create", "--raw", &path, "-f", "-"], &request.to_string());
+        let answer: Value = serde_json::from_str(&answer.expect("a token")).expect("JSON");
+        answer["status"]["token"].as_str().expect("a token").to_owned()
+    }
+}
+
+impl Deref for Namespace<'_> {
+    type Target = Kubectl;
+
+    fn deref(&self) -> &Kubectl {
+        &self.kubectl
+    }
+}

@@ -1,0 +1,131 @@
+//! Services whose endpoints are upstreams of the test. In a cluster their
+//! endpoints would be written by Kubernetes.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use serde_json::{Value, json};
+
+use crate::upstream::Upstream;
+
+/// The address of this machine that tests are reached at where it cannot be
+/// loopback: the API takes no such address for an endpoint.
+///
+/// # Panics
+/// Where the machine has no other.
+pub fn machine_ip() -> IpAddr {
+    // Sends nothing, but asks for the address that it would be sent from. The
+    // other one is for documentation (RFC 5737).
+    let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+    socket
+        .connect("198.51.100.1:9")
+        .and_then(|()| socket.local_addr())
+        .expect("these tests need an address that is not loopback, on a network with a way out")
+        .ip()
+}
+
+/// A Service and where it is.
+#[derive(Clone, Debug)]
+pub struct Service {
+    name: String,
+    ports: Vec<(String, u16)>,
+    endpoints: Vec<Endpoint>,
+}
+
+#[derive(Clone, Debug)]
+struct Endpoint {
+    address: SocketAddr,
+    pod: Option<(String, Value)>,
+}
+
+impl Service {
+    /// A Service with one port, 80, called `http`.
+    pub fn new(name: &str) -> Self {
+        Self::with_ports(name, &[("http", 80)])
+    }
+
+    /// A Service with these ports; all lead to the same endpoints.
+    pub fn with_ports(name: &str, ports: &[(&str, u16)]) -> Self {
+        let ports = ports.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect();
+        Self { name: name.to_owned(), ports, endpoints: Vec::new() }
+    }
+
+    /// With an endpoint more.
+    #[must_use]
+    pub fn at(mut self, upstream: &Upstream) -> Self {
+        self.endpoints.push(Endpoint { address: upstream.address, pod: None });
+        self
+    }
+
+    /// With an endpoint more, which is this address.
+    #[must_use]
+    pub fn at_address(mut self, address: SocketAddr) -> Self {
+        self.endpoints.push(Endpoint { address, pod: None });
+        self
+    }
+
+    /// With an endpoint more, which is a pod of that name with these labels.
+    #[must_use]
+    pub fn at_pod(mut self, upstream: &Upstream, pod: &str, labels: &[(&str, &str)]) -> Self {
+        let labels: Value = labels.iter().map(|(key, value)| (*key, *value)).collect();
+        let pod = Some((pod.to_owned(), labels));
+        self.endpoints.push(Endpoint { address: upstream.address, pod });
+        self
+    }
+
+    /// The Service, its EndpointSlices and its pods.
+    pub fn manifests(&self) -> String {
+        self.list(self.endpoints.iter().enumerate().map(|(index, endpoint)| {
+            json!({
+                "apiVersion": "discovery.k8s.io/v1beta1", "kind": "EndpointSlice",
+                "metadata": {"name": format!("{}-{index}", self.name), "labels": {"kubernetes.io/service-name": self.name}},
+                "addressType": "IPv4", "ports": self.endpoint_ports(endpoint),
+                "endpoints": [{"addresses": [endpoint.address.ip()], "conditions": {"ready": true}, "targetRef": endpoint.target_ref()}],
+            })
+        }))
+    }
+
+    /// The Service, its Endpoints and its pods, for an API without
+    /// EndpointSlices.
+    pub fn manifests_with_endpoints(&self) -> String {
+        let subsets = self.endpoints.iter().map(|endpoint| {
+            json!({
+                "addresses": [{"ip": endpoint.address.ip(), "targetRef": endpoint.target_ref()}],
+                "ports": self.endpoint_ports(endpoint),
+            })
+        });
+        let subsets: Vec<_> = subsets.collect();
+        let metadata = json!({"name": self.name});
+        let endpoints = json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": subsets});
+        self.list(std::iter::once(endpoints))
+    }
+
+    /// A list of the Service, of its pods and of `more`.
+    fn list(&self, more: impl Iterator<Item = Value>) -> String {
+        let ports = self.ports.iter().map(|(name, port)| json!({"name": name, "port": port}));
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": self.name},
+            "spec": {"ports": ports.collect::<Vec<_>>()},
+        });
+        let pods = self.endpoints.iter().filter_map(|endpoint| {
+            let (name, labels) = endpoint.pod.as_ref()?;
+            Some(json!({
+                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels},
+                "spec": {"containers": [{"name": "server", "image": "none"}]},
+            }))
+        });
+        let items: Vec<_> = std::iter::once(service).chain(pods).chain(more).collect();
+        json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
+    }
+
+    fn endpoint_ports(&self, endpoint: &Endpoint) -> Value {
+        let port = endpoint.address.port();
+        self.ports.iter().map(|(name, _)| json!({"name": name, "port": port})).collect()
+    }
+}
+
+impl Endpoint {
+    fn target_ref(&self) -> Value {
+        let reference = |(name, _): &(String, Value)| json!({"kind": "Pod", "name": name});
+        self.pod.as_ref().map_or(Value::Null, reference)
+    }
+}
