@@ -209,7 +209,7 @@ mod tests {
         let (address, _sender) = start().await;
         let answer = get(address, "/metrics").await;
         assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
-        assert!(answer.contains("\ningressctl_rejected_total 0\n"), "{answer}");
+        assert!(answer.contains("\ningressctl_configurations_rejected_total 0\n"), "{answer}");
         let accept = "Accept: application/openmetrics-text;version=1.0.0;q=0.6,*/*;q=0.1";
         let request = format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{accept}\r\n\r\n");
         let answer = exchange(address, &request).await;

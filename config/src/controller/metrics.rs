@@ -148,8 +148,12 @@ impl Metrics {
         let metrics = Self {
             objects: register(r, "objects", "Objects that were last read, by kind"),
             findings: register(r, "findings", "What is wrong with objects, by severity and kind"),
-            applied: register(r, "applied", "Configurations that Envoy took, by what changed"),
-            rejected: register(r, "rejected", "Configurations that Envoy refused"),
+            applied: register(
+                r,
+                "configurations_applied",
+                "Configurations that Envoy took, by what changed",
+            ),
+            rejected: register(r, "configurations_rejected", "Configurations that Envoy refused"),
             watch_restarts: register(r, "watch_restarts", "Watches that began anew, by kind"),
             watch_up: register(
                 r,
@@ -346,9 +350,9 @@ mod tests {
                 ("ingressctl_event_to_traffic_seconds_bucket{le=\"0.25\"}", 1.0),
                 ("ingressctl_event_to_traffic_seconds_bucket{le=\"0.01\"}", 0.0),
                 ("ingressctl_event_to_traffic_seconds_bucket{le=\"0.1\"}", 0.0),
-                ("ingressctl_applied_total{change=\"route_table\"}", 1.0),
-                ("ingressctl_applied_total{change=\"upstreams\"}", 0.0),
-                ("ingressctl_rejected_total", 1.0),
+                ("ingressctl_configurations_applied_total{change=\"route_table\"}", 1.0),
+                ("ingressctl_configurations_applied_total{change=\"upstreams\"}", 0.0),
+                ("ingressctl_configurations_rejected_total", 1.0),
                 ("ingressctl_watch_restarts_total{kind=\"Service\"}", 1.0),
                 ("ingressctl_watch_up{kind=\"Service\"}", 1.0),
                 ("ingressctl_leader", 1.0),

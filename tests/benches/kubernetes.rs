@@ -1,0 +1,402 @@
+//! How fast a change of the API is served, on a real API server, with a real
+//! Envoy:
+//!
+//! ```console
+//! $ export KUBEBUILDER_ASSETS="$(tests/kube/assets.sh)"
+//! $ cargo build --release && cargo bench -p ingress-tests --bench kubernetes
+//! ```
+//!
+//! Everything shares the cores of one machine: API server, etcd, controller,
+//! Envoy, upstream and whoever measures.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, stream};
+use ingress_tests::{ApiServer, Gateway, KeepAlive, Upstream, machine_ip};
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::ApiResource;
+use kube::{Client, Config};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// Counts the route tables that Envoy took.
+const TABLES: &str = "ingressctl_configurations_applied_total{change=\"route_table\"}";
+
+/// How many requests to the API are under way at once.
+const CONCURRENCY: usize = 16;
+
+fn main() {
+    let Some(api) = ApiServer::start(&[]) else { return };
+    let runtime = Runtime::new().expect("a runtime");
+    let bench = Bench { client: runtime.block_on(connect(&api)), runtime, api };
+    bench.event_to_traffic();
+    bench.endpoint_changes();
+    bench.many_objects(1_000);
+    bench.many_objects(10_000);
+}
+
+struct Bench {
+    api: ApiServer,
+    client: Client,
+    runtime: Runtime,
+}
+
+async fn connect(api: &ApiServer) -> Client {
+    let kubeconfig = Kubeconfig::read_from(api.kubeconfig()).expect("a kubeconfig");
+    let options = KubeConfigOptions::default();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    Client::try_from(config.expect("a configuration")).expect("a client")
+}
+
+impl Bench {
+    fn api(&self, namespace: &str, kind: &Kind) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), namespace, &kind.resource())
+    }
+
+    /// Creates objects of one kind, many at a time.
+    fn create(&self, namespace: &str, kind: &Kind, objects: impl Iterator<Item = Value>) {
+        let api = self.api(namespace, kind);
+        let creating = stream::iter(objects).for_each_concurrent(CONCURRENCY, |object| {
+            let api = api.clone();
+            async move {
+                let object = serde_json::from_value(object).expect("an object");
+                api.create(&PostParams::default(), &object).await.expect("it is created");
+            }
+        });
+        self.runtime.block_on(creating);
+    }
+
+    fn patch(&self, api: &Api<DynamicObject>, name: &str, patch: &Value) {
+        let patching = async {
+            api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.expect("a change");
+        };
+        self.runtime.block_on(patching);
+    }
+
+    /// From the moment the API server has taken a change in until a request is
+    /// answered by it.
+    fn event_to_traffic(&self) {
+        const ROUNDS: usize = 300;
+        println!("\nevent to traffic, 1,000 Ingresses of 100 services in place, {ROUNDS} changes");
+        let namespace = self.api.namespace("latency");
+        let upstream = Upstream::start_on(machine_ip(), "a");
+        self.create("latency", &SERVICES, services(100));
+        self.create("latency", &SLICES, slices(100, upstream.address));
+        self.create("latency", &INGRESSES, (0..1_000).map(|index| ingress(index, 100)));
+        self.create("latency", &INGRESSES, std::iter::once(probe("/start", "s0")));
+        let gateway = Gateway::start(&namespace);
+        let mut client = KeepAlive::connect(gateway.http);
+
+        let ingresses = self.api("latency", &INGRESSES);
+        let mut routes: Vec<_> = (0..ROUNDS)
+            .map(|round| {
+                let path = format!("/route-{round}");
+                self.patch(&ingresses, "probe", &probe(&path, "s0"));
+                until(|| client.get("probe.example.com", &path).status == 200)
+            })
+            .collect();
+        report("a path of an Ingress", &mut routes, Some((300, 1_000)));
+
+        let mut clusters: Vec<_> = (0..100)
+            .map(|round| {
+                let (name, path) = (format!("new-{round}"), format!("/cluster-{round}"));
+                self.create("latency", &SERVICES, std::iter::once(service(&name)));
+                self.create("latency", &SLICES, std::iter::once(slice(&name, upstream.address)));
+                self.patch(&ingresses, "probe", &probe(&path, &name));
+                until(|| client.get("probe.example.com", &path).status == 200)
+            })
+            .collect();
+        report("a path to a service that is new", &mut clusters, Some((300, 1_000)));
+
+        let other = Upstream::start_on(machine_ip(), "b");
+        let slices = self.api("latency", &SLICES);
+        let mut endpoints: Vec<_> = (0..ROUNDS)
+            .map(|round| {
+                let upstream = if round % 2 == 0 { &other } else { &upstream };
+                let want = if round % 2 == 0 { "b" } else { "a" };
+                self.patch(&slices, "s1", &slice("s1", upstream.address));
+                until(|| client.get("h1.example.com", "/").header("x-upstream") == Some(want))
+            })
+            .collect();
+        report("the endpoint of a service", &mut endpoints, Some((300, 1_000)));
+    }
+
+    /// A thousand changes of endpoints a second, for ten seconds, under load.
+    fn endpoint_changes(&self) {
+        const SERVICES_COUNT: usize = 100;
+        const PER_SECOND: usize = 1_000;
+        const SECONDS: usize = 10;
+        println!(
+            "\n{PER_SECOND} endpoint changes a second for {SECONDS} s, at {SERVICES_COUNT} services"
+        );
+        let namespace = self.api.namespace("endpoints");
+        let (a, b) = (Upstream::start_on(machine_ip(), "a"), Upstream::start_on(machine_ip(), "b"));
+        self.create("endpoints", &SERVICES, services(SERVICES_COUNT));
+        self.create("endpoints", &SLICES, slices(SERVICES_COUNT, a.address));
+        let ingresses = (0..SERVICES_COUNT).map(|index| ingress(index, SERVICES_COUNT));
+        self.create("endpoints", &INGRESSES, ingresses);
+        let gateway = Gateway::start(&namespace);
+        let tables =
+            count(&gateway, "ingressctl_configurations_applied_total{change=\"route_table\"}");
+        let load = Load::start(gateway.http, SERVICES_COUNT);
+
+        let api = self.api("endpoints", &SLICES);
+        let start = Instant::now();
+        let done = self.runtime.block_on(async {
+            let mut ticks = interval(Duration::from_micros(1_000_000 / PER_SECOND as u64));
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+            let changes = stream::unfold((ticks, 0), |(mut ticks, index)| async move {
+                ticks.tick().await;
+                (index < PER_SECOND * SECONDS).then_some((index, (ticks, index + 1)))
+            });
+            changes
+                .for_each_concurrent(64, |index| {
+                    let name = format!("s{}", index % SERVICES_COUNT);
+                    let at = if index / SERVICES_COUNT % 2 == 0 { b.address } else { a.address };
+                    let (api, patch) = (api.clone(), slice(&name, at));
+                    async move {
+                        let parameters = PatchParams::default();
+                        api.patch(&name, &parameters, &Patch::Merge(&patch))
+                            .await
+                            .expect("a change");
+                    }
+                })
+                .await;
+            Instant::now()
+        });
+        let rate = (PER_SECOND * SECONDS) as f64 / (done - start).as_secs_f64();
+        // The last round goes to a marker.
+        let last = Upstream::start_on(machine_ip(), "last");
+        self.patch(&api, "s0", &slice("s0", last.address));
+        let mut client = KeepAlive::connect(gateway.http);
+        let lag = until(|| client.get("h0.example.com", "/").header("x-upstream") == Some("last"));
+        let (requests, failed) = load.stop();
+        let after =
+            count(&gateway, "ingressctl_configurations_applied_total{change=\"route_table\"}");
+        println!("  reached                  {rate:8.0} changes/s");
+        println!("  route tables applied     {tables:8} (want 0)");
+        println!("  requests meanwhile       {requests:8}, failed {failed} (want 0)");
+        println!(
+            "  a change after the last  {:8} ms until served: no queue has grown",
+            lag.as_millis()
+        );
+        println!("  controller memory        {:8} MiB at most", memory(gateway.controller_pid()));
+    }
+
+    /// How long a controller takes that starts where many objects are.
+    fn many_objects(&self, number: usize) {
+        let name = format!("many-{number}");
+        let namespace = self.api.namespace(&name);
+        let services_count = number / 10;
+        println!("\n{number} Ingresses and {number} RouteRules of {services_count} services");
+        let upstream = Upstream::start_on(machine_ip(), "a");
+        self.create(&name, &SERVICES, services(services_count));
+        self.create(&name, &SLICES, slices(services_count, upstream.address));
+        self.create(&name, &INGRESSES, (0..number).map(|index| ingress(index, services_count)));
+        self.create(&name, &RULES, (0..number).map(|index| rule(index, services_count)));
+        let start = Instant::now();
+        let gateway = Gateway::start(&namespace);
+        let mut client = KeepAlive::connect(gateway.http);
+        let host = format!("h{}.example.com", number - 1);
+        until(|| client.get(&host, "/").status == 200);
+        println!(
+            "  start to serving         {:8} ms (10,000: want < 10,000)",
+            start.elapsed().as_millis()
+        );
+        println!(
+            "  controller memory        {:8} MiB at most (want < 512)",
+            memory(gateway.controller_pid())
+        );
+        println!("  Envoy memory             {:8} MiB at most", memory(gateway.envoy_pid()));
+        let ingresses = self.api(&name, &INGRESSES);
+        self.create(&name, &INGRESSES, std::iter::once(probe("/start", "s0")));
+        let mut changes: Vec<_> = (0..20)
+            .map(|round| {
+                let path = format!("/route-{round}");
+                self.patch(&ingresses, "probe", &probe(&path, "s0"));
+                until(|| client.get("probe.example.com", &path).status == 200)
+            })
+            .collect();
+        report("a path of an Ingress", &mut changes, None);
+    }
+}
+
+/// Clients that send requests without pause.
+struct Load {
+    is_over: Arc<AtomicBool>,
+    requests: Arc<AtomicUsize>,
+    failed: Arc<AtomicUsize>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Load {
+    fn start(edge: SocketAddr, services: usize) -> Self {
+        let mut load = Self {
+            is_over: Arc::default(),
+            requests: Arc::default(),
+            failed: Arc::default(),
+            threads: Vec::new(),
+        };
+        for _ in 0..2 {
+            let (is_over, requests, failed) =
+                (Arc::clone(&load.is_over), Arc::clone(&load.requests), Arc::clone(&load.failed));
+            load.threads.push(thread::spawn(move || {
+                let mut client = KeepAlive::connect(edge);
+                for index in 0.. {
+                    if is_over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let answer = client.get(&format!("h{}.example.com", index % services), "/");
+                    requests.fetch_add(1, Ordering::Relaxed);
+                    failed.fetch_add(usize::from(answer.status != 200), Ordering::Relaxed);
+                }
+            }));
+        }
+        load
+    }
+
+    /// How many requests there were, and how many failed.
+    fn stop(self) -> (usize, usize) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.threads.into_iter().for_each(|thread| thread.join().expect("a client"));
+        (self.requests.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
+    }
+}
+
+/// Waits until it holds, and says how long that took.
+fn until(mut holds: impl FnMut() -> bool) -> Duration {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it is never served");
+        thread::sleep(Duration::from_millis(1));
+    }
+    start.elapsed()
+}
+
+/// Prints the quantiles, and what is wanted of median and 99th percentile.
+fn report(what: &str, times: &mut [Duration], wanted: Option<(u32, u32)>) {
+    times.sort_unstable();
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_millis();
+    let wanted = wanted
+        .map_or_else(String::new, |(median, most)| format!(" (want < {median}, 99th < {most})"));
+    println!(
+        "  {what:32} median {:4} ms, 99th {:4} ms, slowest {:4} ms{wanted}",
+        at(50),
+        at(99),
+        at(100)
+    );
+}
+
+/// The peak of a process's resident memory, in MiB.
+fn memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    kib / 1024
+}
+
+/// The value of one of the controller's metrics; 0 where there is none yet.
+fn count(gateway: &Gateway, name: &str) -> u64 {
+    let text = gateway.health("/metrics").body;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+}
+
+struct Kind {
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+}
+
+const SERVICES: Kind = Kind { group: "", version: "v1", kind: "Service", plural: "services" };
+const SLICES: Kind = Kind {
+    group: "discovery.k8s.io",
+    version: "v1beta1",
+    kind: "EndpointSlice",
+    plural: "endpointslices",
+};
+const INGRESSES: Kind =
+    Kind { group: "networking.k8s.io", version: "v1", kind: "Ingress", plural: "ingresses" };
+const RULES: Kind =
+    Kind { group: "config.istio.io", version: "v1alpha2", kind: "RouteRule", plural: "routerules" };
+
+impl Kind {
+    fn resource(&self) -> ApiResource {
+        let Self { group, version, kind, plural } = *self;
+        let api_version =
+            if group.is_empty() { version.into() } else { format!("{group}/{version}") };
+        ApiResource {
+            group: group.into(),
+            version: version.into(),
+            api_version,
+            kind: kind.into(),
+            plural: plural.into(),
+        }
+    }
+}
+
+fn services(number: usize) -> impl Iterator<Item = Value> {
+    (0..number).map(|index| service(&format!("s{index}")))
+}
+
+/// Headless, for the API server has but few addresses to give.
+fn service(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
+        "spec": {"clusterIP": "None", "ports": [{"name": "http", "port": 80}]},
+    })
+}
+
+fn slices(number: usize, address: SocketAddr) -> impl Iterator<Item = Value> {
+    (0..number).map(move |index| slice(&format!("s{index}"), address))
+}
+
+fn slice(name: &str, address: SocketAddr) -> Value {
+    json!({
+        "apiVersion": "discovery.k8s.io/v1beta1", "kind": "EndpointSlice",
+        "metadata": {"name": name, "labels": {"kubernetes.io/service-name": name}},
+        "addressType": "IPv4", "ports": [{"name": "http", "port": address.port()}],
+        "endpoints": [{"addresses": [address.ip()], "conditions": {"ready": true}}],
+    })
+}
+
+fn ingress(index: usize, services: usize) -> Value {
+    let host = format!("h{index}.example.com");
+    ingress_of(&format!("i{index}"), &host, "/", &format!("s{}", index % services))
+}
+
+fn probe(path: &str, service: &str) -> Value {
+    ingress_of("probe", "probe.example.com", path, service)
+}
+
+fn ingress_of(name: &str, host: &str, path: &str, service: &str) -> Value {
+    let backend = json!({"service": {"name": service, "port": {"number": 80}}});
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+        "metadata": {"name": name, "annotations": {"kubernetes.io/ingress.class": "istio"}},
+        "spec": {"rules": [{"host": host, "http": {"paths": [
+            {"path": path, "pathType": "Prefix", "backend": backend},
+        ]}}]},
+    })
+}
+
+fn rule(index: usize, services: usize) -> Value {
+    json!({
+        "apiVersion": "config.istio.io/v1alpha2", "kind": "RouteRule",
+        "metadata": {"name": format!("r{index}")},
+        "spec": {
+            "destination": {"name": format!("s{}", index % services)},
+            "precedence": index / services + 1,
+            "match": {"request": {"headers": {"x-user": {"exact": format!("u{index}")}}}},
+            "httpReqTimeout": {"simpleTimeout": {"timeout": "5s"}},
+        },
+    })
+}
