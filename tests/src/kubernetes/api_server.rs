@@ -2,15 +2,15 @@
 
 use std::env;
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{LazyLock, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{process, thread};
 
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-use tempfile::TempDir;
 
 use super::kubectl::Kubectl;
 use super::namespace::Namespace;
@@ -235,7 +235,7 @@ current-context: test
 
     /// Whether it gets ready: no, where a process ends first.
     fn wait_for_ready(&self) -> bool {
-        const PATIENCE: Duration = Duration::from_secs(60);
+        const PATIENCE: Duration = Duration::from_mins(1);
         let start = Instant::now();
         let kubectl = self.kubectl();
         let has_ended = |slot: &Mutex<Option<Process>>| {
@@ -257,12 +257,18 @@ current-context: test
         true
     }
 
-    /// What an operator applies first.
+    /// What an operator applies first: all of it or, where the API lacks a kind
+    /// of it, what the gateway cannot do without.
     fn apply_deployment(&self) {
+        let deploy = workspace().join("config/deploy");
+        let files = ["namespace.yaml", "crds/routerule.yaml", "rbac.yaml"];
+        let files = files.map(|file| ("-f", deploy.join(file)));
+        let everything = [("-k", deploy)];
         let kubectl = self.kubectl();
-        let folder = workspace().join("config/deploy");
-        let folder = folder.to_str().expect("a path in UTF-8");
-        kubectl.run(&["apply", "-k", folder]).expect("config/deploy is applied");
+        for (flag, path) in if self.flags.is_empty() { &everything[..] } else { &files } {
+            let path = path.to_str().expect("a path in UTF-8");
+            kubectl.run(&["apply", flag, path]).expect("config/deploy is applied");
+        }
         wait_until("RouteRules are served", || kubectl.run(&["get", "routerules", "-A"]).is_ok());
     }
 }
@@ -301,8 +307,8 @@ fn key_pair() -> (String, String) {
 /// A folder that goes even where this process is killed: a shell waits for the
 /// end of its input, which is that of this process, and removes it.
 struct Scratch {
-    folder: TempDir,
-    _remover: process::ChildStdin,
+    folder: PathBuf,
+    remover: Child,
 }
 
 impl Scratch {
@@ -310,21 +316,27 @@ impl Scratch {
         // What writes there is killed at the same moment, so not at the first
         // try perhaps.
         const REMOVE: &str =
-            "cat >/dev/null; while [ -e \"$0\" ]; do rm -rf \"$0\"; sleep 0.2; done";
+            "cat >/dev/null; while [ -e \"$0\" ]; do rm -rf \"$0\" || sleep 0.1; done";
         let memory = Path::new("/dev/shm");
         let parent = if memory.is_dir() { memory.to_owned() } else { env::temp_dir() };
         let folder = tempfile::Builder::new().prefix("ingress-tests-").tempdir_in(parent);
-        let folder = folder.expect("a temporary folder");
+        let folder = folder.expect("a temporary folder").keep();
         let mut remover = Command::new("sh");
-        remover.args(["-c", REMOVE]).arg(folder.path());
+        remover.args(["-c", REMOVE]).arg(&folder);
         remover.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // Not the group that Ctrl-C ends.
-        std::os::unix::process::CommandExt::process_group(&mut remover, 0);
-        let mut remover = remover.spawn().expect("sh runs");
-        Self { folder, _remover: remover.stdin.take().expect("an input") }
+        // Not of the group that Ctrl-C ends.
+        remover.process_group(0);
+        Self { folder, remover: remover.spawn().expect("sh runs") }
     }
 
     fn path(&self) -> &Path {
-        self.folder.path()
+        &self.folder
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(self.remover.stdin.take());
+        let _ = self.remover.wait();
     }
 }

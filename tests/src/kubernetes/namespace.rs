@@ -31,19 +31,20 @@ impl<'a> Namespace<'a> {
     /// rights of the deployed gateway's, and no others.
     ///
     /// # Panics
-    /// Where there is one already.
+    /// Where the API refuses.
     pub(super) fn gateway_account(&self) -> PathBuf {
+        const GROUP: &str = "rbac.authorization.k8s.io";
         const NAME: &str = "istio-ingress-service-account";
         let Self { api, name, kubectl } = self;
         if kubectl.run(&["get", "serviceaccount", NAME]).is_err() {
             let subjects = json!([{"kind": "ServiceAccount", "name": NAME, "namespace": name}]);
-            let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+            let role = json!({"apiVersion": format!("{GROUP}/v1"), "kind": "Role",
                 "metadata": {"name": "istio-ingress"},
                 "rules": api.kubectl().within("istio-system").get("role", "istio-ingress")["rules"]});
             let binding = |kind: &str, of: &str, binding: &str| {
-                json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind,
+                json!({"apiVersion": format!("{GROUP}/v1"), "kind": kind,
                     "metadata": {"name": binding}, "subjects": subjects,
-                    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": of, "name": "istio-ingress"}})
+                    "roleRef": {"apiGroup": GROUP, "kind": of, "name": "istio-ingress"}})
             };
             let account =
                 json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": NAME}});

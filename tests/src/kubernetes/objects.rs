@@ -77,9 +77,16 @@ impl Service {
         self.list(self.endpoints.iter().enumerate().map(|(index, endpoint)| {
             json!({
                 "apiVersion": "discovery.k8s.io/v1beta1", "kind": "EndpointSlice",
-                "metadata": {"name": format!("{}-{index}", self.name), "labels": {"kubernetes.io/service-name": self.name}},
+                "metadata": {
+                    "name": format!("{}-{index}", self.name),
+                    "labels": {"kubernetes.io/service-name": self.name},
+                },
                 "addressType": "IPv4", "ports": self.endpoint_ports(endpoint),
-                "endpoints": [{"addresses": [endpoint.address.ip()], "conditions": {"ready": true}, "targetRef": endpoint.target_ref()}],
+                "endpoints": [{
+                    "addresses": [endpoint.address.ip()],
+                    "conditions": {"ready": true},
+                    "targetRef": endpoint.target_ref(),
+                }],
             })
         }))
     }
