@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use ingress_tests::{ApiServer, Kubectl, workspace};
 use serde_json::{Value, json};
 
+use crate::setup::object;
+
 #[test]
 fn each_file_of_the_deployment_is_applied_as_it_is() {
     let Some(api) = ApiServer::shared() else { return };
@@ -249,14 +251,18 @@ fn a_rule_keeps_what_the_schema_does_not_know() {
     let namespace = api.namespace("unknown-fields");
     let spec = json!({
         "destination": {"name": "web", "more": 1},
-        "match": {"more": 1, "tcp": {"source_subnet": ["10.0.0.0/8"]}, "request": {"more": 1, "headers": {"uri": {"prefix": "/a"}, "x-b": "c"}}},
+        "match": {
+            "more": 1,
+            "tcp": {"source_subnet": ["10.0.0.0/8"]},
+            "request": {"more": 1, "headers": {"uri": {"prefix": "/a"}, "x-b": "c"}},
+        },
         "route": [{"wieght": 100}],
         "http_fault": {"abort": {"percent": 1, "grpc_status": "OK"}},
         "httpFault": {"delay": {"percent": 0.5, "fixed_delay": "1s"}},
         "httpReqRetries": {"simple_retry": {"attempts": 1}},
         "corsPolicy": {"allow_origin": ["*"]},
     });
-    let rule = json!({"apiVersion": "config.istio.io/v1alpha2", "kind": "RouteRule", "metadata": {"name": "rule"}, "spec": spec});
-    namespace.run_with(&["create", "--validate=false", "-f", "-"], &rule.to_string()).unwrap();
+    let rule = object("config.istio.io/v1alpha2", "RouteRule", &json!({"name": "rule"}), &spec);
+    namespace.run_with(&["create", "--validate=false", "-f", "-"], &rule).unwrap();
     assert_eq!(namespace.get("routerule", "rule")["spec"], spec);
 }

@@ -4,4 +4,12 @@
 //! The tests share one API server, each with a namespace of its own, called like
 //! the test. Those that need another kind of server, or stop it, have their own.
 
+mod api_versions;
+mod classes;
 mod deployment;
+mod page;
+mod routes;
+mod scale;
+mod setup;
+mod shared_hosts;
+mod status;
