@@ -106,7 +106,8 @@ impl Gateway {
         ready
     }
 
-    /// Waits until the controller is ready.
+    /// Waits until the controller is ready: Envoy serves a table, perhaps one
+    /// from before.
     ///
     /// # Panics
     /// Where that takes too long.

@@ -8,6 +8,7 @@ mod api_versions;
 mod classes;
 mod deployment;
 mod page;
+mod resilience;
 mod routes;
 mod scale;
 mod setup;

@@ -1,0 +1,87 @@
+//! What goes away, and comes back: the API server, its data, the controller,
+//! the pod.
+
+use std::thread;
+
+use ingress_tests::{ApiServer, Gateway, Service, Upstream, machine_ip, raw, wait_until};
+
+use crate::setup::{host_to, ingress};
+
+#[test]
+fn the_edge_serves_on_while_the_api_is_away() {
+    let Some(api) = ApiServer::start(&[]) else { return };
+    let namespace = api.namespace("away");
+    let upstream = Upstream::start_on(machine_ip(), "web");
+    namespace.create(&Service::new("web").at(&upstream).manifests());
+    namespace.create(&ingress("first", &host_to("first.example", "web")));
+    let mut gateway = Gateway::start(&namespace);
+    assert_eq!(gateway.get("first.example", "/").status, 200);
+
+    api.stop_server();
+    assert_eq!(gateway.get("first.example", "/").status, 200);
+    // A controller that starts now knows nothing, and must not say so to Envoy.
+    gateway.kill_controller();
+    let ready = gateway.launch_controller();
+    assert_eq!(gateway.get("first.example", "/").status, 200);
+    api.start_server();
+    gateway.await_ready(&ready);
+    assert_eq!(gateway.get("first.example", "/").status, 200);
+    namespace.create(&ingress("second", &host_to("second.example", "web")));
+    gateway.wait_for("second.example", "/", 200);
+
+    api.stop_etcd();
+    assert_eq!(gateway.get("second.example", "/").status, 200);
+    api.start_etcd();
+    namespace.create(&ingress("third", &host_to("third.example", "web")));
+    gateway.wait_for("third.example", "/", 200);
+    namespace.delete("ingress", "first");
+    gateway.wait_for("first.example", "/", 404);
+}
+
+#[test]
+fn a_controller_that_is_killed_misses_nothing() {
+    let Some(api) = ApiServer::shared() else { return };
+    let namespace = api.namespace("killed");
+    let upstream = Upstream::start_on(machine_ip(), "web");
+    namespace.create(&Service::new("web").at(&upstream).manifests());
+    namespace.create(&ingress("stays", &host_to("stays.example", "web")));
+    namespace.create(&ingress("goes", &host_to("goes.example", "web")));
+    let mut gateway = Gateway::start(&namespace);
+    let envoy = gateway.envoy_pid();
+
+    gateway.kill_controller();
+    namespace.delete("ingress", "goes");
+    namespace.create(&ingress("comes", &host_to("comes.example", "web")));
+    assert_eq!(gateway.get("stays.example", "/").status, 200);
+    assert_eq!(gateway.get("goes.example", "/").status, 200, "nobody has told Envoy");
+    gateway.start_controller();
+    gateway.wait_for("goes.example", "/", 404);
+    gateway.wait_for("comes.example", "/", 200);
+    assert_eq!(gateway.get("stays.example", "/").status, 200);
+    assert_eq!(gateway.envoy_pid(), envoy);
+}
+
+#[test]
+fn a_pod_that_ends_answers_what_it_has_been_asked() {
+    let Some(api) = ApiServer::shared() else { return };
+    let namespace = api.namespace("ends");
+    let upstream = Upstream::start_on(machine_ip(), "web");
+    namespace.create(&Service::new("web").at(&upstream).manifests());
+    namespace.create(&ingress("web", &host_to("web.example", "web")));
+    let flags = ["--drain-delay", "2s", "--drain-timeout", "20s"];
+    let mut gateway = Gateway::start_with(&namespace, &flags);
+    assert_eq!(gateway.health("/healthz").status, 200);
+    wait_until("it is ready", || gateway.health("/readyz").status == 200);
+
+    let http = gateway.http;
+    let slow = thread::spawn(move || {
+        raw(http, b"GET / HTTP/1.1\r\nhost: web.example\r\nx-delay-ms: 5000\r\n\r\n").status
+    });
+    wait_until("the slow one is there", || !upstream.take_received().is_empty());
+    gateway.ask_to_end();
+    // Whoever sends requests learns of it, and sends some until then.
+    wait_until("it is not ready", || gateway.health("/readyz").status == 503);
+    assert_eq!(gateway.get("web.example", "/").status, 200);
+    assert_eq!(slow.join().unwrap(), 200);
+    assert_eq!(gateway.wait_for_end(), (Some(0), Some(0)));
+}
