@@ -56,6 +56,7 @@ fn only_ingresses_of_our_classes_are_served_and_get_a_status() {
     namespace.apply(&ingress_of("classes-another", "ours", &host_to("ours.example", "web")));
     gateway.wait_for("ours.example", "/", 404);
     assert_eq!(served().collect::<Vec<_>>(), ["missing", "second"]);
+    wait_until("nor has it our address", || !has_status(&namespace, "ours"));
 }
 
 fn has_status(kubectl: &Kubectl, ingress: &str) -> bool {
