@@ -49,8 +49,9 @@ impl ApiServer {
     /// Where it does not get ready, or where in CI there is nothing to run.
     pub fn shared() -> Option<&'static Self> {
         static SHARED: LazyLock<Option<ApiServer>> = LazyLock::new(|| ApiServer::start(&[]));
-        // Says so for every test that is skipped.
-        assets::find().and(SHARED.as_ref())
+        // Says so once for every test that is skipped.
+        assets::find()?;
+        SHARED.as_ref()
     }
 
     /// One with these flags, such as `--runtime-config=…`, for a test of its
