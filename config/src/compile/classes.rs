@@ -69,7 +69,7 @@ impl<'a> Classes<'a> {
         if let Some(class) = spec.as_ref().and_then(|spec| spec.field("ingressClassName")) {
             return class.as_string().is_some_and(|name| self.serves_class(name, &class));
         }
-        let served = mode == Mode::Default || self.is_only_default();
+        let served = mode == Mode::Default || self.would_be_default(ingress);
         if !served {
             root.warning_in(
                 "spec.ingressClassName",
@@ -110,9 +110,13 @@ impl<'a> Classes<'a> {
         class.controller == self.settings.controller_name
     }
 
-    /// The API server fills in the default class. Files have not been through
-    /// it, so here an Ingress without a class belongs to the only default.
-    fn is_only_default(&self) -> bool {
+    /// The API server fills in the default class of what is created, and leaves
+    /// what was there before. Files have not been through it, so an Ingress in
+    /// one belongs to the only default.
+    fn would_be_default(&self, ingress: &Object) -> bool {
+        if ingress.file.is_none() {
+            return false;
+        }
         let mut defaults = self.by_name.values().filter(|class| class.is_default);
         matches!((defaults.next(), defaults.next()), (Some(class), None) if self.is_ours(class))
     }
