@@ -44,13 +44,15 @@ fn only_ingresses_of_our_classes_are_served_and_get_a_status() {
     gateway.wait_for("filled-in.example", "/", 200);
     let filled_in = namespace.get("ingresses.networking.k8s.io", "filled-in");
     assert_eq!(filled_in["spec"]["ingressClassName"], "classes-default");
+    // It does so for new ones only: nobody's old object gets exposed by it.
+    assert_eq!(served().collect::<Vec<_>>(), ["missing", "ours", "second"]);
     namespace.delete("ingressclass", "classes-default");
     gateway.wait_for("filled-in.example", "/", 404);
 
     // By now the others would have one, too.
     wait_until("the last one has a status", || has_status(&namespace, "missing"));
     assert!(has_status(&namespace, "ours") && has_status(&namespace, "second"));
-    assert!(!has_status(&namespace, "another"));
+    assert!(!has_status(&namespace, "another") && !has_status(&namespace, "none"));
 
     // One that goes to another class is not ours any more.
     namespace.apply(&ingress_of("classes-another", "ours", &host_to("ours.example", "web")));
