@@ -85,8 +85,9 @@ pub(crate) fn prepare(options: &Options) -> anyhow::Result<()> {
     rollout::prepare(&Layout::new(folder), options.listening)
 }
 
-/// Runs until a signal says to end. `when_ready` is called once Envoy serves
-/// the first complete table, with the address of the health endpoints.
+/// Runs until a signal says to end. `when_ready` is called once Envoy serves a
+/// complete table, be it that of a process before this one, with the address of
+/// the health endpoints.
 pub(crate) async fn run(
     options: Options,
     when_ready: impl FnOnce(Ready, SocketAddr),
@@ -182,6 +183,7 @@ async fn probe(
         readiness.send_replace(Readiness::Starting(describe_missing(store)));
         sleep(START_PROBE_PERIOD).await;
     };
+    readiness.send_replace(Readiness::Ready);
     when_ready(ready, health);
     // From now on it has a table: one that is restarted starts with it.
     loop {

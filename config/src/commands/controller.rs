@@ -19,21 +19,21 @@ use crate::settings::TimeLimit;
 
 /// Watch a Kubernetes API and keep the Envoy beside it right
 ///
-/// Envoy runs on its own, on the folder that both share:
+/// Envoy runs on its own, on the folder that both share, so it goes on serving
+/// while this is restarted or the API is away:
 ///
 ///   ingressctl controller --folder DIR --prepare
 ///   envoy --config-path DIR/bootstrap.json --admin-address-path DIR/admin-address
 ///   ingressctl controller --folder DIR
 ///
-/// So it goes on serving while this is restarted or the API is away. Prints
-/// `ready http=ADDR admin=ADDR health=ADDR` on standard output once Envoy serves
-/// the first complete table. SIGTERM drains Envoy, ends it, and then this.
+/// Prints `ready http=ADDR admin=ADDR health=ADDR` on standard output once Envoy
+/// serves a complete table, be it that of a process before this one. SIGTERM
+/// drains Envoy, ends it, and then this.
 ///
 /// Needs the rights in config/deploy; the deployment there runs it.
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Controller {
-    #[command(flatten)]
-    api: ApiArgs,
     /// The folder that Envoy shares; made if it is not there
     #[arg(long, value_name = "DIR")]
     folder: PathBuf,
@@ -41,6 +41,11 @@ pub(crate) struct Controller {
     /// already stays as it is
     #[arg(long)]
     prepare: bool,
+    /// How to log, on standard error; what, says the variable `RUST_LOG`
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    log_format: LogFormat,
+    #[command(flatten)]
+    api: ApiArgs,
     #[command(flatten)]
     listen: ListenArgs,
     /// Serve /healthz, /readyz and /metrics here
@@ -52,9 +57,6 @@ pub(crate) struct Controller {
     /// Then, how long clients may take to go away
     #[arg(long, value_name = "DURATION", default_value = "20s", help_heading = "Ending")]
     drain_timeout: TimeLimit,
-    /// How to log, on standard error; what, says the variable `RUST_LOG`
-    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
-    log_format: LogFormat,
     #[command(flatten)]
     settings: SettingsArgs,
 }
