@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::process::Command;
 
-use ingress_tests::{Edge, Serving, Upstream, raw, require_tool};
+use ingress_tests::{Edge, Serving, Upstream, raw, require_tool, wait_until};
 
 /// An Ingress that gives each of these services a host, `<service>.test`.
 fn hosts(services: &[&str]) -> String {
@@ -71,6 +71,23 @@ fn the_ports_name_or_app_protocol_decides_what_is_spoken_to_the_upstream() {
         for received in upstream.take_received() {
             assert_eq!(format!("{:?}", received.version), version, "{service}, port {port}");
         }
+    }
+}
+
+/// Envoy then has a new cluster of the same name, which asks for endpoints that
+/// the old one has already.
+#[test]
+fn a_port_that_speaks_something_else_from_now_on_is_served_on() {
+    let upstream = Upstream::start("web");
+    let manifests = |port: &str| hosts(&["web"]) + &upstream.manifests("web", port, 80);
+    let serving = Serving::start(&manifests("http"));
+    for (port, version) in [("http2", "HTTP/2.0"), ("http", "HTTP/1.1"), ("grpc", "HTTP/2.0")] {
+        serving.replace(&manifests(port));
+        wait_until(&format!("{version} is spoken"), || {
+            assert_eq!(serving.get("web.test", "/").by(), "web");
+            let received = upstream.take_received();
+            received.last().is_some_and(|last| format!("{:?}", last.version) == version)
+        });
     }
 }
 

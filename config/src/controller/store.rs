@@ -276,3 +276,110 @@ impl Changes {
 fn name_of(known: &Known) -> (Box<str>, Box<str>) {
     (known.object.namespace.clone(), known.object.name.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{Names, Node, Object};
+
+    /// A Service in namespace `d`; `content` is what it says.
+    fn known(name: &str, version: &str, content: &str) -> Known {
+        Known {
+            object: Object {
+                file: None,
+                api_version: "v1".into(),
+                kind: "Service".into(),
+                name: name.into(),
+                namespace: "d".into(),
+                creation_timestamp: None,
+                labels: Box::default(),
+                node: Node::from_json(content.into(), &mut Names::default()),
+            },
+            uid: name.into(),
+            resource_version: version.into(),
+            published: Vec::new(),
+            is_published_by_us: false,
+        }
+    }
+
+    fn names(snapshot: &Snapshot) -> Vec<&str> {
+        let mut names: Vec<_> = snapshot.objects.iter().map(|known| &*known.object.name).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// A store whose only list has brought a and b.
+    fn filled() -> (Store, PartId) {
+        let store = Store::new();
+        let part = store.add_part(Kind::Service);
+        store.begin_list(part);
+        store.list(part, known("a", "1", "x"));
+        store.list(part, known("b", "1", "x"));
+        store.end_list(part);
+        (store, part)
+    }
+
+    #[test]
+    fn nothing_is_told_before_each_list_is_whole() {
+        let store = Store::new();
+        assert!(!store.is_changed());
+        let (services, pods) = (store.add_part(Kind::Service), store.add_part(Kind::Pod));
+        store.begin_list(services);
+        store.list(services, known("a", "1", "x"));
+        assert_eq!(names(&store.take()), [""; 0], "half a list");
+        store.end_list(services);
+        assert!(!store.is_changed());
+        assert_eq!(store.missing(), [Kind::Pod]);
+        store.begin_list(pods);
+        store.end_list(pods);
+        assert!(store.is_changed(), "though there are no pods");
+        let snapshot = store.take();
+        assert_eq!(names(&snapshot), ["a"]);
+        assert_eq!(snapshot.changes.map(|changes| changes.describe()), Some("Service d/a".into()));
+        assert!(!store.is_changed());
+    }
+
+    #[test]
+    fn a_list_that_breaks_off_changes_nothing() {
+        let (store, part) = filled();
+        store.take();
+        store.begin_list(part);
+        store.list(part, known("a", "2", "y"));
+        assert!(!store.is_changed());
+        store.begin_list(part);
+        store.list(part, known("b", "1", "x"));
+        assert_eq!(names(&store.take()), ["a", "b"]);
+        store.end_list(part);
+        let snapshot = store.take();
+        assert_eq!(names(&snapshot), ["b"]);
+        assert_eq!(snapshot.changes.map(|changes| changes.count), Some(1), "a is gone");
+    }
+
+    #[test]
+    fn what_is_served_alike_is_no_change_but_is_told() {
+        let (store, part) = filled();
+        store.take();
+        store.apply(part, known("a", "1", "x"));
+        assert!(!store.is_changed(), "the same once more");
+        store.apply(part, known("a", "2", "x"));
+        assert!(store.is_changed(), "another status, say");
+        assert!(store.take().changes.is_none());
+        store.apply(part, known("a", "3", "y"));
+        assert_eq!(store.take().changes.map(|changes| changes.count), Some(1));
+        store.delete(part, "d", "missing");
+        assert!(!store.is_changed());
+        store.delete(part, "d", "a");
+        assert_eq!(names(&store.take()), ["b"]);
+    }
+
+    #[test]
+    fn the_log_names_some_of_many_changes() {
+        let (store, part) = filled();
+        for index in 0..10 {
+            store.apply(part, known(&format!("s{index}"), "1", "x"));
+        }
+        assert_eq!(store.counts().into_iter().collect::<Vec<_>>(), [(Kind::Service, 12)]);
+        let described = store.take().changes.map(|changes| changes.describe()).unwrap_or_default();
+        assert!(described.ends_with(" and 7 more changes"), "{described}");
+    }
+}
