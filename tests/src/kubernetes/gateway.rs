@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::namespace::Namespace;
 use crate::client::{Answer, get};
-use crate::edge::Edge;
+use crate::edge::{Edge, wait_until};
 use crate::process::{Process, bound};
 use crate::tools::{envoy, ingressctl};
 
@@ -160,6 +160,34 @@ impl Gateway {
     /// Where those are.
     pub fn health_address(&self) -> SocketAddr {
         self.health
+    }
+
+    /// Kills Envoy and starts another on the same folder, as Kubernetes does.
+    ///
+    /// # Panics
+    /// Where it does not listen soon.
+    pub fn restart_envoy(&mut self) {
+        let shared = self.shared_folder();
+        self.kill_envoy();
+        // That of the one that was killed.
+        fs::remove_file(shared.join("admin-address")).expect("its address");
+        self.envoy = spawn_envoy(self.folder.path(), &shared);
+        let mut address = None;
+        wait_until("Envoy listens", || {
+            let admin = fs::read_to_string(shared.join("admin-address")).unwrap_or_default();
+            let Ok(admin) = admin.trim().parse() else { return false };
+            let listeners = get(admin, "admin", "/listeners").body;
+            let http = listeners.lines().find_map(|line| line.strip_prefix("http::")?.parse().ok());
+            address = http.map(|http| Edge { http, admin });
+            address.is_some()
+        });
+        self.edge = address.expect("it listens");
+    }
+
+    /// Kills Envoy.
+    pub fn kill_envoy(&mut self) {
+        self.envoy.signal(Signal::KILL);
+        self.envoy.wait();
     }
 
     /// The process id of Envoy.

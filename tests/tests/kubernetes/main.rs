@@ -7,6 +7,7 @@
 mod api_versions;
 mod classes;
 mod deployment;
+mod envoy;
 mod page;
 mod resilience;
 mod routes;

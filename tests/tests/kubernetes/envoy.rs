@@ -1,0 +1,58 @@
+//! What becomes of the controller where Envoy is not as it should be.
+
+use std::fs;
+
+use ingress_tests::{ApiServer, Gateway, Service, Upstream, machine_ip, wait_until};
+
+use crate::setup::{host_to, ingress};
+
+#[test]
+fn an_envoy_that_starts_again_serves_what_the_last_one_did() {
+    let Some(api) = ApiServer::shared() else { return };
+    let namespace = api.namespace("envoy-again");
+    let upstream = Upstream::start_on(machine_ip(), "web");
+    namespace.create(&Service::new("web").at(&upstream).manifests());
+    namespace.create(&ingress("web", &host_to("web.example", "web")));
+    let mut gateway = Gateway::start(&namespace);
+    gateway.kill_envoy();
+    wait_until("it is not ready", || gateway.health("/readyz").status == 503);
+    gateway.restart_envoy();
+    gateway.wait_for("web.example", "/", 200);
+    wait_until("it is ready", || gateway.health("/readyz").status == 200);
+    namespace.create(&ingress("more", &host_to("more.example", "web")));
+    gateway.wait_for("more.example", "/", 200);
+    let other = Upstream::start_on(machine_ip(), "other");
+    namespace.apply(&Service::new("web").at(&other).manifests());
+    wait_until("endpoints reach it", || gateway.get("web.example", "/").by() == "other");
+}
+
+/// With a module that is none, Envoy cannot take a table in.
+#[test]
+fn what_envoy_rejects_is_undone_and_told() {
+    let Some(api) = ApiServer::shared() else { return };
+    let namespace = api.namespace("rejected");
+    let upstream = Upstream::start_on(machine_ip(), "web");
+    namespace.create(&Service::new("web").at(&upstream).manifests());
+    namespace.create(&ingress("web", &host_to("web.example", "web")));
+    let gateway = Gateway::start(&namespace);
+    let served = fs::read(gateway.shared_folder().join("ecds.json")).unwrap();
+    let module = gateway.shared_folder().join("ingress_filter.wasm");
+    let whole = fs::read(&module).unwrap();
+    fs::write(&module, "none").unwrap();
+
+    let rejected = || gateway.health("/metrics").body;
+    namespace.create(&ingress("more", &host_to("more.example", "web")));
+    wait_until("it is counted", || {
+        rejected().contains("ingressctl_configurations_rejected_total 1\n")
+    });
+    assert!(gateway.log().contains("envoy rejected the new route table"), "{}", gateway.log());
+    assert_eq!(gateway.get("web.example", "/").status, 200);
+    assert_eq!(gateway.get("more.example", "/").status, 404);
+    assert_eq!(fs::read(gateway.shared_folder().join("ecds.json")).unwrap(), served);
+    assert_eq!(gateway.health("/readyz").status, 200);
+
+    fs::write(&module, whole).unwrap();
+    namespace.create(&ingress("third", &host_to("third.example", "web")));
+    gateway.wait_for("third.example", "/", 200);
+    assert_eq!(gateway.get("more.example", "/").status, 200);
+}
