@@ -40,39 +40,38 @@ impl Driver {
     /// Applies each change, for ever.
     pub(super) async fn run(mut self) {
         let mut logged = Logged::default();
-        let mut compiled: Option<Arc<Compiled>> = None;
-        // What is not served yet, and has been tried.
+        let mut compiled = None;
+        // What is compiled and not served yet.
         let mut left: Option<Changes> = None;
+        let mut is_served = false;
         let mut backoff = Backoff::new();
         let mut took = Duration::ZERO;
         loop {
             self.gather(left.is_some(), &mut backoff, took).await;
             let start = Instant::now();
             let Snapshot { objects, changes } = self.store.take();
-            if let Some(changes) = changes {
-                for (kind, number) in self.store.counts() {
-                    self.metrics.set_objects(kind.name(), number);
-                }
-                let new = Arc::new(self.compile(&objects).await);
+            if let Some(mut changes) = changes {
+                let new = self.compile(&objects).await;
                 logged.log(&new.findings);
                 compiled = Some(new);
-                left = Some(match left.take() {
-                    Some(mut all) => {
-                        all.merge(changes);
-                        all
-                    }
-                    None => changes,
-                });
+                if let Some(earlier) = left.take() {
+                    changes.merge(earlier);
+                }
+                left = Some(changes);
             }
             let Some(compiled) = &compiled else { continue };
             if let Some(changes) = left.take() {
-                left = self.apply(compiled, changes).await;
+                let end = self.apply(compiled, &changes).await;
                 took = start.elapsed();
-                if left.is_none() {
-                    backoff = Backoff::new();
+                is_served = end == End::Served;
+                match end {
+                    End::Unknown => left = Some(changes),
+                    End::Served | End::Rejected => backoff = Backoff::new(),
                 }
             }
-            if left.is_none() {
+            // Also where only a status has changed, which is perhaps to be
+            // written again.
+            if is_served {
                 let outcome = outcome(&objects, compiled);
                 self.metrics.set_findings(&outcome.reports);
                 self.outcomes.send_replace(Some(Arc::new(outcome)));
@@ -105,6 +104,9 @@ impl Driver {
     async fn compile(&self, objects: &[Arc<Known>]) -> Compiled {
         let objects = objects.to_vec();
         let settings = Arc::clone(&self.settings);
+        for (kind, number) in self.store.counts() {
+            self.metrics.set_objects(kind.name(), number);
+        }
         let start = Instant::now();
         let compiling = spawn_blocking(move || {
             let objects = objects.iter().map(|known| &known.object);
@@ -117,41 +119,54 @@ impl Driver {
         compiled
     }
 
-    /// Brings Envoy there. What is to be tried again is given back.
-    async fn apply(&mut self, compiled: &Compiled, changes: Changes) -> Option<Changes> {
+    /// Brings Envoy there.
+    async fn apply(&mut self, compiled: &Compiled, changes: &Changes) -> End {
         let start = Instant::now();
         match self.rollout.apply(compiled).await {
             Ok(change) => {
-                let (took, waited) = (start.elapsed(), changes.since.elapsed());
-                let counted = match change {
-                    Change::Nothing => return None,
-                    Change::Upstreams => metrics::Change::Upstreams,
-                    Change::RouteTable => metrics::Change::RouteTable,
-                };
-                self.metrics.applied(counted, took);
-                self.metrics.served_after(waited);
-                info!(
-                    change = change.name(),
-                    table = compiled.table.name,
-                    because = changes.describe(),
-                    apply_ms = millis(took),
-                    event_to_traffic_ms = millis(waited),
-                    "applied"
-                );
-                None
+                self.applied(change, compiled, changes, start.elapsed());
+                End::Served
             }
             Err(error @ RolloutError::Rejected(_)) => {
                 self.metrics.rejected();
                 let because = changes.describe();
                 error!(because, "{error}; what was served before is still served");
-                None
+                End::Rejected
             }
             Err(error) => {
                 warn!("{error}; trying again");
-                Some(changes)
+                End::Unknown
             }
         }
     }
+
+    fn applied(&self, change: Change, compiled: &Compiled, changes: &Changes, took: Duration) {
+        let counted = match change {
+            Change::Nothing => return,
+            Change::Upstreams => metrics::Change::Upstreams,
+            Change::RouteTable => metrics::Change::RouteTable,
+        };
+        let waited = changes.since.elapsed();
+        self.metrics.applied(counted, took);
+        self.metrics.served_after(waited);
+        info!(
+            change = change.name(),
+            table = compiled.table.name,
+            because = changes.describe(),
+            apply_ms = millis(took),
+            event_to_traffic_ms = millis(waited),
+            "applied"
+        );
+    }
+}
+
+/// What became of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Served,
+    Rejected,
+    /// To be tried again.
+    Unknown,
 }
 
 fn millis(duration: Duration) -> u64 {

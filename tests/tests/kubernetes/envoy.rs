@@ -1,6 +1,8 @@
 //! What becomes of the controller where Envoy is not as it should be.
 
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
 use ingress_tests::{ApiServer, Gateway, Service, Upstream, machine_ip, wait_until};
 
@@ -34,7 +36,11 @@ fn what_envoy_rejects_is_undone_and_told() {
     let upstream = Upstream::start_on(machine_ip(), "web");
     namespace.create(&Service::new("web").at(&upstream).manifests());
     namespace.create(&ingress("web", &host_to("web.example", "web")));
-    let gateway = Gateway::start(&namespace);
+    let gateway = Gateway::start_with(&namespace, &["--publish-address", "203.0.113.7"]);
+    let address = |ingress: &str| {
+        namespace.get("ingress", ingress)["status"]["loadBalancer"]["ingress"][0]["ip"].clone()
+    };
+    wait_until("it has an address", || address("web") == "203.0.113.7");
     let served = fs::read(gateway.shared_folder().join("ecds.json")).unwrap();
     let module = gateway.shared_folder().join("ingress_filter.wasm");
     let whole = fs::read(&module).unwrap();
@@ -50,9 +56,13 @@ fn what_envoy_rejects_is_undone_and_told() {
     assert_eq!(gateway.get("more.example", "/").status, 404);
     assert_eq!(fs::read(gateway.shared_folder().join("ecds.json")).unwrap(), served);
     assert_eq!(gateway.health("/readyz").status, 200);
+    // The metric comes before whatever is written.
+    thread::sleep(Duration::from_secs(1));
+    assert!(address("more").is_null(), "it is not served");
 
     fs::write(&module, whole).unwrap();
     namespace.create(&ingress("third", &host_to("third.example", "web")));
     gateway.wait_for("third.example", "/", 200);
     assert_eq!(gateway.get("more.example", "/").status, 200);
+    wait_until("it has an address", || address("more") == "203.0.113.7");
 }
