@@ -8,9 +8,13 @@ mod gateway;
 mod kubectl;
 mod namespace;
 mod objects;
+mod proxy;
+mod writer;
 
 pub use api_server::ApiServer;
 pub use gateway::Gateway;
 pub use kubectl::Kubectl;
 pub use namespace::Namespace;
 pub use objects::{Service, machine_ip};
+pub use proxy::{ApiProxy, Asked, Verdict};
+pub use writer::Writer;

@@ -22,7 +22,9 @@ pub use client::{Answer, KeepAlive, get, raw};
 pub use edge::{Edge, wait_until};
 pub use h2::h2_request;
 pub use httpbin::HttpBin;
-pub use kubernetes::{ApiServer, Gateway, Kubectl, Namespace, Service, machine_ip};
+pub use kubernetes::{
+    ApiProxy, ApiServer, Asked, Gateway, Kubectl, Namespace, Service, Verdict, Writer, machine_ip,
+};
 pub use offline::Offline;
 pub use own_envoy::{OwnEnvoy, compile, compiled, edit_json, validate};
 pub use process::Process;

@@ -74,6 +74,19 @@ impl Upstream {
     /// # Panics
     /// Where it cannot listen.
     pub fn start_on(ip: IpAddr, name: &'static str) -> Self {
+        Self::begin(ip, name, true)
+    }
+
+    /// As [`Self::start_on`], for more requests than are to be remembered: what
+    /// has reached it is only the last one.
+    ///
+    /// # Panics
+    /// Where it cannot listen.
+    pub fn forgetful(ip: IpAddr, name: &'static str) -> Self {
+        Self::begin(ip, name, false)
+    }
+
+    fn begin(ip: IpAddr, name: &'static str, remembers: bool) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -82,7 +95,7 @@ impl Upstream {
         let listener = runtime.block_on(TcpListener::bind((ip, 0))).expect("a listener");
         let address = listener.local_addr().expect("an address");
         let received = Arc::new(Mutex::new(Vec::new()));
-        runtime.spawn(accept(listener, name, Arc::clone(&received)));
+        runtime.spawn(accept(listener, name, remembers, Arc::clone(&received)));
         Self { _runtime: runtime, address, received }
     }
 
@@ -106,11 +119,17 @@ impl Upstream {
     }
 }
 
-async fn accept(listener: TcpListener, name: &'static str, received: Arc<Mutex<Vec<Received>>>) {
+async fn accept(
+    listener: TcpListener,
+    name: &'static str,
+    remembers: bool,
+    received: Arc<Mutex<Vec<Received>>>,
+) {
     while let Ok((stream, _)) = listener.accept().await {
         let received = Arc::clone(&received);
         tokio::spawn(async move {
-            let service = service_fn(move |request| answer(request, name, Arc::clone(&received)));
+            let service =
+                service_fn(move |request| answer(request, name, remembers, Arc::clone(&received)));
             let mut server = auto::Builder::new(TokioExecutor::new());
             // More than any edge lets through.
             server.http1().max_headers(1_000);
@@ -122,6 +141,7 @@ async fn accept(listener: TcpListener, name: &'static str, received: Arc<Mutex<V
 async fn answer(
     request: Request<Incoming>,
     name: &'static str,
+    remembers: bool,
     received: Arc<Mutex<Vec<Received>>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
@@ -153,6 +173,9 @@ async fn answer(
         let is_earlier = |earlier: &&Received| earlier.values("x-request-id").concat() == id;
         let is_failing = fails_first
             .is_some_and(|count: usize| received.iter().filter(is_earlier).count() < count);
+        if !remembers {
+            received.clear();
+        }
         received.push(request);
         is_failing
     };

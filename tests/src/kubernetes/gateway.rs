@@ -48,6 +48,14 @@ impl Gateway {
     /// # Panics
     /// Where it does not get ready.
     pub fn start_with(namespace: &Namespace<'_>, flags: &[&str]) -> Self {
+        Self::start_as(namespace, &namespace.gateway_account(), flags)
+    }
+
+    /// As [`Self::start_with`], with another kubeconfig file.
+    ///
+    /// # Panics
+    /// Where it does not get ready.
+    pub fn start_as(namespace: &Namespace<'_>, kubeconfig: &Path, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let shared = folder.path().join("shared");
         fs::create_dir(&shared).expect("a folder to share");
@@ -59,7 +67,7 @@ impl Gateway {
         prepare(folder.path(), &arguments);
         let envoy = spawn_envoy(folder.path(), &shared);
 
-        arguments.extend(["--kubeconfig".into(), text(&namespace.gateway_account())]);
+        arguments.extend(["--kubeconfig".into(), text(kubeconfig)]);
         arguments.extend(["--namespace".into(), namespace.name.clone()]);
         arguments.extend(["--lease".into(), format!("{}/istio-ingress", namespace.name)]);
         arguments.extend(["--health", "127.0.0.1:0", "--access-log", "false"].map(Into::into));

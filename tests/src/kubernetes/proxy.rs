@@ -1,0 +1,243 @@
+//! A server between the controller and the API, which fails as it is told to.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Either, Full};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONNECTION, HOST, TRANSFER_ENCODING};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, Uri};
+use hyper_util::rt::TokioIo;
+use kube::Client;
+use kube::client::Body;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use super::namespace::Namespace;
+use super::writer::{connect, runtime};
+
+/// Speaks plain HTTP, and passes what it is asked on to the API with the rights
+/// of a namespace's gateway, unless it is told otherwise.
+pub struct ApiProxy {
+    _runtime: Runtime,
+    folder: TempDir,
+    shared: Arc<Shared>,
+}
+
+/// What the controller asks of the API.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The path.
+    pub path: String,
+    /// Without the `?`.
+    pub query: String,
+}
+
+/// What comes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The API answers.
+    Pass,
+    /// This status does, as the API has it in an answer.
+    Status(u16),
+    /// A watch begins and brings this status, as the API has it in a watch.
+    Watched(u16),
+    /// A page in HTML, as of a load balancer in between.
+    Page,
+    /// Nobody, until connections are cut.
+    Stall,
+    /// The connection is cut.
+    Cut,
+}
+
+type Judge = dyn FnMut(&Asked) -> Verdict + Send;
+
+type Answer = Response<Either<Full<Bytes>, Body>>;
+
+struct Shared {
+    client: Client,
+    judge: Mutex<Box<Judge>>,
+    page_size: Mutex<Option<usize>>,
+    cut: watch::Sender<()>,
+}
+
+impl Asked {
+    /// Whether it is for objects of that kind, such as `ingresses`.
+    pub fn is_for(&self, plural: &str) -> bool {
+        self.path.rsplit('/').next() == Some(plural)
+    }
+
+    /// Whether it is a watch.
+    pub fn is_watch(&self) -> bool {
+        self.has("watch=")
+    }
+
+    /// Whether it is a list, or a page of one.
+    pub fn is_list(&self) -> bool {
+        !self.is_watch() && self.has("limit=")
+    }
+
+    /// Whether it is a page of a list, but not the first.
+    pub fn is_next_page(&self) -> bool {
+        self.has("continue=")
+    }
+
+    fn has(&self, start: &str) -> bool {
+        self.query.split('&').any(|pair| pair.starts_with(start))
+    }
+}
+
+impl ApiProxy {
+    /// To the API of this namespace.
+    ///
+    /// # Panics
+    /// Where it cannot listen.
+    pub fn start(namespace: &Namespace<'_>) -> Self {
+        let runtime = runtime();
+        let client = runtime.block_on(connect(&namespace.gateway_account()));
+        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+        let listener = listener.expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let shared = Arc::new(Shared {
+            client,
+            judge: Mutex::new(Box::new(|_| Verdict::Pass)),
+            page_size: Mutex::default(),
+            cut: watch::Sender::new(()),
+        });
+        runtime.spawn(accept(listener, Arc::clone(&shared)));
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        write_kubeconfig(&folder.path().join("kubeconfig"), address);
+        Self { _runtime: runtime, folder, shared }
+    }
+
+    /// A kubeconfig file that leads here.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("kubeconfig")
+    }
+
+    /// From now on, this says what comes of each request.
+    pub fn judge(&self, judge: impl FnMut(&Asked) -> Verdict + Send + 'static) {
+        *self.shared.judge.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(judge);
+    }
+
+    /// From now on, the API answers all.
+    pub fn heal(&self) {
+        self.judge(|_| Verdict::Pass);
+    }
+
+    /// Lists come in pages of so many objects, however many are asked for.
+    pub fn page(&self, size: usize) {
+        let mut page_size = self.shared.page_size.lock().unwrap_or_else(PoisonError::into_inner);
+        *page_size = Some(size);
+    }
+
+    /// Cuts all connections, and with them all watches.
+    pub fn cut(&self) {
+        self.shared.cut.send_replace(());
+    }
+}
+
+fn write_kubeconfig(path: &Path, address: SocketAddr) {
+    let text = format!(
+        "apiVersion: v1
+kind: Config
+clusters: [{{name: test, cluster: {{server: 'http://{address}'}}}}]
+users: [{{name: test, user: {{}}}}]
+contexts: [{{name: test, context: {{cluster: test, user: test}}}}]
+current-context: test
+"
+    );
+    fs::write(path, text).expect("a kubeconfig is written");
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(serve(stream, Arc::clone(&shared)));
+    }
+}
+
+async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    let mut cut = shared.cut.subscribe();
+    let service = service_fn(|request| answer(request, Arc::clone(&shared)));
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        _ = connection => {}
+        _ = cut.changed() => {}
+    }
+}
+
+async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<Answer> {
+    let asked = Asked {
+        path: request.uri().path().to_owned(),
+        query: request.uri().query().unwrap_or_default().to_owned(),
+    };
+    let verdict = {
+        let mut judge = shared.judge.lock().unwrap_or_else(PoisonError::into_inner);
+        judge(&asked)
+    };
+    Ok(match verdict {
+        Verdict::Pass => pass(request, &asked, &shared).await.map_err(io::Error::other)?,
+        Verdict::Status(code) => said(code, "application/json", status(code).to_string()),
+        Verdict::Watched(code) => {
+            let event = json!({"type": "ERROR", "object": status(code)});
+            said(200, "application/json", format!("{event}\n"))
+        }
+        Verdict::Page => said(200, "text/html", "<html>It works!</html>".into()),
+        Verdict::Stall => std::future::pending().await,
+        Verdict::Cut => return Err(io::ErrorKind::ConnectionReset.into()),
+    })
+}
+
+async fn pass(
+    request: Request<Incoming>,
+    asked: &Asked,
+    shared: &Shared,
+) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+    let (mut parts, body) = request.into_parts();
+    for name in [HOST, AUTHORIZATION, CONNECTION] {
+        parts.headers.remove(name);
+    }
+    let page_size = *shared.page_size.lock().unwrap_or_else(PoisonError::into_inner);
+    parts.uri = with_page_size(asked, page_size)?;
+    let body = Body::from(body.collect().await?.to_bytes());
+    let answer = shared.client.send(Request::from_parts(parts, body)).await?;
+    let (mut parts, body) = answer.into_parts();
+    // How it comes is between us and the API.
+    for name in [CONNECTION, TRANSFER_ENCODING] {
+        parts.headers.remove(name);
+    }
+    parts.version = hyper::Version::HTTP_11;
+    Ok(Response::from_parts(parts, Either::Right(body)))
+}
+
+fn with_page_size(asked: &Asked, size: Option<usize>) -> Result<Uri, hyper::http::Error> {
+    let pairs = asked.query.split('&').map(|pair| match size {
+        Some(size) if pair.starts_with("limit=") => format!("limit={size}"),
+        _ => pair.to_owned(),
+    });
+    let query: Vec<_> = pairs.collect();
+    Uri::builder().path_and_query(format!("{}?{}", asked.path, query.join("&"))).build()
+}
+
+/// What the API says of what it does not do.
+fn status(code: u16) -> serde_json::Value {
+    let reason = if code == 410 { "Expired" } else { "Failed" };
+    json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "as the test wants it", "reason": reason, "code": code,
+    })
+}
+
+fn said(status: u16, content_type: &str, text: String) -> Answer {
+    let answer = Response::builder().status(status).header("content-type", content_type);
+    answer.body(Either::Left(Full::from(text))).expect("a valid answer")
+}
