@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, stream};
 use kube::core::{DynamicObject, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::ResetTimerBackoff;
@@ -73,12 +73,12 @@ impl Source {
         let namespace = namespace.as_deref();
         if kind.is_metadata_only() {
             let api = api::<PartialObjectMeta<DynamicObject>>(&self.client, namespace, &resource);
-            let events = watcher(api, config())
+            let events = lasting(|| watcher(api.clone(), config()))
                 .map(|event| event.map(|event| each(event, |object| reader.read_metadata(object))));
             self.follow(part, kind, events).await;
         } else {
             let api = api::<DynamicObject>(&self.client, namespace, &resource);
-            let events = watcher(api, config())
+            let events = lasting(|| watcher(api.clone(), config()))
                 .map(|event| event.map(|event| each(event, |object| reader.read(object))));
             self.follow(part, kind, events).await;
         }
@@ -150,6 +150,25 @@ fn backoff() -> ResetTimerBackoff<Backoff> {
     ResetTimerBackoff::new(Backoff::new(), Duration::from_secs(20))
 }
 
+/// A watch that begins anew where it may not go on from where it was. Told so by
+/// the status of the answer, `watcher` would ask for the same for ever; within
+/// the answer, it begins anew by itself.
+fn lasting<S, T>(begin: impl Fn() -> S) -> impl Stream<Item = watcher::Result<T>>
+where
+    S: Stream<Item = watcher::Result<T>>,
+{
+    let first = Box::pin(begin());
+    stream::unfold((begin, first), async |(begin, mut events)| {
+        let event = events.next().await?;
+        if let Err(error @ Error::WatchStartFailed(_)) = &event
+            && may_not_go_on(error)
+        {
+            events = Box::pin(begin());
+        }
+        Some((event, (begin, events)))
+    })
+}
+
 fn config() -> watcher::Config {
     watcher::Config::default().page_size(PAGE_SIZE)
 }
@@ -187,6 +206,12 @@ fn status(error: &Error) -> Option<&kube::core::Status> {
 
 fn is_not_served(error: &Error) -> bool {
     status(error).is_some_and(|status| status.code == 404)
+}
+
+/// What was there is not known any more, or is no more: then what comes is not
+/// told as changes of it.
+fn may_not_go_on(error: &Error) -> bool {
+    status(error).is_some_and(|status| matches!(status.code, 404 | 410))
 }
 
 /// What is wrong, and what to do about it.
