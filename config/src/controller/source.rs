@@ -94,15 +94,21 @@ impl Source {
         let mut events = pin!(events.backoff(backoff()));
         let mut trouble = Trouble::new(format!("the watch of {kind}"));
         let mut has_begun = false;
+        // Whether the API server was up in all its parts before it was asked.
+        let mut was_up = false;
         while let Some(event) = events.next().await {
             let event = match event {
                 Ok(event) => event,
                 Err(error) => {
                     self.metrics.watch_restarted(kind.name());
-                    if kind.is_optional() && is_not_served(&error) && self.is_certain().await {
+                    let is_missing = kind.is_optional() && is_not_served(&error);
+                    if is_missing && was_up {
                         self.store.begin_list(part);
                         self.store.end_list(part);
-                    } else {
+                    }
+                    // One that has come up since may find them the next time.
+                    was_up = is_missing && self.is_up().await;
+                    if !was_up {
                         self.metrics.set_watch_up(kind.name(), false);
                         trouble.tell(&describe(kind, &error));
                     }
@@ -111,6 +117,7 @@ impl Source {
             };
             // A list that only begins says nothing of whether it will end.
             if !matches!(event, Event::Init) {
+                was_up = false;
                 trouble.is_over();
                 self.metrics.set_watch_up(kind.name(), true);
             }
@@ -134,7 +141,7 @@ impl Source {
     /// Whether the API server is up in all its parts. While it starts, custom
     /// resources are not found yet, which does not mean that there are none;
     /// `/readyz` includes that it has read their definitions.
-    async fn is_certain(&self) -> bool {
+    async fn is_up(&self) -> bool {
         let Ok(request) = http_get("/readyz") else { return false };
         self.client.request_text(request).await.is_ok()
     }
