@@ -139,6 +139,22 @@ impl Gateway {
         self.controller.take().expect("a running controller").kill();
     }
 
+    /// Stops the controller where it is, as a machine does that is out of memory.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn pause_controller(&self) {
+        self.controller.as_ref().expect("a running controller").signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn resume_controller(&self) {
+        self.controller.as_ref().expect("a running controller").signal(Signal::CONT);
+    }
+
     /// Asks the controller to end, as Kubernetes does with a pod, without
     /// waiting for it.
     ///

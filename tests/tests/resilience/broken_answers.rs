@@ -1,1 +1,246 @@
-//! Later.
+//! An API that answers, but not as it should: through a proxy that fails on
+//! demand.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use ingress_tests::{ApiProxy, ApiServer, Asked, Gateway, Namespace, Verdict};
+
+use crate::load::{Load, Probes, Target};
+use crate::setup::{BUSY, Ruled, assert_nothing_was_rejected, ingress, wait};
+
+/// The longest wait between two tries, and what a busy machine adds.
+const SOON: Duration = Duration::from_secs(15);
+
+/// A gateway that speaks to the API through a proxy, with more Ingresses than
+/// are on a page.
+struct Behind<'a> {
+    ruled: Ruled,
+    gateway: Gateway,
+    proxy: ApiProxy,
+    _namespace: Namespace<'a>,
+}
+
+/// On pages of so many.
+const PAGE: usize = 10;
+const INGRESSES: usize = 55;
+
+impl<'a> Behind<'a> {
+    fn start(api: &'a ApiServer, name: &str) -> Self {
+        let namespace = api.namespace(name);
+        let ruled = Ruled::create(&namespace);
+        for index in 0..INGRESSES {
+            let name = format!("page-{index}");
+            ruled.writer.apply(&ingress(&name, &format!("{name}.example"), &[("/", "other")]));
+        }
+        // The last of the last page.
+        ruled.writer.apply(&ingress("zz-last", "last.example", &[("/", "other")]));
+        let proxy = ApiProxy::start(&namespace);
+        proxy.page(PAGE);
+        let gateway = Gateway::start_as(&namespace, &proxy.kubeconfig(), &[]);
+        Self { ruled, gateway, proxy, _namespace: namespace }
+    }
+
+    /// Clients of what is on the last page, and of what has a rule.
+    fn load(&self) -> [Load; 2] {
+        let busy = Ruled::load(&self.gateway);
+        self.gateway.wait_for("last.example", "/", 200);
+        let target =
+            Target { address: self.gateway.http, host: "last.example", path: "/", by: &["other"] };
+        [busy, Load::start(target)]
+    }
+
+    /// Begins all watches anew, and has a judge say what comes of what they
+    /// ask, until `done`. Then all is well again, and a change is served.
+    fn suffer(
+        &self,
+        what: &str,
+        judge: impl FnMut(&Asked) -> Verdict + Send + 'static,
+        done: impl FnMut() -> bool,
+    ) {
+        self.proxy.judge(judge);
+        self.proxy.cut();
+        wait(SOON, what, done);
+        self.proxy.heal();
+        self.proxy.cut();
+        let host = format!("after-{what}.example");
+        self.ruled.add_host(&self.gateway, &host, SOON);
+    }
+}
+
+/// How often something has happened.
+#[derive(Clone, Default)]
+struct Count(Arc<AtomicUsize>);
+
+impl Count {
+    fn up(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn half_a_list_is_no_list() {
+    let Some(api) = ApiServer::shared() else { return };
+    let behind = Behind::start(api, "half-a-list");
+    let load = behind.load();
+    for (what, failure) in [
+        ("500", Verdict::Status(500)),
+        ("410", Verdict::Status(410)),
+        ("cut", Verdict::Cut),
+        ("page", Verdict::Page),
+    ] {
+        let failed = Count::default();
+        let count = failed.clone();
+        // Whatever goes on begins anew, and what is listed ends in the middle.
+        let judge = move |asked: &Asked| {
+            if asked.is_watch() {
+                Verdict::Watched(410)
+            } else if asked.is_list() && asked.is_next_page() {
+                count.up();
+                failure
+            } else {
+                Verdict::Pass
+            }
+        };
+        behind.suffer(&format!("half-{what}"), judge, || failed.get() >= 3);
+    }
+    let asked: usize = load.map(Load::stop).iter().sum();
+    assert_nothing_was_rejected(&behind.gateway);
+    println!("half a list in 4 ways, {asked} requests, none failed");
+}
+
+#[test]
+fn an_api_that_answers_wrongly_fails_no_request() {
+    let Some(api) = ApiServer::shared() else { return };
+    let behind = Behind::start(api, "wrong-answers");
+    let load = behind.load();
+    let probes = Probes::start(behind.gateway.health_address());
+    for (what, failure) in [
+        ("status-401", Verdict::Status(401)),
+        ("status-403", Verdict::Status(403)),
+        ("status-410", Verdict::Status(410)),
+        ("status-429", Verdict::Status(429)),
+        ("status-500", Verdict::Status(500)),
+        ("status-503", Verdict::Status(503)),
+        ("watched-410", Verdict::Watched(410)),
+        ("watched-500", Verdict::Watched(500)),
+        ("page", Verdict::Page),
+        ("stall", Verdict::Stall),
+        ("cut", Verdict::Cut),
+    ] {
+        let failed = Count::default();
+        let count = failed.clone();
+        let judge = move |asked: &Asked| {
+            if asked.is_list() || asked.is_watch() {
+                count.up();
+                failure
+            } else {
+                Verdict::Pass
+            }
+        };
+        behind.suffer(what, judge, || failed.get() >= 6);
+    }
+    probes.stop();
+    let asked: usize = load.map(Load::stop).iter().sum();
+    assert_nothing_was_rejected(&behind.gateway);
+    println!("11 kinds of wrong answers, {asked} requests, none failed");
+}
+
+#[test]
+fn a_watch_that_may_not_begin_where_it_ended_begins_anew() {
+    let Some(api) = ApiServer::shared() else { return };
+    let behind = Behind::start(api, "watch-refused");
+    let load = behind.load();
+    // As long as they do not list, all watches are too old.
+    let listed = Arc::new(Mutex::new(Vec::<String>::new()));
+    let lists = Arc::clone(&listed);
+    behind.proxy.judge(move |asked| {
+        let mut listed = lists.lock().unwrap();
+        if asked.is_list() {
+            listed.push(asked.path.clone());
+        }
+        if asked.is_watch() && !listed.contains(&asked.path) {
+            return Verdict::Status(410);
+        }
+        Verdict::Pass
+    });
+    behind.proxy.cut();
+    behind.ruled.add_host(&behind.gateway, "after.example", SOON);
+    let asked: usize = load.map(Load::stop).iter().sum();
+    println!("watches that were refused with 410, {asked} requests, none failed");
+}
+
+/// While an API server starts, custom resources are not found, until they are:
+/// that may come between being told so and asking whether the server is up.
+#[test]
+fn rules_that_are_not_found_for_a_moment_are_not_gone() {
+    let Some(api) = ApiServer::shared() else { return };
+    let behind = Behind::start(api, "not-found");
+    let load = behind.load();
+    for is_up in [false, true] {
+        for round in 0..3 {
+            let asked = Count::default();
+            let count = asked.clone();
+            let judge = move |asked: &Asked| {
+                if asked.is_for("readyz") {
+                    return if is_up { Verdict::Pass } else { Verdict::Status(500) };
+                }
+                if !asked.is_for("routerules") {
+                    return Verdict::Pass;
+                }
+                if asked.is_watch() {
+                    return Verdict::Watched(410);
+                }
+                count.up();
+                // One that is up says so once; then it is busy for a while.
+                Verdict::Status(if is_up && count.get() > 1 { 500 } else { 404 })
+            };
+            let what = format!("not-found-{is_up}-{round}");
+            behind.suffer(&what, judge, || asked.get() >= 4);
+        }
+    }
+    let asked: usize = load.map(Load::stop).iter().sum();
+    println!("rules not found for a moment, {asked} requests, none went past them");
+}
+
+/// One who deletes the definition of RouteRules wants to be without.
+#[test]
+fn rules_that_are_not_found_for_long_are_gone() {
+    let Some(api) = ApiServer::shared() else { return };
+    let behind = Behind::start(api, "no-rules");
+    behind.proxy.judge(|asked| match asked.is_for("routerules") {
+        true => Verdict::Status(404),
+        false => Verdict::Pass,
+    });
+    behind.proxy.cut();
+    wait(SOON, "the default route", || behind.gateway.get(BUSY, "/").by() == "v1");
+    behind.proxy.heal();
+    wait(SOON, "the rule", || (0..8).all(|_| behind.gateway.get(BUSY, "/").by() == "v2"));
+}
+
+#[test]
+fn connections_that_break_all_the_time_fail_no_request() {
+    let Some(api) = ApiServer::shared() else { return };
+    let behind = Behind::start(api, "broken-connections");
+    let load = behind.load();
+    for index in 0..30 {
+        behind.proxy.cut();
+        let name = format!("page-{index}");
+        let host = format!("moved-{index}.example");
+        behind.ruled.writer.apply(&ingress(&name, &host, &[("/", "busy")]));
+        behind.proxy.cut();
+        // At any moment of what follows.
+        thread::sleep(Duration::from_millis(index * 7));
+    }
+    wait(SOON, "the last change", || behind.gateway.get("moved-29.example", "/").by() == "v2");
+    wait(SOON, "the first change", || behind.gateway.get("moved-0.example", "/").by() == "v2");
+    let asked: usize = load.map(Load::stop).iter().sum();
+    assert_nothing_was_rejected(&behind.gateway);
+    println!("connections cut 60 times, {asked} requests, none failed");
+}

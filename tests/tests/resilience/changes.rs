@@ -81,9 +81,7 @@ fn a_rule_that_flips_five_hundred_times_fails_no_request() {
         }
     }
     let written = start.elapsed();
-    wait(PATIENCE, "the last version", || {
-        (0..20).all(|_| gateway.get(BUSY, "/").by() == "v2")
-    });
+    wait(PATIENCE, "the last version", || (0..20).all(|_| gateway.get(BUSY, "/").by() == "v2"));
     let tail = Ruled::load(&gateway);
     wait(PATIENCE, "requests", || tail.asked() > 1_000);
     tail.stop();

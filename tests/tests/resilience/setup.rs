@@ -25,9 +25,11 @@ impl Ruled {
     pub(crate) fn create(namespace: &Namespace<'_>) -> Self {
         let [v1, v2] = ["v1", "v2"].map(|name| Upstream::forgetful(machine_ip(), name));
         let other = Upstream::forgetful(machine_ip(), "other");
-        let busy = Service::new("busy")
-            .at_pod(&v1, "busy-v1", &[("version", "v1")])
-            .at_pod(&v2, "busy-v2", &[("version", "v2")]);
+        let busy = Service::new("busy").at_pod(&v1, "busy-v1", &[("version", "v1")]).at_pod(
+            &v2,
+            "busy-v2",
+            &[("version", "v2")],
+        );
         namespace.create(&busy.manifests());
         namespace.create(&Service::new("other").at(&other).manifests());
         let writer = Writer::new(namespace);
@@ -111,7 +113,14 @@ pub(crate) fn metric(gateway: &Gateway, name: &str) -> u64 {
 #[track_caller]
 pub(crate) fn assert_nothing_was_rejected(edge: &Edge) {
     let stats = ingress_tests::get(edge.admin, "admin", "/stats").body;
-    let counters = ["update_rejected", "update_failure", "config_fail", "config_conflict"];
+    // The endpoints' stream, which counts failures too, ends with the controller.
+    let counters = [
+        "cds.update_failure",
+        "lds.update_failure",
+        "update_rejected",
+        "config_fail",
+        "config_conflict",
+    ];
     let is_rejection = |line: &&str| {
         let (name, value) = line.split_once(": ").unwrap_or((line, "0"));
         counters.iter().any(|counter| name.ends_with(&format!(".{counter}"))) && value != "0"
