@@ -173,6 +173,14 @@ impl Gateway {
         (controller, self.envoy.wait().code())
     }
 
+    /// Waits until the controller alone has ended, and gives its exit code.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn wait_for_controller(&mut self) -> Option<i32> {
+        self.controller.as_mut().expect("a running controller").wait().code()
+    }
+
     /// What `/healthz`, `/readyz` or `/metrics` say.
     ///
     /// # Panics
