@@ -102,3 +102,26 @@ fn the_death_of_envoy_is_told_by_the_exit_code() {
     signal_envoy(&serving, Signal::KILL);
     assert_eq!(serving.process().wait().code(), Some(128 + 9));
 }
+
+/// Envoy ends itself where it watches more than some 120 files.
+#[test]
+fn five_hundred_services_are_served() {
+    const SERVICES: usize = 500;
+    let upstream = Upstream::start("a");
+    let service = |index: usize| {
+        let name = format!("service-{index}");
+        upstream.manifests(&name, "http", 80)
+            + &format!(
+                "apiVersion: networking.k8s.io/v1\nkind: Ingress\n\
+                 metadata: {{name: {name}, annotations: {{kubernetes.io/ingress.class: istio}}}}\n\
+                 spec: {{rules: [{{host: {name}.example, http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: {name}, port: {{number: 80}}}}}}}}]}}}}]}}\n"
+            )
+    };
+    let serving = Serving::start(&(0..SERVICES).map(service).collect::<String>());
+    for index in [0, SERVICES / 2, SERVICES - 1] {
+        assert_eq!(serving.get(&format!("service-{index}.example"), "/").by(), "a", "{index}");
+    }
+    serving.replace(&(0..=SERVICES).map(service).collect::<String>());
+    serving.wait_for(&format!("service-{SERVICES}.example"), "/", 200);
+    assert_eq!(serving.get("service-0.example", "/").by(), "a");
+}
