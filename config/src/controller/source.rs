@@ -1,16 +1,18 @@
 //! Watches the API and fills the store.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{Stream, StreamExt, stream};
+use futures::stream::{self, Peekable};
+use futures::{Stream, StreamExt};
 use kube::core::{DynamicObject, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::ResetTimerBackoff;
 use kube::runtime::watcher::{self, Error, Event, watcher};
 use kube::{Api, Client, Resource};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::kinds::{Kind, Watched, discover};
@@ -24,6 +26,10 @@ const PAGE_SIZE: u32 = 500;
 
 /// How often the same trouble is told.
 const REMINDER_PERIOD: Duration = Duration::from_mins(1);
+
+/// A watch that has not failed for so long works: longer than any wait between
+/// two tries.
+const QUIET: Duration = Duration::from_secs(6);
 
 /// Where to look, and under which name we write.
 #[derive(Clone)]
@@ -91,12 +97,17 @@ impl Source {
         kind: Kind,
         events: impl Stream<Item = watcher::Result<Event<Known>>>,
     ) {
-        let mut events = pin!(events.backoff(backoff()));
+        let mut events = pin!(events.backoff(backoff()).peekable());
         let mut trouble = Trouble::new(format!("the watch of {kind}"));
         let mut has_begun = false;
         // Whether the API server was up in all its parts before it was asked.
         let mut was_up = false;
-        while let Some(event) = events.next().await {
+        let mut is_listing = true;
+        loop {
+            if !is_listing {
+                self.wait_for_quiet(kind, events.as_mut(), &mut trouble).await;
+            }
+            let Some(event) = events.next().await else { return };
             let event = match event {
                 Ok(event) => event,
                 Err(error) => {
@@ -118,24 +129,51 @@ impl Source {
             // A list that only begins says nothing of whether it will end.
             if !matches!(event, Event::Init) {
                 was_up = false;
-                trouble.is_over();
-                self.metrics.set_watch_up(kind.name(), true);
+                self.works(kind, &mut trouble);
             }
             match event {
                 Event::Init => {
+                    is_listing = true;
                     if std::mem::replace(&mut has_begun, true) {
                         self.metrics.watch_restarted(kind.name());
                     }
                     self.store.begin_list(part);
                 }
                 Event::InitApply(known) => self.store.list(part, known),
-                Event::InitDone => self.store.end_list(part),
+                Event::InitDone => {
+                    is_listing = false;
+                    self.store.end_list(part);
+                }
                 Event::Apply(known) => self.store.apply(part, known),
                 Event::Delete(known) => {
                     self.store.delete(part, &known.object.namespace, &known.object.name);
                 }
             }
         }
+    }
+
+    /// Waits until a watch that has failed says something, or works: one that
+    /// goes on from where it was says nothing until something changes.
+    async fn wait_for_quiet<S: Stream>(
+        &self,
+        kind: Kind,
+        events: Pin<&mut Peekable<S>>,
+        trouble: &mut Trouble,
+    ) {
+        let mut events = events;
+        while trouble.is_told() {
+            if timeout(QUIET, events.as_mut().peek()).await.is_ok() {
+                return;
+            }
+            if self.is_up().await {
+                self.works(kind, trouble);
+            }
+        }
+    }
+
+    fn works(&self, kind: Kind, trouble: &mut Trouble) {
+        trouble.is_over();
+        self.metrics.set_watch_up(kind.name(), true);
     }
 
     /// Whether the API server is up in all its parts. While it starts, custom
@@ -266,6 +304,10 @@ impl Trouble {
             warn!("{} fails: {error}; trying again, what is served stays", self.what);
             self.told = Some((error.to_owned(), Instant::now()));
         }
+    }
+
+    fn is_told(&self) -> bool {
+        self.told.is_some()
     }
 
     fn is_over(&mut self) {
