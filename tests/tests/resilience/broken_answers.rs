@@ -214,9 +214,8 @@ fn rules_that_are_not_found_for_a_moment_are_not_gone() {
 fn rules_that_are_not_found_for_long_are_gone() {
     let Some(api) = ApiServer::shared() else { return };
     let behind = Behind::start(api, "no-rules");
-    behind.proxy.judge(|asked| match asked.is_for("routerules") {
-        true => Verdict::Status(404),
-        false => Verdict::Pass,
+    behind.proxy.judge(|asked| {
+        if asked.is_for("routerules") { Verdict::Status(404) } else { Verdict::Pass }
     });
     behind.proxy.cut();
     wait(SOON, "the default route", || behind.gateway.get(BUSY, "/").by() == "v1");

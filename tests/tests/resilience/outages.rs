@@ -36,7 +36,7 @@ fn thirty_seconds_without_the_api_fail_no_request() {
     thread::sleep(OUTAGE);
     api.start_server();
     let took = ruled.add_host(&gateway, "after.example", SOON);
-    wait(SOON, "all watches are up", || {
+    wait(SOON * 2, "all watches are up", || {
         gateway
             .health("/metrics")
             .body
