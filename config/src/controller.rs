@@ -34,7 +34,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch as channel};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::envoy::{Layout, Listening};
 use crate::rollout::{self, EnvoyHandle, Ready, Rollout};
@@ -147,7 +147,9 @@ pub(crate) async fn run(
     readiness.send_replace(Readiness::Draining);
     // What changes meanwhile is still served. Whoever asks a second time is in
     // a hurry.
-    let _ = signals.unless_received(draining.run(&envoy)).await;
+    if signals.unless_received(draining.run(&envoy)).await.is_none() {
+        let _ = envoy.quit().await;
+    }
     tasks.shutdown().await;
     let _ = stop.send(());
     // So that another replica need not wait for the Lease to run out.
@@ -213,11 +215,17 @@ async fn connect(options: &Options) -> anyhow::Result<Client> {
         }
         None => Config::infer().await.map_err(anyhow::Error::from),
     };
-    let config = config.context(
+    let mut config = config.context(
         "there are no credentials for a Kubernetes API; name a kubeconfig file by --kubeconfig, \
          or run this in a pod with a service account",
     )?;
+    config.read_timeout = Some(source::SILENCE);
     info!(api = %config.cluster_url, "connecting");
+    if config.accept_invalid_certs {
+        warn!(
+            "whether this is the right API server is not checked: insecure-skip-tls-verify is set"
+        );
+    }
     Ok(Client::try_from(config)?)
 }
 

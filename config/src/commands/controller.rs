@@ -141,9 +141,12 @@ fn duration(limit: TimeLimit) -> Duration {
     Duration::from_millis(limit.milliseconds().into())
 }
 
+/// What a client of the API says of its troubles, at each try, we say once.
+const LOGGED: &str = "info,kube_client=off";
+
 /// On standard error, so that standard output is for scripts.
 fn log_as(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match format {
         LogFormat::Text => {

@@ -44,7 +44,7 @@ impl Driver {
         // What is compiled and not served yet.
         let mut left: Option<Changes> = None;
         let mut is_served = false;
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::for_traffic();
         let mut took = Duration::ZERO;
         loop {
             self.gather(left.is_some(), &mut backoff, took).await;
@@ -66,7 +66,7 @@ impl Driver {
                 is_served = end == End::Served;
                 match end {
                     End::Unknown => left = Some(changes),
-                    End::Served | End::Rejected => backoff = Backoff::new(),
+                    End::Served | End::Rejected => backoff.reset(),
                 }
             }
             // Also where only a status has changed, which is perhaps to be
@@ -84,7 +84,7 @@ impl Driver {
     /// last one took: then half of the time at least is left to others.
     async fn gather(&self, is_left: bool, backoff: &mut Backoff, took: Duration) {
         if is_left {
-            let wait = backoff.next().unwrap_or_default();
+            let wait = backoff.step();
             let _ = timeout(wait, self.store.changed()).await;
         } else {
             self.store.changed().await;

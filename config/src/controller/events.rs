@@ -26,8 +26,9 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tracing::{debug, warn};
 
 use super::metrics::{Metrics, Written};
-use super::reports::failure::{Backoff, Complaints, Failure, Task, ask, until};
+use super::reports::failure::{Complaints, Failure, Task, ask, until};
 use super::reports::{Options, Outcome};
+use super::retry::Backoff;
 
 use content::Author;
 use ledger::{Action, Ledger};
@@ -71,8 +72,8 @@ pub(super) async fn report(
         ledger: Ledger::default(),
         left_out: 0,
         listing_due: Some(Instant::now()),
-        listing_backoff: Backoff::new(),
-        backoff: Backoff::new(),
+        listing_backoff: Backoff::for_reports(),
+        backoff: Backoff::for_reports(),
         complaints: Complaints::default(),
     };
     reporter.run().await;
@@ -132,7 +133,7 @@ impl Reporter<'_> {
             }
             // Writing goes on: names tell what is there already.
             Err(failure) => {
-                self.listing_due = Some(Instant::now() + self.listing_backoff.wait());
+                self.listing_due = Some(Instant::now() + self.listing_backoff.step());
                 self.complaints.failed(LIST, &failure);
             }
         }
@@ -189,7 +190,7 @@ impl Reporter<'_> {
                 Err(Failure::Away(message)) => {
                     self.metrics.report_failed(Written::Event);
                     self.complaints.failed(WRITE, &Failure::Away(message));
-                    return Err(self.backoff.wait());
+                    return Err(self.backoff.step());
                 }
                 Err(failure) => {
                     debug!(?action, %failure, "an Event was not written");

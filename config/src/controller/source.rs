@@ -24,6 +24,14 @@ use super::store::{PartId, Store};
 /// How many objects a page of a list holds.
 const PAGE_SIZE: u32 = 500;
 
+/// After so many seconds the API server ends a watch, which is then asked for
+/// again from where it was.
+const WATCH_SECONDS: u32 = 60;
+
+/// So a connection that has said nothing for so long is dead, though nobody has
+/// ended it.
+pub(super) const SILENCE: Duration = Duration::from_secs(75);
+
 /// How often the same trouble is told.
 const REMINDER_PERIOD: Duration = Duration::from_mins(1);
 
@@ -45,7 +53,7 @@ pub(super) struct Source {
 impl Source {
     /// Watches for ever. What fails is tried again, and told.
     pub(super) async fn run(self) {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::for_traffic();
         let mut trouble = Trouble::new("the API server".into());
         let watched = loop {
             match discover(&self.client).await {
@@ -192,7 +200,7 @@ fn http_get(path: &str) -> Result<hyper::Request<Vec<u8>>, hyper::http::Error> {
 /// It begins anew only once a watch has worked for a while: that a list begins
 /// does not mean that it will end.
 fn backoff() -> ResetTimerBackoff<Backoff> {
-    ResetTimerBackoff::new(Backoff::new(), Duration::from_secs(20))
+    ResetTimerBackoff::new(Backoff::for_traffic(), Duration::from_secs(20))
 }
 
 /// A watch that begins anew where it may not go on from where it was. Told so by
@@ -215,7 +223,7 @@ where
 }
 
 fn config() -> watcher::Config {
-    watcher::Config::default().page_size(PAGE_SIZE)
+    watcher::Config::default().page_size(PAGE_SIZE).timeout(WATCH_SECONDS)
 }
 
 fn api<K>(client: &Client, namespace: Option<&str>, resource: &K::DynamicType) -> Api<K>

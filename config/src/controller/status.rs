@@ -25,8 +25,9 @@ use tokio::time::sleep;
 use tracing::debug;
 
 use super::metrics::{Metrics, Written};
-use super::reports::failure::{Backoff, Complaints, Failure, Task, ask, until};
+use super::reports::failure::{Complaints, Failure, Task, ask, until};
 use super::reports::{Options, Outcome};
+use super::retry::Backoff;
 
 pub(crate) use addresses::Publish;
 pub(super) use ownership::is_published_by;
@@ -82,11 +83,11 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     async fn run(&mut self) {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::for_reports();
         let mut is_done = true;
         loop {
             // Until then, failures have to wait; what is new has not.
-            let retry = (!is_done).then(|| Instant::now() + backoff.wait());
+            let retry = (!is_done).then(|| Instant::now() + backoff.step());
             let woken = tokio::select! {
                 outcome = self.outcomes.changed() => outcome.is_ok(),
                 // Ends with what follows the Service: never before us.

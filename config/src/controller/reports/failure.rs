@@ -146,30 +146,6 @@ impl Complaints {
     }
 }
 
-/// When to try again: sooner at first, than ever later.
-pub(in crate::controller) struct Backoff {
-    next: Duration,
-}
-
-impl Backoff {
-    const FIRST: Duration = Duration::from_secs(1);
-    const LAST: Duration = Duration::from_mins(1);
-
-    pub(in crate::controller) fn new() -> Self {
-        Self { next: Self::FIRST }
-    }
-
-    pub(in crate::controller) fn reset(&mut self) {
-        self.next = Self::FIRST;
-    }
-
-    pub(in crate::controller) fn wait(&mut self) -> Duration {
-        let wait = self.next;
-        self.next = (wait * 2).min(Self::LAST);
-        wait
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use kube::core::Status;
@@ -230,14 +206,5 @@ mod tests {
         assert_eq!(complaints.0.len(), 2);
         complaints.settle(task);
         assert!(complaints.0.is_empty());
-    }
-
-    #[test]
-    fn waits_grow_up_to_a_minute() {
-        let mut backoff = Backoff::new();
-        let waits: Vec<_> = (0..8).map(|_| backoff.wait().as_secs()).collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-        backoff.reset();
-        assert_eq!(backoff.wait().as_secs(), 1);
     }
 }
