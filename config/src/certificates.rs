@@ -1,0 +1,124 @@
+//! Certificates and their keys, checked before Envoy sees them: it refuses a
+//! whole listener for the sake of one that it does not take.
+//!
+//! What is read may come from anyone who may write a Secret. No input makes
+//! this panic or take long; nothing of a key gets into a message.
+
+mod chain;
+mod key;
+mod names;
+mod pem;
+mod problem;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, SystemTime};
+
+use rustls_pki_types::CertificateDer;
+use x509_parser::certificate::X509Certificate;
+
+use crate::finding::Severity;
+
+pub(crate) use key::PrivateKey;
+pub(crate) use problem::Problem;
+
+/// The most bytes of a chain, and of a key: what a Secret can hold.
+pub(crate) const MAX_BYTES: usize = 1024 * 1024;
+
+/// A certificate that Envoy takes, and its key.
+#[derive(Debug)]
+pub(crate) struct Certificate {
+    /// The chain in PEM, the server's own certificate first, nothing else in it.
+    pub(crate) chain: String,
+    pub(crate) key: PrivateKey,
+    /// The DNS names among its alternative names, as found.
+    pub(crate) names: Vec<String>,
+    pub(crate) not_after: SystemTime,
+}
+
+impl Certificate {
+    /// Whether clients take it for `host`: one of an Ingress, perhaps with a
+    /// wildcard.
+    pub(crate) fn covers(&self, host: &str) -> bool {
+        self.names.iter().any(|name| names::covers(name, host))
+    }
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// None where any problem is an error.
+    pub(crate) certificate: Option<Certificate>,
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// Reads a chain of certificates and the key of its first, both in PEM.
+pub(crate) fn read(chain_pem: &[u8], key_pem: &[u8], now: SystemTime) -> Checked {
+    let mut problems = Vec::new();
+    let certificate = match (read_chain(chain_pem), read_key(key_pem)) {
+        (Ok(chain), Ok(key)) => {
+            check(&chain, &key, now, &mut problems).map_err(|problem| problems.push(problem)).ok()
+        }
+        (chain, key) => {
+            problems.extend(chain.err());
+            problems.extend(key.err());
+            None
+        }
+    };
+    let is_error = |problem: &Problem| problem.severity() == Severity::Error;
+    let certificate = certificate.filter(|_| !problems.iter().any(is_error));
+    Checked { certificate, problems }
+}
+
+fn read_chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    if text.len() > MAX_BYTES {
+        return Err(Problem::ChainTooLarge);
+    }
+    chain::read(text)
+}
+
+fn read_key(text: &[u8]) -> Result<key::Parsed, Problem> {
+    if text.len() > MAX_BYTES {
+        return Err(Problem::KeyTooLarge);
+    }
+    let key = key::Parsed::read(text)?;
+    key.parts()?.check()?;
+    Ok(key)
+}
+
+fn check(
+    ders: &[CertificateDer<'_>],
+    key: &key::Parsed,
+    now: SystemTime,
+    problems: &mut Vec<Problem>,
+) -> Result<Certificate, Problem> {
+    let chain = chain::parse(ders)?;
+    let parts = key.parts()?;
+    let is_its = |certificate: &X509Certificate<'_>| parts.belongs_to(certificate.public_key());
+    let index = chain.iter().position(is_its).ok_or(Problem::Mismatch)?;
+    let leaf = &chain[index];
+    let now = seconds(now);
+    chain::check_leaf(leaf, now, problems);
+    chain::check_issuers(&chain, index, now, problems);
+
+    let others = ders.iter().enumerate().filter(|(other, _)| *other != index);
+    let sections = std::iter::once(&ders[index]).chain(others.map(|(_, der)| der));
+    let sections = sections.map(|der| pem::encode("CERTIFICATE", der).to_string());
+    Ok(Certificate {
+        chain: sections.collect(),
+        key: key.to_pem(),
+        names: chain::dns_names(leaf),
+        not_after: system_time(leaf.validity().not_after.timestamp()),
+    })
+}
+
+/// Since 1970; what is before is long ago.
+fn seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn system_time(seconds: i64) -> SystemTime {
+    let since = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+    SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
+}

@@ -1,0 +1,164 @@
+//! Chains of certificates: the server's own, and those that issued it.
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::oid_registry::{OID_KEY_TYPE_EC_PUBLIC_KEY, Oid, asn1_rs::oid};
+use x509_parser::prelude::FromDer;
+use x509_parser::time::ASN1Time;
+
+use super::pem;
+use super::problem::Problem;
+
+/// Clients take no chain of more; a real one has two to four.
+const MAX_CERTIFICATES: usize = 32;
+
+/// How long before a certificate expires to speak of it, in seconds.
+const SOON: i64 = 14 * 24 * 60 * 60;
+
+/// What a signature is made with, where clients do not trust it any more.
+const WEAK_SIGNATURES: [(Oid<'_>, &str); 4] = [
+    (oid!(1.2.840.113549.1.1.4), "MD5"),
+    (oid!(1.2.840.113549.1.1.5), "SHA-1"),
+    (oid!(1.3.14.3.2.29), "SHA-1"),
+    (oid!(1.2.840.10045.4.1), "SHA-1"),
+];
+
+/// The extension of RFC 7633.
+const TLS_FEATURE: Oid<'_> = oid!(1.3.6.1.5.5.7.1.24);
+
+/// The number of `status_request`, in DER.
+const STATUS_REQUEST: [u8; 3] = [2, 1, 5];
+
+/// The certificates in PEM, as they stand.
+pub(super) fn read(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
+    let all = all.map_err(|error| Problem::BrokenChain(pem::describe(&error)))?;
+    match all.len() {
+        0 => Err(Problem::NoCertificate),
+        1..=MAX_CERTIFICATES => Ok(all),
+        more => Err(Problem::ChainTooLong(more)),
+    }
+}
+
+/// What the certificates say. Envoy refuses all for the sake of one that does
+/// not parse.
+pub(super) fn parse<'a>(
+    chain: &'a [CertificateDer<'_>],
+) -> Result<Vec<X509Certificate<'a>>, Problem> {
+    let parse = |(index, der): (usize, &'a CertificateDer<'_>)| {
+        let malformed = Problem::Malformed(index + 1);
+        let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| malformed.clone())?;
+        // Twice the same extension is an error, too (RFC 5280, section 4.2).
+        let is_sound = rest.is_empty() && certificate.extensions_map().is_ok();
+        is_sound.then_some(certificate).ok_or(malformed)
+    };
+    chain.iter().enumerate().map(parse).collect()
+}
+
+/// What is wrong with the server's own certificate.
+pub(super) fn check_leaf(leaf: &X509Certificate<'_>, now: i64, problems: &mut Vec<Problem>) {
+    problems.extend(validity(leaf, now));
+    problems.extend(usage(leaf));
+    problems.extend(naming(leaf));
+    let signature = &leaf.signature_algorithm.algorithm;
+    let weak = WEAK_SIGNATURES.into_iter().find(|(algorithm, _)| algorithm == signature);
+    problems.extend(weak.map(|(_, name)| Problem::WeakSignature(name)));
+}
+
+fn validity(leaf: &X509Certificate<'_>, now: i64) -> Option<Problem> {
+    let validity = leaf.validity();
+    let (from, to) = (validity.not_before, validity.not_after);
+    if now > to.timestamp() {
+        return Some(Problem::Expired(time(to)));
+    }
+    if now < from.timestamp() {
+        return Some(Problem::NotYetValid(time(from)));
+    }
+    (to.timestamp().saturating_sub(now) < SOON).then(|| Problem::ExpiresSoon(time(to)))
+}
+
+/// Years go to 9999 in both.
+fn time(time: ASN1Time) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(time.timestamp()).unwrap_or(jiff::Timestamp::MAX)
+}
+
+/// What the certificate may not be used for.
+fn usage(leaf: &X509Certificate<'_>) -> Vec<Problem> {
+    let (Ok(usage), Ok(extended)) = (leaf.key_usage(), leaf.extended_key_usage()) else {
+        return vec![Problem::Malformed(1)];
+    };
+    let mut problems = Vec::new();
+    // BoringSSL asks this of ECDSA keys alone.
+    let is_ecdsa = leaf.public_key().algorithm.algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY;
+    if is_ecdsa && usage.is_some_and(|usage| !usage.value.digital_signature()) {
+        problems.push(Problem::NotForSignatures);
+    }
+    if extended.is_some_and(|usage| !usage.value.any && !usage.value.server_auth) {
+        problems.push(Problem::NotForServers);
+    }
+    let feature = leaf.get_extension_unique(&TLS_FEATURE).ok().flatten();
+    let demands =
+        |value: &[u8]| value.windows(STATUS_REQUEST.len()).any(|part| part == STATUS_REQUEST);
+    if feature.is_some_and(|feature| demands(feature.value)) {
+        problems.push(Problem::MustStaple);
+    }
+    problems
+}
+
+/// Whether the certificate is somebody's. Envoy wants a name, of whatever kind;
+/// clients go by alternative names (RFC 9525, section 2).
+fn naming(leaf: &X509Certificate<'_>) -> Option<Problem> {
+    let Ok(alternatives) = leaf.subject_alternative_name() else {
+        return Some(Problem::Malformed(1));
+    };
+    if !dns_names(leaf).is_empty() {
+        return None;
+    }
+    let is_counted =
+        |name: &GeneralName<'_>| matches!(name, GeneralName::IPAddress(_) | GeneralName::URI(_));
+    let has_name = leaf.subject().iter_common_name().next().is_some()
+        || alternatives.is_some_and(|names| names.value.general_names.iter().any(is_counted));
+    Some(if has_name { Problem::NoHosts } else { Problem::NoNames })
+}
+
+/// The DNS names among the subject's alternative names, as found.
+pub(super) fn dns_names(leaf: &X509Certificate<'_>) -> Vec<String> {
+    let names = leaf.subject_alternative_name().ok().flatten();
+    let names = names.map_or(&[][..], |names| &names.value.general_names);
+    let dns = names.iter().filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        _ => None,
+    });
+    dns.collect()
+}
+
+/// What is wrong with the certificates beside the leaf, which is at `leaf`:
+/// each is to have issued one before it (RFC 5246, section 7.4.2).
+pub(super) fn check_issuers(
+    chain: &[X509Certificate<'_>],
+    leaf: usize,
+    now: i64,
+    problems: &mut Vec<Problem>,
+) {
+    if leaf > 0 {
+        problems.push(Problem::LeafNotFirst(leaf + 1));
+    }
+    for (index, certificate) in chain.iter().enumerate().filter(|(index, _)| *index != leaf) {
+        let has_issued = |(other, issued): (usize, &X509Certificate<'_>)| {
+            other != index && issued.issuer() == certificate.subject()
+        };
+        // The leaf is served before all others.
+        let is_before = |(other, _): &(usize, _)| *other < index || *other == leaf;
+        if !chain.iter().enumerate().any(has_issued) {
+            problems.push(Problem::Stranger(index + 1));
+        } else if !chain.iter().enumerate().filter(is_before).any(has_issued) {
+            problems.push(Problem::OutOfOrder(index + 1));
+        }
+        let end = certificate.validity().not_after;
+        if now > end.timestamp() {
+            problems.push(Problem::IssuerExpired(index + 1, time(end)));
+        }
+    }
+}

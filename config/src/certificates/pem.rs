@@ -1,0 +1,41 @@
+//! PEM (RFC 7468), read and written.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rustls_pki_types::pem::Error;
+use zeroize::Zeroizing;
+
+/// Why PEM cannot be read; in words of our own, for the library's repeat what
+/// was read.
+pub(super) fn describe(error: &Error) -> &'static str {
+    match error {
+        Error::MissingSectionEnd { .. } => "a section has no end",
+        Error::IllegalSectionStart { .. } => "a line that begins a section is malformed",
+        Error::Base64Decode(_) => "a section is not base64",
+        _ => "it cannot be read",
+    }
+}
+
+/// Writes a section. What it makes on the way does not stay in memory.
+pub(super) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
+    const LINE: usize = 64;
+    let base64 = Zeroizing::new(STANDARD.encode(der));
+    let lines = base64.len().div_ceil(LINE);
+    // Such that it never grows, which would leave a copy behind.
+    let capacity = base64.len() + lines + 2 * label.len() + 34;
+    let mut text = Zeroizing::new(String::with_capacity(capacity));
+    for part in ["-----BEGIN ", label, "-----\n"] {
+        text.push_str(part);
+    }
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        let (line, more) = rest.split_at(rest.len().min(LINE));
+        text.push_str(line);
+        text.push('\n');
+        rest = more;
+    }
+    for part in ["-----END ", label, "-----\n"] {
+        text.push_str(part);
+    }
+    text
+}
