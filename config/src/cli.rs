@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::commands::{check, compile, controller, demo, explain, serve, test};
 use crate::finding::quote;
 use crate::manifest::{self, Manifests, PathSpec};
-use crate::settings::{Mode, Settings, TimeLimit};
+use crate::settings::{Mode, ObjectName, Settings, TimeLimit};
 
 /// A Kubernetes Ingress for any stock Envoy: compiles manifests to a route
 /// table and an Envoy configuration, serves them, explains what happens to a
@@ -114,6 +114,11 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "DOMAIN")]
     cluster_domain: Option<String>,
 
+    /// The Secret with the certificate for clients that ask for no host, or for
+    /// one without a certificate [default: istio-system/istio-ingress-certs]
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    default_certificate: Option<ObjectName>,
+
     /// How long a request may take where no RouteRule says so, such as 15s
     /// [default: for ever]
     #[arg(long, value_name = "DURATION")]
@@ -167,6 +172,7 @@ impl SettingsArgs {
         settings.default_timeout = self.default_timeout.or(settings.default_timeout);
         set(&mut settings.cross_namespace_rules, self.cross_namespace_rules.as_ref());
         set(&mut settings.cluster_domain, self.cluster_domain.as_ref());
+        set(&mut settings.default_certificate, self.default_certificate.as_ref());
         set(&mut settings.regex_paths, self.regex_paths.as_ref());
         set(&mut settings.external_name_services, self.external_name_services.as_ref());
         set(&mut settings.trusted_hops, self.trusted_hops.as_ref());

@@ -30,6 +30,10 @@ pub struct Settings {
     pub gateway: Gateway,
     /// The DNS domain of the cluster.
     pub cluster_domain: String,
+    /// The Secret with the certificate for clients that ask for no host, or for
+    /// one without a certificate of its own: `NAMESPACE/NAME`.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub default_certificate: ObjectName,
     /// How long a request may take where no RouteRule says so, such as `15s`;
     /// for ever without it.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
@@ -146,6 +150,57 @@ impl From<TimeLimit> for String {
     }
 }
 
+/// An object in a namespace, written as `NAMESPACE/NAME`. Both are names that
+/// Kubernetes would take.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ObjectName {
+    namespace: String,
+    name: String,
+}
+
+impl ObjectName {
+    /// The namespace it is in, a DNS label.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Its name there, a DNS subdomain.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl FromStr for ObjectName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('/') {
+            Some((namespace, name)) if is_dns_label(namespace) && is_dns_subdomain(name) => {
+                Ok(Self { namespace: namespace.into(), name: name.into() })
+            }
+            _ => Err(format!(
+                "{} is no NAMESPACE/NAME; write it as in istio-system/istio-ingress-certs",
+                quote(text)
+            )),
+        }
+    }
+}
+
+impl TryFrom<String> for ObjectName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<ObjectName> for String {
+    fn from(ObjectName { namespace, name }: ObjectName) -> Self {
+        format!("{namespace}/{name}")
+    }
+}
+
 /// Which Ingresses are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -167,6 +222,10 @@ impl Default for Settings {
             controller_name: "istio.io/ingress-controller".into(),
             gateway: Gateway::default(),
             cluster_domain: "cluster.local".into(),
+            default_certificate: ObjectName {
+                namespace: "istio-system".into(),
+                name: "istio-ingress-certs".into(),
+            },
             default_timeout: None,
             cross_namespace_rules: false,
             regex_paths: false,
@@ -211,6 +270,16 @@ mod tests {
         assert_eq!(String::from(limit).parse(), Ok(limit));
         for bad in ["", "15", "0s", "-1s", "50d"] {
             assert!(bad.parse::<TimeLimit>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_object_has_a_namespace_and_a_name() {
+        let object: ObjectName = "edge/certs.example".parse().unwrap();
+        assert_eq!((object.namespace(), object.name()), ("edge", "certs.example"));
+        assert_eq!(String::from(object), "edge/certs.example");
+        for bad in ["", "certs", "/certs", "edge/", "a.b/certs", "edge/a/b", "edge/A"] {
+            assert!(bad.parse::<ObjectName>().is_err(), "{bad}");
         }
     }
 }
