@@ -29,10 +29,13 @@ pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Certificate {
     /// The chain in PEM, the server's own certificate first, nothing else in it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "what Envoy gets, once HTTPS is served"))]
     pub(crate) chain: String,
+    #[cfg_attr(not(test), expect(dead_code, reason = "what Envoy gets, once HTTPS is served"))]
     pub(crate) key: PrivateKey,
     /// The DNS names among its alternative names, as found.
     pub(crate) names: Vec<String>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "what Envoy gets, once HTTPS is served"))]
     pub(crate) not_after: SystemTime,
 }
 

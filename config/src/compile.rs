@@ -15,9 +15,11 @@ mod paths;
 mod routes;
 mod rules;
 mod services;
+mod tls;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use ingress_filter::RouteTable;
 use sha2::{Digest, Sha256};
@@ -33,6 +35,7 @@ use classes::Classes;
 use ingresses::{Collected, Collector};
 use rules::Rules;
 use services::Services;
+use tls::Certificates;
 
 /// What the objects come to.
 #[derive(Debug)]
@@ -58,16 +61,18 @@ impl Compiled {
     }
 }
 
-/// Compiles manifests. The result depends on nothing but its arguments.
+/// Compiles manifests. The result depends on nothing but its arguments and,
+/// where it comes to whether certificates are valid, the time.
 pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
-    compile_objects(&manifests.objects, manifests.findings.clone(), settings)
+    compile_objects(&manifests.objects, manifests.findings.clone(), settings, SystemTime::now())
 }
 
-/// Compiles objects, of which `findings` are known already.
+/// Compiles objects, of which `findings` are known already, as of `now`.
 pub fn compile_objects<'a>(
     objects: impl IntoIterator<Item = &'a Object>,
     findings: Findings,
     settings: &Settings,
+    now: SystemTime,
 ) -> Compiled {
     let findings = RefCell::new(findings);
     let objects = Kinds::sort(objects, &findings);
@@ -76,9 +81,11 @@ pub fn compile_objects<'a>(
     let classes = Classes::read(&objects.ingress_classes, settings, &findings);
     let mut backends = Backends::new(&services, settings);
     let mut collector = Collector::new(&mut backends, settings, &findings);
+    let mut certificates = Certificates::new(&objects.secrets, now, &findings);
     let ours = classes.served(&objects.ingresses);
     for ingress in &ours {
         collector.read(ingress);
+        certificates.check(ingress);
     }
     let Collected { virtual_hosts, default_backend, served } = collector.finish();
     let ingresses = ours
@@ -140,6 +147,7 @@ struct Kinds<'a> {
     endpoints: Vec<&'a Object>,
     endpoint_slices: Vec<&'a Object>,
     pods: Vec<&'a Object>,
+    secrets: Vec<&'a Object>,
     route_rules: Vec<&'a Object>,
 }
 
@@ -162,6 +170,7 @@ impl<'a> Kinds<'a> {
                 ("", "Endpoints") => &mut kinds.endpoints,
                 ("discovery.k8s.io", "EndpointSlice") => &mut kinds.endpoint_slices,
                 ("", "Pod") => &mut kinds.pods,
+                ("", "Secret") => &mut kinds.secrets,
                 ("config.istio.io", "RouteRule") => {
                     if !is_served(object, &RULE_VERSIONS, findings) {
                         continue;

@@ -1,7 +1,6 @@
 //! From Kubernetes objects to a route table and an Envoy configuration, and
 //! what runs them: the library of the command `ingressctl`.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "HTTPS is not served yet"))]
 mod certificates;
 pub mod cli;
 mod commands;

@@ -8,7 +8,6 @@ pub(crate) mod endpoints;
 pub(crate) mod ingress_class;
 mod names;
 pub(crate) mod route_rule;
-#[cfg_attr(not(test), expect(dead_code, reason = "HTTPS is not served yet"))]
 pub(crate) mod secret;
 pub(crate) mod service;
 

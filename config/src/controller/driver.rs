@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch as channel;
 use tokio::task::spawn_blocking;
@@ -110,7 +110,7 @@ impl Driver {
         let start = Instant::now();
         let compiling = spawn_blocking(move || {
             let objects = objects.iter().map(|known| &known.object);
-            compile_objects(objects, Findings::new(), &settings)
+            compile_objects(objects, Findings::new(), &settings, SystemTime::now())
         });
         // It is a pure function, made not to panic; if it did, so should we.
         let compiled =
