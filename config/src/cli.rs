@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{check, compile, controller, demo, explain, serve, test};
+use crate::commands::{check, compile, controller, demo, explain, rbac, serve, test};
 use crate::finding::quote;
 use crate::manifest::{self, Manifests, PathSpec};
 use crate::settings::{Mode, ObjectName, Settings, TimeLimit};
@@ -33,6 +33,7 @@ enum Command {
     Explain(explain::Explain),
     Test(test::Test),
     Controller(Box<controller::Controller>),
+    Rbac(Box<rbac::Rbac>),
 }
 
 impl Cli {
@@ -50,6 +51,7 @@ impl Cli {
             Command::Explain(explain) => explain.run(),
             Command::Test(test) => test.run(),
             Command::Controller(controller) => controller.run(),
+            Command::Rbac(rbac) => rbac.run(),
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod finding;
 mod hex;
 pub mod manifest;
 mod objects;
+mod rbac;
 mod rollout;
 pub mod route_test;
 pub mod serve;
