@@ -10,6 +10,7 @@ mod deployment;
 mod envoy;
 mod page;
 mod resilience;
+mod rights;
 mod routes;
 mod scale;
 mod setup;
