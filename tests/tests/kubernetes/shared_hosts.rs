@@ -38,4 +38,5 @@ fn the_older_object_keeps_a_path_and_the_newer_hears_of_it() {
 
     older.delete("ingresses.networking.k8s.io", "first");
     wait_until("the newer takes over", || gateway.get("claimed.example", "/").by() == "newer");
+    wait_until("nothing is wrong any more, nor said to be", || newer.list("events").is_empty());
 }
