@@ -9,6 +9,7 @@ mod key;
 mod names;
 mod pem;
 mod problem;
+mod strict;
 #[cfg(test)]
 mod tests;
 

@@ -10,6 +10,7 @@ use x509_parser::time::ASN1Time;
 
 use super::pem;
 use super::problem::Problem;
+use super::strict;
 
 /// Clients take no chain of more; a real one has two to four.
 const MAX_CERTIFICATES: usize = 32;
@@ -51,7 +52,8 @@ pub(super) fn parse<'a>(
         let malformed = Problem::Malformed(index + 1);
         let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| malformed.clone())?;
         // Twice the same extension is an error, too (RFC 5280, section 4.2).
-        let is_sound = rest.is_empty() && certificate.extensions_map().is_ok();
+        let is_sound =
+            rest.is_empty() && certificate.extensions_map().is_ok() && strict::is_certificate(der);
         is_sound.then_some(certificate).ok_or(malformed)
     };
     chain.iter().enumerate().map(parse).collect()

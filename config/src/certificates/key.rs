@@ -20,6 +20,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::pem;
 use super::problem::Problem;
+use super::strict;
 
 /// A private key in PEM. It shows nowhere, and is wiped from memory when
 /// dropped.
@@ -181,6 +182,7 @@ impl<'a> Parts<'a> {
             Self::Rsa { pkcs1, modulus, exponent } => {
                 let same = |other: Fields<'_>| is_same_rsa(other, modulus, exponent);
                 *algorithm == OID_PKCS1_RSAENCRYPTION
+                    && strict::is_rsa_key(key)
                     && Fields::of(key).is_some_and(same)
                     && is_consistent_rsa(pkcs1, modulus, exponent)
             }

@@ -268,6 +268,31 @@ fn a_message_names_what_to_do_and_nothing_of_the_key() {
     }
 }
 
+#[test]
+fn a_wrong_tag_anywhere_is_told() {
+    let text = fixture!("p521").1;
+    let der = chain::read(text.as_bytes()).unwrap().remove(0).to_vec();
+    // As asn1parse of OpenSSL tells: version, an OID, a SET, a string, a time,
+    // the public key's sequence and curve, an extension's name.
+    for (at, tag) in [
+        (10, 0x0a),
+        (53, 0x02),
+        (49, 0x32),
+        (109, 0x1c),
+        (66, 0x57),
+        (115, 0x10),
+        (129, 0x0e),
+        (343, 0x46),
+    ] {
+        let mut der = der.clone();
+        assert_ne!(der[at], tag);
+        der[at] = tag;
+        let chain = pem::encode("CERTIFICATE", &der);
+        let checked = read(chain.as_bytes(), text.as_bytes(), SystemTime::now());
+        assert_eq!(checked.problems, [Problem::Malformed(1)], "{at}");
+    }
+}
+
 /// Bytes of a DER section, some of which are changed.
 fn mutated(der: &[u8], changes: &[(prop::sample::Index, u8)]) -> Vec<u8> {
     let mut der = der.to_vec();
