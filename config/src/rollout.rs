@@ -188,9 +188,6 @@ impl Rollout {
         result?;
         let change =
             if next.filter == self.files.filter { Change::Upstreams } else { Change::RouteTable };
-        if next.table != self.files.table {
-            write_atomically(&self.layout.table(), &next.table)?;
-        }
         self.server.forget_all_but(&endpoints);
         self.keep_endpoints(endpoints)?;
         self.files = next;

@@ -143,7 +143,7 @@ pub struct EnvoyFiles {
     pub clusters: Resource,
     /// See [`Layout::filter`].
     pub filter: Resource,
-    /// See [`Layout::table`].
+    /// See [`Layout::table`]; empty beside a running Envoy.
     pub table: String,
 }
 
@@ -170,7 +170,12 @@ impl EnvoyFiles {
             routes: Resource::new(vec![RouteConfiguration::new(&compiled.table)]),
             clusters: Self::clusters(&compiled.clusters, &[], source),
             filter: Resource::new(vec![FilterConfig::new(&layout.module(), table)]),
-            table: pretty(&compiled.table),
+            table: match source {
+                EndpointSource::Clusters => pretty(&compiled.table),
+                // Nobody reads it beside a running Envoy, where it would be
+                // written at each change.
+                EndpointSource::Server => String::new(),
+            },
         }
     }
 
@@ -210,7 +215,7 @@ impl EnvoyFiles {
             routes: Resource::read(&layout.routes()),
             clusters: Resource::read(&layout.clusters()),
             filter: Resource::read(&layout.filter()),
-            table: text(layout.table()),
+            table: String::new(),
         }
     }
 
