@@ -63,14 +63,19 @@ impl Source {
             backoff.wait().await;
         };
         trouble.is_over();
-        let mut tasks = JoinSet::new();
+        let mut wanted = Vec::new();
         for Watched { kind, resource } in watched {
             info!(kind = kind.name(), version = resource.api_version, "watching");
             for namespace in self.scopes(kind) {
-                let part = self.store.add_part(kind);
                 let reader = Reader::new(kind, resource.clone(), self.manager.clone());
-                tasks.spawn(self.clone().watch(part, kind, namespace, reader));
+                wanted.push((kind, namespace, reader));
             }
+        }
+        let kinds: Vec<_> = wanted.iter().map(|(kind, ..)| *kind).collect();
+        let parts = self.store.add_parts(&kinds);
+        let mut tasks = JoinSet::new();
+        for (part, (kind, namespace, reader)) in parts.into_iter().zip(wanted) {
+            tasks.spawn(self.clone().watch(part, kind, namespace, reader));
         }
         while tasks.join_next().await.is_some() {}
     }

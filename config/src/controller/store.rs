@@ -68,12 +68,16 @@ impl Store {
         Self { state: Mutex::default(), changed: Notify::new() }
     }
 
-    /// A new part, which is incomplete until its first list has ended.
-    pub(super) fn add_part(&self, kind: Kind) -> PartId {
+    /// All parts there will be, one of each of these kinds, incomplete until
+    /// their first lists have ended. All at once: where some were there before
+    /// the others, those would look like everything.
+    pub(super) fn add_parts(&self, kinds: &[Kind]) -> Vec<PartId> {
         let mut state = self.lock();
-        let (objects, listing) = (ByName::new(), None);
-        state.parts.push(Part { kind, objects, listing, is_complete: false });
-        PartId(state.parts.len() - 1)
+        for kind in kinds {
+            let (kind, objects, listing) = (*kind, ByName::new(), None);
+            state.parts.push(Part { kind, objects, listing, is_complete: false });
+        }
+        (0..kinds.len()).map(PartId).collect()
     }
 
     /// A list begins.
@@ -311,7 +315,7 @@ mod tests {
     /// A store whose only list has brought a and b.
     fn filled() -> (Store, PartId) {
         let store = Store::new();
-        let part = store.add_part(Kind::Service);
+        let part = store.add_parts(&[Kind::Service])[0];
         store.begin_list(part);
         store.list(part, known("a", "1", "x"));
         store.list(part, known("b", "1", "x"));
@@ -323,7 +327,8 @@ mod tests {
     fn nothing_is_told_before_each_list_is_whole() {
         let store = Store::new();
         assert!(!store.is_changed());
-        let (services, pods) = (store.add_part(Kind::Service), store.add_part(Kind::Pod));
+        let parts = store.add_parts(&[Kind::Service, Kind::Pod]);
+        let (services, pods) = (parts[0], parts[1]);
         store.begin_list(services);
         store.list(services, known("a", "1", "x"));
         assert_eq!(names(&store.take()), [""; 0], "half a list");
