@@ -3,6 +3,7 @@
 mod cors;
 mod forward;
 mod path;
+mod plaintext;
 mod redirect;
 mod request;
 mod view;
@@ -75,8 +76,11 @@ impl<'t> Forwarding<'t> {
 pub enum Outcome {
     /// A route serves the request.
     Routed,
-    /// Nothing serves its host and path: 404.
+    /// Nothing serves its host and path, or nothing without TLS: 404.
     NoRoute,
+    /// Its host has another certificate than its connection: 421. Clients that
+    /// share a connection among hosts send it again on one of its own.
+    Misdirected,
     /// It is of a kind that no route may serve: TRACE (405), an upgrade that no
     /// rule allows (403), an authority that is none (404), a target that is no
     /// path (404) or would be one that leads elsewhere (400); or there is no
@@ -86,13 +90,14 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 3] = [Self::Routed, Self::NoRoute, Self::Refused];
+    pub const ALL: [Self; 4] = [Self::Routed, Self::NoRoute, Self::Misdirected, Self::Refused];
 
     /// What metrics call it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Routed => "routed",
             Self::NoRoute => "no_route",
+            Self::Misdirected => "misdirected",
             Self::Refused => "refused",
         }
     }
@@ -143,11 +148,17 @@ impl Router {
             return Decision::refuse(404);
         }
         let authority = request.first_value(":authority").unwrap_or_default();
+        if self.is_misdirected(request, &authority) {
+            return Decision { outcome: Outcome::Misdirected, ..Decision::refuse(421) };
+        }
         let Ok(matched) = self.find(&authority, &target) else { return Decision::refuse(404) };
         let Some(matched) = matched else {
             return Decision { outcome: Outcome::NoRoute, ..Decision::refuse(404) };
         };
         let view = View::new(request, target, authority, matched.backend, self.fixed_random());
+        if let Some(plaintext) = matched.plaintext.filter(|_| !view.is_https()) {
+            return self.decide_plaintext(plaintext, &view, matched.source);
+        }
         let (action, rule) = matched.backend.action(&view);
         let decided = match action {
             Action::Forward(forward) => forward.decide(&view, matched.prefix),
@@ -166,6 +177,16 @@ impl Router {
                 Decision { source: Some(matched.source), rule, ..Decision::refuse(400) }
             }
         }
+    }
+
+    /// Whether the request's host has another certificate than its connection
+    /// (RFC 9110 section 15.5.20), as where a client sends requests for all
+    /// hosts that a wildcard covers on one connection. A filter chain without a
+    /// name is one without TLS.
+    fn is_misdirected(&self, request: &(impl Request + ?Sized), authority: &[u8]) -> bool {
+        let Some(certificate) = self.certificate(authority) else { return false };
+        let chain = request.filter_chain().unwrap_or_default();
+        !chain.is_empty() && *chain != *certificate.as_bytes()
     }
 }
 

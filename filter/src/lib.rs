@@ -48,4 +48,4 @@ pub use headers::HeaderEdit;
 pub use pattern::Pattern;
 pub use router::{Matched, NoHost, Router};
 pub use subnet::Subnet;
-pub use table::RouteTable;
+pub use table::{DEFAULT_CERTIFICATE, RouteTable};

@@ -2,7 +2,8 @@
 //! decisions back. Nothing else in this crate knows the host.
 //!
 //! A plain request costs three host calls: its path, its authority, and the
-//! cluster's header. A rule adds one for each header that it asks for or sets.
+//! cluster's header. A rule adds one for each header that it asks for or sets, a
+//! host with a certificate one to compare it with the connection's.
 //! The counters are kept here and flushed by the timer.
 
 mod counters;

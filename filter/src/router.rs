@@ -10,6 +10,7 @@ mod build;
 use crate::authority;
 use crate::pattern::Pattern;
 use crate::rules::Backend;
+use crate::table::Plaintext;
 use crate::trie::Trie;
 
 /// A route table, validated and indexed.
@@ -27,9 +28,21 @@ pub struct Router {
     /// The sources of all destinations, end to end.
     sources: String,
     default: Option<Destination>,
+    certificates: Certificates,
+    /// What follows a host in a URL of HTTPS: nothing, or a port.
+    https_port: String,
 }
 
-/// Which virtual host serves a host; the numbers index [`Router::paths`].
+/// Which hosts have which certificate.
+#[derive(Debug)]
+struct Certificates {
+    /// The numbers index `names`.
+    hosts: Hosts,
+    /// The filter chains whose connections have them.
+    names: Vec<String>,
+}
+
+/// Hosts, and the number that each has.
 #[derive(Debug)]
 struct Hosts {
     exact: Trie<u32>,
@@ -69,6 +82,7 @@ struct Destination {
     backend: u32,
     /// A range of [`Router::sources`].
     source: (u32, u32),
+    plaintext: Option<Plaintext>,
 }
 
 /// An authority that names no host: malformed, and nobody's.
@@ -85,6 +99,8 @@ pub struct Matched<'t> {
     /// How many bytes of the path its prefix takes up; none where it is no
     /// prefix.
     pub(crate) prefix: Option<usize>,
+    /// What happens to requests without TLS, unless they are served as well.
+    pub(crate) plaintext: Option<Plaintext>,
 }
 
 impl Router {
@@ -106,6 +122,11 @@ impl Router {
     /// What to draw instead of a random number.
     pub(crate) fn fixed_random(&self) -> Option<u64> {
         self.fixed_random
+    }
+
+    /// What follows a host in a URL of HTTPS.
+    pub(crate) fn https_port(&self) -> &str {
+        &self.https_port
     }
 
     /// How many routes there are on how many virtual hosts.
@@ -132,12 +153,24 @@ impl Router {
         Ok(found.and_then(|(destination, prefix)| self.matched(destination, prefix)))
     }
 
+    /// The certificate that `host`, an authority with or without its port, has:
+    /// the name of the filter chain whose connections have it.
+    pub fn certificate(&self, host: &[u8]) -> Option<&str> {
+        // Where none has one, the host need not be looked at.
+        if self.certificates.names.is_empty() {
+            return None;
+        }
+        let index = self.certificates.hosts.find(host).ok().flatten()?;
+        self.certificates.names.get(index as usize).map(String::as_str)
+    }
+
     fn matched(&self, destination: &Destination, prefix: Option<usize>) -> Option<Matched<'_>> {
         let (start, end) = destination.source;
         Some(Matched {
             backend: self.backends.get(destination.backend as usize)?,
             source: self.sources.get(start as usize..end as usize)?,
             prefix,
+            plaintext: destination.plaintext,
         })
     }
 }

@@ -23,6 +23,13 @@ pub use rule::{Backend, HeaderMatch, Rule, RuleMatch, StringMatch};
 /// The version of the format that this module reads.
 pub const VERSION: u32 = 1;
 
+/// The name of the certificate, and of the filter chain, for clients that ask
+/// for no host or for one that has none.
+pub const DEFAULT_CERTIFICATE: &str = "default";
+
+/// Where clients reach HTTPS unless a table says otherwise.
+pub const DEFAULT_HTTPS_PORT: u16 = 443;
+
 /// Everything the filter knows: which hosts and paths are exposed, and what
 /// happens to a request for each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +69,15 @@ pub struct RouteTable {
     /// are answered with 404.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_backend: Option<Target>,
+    /// The hosts that have a certificate. A request for one of them on a
+    /// connection with another certificate is answered with 421.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tls_hosts: Vec<TlsHost>,
+    /// The port at which clients reach HTTPS, for redirects there; 443 unless
+    /// given.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    #[serde(default = "default_https_port", skip_serializing_if = "is_default_https_port")]
+    pub https_port: u16,
 }
 
 impl RouteTable {
@@ -76,6 +92,8 @@ impl RouteTable {
             backends: Vec::new(),
             virtual_hosts: Vec::new(),
             default_backend: None,
+            tls_hosts: Vec::new(),
+            https_port: DEFAULT_HTTPS_PORT,
         }
     }
 }
@@ -111,6 +129,23 @@ pub struct Route {
     /// `namespace/ingress#rule.path`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub source: String,
+    /// What happens to a request that came without TLS; without this, it is
+    /// served as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plaintext: Option<Plaintext>,
+}
+
+/// What happens to a request that came without TLS, whatever the backend's
+/// rules say. How a request came is what Envoy says in `x-forwarded-proto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Plaintext {
+    /// The client is sent to the same URL by HTTPS, with 308. One that names no
+    /// host gets 404.
+    Redirect,
+    /// It gets 404, as if the path were not exposed.
+    Refuse,
 }
 
 /// How a route's path is compared, byte by byte and case-sensitive, with the
@@ -166,6 +201,32 @@ pub struct Target {
     /// As [`Route::source`].
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub source: String,
+    /// As [`Route::plaintext`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plaintext: Option<Plaintext>,
+}
+
+/// Hosts that share a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TlsHost {
+    /// At least one, written as [`VirtualHost::hosts`], but for `*`, which is
+    /// none. No host may stand twice among those of a table.
+    pub hosts: Vec<String>,
+    /// The name of the filter chain whose connections have their certificate,
+    /// as Envoy's attribute `xds.filter_chain_name` has it. Requests on a chain
+    /// without a name, such as one without TLS, are not looked into.
+    pub certificate: String,
+}
+
+fn default_https_port() -> u16 {
+    DEFAULT_HTTPS_PORT
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde calls")]
+fn is_default_https_port(port: &u16) -> bool {
+    *port == DEFAULT_HTTPS_PORT
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde calls")]

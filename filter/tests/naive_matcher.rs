@@ -1,15 +1,23 @@
 //! The indexed matcher agrees with one that looks at every route, written
 //! straight from the rules for hosts and paths of an Ingress.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
-use ingress_filter::table::{Backend, Forward, PathMatch, Route, Target, VirtualHost};
-use ingress_filter::{RouteTable, Router};
+use ingress_filter::table::{
+    Backend, Forward, PathMatch, Plaintext, Route, Target, TlsHost, VirtualHost,
+};
+use ingress_filter::{Request, RouteTable, Router, Verdict};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-/// The source of the route that serves a request, by looking at all of them.
-fn naive<'t>(table: &'t RouteTable, host: &str, path: &str) -> Option<&'t str> {
+/// The source of the route that serves a request, by looking at all of them, and
+/// what becomes of the request without TLS.
+fn naive<'t>(
+    table: &'t RouteTable,
+    host: &str,
+    path: &str,
+) -> Option<(&'t str, Option<Plaintext>)> {
     let has =
         |wanted: &str| table.virtual_hosts.iter().find(|v| v.hosts.iter().any(|h| h == wanted));
     let wildcard = host.split_once('.').map(|(_, suffix)| format!("*.{suffix}"));
@@ -27,9 +35,28 @@ fn naive<'t>(table: &'t RouteTable, host: &str, path: &str) -> Option<&'t str> {
                 (literal, exact, elements, path.text().len(), prefix, Reverse(*index))
             },
         );
-    best.map(|(_, route)| &route.source)
-        .or(table.default_backend.as_ref().map(|d| &d.source))
-        .map(String::as_str)
+    best.map(|(_, route)| (&*route.source, route.plaintext))
+        .or(table.default_backend.as_ref().map(|target| (&*target.source, target.plaintext)))
+}
+
+/// The certificate of a host, by looking at all of them.
+fn naive_certificate<'t>(table: &'t RouteTable, host: &str) -> Option<&'t str> {
+    let has = |wanted: &str| table.tls_hosts.iter().find(|t| t.hosts.iter().any(|h| h == wanted));
+    let wildcard = host.split_once('.').map(|(_, suffix)| format!("*.{suffix}"));
+    has(host).or_else(|| has(&wildcard?)).map(|tls_host| &*tls_host.certificate)
+}
+
+/// The status of the filter's answer; none where the request is forwarded.
+fn naive_status(table: &RouteTable, asked: &Asked) -> Option<u16> {
+    let chain = asked.chain.unwrap_or_default();
+    if naive_certificate(table, &asked.host).is_some_and(|own| !chain.is_empty() && own != chain) {
+        return Some(421);
+    }
+    match naive(table, &asked.host, &asked.path) {
+        Some((_, plaintext)) if asked.proto == Some("https") || plaintext.is_none() => None,
+        Some((_, Some(Plaintext::Redirect))) if !asked.host.is_empty() => Some(308),
+        _ => Some(404),
+    }
 }
 
 fn matches(route: &PathMatch, path: &str) -> bool {
@@ -57,9 +84,28 @@ const HOSTS: [&str; 8] = [
     "[::1]",
 ];
 
+const CERTIFICATES: [&str; 3] = ["default", "ns/a", "ns/b"];
+
+fn plaintext() -> impl Strategy<Value = Option<Plaintext>> {
+    select(vec![None, Some(Plaintext::Redirect), Some(Plaintext::Refuse)])
+}
+
+fn tls_hosts() -> impl Strategy<Value = Vec<TlsHost>> {
+    // All but `*`.
+    let hosts = subsequence(&HOSTS[1..], 0..HOSTS.len());
+    let certificates = prop::collection::vec(select(&CERTIFICATES[..]), HOSTS.len());
+    (hosts, certificates).prop_map(|(hosts, certificates)| {
+        let tls_host = |(host, certificate): (&str, &str)| TlsHost {
+            hosts: vec![host.into()],
+            certificate: certificate.into(),
+        };
+        hosts.into_iter().zip(certificates).map(tls_host).collect()
+    })
+}
+
 fn route() -> impl Strategy<Value = Route> {
     let pattern = select(vec!["/a+", "/.*b", "/(a|b/)*", "/[^a]*", "/b?a?c?", "/.*"]);
-    (0..4, "/[ab/]{0,5}", pattern).prop_map(|(kind, text, pattern)| Route {
+    (0..4, "/[ab/]{0,5}", pattern, plaintext()).prop_map(|(kind, text, pattern, plaintext)| Route {
         path: match kind {
             0 => PathMatch::Exact(text),
             1 => PathMatch::Prefix(text),
@@ -68,6 +114,7 @@ fn route() -> impl Strategy<Value = Route> {
         },
         backend: "web".into(),
         source: String::new(),
+        plaintext,
     })
 }
 
@@ -76,9 +123,10 @@ fn table() -> impl Strategy<Value = RouteTable> {
     (
         hosts,
         prop::collection::vec(prop::collection::vec(route(), 0..12), HOSTS.len()),
-        any::<bool>(),
+        prop::option::of(plaintext()),
+        tls_hosts(),
     )
-        .prop_map(|(hosts, routes, has_default)| {
+        .prop_map(|(hosts, routes, default, tls_hosts)| {
             let mut table = RouteTable::empty();
             table.backends.push(Backend {
                 name: "web".into(),
@@ -95,8 +143,12 @@ fn table() -> impl Strategy<Value = RouteTable> {
                     route.source = format!("{v}.{r}");
                 }
             }
-            table.default_backend =
-                has_default.then(|| Target { backend: "web".into(), source: "default".into() });
+            table.default_backend = default.map(|plaintext| Target {
+                backend: "web".into(),
+                source: "default".into(),
+                plaintext,
+            });
+            table.tls_hosts = tls_hosts;
             table
         })
 }
@@ -117,6 +169,54 @@ fn request_host() -> impl Strategy<Value = String> {
     select(&REQUEST_HOSTS[..]).prop_map(str::to_owned)
 }
 
+/// A request by a connection.
+#[derive(Clone, Debug)]
+struct Asked {
+    host: String,
+    path: String,
+    proto: Option<&'static str>,
+    chain: Option<&'static str>,
+}
+
+impl Request for Asked {
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        let value = match name {
+            ":authority" => &self.host,
+            ":path" => &self.path,
+            "x-forwarded-proto" => self.proto?,
+            _ => return None,
+        };
+        Some(value.as_bytes().into())
+    }
+
+    fn first_value(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        self.header(name)
+    }
+
+    fn client(&self) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
+    fn filter_chain(&self) -> Option<Cow<'_, [u8]>> {
+        self.chain.map(|chain| chain.as_bytes().into())
+    }
+
+    fn random(&self) -> u64 {
+        0
+    }
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let proto = select(vec![None, Some("http"), Some("https"), Some("")]);
+    let chain = select(vec![None, Some(""), Some("default"), Some("ns/a"), Some("ns/b")]);
+    (request_host(), "/[abc/]{0,7}", proto, chain).prop_map(|(host, path, proto, chain)| Asked {
+        host,
+        path,
+        proto,
+        chain,
+    })
+}
+
 fn query() -> impl Strategy<Value = &'static str> {
     select(vec!["", "?", "?/a", "?a=/b#c", "#/a"])
 }
@@ -133,7 +233,8 @@ proptest! {
         for (host, path, query) in requests {
             let target = format!("{path}{query}");
             let found = router.find(host.as_bytes(), target.as_bytes()).unwrap().map(|matched| matched.source);
-            prop_assert_eq!(found, naive(&table, &host, &path), "{} {}", host, path);
+            let expected = naive(&table, &host, &path).map(|(source, _)| source);
+            prop_assert_eq!(found, expected, "{} {}", host, path);
         }
     }
 
@@ -156,5 +257,26 @@ proptest! {
         let _ = Router::load(&json[..at]).unwrap_err();
         json[at] = byte;
         let _ = Router::load(&json);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn certificates_and_tls_are_seen_to_as_the_list_says(
+        table in table(),
+        requests in prop::collection::vec(asked(), 20),
+    ) {
+        let router = Router::new(table.clone()).unwrap();
+        for asked in requests {
+            let own = naive_certificate(&table, &asked.host);
+            prop_assert_eq!(router.certificate(asked.host.as_bytes()), own, "{}", asked.host);
+            let status = match router.decide(&asked).verdict {
+                Verdict::Forward(_) => None,
+                Verdict::Respond(status) => Some(status),
+            };
+            prop_assert_eq!(status, naive_status(&table, &asked), "{:?}", asked);
+        }
     }
 }

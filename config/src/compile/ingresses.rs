@@ -113,7 +113,8 @@ impl<'a, 'b> Collector<'a, 'b> {
         let backend = self.backends.resolve(&ingress.namespace, cursor, syntax);
         let source = format!("{}/{}#default", ingress.namespace, ingress.name);
         self.served.insert(name_of(ingress));
-        self.default = Some((Target { backend, source }, ingress, cursor.node().at));
+        self.default =
+            Some((Target { backend, source, plaintext: None }, ingress, cursor.node().at));
     }
 
     fn read_rule(

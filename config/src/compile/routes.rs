@@ -120,6 +120,7 @@ impl Candidate<'_> {
             path: self.path.clone(),
             backend: self.backend.clone(),
             source: format!("{namespace}/{name}#{}.{}", self.rule_index, self.path_index),
+            plaintext: None,
         }
     }
 

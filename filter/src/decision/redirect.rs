@@ -20,29 +20,30 @@ impl Redirect {
         (Verdict::Respond(302), headers)
     }
 
-    /// An absolute URL (RFC 9110 section 10.2.2): no path of a client's, however
-    /// it begins, can become a host in it.
     fn location<R: Request + ?Sized>(&self, view: &View<'_, R>) -> Vec<u8> {
-        // Nothing but Envoy's word, and nothing but the two.
-        let scheme = match view.scheme() {
-            Some(b"https") => &b"https://"[..],
-            _ => b"http://",
-        };
+        let scheme = if view.is_https() { &b"https"[..] } else { b"http" };
         let authority = self.authority.as_ref().map_or(view.authority(), |text| text.as_bytes());
         let (path, query) = view.path_and_query();
         let path = self.path.as_ref().map_or(path, |path| path.as_bytes());
         let query = if self.keeps_query { query } else { &[] };
-        let mut location = Vec::new();
         // HTTP/1.0 may come without a host. Then the path alone has to do: it
         // is the rule's own, for one of the two the rule has.
-        if !authority.is_empty() {
-            location.extend_from_slice(scheme);
-            location.extend_from_slice(authority);
-        }
-        append_encoded(&mut location, path);
-        append_encoded(&mut location, query);
-        location
+        url(scheme, authority, (path, query))
     }
+}
+
+/// An absolute URL (RFC 9110 section 10.2.2): no path of a client's, however it
+/// begins, can become a host in it. Without a host, the path alone.
+pub(super) fn url(scheme: &[u8], authority: &[u8], (path, query): (&[u8], &[u8])) -> Vec<u8> {
+    let mut url = Vec::new();
+    if !authority.is_empty() {
+        url.extend_from_slice(scheme);
+        url.extend_from_slice(b"://");
+        url.extend_from_slice(authority);
+    }
+    append_encoded(&mut url, path);
+    append_encoded(&mut url, query);
+    url
 }
 
 /// Appends visible ASCII as it is and all else percent-encoded: Envoy lets no

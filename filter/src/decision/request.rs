@@ -17,12 +17,17 @@ pub trait Request {
     /// with its port.
     fn client(&self) -> Option<Cow<'_, [u8]>>;
 
+    /// The name of the filter chain that has the request's connection, as
+    /// Envoy's attribute `xds.filter_chain_name` has it. An empty name counts as
+    /// none.
+    fn filter_chain(&self) -> Option<Cow<'_, [u8]>>;
+
     /// A random number, another one each time.
     fn random(&self) -> u64;
 }
 
-/// A request whose headers have all been read, from a client that is not known;
-/// where something is to be drawn, it draws 0.
+/// A request whose headers have all been read, from a client and by a filter
+/// chain that are not known; where something is to be drawn, it draws 0.
 impl Request for [(String, Vec<u8>)] {
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         let mut values =
@@ -41,6 +46,10 @@ impl Request for [(String, Vec<u8>)] {
     }
 
     fn client(&self) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
+    fn filter_chain(&self) -> Option<Cow<'_, [u8]>> {
         None
     }
 

@@ -68,6 +68,12 @@ impl<'r, R: Request + ?Sized> View<'r, R> {
         self.target.split_at_checked(path_len).unwrap_or((&self.target, &[]))
     }
 
+    /// Whether the client came with TLS. Nothing but Envoy's word counts; that
+    /// of a proxy it trusts it passes on as it is.
+    pub(super) fn is_https(&self) -> bool {
+        self.scheme().is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))
+    }
+
     /// What Envoy says the client came by.
     pub(super) fn scheme(&self) -> Option<&[u8]> {
         self.scheme.get_or_init(|| self.request.first_value("x-forwarded-proto")).as_deref()

@@ -66,6 +66,10 @@ impl Request for RequestHeaders<'_> {
         host::property(vec!["source", "address"]).map(Cow::from)
     }
 
+    fn filter_chain(&self) -> Option<Cow<'_, [u8]>> {
+        host::property(vec!["xds", "filter_chain_name"]).map(Cow::from)
+    }
+
     fn random(&self) -> u64 {
         self.random.next()
     }

@@ -3,12 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::{Destination, Hosts, PathRoutes, Paths, Prefix, Router};
+use super::{Certificates, Destination, Hosts, PathRoutes, Paths, Prefix, Router};
 use crate::authority;
 use crate::error::{LoadError, Place, invalid};
 use crate::pattern::Pattern;
 use crate::rules::{Backend, Compiler};
-use crate::table::{self, PathMatch, Route, RouteTable, VERSION};
+use crate::table::{self, DEFAULT_HTTPS_PORT, PathMatch, Route, RouteTable, TlsHost, VERSION};
 use crate::trie::Trie;
 
 impl Router {
@@ -34,19 +34,21 @@ impl Router {
         }
         let backends = compile_backends(&table.backends)?;
         let mut building = Destinations::new(&table.backends)?;
-        let hosts = index_hosts(&table)?;
+        let hosts: Vec<_> = table.virtual_hosts.iter().map(|host| &*host.hosts).collect();
+        let hosts = index_hosts("virtual_hosts", &hosts)?;
         let mut paths = Vec::with_capacity(table.virtual_hosts.len());
         for (index, host) in table.virtual_hosts.iter().enumerate() {
             let place = |route: usize| format!("virtual_hosts[{index}].routes[{route}]");
             paths.push(index_paths(&host.routes, &mut building, place)?);
         }
-        let default =
-            match &table.default_backend {
-                None => None,
-                Some(target) => Some(building.resolve(&target.backend, &target.source, || {
-                    "default_backend.backend".into()
-                })?),
-            };
+        let default = match &table.default_backend {
+            None => None,
+            Some(target) => {
+                let place = || "default_backend.backend".into();
+                let resolved = building.resolve(&target.backend, &target.source, place)?;
+                Some(Destination { plaintext: target.plaintext, ..resolved })
+            }
+        };
         let Destinations { all, sources, .. } = building;
         Ok(Self {
             name: table.name,
@@ -59,7 +61,38 @@ impl Router {
             default,
             backends,
             fixed_random: table.fixed_random,
+            certificates: index_certificates(table.tls_hosts)?,
+            https_port: port_suffix(table.https_port)?,
         })
+    }
+}
+
+fn index_certificates(tls_hosts: Vec<TlsHost>) -> Result<Certificates, LoadError> {
+    let hosts: Vec<_> = tls_hosts.iter().map(|host| &*host.hosts).collect();
+    let hosts = index_hosts("tls_hosts", &hosts)?;
+    if let Some(index) = hosts.any {
+        return Err(invalid(
+            format!("tls_hosts[{index}].hosts"),
+            "has \"*\"; leave it out, other hosts have the default certificate",
+        ));
+    }
+    if let Some(index) = tls_hosts.iter().position(|host| host.certificate.is_empty()) {
+        return Err(invalid(
+            format!("tls_hosts[{index}].certificate"),
+            "is empty; write the name of a filter chain",
+        ));
+    }
+    let names = tls_hosts.into_iter().map(|host| host.certificate).collect();
+    Ok(Certificates { hosts, names })
+}
+
+/// What follows a host in a URL of HTTPS.
+fn port_suffix(port: u16) -> Result<String, LoadError> {
+    match port {
+        0 => Err(invalid("https_port", "is 0, which is no port; use 1 to 65535")),
+        // The port that the scheme means.
+        DEFAULT_HTTPS_PORT => Ok(String::new()),
+        port => Ok(format!(":{port}")),
     }
 }
 
@@ -126,7 +159,7 @@ impl<'t> Destinations<'t> {
         let start = self.sources.len();
         self.sources.push_str(source);
         let source = (saturated(start), saturated(self.sources.len()));
-        Ok(Destination { backend, source })
+        Ok(Destination { backend, source, plaintext: None })
     }
 
     /// The index of a further destination.
@@ -142,22 +175,23 @@ fn saturated(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(u32::MAX)
 }
 
-fn index_hosts(table: &RouteTable) -> Result<Hosts, LoadError> {
+/// Indexes the hosts of each item of the table's field `list`.
+fn index_hosts(list: &str, items: &[&[String]]) -> Result<Hosts, LoadError> {
     let mut seen = BTreeMap::new();
     let (mut exact, mut wildcard, mut any) = (Vec::new(), Vec::new(), None);
-    for (index, virtual_host) in (0_u32..).zip(&table.virtual_hosts) {
-        if virtual_host.hosts.is_empty() {
+    for (index, hosts) in (0_u32..).zip(items.iter().copied()) {
+        if hosts.is_empty() {
             return Err(invalid(
-                format!("virtual_hosts[{index}].hosts"),
-                "is empty; name a host, or \"*\" for any",
+                format!("{list}[{index}].hosts"),
+                "is empty; name at least one host",
             ));
         }
-        for (position, host) in virtual_host.hosts.iter().enumerate() {
-            let place = || format!("virtual_hosts[{index}].hosts[{position}]");
+        for (position, host) in hosts.iter().enumerate() {
+            let place = || format!("{list}[{index}].hosts[{position}]");
             if let Some(earlier) = seen.insert(host.as_str(), index) {
                 return Err(invalid(
                     place(),
-                    format!("{host:?} already stands in virtual_hosts[{earlier}]; merge the two"),
+                    format!("{host:?} already stands in {list}[{earlier}]; merge the two"),
                 ));
             }
             if host == "*" {
@@ -172,7 +206,7 @@ fn index_hosts(table: &RouteTable) -> Result<Hosts, LoadError> {
                 return Err(invalid(
                     place(),
                     format!(
-                        "{host:?} is no host; write it in lower case without port, such as foo.example.com, *.example.com or *"
+                        "{host:?} is no host; write it in lower case without port, such as foo.example.com or *.example.com"
                     ),
                 ));
             }
@@ -198,7 +232,7 @@ fn index_paths(
         let refused = |reason| invalid(place(index) + ".match", reason);
         let resolved =
             destinations.resolve(&route.backend, &route.source, || place(index) + ".backend")?;
-        let destination = destinations.push(resolved);
+        let destination = destinations.push(Destination { plaintext: route.plaintext, ..resolved });
         match PathRoutes::of(&route.path, destination) {
             Ok((path, routes)) => {
                 validate_path(route.path.text()).map_err(refused)?;

@@ -4,6 +4,7 @@
 //! `cargo test -p ingress-tests --test budgets -- --nocapture` prints them.
 
 mod rules;
+mod tls;
 
 use std::fmt::Write;
 use std::time::Instant;
@@ -91,6 +92,7 @@ fn table(paths: usize) -> RouteTable {
         path: PathMatch::Prefix(path(index)),
         backend: format!("default/service-{}:80", index / 100),
         source: format!("default/ingress-{}#0.{}", index / 100, index % 100),
+        plaintext: None,
     };
     RouteTable {
         sanitized_by_envoy: true,

@@ -70,6 +70,10 @@ impl Request for Asked {
         Some(self.client.as_bytes().into())
     }
 
+    fn filter_chain(&self) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
     fn random(&self) -> u64 {
         self.random
     }

@@ -1,0 +1,44 @@
+//! A request that came without TLS, to a route that is not served so.
+
+use super::redirect;
+use super::request::Request;
+use super::view::View;
+use super::{Decision, Outcome, Verdict};
+use crate::authority;
+use crate::headers::HeaderEdit;
+use crate::router::Router;
+use crate::table::Plaintext;
+
+impl Router {
+    /// What happens instead of all that the backend's rules say.
+    pub(super) fn decide_plaintext<'t, R: Request + ?Sized>(
+        &self,
+        plaintext: Plaintext,
+        view: &View<'_, R>,
+        source: &'t str,
+    ) -> Decision<'t> {
+        let location = match plaintext {
+            Plaintext::Redirect => self.over_https(view),
+            Plaintext::Refuse => None,
+        };
+        let Some(location) = location else {
+            let source = Some(source);
+            return Decision { outcome: Outcome::NoRoute, source, ..Decision::refuse(404) };
+        };
+        Decision {
+            verdict: Verdict::Respond(308),
+            response_headers: vec![HeaderEdit::set("location", location)],
+            outcome: Outcome::Routed,
+            source: Some(source),
+            rule: None,
+        }
+    }
+
+    /// The request's URL by HTTPS. None where the request names no host, as
+    /// HTTP/1.0 may: the path alone would lead back to where it came from.
+    fn over_https<R: Request + ?Sized>(&self, view: &View<'_, R>) -> Option<Vec<u8>> {
+        let host = authority::host(view.authority()).filter(|host| !host.is_empty())?;
+        let authority = [&host, self.https_port().as_bytes()].concat();
+        Some(redirect::url(b"https", &authority, view.path_and_query()))
+    }
+}
