@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::commands::{check, compile, controller, demo, explain, rbac, serve, test};
 use crate::finding::quote;
 use crate::manifest::{self, Manifests, PathSpec};
-use crate::settings::{Mode, ObjectName, Settings, TimeLimit};
+use crate::settings::{HttpForTls, Mode, ObjectName, Settings, TimeLimit};
 
 /// A Kubernetes Ingress for any stock Envoy: compiles manifests to a route
 /// table and an Envoy configuration, serves them, explains what happens to a
@@ -121,6 +121,15 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "NAMESPACE/NAME")]
     default_certificate: Option<ObjectName>,
 
+    /// Serve paths of Ingresses with TLS over plain HTTP too (serve), send
+    /// clients to HTTPS (redirect), or answer 404 (refuse) [default: serve]
+    #[arg(long, value_name = "WHAT", value_enum, hide_possible_values = true)]
+    http_for_tls: Option<HttpForTlsArg>,
+
+    /// The port at which clients reach HTTPS, for redirects there [default: 443]
+    #[arg(long, value_name = "PORT")]
+    https_port: Option<u16>,
+
     /// How long a request may take where no RouteRule says so, such as 15s
     /// [default: for ever]
     #[arg(long, value_name = "DURATION")]
@@ -156,6 +165,13 @@ enum ModeArg {
     Strict,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum HttpForTlsArg {
+    Serve,
+    Redirect,
+    Refuse,
+}
+
 impl SettingsArgs {
     /// The settings these flags and their file come to.
     ///
@@ -171,6 +187,7 @@ impl SettingsArgs {
         set(&mut settings.gateway.name, self.gateway_name.as_ref());
         set(&mut settings.gateway.namespace, self.gateway_namespace.as_ref());
         set(&mut settings.gateway.labels, self.gateway_labels.as_ref());
+        set(&mut settings.https_port, self.https_port.as_ref());
         settings.default_timeout = self.default_timeout.or(settings.default_timeout);
         set(&mut settings.cross_namespace_rules, self.cross_namespace_rules.as_ref());
         set(&mut settings.cluster_domain, self.cluster_domain.as_ref());
@@ -184,6 +201,13 @@ impl SettingsArgs {
                 ModeArg::Off => Mode::Off,
                 ModeArg::Default => Mode::Default,
                 ModeArg::Strict => Mode::Strict,
+            };
+        }
+        if let Some(http_for_tls) = self.http_for_tls {
+            settings.http_for_tls = match http_for_tls {
+                HttpForTlsArg::Serve => HttpForTls::Serve,
+                HttpForTlsArg::Redirect => HttpForTls::Redirect,
+                HttpForTlsArg::Refuse => HttpForTls::Refuse,
             };
         }
         settings.validate().map_err(anyhow::Error::msg)?;

@@ -102,6 +102,7 @@ pub fn compile_objects<'a>(
         backends,
         virtual_hosts,
         default_backend,
+        https_port: settings.https_port,
         ..RouteTable::empty()
     };
     table.name = revision(&table);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use ingress_filter::duration;
+use ingress_filter::table::{DEFAULT_HTTPS_PORT, Plaintext};
 use serde::{Deserialize, Serialize};
 
 use crate::finding::quote;
@@ -34,6 +35,11 @@ pub struct Settings {
     /// one without a certificate of its own: `NAMESPACE/NAME`.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub default_certificate: ObjectName,
+    /// What happens to requests over plain HTTP for paths of Ingresses with TLS.
+    pub http_for_tls: HttpForTls,
+    /// The port at which clients reach HTTPS, for redirects there.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    pub https_port: u16,
     /// How long a request may take where no RouteRule says so, such as `15s`;
     /// for ever without it.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
@@ -66,6 +72,9 @@ impl Settings {
                 "setting clusterDomain: {} is no DNS name; write one in lower case, as in cluster.local",
                 quote(&self.cluster_domain)
             ));
+        }
+        if self.https_port == 0 {
+            return Err("setting httpsPort: 0 is no port; write 1 to 65535".into());
         }
         self.gateway.validate().map_err(|reason| format!("setting gateway.{reason}"))
     }
@@ -214,6 +223,30 @@ pub enum Mode {
     Strict,
 }
 
+/// What happens to requests over plain HTTP for paths of Ingresses with TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum HttpForTls {
+    /// They are served as over HTTPS.
+    Serve,
+    /// The client is sent to HTTPS, with 308.
+    Redirect,
+    /// They get 404, as Istio's Ingress did it.
+    Refuse,
+}
+
+impl HttpForTls {
+    /// What a route table says of such a path.
+    pub(crate) fn plaintext(self) -> Option<Plaintext> {
+        match self {
+            Self::Serve => None,
+            Self::Redirect => Some(Plaintext::Redirect),
+            Self::Refuse => Some(Plaintext::Refuse),
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -226,6 +259,8 @@ impl Default for Settings {
                 namespace: "istio-system".into(),
                 name: "istio-ingress-certs".into(),
             },
+            http_for_tls: HttpForTls::Serve,
+            https_port: DEFAULT_HTTPS_PORT,
             default_timeout: None,
             cross_namespace_rules: false,
             regex_paths: false,
@@ -251,6 +286,7 @@ mod tests {
         assert_eq!(validate(|_| {}), Ok(()));
         for (problem, key) in [
             (validate(|settings| settings.cluster_domain = "a|b".into()), "clusterDomain"),
+            (validate(|settings| settings.https_port = 0), "httpsPort"),
             (validate(|settings| settings.gateway.name = "a.b".into()), "gateway.name"),
             (validate(|settings| settings.gateway.namespace = String::new()), "gateway.namespace"),
             (

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use ingress_filter::table::{Target, VirtualHost};
+use ingress_filter::table::{Plaintext, Target, VirtualHost};
 
 use super::backends::{BackendSyntax, Backends};
 use super::paths::PathType;
@@ -27,6 +27,8 @@ pub(super) struct Collector<'a, 'b> {
     backends: &'a mut Backends<'b>,
     findings: &'a RefCell<Findings>,
     regex_paths: bool,
+    /// What becomes of plain HTTP where an Ingress has TLS.
+    plaintext: Option<Plaintext>,
     /// By host, as the route table spells it.
     hosts: BTreeMap<String, HostRoutes<'a>>,
     default: Option<(Target, &'a Object, Position)>,
@@ -39,11 +41,11 @@ impl<'a, 'b> Collector<'a, 'b> {
         settings: &Settings,
         findings: &'a RefCell<Findings>,
     ) -> Self {
-        let regex_paths = settings.regex_paths;
         Self {
             backends,
             findings,
-            regex_paths,
+            regex_paths: settings.regex_paths,
+            plaintext: settings.http_for_tls.plaintext(),
             hosts: BTreeMap::new(),
             default: None,
             served: BTreeSet::new(),
@@ -83,9 +85,6 @@ impl<'a, 'b> Collector<'a, 'b> {
             BackendSyntax::Nested => "defaultBackend",
         };
         spec.only(&["rules", "tls", "ingressClassName", default_field]);
-        if let Some(tls) = spec.field("tls") {
-            tls.warning("HTTPS is not served yet; the paths are served over HTTP");
-        }
         match spec.field(default_field) {
             Some(backend) => self.read_default(ingress, &backend, syntax),
             None if spec.field("rules").is_none() => spec.error_in(
@@ -113,8 +112,15 @@ impl<'a, 'b> Collector<'a, 'b> {
         let backend = self.backends.resolve(&ingress.namespace, cursor, syntax);
         let source = format!("{}/{}#default", ingress.namespace, ingress.name);
         self.served.insert(name_of(ingress));
-        self.default =
-            Some((Target { backend, source, plaintext: None }, ingress, cursor.node().at));
+        let target = Target { backend, source, plaintext: self.plaintext_of(ingress) };
+        self.default = Some((target, ingress, cursor.node().at));
+    }
+
+    /// What becomes of plain HTTP on the paths of `ingress`. Any entry will do,
+    /// one without a certificate of its own has the default one.
+    fn plaintext_of(&self, ingress: &Object) -> Option<Plaintext> {
+        let tls = ingress.node.get("spec")?.get("tls")?.as_list()?;
+        self.plaintext.filter(|_| !tls.is_empty())
     }
 
     fn read_rule(
@@ -187,7 +193,8 @@ impl<'a, 'b> Collector<'a, 'b> {
             Some(backend) => self.backends.resolve(&ingress.namespace, &backend, syntax),
             None => self.backends.unavailable(),
         };
-        Some(Candidate { path, path_type, backend, ingress, rule_index, path_index, at })
+        let plaintext = self.plaintext_of(ingress);
+        Some(Candidate { path, path_type, backend, plaintext, ingress, rule_index, path_index, at })
     }
 }
 

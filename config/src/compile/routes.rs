@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ingress_filter::table::{PathMatch, Route};
+use ingress_filter::table::{PathMatch, Plaintext, Route};
 
 use super::paths::PathType;
 use crate::finding::{Finding, Findings};
@@ -14,6 +14,7 @@ pub(super) struct Candidate<'a> {
     pub(super) path: PathMatch,
     pub(super) path_type: PathType,
     pub(super) backend: String,
+    pub(super) plaintext: Option<Plaintext>,
     pub(super) ingress: &'a Object,
     pub(super) rule_index: usize,
     pub(super) path_index: usize,
@@ -120,7 +121,7 @@ impl Candidate<'_> {
             path: self.path.clone(),
             backend: self.backend.clone(),
             source: format!("{namespace}/{name}#{}.{}", self.rule_index, self.path_index),
-            plaintext: None,
+            plaintext: self.plaintext,
         }
     }
 
