@@ -3,6 +3,7 @@
 //! not.
 
 mod candidates;
+mod connection;
 mod edge;
 mod exchange;
 mod explainer;
@@ -18,6 +19,7 @@ use serde::Serialize;
 
 pub(crate) use candidates::Place;
 pub use candidates::{Candidate, IngressPlace};
+pub(crate) use connection::server_name;
 pub use explainer::Explainer;
 pub use request::Request;
 pub use rules::RuleVerdict;
@@ -59,6 +61,9 @@ pub struct Explanation {
     /// The headers that the client sees beside those of the upstream's answer
     /// or, where there is none, of that of Envoy.
     pub response_headers: BTreeMap<String, String>,
+    /// The certificate that the client's connection has, by the name of its
+    /// filter chain; none without TLS.
+    pub certificate: Option<String>,
     /// The host of the route table under which the request is served; `*` is
     /// any.
     pub virtual_host: Option<String>,

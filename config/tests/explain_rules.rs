@@ -281,7 +281,7 @@ fn its_json_has_the_promised_names() {
             "mirror": null, "host": "a.example", "path": "/old", "location": null,
             "timeout_ms": null, "per_try_timeout_ms": null, "retries": null, "delay_ms": null,
             "websocket": false, "request_headers": {"x-forwarded-proto": "http"},
-            "response_headers": {}, "virtual_host": "a.example",
+            "response_headers": {}, "certificate": null, "virtual_host": "a.example",
             "ingress": {"name": "ns/web", "rule": 0, "path": 0}, "route_rule": "ns/rule",
             "reason": "served by ns/web#0.0",
             "candidates": [

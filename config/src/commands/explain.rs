@@ -5,6 +5,7 @@ mod render;
 use std::net::IpAddr;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::{print, report};
@@ -32,6 +33,10 @@ pub(crate) struct Explain {
     /// The address of the client
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
     client: IpAddr,
+    /// The host that the client asks for when it connects by HTTPS; an empty one
+    /// is none [default: that of the URL]
+    #[arg(long, value_name = "HOST")]
+    sni: Option<String>,
     /// Draw this in place of every random number: it picks among weights, and 0
     /// leaves out faults that hit only a part of the requests
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -54,6 +59,10 @@ impl Explain {
         let request = Request::new(&self.method, &self.url, &self.headers)?
             .from_client(self.client)
             .with_random(Some(self.random));
+        let request = match &self.sni {
+            None => request,
+            Some(host) => request.on_connection_to(host).context("--sni")?,
+        };
         let manifests = self.input.read();
         let settings = self.settings.resolve()?;
         let compiled = compile(&manifests, &settings);

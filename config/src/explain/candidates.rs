@@ -3,7 +3,7 @@
 use std::fmt;
 
 use ingress_filter::Pattern;
-use ingress_filter::table::{PathMatch, Route, RouteTable, VirtualHost};
+use ingress_filter::table::{PathMatch, Plaintext, Route, RouteTable, VirtualHost};
 use serde::Serialize;
 
 /// A route, and what became of it.
@@ -65,14 +65,19 @@ pub(crate) enum Place {
     Default,
 }
 
-/// All routes of `table`, of which `chosen` serves the request; those of the
-/// request's host first.
+/// The place that decides, and what it does where the request came without TLS.
+pub(super) type Choice = (Place, Option<Plaintext>);
+
+/// All routes of `table`, of which `choice` decides; those of the request's host
+/// first.
 pub(super) fn of(
     table: &RouteTable,
     authority: &str,
     target: &str,
-    chosen: Option<Place>,
+    choice: Option<Choice>,
 ) -> Vec<Candidate> {
+    let chosen = choice.map(|(place, _)| place);
+    let outcome = choice.map(|(_, plaintext)| outcome(plaintext));
     let host = ingress_filter::host_of(authority.as_bytes())
         .map(|host| String::from_utf8_lossy(&host).into_owned());
     let path = target.split(['?', '#']).next().unwrap_or_default();
@@ -85,9 +90,10 @@ pub(super) fn of(
             let hosts = virtual_host.hosts.join(", ");
             let refusal = wrong_host(virtual_host, host.as_deref(), serving);
             virtual_host.routes.iter().enumerate().map(move |(index, route)| {
-                let is_chosen = chosen == Some(Place::Route(host_index, index));
+                let is_it = chosen == Some(Place::Route(host_index, index));
+                let (is_chosen, verdict) = outcome.filter(|_| is_it).unwrap_or_default();
                 let verdict = match &refusal {
-                    _ if is_chosen => "serves the request".into(),
+                    _ if is_it => verdict.into(),
                     Some(refusal) => refusal.clone(),
                     None => wrong_path(&route.path, path).unwrap_or_else(|| match chosen {
                         Some(_) => "matches, but less specifically".into(),
@@ -101,8 +107,17 @@ pub(super) fn of(
     candidates.sort_by_key(|candidate| {
         serving.is_none_or(|serving| candidate.host != serving.hosts.join(", "))
     });
-    candidates.extend(default_candidate(table, chosen));
+    candidates.extend(default_candidate(table, choice));
     candidates
+}
+
+/// Whether what is chosen serves the request, and how.
+fn outcome(plaintext: Option<Plaintext>) -> (bool, &'static str) {
+    match plaintext {
+        None => (true, "serves the request"),
+        Some(Plaintext::Redirect) => (true, "sends the client to HTTPS"),
+        Some(Plaintext::Refuse) => (false, "would serve the request over HTTPS only"),
+    }
 }
 
 fn candidate(hosts: &str, route: &Route, chosen: bool, verdict: String) -> Candidate {
@@ -116,13 +131,12 @@ fn candidate(hosts: &str, route: &Route, chosen: bool, verdict: String) -> Candi
     }
 }
 
-fn default_candidate(table: &RouteTable, chosen: Option<Place>) -> Option<Candidate> {
+fn default_candidate(table: &RouteTable, choice: Option<Choice>) -> Option<Candidate> {
     let target = table.default_backend.as_ref()?;
-    let is_chosen = chosen == Some(Place::Default);
-    let verdict = if is_chosen {
-        "serves the request, which nothing else does"
-    } else {
-        "a route serves the request, or none may"
+    let (is_chosen, verdict) = match choice {
+        Some((Place::Default, None)) => (true, "serves the request, which nothing else does"),
+        Some((Place::Default, plaintext)) => outcome(plaintext),
+        _ => (false, "a route serves the request, or none may"),
     };
     Some(Candidate {
         host: "*".into(),

@@ -45,17 +45,21 @@ pub(super) enum By {
     NoTrace,
 }
 
-/// Sends a request through the module, with the headers that Envoy makes of it.
-/// The upstream, where it gets to one, answers with 200.
+/// Sends a request through the module, with the headers that Envoy makes of it,
+/// on a connection with this certificate, if any. The upstream, where it gets to one, answers with 200.
 pub(super) fn pass(
     plugin: &Plugin,
     request: &Request,
     headers: &Headers,
+    certificate: Option<&str>,
 ) -> anyhow::Result<Passage> {
     let is_trace = joined(headers, ":method").as_deref() == Some("TRACE");
     let mut exchange = plugin.exchange()?;
     let address = SocketAddr::new(request.client, CLIENT_PORT).to_string();
     exchange.set_property(&["source", "address"], address);
+    if let Some(certificate) = certificate {
+        exchange.set_property(&["xds", "filter_chain_name"], certificate);
+    }
     let answer = match exchange.request_headers(headers.clone(), true)? {
         Outcome::Continue => {
             let answer = answer_behind(&text_of(&exchange.record().request.headers), is_trace)?;

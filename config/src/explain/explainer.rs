@@ -7,13 +7,14 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, ensure};
 use host_test::{Module, Options, Plugin};
-use ingress_filter::table::{Action, Backend, Destination, Forward};
+use ingress_filter::table::{Action, Backend, Destination, Forward, Plaintext};
 use ingress_filter::{CLUSTER_HEADER, MIRROR_HEADER, RouteTable};
 
 use super::candidates::{self, IngressPlace, Place};
-use super::edge::{self, Headers, joined};
-use super::exchange::{By, Passage, pass};
-use super::reason::{Chosen, reason, refused_by_envoy};
+use super::connection::Certificates;
+use super::edge::{self, Headers, Refusal, joined};
+use super::exchange::{Answer, By, Passage, pass};
+use super::reason::{Chosen, misdirected, reason, refused_by_envoy};
 use super::rules::{self, Seen};
 use super::{Explanation, Request, Share};
 use crate::settings::Settings;
@@ -34,6 +35,7 @@ pub struct Explainer {
     /// The same, each route and rule named by its place.
     labelled: RouteTable,
     backends: HashMap<String, usize>,
+    certificates: Certificates,
     trusted_hops: u32,
     /// By what they draw.
     plugins: RefCell<BTreeMap<u64, Rc<Plugin>>>,
@@ -50,6 +52,7 @@ impl Explainer {
             labelled: labelled(table),
             backends: backends.map(|(index, backend)| (backend.name.clone(), index)).collect(),
             table: table.clone(),
+            certificates: Certificates::new(&table.tls_hosts)?,
             trusted_hops: settings.trusted_hops,
             plugins: RefCell::default(),
         };
@@ -70,17 +73,17 @@ impl Explainer {
     pub fn explain(&self, request: &Request) -> anyhow::Result<Explanation> {
         let headers = match edge::admit(request, self.trusted_hops) {
             Ok(headers) => headers,
-            Err(refusal) => return Ok(refused_by_envoy(request, refusal)),
+            Err(refusal) => return Ok(self.refused_by_envoy(request, refusal)),
         };
         let (mut explanation, chosen) = self.pass(request, &headers)?;
         let seen = Seen { headers: &headers, client: request.client };
-        if let Some(chosen) = &chosen {
+        if let Some(chosen) = chosen.as_ref().filter(|chosen| chosen.plaintext.is_none()) {
             explanation.rules = rules::of(chosen.backend, chosen.rule, seen);
         }
         let value = |name| joined(&headers, name).unwrap_or_default();
-        let place = chosen.map(|chosen| chosen.place);
+        let choice = chosen.map(|chosen| (chosen.place, chosen.plaintext));
         explanation.candidates =
-            candidates::of(&self.table, &value(":authority"), &value(":path"), place);
+            candidates::of(&self.table, &value(":authority"), &value(":path"), choice);
         Ok(explanation)
     }
 
@@ -92,8 +95,19 @@ impl Explainer {
     pub fn decide(&self, request: &Request) -> anyhow::Result<Explanation> {
         match edge::admit(request, self.trusted_hops) {
             Ok(headers) => Ok(self.pass(request, &headers)?.0),
-            Err(refusal) => Ok(refused_by_envoy(request, refusal)),
+            Err(refusal) => Ok(self.refused_by_envoy(request, refusal)),
         }
+    }
+
+    fn refused_by_envoy(&self, request: &Request, refusal: Refusal) -> Explanation {
+        let certificate = self.certificate(request).map(str::to_owned);
+        Explanation { certificate, ..refused_by_envoy(request, refusal) }
+    }
+
+    /// The certificate of the connection.
+    fn certificate(&self, request: &Request) -> Option<&str> {
+        let is_https = request.scheme == "https";
+        is_https.then(|| self.certificates.of_connection(request.sni.as_deref()))
     }
 
     /// To which cluster each of `count` such requests goes, `None` being an
@@ -113,7 +127,7 @@ impl Explainer {
         };
         let plugin = self.start(None)?;
         for _ in 0..count {
-            let passage = pass(&plugin, request, &headers)?;
+            let passage = pass(&plugin, request, &headers, self.certificate(request))?;
             let cluster = joined(&passage.request, CLUSTER_HEADER);
             let cluster = cluster.filter(|_| passage.answer.is_none());
             *drawn.entry(cluster).or_default() += 1;
@@ -128,9 +142,27 @@ impl Explainer {
         headers: &Headers,
     ) -> anyhow::Result<(Explanation, Option<Chosen<'_>>)> {
         let plugin = self.plugin(self.random(request.random))?;
-        let passage = pass(&plugin, request, headers)?;
+        let certificate = self.certificate(request);
+        let passage = pass(&plugin, request, headers, certificate)?;
         let chosen = self.chosen(&passage);
-        Ok((self.told(&passage, headers, chosen.as_ref()), chosen))
+        let told = self.told(&passage, headers, chosen.as_ref());
+        let reason = self.misdirection(&passage, headers, certificate).unwrap_or(told.reason);
+        let certificate = certificate.map(str::to_owned);
+        Ok((Explanation { certificate, reason, ..told }, chosen))
+    }
+
+    /// Why the host does not belong to the connection, where that is why the
+    /// filter answers.
+    fn misdirection(
+        &self,
+        passage: &Passage,
+        headers: &Headers,
+        certificate: Option<&str>,
+    ) -> Option<String> {
+        let is_it = matches!(passage.answer?, Answer { status: 421, by: By::Filter, .. });
+        let authority = joined(headers, ":authority").filter(|_| is_it)?;
+        let own = self.certificates.of_host(&authority)?;
+        certificate.filter(|other| *other != own).map(|other| misdirected(other, own))
     }
 
     fn told(
@@ -146,6 +178,8 @@ impl Explainer {
         let value = |name| joined(seen, name);
         let number = |name| value(name).and_then(|value| value.parse().ok());
         let authority = joined(headers, ":authority").unwrap_or_default();
+        let reason = reason(answer, chosen);
+        let chosen = chosen.filter(|chosen| chosen.plaintext != Some(Plaintext::Refuse));
         Explanation {
             status: answer.map(|answer| answer.status),
             grpc_status: answer.and_then(|answer| answer.grpc_status),
@@ -162,10 +196,11 @@ impl Explainer {
             websocket: forward.is_some_and(|forward| forward.websocket),
             request_headers: visible(seen),
             response_headers: visible(&passage.response),
+            certificate: None,
             virtual_host: chosen.and_then(|chosen| self.host_of(chosen.place, &authority)),
             ingress: chosen.and_then(|chosen| IngressPlace::parse(chosen.source)),
             route_rule: chosen.and_then(Chosen::rule_name),
-            reason: reason(answer, chosen),
+            reason,
             candidates: Vec::new(),
             rules: Vec::new(),
             place: chosen.map(|chosen| chosen.place),
@@ -180,20 +215,25 @@ impl Explainer {
             return None;
         }
         let place = place_of(&passage.property("ingress_route")?)?;
-        let (backend, source) = match place {
+        let (backend, source, plaintext) = match place {
             Place::Default => {
                 let target = self.table.default_backend.as_ref()?;
-                (&target.backend, &target.source)
+                (&target.backend, &target.source, target.plaintext)
             }
             Place::Route(host, route) => {
                 let route = self.table.virtual_hosts.get(host)?.routes.get(route)?;
-                (&route.backend, &route.source)
+                (&route.backend, &route.source, route.plaintext)
             }
         };
         let index = *self.backends.get(backend)?;
         let rule = passage.property("route_rule").and_then(|rule| rule.parse().ok());
         let backend: &Backend = self.table.backends.get(index)?;
-        Some(Chosen { place, source, backend, rule })
+        let plaintext = plaintext.filter(|_| !came_with_tls(passage)).map(|wanted| {
+            // Whoever names no host can be sent nowhere.
+            let is_sent = joined(&passage.response, "location").is_some();
+            if is_sent { wanted } else { Plaintext::Refuse }
+        });
+        Some(Chosen { place, source, backend, plaintext, rule })
     }
 
     /// The host of the table under which a request is served.
@@ -261,6 +301,12 @@ fn labelled(table: &RouteTable) -> RouteTable {
     table
 }
 
+/// Whether the client did, as Envoy tells the filter.
+fn came_with_tls(passage: &Passage) -> bool {
+    joined(&passage.request, "x-forwarded-proto")
+        .is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
+}
+
 fn place_of(label: &str) -> Option<Place> {
     match label.split_once('.') {
         None => Some(Place::Default),
@@ -288,8 +334,8 @@ impl Chosen<'_> {
 
     fn forward(&self) -> Option<&Forward> {
         match self.action() {
-            Action::Forward(forward) => Some(forward),
-            Action::Redirect(_) | Action::Respond(_) => None,
+            Action::Forward(forward) if self.plaintext.is_none() => Some(forward),
+            _ => None,
         }
     }
 

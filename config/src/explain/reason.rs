@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ingress_filter::table::{Action, Backend};
+use ingress_filter::table::{Action, Backend, Plaintext};
 
 use super::candidates::Place;
 use super::edge::Refusal;
@@ -14,6 +14,8 @@ pub(super) struct Chosen<'t> {
     pub(super) place: Place,
     pub(super) source: &'t str,
     pub(super) backend: &'t Backend,
+    /// What became of the request because it came without TLS.
+    pub(super) plaintext: Option<Plaintext>,
     /// The index of the rule that decides.
     pub(super) rule: Option<usize>,
 }
@@ -34,10 +36,23 @@ pub(super) fn reason(answer: Option<Answer>, chosen: Option<&Chosen<'_>>) -> Str
     }
 }
 
+/// Why a host does not belong to a connection with another certificate.
+pub(super) fn misdirected(connection: &str, host: &str) -> String {
+    format!(
+        "the connection has the certificate {connection}, but the host has {host}: the client \
+         shall use another connection"
+    )
+}
+
 /// Why a route does not lead to an upstream.
 fn answered(answer: Answer, chosen: &Chosen<'_>) -> String {
     let status = answer.status;
     let (name, rule) = (name(chosen), rule_of(chosen));
+    match chosen.plaintext {
+        Some(Plaintext::Redirect) => return format!("{name} sends the client to HTTPS"),
+        Some(Plaintext::Refuse) => return format!("{name} is served over HTTPS only"),
+        None => {}
+    }
     match (answer.by, chosen.action()) {
         (By::Fault, _) => format!("{rule} aborts it on purpose"),
         (By::NoUpgrade, _) => format!("{name} allows no upgrade to WebSocket"),
@@ -85,6 +100,7 @@ pub(super) fn refused_by_envoy(request: &Request, refusal: Refusal) -> Explanati
         retries: None,
         delay_ms: None,
         websocket: false,
+        certificate: None,
         request_headers: BTreeMap::new(),
         response_headers: BTreeMap::new(),
         virtual_host: None,

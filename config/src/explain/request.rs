@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{bail, ensure};
 
+use super::connection::server_name;
+
 /// A request as a client would send it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -17,6 +19,9 @@ pub struct Request {
     pub target: String,
     /// Further headers, their names in lower case.
     pub extra: Vec<(String, String)>,
+    /// The host that the client asks for when it connects by HTTPS (SNI), if
+    /// any.
+    pub sni: Option<String>,
     /// Who sends it.
     pub client: IpAddr,
     /// What is drawn in place of every random number; without it, what the
@@ -51,6 +56,7 @@ impl Request {
         let hosts: Vec<_> = hosts.into_iter().map(|(_, host)| host).collect();
         Ok(Self {
             method: method.to_owned(),
+            sni: server_name(authority).filter(|_| scheme == "https"),
             scheme,
             authority: if hosts.is_empty() { authority.to_owned() } else { hosts.join(",") },
             target: format!("{slash}{target}"),
@@ -59,6 +65,17 @@ impl Request {
             random: None,
             answer: Vec::new(),
         })
+    }
+
+    /// The request on a connection whose client asks for this host, or for none.
+    ///
+    /// # Errors
+    /// Where it does not come by HTTPS, or `host` is none.
+    pub fn on_connection_to(self, host: &str) -> anyhow::Result<Self> {
+        ensure!(self.scheme == "https", "only over HTTPS does a client ask for a host by SNI");
+        let sni = server_name(host);
+        ensure!(sni.is_some() || host.is_empty(), "{host:?} is no name of a host");
+        Ok(Self { sni, ..self })
     }
 
     /// The request as sent from this address.
@@ -125,13 +142,39 @@ mod tests {
     }
 
     #[test]
+    fn sni_is_the_urls_host_unless_told_otherwise() {
+        let sni = |url, other: Option<&str>| {
+            let request = Request::new("GET", url, &[]).unwrap();
+            match other {
+                None => Ok(request.sni),
+                Some(other) => request.on_connection_to(other).map(|request| request.sni),
+            }
+        };
+        for (url, other, expected) in [
+            ("https://A.example:8443/", None, Some("a.example")),
+            ("https://[::1]/", None, None),
+            ("http://a.example/", None, None),
+            ("https://a.example/", Some("B.example"), Some("b.example")),
+            ("https://a.example/", Some(""), None),
+        ] {
+            assert_eq!(sni(url, other).unwrap().as_deref(), expected, "{url} {other:?}");
+        }
+        for (url, other) in
+            [("http://a.example/", "b.example"), ("https://a/", "192.0.2.1"), ("https://a/", "a b")]
+        {
+            assert!(sni(url, Some(other)).is_err(), "{url} {other}");
+        }
+    }
+
+    #[test]
     fn a_host_header_replaces_that_of_the_url() {
         for (headers, authority) in
             [(&["Host: b"][..], "b"), (&["host:"], ""), (&["host: b", "host: c"], "b,c")]
         {
             let headers: Vec<_> = headers.iter().map(ToString::to_string).collect();
-            let request = Request::new("GET", "a.example", &headers).unwrap();
+            let request = Request::new("GET", "https://a.example", &headers).unwrap();
             assert_eq!((&*request.authority, request.extra.len()), (authority, 0));
+            assert_eq!(request.sni.as_deref(), Some("a.example"));
         }
         for bad in ["x", ": y"] {
             assert!(Request::new("GET", "a", &[bad.into()]).is_err(), "{bad}");

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::case::Case;
 use super::expect::expectations;
 use super::field::{Field, Fields};
-use crate::explain::Request;
+use crate::explain::{Request, server_name};
 
 const FILE: &[&str] = &["tests", "runtime"];
 const TEST: &[&str] = &["test_name", "input", "validate"];
@@ -24,7 +24,7 @@ const INPUT: &[&str] = &[
     "additional_headers",
     "ingress",
 ];
-const INPUT_OF_OURS: &[&str] = &["client"];
+const INPUT_OF_OURS: &[&str] = &["client", "sni"];
 /// A header's name had three names over the years.
 const HEADER: &[&str] = &["key", "field", "name", "value"];
 
@@ -76,6 +76,11 @@ fn request(input: &Field<'_>) -> Option<Request> {
     let random = fields.get("random_value").map_or(Some(0), |field| field.integer(wanted));
     let ours = fields.get("ingress").map(|field| field.fields(INPUT_OF_OURS));
     let client = ours.as_ref().and_then(|ours| ours.get("client"));
+    let sni = ours.as_ref().and_then(|ours| ours.get("sni"));
+    let sni = match sni {
+        Some(field) => asked_host(field, ssl),
+        None => Some(authority.filter(|_| ssl == Some(true)).and_then(server_name)),
+    };
     let extra = headers(&fields, &["additional_request_headers", "additional_headers"]);
     Some(Request {
         method: method?.to_owned(),
@@ -83,10 +88,27 @@ fn request(input: &Field<'_>) -> Option<Request> {
         authority: authority?.to_owned(),
         target: target?.to_owned(),
         extra,
+        sni: sni?,
         client: client.map_or(Some(Ipv4Addr::LOCALHOST.into()), address)?,
         random: Some(random?),
         answer: headers(&fields, &["additional_response_headers"]),
     })
+}
+
+/// The host that a client asks for when it connects, if any.
+#[expect(clippy::option_option, reason = "asked for nothing, or none because it is wrong")]
+fn asked_host(field: &Field<'_>, ssl: Option<bool>) -> Option<Option<String>> {
+    let text = field.string()?;
+    if ssl == Some(false) {
+        field.error("is nothing that a client asks for without TLS; write ssl: true");
+        return None;
+    }
+    let host = server_name(text);
+    if host.is_none() && !text.is_empty() {
+        field.wrong_kind("the name of a host, or \"\" for none");
+        return None;
+    }
+    Some(host)
 }
 
 fn address(field: &Field<'_>) -> Option<IpAddr> {

@@ -93,6 +93,22 @@ fn what_may_be_left_out_has_its_default() {
 }
 
 #[test]
+fn the_sni_is_the_authority_unless_the_test_says_otherwise() {
+    for (input, expected) in [
+        ("ssl: true", Some("a.example")),
+        ("ssl: false", None),
+        ("ssl: true, ingress: {sni: B.example}", Some("b.example")),
+        ("ssl: true, ingress: {sni: ''}", None),
+    ] {
+        let text = format!(
+            "tests: [{{test_name: x, input: {{authority: 'A.example:8443', path: /, {input}}},
+                      validate: {{cluster_name: ''}}}}]"
+        );
+        assert_eq!(requests(&text).remove(0).1.sni.as_deref(), expected, "{input}");
+    }
+}
+
+#[test]
 fn each_expectation_knows_where_it_stands() {
     let case = cases(
         "---\n# Nothing.\n---\ntests:\n- test_name: x\n  input: {authority: a, path: /}\n  validate:\n    \
@@ -159,6 +175,8 @@ fn a_test_that_is_wrong_says_where_and_why() {
         ("random_value: -1", "{}", "must be a whole number of 0 or more"),
         ("':path': /x", "{}", "input.:path: is given twice"),
         ("ingress: {client: x}", "{}", "must be an IP address"),
+        ("ssl: true, ingress: {sni: 192.0.2.1}", "{}", "must be the name of a host"),
+        ("ingress: {sni: a.example}", "{}", "input.ingress.sni: is nothing that a client asks for"),
         ("additional_headers: [{value: x}]", "{}", "key is missing"),
         ("additional_headers: [{key: ':path', value: x}]", "{}", ":path is no header"),
         ("additional_headers: [{key: Host, value: x}]", "{}", "the host is what authority says"),

@@ -47,7 +47,9 @@ fn consequences(request: &Request, explanation: &Explanation) -> Vec<String> {
         Some(ms) => format!("tried again up to {retries} times, each within {ms} ms"),
         None => format!("tried again up to {retries} times"),
     });
+    let certificate = explanation.certificate.as_ref();
     let mut lines: Vec<_> = [
+        certificate.map(|name| format!("the connection has the certificate {name}")),
         is_normalized.then(|| format!("the path is {normalized} once it is normalised")),
         is_rewritten.then(|| format!("the upstream sees {host}{path}")),
         rule.map(|rule| format!("by the rule {rule}")),
@@ -116,7 +118,7 @@ mod tests {
 
     #[test]
     fn everything_that_happens_is_said() {
-        let request = Request::new("GET", "a.example/./x?y", &[]).unwrap();
+        let request = Request::new("GET", "https://a.example/./x?y", &[]).unwrap();
         let share =
             |cluster: Option<&str>, weight| Share { cluster: cluster.map(Into::into), weight };
         let header = |name: &str, value: &str| BTreeMap::from([(name.into(), value.into())]);
@@ -139,6 +141,7 @@ mod tests {
             retries: Some(3),
             delay_ms: Some(20),
             websocket: true,
+            certificate: Some("ns/a".into()),
             request_headers: header("x-envoy-original-path", "/x?y"),
             response_headers: header("vary", "origin"),
             virtual_host: Some("*".into()),
@@ -161,8 +164,9 @@ mod tests {
             rule: None,
         };
         let expected = "\
-GET http://a.example/./x?y
+GET https://a.example/./x?y
   to v1: served by ns/web#0.0
+  the connection has the certificate ns/a
   the path is /x?y once it is normalised
   the upstream sees b.example/z?y
   by the rule ns/second
