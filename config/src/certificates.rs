@@ -13,12 +13,15 @@ mod strict;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rustls_pki_types::CertificateDer;
+use sha2::{Digest, Sha256};
 use x509_parser::certificate::X509Certificate;
 
 use crate::finding::Severity;
+use crate::hex::hex;
 
 pub(crate) use key::PrivateKey;
 pub(crate) use problem::Problem;
@@ -26,17 +29,37 @@ pub(crate) use problem::Problem;
 /// The most bytes of a chain, and of a key: what a Secret can hold.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 
-/// A certificate that Envoy takes, and its key.
+/// What Envoy gets.
 #[derive(Debug)]
-pub(crate) struct Certificate {
+pub(crate) struct KeyPair {
     /// The chain in PEM, the server's own certificate first, nothing else in it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what Envoy gets, once HTTPS is served"))]
     pub(crate) chain: String,
-    #[cfg_attr(not(test), expect(dead_code, reason = "what Envoy gets, once HTTPS is served"))]
     pub(crate) key: PrivateKey,
+}
+
+impl KeyPair {
+    /// The same for the same certificate. The key takes no part: there is only
+    /// one for it.
+    pub(crate) fn fingerprint(&self) -> String {
+        hex(&Sha256::digest(&self.chain)[..6])
+    }
+}
+
+/// A certificate has one key only.
+impl PartialEq for KeyPair {
+    fn eq(&self, other: &Self) -> bool {
+        self.chain == other.chain
+    }
+}
+
+impl Eq for KeyPair {}
+
+/// A certificate that Envoy takes, and its key.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Certificate {
+    pub(crate) pair: Arc<KeyPair>,
     /// The DNS names among its alternative names, as found.
     pub(crate) names: Vec<String>,
-    #[cfg_attr(not(test), expect(dead_code, reason = "what Envoy gets, once HTTPS is served"))]
     pub(crate) not_after: SystemTime,
 }
 
@@ -109,8 +132,7 @@ fn check(
     let sections = std::iter::once(&ders[index]).chain(others.map(|(_, der)| der));
     let sections = sections.map(|der| pem::encode("CERTIFICATE", der).to_string());
     Ok(Certificate {
-        chain: sections.collect(),
-        key: key.to_pem(),
+        pair: Arc::new(KeyPair { chain: sections.collect(), key: key.to_pem() }),
         names: chain::dns_names(leaf),
         not_after: system_time(leaf.validity().not_after.timestamp()),
     })

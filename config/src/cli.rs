@@ -10,6 +10,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{check, compile, controller, demo, explain, rbac, serve, test};
+use crate::envoy::Listening;
 use crate::finding::quote;
 use crate::manifest::{self, Manifests, PathSpec};
 use crate::settings::{HttpForTls, Mode, ObjectName, Settings, TimeLimit};
@@ -254,9 +255,19 @@ pub struct ListenArgs {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub http: SocketAddr,
 
+    /// Serve HTTPS here, where there is any certificate; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    pub https: SocketAddr,
+
     /// Envoy's admin interface; whoever reaches it controls Envoy
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub admin: SocketAddr,
+}
+
+impl From<ListenArgs> for Listening {
+    fn from(ListenArgs { http, https, admin }: ListenArgs) -> Self {
+        Self { http, https, admin }
+    }
 }
 
 #[cfg(test)]

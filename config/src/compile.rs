@@ -16,26 +16,30 @@ mod routes;
 mod rules;
 mod services;
 mod tls;
+mod unread;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use ingress_filter::RouteTable;
 use sha2::{Digest, Sha256};
 
-use crate::envoy::Cluster;
+use crate::envoy::{Cluster, KeyPairs};
 use crate::finding::{Finding, Findings, quote};
 use crate::hex::hex;
 use crate::manifest::{Manifests, Object};
-use crate::settings::Settings;
+use crate::settings::{ObjectName, Settings};
 
 use backends::Backends;
 use classes::Classes;
 use ingresses::{Collected, Collector};
 use rules::Rules;
 use services::Services;
-use tls::Certificates;
+use tls::{Tls, TlsCollector};
+
+pub(crate) use tls::Https;
+pub use unread::{Unread, UnreadSecrets};
 
 /// What the objects come to.
 #[derive(Debug)]
@@ -49,12 +53,27 @@ pub struct Compiled {
     /// The Ingresses of our class, and whether they serve anything: one whose
     /// every path is wrong, or an older one's, does not.
     pub ingresses: BTreeMap<IngressName, bool>,
+    /// What is served over HTTPS.
+    pub(crate) https: Option<Https>,
+    /// The Secrets that are asked for, among the objects or not.
+    pub secrets: BTreeSet<ObjectName>,
+    /// When the same objects may come to something else, since certificates
+    /// begin and end to be valid.
+    pub recheck_at: Option<SystemTime>,
 }
 
 /// The namespace and the name of an Ingress.
 pub type IngressName = (Box<str>, Box<str>);
 
 impl Compiled {
+    /// The certificates that are served, with their keys.
+    pub(crate) fn key_pairs(&self) -> KeyPairs {
+        let certificates = self.https.iter().flat_map(|https| &https.certificates);
+        let pairs =
+            certificates.map(|(name, certificate)| (name.clone(), certificate.pair.clone()));
+        pairs.collect()
+    }
+
     /// Whether any finding is an error.
     pub fn has_errors(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == crate::finding::Severity::Error)
@@ -64,13 +83,16 @@ impl Compiled {
 /// Compiles manifests. The result depends on nothing but its arguments and,
 /// where it comes to whether certificates are valid, the time.
 pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
-    compile_objects(&manifests.objects, manifests.findings.clone(), settings, SystemTime::now())
+    let (findings, unread) = (manifests.findings.clone(), UnreadSecrets::new());
+    compile_objects(&manifests.objects, findings, &unread, settings, SystemTime::now())
 }
 
-/// Compiles objects, of which `findings` are known already, as of `now`.
+/// Compiles objects, of which `findings` are known already, as of `now`. Secrets
+/// that are not among them may be `unread`.
 pub fn compile_objects<'a>(
     objects: impl IntoIterator<Item = &'a Object>,
     findings: Findings,
+    unread: &UnreadSecrets,
     settings: &Settings,
     now: SystemTime,
 ) -> Compiled {
@@ -81,11 +103,11 @@ pub fn compile_objects<'a>(
     let classes = Classes::read(&objects.ingress_classes, settings, &findings);
     let mut backends = Backends::new(&services, settings);
     let mut collector = Collector::new(&mut backends, settings, &findings);
-    let mut certificates = Certificates::new(&objects.secrets, now, &findings);
+    let mut tls = TlsCollector::new(&objects.secrets, settings, now, &findings);
     let ours = classes.served(&objects.ingresses);
     for ingress in &ours {
         collector.read(ingress);
-        certificates.check(ingress);
+        tls.read(ingress);
     }
     let Collected { virtual_hosts, default_backend, served } = collector.finish();
     let ingresses = ours
@@ -93,6 +115,7 @@ pub fn compile_objects<'a>(
         .map(|ingress| (ingress.namespace.clone(), ingress.name.clone()))
         .map(|name| (name.clone(), served.contains(&name)))
         .collect();
+    let Tls { https, hosts: tls_hosts, secrets, recheck_at } = tls.finish(unread, settings);
     let rules = Rules::read(&objects.route_rules, settings, &findings);
     let (backends, clusters) = backends.finish(rules, &findings);
 
@@ -103,10 +126,12 @@ pub fn compile_objects<'a>(
         virtual_hosts,
         default_backend,
         https_port: settings.https_port,
+        tls_hosts,
         ..RouteTable::empty()
     };
     table.name = revision(&table);
-    Compiled { table, clusters, findings: findings.into_inner().into_sorted(), ingresses }
+    let findings = findings.into_inner().into_sorted();
+    Compiled { table, clusters, findings, ingresses, https, secrets, recheck_at }
 }
 
 /// A name for what `value` says: the same for the same content.

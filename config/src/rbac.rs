@@ -91,11 +91,29 @@ pub(crate) fn grants(settings: &Settings, namespaces: &[String], secrets: &Secre
         grants.extend(who.within(namespace, &who.gateway.name, why[namespace], rules));
     }
     for (namespace, names) in &secrets.by_namespace {
-        let name = format!("{}-certificates", who.gateway.name);
+        let name = certificates_role_name(who.gateway);
         let why = "The certificates that are served, each Secret by its name.";
         grants.extend(who.within(namespace, &name, why, vec![secret_rule(names)]));
     }
     grants
+}
+
+/// The Role that lets a gateway read these Secrets, as one line of JSON.
+pub(crate) fn role_for_secrets(
+    gateway: &Gateway,
+    namespace: &str,
+    names: &BTreeSet<String>,
+) -> String {
+    let role = Role {
+        metadata: metadata(&certificates_role_name(gateway), Some(namespace)),
+        rules: Some(vec![secret_rule(names)]),
+    };
+    // Its types have string keys and no other failure.
+    serde_json::to_string(&role).unwrap_or_default()
+}
+
+fn certificates_role_name(gateway: &Gateway) -> String {
+    format!("{}-certificates", gateway.name)
 }
 
 const WHY_WATCHED: &str =

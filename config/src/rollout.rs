@@ -11,6 +11,7 @@
 
 mod admin;
 mod kind;
+mod supplies;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -23,14 +24,16 @@ use tokio::time::sleep;
 
 use crate::compile::Compiled;
 use crate::envoy::{
-    Cluster, Discovery, EndpointSource, Endpoints, EnvoyFiles, Layout, LeftCluster, Listening,
-    Resource, STAT_PREFIX, remove_unfinished, write_atomically, write_if_changed,
+    Cluster, Endpoints, EnvoyFiles, HTTP_LISTENER, HTTPS_LISTENER, KeyPairs, Layout, LeftCluster,
+    Listening, Resource, STAT_PREFIX, Supply, remove_unfinished, write_atomically,
+    write_if_changed,
 };
 use crate::settings::Settings;
-use crate::xds::EndpointServer;
+use crate::xds::ResourceServer;
 
 use admin::Admin;
 use kind::Kind;
+use supplies::Supplies;
 
 /// How long Envoy may take to start.
 const START_PATIENCE: Duration = Duration::from_mins(1);
@@ -74,9 +77,9 @@ pub(crate) struct Rollout {
     clusters: Vec<Cluster>,
     /// Further ones, of an earlier process.
     left_clusters: Vec<LeftCluster>,
-    /// Where they are, as Envoy is told.
-    endpoints: Endpoints,
-    server: EndpointServer,
+    /// What Envoy is told by the server, as it is written down.
+    supplies: Supplies,
+    server: ResourceServer,
 }
 
 /// What a rollout changed.
@@ -85,6 +88,8 @@ pub(crate) enum Change {
     Nothing,
     /// Endpoints or clusters, not what is exposed.
     Upstreams,
+    /// Certificates, or the hosts that they are for.
+    Certificates,
     RouteTable,
 }
 
@@ -94,6 +99,7 @@ impl Change {
         match self {
             Self::Nothing => "nothing",
             Self::Upstreams => "upstreams",
+            Self::Certificates => "certificates",
             Self::RouteTable => "route_table",
         }
     }
@@ -117,6 +123,8 @@ pub(crate) enum RolloutError {
 pub struct Ready {
     /// For HTTP.
     pub http: SocketAddr,
+    /// For HTTPS, if there is any certificate.
+    pub https: Option<SocketAddr>,
     /// For the admin interface.
     pub admin: SocketAddr,
 }
@@ -124,7 +132,7 @@ pub struct Ready {
 impl Rollout {
     /// For the Envoy that runs, or will run, on a folder made by [`prepare`].
     ///
-    /// To be called within a runtime, in which it serves endpoints.
+    /// To be called within a runtime, in which it serves what Envoy discovers.
     ///
     /// # Errors
     /// Where the folder cannot be read or written.
@@ -136,11 +144,13 @@ impl Rollout {
         let begin = || {
             remove_unfinished(layout.folder())?;
             write_if_changed(&layout.module(), crate::MODULE)?;
-            let endpoints = read_endpoints(&layout);
-            let server = EndpointServer::start(&layout.socket(), &endpoints)?;
-            io::Result::Ok((server, endpoints))
+            remove_unfinished(&layout.certificates())?;
+            let supplies = Supplies::read(&layout);
+            let server = ResourceServer::start(&layout.socket())?;
+            server.set(&supplies.endpoints, &supplies.secrets);
+            io::Result::Ok((server, supplies))
         };
-        let (server, endpoints) =
+        let (server, supplies) =
             begin().with_context(|| format!("folder {}", layout.folder().display()))?;
         let files = EnvoyFiles::read(&layout);
         Ok(Self {
@@ -151,7 +161,7 @@ impl Rollout {
             is_unconfirmed: true,
             clusters: Vec::new(),
             left_clusters: files.left_clusters(),
-            endpoints,
+            supplies,
             server,
             files,
         })
@@ -175,21 +185,21 @@ impl Rollout {
 
     /// Brings Envoy to `compiled`, or leaves it where it is.
     pub(crate) async fn apply(&mut self, compiled: &Compiled) -> Result<Change, RolloutError> {
-        let source = EndpointSource::Server;
-        let next = EnvoyFiles::new(compiled, &self.settings, self.listening, &self.layout, source);
-        let endpoints = endpoints_of(&compiled.clusters);
-        if next == self.files && endpoints == self.endpoints && !self.is_unconfirmed {
+        let supply = Supply::Server;
+        let next = EnvoyFiles::new(compiled, &self.settings, self.listening, &self.layout, supply);
+        let supplies = Supplies::of(compiled);
+        if next == self.files && supplies == self.supplies && !self.is_unconfirmed {
             return Ok(Change::Nothing);
         }
-        let result = self.advance(&next, &compiled.clusters, &endpoints).await;
+        let change = self.change(&next, &supplies);
+        let earlier = self.supplies.secrets.clone();
+        let result = self.advance(&next, &compiled.clusters, &supplies).await;
         if let Err(RolloutError::Rejected(_)) = &result {
-            self.retreat().await?;
+            self.retreat(earlier).await?;
         }
         result?;
-        let change =
-            if next.filter == self.files.filter { Change::Upstreams } else { Change::RouteTable };
-        self.server.forget_all_but(&endpoints);
-        self.keep_endpoints(endpoints)?;
+        self.server.forget_all_but(&supplies.endpoints, &supplies.secrets);
+        self.keep(supplies)?;
         self.files = next;
         self.clusters.clone_from(&compiled.clusters);
         self.left_clusters.clear();
@@ -197,24 +207,33 @@ impl Rollout {
         Ok(change)
     }
 
-    /// Clusters and their endpoints, then what names them, then the removal of
+    fn change(&self, next: &EnvoyFiles, supplies: &Supplies) -> Change {
+        if next.filter != self.files.filter {
+            Change::RouteTable
+        } else if supplies.secrets != self.supplies.secrets
+            || next.listeners != self.files.listeners
+        {
+            Change::Certificates
+        } else {
+            Change::Upstreams
+        }
+    }
+
+    /// Clusters, their endpoints and certificates, then what names them, then the removal of
     /// those that nothing names any more.
     async fn advance(
         &mut self,
         next: &EnvoyFiles,
         clusters: &[Cluster],
-        endpoints: &Endpoints,
+        supplies: &Supplies,
     ) -> Result<(), RolloutError> {
         let was_confirmed = !std::mem::replace(&mut self.is_unconfirmed, true);
         let is_same =
             |now: &Resource, next: &Resource| was_confirmed && now.version == next.version;
-        // Those of clusters that are on their way out stay.
-        let mut all = endpoints.clone();
-        for (cluster, addresses) in &self.endpoints {
-            all.entry(cluster.clone()).or_insert_with(|| addresses.clone());
-        }
-        self.keep_endpoints(all)?;
-        self.server.set(endpoints);
+        let rejections = self.server.rejections();
+        // Those of clusters and listeners that are on their way out stay.
+        self.keep(supplies.joined_with(&self.supplies))?;
+        self.server.set(&supplies.endpoints, &supplies.secrets);
         let both_file = self.join_clusters(clusters);
         if !is_same(&self.files.clusters, &both_file) {
             self.step(&Kind::clusters(), &both_file).await?;
@@ -235,7 +254,16 @@ impl Rollout {
             self.step(&Kind::clusters(), &next.clusters).await?;
         }
         if !self.server.taken(STEP_PATIENCE).await {
-            return Err(unconfirmed("endpoints", "it takes too long".into()));
+            return Err(unconfirmed("endpoints and certificates", "it takes too long".into()));
+        }
+        self.check_supplies(rejections)
+    }
+
+    /// Whether Envoy has refused more of what the server tells than
+    /// `rejections`.
+    fn check_supplies(&self, rejections: u64) -> Result<(), RolloutError> {
+        if self.server.rejections() > rejections {
+            return Err(RolloutError::Rejected("endpoints or certificates"));
         }
         Ok(())
     }
@@ -264,7 +292,10 @@ impl Rollout {
 
     /// Back to what was confirmed last, after Envoy has rejected something.
     /// Endpoints stay, for they say where upstreams are, whatever is exposed.
-    async fn retreat(&mut self) -> Result<(), RolloutError> {
+    async fn retreat(&mut self, secrets: KeyPairs) -> Result<(), RolloutError> {
+        self.server.set(&Endpoints::new(), &secrets);
+        let earlier = Supplies { secrets, endpoints: Endpoints::new() };
+        self.keep(earlier.joined_with(&self.supplies))?;
         for (kind, resource) in [
             (Kind::filter(), &self.files.filter),
             (Kind::listeners(), &self.files.listeners),
@@ -287,16 +318,13 @@ impl Rollout {
         self.left_clusters.retain(|left| is_gone(&left.name));
         self.clusters.extend_from_slice(clusters);
         self.clusters.sort_by(|a, b| a.name.cmp(&b.name));
-        EnvoyFiles::clusters(&self.clusters, &self.left_clusters, EndpointSource::Server)
+        EnvoyFiles::clusters(&self.clusters, &self.left_clusters, Supply::Server)
     }
 
-    /// Writes endpoints down, for whoever follows us.
-    fn keep_endpoints(&mut self, endpoints: Endpoints) -> io::Result<()> {
-        if endpoints != self.endpoints {
-            let json = serde_json::to_string(&endpoints).unwrap_or_default();
-            write_atomically(&self.layout.endpoints(), json)?;
-            self.endpoints = endpoints;
-        }
+    /// Writes supplies down, for whoever follows us.
+    fn keep(&mut self, supplies: Supplies) -> io::Result<()> {
+        supplies.write(&self.layout, &self.supplies)?;
+        self.supplies = supplies;
         Ok(())
     }
 
@@ -320,7 +348,10 @@ impl Rollout {
     ) -> Result<(), RolloutError> {
         let (version, rejected, warming) = (kind.version(), kind.rejected(), kind.warming);
         let deadline = Instant::now() + STEP_PATIENCE;
+        let rejections = self.server.rejections();
         loop {
+            // A listener does not get warm without its certificates.
+            self.check_supplies(rejections)?;
             let cause = match self.admin.stats(&[&version, &rejected, warming]).await {
                 Ok(stats) => {
                     let is_warm = stats.get(warming).is_none_or(|warming| warming == "0");
@@ -355,9 +386,10 @@ impl EnvoyHandle {
         if stats.get(&version).is_none_or(String::is_empty) {
             return Ok(None);
         }
-        let http = self.0.listener("http").await?;
+        let http = self.0.listener(HTTP_LISTENER).await?;
+        let https = self.0.listener(HTTPS_LISTENER).await?;
         let admin = self.0.address()?;
-        Ok(http.map(|http| Ready { http, admin }))
+        Ok(http.map(|http| Ready { http, https, admin }))
     }
 
     /// Whether it is up, and has taken in all it started with.
@@ -390,18 +422,4 @@ fn unconfirmed(what: &'static str, cause: String) -> RolloutError {
 
 fn count(value: Option<&String>) -> Option<u64> {
     value?.parse().ok()
-}
-
-/// What an earlier process has written down; nothing where that is no more.
-fn read_endpoints(layout: &Layout) -> Endpoints {
-    let json = fs::read(layout.endpoints()).unwrap_or_default();
-    serde_json::from_slice(&json).unwrap_or_default()
-}
-
-fn endpoints_of(clusters: &[Cluster]) -> Endpoints {
-    let addresses = clusters.iter().filter_map(|cluster| match &cluster.discovery {
-        Discovery::Addresses(addresses) => Some((cluster.name.clone(), addresses.clone())),
-        Discovery::Dns(..) => None,
-    });
-    addresses.collect()
 }

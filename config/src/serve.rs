@@ -6,7 +6,9 @@ mod watch;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -75,9 +77,11 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
     let mut reported = Reported::default();
     reported.print(&compiled);
 
-    let folder = tempfile::Builder::new().prefix("ingressctl-").tempdir()?;
+    // Keys are in it.
+    let private = fs::Permissions::from_mode(0o700);
+    let folder = tempfile::Builder::new().prefix("ingressctl-").permissions(private).tempdir()?;
     let layout = Layout::new(folder.path());
-    refuse_shared_ports(options.listening)?;
+    refuse_shared_ports(options.listening, compiled.https.is_some())?;
     rollout::prepare(&layout, options.listening)?;
     let mut process = EnvoyProcess::start(&envoy, options.concurrency, &layout)?;
     let mut rollout = Rollout::new(layout, options.listening, options.settings.clone())?;
@@ -118,8 +122,9 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
 
 /// Envoy shares a port with whoever else does; nobody would know whose answers
 /// they get.
-fn refuse_shared_ports(listening: Listening) -> anyhow::Result<()> {
-    for address in [listening.http, listening.admin] {
+fn refuse_shared_ports(listening: Listening, has_https: bool) -> anyhow::Result<()> {
+    let https = has_https.then_some(listening.https);
+    for address in [listening.http, listening.admin].into_iter().chain(https) {
         drop(TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?);
     }
     Ok(())
@@ -134,7 +139,8 @@ async fn start(
     rollout.wait_until_started().await?;
     match rollout.apply(compiled).await {
         Err(RolloutError::Rejected("listeners")) => {
-            anyhow::bail!("envoy cannot listen on {}; its log says why", listening.http)
+            let Listening { http, https, .. } = listening;
+            anyhow::bail!("envoy cannot listen on {http} or {https}; its log says why")
         }
         result => result?,
     };
@@ -199,6 +205,7 @@ async fn apply(update: &Update, rollout: &mut Rollout) -> bool {
     match result {
         Ok(Change::Nothing) => {}
         Ok(Change::Upstreams) => eprintln!("ingressctl: upstreams applied in {took} ms"),
+        Ok(Change::Certificates) => eprintln!("ingressctl: certificates applied in {took} ms"),
         Ok(Change::RouteTable) => {
             let table = &update.compiled.table.name;
             eprintln!("ingressctl: route table {table} applied in {took} ms");

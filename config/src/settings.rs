@@ -1,6 +1,7 @@
 //! What an operator decides: one file, each of whose keys is also a flag.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::str::FromStr;
 
 use ingress_filter::duration;
@@ -169,6 +170,12 @@ pub struct ObjectName {
 }
 
 impl ObjectName {
+    /// None where one of the two is no such name.
+    pub fn new(namespace: &str, name: &str) -> Option<Self> {
+        (is_dns_label(namespace) && is_dns_subdomain(name))
+            .then(|| Self { namespace: namespace.into(), name: name.into() })
+    }
+
     /// The namespace it is in, a DNS label.
     pub fn namespace(&self) -> &str {
         &self.namespace
@@ -184,15 +191,13 @@ impl FromStr for ObjectName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('/') {
-            Some((namespace, name)) if is_dns_label(namespace) && is_dns_subdomain(name) => {
-                Ok(Self { namespace: namespace.into(), name: name.into() })
-            }
-            _ => Err(format!(
+        let parts = text.split_once('/');
+        parts.and_then(|(namespace, name)| Self::new(namespace, name)).ok_or_else(|| {
+            format!(
                 "{} is no NAMESPACE/NAME; write it as in istio-system/istio-ingress-certs",
                 quote(text)
-            )),
-        }
+            )
+        })
     }
 }
 
@@ -205,8 +210,14 @@ impl TryFrom<String> for ObjectName {
 }
 
 impl From<ObjectName> for String {
-    fn from(ObjectName { namespace, name }: ObjectName) -> Self {
-        format!("{namespace}/{name}")
+    fn from(object: ObjectName) -> Self {
+        object.to_string()
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
     }
 }
 

@@ -1,9 +1,10 @@
-//! Tells Envoy where endpoints are (EDS): the incremental variant of xDS, over
-//! a Unix socket in the folder that both share.
+//! Tells Envoy where endpoints are (EDS), and the certificates of listeners with
+//! their keys (SDS): the incremental variant of xDS, over a Unix socket in the
+//! folder that both share.
 //!
 //! See <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol>.
-//! Envoy says which clusters it wants to know of, gets those it does not have,
-//! and from then on what changes. It acknowledges each answer before it gets
+//! Envoy says of which it wants to know, gets those it does not have, and from
+//! then on what changes. It acknowledges each answer before it gets
 //! the next, so what changes often is told once, with its last state.
 
 mod messages;
@@ -23,10 +24,11 @@ use tokio::sync::watch as channel;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::envoy::Endpoints;
+use crate::certificates::KeyPair;
+use crate::envoy::{Endpoints, KeyPairs};
 
 /// Serves until it is dropped.
-pub(crate) struct EndpointServer {
+pub(crate) struct ResourceServer {
     shared: Arc<Shared>,
     accepting: JoinHandle<()>,
 }
@@ -41,60 +43,68 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// Each with the generation in which it became so.
-    clusters: BTreeMap<String, (u64, BTreeSet<SocketAddr>)>,
+    endpoints: Known<BTreeSet<SocketAddr>>,
+    secrets: Known<Arc<KeyPair>>,
     generation: u64,
+    /// How often a client has refused what it was told.
+    rejections: u64,
     /// The generation that each client has confirmed, by a number of ours.
     streams: BTreeMap<u64, u64>,
     next_stream: u64,
 }
 
-impl EndpointServer {
-    /// Listens on `socket`, with what is known so far.
+/// By name, each with the generation in which it became so.
+type Known<T> = BTreeMap<String, (u64, T)>;
+
+impl ResourceServer {
+    /// Listens on `socket`.
     ///
     /// # Errors
     /// Where the socket cannot be made.
-    pub(crate) fn start(socket: &Path, endpoints: &Endpoints) -> io::Result<Self> {
+    pub(crate) fn start(socket: &Path) -> io::Result<Self> {
         // One that a killed process has left.
         if socket.exists() {
             fs::remove_file(socket)?;
         }
         let listener = UnixListener::bind(socket)?;
-        // The folder says who may; Envoy may run as another user.
-        fs::set_permissions(socket, fs::Permissions::from_mode(0o666))?;
+        // Whoever may connect gets private keys. Envoy may run as another user
+        // of the same group.
+        fs::set_permissions(socket, fs::Permissions::from_mode(0o660))?;
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             generation: channel::Sender::new(0),
             taken: channel::Sender::new(()),
         });
         let accepting = tokio::spawn(service::accept(listener, Arc::clone(&shared)));
-        let server = Self { shared, accepting };
-        server.set(endpoints);
-        Ok(server)
+        Ok(Self { shared, accepting })
     }
 
-    /// Replaces what is known. Clusters that are gone stay as they are for
-    /// whoever still asks for them.
-    pub(crate) fn set(&self, endpoints: &Endpoints) {
+    /// Replaces what is known. What is not among it any more stays as it is for
+    /// whoever still asks for it.
+    pub(crate) fn set(&self, endpoints: &Endpoints, secrets: &KeyPairs) {
         let mut state = self.shared.lock();
         let generation = state.generation + 1;
-        let mut is_changed = false;
-        for (cluster, addresses) in endpoints {
-            if state.clusters.get(cluster).is_none_or(|(_, known)| known != addresses) {
-                state.clusters.insert(cluster.clone(), (generation, addresses.clone()));
-                is_changed = true;
-            }
-        }
-        if is_changed {
+        let is_changed = [
+            update(&mut state.endpoints, endpoints, generation),
+            update(&mut state.secrets, secrets, generation),
+        ];
+        if is_changed.contains(&true) {
             state.generation = generation;
             drop(state);
             self.shared.generation.send_replace(generation);
         }
     }
 
-    /// Forgets the clusters that are not in `endpoints`.
-    pub(crate) fn forget_all_but(&self, endpoints: &Endpoints) {
-        self.shared.lock().clusters.retain(|cluster, _| endpoints.contains_key(cluster));
+    /// Forgets what is not among these.
+    pub(crate) fn forget_all_but(&self, endpoints: &Endpoints, secrets: &KeyPairs) {
+        let mut state = self.shared.lock();
+        state.endpoints.retain(|cluster, _| endpoints.contains_key(cluster));
+        state.secrets.retain(|name, _| secrets.contains_key(name));
+    }
+
+    /// How often Envoy has refused what it was told.
+    pub(crate) fn rejections(&self) -> u64 {
+        self.shared.lock().rejections
     }
 
     /// Waits until Envoy has confirmed all that is known. Says whether it has,
@@ -111,7 +121,23 @@ impl EndpointServer {
     }
 }
 
-impl Drop for EndpointServer {
+/// Says whether anything has changed.
+fn update<T: Clone + PartialEq>(
+    known: &mut Known<T>,
+    next: &BTreeMap<String, T>,
+    generation: u64,
+) -> bool {
+    let mut is_changed = false;
+    for (name, content) in next {
+        if known.get(name).is_none_or(|(_, known)| known != content) {
+            known.insert(name.clone(), (generation, content.clone()));
+            is_changed = true;
+        }
+    }
+    is_changed
+}
+
+impl Drop for ResourceServer {
     fn drop(&mut self) {
         self.accepting.abort();
     }
@@ -127,12 +153,16 @@ impl Shared {
     fn is_taken(&self) -> bool {
         let state = self.lock();
         let all = state.streams.values().all(|confirmed| *confirmed == state.generation);
-        all && (!state.streams.is_empty() || state.clusters.is_empty())
+        all && (!state.streams.is_empty() || state.endpoints.is_empty() && state.secrets.is_empty())
     }
 
     fn confirm(&self, stream: u64, generation: u64) {
         self.lock().streams.insert(stream, generation);
         self.taken.send_replace(());
+    }
+
+    fn reject(&self) {
+        self.lock().rejections += 1;
     }
 
     fn join(&self) -> u64 {

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 use ingress_filter::{RouteTable, Router};
 use ingressctl::compile::{Compiled, compile};
-use ingressctl::envoy::{EndpointSource, EnvoyFiles, Layout, Listening};
+use ingressctl::envoy::{EnvoyFiles, Layout, Listening, Supply};
 use ingressctl::manifest::{self, PathSpec};
 use ingressctl::settings::Settings;
 
@@ -77,8 +77,8 @@ fn case_outputs(case: &Path, problems: &mut Vec<String>) -> Files {
 fn outputs(case: &Path, name: &str, compiled: &Compiled, settings: &Settings) -> Files {
     let layout = Layout::new(LAYOUT);
     let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    let listening = Listening { http: address(8080), admin: address(9901) };
-    let envoy = EnvoyFiles::new(compiled, settings, listening, &layout, EndpointSource::Clusters);
+    let listening = Listening { http: address(8080), https: address(8443), admin: address(9901) };
+    let envoy = EnvoyFiles::new(compiled, settings, listening, &layout, Supply::Files);
     let is_of_backend = |path: &Path| path.ends_with("cds.json");
     let mut outputs: Files = envoy
         .all(&layout)

@@ -54,8 +54,8 @@ fn a_sound_certificate_has_no_problem() {
     let checked = read(noise.as_bytes(), key.as_bytes(), today());
     assert_eq!(checked.problems, []);
     let certificate = checked.certificate.unwrap();
-    assert_eq!(certificate.chain, chain.replace("\r\n", "\n"));
-    assert_eq!(certificate.key.pem(), key.replace("\r\n", "\n"));
+    assert_eq!(certificate.pair.chain, chain.replace("\r\n", "\n"));
+    assert_eq!(certificate.pair.key.pem(), key.replace("\r\n", "\n"));
     assert_eq!(certificate.names, ["foo.example", "*.bar.example"]);
     assert_eq!(certificate.not_after, day(2027, 1, 1));
     for host in ["foo.example", "a.bar.example", "*.bar.example"] {
@@ -199,7 +199,7 @@ fn the_order_of_a_chain_is_told_and_the_leaf_goes_first() {
         let text: String = chain.iter().map(|text| text.as_str()).collect();
         let checked = read(text.as_bytes(), key.as_bytes(), today());
         assert_eq!(checked.problems, expected);
-        let served = checked.certificate.unwrap().chain;
+        let served = checked.certificate.unwrap().pair.chain.clone();
         assert!(served.starts_with(&leaf.replace("\r\n", "\n")), "{served}");
         assert_eq!(served.matches("BEGIN").count(), chain.len());
     }

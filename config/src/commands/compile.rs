@@ -11,13 +11,17 @@ use clap::Args;
 use super::{report, summary};
 use crate::cli::{Input, SettingsArgs};
 use crate::compile::compile;
-use crate::envoy::{EndpointSource, EnvoyFiles, Layout, Listening};
+use crate::envoy::{
+    EnvoyFiles, Layout, Listening, Supply, remove_other_certificates, write_certificates,
+};
 
 /// Write everything Envoy needs
 ///
 /// Into DIR go bootstrap.json, the resources it names (lds.json, rds.json,
 /// cds.json, ecds.json), the module `ingress_filter.wasm`, and the route table by
-/// itself as route-table.json. Start Envoy with `envoy -c DIR/bootstrap.json`.
+/// itself as route-table.json. Certificates and their keys go into the folder
+/// certificates, readable for the owner alone: run Envoy as the same user. Start
+/// it with `envoy -c DIR/bootstrap.json`.
 ///
 /// What is wrong in the manifests is printed; the rest of them is written, and
 /// the exit code is 1. If any of them cannot be read, nothing is written.
@@ -31,6 +35,9 @@ pub(crate) struct Compile {
     /// Where Envoy shall serve HTTP
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     http: SocketAddr,
+    /// Where Envoy shall serve HTTPS, if there is any certificate
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    https: SocketAddr,
     /// Where Envoy's admin interface shall be; whoever reaches it controls Envoy
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9901")]
     admin: SocketAddr,
@@ -52,10 +59,15 @@ impl Compile {
         let folder = &self.output;
         fs::create_dir_all(folder).with_context(|| format!("folder {}", folder.display()))?;
         let layout = Layout::new(fs::canonicalize(folder)?);
-        let listening = Listening { http: self.http, admin: self.admin };
-        EnvoyFiles::new(&compiled, &settings, listening, &layout, EndpointSource::Clusters)
-            .write(&layout)
-            .with_context(|| format!("folder {}", folder.display()))?;
+        let listening = Listening { http: self.http, https: self.https, admin: self.admin };
+        let files = EnvoyFiles::new(&compiled, &settings, listening, &layout, Supply::Files);
+        let key_pairs = compiled.key_pairs();
+        let write = || {
+            write_certificates(&layout, &key_pairs)?;
+            files.write(&layout)?;
+            remove_other_certificates(&layout, &key_pairs)
+        };
+        write().with_context(|| format!("folder {}", folder.display()))?;
         if let Some(summary) = summary(&compiled.findings) {
             eprintln!("{summary}; the rest was written to {}", folder.display());
         }

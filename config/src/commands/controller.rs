@@ -10,10 +10,9 @@ use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::serve::{block_on, say};
+use super::serve::{addresses, block_on, say};
 use crate::cli::{ListenArgs, SettingsArgs};
 use crate::controller::{self, Options, Publish};
-use crate::envoy::Listening;
 use crate::objects::{is_dns_label, is_dns_subdomain};
 use crate::settings::TimeLimit;
 
@@ -104,7 +103,7 @@ impl Controller {
         }
         block_on(async {
             controller::run(options, |ready, health| {
-                say(&format!("ready http={} admin={} health={health}", ready.http, ready.admin));
+                say(&format!("ready {} health={health}", addresses(ready)));
             })
             .await?;
             Ok(ExitCode::SUCCESS)
@@ -126,7 +125,7 @@ impl Controller {
             context: api.context,
             namespaces: api.namespaces,
             folder: self.folder,
-            listening: Listening { http: self.listen.http, admin: self.listen.admin },
+            listening: self.listen.into(),
             health: self.health,
             publish,
             lease,

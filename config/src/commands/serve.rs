@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::cli::{Input, ListenArgs, SettingsArgs};
-use crate::envoy::Listening;
 use crate::manifest::PathSpec;
 use crate::rollout::Ready;
 use crate::serve::{Options, serve};
 
 /// Run Envoy on manifests, and swap changes in without a restart
 ///
-/// Prints `ready http=ADDR admin=ADDR` on standard output once Envoy answers.
+/// Prints `ready http=ADDR https=ADDR admin=ADDR` on standard output once Envoy
+/// answers, without https where there is no certificate.
 /// Findings go to standard error. A manifest that cannot be read or parsed
 /// leaves what is served as it is. Ends with Envoy's exit code, or with 0 after
 /// Ctrl-C.
@@ -66,7 +66,7 @@ impl RunArgs {
         Ok(Options {
             manifests,
             settings: self.settings.resolve()?,
-            listening: Listening { http: self.listen.http, admin: self.listen.admin },
+            listening: self.listen.into(),
             envoy: self.envoy.envoy,
             concurrency: self.envoy.concurrency,
         })
@@ -75,7 +75,13 @@ impl RunArgs {
 
 /// The line that scripts wait for.
 pub(crate) fn announce(ready: Ready) {
-    say(&format!("ready http={} admin={}", ready.http, ready.admin));
+    say(&format!("ready {}", addresses(ready)));
+}
+
+/// What scripts read: HTTPS only where it is served.
+pub(crate) fn addresses(Ready { http, https, admin }: Ready) -> String {
+    let https = https.map(|https| format!(" https={https}")).unwrap_or_default();
+    format!("http={http}{https} admin={admin}")
 }
 
 /// Prints for whoever listens; serving goes on also when nobody does.

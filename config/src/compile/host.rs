@@ -30,7 +30,7 @@ pub(super) fn parse(host: &str) -> Result<&str, String> {
     } else {
         "labels of lower-case letters, digits and -, joined by dots, 253 characters at most"
     };
-    Err(format!("{} is no DNS name: {remedy}; this rule is not served", quote(host)))
+    Err(format!("{} is no DNS name: {remedy}", quote(host)))
 }
 
 fn is_address(host: &str) -> bool {

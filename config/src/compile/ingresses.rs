@@ -141,7 +141,9 @@ impl<'a, 'b> Collector<'a, 'b> {
                 Some("") => "*",
                 Some(text) => match host::parse(text) {
                     Ok(host) => host,
-                    Err(message) => return field.error(message),
+                    Err(message) => {
+                        return field.error(format!("{message}; this rule is not served"));
+                    }
                 },
             },
         };

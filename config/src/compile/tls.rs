@@ -1,77 +1,304 @@
-//! The certificates that Ingresses name, looked into before anybody relies on
-//! them. HTTPS itself is not served yet.
+//! The certificates that Ingresses name, and the hosts that they are for.
+//!
+//! A host belongs to the oldest Ingress that names it under `spec.tls`. Where its
+//! Secret cannot be used, it has the default certificate, as do clients that
+//! name no host or one without an entry.
+
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use ingress_filter::DEFAULT_CERTIFICATE;
+use ingress_filter::table::TlsHost;
+
+use super::host;
+use super::unread::{UnreadSecrets, remedy};
 use crate::certificates::{self, Certificate};
 use crate::finding::{Findings, Severity, quote};
-use crate::manifest::Object;
+use crate::manifest::{Object, Position};
 use crate::objects::secret::Secret;
-use crate::objects::{Cursor, Reading};
+use crate::objects::{Cursor, Place, Reading, is_named_well};
+use crate::settings::{ObjectName, Settings};
 
 /// The most names of a certificate that a message lists.
 const LISTED_NAMES: usize = 8;
 
-/// Secrets that hold certificates, each looked into when it is first named.
-pub(super) struct Certificates<'a> {
-    secrets: BTreeMap<(&'a str, &'a str), &'a Object>,
-    /// None where it cannot be used, which has been told.
-    known: BTreeMap<(&'a str, &'a str), Option<Certificate>>,
-    now: SystemTime,
-    findings: &'a RefCell<Findings>,
+/// Certificates begin and end to be valid while nothing else changes.
+const RECHECK_PERIOD: Duration = Duration::from_hours(1);
+
+/// What is served over HTTPS: at least one certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Https {
+    /// By the name that the route table has for them: `namespace/secret`, or
+    /// [`DEFAULT_CERTIFICATE`].
+    pub(crate) certificates: BTreeMap<String, Arc<Certificate>>,
+    /// The name of the certificate of each host, exact or with a wildcard.
+    pub(crate) hosts: BTreeMap<String, String>,
 }
 
-impl<'a> Certificates<'a> {
+/// What `spec.tls` of all Ingresses comes to.
+pub(super) struct Tls {
+    /// None where there is no certificate at all.
+    pub(super) https: Option<Https>,
+    /// For the route table.
+    pub(super) hosts: Vec<TlsHost>,
+    /// The Secrets that are asked for, there or not.
+    pub(super) secrets: BTreeSet<ObjectName>,
+    /// When another look into them is due.
+    pub(super) recheck_at: Option<SystemTime>,
+}
+
+/// Reads the TLS entries of Ingresses, the oldest first.
+pub(super) struct TlsCollector<'a> {
+    secrets: Secrets<'a>,
+    default: &'a ObjectName,
+    findings: &'a RefCell<Findings>,
+    hosts: BTreeMap<String, Claim<'a>>,
+    /// Where Secrets are named.
+    named: Vec<(&'a Object, Place, ObjectName)>,
+}
+
+/// The first that names a host.
+struct Claim<'a> {
+    secret: ObjectName,
+    ingress: &'a Object,
+    at: Position,
+}
+
+impl<'a> TlsCollector<'a> {
     pub(super) fn new(
         secrets: &[&'a Object],
+        settings: &'a Settings,
         now: SystemTime,
         findings: &'a RefCell<Findings>,
     ) -> Self {
-        let by_name = |secret: &&'a Object| ((&*secret.namespace, &*secret.name), *secret);
-        let secrets = secrets.iter().map(by_name).collect();
-        Self { secrets, known: BTreeMap::new(), now, findings }
+        Self {
+            secrets: Secrets::new(secrets, now, findings),
+            default: &settings.default_certificate,
+            findings,
+            hosts: BTreeMap::new(),
+            named: Vec::new(),
+        }
     }
 
-    /// Looks into those that `ingress` names. One that is not among the
-    /// manifests may well be in the cluster.
-    pub(super) fn check(&mut self, ingress: &Object) {
-        let reading = Reading::new(ingress, self.findings);
+    pub(super) fn read(&mut self, ingress: &'a Object) {
+        // What is wrong with the name, the reader of rules has told.
+        let (told_elsewhere, findings) = (RefCell::default(), self.findings);
+        let reading = Reading::new(ingress, &told_elsewhere);
+        if !is_named_well(ingress, &reading.root()) {
+            return;
+        }
+        let reading = Reading::new(ingress, findings);
         let root = reading.root();
-        let Some(spec) = root.field("spec") else { return };
+        let Some(spec) = root.field("spec").filter(|spec| spec.node().as_map().is_some()) else {
+            return;
+        };
         for item in spec.list("tls") {
             let entry = item.cursor();
             if entry.expect_mapping() {
                 entry.only(&["hosts", "secretName"]);
-                self.check_entry(&ingress.namespace, &entry);
+                self.read_entry(ingress, &spec, &entry);
             }
         }
     }
 
-    fn check_entry(&mut self, namespace: &str, entry: &Cursor<'_>) {
-        let Some(name) = entry.string("secretName") else { return };
-        let Some(certificate) = self.get(namespace, name) else { return };
+    fn read_entry(&mut self, ingress: &'a Object, spec: &Cursor<'_>, entry: &Cursor<'_>) {
+        let Some(secret) = self.secret_of(ingress, entry) else { return };
+        if entry
+            .field("hosts")
+            .is_none_or(|hosts| hosts.node().as_list().is_some_and(<[_]>::is_empty))
+        {
+            return self.claim_hosts_of_rules(ingress, spec, &secret);
+        }
         for item in entry.list("hosts") {
-            let host = item.cursor();
-            let Some(text) = host.as_string() else { continue };
-            if !certificate.covers(text) {
-                host.warning(format!(
-                    "the certificate in Secret {} is not for this host but for {}, so clients \
-                     refuse it; name another Secret, or have one issued for both",
-                    quote(name),
-                    list(&certificate.names)
-                ));
+            let cursor = item.cursor();
+            let Some(text) = cursor.as_string() else { continue };
+            match host::parse(text) {
+                Ok(host) => self.claim(ingress, &cursor, host, &secret),
+                Err(message) => cursor.error(format!("{message}; it has no certificate")),
             }
         }
+    }
+
+    /// The Secret that an entry names. An empty name, or none, stands for the
+    /// default certificate.
+    fn secret_of(&mut self, ingress: &'a Object, entry: &Cursor<'_>) -> Option<ObjectName> {
+        let Some(field) = entry.field("secretName") else { return Some(self.default.clone()) };
+        let text = field.as_string()?;
+        if text.is_empty() {
+            return Some(self.default.clone());
+        }
+        let name = ObjectName::new(&ingress.namespace, text);
+        match &name {
+            Some(name) => self.named.push((ingress, field.place(), name.clone())),
+            None => field.error(
+                "is no name of a Secret; correct it: lower-case letters, digits, - and ., 253 at \
+                 most",
+            ),
+        }
+        name
+    }
+
+    /// An entry without hosts is for those of the same Ingress's rules that the
+    /// certificate is for. Kubernetes leaves to the controller what it means.
+    fn claim_hosts_of_rules(
+        &mut self,
+        ingress: &'a Object,
+        spec: &Cursor<'_>,
+        secret: &ObjectName,
+    ) {
+        let Some(certificate) = self.secrets.get(secret) else { return };
+        let rules = spec.node().get("rules").and_then(|rules| rules.as_list());
+        for rule in rules.unwrap_or_default() {
+            // What is wrong with a rule, its reader tells.
+            let field = rule.get("host").and_then(|host| Some((host.as_str()?, host.at)));
+            let Some((Ok(host), at)) = field.map(|(text, at)| (host::parse(text), at)) else {
+                continue;
+            };
+            if certificate.covers(host) {
+                let claim = || Claim { secret: secret.clone(), ingress, at };
+                self.hosts.entry(host.to_owned()).or_insert_with(claim);
+            }
+        }
+    }
+
+    fn claim(&mut self, ingress: &'a Object, cursor: &Cursor<'_>, host: &str, secret: &ObjectName) {
+        if let Some(first) = self.hosts.get(host) {
+            if first.secret != *secret {
+                cursor.warning(format!(
+                    "has the certificate of Secret {} already, as {}{} says, which comes first; \
+                     remove the host from one of the two",
+                    quote(&first.secret.to_string()),
+                    first.ingress.describe(),
+                    first.ingress.at(first.at),
+                ));
+            }
+            return;
+        }
+        if let Some(certificate) = self.secrets.get(secret)
+            && !certificate.covers(host)
+        {
+            cursor.warning(format!(
+                "the certificate in Secret {} is not for this host but for {}, so clients refuse \
+                 it; name another Secret, or have one issued for both",
+                quote(secret.name()),
+                list(&certificate.names)
+            ));
+        }
+        let claim = Claim { secret: secret.clone(), ingress, at: cursor.node().at };
+        self.hosts.insert(host.to_owned(), claim);
+    }
+
+    pub(super) fn finish(mut self, unread: &UnreadSecrets, settings: &Settings) -> Tls {
+        let default = self.secrets.get(self.default);
+        self.tell_missing(unread, settings, default.is_some());
+        let mut secrets: BTreeSet<_> = self.named.iter().map(|(.., name)| name.clone()).collect();
+        secrets.insert(self.default.clone());
+
+        let mut certificates = BTreeMap::new();
+        certificates.extend(default.map(|default| (DEFAULT_CERTIFICATE.to_owned(), default)));
+        let mut hosts = BTreeMap::new();
+        for (host, claim) in &self.hosts {
+            let own = (claim.secret != *self.default).then(|| self.secrets.get(&claim.secret));
+            let name = match own.flatten() {
+                Some(certificate) => {
+                    let name = claim.secret.to_string();
+                    certificates.insert(name.clone(), certificate);
+                    name
+                }
+                None => DEFAULT_CERTIFICATE.to_owned(),
+            };
+            hosts.insert(host.clone(), name);
+        }
+        Tls {
+            hosts: by_certificate(&hosts),
+            https: (!certificates.is_empty()).then_some(Https { certificates, hosts }),
+            secrets,
+            recheck_at: self.secrets.recheck_at(),
+        }
+    }
+
+    /// Says of each Secret that is named and not there what becomes of its
+    /// hosts.
+    fn tell_missing(&self, unread: &UnreadSecrets, settings: &Settings, has_default: bool) {
+        for (ingress, place, name) in &self.named {
+            if self.secrets.is_there(name) {
+                continue;
+            }
+            let consequence = if has_default || name == self.default {
+                "clients get the default certificate"
+            } else {
+                "and there is no default certificate either, so nothing is served over HTTPS in \
+                 its stead"
+            };
+            let finding = match unread.get(name) {
+                Some(unread) => {
+                    let named = self.named.iter().map(|(.., name)| name).chain([self.default]);
+                    let remedy = remedy(unread, name, named, settings);
+                    place.error(ingress, format!("{remedy} Until then {consequence}"))
+                }
+                None => place.warning(
+                    ingress,
+                    format!(
+                        "there is no Secret {}{}: {consequence}; create it, of type \
+                         kubernetes.io/tls",
+                        quote(&name.to_string()),
+                        if ingress.file.is_some() { " among the manifests" } else { "" },
+                    ),
+                ),
+            };
+            self.findings.borrow_mut().push(finding);
+        }
+    }
+}
+
+/// Hosts by their certificate, as the route table has them.
+fn by_certificate(hosts: &BTreeMap<String, String>) -> Vec<TlsHost> {
+    let mut groups: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for (host, certificate) in hosts {
+        groups.entry(certificate).or_default().push(host.clone());
+    }
+    let group =
+        |(certificate, hosts): (&String, _)| TlsHost { hosts, certificate: certificate.clone() };
+    groups.into_iter().map(group).collect()
+}
+
+/// Secrets that hold certificates, each looked into when it is first named.
+struct Secrets<'a> {
+    objects: BTreeMap<(&'a str, &'a str), &'a Object>,
+    /// None where it cannot be used, which has been told.
+    known: BTreeMap<ObjectName, Option<Arc<Certificate>>>,
+    now: SystemTime,
+    findings: &'a RefCell<Findings>,
+}
+
+impl<'a> Secrets<'a> {
+    fn new(secrets: &[&'a Object], now: SystemTime, findings: &'a RefCell<Findings>) -> Self {
+        let by_name = |secret: &&'a Object| ((&*secret.namespace, &*secret.name), *secret);
+        let objects = secrets.iter().map(by_name).collect();
+        Self { objects, known: BTreeMap::new(), now, findings }
+    }
+
+    fn is_there(&self, name: &ObjectName) -> bool {
+        self.objects.contains_key(&(name.namespace(), name.name()))
     }
 
     /// The certificate in a Secret, if that is there and can be used.
-    fn get(&mut self, namespace: &str, name: &str) -> Option<&Certificate> {
-        let object = *self.secrets.get(&(namespace, name))?;
-        let key = (&*object.namespace, &*object.name);
+    fn get(&mut self, name: &ObjectName) -> Option<Arc<Certificate>> {
+        let object = *self.objects.get(&(name.namespace(), name.name()))?;
         let (now, findings) = (self.now, self.findings);
-        self.known.entry(key).or_insert_with(|| read(object, now, findings)).as_ref()
+        let read = || read(object, now, findings).map(Arc::new);
+        self.known.entry(name.clone()).or_insert_with(read).clone()
+    }
+
+    fn recheck_at(&self) -> Option<SystemTime> {
+        let ends = self.known.values().flatten().map(|certificate| certificate.not_after);
+        let soon = (!self.known.is_empty()).then(|| self.now + RECHECK_PERIOD);
+        ends.chain(soon).min()
     }
 }
 
@@ -98,103 +325,4 @@ fn list(names: &[String]) -> String {
     let listed: Vec<_> = names.iter().take(LISTED_NAMES).map(|name| quote(name)).collect();
     let more = if names.len() > LISTED_NAMES { " and others" } else { "" };
     format!("{}{more}", listed.join(", "))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use rcgen::{CertificateParams, KeyPair};
-    use serde_json::json;
-
-    use super::*;
-    use crate::compile::compile_objects;
-    use crate::manifest::read_text;
-    use crate::settings::Settings;
-
-    const A_DAY: Duration = Duration::from_hours(24);
-
-    /// A certificate for `host`, valid for a hundred days, and its key.
-    fn issue(host: &str) -> (String, String) {
-        let mut params = CertificateParams::new([host.to_owned()]).unwrap();
-        params.not_before = (SystemTime::now() - A_DAY).into();
-        params.not_after = (SystemTime::now() + 100 * A_DAY).into();
-        let key = KeyPair::generate().unwrap();
-        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
-    }
-
-    /// A Secret with such a certificate.
-    fn secret(host: &str) -> String {
-        let (chain, key) = issue(host);
-        secret_of(&chain, &key)
-    }
-
-    fn secret_of(chain: &str, key: &str) -> String {
-        json!({
-            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-            "metadata": {"name": "cert"}, "stringData": {"tls.crt": chain, "tls.key": key},
-        })
-        .to_string()
-    }
-
-    /// What is found at `now`, beside that HTTPS is not served.
-    fn findings(secret: &str, host: &str, now: SystemTime) -> Vec<String> {
-        let ingress = json!({
-            "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
-            "metadata": {"name": "web", "annotations": {"kubernetes.io/ingress.class": "istio"}},
-            "spec": {
-                "tls": [{"hosts": [host], "secretName": "cert"}, {"hosts": [host]}],
-                "defaultBackend": {"service": {"name": "web", "port": {"number": 80}}},
-            },
-        });
-        let service = json!({
-            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
-            "spec": {"ports": [{"port": 80}]},
-        });
-        let manifests = read_text("f", &format!("{ingress}\n---\n{service}\n---\n{secret}"));
-        let found = manifests.findings.clone();
-        let compiled = compile_objects(&manifests.objects, found, &Settings::default(), now);
-        let findings = compiled.findings.iter().map(ToString::to_string);
-        findings.filter(|finding| !finding.contains("HTTPS is not served yet")).collect()
-    }
-
-    #[test]
-    fn a_sound_certificate_for_the_host_is_no_finding() {
-        let secret = secret("*.foo.example");
-        assert_eq!(findings(&secret, "bar.foo.example", SystemTime::now()), [""; 0]);
-        assert_eq!(findings("", "bar.foo.example", SystemTime::now()), [""; 0], "in the cluster");
-    }
-
-    #[test]
-    fn a_certificate_for_another_host_is_a_warning_at_the_host() {
-        let secret = secret("foo.example");
-        let found = findings(&secret, "bar.example", SystemTime::now());
-        let [finding] = &found[..] else { panic!("{found:?}") };
-        assert!(
-            finding.contains(
-                "warning: Ingress default/web: spec.tls[0].hosts[0]: the certificate in Secret \
-                 `cert` is not for this host but for `foo.example`"
-            ),
-            "{finding}"
-        );
-    }
-
-    #[test]
-    fn a_key_that_is_not_the_certificates_is_an_error_and_never_shown() {
-        let (chain, _) = issue("foo.example");
-        let (_, key) = issue("foo.example");
-        let found = findings(&secret_of(&chain, &key), "foo.example", SystemTime::now());
-        let [finding] = &found[..] else { panic!("{found:?}") };
-        assert!(finding.contains("error: Secret default/cert: stringData.tls.key: "), "{finding}");
-        assert!(key.lines().all(|line| !finding.contains(line)), "{finding}");
-    }
-
-    #[test]
-    fn what_has_expired_is_an_error() {
-        let secret = secret("foo.example");
-        let found = findings(&secret, "foo.example", SystemTime::now() + 200 * A_DAY);
-        let [finding] = &found[..] else { panic!("{found:?}") };
-        assert!(finding.contains("error: Secret default/cert: stringData.tls.crt: "), "{finding}");
-        assert!(finding.contains("expired"), "{finding}");
-    }
 }

@@ -14,7 +14,7 @@ use super::metrics::{self, Metrics};
 use super::reports::{IngressState, Outcome, Report, Subject};
 use super::retry::Backoff;
 use super::store::{Changes, Snapshot, Store};
-use crate::compile::{Compiled, compile_objects};
+use crate::compile::{Compiled, UnreadSecrets, compile_objects};
 use crate::finding::{Finding, Findings, Severity};
 use crate::rollout::{Change, Rollout, RolloutError};
 use crate::settings::Settings;
@@ -110,7 +110,8 @@ impl Driver {
         let start = Instant::now();
         let compiling = spawn_blocking(move || {
             let objects = objects.iter().map(|known| &known.object);
-            compile_objects(objects, Findings::new(), &settings, SystemTime::now())
+            let unread = UnreadSecrets::new();
+            compile_objects(objects, Findings::new(), &unread, &settings, SystemTime::now())
         });
         // It is a pure function, made not to panic; if it did, so should we.
         let compiled =
@@ -144,6 +145,7 @@ impl Driver {
         let counted = match change {
             Change::Nothing => return,
             Change::Upstreams => metrics::Change::Upstreams,
+            Change::Certificates => metrics::Change::Certificates,
             Change::RouteTable => metrics::Change::RouteTable,
         };
         let waited = changes.since.elapsed();

@@ -46,7 +46,9 @@ fn known(kind: &str) -> &'static str {
 pub(super) enum Change {
     /// Clusters or their endpoints.
     Upstreams,
-    /// The route table, and perhaps upstreams.
+    /// Certificates or the hosts that they are for, and perhaps upstreams.
+    Certificates,
+    /// The route table, and perhaps the others.
     RouteTable,
 }
 
@@ -77,7 +79,11 @@ macro_rules! label_values {
     };
 }
 
-label_values!(Change { Upstreams => "upstreams", RouteTable => "route_table" });
+label_values!(Change {
+    Upstreams => "upstreams",
+    Certificates => "certificates",
+    RouteTable => "route_table",
+});
 label_values!(Written { Status => "status", Event => "event" });
 label_values!(Ending { Success => "success", Failure => "failure" });
 
@@ -175,7 +181,7 @@ impl Metrics {
     /// Series whose labels are known are there from the start, at 0, so that
     /// the first increase shows.
     fn begin(&self) {
-        for change in [Change::Upstreams, Change::RouteTable] {
+        for change in [Change::Upstreams, Change::Certificates, Change::RouteTable] {
             let _ = self.applied.get_or_create(&ChangeLabel { change });
         }
         for report in [Written::Status, Written::Event] {

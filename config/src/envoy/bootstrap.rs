@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde::Serialize;
 
 use super::endpoint_server::{ApiConfigSource, ServerCluster};
-use super::files::{EndpointSource, Layout};
+use super::files::{Layout, Supply};
 use super::wire::{Address, ConfigSource, Extension, messages};
 
 /// How many clients may be connected at once; further ones are refused, so that
@@ -72,8 +72,8 @@ messages! {
 }
 
 impl Bootstrap {
-    pub(super) fn new(admin: SocketAddr, layout: &Layout, source: EndpointSource) -> Self {
-        let is_served = source == EndpointSource::Server;
+    pub(super) fn new(admin: SocketAddr, layout: &Layout, source: Supply) -> Self {
+        let is_served = source == Supply::Server;
         Self {
             node: Node { id: "ingress", cluster: "ingress" },
             admin: Admin { address: admin.into() },

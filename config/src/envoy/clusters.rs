@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use super::files::EndpointSource;
+use super::files::Supply;
 use super::wire::{Address, AggregatedSource, Any, Empty, Message, Seconds, messages};
 use crate::compile::revision;
 
@@ -128,11 +128,11 @@ messages! {
 }
 
 impl ClusterMessage {
-    pub(super) fn new(cluster: &Cluster, source: EndpointSource) -> Self {
+    pub(super) fn new(cluster: &Cluster, source: Supply) -> Self {
         let kind = match (&cluster.discovery, source) {
             (Discovery::Dns(..), _) => "STRICT_DNS",
-            (Discovery::Addresses(_), EndpointSource::Clusters) => "STATIC",
-            (Discovery::Addresses(_), EndpointSource::Server) => "EDS",
+            (Discovery::Addresses(_), Supply::Files) => "STATIC",
+            (Discovery::Addresses(_), Supply::Server) => "EDS",
         };
         let mut message = Self {
             name: cluster.name.clone(),

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -17,6 +16,7 @@ use super::extension::FilterConfig;
 use super::listeners::{ConnectionManagerOptions, Listener};
 use super::routes::RouteConfiguration;
 use super::wire::{Any, DiscoveryResponse, Message};
+use super::writing::write_if_changed;
 use crate::compile::{Compiled, revision};
 use crate::settings::Settings;
 
@@ -25,6 +25,8 @@ use crate::settings::Settings;
 pub struct Listening {
     /// For HTTP.
     pub http: SocketAddr,
+    /// For HTTPS, where there is any certificate.
+    pub https: SocketAddr,
     /// For the admin interface, which whoever reaches it controls Envoy by.
     pub admin: SocketAddr,
 }
@@ -87,6 +89,17 @@ impl Layout {
         self.folder.join("xds.sock")
     }
 
+    /// The folder of what nobody but the owner may read.
+    pub fn certificates(&self) -> PathBuf {
+        self.folder.join("certificates")
+    }
+
+    /// The certificates that are served (SDS), for whoever follows a process
+    /// that was killed.
+    pub fn secrets(&self) -> PathBuf {
+        self.certificates().join("sds.json")
+    }
+
     /// The route table by itself, for people and tools.
     pub fn table(&self) -> PathBuf {
         self.folder.join("route-table.json")
@@ -116,12 +129,15 @@ pub struct LeftCluster {
     message: Box<RawValue>,
 }
 
-/// Where Envoy has the endpoints of clusters from.
+/// Where Envoy has what changes often: the endpoints of clusters, and the
+/// certificates of listeners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndpointSource {
-    /// They are part of the clusters.
-    Clusters,
-    /// A server beside Envoy. Endpoints then change without touching clusters.
+pub enum Supply {
+    /// Endpoints are part of the clusters, and certificates are files that
+    /// listeners name.
+    Files,
+    /// A server beside Envoy. They then change without touching clusters and
+    /// listeners.
     /// Not files, since Envoy watches each by an inotify instance of its own,
     /// of which a user has 128 by default, and ends where there are no more.
     Server,
@@ -154,7 +170,7 @@ impl EnvoyFiles {
         settings: &Settings,
         listening: Listening,
         layout: &Layout,
-        source: EndpointSource,
+        supply: Supply,
     ) -> Self {
         let (routes, filter) = (layout.routes(), layout.filter());
         let options = ConnectionManagerOptions {
@@ -164,17 +180,21 @@ impl EnvoyFiles {
             access_log: settings.access_log,
         };
         let table = serde_json::to_string(&compiled.table).unwrap_or_default();
+        let http = Listener::http(listening.http, options);
+        let https = compiled.https.as_ref();
+        let https =
+            https.map(|https| Listener::https(listening.https, https, options, layout, supply));
         Self {
-            bootstrap: pretty(&Bootstrap::new(listening.admin, layout, source)),
-            listeners: Resource::new(vec![Listener::http(listening.http, options)]),
+            bootstrap: pretty(&Bootstrap::new(listening.admin, layout, supply)),
+            listeners: Resource::new(std::iter::once(http).chain(https).collect()),
             routes: Resource::new(vec![RouteConfiguration::new(&compiled.table)]),
-            clusters: Self::clusters(&compiled.clusters, &[], source),
+            clusters: Self::clusters(&compiled.clusters, &[], supply),
             filter: Resource::new(vec![FilterConfig::new(&layout.module(), table)]),
-            table: match source {
-                EndpointSource::Clusters => pretty(&compiled.table),
+            table: match supply {
+                Supply::Files => pretty(&compiled.table),
                 // Nobody reads it beside a running Envoy, where it would be
                 // written at each change.
-                EndpointSource::Server => String::new(),
+                Supply::Server => String::new(),
             },
         }
     }
@@ -183,7 +203,7 @@ impl EnvoyFiles {
     pub fn clusters<'c>(
         clusters: impl IntoIterator<Item = &'c Cluster>,
         left: &[LeftCluster],
-        source: EndpointSource,
+        source: Supply,
     ) -> Resource {
         #[derive(Serialize)]
         #[serde(untagged)]
@@ -200,7 +220,7 @@ impl EnvoyFiles {
     /// The files for an Envoy that starts before there is anything to serve: it
     /// has no listener, so nobody is answered wrongly.
     pub fn empty(listening: Listening, layout: &Layout) -> Self {
-        let bootstrap = pretty(&Bootstrap::new(listening.admin, layout, EndpointSource::Server));
+        let bootstrap = pretty(&Bootstrap::new(listening.admin, layout, Supply::Server));
         let nothing = Resource::of(Vec::<()>::new());
         Self { bootstrap, listeners: nothing.clone(), clusters: nothing, ..Self::default() }
     }
@@ -299,52 +319,6 @@ impl Resource {
     pub(crate) fn is_absent(&self) -> bool {
         self.json.is_empty()
     }
-}
-
-/// Writes a file unless it is so already: an Envoy that runs on it reads again
-/// what is written again.
-///
-/// # Errors
-/// Where the folder cannot be written to.
-pub(crate) fn write_if_changed(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
-    if fs::read(path).is_ok_and(|existing| existing == content.as_ref()) {
-        return Ok(());
-    }
-    write_atomically(path, content)
-}
-
-/// What the names of files begin with that are not written yet.
-const UNFINISHED: &str = ".ingressctl-";
-
-/// Removes what a process that was killed has not finished writing.
-///
-/// # Errors
-/// Where the folder cannot be read or written.
-pub(crate) fn remove_unfinished(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes `content` to `path` such that whoever reads it sees the old content
-/// or the new, never a part: Envoy takes a file in when it is renamed.
-///
-/// # Errors
-/// Where the folder cannot be written to.
-pub fn write_atomically(path: &Path, content: impl AsRef<[u8]>) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    // Readable for whom the umask allows: Envoy may run as another user.
-    let mut file = tempfile::Builder::new()
-        .prefix(UNFINISHED)
-        .permissions(fs::Permissions::from_mode(0o666))
-        .tempfile_in(folder)?;
-    std::io::Write::write_all(&mut file, content.as_ref())?;
-    file.persist(path)?;
-    Ok(())
 }
 
 fn pretty(value: &impl Serialize) -> String {

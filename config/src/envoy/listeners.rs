@@ -8,8 +8,11 @@ use std::path::Path;
 use ingress_filter::INTERNAL_HEADER_PREFIX;
 use serde::Serialize;
 
+use super::files::{Layout, Supply};
+use super::tls::{ChainMatcher, DownstreamTlsContext, TlsInspector};
 use super::wire::{Address, ConfigSource, Empty, Extension, Message, Seconds, messages};
 use super::{FILTER_NAME, ROUTE_CONFIGURATION, STAT_PREFIX};
+use crate::compile::Https;
 
 /// What a client may claim about how it came here; believed only from the
 /// proxies that are trusted.
@@ -20,18 +23,34 @@ const FORWARDING_HEADERS: [&str; 4] =
 /// stranger's request.
 const ENVOY_HEADER_PREFIX: &str = "x-envoy-";
 
+/// How much of a connection waits in memory.
+const BUFFER_LIMIT: u32 = 32 * 1024;
+
 /// `listener.v3.Listener`.
+#[expect(clippy::struct_field_names, reason = "these are Envoy's names")]
 #[derive(Debug, Serialize)]
 pub(super) struct Listener {
     name: &'static str,
     address: Address,
     per_connection_buffer_limit_bytes: u32,
-    filter_chains: [FilterChain; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listener_filters: Option<[Extension<TlsInspector>; 1]>,
+    filter_chains: Vec<FilterChain>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter_chain_matcher: Option<ChainMatcher>,
 }
 
 #[derive(Debug, Serialize)]
 struct FilterChain {
+    /// The plain one has none, by which the filter knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     filters: [Extension<HttpConnectionManager>; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transport_socket: Option<Extension<DownstreamTlsContext>>,
+    /// How long a TLS handshake may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transport_socket_connect_timeout: Option<Seconds>,
 }
 
 #[derive(Debug, Serialize)]
@@ -233,15 +252,54 @@ pub(super) struct ConnectionManagerOptions<'a> {
 impl Listener {
     pub(super) fn http(address: SocketAddr, options: ConnectionManagerOptions<'_>) -> Self {
         Self {
-            name: "http",
+            name: super::HTTP_LISTENER,
             address: address.into(),
-            per_connection_buffer_limit_bytes: 32 * 1024,
-            filter_chains: [FilterChain {
-                filters: [Extension::new(
-                    "envoy.filters.network.http_connection_manager",
-                    HttpConnectionManager::new(options),
-                )],
-            }],
+            per_connection_buffer_limit_bytes: BUFFER_LIMIT,
+            listener_filters: None,
+            filter_chains: vec![FilterChain::plain(options)],
+            filter_chain_matcher: None,
+        }
+    }
+
+    /// One filter chain for each certificate.
+    pub(super) fn https(
+        address: SocketAddr,
+        https: &Https,
+        options: ConnectionManagerOptions<'_>,
+        layout: &Layout,
+        supply: Supply,
+    ) -> Self {
+        let chains = https.certificates.iter().map(|(name, certificate)| {
+            let context = DownstreamTlsContext::new(name, certificate, layout, supply);
+            FilterChain {
+                name: Some(name.clone()),
+                transport_socket: Some(Extension::new("envoy.transport_sockets.tls", context)),
+                transport_socket_connect_timeout: Some(Seconds(10)),
+                ..FilterChain::plain(options)
+            }
+        });
+        Self {
+            name: super::HTTPS_LISTENER,
+            address: address.into(),
+            per_connection_buffer_limit_bytes: BUFFER_LIMIT,
+            listener_filters: Some([Extension::new(
+                "envoy.filters.listener.tls_inspector",
+                TlsInspector {},
+            )]),
+            filter_chains: chains.collect(),
+            filter_chain_matcher: Some(ChainMatcher::new(https)),
+        }
+    }
+}
+
+impl FilterChain {
+    fn plain(options: ConnectionManagerOptions<'_>) -> Self {
+        let manager = HttpConnectionManager::new(options);
+        Self {
+            name: None,
+            filters: [Extension::new("envoy.filters.network.http_connection_manager", manager)],
+            transport_socket: None,
+            transport_socket_connect_timeout: None,
         }
     }
 }

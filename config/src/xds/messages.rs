@@ -6,9 +6,13 @@ use std::net::SocketAddr;
 
 use prost::Message;
 
-/// The only type of resource that is served.
+use crate::certificates::KeyPair;
+
+/// The types of resources that are served.
 pub(super) const ENDPOINTS: &str =
     "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
+pub(super) const SECRETS: &str =
+    "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
 
 /// `discovery.v3.DeltaDiscoveryRequest`.
 #[derive(Clone, PartialEq, Message)]
@@ -104,9 +108,49 @@ struct SocketAddress {
     port_value: u32,
 }
 
+/// `transport_sockets.tls.v3.Secret`. What is made of it may hold a private key,
+/// which shows nowhere, for nothing here is printed.
+#[derive(Clone, PartialEq, Message)]
+struct Secret {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "2")]
+    tls_certificate: Option<TlsCertificate>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TlsCertificate {
+    #[prost(message, optional, tag = "1")]
+    certificate_chain: Option<DataSource>,
+    #[prost(message, optional, tag = "2")]
+    private_key: Option<DataSource>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct DataSource {
+    #[prost(string, tag = "3")]
+    inline_string: String,
+}
+
 impl Resource {
+    fn new(name: &str, version: u64, type_url: &str, message: &impl Message) -> Self {
+        let content = Any { type_url: type_url.to_owned(), value: message.encode_to_vec() };
+        Self { name: name.to_owned(), version: version.to_string(), content: Some(content) }
+    }
+
+    /// The certificate that Envoy asks for by `name`, and its key.
+    pub(super) fn secret(name: &str, version: u64, pair: &KeyPair) -> Self {
+        let inline = |text: &str| Some(DataSource { inline_string: text.to_owned() });
+        let tls_certificate = TlsCertificate {
+            certificate_chain: inline(&pair.chain),
+            private_key: inline(pair.key.pem()),
+        };
+        let secret = Secret { name: name.to_owned(), tls_certificate: Some(tls_certificate) };
+        Self::new(name, version, SECRETS, &secret)
+    }
+
     /// The endpoints that Envoy asks for by `name`.
-    pub(super) fn new(name: &str, version: String, addresses: &BTreeSet<SocketAddr>) -> Self {
+    pub(super) fn endpoints(name: &str, version: u64, addresses: &BTreeSet<SocketAddr>) -> Self {
         let lb_endpoints = addresses.iter().map(|address| LbEndpoint {
             endpoint: Some(Endpoint {
                 address: Some(Address {
@@ -121,7 +165,6 @@ impl Resource {
             cluster_name: name.to_owned(),
             endpoints: vec![LocalityLbEndpoints { lb_endpoints: lb_endpoints.collect() }],
         };
-        let content = Any { type_url: ENDPOINTS.into(), value: message.encode_to_vec() };
-        Self { name: name.to_owned(), version, content: Some(content) }
+        Self::new(name, version, ENDPOINTS, &message)
     }
 }

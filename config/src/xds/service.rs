@@ -27,7 +27,7 @@ use super::stream::answers;
 const METHOD: &str =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 
-/// A request names all clusters of an Envoy that comes back.
+/// A request names all that an Envoy wants that comes back.
 const MAX_REQUEST_BYTES: usize = 64 << 20;
 
 /// When accepting is tried again, if the machine is out of something.
@@ -49,7 +49,7 @@ pub(super) async fn accept(listener: UnixListener, shared: Arc<Shared>) {
                 });
             }
             Err(error) => {
-                error!(%error, "envoy cannot connect for endpoints; trying again");
+                error!(%error, "envoy cannot connect for endpoints and certificates; trying again");
                 sleep(ACCEPT_RETRY_PERIOD).await;
             }
         }
@@ -62,7 +62,10 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<hyper::Response<tonic::body::Body>, Infallible> {
     if request.uri().path() != METHOD {
-        return Ok(Status::unimplemented("only endpoints are served").into_http());
+        return Ok(Status::unimplemented(
+            "only what aggregated, incremental discovery asks for is served",
+        )
+        .into_http());
     }
     let codec = ProstCodec::default();
     let mut grpc = Grpc::new(codec).max_decoding_message_size(MAX_REQUEST_BYTES);

@@ -8,8 +8,10 @@ use tokio::sync::watch as channel;
 use tonic::{Status, Streaming};
 use tracing::{debug, error};
 
-use super::Shared;
-use super::messages::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, ENDPOINTS, Resource};
+use super::messages::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, ENDPOINTS, Resource, SECRETS,
+};
+use super::{Shared, State};
 use crate::envoy::cluster_of_endpoints;
 
 /// See the module.
@@ -18,12 +20,24 @@ struct Session {
     id: u64,
     generation: channel::Receiver<u64>,
     requests: Streaming<DeltaDiscoveryRequest>,
+    subscriptions: [Subscription; 2],
+    next_nonce: u64,
+}
+
+/// What is wanted of one type.
+struct Subscription {
+    kind: Kind,
     /// By the name that was asked for, the generation in which what was told
     /// of it had become so.
     wanted: HashMap<String, Option<u64>>,
-    /// The answer that is to be confirmed: its nonce and its generation.
-    pending: Option<(u64, u64)>,
-    next_nonce: u64,
+    /// The nonce of the answer that is to be confirmed.
+    pending: Option<String>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Endpoints,
+    Secrets,
 }
 
 /// The answers to what comes in as `requests`.
@@ -36,8 +50,7 @@ pub(super) fn answers(
         generation: shared.generation.subscribe(),
         shared,
         requests,
-        wanted: HashMap::new(),
-        pending: None,
+        subscriptions: [Kind::Endpoints, Kind::Secrets].map(Subscription::new),
         next_nonce: 1,
     };
     stream::unfold(session, |mut session| async {
@@ -56,16 +69,14 @@ impl Session {
     /// The next answer; none where the client has gone.
     async fn next(&mut self) -> Option<DeltaDiscoveryResponse> {
         loop {
-            if self.pending.is_none()
-                && let Some(answer) = self.news()
-            {
+            if let Some(answer) = self.news() {
                 return Some(answer);
             }
             tokio::select! {
                 request = self.requests.next() => match request {
                     Some(Ok(request)) => self.take(request),
                     Some(Err(error)) => {
-                        debug!(%error, "envoy's stream of endpoints broke");
+                        debug!(%error, "envoy's stream broke");
                         return None;
                     }
                     None => return None,
@@ -76,57 +87,104 @@ impl Session {
     }
 
     fn take(&mut self, request: DeltaDiscoveryRequest) {
-        if request.type_url != ENDPOINTS {
+        let mut subscriptions = self.subscriptions.iter_mut();
+        let asked = subscriptions.find(|asked| asked.kind.type_url() == request.type_url);
+        let Some(subscription) = asked else {
             debug!(request.type_url, "envoy asks for what is not served");
             return;
-        }
-        if let Some((nonce, generation)) = self.pending
-            && request.response_nonce == nonce.to_string()
-        {
+        };
+        if subscription.pending.as_ref() == Some(&request.response_nonce) {
             if let Some(status) = &request.error_detail {
-                error!("envoy rejected endpoints: {}", status.message);
+                error!("envoy rejected {}: {}", subscription.kind.name(), status.message);
+                self.shared.reject();
             }
-            self.pending = None;
-            self.shared.confirm(self.id, generation);
+            subscription.pending = None;
         }
         for name in request.resource_names_unsubscribe {
-            self.wanted.remove(&name);
+            subscription.wanted.remove(&name);
         }
         // What it has from a stream before this one is told again: that was
         // perhaps another process, which counted differently.
         for name in request.resource_names_subscribe {
-            self.wanted.insert(name, None);
+            subscription.wanted.insert(name, None);
         }
     }
 
-    /// What the client wants to know and does not. Where it knows all, that is
-    /// said.
+    /// What the client wants to know and does not, of a type of which it has
+    /// confirmed what it was told before. Where it knows all, that is said.
     fn news(&mut self) -> Option<DeltaDiscoveryResponse> {
         let state = self.shared.lock();
-        let mut resources = Vec::new();
-        for (name, told) in &mut self.wanted {
-            // Not known yet: an answer comes once it is.
-            let Some((since, addresses)) = state.clusters.get(cluster_of_endpoints(name)) else {
-                continue;
-            };
-            if *told != Some(*since) {
-                *told = Some(*since);
-                resources.push(Resource::new(name, since.to_string(), addresses));
+        for subscription in &mut self.subscriptions {
+            let resources = subscription.news(&state);
+            if !resources.is_empty() {
+                let nonce = self.next_nonce.to_string();
+                self.next_nonce += 1;
+                subscription.pending = Some(nonce.clone());
+                let type_url = subscription.kind.type_url().to_owned();
+                return Some(DeltaDiscoveryResponse { resources, type_url, nonce });
             }
         }
         let generation = state.generation;
         drop(state);
-        if resources.is_empty() {
+        if self.subscriptions.iter().all(|subscription| subscription.pending.is_none()) {
             self.shared.confirm(self.id, generation);
-            return None;
         }
-        let nonce = self.next_nonce;
-        self.next_nonce += 1;
-        self.pending = Some((nonce, generation));
-        Some(DeltaDiscoveryResponse {
-            resources,
-            type_url: ENDPOINTS.into(),
-            nonce: nonce.to_string(),
-        })
+        None
+    }
+}
+
+impl Subscription {
+    fn new(kind: Kind) -> Self {
+        Self { kind, wanted: HashMap::new(), pending: None }
+    }
+
+    fn news(&mut self, state: &State) -> Vec<Resource> {
+        if self.pending.is_some() {
+            return Vec::new();
+        }
+        let news = self.wanted.iter_mut().filter_map(|(name, told)| {
+            // Not known yet: an answer comes once it is.
+            let since = self.kind.since(state, name)?;
+            (told.replace(since) != Some(since)).then(|| self.kind.resource(state, name))?
+        });
+        news.collect()
+    }
+}
+
+impl Kind {
+    const fn type_url(self) -> &'static str {
+        match self {
+            Self::Endpoints => ENDPOINTS,
+            Self::Secrets => SECRETS,
+        }
+    }
+
+    /// Its name in messages.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Endpoints => "endpoints",
+            Self::Secrets => "certificates",
+        }
+    }
+
+    /// The generation in which what is asked for by `name` became as it is.
+    fn since(self, state: &State, name: &str) -> Option<u64> {
+        match self {
+            Self::Endpoints => Some(state.endpoints.get(cluster_of_endpoints(name))?.0),
+            Self::Secrets => Some(state.secrets.get(name)?.0),
+        }
+    }
+
+    fn resource(self, state: &State, name: &str) -> Option<Resource> {
+        match self {
+            Self::Endpoints => {
+                let (since, addresses) = state.endpoints.get(cluster_of_endpoints(name))?;
+                Some(Resource::endpoints(name, *since, addresses))
+            }
+            Self::Secrets => {
+                let (since, pair) = state.secrets.get(name)?;
+                Some(Resource::secret(name, *since, pair))
+            }
+        }
     }
 }

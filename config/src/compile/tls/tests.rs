@@ -1,0 +1,256 @@
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use rcgen::{CertificateParams, KeyPair};
+use serde_json::{Value, json};
+
+use super::Https;
+use crate::compile::{Compiled, Unread, UnreadSecrets, compile_objects};
+use crate::manifest::read_text;
+use crate::settings::Settings;
+
+const A_DAY: Duration = Duration::from_hours(24);
+
+/// A certificate for `hosts`, valid for a hundred days, and its key.
+fn issue(hosts: &[&str]) -> (String, String) {
+    let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+    let mut params = CertificateParams::new(hosts).unwrap();
+    params.not_before = (SystemTime::now() - A_DAY).into();
+    params.not_after = (SystemTime::now() + 100 * A_DAY).into();
+    let key = KeyPair::generate().unwrap();
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
+/// A Secret with such a certificate.
+fn secret(name: &str, hosts: &[&str]) -> Value {
+    let (chain, key) = issue(hosts);
+    secret_of(name, &chain, &key)
+}
+
+fn secret_of(name: &str, chain: &str, key: &str) -> Value {
+    let (namespace, name) = name.split_once('/').unwrap();
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {"name": name, "namespace": namespace},
+        "stringData": {"tls.crt": chain, "tls.key": key},
+    })
+}
+
+/// An Ingress with a default backend, a rule for each of `hosts`, and `tls`.
+fn ingress(name: &str, hosts: &[&str], tls: &Value) -> Value {
+    let rules: Vec<_> = hosts.iter().map(|host| json!({"host": host})).collect();
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+        "metadata": {"name": name, "annotations": {"kubernetes.io/ingress.class": "istio"}},
+        "spec": {"tls": tls, "rules": rules},
+    })
+}
+
+fn compile(objects: &[Value], now: SystemTime, unread: &UnreadSecrets) -> Compiled {
+    let documents: Vec<_> = objects.iter().map(ToString::to_string).collect();
+    let manifests = read_text("f", &documents.join("\n---\n"));
+    let findings = manifests.findings.clone();
+    compile_objects(&manifests.objects, findings, unread, &Settings::default(), now)
+}
+
+fn compile_now(objects: &[Value]) -> Compiled {
+    compile(objects, SystemTime::now(), &UnreadSecrets::new())
+}
+
+fn findings(compiled: &Compiled) -> Vec<String> {
+    compiled.findings.iter().map(ToString::to_string).collect()
+}
+
+/// What is found at `now` where an Ingress has `host` with this Secret.
+fn findings_of(secret: Value, host: &str, now: SystemTime) -> Vec<String> {
+    let tls = json!([{"hosts": [host], "secretName": "cert"}]);
+    findings(&compile(&[ingress("web", &[], &tls), secret], now, &UnreadSecrets::new()))
+}
+
+/// The certificate of each host, and all certificates.
+fn served(compiled: &Compiled) -> (BTreeMap<&str, &str>, Vec<&str>) {
+    let Some(Https { certificates, hosts }) = &compiled.https else { return Default::default() };
+    let by_host = hosts.iter().map(|(host, name)| (&**host, &**name)).collect();
+    (by_host, certificates.keys().map(|name| &**name).collect())
+}
+
+const DEFAULT: &str = "istio-system/istio-ingress-certs";
+
+#[test]
+fn a_sound_certificate_for_the_host_is_no_finding() {
+    let secret = secret("default/cert", &["*.foo.example"]);
+    assert_eq!(findings_of(secret, "bar.foo.example", SystemTime::now()), [""; 0]);
+}
+
+#[test]
+fn a_certificate_for_another_host_is_a_warning_at_the_host() {
+    let secret = secret("default/cert", &["foo.example"]);
+    let found = findings_of(secret, "bar.example", SystemTime::now());
+    let [finding] = &found[..] else { panic!("{found:?}") };
+    assert!(
+        finding.contains(
+            "warning: Ingress default/web: spec.tls[0].hosts[0]: the certificate in Secret \
+             `cert` is not for this host but for `foo.example`"
+        ),
+        "{finding}"
+    );
+}
+
+#[test]
+fn a_key_that_is_not_the_certificates_is_an_error_and_never_shown() {
+    let (chain, _) = issue(&["foo.example"]);
+    let (_, key) = issue(&["foo.example"]);
+    let secret = secret_of("default/cert", &chain, &key);
+    let found = findings_of(secret, "foo.example", SystemTime::now());
+    let [finding] = &found[..] else { panic!("{found:?}") };
+    assert!(finding.contains("error: Secret default/cert: stringData.tls.key: "), "{finding}");
+    assert!(key.lines().all(|line| !finding.contains(line)), "{finding}");
+}
+
+#[test]
+fn what_has_expired_is_an_error() {
+    let secret = secret("default/cert", &["foo.example"]);
+    let found = findings_of(secret, "foo.example", SystemTime::now() + 200 * A_DAY);
+    let [finding] = &found[..] else { panic!("{found:?}") };
+    assert!(finding.contains("error: Secret default/cert: stringData.tls.crt: "), "{finding}");
+    assert!(finding.contains("expired"), "{finding}");
+}
+
+#[test]
+fn each_host_has_the_certificate_of_its_entry_and_others_the_default_one() {
+    let tls = json!([
+        {"hosts": ["a.example", "*.w.example"], "secretName": "one"},
+        {"hosts": ["b.example"], "secretName": "gone"},
+        {"hosts": ["c.example"]},
+        {"hosts": ["d.example"], "secretName": "bad"},
+    ]);
+    let objects = [
+        ingress("web", &[], &tls),
+        secret("default/one", &["a.example", "*.w.example"]),
+        secret(DEFAULT, &["default.example"]),
+        secret_of("default/bad", "x", "y"),
+        secret("default/not-named", &["c.example"]),
+    ];
+    let compiled = compile_now(&objects);
+    let (hosts, certificates) = served(&compiled);
+    let expected = [
+        ("*.w.example", "default/one"),
+        ("a.example", "default/one"),
+        ("b.example", "default"),
+        ("c.example", "default"),
+        ("d.example", "default"),
+    ];
+    assert_eq!(hosts, BTreeMap::from(expected));
+    assert_eq!(certificates, ["default", "default/one"]);
+    let asked: Vec<_> = compiled.secrets.iter().map(ToString::to_string).collect();
+    assert_eq!(asked, ["default/bad", "default/gone", "default/one", DEFAULT]);
+    let in_table =
+        compiled.table.tls_hosts.iter().map(|group| (&*group.certificate, group.hosts.len()));
+    assert_eq!(in_table.collect::<Vec<_>>(), [("default", 3), ("default/one", 2)]);
+}
+
+#[test]
+fn without_any_certificate_nothing_is_served_over_https() {
+    let tls = json!([{"hosts": ["a.example"], "secretName": "gone"}]);
+    let compiled = compile_now(&[ingress("web", &[], &tls)]);
+    assert!(compiled.https.is_none());
+    let found = findings(&compiled);
+    assert!(
+        found[0].contains("there is no Secret `default/gone` among the manifests"),
+        "{found:?}"
+    );
+    assert!(found[0].contains("there is no default certificate either"), "{found:?}");
+}
+
+#[test]
+fn the_default_certificate_is_served_without_any_ingress() {
+    let compiled = compile_now(&[secret(DEFAULT, &["default.example"])]);
+    assert_eq!(served(&compiled).1, ["default"]);
+    assert_eq!(findings(&compiled), [""; 0]);
+}
+
+#[test]
+fn a_host_belongs_to_the_first_that_names_it() {
+    let entry = |secret: &str| json!([{"hosts": ["a.example"], "secretName": secret}]);
+    let objects = [
+        ingress("one", &[], &entry("first")),
+        ingress("two", &[], &entry("second")),
+        ingress("three", &[], &entry("first")),
+        secret("default/first", &["a.example"]),
+        secret("default/second", &["a.example"]),
+    ];
+    let compiled = compile_now(&objects);
+    assert_eq!(served(&compiled), ([("a.example", "default/first")].into(), vec!["default/first"]));
+    let found = findings(&compiled);
+    let [finding] = &found[..] else { panic!("{found:?}") };
+    assert!(finding.contains("Ingress default/two: spec.tls[0].hosts[0]: has the certificate of Secret `default/first` already, as Ingress default/one"), "{finding}");
+}
+
+#[test]
+fn an_entry_without_hosts_is_for_those_of_the_rules_that_the_certificate_is_for() {
+    let tls = json!([{"secretName": "cert"}]);
+    let objects = [
+        ingress("web", &["a.example", "b.example", "x.w.example"], &tls),
+        secret("default/cert", &["a.example", "*.w.example"]),
+    ];
+    let compiled = compile_now(&objects);
+    let expected = [("a.example", "default/cert"), ("x.w.example", "default/cert")];
+    assert_eq!(served(&compiled).0, BTreeMap::from(expected));
+    assert_eq!(findings(&compiled), [""; 0]);
+}
+
+#[test]
+fn what_may_not_be_read_names_the_role_for_all_that_is_named_there() {
+    let tls = json!([
+        {"hosts": ["a.example"], "secretName": "one"},
+        {"hosts": ["b.example"], "secretName": "two"},
+    ]);
+    let objects = [ingress("web", &[], &tls), secret("default/two", &["b.example"])];
+    let unread = [("default/one".parse().unwrap(), Unread::Denied)].into();
+    let found = findings(&compile(&objects, SystemTime::now(), &unread));
+    let [finding] = &found[..] else { panic!("{found:?}") };
+    assert!(finding.contains("error: Ingress default/web: spec.tls[0].secretName: Secret `default/one` may not be read"), "{finding}");
+    let role = finding.split_once("Role ").unwrap().1.split_once(" bound").unwrap().0;
+    let role: Value = serde_json::from_str(role).unwrap();
+    assert_eq!(role["metadata"]["namespace"], "default");
+    assert_eq!(role["rules"][0]["resourceNames"], json!(["one", "two"]));
+    assert_eq!(role["rules"][0]["verbs"], json!(["get", "list", "watch"]));
+}
+
+#[test]
+fn hosts_and_names_that_are_none_are_errors_where_they_stand() {
+    let tls = json!([
+        {"hosts": ["A.example", "*", 1], "secretName": "cert"},
+        {"hosts": ["b.example"], "secretName": "../x"},
+        {"hosts": "c.example", "secretName": "cert"},
+        {},
+        7,
+    ]);
+    let objects = [ingress("web", &[], &tls), secret("default/cert", &["a.example"])];
+    let compiled = compile_now(&objects);
+    assert_eq!(served(&compiled).0, BTreeMap::new());
+    let found = findings(&compiled).join("\n");
+    for field in [
+        "tls[0].hosts[0]",
+        "tls[0].hosts[1]",
+        "tls[0].hosts[2]",
+        "tls[1].secretName",
+        "tls[2].hosts",
+        "tls[4]",
+    ] {
+        assert!(found.contains(&format!("spec.{field}: ")), "{field}: {found}");
+    }
+}
+
+#[test]
+fn it_is_looked_at_again_when_a_certificate_ends_and_at_least_hourly() {
+    let objects = [secret(DEFAULT, &["default.example"])];
+    let hour = Duration::from_hours(1);
+    let none = UnreadSecrets::new();
+    let now = SystemTime::now();
+    assert_eq!(compile(&objects, now, &none).recheck_at, Some(now + hour));
+    let late = now + 100 * A_DAY - hour / 2;
+    let due = compile(&objects, late, &none).recheck_at.unwrap();
+    assert!(due < late + hour && due > late, "{due:?}");
+    assert_eq!(compile(&[], now, &none).recheck_at, None);
+}
