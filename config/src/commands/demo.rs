@@ -1,45 +1,96 @@
 //! `ingressctl demo`.
 
 use std::fs;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
+use rcgen::{CertificateParams, DnType, KeyPair};
+use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::serve::{RunArgs, announce, block_on, say};
+use crate::envoy::Listening;
 use crate::manifest::PathSpec;
 use crate::rollout::Ready;
 use crate::serve::serve;
+use crate::settings::ObjectName;
 use crate::upstream;
 
-/// The sample Ingress of the documentation.
+/// The sample Ingresses of the documentation.
 const INGRESS: &str = include_str!("../../samples/simple-ingress/ingress.yaml");
+const SECURE_INGRESS: &str = include_str!("../../samples/secure-ingress/ingress.yaml");
 const HTTPBIN: &str = include_str!("../../samples/simple-ingress/httpbin.yaml");
 
 /// What the sample's Endpoints, and nothing else in it, say of httpbin's port.
 const SAMPLE_ENDPOINT: &str = "  ports:\n  - name: http\n    port: 8000\n";
 
+/// The host of the documentation's certificate.
+const HOST: &str = "foo.bar.com";
+
+/// How long the certificate is valid.
+const VALIDITY: Duration = Duration::from_hours(30 * 24);
+
 /// Try it: a real upstream and a real Envoy with the sample Ingress
 ///
 /// Starts a small httpbin-like upstream and Envoy in front of it, and prints
-/// what to try. The first run fetches Envoy (37 MB) if there is none. Ctrl-C
-/// stops everything and leaves nothing behind.
+/// what to try. With --https, makes a key and a certificate for foo.bar.com and
+/// serves the secure Ingress of the documentation. The first run fetches Envoy
+/// (37 MB) if there is none. Ctrl-C stops everything and leaves nothing behind.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
+    #[command(flatten)]
+    listen: DemoListenArgs,
     #[command(flatten)]
     run: RunArgs,
 }
 
+/// The addresses to listen on.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Listening")]
+struct DemoListenArgs {
+    /// Serve HTTP here; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    http: SocketAddr,
+
+    /// Serve HTTPS too, with a certificate made for it, at 127.0.0.1:8443 unless
+    /// told otherwise
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8443")]
+    https: Option<SocketAddr>,
+
+    /// Envoy's admin interface; whoever reaches it controls Envoy
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    admin: SocketAddr,
+}
+
 impl Demo {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let DemoListenArgs { http, https, admin } = self.listen;
+        // Where there is no certificate, nobody listens there.
+        let unused = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listening = Listening { http, https: https.unwrap_or(unused), admin };
         block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
-            let folder = tempfile::Builder::new().prefix("ingressctl-demo-").tempdir()?;
-            write_manifests(folder.path(), listener.local_addr()?.port())?;
-            let upstream = tokio::spawn(upstream::serve(listener));
+            // A key may lie in it.
+            let private = fs::Permissions::from_mode(0o700);
+            let folder = tempfile::Builder::new()
+                .prefix("ingressctl-demo-")
+                .permissions(private)
+                .tempdir()?;
             let manifests = vec![PathSpec::Path(folder.path().to_owned())];
-            let options = self.run.options(manifests)?;
+            let options = self.run.options(manifests, listening)?;
+            write_upstream(folder.path(), listener.local_addr()?.port())?;
+            if https.is_some() {
+                fs::write(folder.path().join("ingress.yaml"), SECURE_INGRESS)?;
+                write_secret(folder.path(), &options.settings.default_certificate)?;
+            } else {
+                fs::write(folder.path().join("ingress.yaml"), INGRESS)?;
+            }
+            let upstream = tokio::spawn(upstream::serve(listener));
             let code = serve(&options, |ready| {
                 announce(ready);
                 print_hints(ready, folder.path());
@@ -51,25 +102,64 @@ impl Demo {
     }
 }
 
-/// Writes the sample, with the upstream where it really is.
-fn write_manifests(folder: &Path, upstream_port: u16) -> std::io::Result<()> {
-    let endpoint = SAMPLE_ENDPOINT.replace("8000", &upstream_port.to_string());
+/// Writes the sample's service, with the upstream where it really is.
+fn write_upstream(folder: &Path, port: u16) -> io::Result<()> {
+    let endpoint = SAMPLE_ENDPOINT.replace("8000", &port.to_string());
     let (services, _) = HTTPBIN.rsplit_once(SAMPLE_ENDPOINT).unwrap_or((HTTPBIN, ""));
-    fs::write(folder.join("ingress.yaml"), INGRESS)?;
     fs::write(folder.join("httpbin.yaml"), format!("{services}{endpoint}"))
 }
 
+/// Writes the default certificate, made here and now, and its key: what the
+/// documentation makes by openssl and `kubectl create secret tls`.
+fn write_secret(folder: &Path, name: &ObjectName) -> anyhow::Result<()> {
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::new([HOST.to_owned()])?;
+    params.distinguished_name.push(DnType::CommonName, HOST);
+    let now = SystemTime::now();
+    // For a client whose clock is a little late.
+    params.not_before = (now - Duration::from_hours(1)).into();
+    params.not_after = (now + VALIDITY).into();
+    let secret = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name.name(), "namespace": name.namespace()},
+        "type": "kubernetes.io/tls",
+        "stringData": {
+            "tls.crt": params.self_signed(&key)?.pem(),
+            "tls.key": key.serialize_pem(),
+        },
+    });
+    let path = folder.join("secret.json");
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    Ok(serde_json::to_writer_pretty(&mut file, &secret)
+        .map_err(io::Error::from)
+        .and_then(|()| file.flush())?)
+}
+
 fn print_hints(ready: Ready, manifests: &Path) {
-    let (http, manifests) = (ready.http, manifests.display());
+    let manifests = manifests.display();
+    let (curl, base) = match ready.https {
+        Some(https) => ("curl -k", format!("https://{https}")),
+        None => ("curl", format!("http://{}", ready.http)),
+    };
+    let certificate = if ready.https.is_some() {
+        format!(
+            "\nThe certificate was made for {HOST} by nobody that curl knows, hence -k. Its Secret is\
+             \nsecret.json in the same folder: replace it, and the next handshake has the new one.\n"
+        )
+    } else {
+        String::new()
+    };
     say(&format!(
         "\nA real Envoy serves the Ingress of the documentation. Try, in another terminal:\n\
-         \n  curl -I http://{http}/status/200    # exposed: 200 from the upstream\
-         \n  curl -I http://{http}/headers       # not exposed: 404 from the filter\
-         \n  curl    http://{http}/delay/2       # exposed: takes two seconds\n\
+         \n  {curl} -I {base}/status/200    # exposed: 200 from the upstream\
+         \n  {curl} -I {base}/headers       # not exposed: 404 from the filter\
+         \n  {curl}    {base}/delay/2       # exposed: takes two seconds\n\
          \nThen give delays four seconds, by the RouteRule of the documentation:\n\
          \n  cp config/samples/status-route/status-route.yaml {manifests}/\
-         \n  curl -i http://{http}/delay/10      # 504 after four seconds\n\
+         \n  {curl} -i {base}/delay/10      # 504 after four seconds\n\
          \nThe manifests are in {manifests}: edit ingress.yaml and see it take effect at once.\
+         {certificate}\
          \nEach request is logged here. Ctrl-C stops everything.\n"
     ));
 }

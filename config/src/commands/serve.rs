@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::cli::{Input, ListenArgs, SettingsArgs};
+use crate::envoy::Listening;
 use crate::manifest::PathSpec;
 use crate::rollout::Ready;
 use crate::serve::{Options, serve};
@@ -26,14 +27,14 @@ pub(crate) struct Serve {
     #[command(flatten)]
     input: Input,
     #[command(flatten)]
+    listen: ListenArgs,
+    #[command(flatten)]
     run: RunArgs,
 }
 
 /// How to serve, whatever it is.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RunArgs {
-    #[command(flatten)]
-    listen: ListenArgs,
     #[command(flatten)]
     envoy: EnvoyArgs,
     #[command(flatten)]
@@ -55,18 +56,22 @@ struct EnvoyArgs {
 
 impl Serve {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let options = self.run.options(self.input.specs())?;
+        let options = self.run.options(self.input.specs(), self.listen.into())?;
         block_on(serve(&options, announce))
     }
 }
 
 impl RunArgs {
     /// What these flags say of serving `manifests`.
-    pub(crate) fn options(self, manifests: Vec<PathSpec>) -> anyhow::Result<Options> {
+    pub(crate) fn options(
+        self,
+        manifests: Vec<PathSpec>,
+        listening: Listening,
+    ) -> anyhow::Result<Options> {
         Ok(Options {
             manifests,
             settings: self.settings.resolve()?,
-            listening: self.listen.into(),
+            listening,
             envoy: self.envoy.envoy,
             concurrency: self.envoy.concurrency,
         })

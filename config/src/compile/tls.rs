@@ -226,7 +226,10 @@ impl<'a> TlsCollector<'a> {
     /// hosts.
     fn tell_missing(&self, unread: &UnreadSecrets, settings: &Settings, has_default: bool) {
         for (ingress, place, name) in &self.named {
-            if self.secrets.is_there(name) {
+            // Istio 0.5 took the default certificate whatever it was given, so
+            // that its name is what its users wrote, in any namespace.
+            let means_default = has_default && name.name() == self.default.name();
+            if means_default || self.secrets.is_there(name) {
                 continue;
             }
             let consequence = if has_default || name == self.default {
