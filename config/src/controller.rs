@@ -17,10 +17,12 @@ mod lease;
 mod metrics;
 mod reports;
 mod retry;
+mod secrets;
 mod source;
 mod status;
 mod store;
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -46,6 +48,7 @@ use driver::Driver;
 use health::Readiness;
 use lease::Election;
 use metrics::Metrics;
+use secrets::SecretSource;
 use source::Source;
 use store::Store;
 
@@ -112,6 +115,13 @@ pub(crate) async fn run(
     let reporter = reporter(&options);
     let (namespace, name) = &options.lease;
     let election = Election::new(client.clone(), namespace, name, reporter.identity.clone());
+    let (wants, wanted) = channel::channel(BTreeSet::new());
+    let secrets = SecretSource {
+        client: client.clone(),
+        manager: reporter.field_manager.clone(),
+        store: Arc::clone(&store),
+        metrics: Arc::clone(&metrics),
+    };
     let source = Source {
         client: client.clone(),
         namespaces: options.namespaces.clone(),
@@ -124,11 +134,13 @@ pub(crate) async fn run(
         settings: Arc::new(options.settings.clone()),
         rollout,
         metrics: Arc::clone(&metrics),
+        wants,
         outcomes,
     };
     let draining = Draining { delay: options.drain_delay, timeout: options.drain_timeout };
     let mut tasks = JoinSet::new();
     tasks.spawn(source.run());
+    tasks.spawn(secrets.run(wanted));
     tasks.spawn(driver.run());
     tasks.spawn(reports::run(client, reporter, outcome, leads, Arc::clone(&metrics)));
     tasks.spawn(async move { match health::serve(listener, is_ready, metrics).await {} });

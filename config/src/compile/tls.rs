@@ -18,7 +18,7 @@ use ingress_filter::table::TlsHost;
 use super::host;
 use super::unread::{UnreadSecrets, remedy};
 use crate::certificates::{self, Certificate};
-use crate::finding::{Findings, Severity, quote};
+use crate::finding::{Finding, Findings, Severity, quote};
 use crate::manifest::{Object, Position};
 use crate::objects::secret::Secret;
 use crate::objects::{Cursor, Place, Reading, is_named_well};
@@ -196,6 +196,7 @@ impl<'a> TlsCollector<'a> {
     pub(super) fn finish(mut self, unread: &UnreadSecrets, settings: &Settings) -> Tls {
         let default = self.secrets.get(self.default);
         self.tell_missing(unread, settings, default.is_some());
+        self.tell_default(unread, settings);
         let mut secrets: BTreeSet<_> = self.named.iter().map(|(.., name)| name.clone()).collect();
         secrets.insert(self.default.clone());
 
@@ -222,6 +223,17 @@ impl<'a> TlsCollector<'a> {
         }
     }
 
+    /// Says that the default certificate cannot be read, which perhaps no
+    /// Ingress names.
+    fn tell_default(&self, unread: &UnreadSecrets, settings: &Settings) {
+        let is_named = self.named.iter().any(|(.., name)| name == self.default);
+        let Some(unread) = unread.get(self.default).filter(|_| !is_named) else { return };
+        let named = self.named.iter().map(|(.., name)| name).chain([self.default]);
+        let remedy = remedy(unread, self.default, named, settings);
+        let message = format!("setting defaultCertificate: {remedy}");
+        self.findings.borrow_mut().push(Finding::error(message));
+    }
+
     /// Says of each Secret that is named and not there what becomes of its
     /// hosts.
     fn tell_missing(&self, unread: &UnreadSecrets, settings: &Settings, has_default: bool) {
@@ -229,16 +241,20 @@ impl<'a> TlsCollector<'a> {
             // Istio 0.5 took the default certificate whatever it was given, so
             // that its name is what its users wrote, in any namespace.
             let means_default = has_default && name.name() == self.default.name();
-            if means_default || self.secrets.is_there(name) {
+            let is_there = self.secrets.is_there(name);
+            let unread = unread.get(name);
+            if unread.is_none() && (is_there || means_default) {
                 continue;
             }
-            let consequence = if has_default || name == self.default {
+            let consequence = if is_there {
+                "what was read before is still served"
+            } else if has_default || name == self.default {
                 "clients get the default certificate"
             } else {
                 "and there is no default certificate either, so nothing is served over HTTPS in \
                  its stead"
             };
-            let finding = match unread.get(name) {
+            let finding = match unread {
                 Some(unread) => {
                     let named = self.named.iter().map(|(.., name)| name).chain([self.default]);
                     let remedy = remedy(unread, name, named, settings);

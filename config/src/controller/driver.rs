@@ -1,12 +1,13 @@
 //! From what the store knows to what Envoy serves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch as channel;
 use tokio::task::spawn_blocking;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 use super::known::Known;
@@ -17,7 +18,7 @@ use super::store::{Changes, Snapshot, Store};
 use crate::compile::{Compiled, UnreadSecrets, compile_objects};
 use crate::finding::{Finding, Findings, Severity};
 use crate::rollout::{Change, Rollout, RolloutError};
-use crate::settings::Settings;
+use crate::settings::{ObjectName, Settings};
 
 /// Changes that follow one another closer than this are one.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -26,12 +27,21 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// changes starves nobody.
 const LONGEST_GATHERING: Duration = Duration::from_millis(100);
 
+/// How long to sleep at most before what certificates say is looked at again.
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
+
+/// How long what is new waits for the Secrets that it names. Where there is no
+/// answer until then, that is one bad Secret, which must not hold up the rest.
+const SECRET_PATIENCE: Duration = Duration::from_secs(5);
+
 /// See the module.
 pub(super) struct Driver {
     pub(super) store: Arc<Store>,
     pub(super) settings: Arc<Settings>,
     pub(super) rollout: Rollout,
     pub(super) metrics: Arc<Metrics>,
+    /// Gets the Secrets that are to be watched.
+    pub(super) wants: channel::Sender<BTreeSet<ObjectName>>,
     /// Gets what each configuration came from that is served.
     pub(super) outcomes: channel::Sender<Option<Arc<Outcome>>>,
 }
@@ -40,24 +50,36 @@ impl Driver {
     /// Applies each change, for ever.
     pub(super) async fn run(mut self) {
         let mut logged = Logged::default();
-        let mut compiled = None;
+        let mut compiled: Option<Compiled> = None;
         // What is compiled and not served yet.
         let mut left: Option<Changes> = None;
         let mut is_served = false;
         let mut backoff = Backoff::for_traffic();
         let mut took = Duration::ZERO;
+        let mut asking = Asking::default();
         loop {
-            self.gather(left.is_some(), &mut backoff, took).await;
+            let recheck_at = compiled.as_ref().and_then(|compiled| compiled.recheck_at);
+            self.gather(left.is_some(), &mut backoff, took, recheck_at).await;
             let start = Instant::now();
-            let Snapshot { objects, changes } = self.store.take();
-            if let Some(mut changes) = changes {
-                let new = self.compile(&objects).await;
+            let Snapshot { objects, unread, mut changes } = self.store.take();
+            if recheck_at.is_some_and(|at| at <= SystemTime::now()) {
+                changes.get_or_insert_with(|| Changes::of("the validity of certificates"));
+            }
+            if changes.is_some() || asking.is_under_way() {
+                let new = self.compile(&objects, unread).await;
+                let is_awaited = self.store.want_secrets(&new.secrets);
+                self.want(&new.secrets);
+                left = Changes::joined(changes, left);
+                match asking.step(is_awaited) {
+                    Step::GoOn => {}
+                    Step::Wait => continue,
+                    Step::GiveUp => {
+                        self.store.give_up_on_secrets();
+                        continue;
+                    }
+                }
                 logged.log(&new.findings);
                 compiled = Some(new);
-                if let Some(earlier) = left.take() {
-                    changes.merge(earlier);
-                }
-                left = Some(changes);
             }
             let Some(compiled) = &compiled else { continue };
             if let Some(changes) = left.take() {
@@ -79,15 +101,31 @@ impl Driver {
         }
     }
 
+    fn want(&self, names: &BTreeSet<ObjectName>) {
+        self.wants.send_if_modified(|wanted| {
+            let is_modified = wanted != names;
+            if is_modified {
+                wanted.clone_from(names);
+            }
+            is_modified
+        });
+    }
+
     /// Waits for a change and for those that come right after it, or until it
     /// is time to try again. Under a steady stream of changes, as long as the
     /// last one took: then half of the time at least is left to others.
-    async fn gather(&self, is_left: bool, backoff: &mut Backoff, took: Duration) {
-        if is_left {
-            let wait = backoff.step();
-            let _ = timeout(wait, self.store.changed()).await;
-        } else {
-            self.store.changed().await;
+    async fn gather(
+        &self,
+        is_left: bool,
+        backoff: &mut Backoff,
+        took: Duration,
+        recheck_at: Option<SystemTime>,
+    ) {
+        let retry = is_left.then(|| backoff.step());
+        tokio::select! {
+            () = self.store.changed() => {}
+            () = until(recheck_at) => {}
+            () = sleep(retry.unwrap_or_default()), if retry.is_some() => {}
         }
         let longest = LONGEST_GATHERING.max(took);
         while let Some((since, until)) = self.store.waiting() {
@@ -101,7 +139,7 @@ impl Driver {
         }
     }
 
-    async fn compile(&self, objects: &[Arc<Known>]) -> Compiled {
+    async fn compile(&self, objects: &[Arc<Known>], unread: UnreadSecrets) -> Compiled {
         let objects = objects.to_vec();
         let settings = Arc::clone(&self.settings);
         for (kind, number) in self.store.counts() {
@@ -110,7 +148,6 @@ impl Driver {
         let start = Instant::now();
         let compiling = spawn_blocking(move || {
             let objects = objects.iter().map(|known| &known.object);
-            let unread = UnreadSecrets::new();
             compile_objects(objects, Findings::new(), &unread, &settings, SystemTime::now())
         });
         // It is a pure function, made not to panic; if it did, so should we.
@@ -162,6 +199,34 @@ impl Driver {
     }
 }
 
+/// What waits for an answer about Secrets that nothing is known of yet.
+#[derive(Default)]
+struct Asking {
+    since: Option<Instant>,
+}
+
+impl Asking {
+    fn is_under_way(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// What to do, where an answer `is_awaited` or not.
+    fn step(&mut self, is_awaited: bool) -> Step {
+        if !is_awaited {
+            self.since = None;
+            return Step::GoOn;
+        }
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if since.elapsed() < SECRET_PATIENCE { Step::Wait } else { Step::GiveUp }
+    }
+}
+
+enum Step {
+    GoOn,
+    Wait,
+    GiveUp,
+}
+
 /// What became of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
@@ -169,6 +234,14 @@ enum End {
     Rejected,
     /// To be tried again.
     Unknown,
+}
+
+/// Waits for that time. A clock may be set, so it is looked at now and then.
+async fn until(time: Option<SystemTime>) {
+    let Some(time) = time else { return pending().await };
+    while let Ok(rest) = time.duration_since(SystemTime::now()) {
+        sleep(rest.min(LONGEST_SLEEP)).await;
+    }
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -15,6 +15,8 @@ pub(super) enum Kind {
     /// `EndpointSlice` where that is served, else `Endpoints`.
     Endpoints,
     Pod,
+    /// Watched one by one, by their names.
+    Secret,
 }
 
 /// A kind as it is watched.
@@ -28,6 +30,7 @@ pub(super) struct Watched {
 type Candidate = (&'static str, &'static str, &'static [&'static str]);
 
 impl Kind {
+    /// Those that are watched as a whole.
     pub(super) const ALL: [Self; 6] = [
         Self::Ingress,
         Self::IngressClass,
@@ -46,6 +49,7 @@ impl Kind {
             Self::Service => "Service",
             Self::Endpoints => "Endpoints",
             Self::Pod => "Pod",
+            Self::Secret => "Secret",
         }
     }
 
@@ -62,6 +66,12 @@ impl Kind {
     /// Whether a cluster may do without.
     pub(super) fn is_optional(self) -> bool {
         matches!(self, Self::RouteRule | Self::IngressClass)
+    }
+
+    /// Under its best version, whether that is served or not.
+    pub(super) fn resource(self) -> ApiResource {
+        let &(name, plural, versions) = &self.candidates()[0];
+        resource(versions[0], name, plural)
     }
 
     fn candidates(self) -> &'static [Candidate] {
@@ -87,6 +97,7 @@ impl Kind {
                 ("Endpoints", "endpoints", &["v1"]),
             ],
             Self::Pod => &[("Pod", "pods", &["v1"])],
+            Self::Secret => &[("Secret", "secrets", &["v1"])],
         }
     }
 }
@@ -114,14 +125,14 @@ pub(super) async fn discover(client: &Client) -> anyhow::Result<Vec<Watched>> {
                 }
             }
         }
-        let &(name, plural, versions) = &kind.candidates()[0];
         if found.is_none() && kind.is_optional() {
-            found = Some(resource(versions[0], name, plural));
+            found = Some(kind.resource());
         }
-        match found {
-            Some(resource) => all.push(Watched { kind, resource }),
-            None => anyhow::bail!("the API server does not serve {plural}.{}", versions[0]),
-        }
+        let Some(resource) = found else {
+            let ApiResource { plural, api_version, .. } = kind.resource();
+            anyhow::bail!("the API server does not serve {plural}.{api_version}");
+        };
+        all.push(Watched { kind, resource });
     }
     Ok(all)
 }

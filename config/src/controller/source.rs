@@ -26,7 +26,7 @@ const PAGE_SIZE: u32 = 500;
 
 /// After so many seconds the API server ends a watch, which is then asked for
 /// again from where it was.
-const WATCH_SECONDS: u32 = 60;
+pub(super) const WATCH_SECONDS: u32 = 60;
 
 /// So a connection that has said nothing for so long is dead, though nobody has
 /// ended it.
@@ -204,14 +204,14 @@ fn http_get(path: &str) -> Result<hyper::Request<Vec<u8>>, hyper::http::Error> {
 
 /// It begins anew only once a watch has worked for a while: that a list begins
 /// does not mean that it will end.
-fn backoff() -> ResetTimerBackoff<Backoff> {
+pub(super) fn backoff() -> ResetTimerBackoff<Backoff> {
     ResetTimerBackoff::new(Backoff::for_traffic(), Duration::from_secs(20))
 }
 
 /// A watch that begins anew where it may not go on from where it was. Told so by
 /// the status of the answer, `watcher` would ask for the same for ever; within
 /// the answer, it begins anew by itself.
-fn lasting<S, T>(begin: impl Fn() -> S) -> impl Stream<Item = watcher::Result<T>>
+pub(super) fn lasting<S, T>(begin: impl Fn() -> S) -> impl Stream<Item = watcher::Result<T>>
 where
     S: Stream<Item = watcher::Result<T>>,
 {
@@ -252,7 +252,7 @@ fn each<A, B>(event: Event<A>, read: impl FnOnce(A) -> B) -> Event<B> {
 }
 
 /// The status that the API server gave.
-fn status(error: &Error) -> Option<&kube::core::Status> {
+pub(super) fn status(error: &Error) -> Option<&kube::core::Status> {
     match error {
         Error::InitialListFailed(kube::Error::Api(status))
         | Error::WatchStartFailed(kube::Error::Api(status))
@@ -273,7 +273,7 @@ fn may_not_go_on(error: &Error) -> bool {
 }
 
 /// What is wrong, and what to do about it.
-fn describe(kind: Kind, error: &Error) -> String {
+pub(super) fn describe(kind: Kind, error: &Error) -> String {
     let Some(status) = status(error) else {
         // The causes are where it says what happened.
         let mut text = error.to_string();
@@ -298,17 +298,17 @@ fn describe(kind: Kind, error: &Error) -> String {
 }
 
 /// Something that fails, told once and then now and again.
-struct Trouble {
+pub(super) struct Trouble {
     what: String,
     told: Option<(String, Instant)>,
 }
 
 impl Trouble {
-    fn new(what: String) -> Self {
+    pub(super) fn new(what: String) -> Self {
         Self { what, told: None }
     }
 
-    fn tell(&mut self, error: &str) {
+    pub(super) fn tell(&mut self, error: &str) {
         let is_known = self
             .told
             .as_ref()
@@ -323,7 +323,7 @@ impl Trouble {
         self.told.is_some()
     }
 
-    fn is_over(&mut self) {
+    pub(super) fn is_over(&mut self) {
         if self.told.take().is_some() {
             info!("{} works again", self.what);
         }

@@ -1,5 +1,7 @@
 //! What is known of the API's objects, and whether that is all of it.
 
+mod secrets;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -8,6 +10,10 @@ use tokio::sync::Notify;
 
 use super::kinds::Kind;
 use super::known::Known;
+use crate::compile::{Unread, UnreadSecrets};
+use crate::settings::ObjectName;
+
+use secrets::Secrets;
 
 /// The most names of changed objects that are kept for the log.
 const NAMED_CHANGES: usize = 5;
@@ -24,6 +30,7 @@ type ByName = HashMap<(Box<str>, Box<str>), Arc<Known>>;
 #[derive(Default)]
 struct State {
     parts: Vec<Part>,
+    secrets: Secrets,
     changes: Option<Changes>,
     /// Whether something changed that says nothing of what is served.
     is_touched: bool,
@@ -55,6 +62,8 @@ pub(super) struct Changes {
 /// All objects at one moment.
 pub(super) struct Snapshot {
     pub(super) objects: Vec<Arc<Known>>,
+    /// The Secrets that are asked for and cannot be read.
+    pub(super) unread: UnreadSecrets,
     /// None where nothing changed that is served.
     pub(super) changes: Option<Changes>,
 }
@@ -130,6 +139,29 @@ impl Store {
         });
     }
 
+    /// From now on these Secrets are asked for, and no others. Says whether any
+    /// of them is new, so that nothing is known of it yet.
+    pub(super) fn want_secrets(&self, names: &BTreeSet<ObjectName>) -> bool {
+        let mut state = self.lock();
+        state.secrets.want(names);
+        state.secrets.are_awaited()
+    }
+
+    /// A Secret was read, or is not there.
+    pub(super) fn set_secret(&self, name: &ObjectName, known: Option<Known>) {
+        self.change(|state, noted| state.secrets.set(name, known, noted));
+    }
+
+    /// Goes on without an answer about those that there is none of yet.
+    pub(super) fn give_up_on_secrets(&self) {
+        self.change(|state, noted| state.secrets.give_up(noted));
+    }
+
+    /// A Secret could not be read.
+    pub(super) fn refuse_secret(&self, name: &ObjectName, unread: Unread) {
+        self.change(|state, noted| state.secrets.refuse(name, unread, noted));
+    }
+
     /// Waits until there is something to take.
     pub(super) async fn changed(&self) {
         loop {
@@ -155,8 +187,10 @@ impl Store {
     pub(super) fn take(&self) -> Snapshot {
         let mut state = self.lock();
         state.is_touched = false;
-        let objects = state.parts.iter().flat_map(|part| part.objects.values()).cloned().collect();
-        Snapshot { objects, changes: state.changes.take() }
+        let objects = state.parts.iter().flat_map(|part| part.objects.values()).cloned();
+        let objects = objects.chain(state.secrets.objects()).collect();
+        let unread = state.secrets.unread();
+        Snapshot { objects, unread, changes: state.changes.take() }
     }
 
     /// The kinds whose first list has not ended.
@@ -176,11 +210,18 @@ impl Store {
     }
 
     fn update(&self, PartId(index): PartId, change: impl FnOnce(&mut Part, &mut Noted)) {
+        self.change(|state, noted| {
+            if let Some(part) = state.parts.get_mut(index) {
+                change(part, noted);
+            }
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State, &mut Noted)) {
         let mut noted = Noted::default();
         let is_noted = {
             let mut state = self.lock();
-            let Some(part) = state.parts.get_mut(index) else { return };
-            change(part, &mut noted);
+            change(&mut state, &mut noted);
             let is_noted = noted.changes.is_some() || noted.is_touched;
             state.note(noted);
             is_noted
@@ -231,10 +272,14 @@ impl Noted {
     }
 
     fn served(&mut self, known: &Known) {
+        self.named(known.object.describe());
+    }
+
+    fn named(&mut self, object: String) {
         let changes = self.begin();
         changes.count += 1;
         if changes.named.len() < NAMED_CHANGES {
-            changes.named.insert(known.object.describe());
+            changes.named.insert(object);
         }
     }
 
@@ -255,8 +300,25 @@ impl Noted {
 }
 
 impl Changes {
+    /// A change that no object has made.
+    pub(super) fn of(what: &str) -> Self {
+        let now = Instant::now();
+        Self { since: now, until: now, named: BTreeSet::from([what.to_owned()]), count: 1 }
+    }
+
+    /// Both, where there are both.
+    pub(super) fn joined(now: Option<Self>, earlier: Option<Self>) -> Option<Self> {
+        match (now, earlier) {
+            (Some(mut now), Some(earlier)) => {
+                now.merge(earlier);
+                Some(now)
+            }
+            (now, earlier) => now.or(earlier),
+        }
+    }
+
     /// Takes in what came later, or is to be tried again.
-    pub(super) fn merge(&mut self, other: Self) {
+    fn merge(&mut self, other: Self) {
         self.since = self.since.min(other.since);
         self.until = self.until.max(other.until);
         self.count += other.count;

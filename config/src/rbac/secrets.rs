@@ -53,6 +53,6 @@ fn bears_on_secrets(finding: &Finding) -> bool {
     let is_error_in = |part| field.starts_with(part) && finding.severity == Severity::Error;
     is_of_ingress
         && (field == "spec.ingressClassName"
-            || is_error_in("metadata.name")
+            || is_error_in("metadata.namespace")
             || is_error_in("spec.tls"))
 }

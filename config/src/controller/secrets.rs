@@ -1,0 +1,131 @@
+//! Watches the Secrets that Ingresses name, each by itself: so the rights to
+//! read these, and no others, are enough. A field selector for `metadata.name`
+//! is what rights by `resourceNames` allow a list and a watch with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use kube::core::DynamicObject;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Error, Event, watcher};
+use kube::{Api, Client};
+use tokio::sync::watch as channel;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::kinds::Kind;
+use super::known::{Known, Reader};
+use super::metrics::Metrics;
+use super::source::{Trouble, WATCH_SECONDS, backoff, describe, lasting, status};
+use super::store::Store;
+use crate::compile::Unread;
+use crate::settings::ObjectName;
+
+/// The keys of a Secret that matter here; what else is in it is not kept.
+const KEYS: [&str; 2] = ["tls.crt", "tls.key"];
+
+/// See the module.
+#[derive(Clone)]
+pub(super) struct SecretSource {
+    pub(super) client: Client,
+    pub(super) manager: String,
+    pub(super) store: Arc<Store>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl SecretSource {
+    /// Watches those that are wanted, for ever.
+    pub(super) async fn run(self, mut wanted: channel::Receiver<BTreeSet<ObjectName>>) {
+        let mut tasks = JoinSet::new();
+        let mut watches: BTreeMap<ObjectName, AbortHandle> = BTreeMap::new();
+        loop {
+            let names = wanted.borrow_and_update().clone();
+            watches.retain(|name, watch| {
+                let is_wanted = names.contains(name);
+                if !is_wanted {
+                    watch.abort();
+                }
+                is_wanted
+            });
+            for name in names {
+                let start = || tasks.spawn(self.clone().watch(name.clone()));
+                watches.entry(name.clone()).or_insert_with(start);
+            }
+            while tasks.try_join_next().is_some() {}
+            if wanted.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn watch(self, name: ObjectName) -> Infallible {
+        let resource = Kind::Secret.resource();
+        let mut reader = Reader::new(Kind::Secret, resource.clone(), self.manager.clone());
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), name.namespace(), &resource);
+        let selector = format!("metadata.name={}", name.name());
+        let config = watcher::Config::default().timeout(WATCH_SECONDS).fields(&selector);
+        let mut trouble = Trouble::new(format!("the watch of Secret {name}"));
+        let mut listed = None;
+        loop {
+            let events = lasting(|| watcher(api.clone(), config.clone())).backoff(backoff());
+            let mut events = pin!(events);
+            while let Some(event) = events.next().await {
+                match event {
+                    Ok(event) => {
+                        if !matches!(event, Event::Init) {
+                            trouble.is_over();
+                        }
+                        self.take(&name, event, &mut listed, &mut reader);
+                    }
+                    Err(error) => self.failed(&name, &error, &mut trouble),
+                }
+            }
+        }
+    }
+
+    fn take(
+        &self,
+        name: &ObjectName,
+        event: Event<DynamicObject>,
+        listed: &mut Option<Known>,
+        reader: &mut Reader,
+    ) {
+        match event {
+            Event::Init => *listed = None,
+            Event::InitApply(object) => *listed = Some(reader.read(reduced(object))),
+            Event::InitDone => self.store.set_secret(name, listed.take()),
+            Event::Apply(object) => {
+                self.store.set_secret(name, Some(reader.read(reduced(object))));
+            }
+            Event::Delete(_) => self.store.set_secret(name, None),
+        }
+    }
+
+    /// Where the API server does not answer at all, nothing is known. What has
+    /// no rights is a finding, told there with the remedy.
+    fn failed(&self, name: &ObjectName, error: &Error, trouble: &mut Trouble) {
+        self.metrics.watch_restarted(Kind::Secret.name());
+        match status(error) {
+            Some(status) if status.code == 403 => {
+                self.store.refuse_secret(name, Unread::Denied);
+            }
+            // A watch that may not go on from where it was begins anew.
+            Some(status) if status.code == 410 => {}
+            Some(status) => {
+                let reason = format!("{} {}", status.code, status.message);
+                self.store.refuse_secret(name, Unread::Failed(reason));
+            }
+            None => trouble.tell(&describe(Kind::Secret, error)),
+        }
+    }
+}
+
+fn reduced(mut object: DynamicObject) -> DynamicObject {
+    if let Some(data) = object.data.get_mut("data").and_then(|data| data.as_object_mut()) {
+        data.retain(|key, _| KEYS.contains(&&**key));
+    }
+    object
+}

@@ -1,0 +1,97 @@
+//! What is known of the Secrets that are asked for by name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Noted;
+use crate::compile::{Unread, UnreadSecrets};
+use crate::controller::known::Known;
+use crate::settings::ObjectName;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Secrets(BTreeMap<ObjectName, Asked>);
+
+/// One that is asked for.
+#[derive(Default)]
+struct Asked {
+    /// What was read last, also where it cannot be read any more.
+    object: Option<Arc<Known>>,
+    answer: Answer,
+}
+
+#[derive(Default)]
+enum Answer {
+    /// The API server has not answered yet.
+    #[default]
+    Awaited,
+    Read,
+    Refused(Unread),
+}
+
+impl Secrets {
+    /// From now on these are asked for, and no others.
+    pub(super) fn want(&mut self, names: &BTreeSet<ObjectName>) {
+        self.0.retain(|name, _| names.contains(name));
+        for name in names {
+            self.0.entry(name.clone()).or_default();
+        }
+    }
+
+    /// One was read, or is not there.
+    pub(super) fn set(&mut self, name: &ObjectName, object: Option<Known>, noted: &mut Noted) {
+        let Some(asked) = self.0.get_mut(name) else { return };
+        let object = object.map(Arc::new);
+        match (&asked.object, &object) {
+            (before, Some(now)) => noted.replaced(before.as_ref(), now),
+            (Some(before), None) => noted.served(before),
+            (None, None) => {}
+        }
+        // An answer counts also where nothing is there.
+        if !matches!(asked.answer, Answer::Read) {
+            noted.begin();
+        }
+        *asked = Asked { object, answer: Answer::Read };
+    }
+
+    /// One could not be read.
+    pub(super) fn refuse(&mut self, name: &ObjectName, unread: Unread, noted: &mut Noted) {
+        let Some(asked) = self.0.get_mut(name) else { return };
+        if !matches!(&asked.answer, Answer::Refused(before) if *before == unread) {
+            noted.named(format!("Secret {name}"));
+            asked.answer = Answer::Refused(unread);
+        }
+    }
+
+    /// Goes on without the answers that are awaited.
+    pub(super) fn give_up(&mut self, noted: &mut Noted) {
+        for (name, asked) in &mut self.0 {
+            if matches!(asked.answer, Answer::Awaited) {
+                let reason = "the API server has not answered yet";
+                asked.answer = Answer::Refused(Unread::Failed(reason.into()));
+                noted.named(format!("Secret {name}"));
+            }
+        }
+    }
+
+    /// Whether there is no answer yet about any.
+    pub(super) fn are_awaited(&self) -> bool {
+        self.0.values().any(|asked| matches!(asked.answer, Answer::Awaited))
+    }
+
+    pub(super) fn objects(&self) -> impl Iterator<Item = Arc<Known>> {
+        self.0.values().filter_map(|asked| asked.object.clone())
+    }
+
+    /// Those that cannot be read.
+    pub(super) fn unread(&self) -> UnreadSecrets {
+        let unread = self.0.iter().filter_map(|(name, asked)| {
+            let unread = match &asked.answer {
+                Answer::Awaited | Answer::Read => return None,
+                Answer::Refused(unread) => unread.clone(),
+            };
+            Some((name.clone(), unread))
+        });
+        unread.collect()
+    }
+}
