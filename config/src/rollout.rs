@@ -3,6 +3,10 @@
 //! cluster only once Envoy has loaded it, and a cluster may go only once no
 //! table names it. Each step is confirmed on the admin port before the next.
 //!
+//! Likewise, a table may name a host's certificate only while Envoy has that
+//! for it: in between, hosts whose certificate is about to be another are in
+//! neither, so that no request is told that it came by a wrong connection.
+//!
 //! While a step is not confirmed, Envoy may hold its old configuration or its
 //! new one. Then every cluster that either names stays, and the next attempt
 //! asks Envoy what it holds instead of trusting what was written. That is how
@@ -13,12 +17,14 @@ mod admin;
 mod kind;
 mod supplies;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use anyhow::Context;
+use ingress_filter::RouteTable;
+use ingress_filter::table::TlsHost;
 use thiserror::Error;
 use tokio::time::sleep;
 
@@ -75,6 +81,8 @@ pub(crate) struct Rollout {
     is_unconfirmed: bool,
     /// The clusters that a table may name which Envoy may hold.
     clusters: Vec<Cluster>,
+    /// The hosts with certificates of the table that was last confirmed.
+    tls_hosts: Option<Vec<TlsHost>>,
     /// Further ones, of an earlier process.
     left_clusters: Vec<LeftCluster>,
     /// What Envoy is told by the server, as it is written down.
@@ -160,6 +168,7 @@ impl Rollout {
             layout,
             is_unconfirmed: true,
             clusters: Vec::new(),
+            tls_hosts: None,
             left_clusters: files.left_clusters(),
             supplies,
             server,
@@ -193,7 +202,7 @@ impl Rollout {
         }
         let change = self.change(&next, &supplies);
         let earlier = self.supplies.secrets.clone();
-        let result = self.advance(&next, &compiled.clusters, &supplies).await;
+        let result = self.advance(&next, compiled, &supplies).await;
         if let Err(RolloutError::Rejected(_)) = &result {
             self.retreat(earlier).await?;
         }
@@ -202,6 +211,7 @@ impl Rollout {
         self.keep(supplies)?;
         self.files = next;
         self.clusters.clone_from(&compiled.clusters);
+        self.tls_hosts = Some(compiled.table.tls_hosts.clone());
         self.left_clusters.clear();
         self.is_unconfirmed = false;
         Ok(change)
@@ -224,7 +234,7 @@ impl Rollout {
     async fn advance(
         &mut self,
         next: &EnvoyFiles,
-        clusters: &[Cluster],
+        compiled: &Compiled,
         supplies: &Supplies,
     ) -> Result<(), RolloutError> {
         let was_confirmed = !std::mem::replace(&mut self.is_unconfirmed, true);
@@ -234,21 +244,24 @@ impl Rollout {
         // Those of clusters and listeners that are on their way out stay.
         self.keep(supplies.joined_with(&self.supplies))?;
         self.server.set(&supplies.endpoints, &supplies.secrets);
-        let both_file = self.join_clusters(clusters);
+        let both_file = self.join_clusters(&compiled.clusters);
         if !is_same(&self.files.clusters, &both_file) {
             self.step(&Kind::clusters(), &both_file).await?;
         }
         if !was_confirmed && !self.is_listening().await? {
             self.open(next).await?;
         }
-        for (kind, now, next) in [
-            (Kind::routes(), &self.files.routes, &next.routes),
-            (Kind::listeners(), &self.files.listeners, &next.listeners),
-            (Kind::filter(), &self.files.filter, &next.filter),
-        ] {
-            if !is_same(now, next) {
-                self.step(&kind, next).await?;
+        if !is_same(&self.files.routes, &next.routes) {
+            self.step(&Kind::routes(), &next.routes).await?;
+        }
+        if !is_same(&self.files.listeners, &next.listeners) {
+            if let Some(between) = self.filter_between(&compiled.table) {
+                self.step(&Kind::filter(), &between).await?;
             }
+            self.step(&Kind::listeners(), &next.listeners).await?;
+        }
+        if !is_same(&self.files.filter, &next.filter) {
+            self.step(&Kind::filter(), &next.filter).await?;
         }
         if !is_same(&both_file, &next.clusters) {
             self.step(&Kind::clusters(), &next.clusters).await?;
@@ -257,6 +270,16 @@ impl Rollout {
             return Err(unconfirmed("endpoints and certificates", "it takes too long".into()));
         }
         self.check_supplies(rejections)
+    }
+
+    /// The filter's configuration while listeners change, where that is another:
+    /// the table to come, with the certificates that stay.
+    fn filter_between(&self, next: &RouteTable) -> Option<Resource> {
+        let before = self.tls_hosts.as_ref().filter(|before| **before != next.tls_hosts)?;
+        let tls_hosts = staying(before, &next.tls_hosts);
+        let name = format!("{} between", next.name);
+        let table = RouteTable { name, tls_hosts, ..next.clone() };
+        Some(EnvoyFiles::filter(&table, &self.layout))
     }
 
     /// Whether Envoy has refused more of what the server tells than
@@ -414,6 +437,22 @@ impl EnvoyHandle {
     pub(crate) async fn quit(&self) -> anyhow::Result<()> {
         self.0.post("/quitquitquit").await
     }
+}
+
+/// The hosts whose certificate is the same in both.
+fn staying(before: &[TlsHost], next: &[TlsHost]) -> Vec<TlsHost> {
+    let pairs = |groups: &'_ [TlsHost]| -> BTreeSet<(String, String)> {
+        let pairs = groups.iter().flat_map(|group| {
+            group.hosts.iter().map(|host| (group.certificate.clone(), host.clone()))
+        });
+        pairs.collect()
+    };
+    let (before, next) = (pairs(before), pairs(next));
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (certificate, host) in before.intersection(&next).cloned() {
+        groups.entry(certificate).or_default().push(host);
+    }
+    groups.into_iter().map(|(certificate, hosts)| TlsHost { hosts, certificate }).collect()
 }
 
 fn unconfirmed(what: &'static str, cause: String) -> RolloutError {

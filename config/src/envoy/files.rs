@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use ingress_filter::RouteTable;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -179,7 +180,6 @@ impl EnvoyFiles {
             trusted_hops: settings.trusted_hops,
             access_log: settings.access_log,
         };
-        let table = serde_json::to_string(&compiled.table).unwrap_or_default();
         let http = Listener::http(listening.http, options);
         let https = compiled.https.as_ref();
         let https =
@@ -189,7 +189,7 @@ impl EnvoyFiles {
             listeners: Resource::new(std::iter::once(http).chain(https).collect()),
             routes: Resource::new(vec![RouteConfiguration::new(&compiled.table)]),
             clusters: Self::clusters(&compiled.clusters, &[], supply),
-            filter: Resource::new(vec![FilterConfig::new(&layout.module(), table)]),
+            filter: Self::filter(&compiled.table, layout),
             table: match supply {
                 Supply::Files => pretty(&compiled.table),
                 // Nobody reads it beside a running Envoy, where it would be
@@ -197,6 +197,12 @@ impl EnvoyFiles {
                 Supply::Server => String::new(),
             },
         }
+    }
+
+    /// The filter's configuration with `table`.
+    pub(crate) fn filter(table: &RouteTable, layout: &Layout) -> Resource {
+        let table = serde_json::to_string(table).unwrap_or_default();
+        Resource::new(vec![FilterConfig::new(&layout.module(), table)])
     }
 
     /// The clusters file for `clusters` and those that were left.
