@@ -77,9 +77,9 @@ impl KeepAlive {
     }
 }
 
-fn exchange(stream: &mut TcpStream, request: &[u8]) -> Answer {
+pub(crate) fn exchange(stream: &mut (impl Read + Write), request: &[u8]) -> Answer {
     // An edge may refuse a request before it is whole.
-    let _ = stream.write_all(request);
+    let _ = stream.write_all(request).and_then(|()| stream.flush());
     let is_head = request.starts_with(b"HEAD ");
     let mut bytes = Vec::new();
     let mut buffer = [0; 16 * 1024];

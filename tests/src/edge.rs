@@ -14,6 +14,8 @@ use crate::process::Process;
 pub struct Edge {
     /// HTTP.
     pub http: SocketAddr,
+    /// HTTPS, where there is any certificate at the start.
+    pub https: Option<SocketAddr>,
     /// Envoy's admin interface.
     pub admin: SocketAddr,
 }
@@ -31,12 +33,19 @@ impl Edge {
         thread::spawn(move || lines.for_each(drop));
         let address = |name: &str| {
             let value = ready.split_whitespace().find_map(|word| word.strip_prefix(name));
-            value
-                .and_then(|value| value.parse().ok())
-                .unwrap_or_else(|| panic!("no {name} in {ready:?}"))
+            value.and_then(|value| value.parse().ok())
         };
-        let edge = Self { http: address("http="), admin: address("admin=") };
+        let must = |name: &str| address(name).unwrap_or_else(|| panic!("no {name} in {ready:?}"));
+        let edge = Self { http: must("http="), https: address("https="), admin: must("admin=") };
         (process, edge)
+    }
+
+    /// Where it serves HTTPS.
+    ///
+    /// # Panics
+    /// Where it did not from the start.
+    pub fn https(&self) -> SocketAddr {
+        self.https.expect("HTTPS is served")
     }
 
     /// Answers a GET.

@@ -23,7 +23,8 @@ pub struct OwnEnvoy {
 }
 
 impl OwnEnvoy {
-    /// Runs Envoy on this configuration, which has one listener.
+    /// Runs Envoy on this configuration, which has one listener, or one named
+    /// `http` and perhaps one named `https`.
     ///
     /// # Panics
     /// Where it does not get ready.
@@ -49,10 +50,13 @@ impl OwnEnvoy {
         let admin = admin.expect("it has started");
         let mut http = None;
         wait_until("envoy listens", || {
-            http = (get(admin, "admin", "/ready").status == 200).then(|| listener(admin)).flatten();
+            http = (get(admin, "admin", "/ready").status == 200)
+                .then(|| listener(admin, "http").or_else(|| listener(admin, "")))
+                .flatten();
             http.is_some()
         });
-        Self { _process: process, folder, edge: Edge { http: http.expect("it listens"), admin } }
+        let (http, https) = (http.expect("it listens"), listener(admin, "https"));
+        Self { _process: process, folder, edge: Edge { http, https, admin } }
     }
 
     /// What Envoy has logged so far.
@@ -69,10 +73,11 @@ impl Deref for OwnEnvoy {
     }
 }
 
-/// Where the first listener listens, once it does.
-fn listener(admin: SocketAddr) -> Option<SocketAddr> {
+/// Where the listener of this name listens, any where it is empty, once it does.
+fn listener(admin: SocketAddr, name: &str) -> Option<SocketAddr> {
     let listeners = get(admin, "admin", "/listeners").body;
-    listeners.lines().find_map(|line| line.split_once("::")?.1.parse().ok())
+    let mut listeners = listeners.lines().filter_map(|line| line.split_once("::"));
+    listeners.find(|(found, _)| name.is_empty() || *found == name)?.1.parse().ok()
 }
 
 /// What `envoy --mode validate` says of a configuration.
@@ -103,7 +108,15 @@ pub fn compiled(manifests: &str) -> TempDir {
 /// Where nothing is written.
 pub fn compile(source: &Path, folder: &Path) {
     let output = Command::new(ingressctl())
-        .args(["compile", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .args([
+            "compile",
+            "--http",
+            "127.0.0.1:0",
+            "--https",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+        ])
         .args(["--access-log", "false", "-f"])
         .arg(source)
         .arg("-o")

@@ -35,13 +35,16 @@ impl Serving {
     pub fn start_with(manifests: &str, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::write(folder.path().join("manifests.yaml"), manifests).expect("a manifest is written");
+        let is_told = flags.contains(&"--https");
+        let https: &[&str] = if is_told { &[] } else { &["--https", "127.0.0.1:0"] };
         let (process, edge) = Edge::run(
             Command::new(ingressctl())
                 .args(["serve", "--http", "127.0.0.1:0", "-f"])
                 .arg(folder.path())
                 .arg("--envoy")
                 .arg(envoy())
-                .args(flags),
+                .args(flags)
+                .args(https),
         );
         Self { process, folder, edge }
     }

@@ -17,7 +17,7 @@ use super::namespace::Namespace;
 use crate::client::{Answer, get};
 use crate::edge::{Edge, wait_until};
 use crate::process::{Process, bound};
-use crate::tools::{envoy, ingressctl};
+use crate::tools::{envoy, free_port, ingressctl};
 
 /// How long the controller may take to serve its first table.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -63,6 +63,9 @@ impl Gateway {
             ["controller", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
                 .map(Into::into)
                 .into();
+        // HTTPS comes and goes, so it cannot take any port that is free.
+        let https = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        arguments.extend(["--https".into(), https.to_string()]);
         arguments.extend(["--folder".into(), text(&shared)]);
         prepare(folder.path(), &arguments);
         let envoy = spawn_envoy(folder.path(), &shared);
@@ -78,7 +81,7 @@ impl Gateway {
             arguments,
             controller: None,
             envoy,
-            edge: Edge { http: nowhere, admin: nowhere },
+            edge: Edge { http: nowhere, https: Some(https), admin: nowhere },
             health: nowhere,
         };
         gateway.start_controller();
@@ -126,7 +129,7 @@ impl Gateway {
             let address = value.and_then(|value| value.parse().ok());
             address.unwrap_or_else(|| panic!("no {name} in {line:?}"))
         };
-        self.edge = Edge { http: address("http="), admin: address("admin=") };
+        (self.edge.http, self.edge.admin) = (address("http="), address("admin="));
         self.health = address("health=");
     }
 
@@ -210,10 +213,10 @@ impl Gateway {
             let Ok(admin) = admin.trim().parse() else { return false };
             let listeners = get(admin, "admin", "/listeners").body;
             let http = listeners.lines().find_map(|line| line.strip_prefix("http::")?.parse().ok());
-            address = http.map(|http| Edge { http, admin });
+            address = http.map(|http| (http, admin));
             address.is_some()
         });
-        self.edge = address.expect("it listens");
+        (self.edge.http, self.edge.admin) = address.expect("it listens");
     }
 
     /// Kills Envoy.

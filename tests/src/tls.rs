@@ -1,0 +1,234 @@
+//! TLS as clients see it: an authority that issues certificates, and a client
+//! that trusts no other.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::client::Resumption;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned};
+use serde_json::{Value, json};
+
+use crate::client::{Answer, connect, exchange};
+
+/// An authority that issues certificates.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    root: CertificateDer<'static>,
+}
+
+/// A certificate and its key, in PEM.
+#[derive(Clone)]
+pub struct Issued {
+    /// The certificate.
+    pub chain: String,
+    /// Its key.
+    pub key: String,
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Authority {
+    /// One that nobody else knows.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    pub fn new() -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "authority");
+        let root = params.self_signed(&key).expect("a certificate");
+        Self { root: root.der().clone(), issuer: Issuer::new(params, key) }
+    }
+
+    /// A certificate for these hosts, valid from an hour ago for 90 days.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    pub fn issue(&self, hosts: &[&str]) -> Issued {
+        self.issue_until(hosts, SystemTime::now() + Duration::from_hours(90 * 24))
+    }
+
+    /// A certificate for these hosts, valid from an hour ago until `end`.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    pub fn issue_until(&self, hosts: &[&str], end: SystemTime) -> Issued {
+        let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+        let mut params = CertificateParams::new(hosts).expect("names of hosts");
+        params.not_before = (SystemTime::now() - Duration::from_hours(1)).into();
+        params.not_after = end.into();
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        Issued { chain: certificate.pem(), key: key.serialize_pem() }
+    }
+}
+
+impl Issued {
+    /// A Secret with it.
+    pub fn secret(&self, namespace: &str, name: &str) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": namespace},
+            "type": "kubernetes.io/tls",
+            "stringData": {"tls.crt": self.chain, "tls.key": self.key},
+        })
+    }
+
+    /// The first certificate, as it goes over the wire.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn der(&self) -> Vec<u8> {
+        CertificateDer::from_pem_slice(self.chain.as_bytes()).expect("a certificate").to_vec()
+    }
+}
+
+/// A client that takes only certificates of one authority, and that for each
+/// connection makes a whole handshake.
+#[derive(Clone)]
+pub struct TlsClient {
+    config: Arc<ClientConfig>,
+}
+
+impl TlsClient {
+    /// Trusts `authority`, and speaks the first of `protocols` that the server
+    /// does, too.
+    ///
+    /// # Panics
+    /// Where that is none.
+    pub fn new(authority: &Authority, protocols: &[&str]) -> Self {
+        Self::with_versions(authority, protocols, rustls::ALL_VERSIONS)
+    }
+
+    /// Likewise, with TLS 1.2 alone.
+    ///
+    /// # Panics
+    /// Where the authority is none.
+    pub fn tls_1_2(authority: &Authority) -> Self {
+        Self::with_versions(authority, &[], &[&rustls::version::TLS12])
+    }
+
+    fn with_versions(
+        authority: &Authority,
+        protocols: &[&str],
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.root.clone()).expect("an authority");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider);
+        let builder = builder.with_protocol_versions(versions).expect("versions of TLS");
+        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config.resumption = Resumption::disabled();
+        Self { config: Arc::new(config) }
+    }
+
+    /// Asks for no host any more; the certificate has to be for `host` all the
+    /// same.
+    #[must_use]
+    pub fn without_sni(&self) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.enable_sni = false;
+        Self { config: Arc::new(config) }
+    }
+
+    /// What rustls needs.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// A connection to a server whose certificate is for `host`.
+    ///
+    /// # Errors
+    /// Where it is not, or not by our authority, or there is no handshake.
+    ///
+    /// # Panics
+    /// Where nobody listens, or `host` is none.
+    pub fn connect(&self, address: SocketAddr, host: &str) -> io::Result<TlsConnection> {
+        let name = ServerName::try_from(host.to_owned()).expect("the name of a host");
+        let tls = ClientConnection::new(self.config(), name).map_err(io::Error::other)?;
+        let mut stream = StreamOwned::new(tls, connect(address));
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        Ok(TlsConnection { stream })
+    }
+
+    /// Answers a GET on a connection of its own, over HTTP/1.1.
+    ///
+    /// # Errors
+    /// Where there is no connection.
+    ///
+    /// # Panics
+    /// Where there is no answer.
+    pub fn get(&self, address: SocketAddr, host: &str, path: &str) -> io::Result<Answer> {
+        Ok(self.connect(address, host)?.get(host, path))
+    }
+}
+
+/// An encrypted connection.
+pub struct TlsConnection {
+    stream: StreamOwned<ClientConnection, TcpStream>,
+}
+
+impl TlsConnection {
+    /// The certificate of the server.
+    ///
+    /// # Panics
+    /// Where it has none.
+    pub fn certificate(&self) -> Vec<u8> {
+        let chain = self.stream.conn.peer_certificates().expect("certificates");
+        chain.first().expect("a certificate").to_vec()
+    }
+
+    /// What both speak.
+    pub fn protocol(&self) -> Option<&[u8]> {
+        self.stream.conn.alpn_protocol()
+    }
+
+    /// The version of TLS.
+    pub fn version(&self) -> Option<ProtocolVersion> {
+        self.stream.conn.protocol_version()
+    }
+
+    /// Answers a GET over HTTP/1.1.
+    ///
+    /// # Panics
+    /// Where there is no answer.
+    pub fn get(&mut self, authority: &str, path: &str) -> Answer {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\n\r\n");
+        exchange(&mut self.stream, request.as_bytes())
+    }
+}
+
+/// Whether a server refuses a client that knows TLS 1.1 and nothing newer, by
+/// the alert for that (RFC 5246 section 7.2.2).
+///
+/// # Panics
+/// Where nobody listens.
+pub fn refuses_tls_1_1(address: SocketAddr) -> bool {
+    const PROTOCOL_VERSION: u8 = 70;
+    // TLS 1.1, random, no session, TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, no
+    // compression, no extensions.
+    let body = [&[3, 2][..], &[7; 32], &[0, 0, 2, 0xc0, 0x09, 1, 0, 0, 0]].concat();
+    let len = |bytes: &[u8]| u8::try_from(bytes.len()).expect("a short message");
+    let hello = [&[1, 0, 0, len(&body)][..], &body].concat();
+    let record = [&[22, 3, 1, 0, len(&hello)][..], &hello].concat();
+    let mut stream = connect(address);
+    stream.write_all(&record).expect("a message is sent");
+    let mut answer = [0; 7];
+    let is_answered = stream.read_exact(&mut answer).is_ok();
+    is_answered && answer[0] == 21 && answer[5..] == [2, PROTOCOL_VERSION]
+}

@@ -1,0 +1,106 @@
+//! Which certificate a client gets.
+
+use std::time::{Duration, SystemTime};
+
+use ingress_tests::{Authority, Serving, TlsClient, Upstream};
+use serde_json::json;
+
+use crate::setup::{DEFAULT, Hosts, ingress, manifests};
+
+#[test]
+fn each_host_has_the_certificate_of_its_own_secret() {
+    let hosts = Hosts::new();
+    let serving = Serving::start(&hosts.manifests());
+    let client = TlsClient::new(&hosts.authority, &[]);
+    for (host, _, issued) in &hosts.certificates {
+        let host = host.replace('*', "any");
+        let mut connection = client.connect(serving.https(), &host).unwrap();
+        assert_eq!(connection.certificate(), issued.der(), "{host}");
+        assert_eq!(connection.get(&host, "/").by(), "a", "{host}");
+    }
+    // Names of hosts are the same in any case (RFC 6066 section 3).
+    let connection = client.connect(serving.https(), "ONE.Example").unwrap();
+    assert_eq!(connection.certificate(), hosts.certificates[0].2.der());
+}
+
+#[test]
+fn who_asks_for_no_host_or_an_unknown_one_gets_the_default_certificate() {
+    let hosts = Hosts::new();
+    let serving = Serving::start(&hosts.manifests());
+    let client = TlsClient::new(&hosts.authority, &[]);
+    let connection = client.connect(serving.https(), "unknown.example").unwrap();
+    assert_eq!(connection.certificate(), hosts.default.der());
+    let connection = client.without_sni().connect(serving.https(), "default.example").unwrap();
+    assert_eq!(connection.certificate(), hosts.default.der());
+    // A wildcard is one label: with two, it is the default one, which is not
+    // for such a host.
+    for host in ["a.b.wild.example", "wild.example"] {
+        let error = client.connect(serving.https(), host).err().expect("a wrong name").to_string();
+        assert!(error.contains("default.example"), "{error}");
+    }
+}
+
+#[test]
+fn without_a_default_certificate_only_known_hosts_have_a_handshake() {
+    let (authority, upstream) = (Authority::new(), Upstream::start("a"));
+    let one = authority.issue(&["one.example"]);
+    let objects = [ingress("web", "a", &[("one.example", "one")]), one.secret("default", "one")];
+    let serving = Serving::start(&manifests(&upstream, &objects));
+    let client = TlsClient::new(&authority, &[]);
+    assert_eq!(client.get(serving.https(), "one.example", "/").unwrap().by(), "a");
+    assert!(client.connect(serving.https(), "two.example").is_err());
+    assert!(client.without_sni().connect(serving.https(), "one.example").is_err());
+}
+
+#[test]
+fn the_default_certificate_is_served_without_any_tls_entry() {
+    let (authority, upstream) = (Authority::new(), Upstream::start("a"));
+    let default = authority.issue(&["default.example"]);
+    let mut plain = ingress("web", "a", &[("default.example", "")]);
+    plain["spec"].as_object_mut().unwrap().remove("tls");
+    let objects = [plain, default.secret(DEFAULT.0, DEFAULT.1)];
+    let serving = Serving::start(&manifests(&upstream, &objects));
+    let client = TlsClient::new(&authority, &[]);
+    assert_eq!(client.get(serving.https(), "default.example", "/").unwrap().by(), "a");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_skipped_and_the_others_are_served() {
+    let (authority, upstream) = (Authority::new(), Upstream::start("a"));
+    let good = authority.issue(&["good.example"]);
+    let other = authority.issue(&["mismatched.example"]);
+    let default = authority.issue(&[
+        "malformed.example",
+        "mismatched.example",
+        "expired.example",
+        "huge.example",
+        "missing.example",
+    ]);
+    let yesterday = SystemTime::now() - Duration::from_mins(30);
+    let expired = authority.issue_until(&["expired.example"], yesterday);
+    let mut malformed = good.secret("default", "malformed");
+    malformed["stringData"]["tls.crt"] = json!("-----BEGIN CERTIFICATE-----\nAAAA\n-----END");
+    let mut mismatched = other.secret("default", "mismatched");
+    mismatched["stringData"]["tls.key"] = json!(good.key);
+    let mut huge = good.secret("default", "huge");
+    huge["stringData"]["tls.crt"] = json!(good.chain.repeat(20_000));
+    let hosts = ["good", "malformed", "mismatched", "expired", "huge", "missing"]
+        .map(|secret| (format!("{secret}.example"), secret));
+    let hosts: Vec<_> = hosts.iter().map(|(host, secret)| (&**host, *secret)).collect();
+    let objects = [
+        ingress("web", "a", &hosts),
+        good.secret("default", "good"),
+        malformed,
+        mismatched,
+        expired.secret("default", "expired"),
+        huge,
+        default.secret(DEFAULT.0, DEFAULT.1),
+    ];
+    let serving = Serving::start(&manifests(&upstream, &objects));
+    let client = TlsClient::new(&authority, &[]);
+    for (host, secret) in hosts {
+        let connection = client.connect(serving.https(), host).unwrap();
+        let expected = if secret == "good" { &good } else { &default };
+        assert_eq!(connection.certificate(), expected.der(), "{host}");
+    }
+}

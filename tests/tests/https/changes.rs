@@ -1,0 +1,156 @@
+//! Certificates that change while clients are connected.
+
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use std::{slice, thread};
+
+use ingress_tests::{Serving, TlsClient, free_port, wait_until};
+
+use crate::setup::{Hosts, documents, ingress, manifests};
+
+#[test]
+fn a_changed_certificate_is_there_on_the_next_handshake_and_no_request_fails() {
+    const CHANGES: usize = 20;
+    let mut hosts = Hosts::new();
+    let serving = Serving::start(&hosts.manifests());
+    let https = serving.https();
+    let client = TlsClient::new(&hosts.authority, &[]);
+    let mut open = client.connect(https, "one.example").unwrap();
+    let (is_over, requests, handshakes) =
+        (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let mut connection = client.connect(https, "one.example").unwrap();
+                    for _ in 0..5 {
+                        assert_eq!(connection.get("one.example", "/").by(), "a");
+                        requests.fetch_add(1, Ordering::Relaxed);
+                    }
+                    handshakes.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for _ in 0..CHANGES {
+            hosts.certificates[0].2 = hosts.authority.issue(&["one.example"]);
+            serving.replace(&hosts.manifests());
+            let new = hosts.certificates[0].2.der();
+            let took = wait_until("the new certificate", || {
+                client.connect(https, "one.example").unwrap().certificate() == new
+            });
+            assert!(took < Duration::from_secs(5), "{took:?}");
+            // Once it is there, it is there for everyone.
+            for _ in 0..5 {
+                assert_eq!(client.connect(https, "one.example").unwrap().certificate(), new);
+            }
+            assert_eq!(open.get("one.example", "/").by(), "a", "an open connection lives on");
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    println!(
+        "{requests:?} requests in {handshakes:?} connections over {CHANGES} changes, none failed"
+    );
+    assert_eq!(
+        serving.stat("listener_manager.listener_in_place_updated"),
+        0,
+        "no listener changed"
+    );
+    assert_eq!(serving.stat("listener_manager.lds.update_rejected"), 0);
+}
+
+#[test]
+fn hosts_come_and_go_without_touching_the_connections_of_others() {
+    let hosts = Hosts::new();
+    let serving = Serving::start(&hosts.manifests());
+    let https = serving.https();
+    let client = TlsClient::new(&hosts.authority, &[]);
+    let mut open = client.connect(https, "one.example").unwrap();
+    let mut of_default = client.connect(https, "unknown.example").unwrap();
+    let more = hosts.authority.issue(&["more.example", "again.example"]);
+    for _ in 0..5 {
+        // A host of a new Secret, and one more of a Secret that has others.
+        let entries = [("more.example", "more"), ("again.example", "more")];
+        let objects = [ingress("more", "a", &entries), more.secret("default", "more")];
+        serving.replace(&(hosts.manifests() + &documents(&objects)));
+        for host in ["more.example", "again.example"] {
+            wait_until("a new host", || {
+                client.get(https, host, "/").is_ok_and(|answer| answer.by() == "a")
+            });
+        }
+        serving.replace(&hosts.manifests());
+        wait_until("a host is gone", || client.connect(https, "more.example").is_err());
+    }
+    // As long as Envoy drains what it does not serve any more.
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(open.get("one.example", "/").by(), "a");
+    assert_eq!(of_default.get("one.example", "/").status, 421, "a certificate for others");
+}
+
+/// A host goes from one Secret to another and back under load. Who connected
+/// before that is told so, and whoever connects then finds the connection and
+/// the table in agreement.
+#[test]
+fn a_host_moves_to_another_secret_and_no_new_connection_is_told_it_is_the_wrong_one() {
+    let hosts = Hosts::new();
+    let both = ["a", "b"].map(|name| (name, hosts.authority.issue(&["moved.example"])));
+    let version = |index: usize| {
+        let entry = [("moved.example", both[index % 2].0)];
+        let mut objects = vec![ingress("web", "a", &entry)];
+        objects.extend(both.iter().map(|(name, issued)| issued.secret("default", name)));
+        manifests(&hosts.upstream, &objects)
+    };
+    let serving = Serving::start(&version(0));
+    let https = serving.https();
+    let client = TlsClient::new(&hosts.authority, &[]);
+    let (is_over, requests) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                let get = || client.get(https, "moved.example", "/").unwrap().by();
+                let first = get();
+                if first != "a" {
+                    assert_eq!((&*first, &*get()), ("421", "a"));
+                }
+                requests.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        for index in 1..=20 {
+            serving.replace(&version(index));
+            let new = both[index % 2].1.der();
+            wait_until("the other certificate", || {
+                client.connect(https, "moved.example").unwrap().certificate() == new
+            });
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    println!("{requests:?} requests while a host moved 20 times, none failed");
+}
+
+#[test]
+fn https_comes_with_the_first_certificate_and_goes_with_the_last() {
+    let hosts = Hosts::new();
+    let web = ingress("web", "a", &[("one.example", "one")]);
+    let upstream_only = manifests(&hosts.upstream, slice::from_ref(&web));
+    let port = free_port();
+    let address = format!("127.0.0.1:{port}");
+    let flags = ["--https", &address, "--concurrency", "2", "--access-log", "false"];
+    let serving = Serving::start_with(&upstream_only, &flags);
+    assert!(serving.https.is_none(), "nothing to show");
+    assert_eq!(serving.get("one.example", "/").by(), "a");
+    let address = address.parse().unwrap();
+    let client = TlsClient::new(&hosts.authority, &[]);
+
+    let secret = hosts.certificates[0].2.secret("default", "one");
+    let with_secret = manifests(&hosts.upstream, &[web, secret]);
+    for _ in 0..2 {
+        serving.replace(&with_secret);
+        wait_until("HTTPS", || {
+            TcpStream::connect(address).is_ok()
+                && client.get(address, "one.example", "/").is_ok_and(|answer| answer.by() == "a")
+        });
+        serving.replace(&upstream_only);
+        wait_until("no HTTPS", || TcpStream::connect(address).is_err());
+        assert_eq!(serving.get("one.example", "/").by(), "a");
+    }
+}

@@ -1,0 +1,8 @@
+//! HTTPS through a real Envoy, seen by clients that verify certificates.
+
+mod certificates;
+mod changes;
+mod coalescing;
+mod keys;
+mod protocols;
+mod setup;
