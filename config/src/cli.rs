@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -127,9 +128,10 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "WHAT", value_enum, hide_possible_values = true)]
     http_for_tls: Option<HttpForTlsArg>,
 
-    /// The port at which clients reach HTTPS, for redirects there [default: 443]
+    /// The port at which clients reach HTTPS, for redirects there [default: 443,
+    /// or where serve listens]
     #[arg(long, value_name = "PORT")]
-    https_port: Option<u16>,
+    https_port: Option<NonZeroU16>,
 
     /// How long a request may take where no RouteRule says so, such as 15s
     /// [default: for ever]
@@ -188,7 +190,7 @@ impl SettingsArgs {
         set(&mut settings.gateway.name, self.gateway_name.as_ref());
         set(&mut settings.gateway.namespace, self.gateway_namespace.as_ref());
         set(&mut settings.gateway.labels, self.gateway_labels.as_ref());
-        set(&mut settings.https_port, self.https_port.as_ref());
+        settings.https_port = self.https_port.or(settings.https_port);
         settings.default_timeout = self.default_timeout.or(settings.default_timeout);
         set(&mut settings.cross_namespace_rules, self.cross_namespace_rules.as_ref());
         set(&mut settings.cluster_domain, self.cluster_domain.as_ref());

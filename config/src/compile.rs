@@ -20,9 +20,11 @@ mod unread;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU16;
 use std::time::SystemTime;
 
 use ingress_filter::RouteTable;
+use ingress_filter::table::DEFAULT_HTTPS_PORT;
 use sha2::{Digest, Sha256};
 
 use crate::envoy::{Cluster, KeyPairs};
@@ -125,7 +127,7 @@ pub fn compile_objects<'a>(
         backends,
         virtual_hosts,
         default_backend,
-        https_port: settings.https_port,
+        https_port: settings.https_port.map_or(DEFAULT_HTTPS_PORT, NonZeroU16::get),
         tls_hosts,
         ..RouteTable::empty()
     };

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU16;
 use std::str::FromStr;
 
 use ingress_filter::duration;
-use ingress_filter::table::{DEFAULT_HTTPS_PORT, Plaintext};
+use ingress_filter::table::Plaintext;
 use serde::{Deserialize, Serialize};
 
 use crate::finding::quote;
@@ -38,9 +39,9 @@ pub struct Settings {
     pub default_certificate: ObjectName,
     /// What happens to requests over plain HTTP for paths of Ingresses with TLS.
     pub http_for_tls: HttpForTls,
-    /// The port at which clients reach HTTPS, for redirects there.
-    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
-    pub https_port: u16,
+    /// The port at which clients reach HTTPS, for redirects there; without it
+    /// 443, and for `serve` the one it listens on.
+    pub https_port: Option<NonZeroU16>,
     /// How long a request may take where no RouteRule says so, such as `15s`;
     /// for ever without it.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
@@ -73,9 +74,6 @@ impl Settings {
                 "setting clusterDomain: {} is no DNS name; write one in lower case, as in cluster.local",
                 quote(&self.cluster_domain)
             ));
-        }
-        if self.https_port == 0 {
-            return Err("setting httpsPort: 0 is no port; write 1 to 65535".into());
         }
         self.gateway.validate().map_err(|reason| format!("setting gateway.{reason}"))
     }
@@ -271,7 +269,7 @@ impl Default for Settings {
                 name: "istio-ingress-certs".into(),
             },
             http_for_tls: HttpForTls::Serve,
-            https_port: DEFAULT_HTTPS_PORT,
+            https_port: None,
             default_timeout: None,
             cross_namespace_rules: false,
             regex_paths: false,
@@ -297,7 +295,6 @@ mod tests {
         assert_eq!(validate(|_| {}), Ok(()));
         for (problem, key) in [
             (validate(|settings| settings.cluster_domain = "a|b".into()), "clusterDomain"),
-            (validate(|settings| settings.https_port = 0), "httpsPort"),
             (validate(|settings| settings.gateway.name = "a.b".into()), "gateway.name"),
             (validate(|settings| settings.gateway.namespace = String::new()), "gateway.namespace"),
             (

@@ -1,6 +1,7 @@
 //! `ingressctl serve`.
 
 use std::io::{self, Write};
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -68,9 +69,11 @@ impl RunArgs {
         manifests: Vec<PathSpec>,
         listening: Listening,
     ) -> anyhow::Result<Options> {
+        let mut settings = self.settings.resolve()?;
+        settings.https_port = settings.https_port.or(NonZeroU16::new(listening.https.port()));
         Ok(Options {
             manifests,
-            settings: self.settings.resolve()?,
+            settings,
             listening,
             envoy: self.envoy.envoy,
             concurrency: self.envoy.concurrency,

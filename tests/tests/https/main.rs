@@ -4,5 +4,6 @@ mod certificates;
 mod changes;
 mod coalescing;
 mod keys;
+mod plaintext;
 mod protocols;
 mod setup;
