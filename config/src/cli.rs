@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{check, compile, controller, demo, explain, rbac, serve, test};
+use crate::commands::{check, compile, controller, demo, explain, module, rbac, serve, test};
 use crate::envoy::Listening;
 use crate::finding::quote;
 use crate::manifest::{self, Manifests, PathSpec};
@@ -36,6 +36,7 @@ enum Command {
     Test(test::Test),
     Controller(Box<controller::Controller>),
     Rbac(Box<rbac::Rbac>),
+    Module(module::Module),
 }
 
 impl Cli {
@@ -54,6 +55,7 @@ impl Cli {
             Command::Test(test) => test.run(),
             Command::Controller(controller) => controller.run(),
             Command::Rbac(rbac) => rbac.run(),
+            Command::Module(module) => module.run(),
         }
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod compile;
 pub(crate) mod controller;
 pub(crate) mod demo;
 pub(crate) mod explain;
+pub(crate) mod module;
 pub(crate) mod rbac;
 pub(crate) mod serve;
 pub(crate) mod test;

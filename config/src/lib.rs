@@ -12,6 +12,7 @@ pub mod explain;
 pub mod finding;
 mod hex;
 pub mod manifest;
+mod module_image;
 mod objects;
 mod rbac;
 mod rollout;

@@ -1,0 +1,86 @@
+//! An image as a folder
+//! (<https://github.com/opencontainers/image-spec/blob/main/image-layout.md>).
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use oci_spec::image::{ANNOTATION_TITLE, ImageIndex, OciLayoutBuilder};
+
+use super::{Image, TITLE, json};
+use crate::envoy::write_atomically;
+
+/// The names that the specification gives.
+const MARKER: &str = "oci-layout";
+const INDEX: &str = "index.json";
+const BLOBS: &str = "blobs";
+const LAYOUT_VERSION: &str = "1.0.0";
+
+impl Image {
+    /// Writes the image to `folder`, which is new, empty, or holds an earlier one:
+    /// whoever reads that meanwhile finds the one or the other.
+    pub(crate) fn write_layout(&self, folder: &Path) -> anyhow::Result<()> {
+        refuse_foreign(folder)?;
+        let blobs = folder.join(BLOBS).join("sha256");
+        fs::create_dir_all(&blobs).with_context(|| format!("folder {}", blobs.display()))?;
+        let write = |path: PathBuf, content: &[u8]| {
+            write_atomically(&path, content).with_context(|| format!("file {}", path.display()))
+        };
+        let mut names = BTreeSet::new();
+        for blob in &self.blobs {
+            write(blobs.join(blob.digest.digest()), &blob.bytes)?;
+            names.insert(blob.digest.digest());
+        }
+        let marker = OciLayoutBuilder::default().image_layout_version(LAYOUT_VERSION).build()?;
+        write(folder.join(MARKER), &json(&marker)?)?;
+        write(folder.join(INDEX), &self.index)?;
+        remove_others(&blobs, &names).with_context(|| format!("folder {}", blobs.display()))
+    }
+}
+
+/// What is there and was not written by us stays.
+fn refuse_foreign(folder: &Path) -> anyhow::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.with_context(|| format!("folder {}", folder.display()))?,
+    };
+    let mut names = BTreeSet::new();
+    for entry in entries {
+        names.insert(entry?.file_name());
+    }
+    let is_layout = [MARKER, INDEX, BLOBS].iter().all(|name| names.remove(OsStr::new(name)));
+    if names.is_empty() && (!is_layout || is_ours(folder)) {
+        return Ok(());
+    }
+    bail!(
+        "nothing was written, for {} holds something else than an image of {TITLE}; \
+         name a folder that is new or empty",
+        folder.display()
+    )
+}
+
+fn is_ours(folder: &Path) -> bool {
+    let index = ImageIndex::from_file(folder.join(INDEX));
+    index.is_ok_and(|index| {
+        let titles = index.manifests().iter().map(|manifest| {
+            let annotations = manifest.annotations().as_ref();
+            annotations.and_then(|annotations| annotations.get(ANNOTATION_TITLE))
+        });
+        titles.map(|title| title.map(String::as_str)).eq([Some(TITLE)])
+    })
+}
+
+/// The blobs of an earlier version, which nothing names any more.
+fn remove_others(blobs: &Path, names: &BTreeSet<&str>) -> io::Result<()> {
+    for entry in fs::read_dir(blobs)? {
+        let entry = entry?;
+        let is_named = entry.file_name().to_str().is_some_and(|name| names.contains(name));
+        if !is_named {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
