@@ -6,6 +6,7 @@
 
 mod api_versions;
 mod classes;
+mod definition;
 mod deployment;
 mod envoy;
 mod page;
