@@ -258,13 +258,29 @@ current-context: test
         true
     }
 
+    /// Whether it serves that version of that group, as in `policy/v1`.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    pub fn serves(&self, version: &str) -> bool {
+        let versions = self.kubectl().run(&["api-versions"]).expect("API versions");
+        versions.lines().any(|line| line == version)
+    }
+
+    /// The folder that an operator applies, which tells clusters of before
+    /// Kubernetes 1.21 from today's.
+    pub fn deployment(&self) -> PathBuf {
+        let is_old = !self.serves("policy/v1");
+        workspace().join(if is_old { "config/deploy-1.20" } else { "config/deploy" })
+    }
+
     /// What an operator applies first: all of it or, where the API lacks a kind
     /// of it, what the gateway cannot do without.
     fn apply_deployment(&self) {
         let deploy = workspace().join("config/deploy");
         let files = ["namespace.yaml", "crds/routerule.yaml", "rbac.yaml"];
         let files = files.map(|file| ("-f", deploy.join(file)));
-        let everything = [("-k", deploy)];
+        let everything = [("-k", self.deployment())];
         let kubectl = self.kubectl();
         for (flag, path) in if self.flags.is_empty() { &everything[..] } else { &files } {
             let path = path.to_str().expect("a path in UTF-8");

@@ -1,0 +1,289 @@
+//! `config/deploy` by itself: what Kubernetes of today makes of it, and that its
+//! parts fit one another. `tests/tests/kubernetes/deployment.rs` applies it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use ingressctl::envoy_binary;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v1::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::{IngressClass, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
+use k8s_openapi::api::scheduling::v1::PriorityClass;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+const FOLDER: &str = "deploy";
+
+/// The resources that the kustomization names.
+fn files() -> BTreeSet<String> {
+    let text = fs::read_to_string(Path::new(FOLDER).join("kustomization.yaml")).unwrap();
+    let kustomization: Value = serde_saphyr::from_str(&text).unwrap();
+    let resources = kustomization["resources"].as_array().unwrap().iter();
+    resources.map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
+fn objects() -> Vec<Value> {
+    let mut objects = Vec::new();
+    for file in files() {
+        let text = fs::read_to_string(Path::new(FOLDER).join(&file)).unwrap();
+        for document in text.split("\n---\n") {
+            objects
+                .push(serde_saphyr::from_str(document).unwrap_or_else(|e| panic!("{file}: {e}")));
+        }
+    }
+    objects
+}
+
+/// The one object of that kind.
+#[track_caller]
+fn the(kind: &str) -> Value {
+    let mut objects = objects().into_iter().filter(|object| object["kind"] == kind);
+    let object = objects.next().unwrap_or_else(|| panic!("a {kind}"));
+    assert!(objects.next().is_none(), "one {kind}");
+    object
+}
+
+fn pod() -> Value {
+    the("Deployment")["spec"]["template"].clone()
+}
+
+fn containers(pod: &Value) -> Vec<Value> {
+    let spec = &pod["spec"];
+    let lists = [&spec["initContainers"], &spec["containers"]];
+    lists.iter().flat_map(|list| list.as_array().unwrap().clone()).collect()
+}
+
+/// The container of that name.
+fn container(name: &str) -> Value {
+    let mut containers = containers(&pod()).into_iter();
+    containers.find(|container| container["name"] == name).unwrap()
+}
+
+/// The arguments of a container, its program first.
+fn command(container: &Value) -> Vec<String> {
+    let words = container["command"].as_array().unwrap().iter();
+    words.map(|word| word.as_str().unwrap().to_owned()).collect()
+}
+
+/// The value of a flag that is written as one word.
+fn flag(container: &Value, name: &str) -> Option<String> {
+    let prefix = format!("{name}=");
+    command(container).iter().find_map(|word| Some(word.strip_prefix(&prefix)?.to_owned()))
+}
+
+#[test]
+fn each_file_is_part_of_it() {
+    let mut there = BTreeSet::from(["crds/routerule.yaml".to_owned()]);
+    for entry in fs::read_dir(FOLDER).unwrap().map(Result::unwrap) {
+        if entry.path().is_file() {
+            there.insert(entry.file_name().into_string().unwrap());
+        }
+    }
+    there.remove("kustomization.yaml");
+    assert_eq!(files(), there);
+}
+
+/// A field that is unknown, or of another type, does not come back.
+fn as_known<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
+    let typed: T =
+        serde_json::from_value(object.clone()).unwrap_or_else(|e| panic!("{e}: {object}"));
+    serde_json::to_value(typed).unwrap()
+}
+
+#[test]
+fn todays_kubernetes_knows_each_field() {
+    for object in objects() {
+        let version = object["apiVersion"].as_str().unwrap();
+        let known = match (version, object["kind"].as_str().unwrap()) {
+            ("v1", "Namespace") => as_known::<Namespace>(&object),
+            ("v1", "ServiceAccount") => as_known::<ServiceAccount>(&object),
+            ("v1", "ConfigMap") => as_known::<ConfigMap>(&object),
+            ("v1", "Service") => as_known::<Service>(&object),
+            ("apps/v1", "Deployment") => as_known::<Deployment>(&object),
+            ("autoscaling/v1", "HorizontalPodAutoscaler") => {
+                as_known::<HorizontalPodAutoscaler>(&object)
+            }
+            ("policy/v1", "PodDisruptionBudget") => as_known::<PodDisruptionBudget>(&object),
+            ("networking.k8s.io/v1", "NetworkPolicy") => as_known::<NetworkPolicy>(&object),
+            ("networking.k8s.io/v1", "IngressClass") => as_known::<IngressClass>(&object),
+            ("scheduling.k8s.io/v1", "PriorityClass") => as_known::<PriorityClass>(&object),
+            ("rbac.authorization.k8s.io/v1", "ClusterRole") => as_known::<ClusterRole>(&object),
+            ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding") => {
+                as_known::<ClusterRoleBinding>(&object)
+            }
+            ("rbac.authorization.k8s.io/v1", "Role") => as_known::<Role>(&object),
+            ("rbac.authorization.k8s.io/v1", "RoleBinding") => as_known::<RoleBinding>(&object),
+            ("apiextensions.k8s.io/v1", "CustomResourceDefinition") => {
+                as_known::<CustomResourceDefinition>(&object)
+            }
+            other => panic!("{other:?} is no kind of today's"),
+        };
+        let lost = first_difference("", &known, &object);
+        assert_eq!(lost, None, "{}", object["kind"]);
+    }
+}
+
+/// The field that is not the same in both.
+fn first_difference(path: &str, one: &Value, other: &Value) -> Option<String> {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            let names: BTreeSet<_> = one.keys().chain(other.keys()).collect();
+            names.into_iter().find_map(|name| {
+                let of = |map: &serde_json::Map<_, Value>| map.get(name).cloned();
+                let (one, other) = (of(one).unwrap_or_default(), of(other).unwrap_or_default());
+                first_difference(&format!("{path}.{name}"), &one, &other)
+            })
+        }
+        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
+            let mut items = one.iter().zip(other).enumerate();
+            items.find_map(|(at, (one, other))| {
+                first_difference(&format!("{path}[{at}]"), one, other)
+            })
+        }
+        // 599.0 and 599 are one.
+        (Value::Number(one), Value::Number(other)) if one.as_f64() == other.as_f64() => None,
+        _ => (one != other).then(|| path.to_owned()),
+    }
+}
+
+#[test]
+fn all_is_about_the_same_pods() {
+    let labels = &pod()["metadata"]["labels"];
+    assert_eq!(the("Deployment")["spec"]["selector"]["matchLabels"], *labels);
+    assert_eq!(the("Service")["spec"]["selector"], *labels);
+    assert_eq!(the("PodDisruptionBudget")["spec"]["selector"]["matchLabels"], *labels);
+    assert_eq!(the("NetworkPolicy")["spec"]["podSelector"]["matchLabels"], *labels);
+    for spread in pod()["spec"]["topologySpreadConstraints"].as_array().unwrap() {
+        assert_eq!(spread["labelSelector"]["matchLabels"], *labels);
+    }
+    let target = &the("HorizontalPodAutoscaler")["spec"]["scaleTargetRef"];
+    assert_eq!(target["name"], the("Deployment")["metadata"]["name"]);
+    // Which would take turns with the autoscaler.
+    assert!(the("Deployment")["spec"].get("replicas").is_none());
+    assert_eq!(pod()["spec"]["priorityClassName"], the("PriorityClass")["metadata"]["name"]);
+    let accounts = objects().into_iter().filter(|object| object["kind"] == "ServiceAccount");
+    let accounts: Vec<_> = accounts.map(|account| account["metadata"]["name"].clone()).collect();
+    assert_eq!(accounts, [pod()["spec"]["serviceAccountName"].clone()]);
+}
+
+#[test]
+fn ports_lead_to_what_listens_and_are_let_through() {
+    let named = |container: &str| -> Vec<(String, u64)> {
+        let ports = self::container(container)["ports"].clone();
+        let port = |port: &Value| {
+            Some((port["name"].as_str()?.to_owned(), port["containerPort"].as_u64()?))
+        };
+        ports.as_array().unwrap().iter().map(|item| port(item).unwrap()).collect()
+    };
+    let (envoy, controller) = (named("envoy"), named("controller"));
+    for (name, port) in envoy.iter().chain(&controller) {
+        for container in ["prepare", "controller"].map(container) {
+            // What the two are told has to be the same.
+            let Some(address) = flag(&container, &format!("--{name}")) else { continue };
+            let address: SocketAddr = address.parse().unwrap();
+            assert_eq!(u64::from(address.port()), *port, "{name}");
+            assert!(address.ip().is_unspecified(), "{name}");
+        }
+    }
+    let service = the("Service");
+    let service: Vec<_> = service["spec"]["ports"].as_array().unwrap().iter().collect();
+    assert_eq!(service.len(), envoy.len());
+    for (port, (name, _)) in service.iter().zip(&envoy) {
+        assert_eq!(port["targetPort"], name.as_str());
+    }
+    let policy = the("NetworkPolicy");
+    let rules = policy["spec"]["ingress"].as_array().unwrap();
+    let open = rules.iter().flat_map(|rule| rule["ports"].as_array().unwrap());
+    let open: BTreeSet<_> = open.map(|port| port["port"].as_u64().unwrap()).collect();
+    assert_eq!(open, envoy.iter().chain(&controller).map(|(_, port)| *port).collect());
+}
+
+#[test]
+fn each_container_is_confined() {
+    let security = &pod()["spec"]["securityContext"];
+    assert_eq!(security["runAsNonRoot"], true);
+    assert_eq!(security["seccompProfile"]["type"], "RuntimeDefault");
+    for container in containers(&pod()) {
+        let security = &container["securityContext"];
+        assert_eq!(security["allowPrivilegeEscalation"], false, "{container}");
+        assert_eq!(security["readOnlyRootFilesystem"], true, "{container}");
+        assert_eq!(security["capabilities"]["drop"], serde_json::json!(["ALL"]), "{container}");
+        assert!(container["resources"]["limits"]["memory"].is_string(), "{container}");
+        assert!(container["resources"]["requests"]["cpu"].is_string(), "{container}");
+        // The API is the controller's alone.
+        let mounts = container["volumeMounts"].as_array().unwrap();
+        let has_token = mounts.iter().any(|mount| mount["name"] == "token");
+        assert_eq!(has_token, container["name"] == "controller");
+    }
+    assert_eq!(pod()["spec"]["automountServiceAccountToken"], false);
+}
+
+#[test]
+fn what_lies_beside_envoy_is_never_on_a_disk() {
+    let pod = pod();
+    let volumes = pod["spec"]["volumes"].as_array().unwrap();
+    let shared = volumes.iter().find(|volume| volume["name"] == "shared").unwrap();
+    assert_eq!(shared["emptyDir"]["medium"], "Memory");
+    assert!(shared["emptyDir"]["sizeLimit"].is_string());
+}
+
+#[test]
+fn images_are_those_of_this_version() {
+    for (name, image) in [
+        ("prepare", concat!("ingressctl:", env!("CARGO_PKG_VERSION")).to_owned()),
+        ("controller", concat!("ingressctl:", env!("CARGO_PKG_VERSION")).to_owned()),
+        ("envoy", format!("envoyproxy/envoy:v{}", envoy_binary::VERSION)),
+    ] {
+        assert_eq!(container(name)["image"], image);
+    }
+}
+
+#[test]
+fn the_settings_are_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = the("ConfigMap")["data"]["settings.yaml"].as_str().unwrap().to_owned();
+    fs::write(folder.path().join("settings.yaml"), settings).unwrap();
+    fs::write(folder.path().join("none.yaml"), "").unwrap();
+    let mut check = Command::new(env!("CARGO_BIN_EXE_ingressctl"));
+    check.current_dir(folder.path());
+    check.args(["check", "--settings", "settings.yaml", "-f", "none.yaml"]);
+    let output = check.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_containers_are_told_what_the_command_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = the("ConfigMap")["data"]["settings.yaml"].as_str().unwrap().to_owned();
+    let settings_file = folder.path().join("settings.yaml");
+    fs::write(&settings_file, settings).unwrap();
+    for name in ["prepare", "controller"] {
+        let words = command(&container(name)).into_iter().map(|word| {
+            let word = word.replace("/var/run/ingress", folder.path().to_str().unwrap());
+            word.replace("/etc/ingress/settings.yaml", settings_file.to_str().unwrap())
+        });
+        let words: Vec<_> = words.collect();
+        let [program, arguments @ ..] = &words[..] else { panic!("{words:?}") };
+        assert_eq!(program, "ingressctl");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ingressctl"));
+        // There is no API to be found, so the controller gives up.
+        command.args(arguments).env_clear().env("HOME", folder.path());
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        if name == "prepare" {
+            assert!(output.status.success(), "{said}");
+            assert!(folder.path().join("bootstrap.json").is_file());
+        } else {
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert!(said.contains("Kubernetes"), "{said}");
+        }
+    }
+}
