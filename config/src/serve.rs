@@ -6,6 +6,7 @@ mod watch;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use tokio::sync::watch as channel;
@@ -87,26 +88,15 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
     let mut rollout = Rollout::new(layout, options.listening, options.settings.clone())?;
     let has_served = Cell::new(false);
     let serving = async {
-        when_ready(start(&mut rollout, &compiled, options.listening).await?);
+        let ready = start(&mut rollout, &compiled, options.listening).await?;
+        let has_https = ready.https.is_some();
+        when_ready(ready);
         has_served.set(true);
-        let mut updates = follow(watcher, options.settings.clone());
-        let mut is_done = true;
-        loop {
-            let changed = updates.changed();
-            if is_done {
-                changed.await.context("the manifests can no longer be watched")?;
-            } else if let Ok(changed) = timeout(RETRY_PERIOD, changed).await {
-                changed.context("the manifests can no longer be watched")?;
-            }
-            let update = Option::clone(&updates.borrow_and_update());
-            if let Some(update) = update {
-                reported.print(&update.compiled);
-                is_done = apply(&update, &mut rollout).await;
-            }
-        }
+        let updates = follow(watcher, options.settings.clone(), compiled.recheck_at);
+        keep_up(updates, &mut rollout, &mut reported, has_https).await
     };
     tokio::select! {
-        result = serving => result,
+        result = serving => match result? {},
         status = process.ended() => {
             let status = status?;
             anyhow::ensure!(has_served.get(), "envoy ended before it served: {status}");
@@ -117,6 +107,37 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
             Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
         }
         () = signals.received() => process.stop(&mut signals).await,
+    }
+}
+
+/// Brings each change to Envoy, for ever.
+async fn keep_up(
+    mut updates: channel::Receiver<Option<Arc<Update>>>,
+    rollout: &mut Rollout,
+    reported: &mut Reported,
+    mut has_https: bool,
+) -> anyhow::Result<Infallible> {
+    let mut is_done = true;
+    loop {
+        let changed = updates.changed();
+        if is_done {
+            changed.await.context("the manifests can no longer be watched")?;
+        } else if let Ok(changed) = timeout(RETRY_PERIOD, changed).await {
+            changed.context("the manifests can no longer be watched")?;
+        }
+        let update = Option::clone(&updates.borrow_and_update());
+        let Some(update) = update else { continue };
+        reported.print(&update.compiled);
+        is_done = apply(&update, rollout).await;
+        // The line that said where all is was before that.
+        let https = rollout.envoy().ready().await.ok().flatten().map(|ready| ready.https);
+        if let Some(https) = https.filter(|https| https.is_some() != has_https) {
+            has_https = https.is_some();
+            match https {
+                Some(https) => eprintln!("ingressctl: HTTPS is served at {https}"),
+                None => eprintln!("ingressctl: HTTPS is not served any more: no certificate"),
+            }
+        }
     }
 }
 
@@ -172,15 +193,19 @@ struct Update {
 }
 
 /// Reads and compiles the manifests whenever they have changed. Whoever is slow
-/// to take an update in gets the last one.
-fn follow(mut watcher: Watcher, settings: Settings) -> channel::Receiver<Option<Arc<Update>>> {
+/// to take an update in gets the last one. At `recheck_at` they may come to
+/// something else without a change.
+fn follow(
+    mut watcher: Watcher,
+    settings: Settings,
+    mut recheck_at: Option<SystemTime>,
+) -> channel::Receiver<Option<Arc<Update>>> {
     let (sender, receiver) = channel::channel(None);
     thread::spawn(move || {
-        while let Ok(manifests) = watcher.changed() {
-            let update = Update {
-                compiled: compile(&manifests, &settings),
-                is_complete: manifests.is_complete(),
-            };
+        while let Ok(manifests) = watcher.changed(recheck_at) {
+            let compiled = compile(&manifests, &settings);
+            recheck_at = compiled.recheck_at;
+            let update = Update { compiled, is_complete: manifests.is_complete() };
             if sender.send(Some(Arc::new(update))).is_err() {
                 return;
             }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use ingress_tests::{Authority, Serving, TlsClient, Upstream};
+use ingress_tests::{Authority, Serving, TlsClient, Upstream, wait_until};
 use serde_json::json;
 
 use crate::setup::{DEFAULT, Hosts, ingress, manifests};
@@ -103,4 +103,22 @@ fn a_certificate_that_cannot_be_used_is_skipped_and_the_others_are_served() {
         let expected = if secret == "good" { &good } else { &default };
         assert_eq!(connection.certificate(), expected.der(), "{host}");
     }
+}
+
+#[test]
+fn one_that_ends_while_it_is_served_gives_way_to_the_default_one() {
+    let (authority, upstream) = (Authority::new(), Upstream::start("a"));
+    let ending =
+        authority.issue_until(&["one.example"], SystemTime::now() + Duration::from_secs(10));
+    let default = authority.issue(&["one.example"]);
+    let objects = [
+        ingress("web", "a", &[("one.example", "one")]),
+        ending.secret("default", "one"),
+        default.secret(DEFAULT.0, DEFAULT.1),
+    ];
+    let serving = Serving::start(&manifests(&upstream, &objects));
+    let client = TlsClient::new(&authority, &[]);
+    let certificate = || Some(client.connect(serving.https(), "one.example").ok()?.certificate());
+    assert_eq!(certificate(), Some(ending.der()));
+    wait_until("the default certificate", || certificate() == Some(default.der()));
 }

@@ -6,4 +6,5 @@ mod coalescing;
 mod keys;
 mod plaintext;
 mod protocols;
+mod scale;
 mod setup;
