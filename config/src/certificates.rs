@@ -6,6 +6,7 @@
 
 mod chain;
 mod key;
+mod memo;
 mod names;
 mod pem;
 mod problem;
@@ -24,6 +25,7 @@ use crate::finding::Severity;
 use crate::hex::hex;
 
 pub(crate) use key::PrivateKey;
+pub(crate) use memo::Memo;
 pub(crate) use problem::Problem;
 
 /// The most bytes of a chain, and of a key: what a Secret can hold.
@@ -75,7 +77,7 @@ impl Certificate {
 #[derive(Debug)]
 pub(crate) struct Checked {
     /// None where any problem is an error.
-    pub(crate) certificate: Option<Certificate>,
+    pub(crate) certificate: Option<Arc<Certificate>>,
     pub(crate) problems: Vec<Problem>,
 }
 
@@ -94,7 +96,7 @@ pub(crate) fn read(chain_pem: &[u8], key_pem: &[u8], now: SystemTime) -> Checked
     };
     let is_error = |problem: &Problem| problem.severity() == Severity::Error;
     let certificate = certificate.filter(|_| !problems.iter().any(is_error));
-    Checked { certificate, problems }
+    Checked { certificate: certificate.map(Arc::new), problems }
 }
 
 fn read_chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Problem> {

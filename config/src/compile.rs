@@ -27,6 +27,7 @@ use ingress_filter::RouteTable;
 use ingress_filter::table::DEFAULT_HTTPS_PORT;
 use sha2::{Digest, Sha256};
 
+use crate::certificates::Memo;
 use crate::envoy::{Cluster, KeyPairs};
 use crate::finding::{Finding, Findings, quote};
 use crate::hex::hex;
@@ -41,7 +42,7 @@ use services::Services;
 use tls::{Tls, TlsCollector};
 
 pub(crate) use tls::Https;
-pub use unread::{Unread, UnreadSecrets};
+pub(crate) use unread::{Unread, UnreadSecrets};
 
 /// What the objects come to.
 #[derive(Debug)]
@@ -85,19 +86,39 @@ impl Compiled {
 /// Compiles manifests. The result depends on nothing but its arguments and,
 /// where it comes to whether certificates are valid, the time.
 pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
-    let (findings, unread) = (manifests.findings.clone(), UnreadSecrets::new());
-    compile_objects(&manifests.objects, findings, &unread, settings, SystemTime::now())
+    let (findings, memo) = (manifests.findings.clone(), Memo::default());
+    let circumstances = Circumstances::of_manifests(settings, &memo);
+    compile_objects(&manifests.objects, findings, &circumstances)
 }
 
-/// Compiles objects, of which `findings` are known already, as of `now`. Secrets
-/// that are not among them may be `unread`.
-pub fn compile_objects<'a>(
+/// What a result depends on beside the objects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances<'c> {
+    /// What the operator decides.
+    pub(crate) settings: &'c Settings,
+    /// When certificates have to be valid.
+    pub(crate) now: SystemTime,
+    /// The Secrets that are not among the objects since they cannot be read.
+    pub(crate) unread: &'c UnreadSecrets,
+    /// What was found of certificates before. That only makes it quicker.
+    pub(crate) memo: &'c Memo,
+}
+
+impl<'c> Circumstances<'c> {
+    /// Here and now, with manifests, which are there as a whole.
+    pub(crate) fn of_manifests(settings: &'c Settings, memo: &'c Memo) -> Self {
+        static NONE: UnreadSecrets = UnreadSecrets::new();
+        Self { settings, now: SystemTime::now(), unread: &NONE, memo }
+    }
+}
+
+/// Compiles objects, of which `findings` are known already.
+pub(crate) fn compile_objects<'a>(
     objects: impl IntoIterator<Item = &'a Object>,
     findings: Findings,
-    unread: &UnreadSecrets,
-    settings: &Settings,
-    now: SystemTime,
+    circumstances: &Circumstances<'_>,
 ) -> Compiled {
+    let settings = circumstances.settings;
     let findings = RefCell::new(findings);
     let objects = Kinds::sort(objects, &findings);
 
@@ -105,7 +126,7 @@ pub fn compile_objects<'a>(
     let classes = Classes::read(&objects.ingress_classes, settings, &findings);
     let mut backends = Backends::new(&services, settings);
     let mut collector = Collector::new(&mut backends, settings, &findings);
-    let mut tls = TlsCollector::new(&objects.secrets, settings, now, &findings);
+    let mut tls = TlsCollector::new(&objects.secrets, circumstances, &findings);
     let ours = classes.served(&objects.ingresses);
     for ingress in &ours {
         collector.read(ingress);
@@ -117,7 +138,8 @@ pub fn compile_objects<'a>(
         .map(|ingress| (ingress.namespace.clone(), ingress.name.clone()))
         .map(|name| (name.clone(), served.contains(&name)))
         .collect();
-    let Tls { https, hosts: tls_hosts, secrets, recheck_at } = tls.finish(unread, settings);
+    let Tls { https, hosts: tls_hosts, secrets, recheck_at } = tls.finish(circumstances);
+    circumstances.memo.sweep();
     let rules = Rules::read(&objects.route_rules, settings, &findings);
     let (backends, clusters) = backends.finish(rules, &findings);
 

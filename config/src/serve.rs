@@ -22,7 +22,8 @@ use tokio::sync::watch as channel;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::compile::{Compiled, compile};
+use crate::certificates::Memo;
+use crate::compile::{Circumstances, Compiled, compile, compile_objects};
 use crate::envoy::{Layout, Listening};
 use crate::envoy_binary;
 use crate::manifest::PathSpec;
@@ -201,9 +202,12 @@ fn follow(
     mut recheck_at: Option<SystemTime>,
 ) -> channel::Receiver<Option<Arc<Update>>> {
     let (sender, receiver) = channel::channel(None);
+    let memo = Memo::default();
     thread::spawn(move || {
         while let Ok(manifests) = watcher.changed(recheck_at) {
-            let compiled = compile(&manifests, &settings);
+            let circumstances = Circumstances::of_manifests(&settings, &memo);
+            let findings = manifests.findings.clone();
+            let compiled = compile_objects(&manifests.objects, findings, &circumstances);
             recheck_at = compiled.recheck_at;
             let update = Update { compiled, is_complete: manifests.is_complete() };
             if sender.send(Some(Arc::new(update))).is_err() {

@@ -15,9 +15,9 @@ use std::time::{Duration, SystemTime};
 use ingress_filter::DEFAULT_CERTIFICATE;
 use ingress_filter::table::TlsHost;
 
-use super::host;
 use super::unread::{UnreadSecrets, remedy};
-use crate::certificates::{self, Certificate};
+use super::{Circumstances, host};
+use crate::certificates::{Certificate, Memo};
 use crate::finding::{Finding, Findings, Severity, quote};
 use crate::manifest::{Object, Position};
 use crate::objects::secret::Secret;
@@ -72,13 +72,12 @@ struct Claim<'a> {
 impl<'a> TlsCollector<'a> {
     pub(super) fn new(
         secrets: &[&'a Object],
-        settings: &'a Settings,
-        now: SystemTime,
+        circumstances: &Circumstances<'a>,
         findings: &'a RefCell<Findings>,
     ) -> Self {
         Self {
-            secrets: Secrets::new(secrets, now, findings),
-            default: &settings.default_certificate,
+            secrets: Secrets::new(secrets, circumstances, findings),
+            default: &circumstances.settings.default_certificate,
             findings,
             hosts: BTreeMap::new(),
             named: Vec::new(),
@@ -193,7 +192,8 @@ impl<'a> TlsCollector<'a> {
         self.hosts.insert(host.to_owned(), claim);
     }
 
-    pub(super) fn finish(mut self, unread: &UnreadSecrets, settings: &Settings) -> Tls {
+    pub(super) fn finish(mut self, circumstances: &Circumstances<'_>) -> Tls {
+        let Circumstances { unread, settings, .. } = *circumstances;
         let default = self.secrets.get(self.default);
         self.tell_missing(unread, settings, default.is_some());
         self.tell_default(unread, settings);
@@ -292,14 +292,20 @@ struct Secrets<'a> {
     /// None where it cannot be used, which has been told.
     known: BTreeMap<ObjectName, Option<Arc<Certificate>>>,
     now: SystemTime,
+    memo: &'a Memo,
     findings: &'a RefCell<Findings>,
 }
 
 impl<'a> Secrets<'a> {
-    fn new(secrets: &[&'a Object], now: SystemTime, findings: &'a RefCell<Findings>) -> Self {
+    fn new(
+        secrets: &[&'a Object],
+        circumstances: &Circumstances<'a>,
+        findings: &'a RefCell<Findings>,
+    ) -> Self {
         let by_name = |secret: &&'a Object| ((&*secret.namespace, &*secret.name), *secret);
         let objects = secrets.iter().map(by_name).collect();
-        Self { objects, known: BTreeMap::new(), now, findings }
+        let Circumstances { now, memo, .. } = *circumstances;
+        Self { objects, known: BTreeMap::new(), now, memo, findings }
     }
 
     fn is_there(&self, name: &ObjectName) -> bool {
@@ -309,8 +315,8 @@ impl<'a> Secrets<'a> {
     /// The certificate in a Secret, if that is there and can be used.
     fn get(&mut self, name: &ObjectName) -> Option<Arc<Certificate>> {
         let object = *self.objects.get(&(name.namespace(), name.name()))?;
-        let (now, findings) = (self.now, self.findings);
-        let read = || read(object, now, findings).map(Arc::new);
+        let (now, memo, findings) = (self.now, self.memo, self.findings);
+        let read = || read(object, now, memo, findings);
         self.known.entry(name.clone()).or_insert_with(read).clone()
     }
 
@@ -321,9 +327,14 @@ impl<'a> Secrets<'a> {
     }
 }
 
-fn read(object: &Object, now: SystemTime, findings: &RefCell<Findings>) -> Option<Certificate> {
+fn read(
+    object: &Object,
+    now: SystemTime,
+    memo: &Memo,
+    findings: &RefCell<Findings>,
+) -> Option<Arc<Certificate>> {
     let secret = Secret::read(&Reading::new(object, findings))?;
-    let checked = certificates::read(&secret.chain, &secret.key, now);
+    let checked = memo.read(&secret.chain, &secret.key, now);
     for problem in &checked.problems {
         let place =
             if problem.key() == "tls.key" { &secret.key_place } else { &secret.chain_place };
@@ -333,7 +344,7 @@ fn read(object: &Object, now: SystemTime, findings: &RefCell<Findings>) -> Optio
         };
         findings.borrow_mut().push(finding);
     }
-    checked.certificate
+    checked.certificate.clone()
 }
 
 /// Names as a message has them.

@@ -8,7 +8,7 @@ use crate::settings::{ObjectName, Settings};
 
 /// Why a Secret could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unread {
+pub(crate) enum Unread {
     /// The account may not.
     Denied,
     /// What the API server says instead.
@@ -17,7 +17,7 @@ pub enum Unread {
 
 /// The Secrets that could not be read. One that is just not there is not among
 /// them.
-pub type UnreadSecrets = BTreeMap<ObjectName, Unread>;
+pub(crate) type UnreadSecrets = BTreeMap<ObjectName, Unread>;
 
 /// What is wrong, and what to do about it: for want of rights, the Role that
 /// gives them for all Secrets in that namespace among `named`.

@@ -15,7 +15,8 @@ use super::metrics::{self, Metrics};
 use super::reports::{IngressState, Outcome, Report, Subject};
 use super::retry::Backoff;
 use super::store::{Changes, Snapshot, Store};
-use crate::compile::{Compiled, UnreadSecrets, compile_objects};
+use crate::certificates::Memo;
+use crate::compile::{Circumstances, Compiled, UnreadSecrets, compile_objects};
 use crate::finding::{Finding, Findings, Severity};
 use crate::rollout::{Change, Rollout, RolloutError};
 use crate::settings::{ObjectName, Settings};
@@ -38,6 +39,8 @@ const SECRET_PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Driver {
     pub(super) store: Arc<Store>,
     pub(super) settings: Arc<Settings>,
+    /// What is known of certificates already.
+    pub(super) memo: Arc<Memo>,
     pub(super) rollout: Rollout,
     pub(super) metrics: Arc<Metrics>,
     /// Gets the Secrets that are to be watched.
@@ -141,14 +144,17 @@ impl Driver {
 
     async fn compile(&self, objects: &[Arc<Known>], unread: UnreadSecrets) -> Compiled {
         let objects = objects.to_vec();
-        let settings = Arc::clone(&self.settings);
+        let (settings, memo) = (Arc::clone(&self.settings), Arc::clone(&self.memo));
         for (kind, number) in self.store.counts() {
             self.metrics.set_objects(kind.name(), number);
         }
         let start = Instant::now();
         let compiling = spawn_blocking(move || {
             let objects = objects.iter().map(|known| &known.object);
-            compile_objects(objects, Findings::new(), &unread, &settings, SystemTime::now())
+            let now = SystemTime::now();
+            let circumstances =
+                Circumstances { settings: &settings, now, unread: &unread, memo: &memo };
+            compile_objects(objects, Findings::new(), &circumstances)
         });
         // It is a pure function, made not to panic; if it did, so should we.
         let compiled =

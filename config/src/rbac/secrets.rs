@@ -1,9 +1,9 @@
 //! Which Secrets with certificates manifests name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::SystemTime;
 
-use crate::compile::{UnreadSecrets, compile_objects};
+use crate::certificates::Memo;
+use crate::compile::{Circumstances, compile_objects};
 use crate::finding::{Finding, Severity};
 use crate::manifest::{Manifests, Object};
 use crate::settings::Settings;
@@ -27,8 +27,8 @@ pub(crate) fn named_secrets(
             || namespaces.iter().any(|namespace| **namespace == *object.namespace)
     };
     let (seen, findings) = (manifests.objects.iter().filter(is_seen), manifests.findings.clone());
-    let nothing_unread = UnreadSecrets::new();
-    let compiled = compile_objects(seen, findings, &nothing_unread, settings, SystemTime::now());
+    let memo = Memo::default();
+    let compiled = compile_objects(seen, findings, &Circumstances::of_manifests(settings, &memo));
 
     let mut secrets = Secrets::default();
     for secret in &compiled.secrets {

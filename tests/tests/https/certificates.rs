@@ -44,11 +44,14 @@ fn who_asks_for_no_host_or_an_unknown_one_gets_the_default_certificate() {
 fn without_a_default_certificate_only_known_hosts_have_a_handshake() {
     let (authority, upstream) = (Authority::new(), Upstream::start("a"));
     let one = authority.issue(&["one.example"]);
-    let objects = [ingress("web", "a", &[("one.example", "one")]), one.secret("default", "one")];
+    let hosts = [("one.example", "one"), ("gone.example", "gone"), ("*.gone.example", "gone")];
+    let objects = [ingress("web", "a", &hosts), one.secret("default", "one")];
     let serving = Serving::start(&manifests(&upstream, &objects));
     let client = TlsClient::new(&authority, &[]);
     assert_eq!(client.get(serving.https(), "one.example", "/").unwrap().by(), "a");
-    assert!(client.connect(serving.https(), "two.example").is_err());
+    for host in ["two.example", "gone.example", "any.gone.example"] {
+        assert!(client.connect(serving.https(), host).is_err(), "{host}");
+    }
     assert!(client.without_sni().connect(serving.https(), "one.example").is_err());
 }
 

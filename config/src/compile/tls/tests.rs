@@ -5,7 +5,8 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 
 use super::Https;
-use crate::compile::{Compiled, Unread, UnreadSecrets, compile_objects};
+use crate::certificates::Memo;
+use crate::compile::{Circumstances, Compiled, Unread, UnreadSecrets, compile_objects};
 use crate::manifest::read_text;
 use crate::settings::Settings;
 
@@ -50,7 +51,9 @@ fn compile(objects: &[Value], now: SystemTime, unread: &UnreadSecrets) -> Compil
     let documents: Vec<_> = objects.iter().map(ToString::to_string).collect();
     let manifests = read_text("f", &documents.join("\n---\n"));
     let findings = manifests.findings.clone();
-    compile_objects(&manifests.objects, findings, unread, &Settings::default(), now)
+    let (settings, memo) = (Settings::default(), Memo::default());
+    let circumstances = Circumstances { settings: &settings, now, unread, memo: &memo };
+    compile_objects(&manifests.objects, findings, &circumstances)
 }
 
 fn compile_now(objects: &[Value]) -> Compiled {

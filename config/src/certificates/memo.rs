@@ -1,0 +1,103 @@
+//! What was found before. To check a certificate and its key takes up to a
+//! millisecond; where there are hundreds, and something else changes all the
+//! time, that is most of what a change takes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use sha2::{Digest, Sha256};
+
+use super::{Checked, read};
+
+/// Whether a certificate has ended or is about to is looked at again after so
+/// long.
+const PERIOD: Duration = Duration::from_hours(1);
+
+/// See the module. Holds what was asked for since the last
+/// [`sweep`](Self::sweep), and before.
+#[derive(Debug, Default)]
+pub(crate) struct Memo {
+    entries: Mutex<HashMap<[u8; 32], Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    checked: Arc<Checked>,
+    since: SystemTime,
+    is_used: bool,
+}
+
+impl Memo {
+    /// As [`read`], or as that was.
+    pub(crate) fn read(&self, chain: &[u8], key: &[u8], now: SystemTime) -> Arc<Checked> {
+        // With the length of the first, it is clear where the second begins.
+        let len = u64::try_from(chain.len()).unwrap_or(u64::MAX).to_le_bytes();
+        let digest = Sha256::new().chain_update(len).chain_update(chain).chain_update(key);
+        let digest = digest.finalize().into();
+        // Each change is one call, so a panic elsewhere leaves them whole.
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = entries.get_mut(&digest)
+            && entry.holds_at(now)
+        {
+            entry.is_used = true;
+            return Arc::clone(&entry.checked);
+        }
+        let checked = Arc::new(read(chain, key, now));
+        let entry = Entry { checked: Arc::clone(&checked), since: now, is_used: true };
+        entries.insert(digest, entry);
+        checked
+    }
+
+    /// Forgets what was not asked for since this was last called.
+    pub(crate) fn sweep(&self) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.retain(|_, entry| std::mem::take(&mut entry.is_used));
+    }
+}
+
+impl Entry {
+    fn holds_at(&self, now: SystemTime) -> bool {
+        let is_recent = now.duration_since(self.since).is_ok_and(|since| since < PERIOD);
+        let has_ended = self
+            .checked
+            .certificate
+            .as_ref()
+            .is_some_and(|certificate| certificate.not_after < now);
+        is_recent && !has_ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn what_was_found_is_found_again_until_it_may_be_otherwise() {
+        let now = SystemTime::now();
+        let end = now + Duration::from_mins(30);
+        let mut params = CertificateParams::new(["a.example".to_owned()]).unwrap();
+        params.not_before = (now - PERIOD).into();
+        params.not_after = end.into();
+        let key = KeyPair::generate().unwrap();
+        let (chain, key) = (params.self_signed(&key).unwrap().pem(), key.serialize_pem());
+        let memo = Memo::default();
+        let read = |chain: &str, key: &str, now| memo.read(chain.as_bytes(), key.as_bytes(), now);
+
+        let first = read(&chain, &key, now);
+        assert!(first.certificate.is_some());
+        assert!(Arc::ptr_eq(&first, &read(&chain, &key, now + PERIOD / 4)), "the same");
+        assert!(read(&chain, "", now).certificate.is_none(), "another key");
+        assert!(read("", &(chain.clone() + &key), now).certificate.is_none(), "split elsewhere");
+        assert!(read(&chain, &key, end + Duration::from_secs(1)).certificate.is_none(), "ended");
+        assert!(read(&chain, &key, now).certificate.is_some(), "the clock was set back");
+
+        memo.sweep();
+        assert_eq!(memo.entries.lock().unwrap().len(), 3, "all were asked for");
+        read(&chain, &key, now);
+        memo.sweep();
+        assert_eq!(memo.entries.lock().unwrap().len(), 1);
+    }
+}
