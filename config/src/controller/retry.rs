@@ -1,6 +1,6 @@
 //! How long to wait before something is tried again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
@@ -46,18 +46,35 @@ impl Backoff {
     }
 }
 
-impl Iterator for Backoff {
-    type Item = Duration;
+/// For what has worked only once it has not failed for a while: that a list
+/// begins, say, does not mean that it will end, though it is no error.
+pub(super) struct LastingBackoff {
+    backoff: Backoff,
+    quiet: Duration,
+    failed_at: Option<Instant>,
+}
 
-    fn next(&mut self) -> Option<Duration> {
-        Some(self.step())
+impl LastingBackoff {
+    pub(super) fn new(backoff: Backoff, quiet: Duration) -> Self {
+        Self { backoff, quiet, failed_at: None }
     }
 }
 
-impl kube::runtime::utils::Backoff for Backoff {
-    fn reset(&mut self) {
-        Self::reset(self);
+impl Iterator for LastingBackoff {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let failed_at = self.failed_at.replace(Instant::now());
+        if failed_at.is_some_and(|at| at.elapsed() > self.quiet) {
+            self.backoff.reset();
+        }
+        Some(self.backoff.step())
     }
+}
+
+impl kube::runtime::utils::Backoff for LastingBackoff {
+    /// Called at whatever is no error.
+    fn reset(&mut self) {}
 }
 
 #[cfg(test)]
@@ -74,5 +91,19 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.step() <= Duration::from_millis(100));
+    }
+
+    #[test]
+    fn what_is_no_error_for_a_moment_makes_no_wait_shorter() {
+        let steps = |quiet| {
+            let mut backoff = LastingBackoff::new(Backoff::for_traffic(), quiet);
+            for _ in 0..5 {
+                backoff.next();
+                kube::runtime::utils::Backoff::reset(&mut backoff);
+            }
+            backoff.next().unwrap()
+        };
+        assert!(steps(Duration::from_mins(1)) >= Duration::from_millis(1_600));
+        assert!(steps(Duration::ZERO) <= Duration::from_millis(100));
     }
 }

@@ -8,7 +8,6 @@ use futures::stream::{self, Peekable};
 use futures::{Stream, StreamExt};
 use kube::core::{DynamicObject, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
-use kube::runtime::utils::ResetTimerBackoff;
 use kube::runtime::watcher::{self, Error, Event, watcher};
 use kube::{Api, Client, Resource};
 use tokio::task::JoinSet;
@@ -18,7 +17,7 @@ use tracing::{info, warn};
 use super::kinds::{Kind, Watched, discover};
 use super::known::{Known, Reader};
 use super::metrics::Metrics;
-use super::retry::Backoff;
+use super::retry::{Backoff, LastingBackoff};
 use super::store::{PartId, Store};
 
 /// How many objects a page of a list holds.
@@ -202,10 +201,9 @@ fn http_get(path: &str) -> Result<hyper::Request<Vec<u8>>, hyper::http::Error> {
     hyper::Request::get(path).body(Vec::new())
 }
 
-/// It begins anew only once a watch has worked for a while: that a list begins
-/// does not mean that it will end.
-pub(super) fn backoff() -> ResetTimerBackoff<Backoff> {
-    ResetTimerBackoff::new(Backoff::for_traffic(), Duration::from_secs(20))
+/// How long to wait before a watch that has failed is tried again.
+pub(super) fn backoff() -> LastingBackoff {
+    LastingBackoff::new(Backoff::for_traffic(), Duration::from_secs(20))
 }
 
 /// A watch that begins anew where it may not go on from where it was. Told so by
