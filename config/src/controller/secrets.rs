@@ -70,7 +70,10 @@ impl SecretSource {
         let mut trouble = Trouble::new(format!("the watch of Secret {name}"));
         let mut listed = None;
         loop {
-            let events = lasting(|| watcher(api.clone(), config.clone())).backoff(backoff());
+            let begin = || watcher(api.clone(), config.clone());
+            // A watch that goes on tells nothing until the Secret changes, so
+            // only a list says that it may be read again.
+            let events = lasting(begin, |error| status(error).is_some()).backoff(backoff());
             let mut events = pin!(events);
             while let Some(event) = events.next().await {
                 match event {

@@ -91,12 +91,12 @@ impl Source {
         let namespace = namespace.as_deref();
         if kind.is_metadata_only() {
             let api = api::<PartialObjectMeta<DynamicObject>>(&self.client, namespace, &resource);
-            let events = lasting(|| watcher(api.clone(), config()))
+            let events = lasting(|| watcher(api.clone(), config()), may_not_go_on)
                 .map(|event| event.map(|event| each(event, |object| reader.read_metadata(object))));
             self.follow(part, kind, events).await;
         } else {
             let api = api::<DynamicObject>(&self.client, namespace, &resource);
-            let events = lasting(|| watcher(api.clone(), config()))
+            let events = lasting(|| watcher(api.clone(), config()), may_not_go_on)
                 .map(|event| event.map(|event| each(event, |object| reader.read(object))));
             self.follow(part, kind, events).await;
         }
@@ -206,22 +206,21 @@ pub(super) fn backoff() -> LastingBackoff {
     LastingBackoff::new(Backoff::for_traffic(), Duration::from_secs(20))
 }
 
-/// A watch that begins anew where it may not go on from where it was. Told so by
-/// the status of the answer, `watcher` would ask for the same for ever; within
-/// the answer, it begins anew by itself.
-pub(super) fn lasting<S, T>(begin: impl Fn() -> S) -> impl Stream<Item = watcher::Result<T>>
+/// A watch that begins anew, with a list, after such an error.
+pub(super) fn lasting<S, T>(
+    begin: impl Fn() -> S,
+    ends_by: fn(&Error) -> bool,
+) -> impl Stream<Item = watcher::Result<T>>
 where
     S: Stream<Item = watcher::Result<T>>,
 {
     let first = Box::pin(begin());
-    stream::unfold((begin, first), async |(begin, mut events)| {
+    stream::unfold((begin, ends_by, first), async |(begin, ends_by, mut events)| {
         let event = events.next().await?;
-        if let Err(error @ Error::WatchStartFailed(_)) = &event
-            && may_not_go_on(error)
-        {
+        if event.as_ref().is_err_and(ends_by) {
             events = Box::pin(begin());
         }
-        Some((event, (begin, events)))
+        Some((event, (begin, ends_by, events)))
     })
 }
 
@@ -265,9 +264,11 @@ fn is_not_served(error: &Error) -> bool {
 }
 
 /// What was there is not known any more, or is no more: then what comes is not
-/// told as changes of it.
+/// told as changes of it. Told so by the status of the answer, `watcher` would
+/// ask for the same for ever; within the answer, it begins anew by itself.
 fn may_not_go_on(error: &Error) -> bool {
-    status(error).is_some_and(|status| matches!(status.code, 404 | 410))
+    matches!(error, Error::WatchStartFailed(_))
+        && status(error).is_some_and(|status| matches!(status.code, 404 | 410))
 }
 
 /// What is wrong, and what to do about it.
