@@ -31,8 +31,9 @@ const LONGEST_GATHERING: Duration = Duration::from_millis(100);
 /// How long to sleep at most before what certificates say is looked at again.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
-/// How long what is new waits for the Secrets that it names. Where there is no
-/// answer until then, that is one bad Secret, which must not hold up the rest.
+/// How long what is new waits for the Secrets that it names; at the start, since
+/// the last answer about one, for then they may be many. Where there is no answer
+/// until then, that is one bad Secret, which must not hold up the rest.
 const SECRET_PATIENCE: Duration = Duration::from_secs(5);
 
 /// See the module.
@@ -62,7 +63,9 @@ impl Driver {
         let mut asking = Asking::default();
         loop {
             let recheck_at = compiled.as_ref().and_then(|compiled| compiled.recheck_at);
-            self.gather(left.is_some(), &mut backoff, took, recheck_at).await;
+            let retry = || left.is_some().then(|| backoff.step());
+            let retry = asking.rest().or_else(retry);
+            self.gather(retry, took, recheck_at).await;
             let start = Instant::now();
             let Snapshot { objects, unread, mut changes } = self.store.take();
             if recheck_at.is_some_and(|at| at <= SystemTime::now()) {
@@ -70,10 +73,10 @@ impl Driver {
             }
             if changes.is_some() || asking.is_under_way() {
                 let new = self.compile(&objects, unread).await;
-                let is_awaited = self.store.want_secrets(&new.secrets);
+                let awaited = self.store.want_secrets(&new.secrets);
                 self.want(&new.secrets);
                 left = Changes::joined(changes, left);
-                match asking.step(is_awaited) {
+                match asking.step(awaited, compiled.is_none()) {
                     Step::GoOn => {}
                     Step::Wait => continue,
                     Step::GiveUp => {
@@ -119,12 +122,10 @@ impl Driver {
     /// last one took: then half of the time at least is left to others.
     async fn gather(
         &self,
-        is_left: bool,
-        backoff: &mut Backoff,
+        retry: Option<Duration>,
         took: Duration,
         recheck_at: Option<SystemTime>,
     ) {
-        let retry = is_left.then(|| backoff.step());
         tokio::select! {
             () = self.store.changed() => {}
             () = until(recheck_at) => {}
@@ -209,6 +210,8 @@ impl Driver {
 #[derive(Default)]
 struct Asking {
     since: Option<Instant>,
+    /// How many answers.
+    awaited: usize,
 }
 
 impl Asking {
@@ -216,11 +219,20 @@ impl Asking {
         self.since.is_some()
     }
 
-    /// What to do, where an answer `is_awaited` or not.
-    fn step(&mut self, is_awaited: bool) -> Step {
-        if !is_awaited {
+    /// How much longer to wait.
+    fn rest(&self) -> Option<Duration> {
+        self.since.map(|since| SECRET_PATIENCE.saturating_sub(since.elapsed()))
+    }
+
+    /// What to do, where so many answers are awaited.
+    fn step(&mut self, awaited: usize, is_start: bool) -> Step {
+        let before = std::mem::replace(&mut self.awaited, awaited);
+        if awaited == 0 {
             self.since = None;
             return Step::GoOn;
+        }
+        if is_start && awaited < before {
+            self.since = None;
         }
         let since = *self.since.get_or_insert_with(Instant::now);
         if since.elapsed() < SECRET_PATIENCE { Step::Wait } else { Step::GiveUp }

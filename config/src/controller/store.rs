@@ -139,12 +139,12 @@ impl Store {
         });
     }
 
-    /// From now on these Secrets are asked for, and no others. Says whether any
-    /// of them is new, so that nothing is known of it yet.
-    pub(super) fn want_secrets(&self, names: &BTreeSet<ObjectName>) -> bool {
+    /// From now on these Secrets are asked for, and no others. Says how many of
+    /// them are new, so that nothing is known of them yet.
+    pub(super) fn want_secrets(&self, names: &BTreeSet<ObjectName>) -> usize {
         let mut state = self.lock();
         state.secrets.want(names);
-        state.secrets.are_awaited()
+        state.secrets.awaited()
     }
 
     /// A Secret was read, or is not there.

@@ -20,13 +20,17 @@ struct Asked {
     answer: Answer,
 }
 
-#[derive(Default)]
 enum Answer {
-    /// The API server has not answered yet.
-    #[default]
-    Awaited,
+    /// There is none yet, perhaps for that reason.
+    Awaited(Option<String>),
     Read,
     Refused(Unread),
+}
+
+impl Default for Answer {
+    fn default() -> Self {
+        Self::Awaited(None)
+    }
 }
 
 impl Secrets {
@@ -54,10 +58,13 @@ impl Secrets {
         *asked = Asked { object, answer: Answer::Read };
     }
 
-    /// One could not be read.
+    /// One could not be read. What only fails may work at the next try, so that
+    /// the first answer is still awaited.
     pub(super) fn refuse(&mut self, name: &ObjectName, unread: Unread, noted: &mut Noted) {
         let Some(asked) = self.0.get_mut(name) else { return };
-        if !matches!(&asked.answer, Answer::Refused(before) if *before == unread) {
+        if let (Answer::Awaited(why), Unread::Failed(reason)) = (&mut asked.answer, &unread) {
+            *why = Some(reason.clone());
+        } else if !matches!(&asked.answer, Answer::Refused(before) if *before == unread) {
             noted.named(format!("Secret {name}"));
             asked.answer = Answer::Refused(unread);
         }
@@ -66,17 +73,18 @@ impl Secrets {
     /// Goes on without the answers that are awaited.
     pub(super) fn give_up(&mut self, noted: &mut Noted) {
         for (name, asked) in &mut self.0 {
-            if matches!(asked.answer, Answer::Awaited) {
-                let reason = "the API server has not answered yet";
-                asked.answer = Answer::Refused(Unread::Failed(reason.into()));
+            if let Answer::Awaited(why) = &mut asked.answer {
+                let reason = why.take();
+                let reason = reason.unwrap_or_else(|| "the API server has not answered yet".into());
+                asked.answer = Answer::Refused(Unread::Failed(reason));
                 noted.named(format!("Secret {name}"));
             }
         }
     }
 
-    /// Whether there is no answer yet about any.
-    pub(super) fn are_awaited(&self) -> bool {
-        self.0.values().any(|asked| matches!(asked.answer, Answer::Awaited))
+    /// About how many there is no answer yet.
+    pub(super) fn awaited(&self) -> usize {
+        self.0.values().filter(|asked| matches!(asked.answer, Answer::Awaited(_))).count()
     }
 
     pub(super) fn objects(&self) -> impl Iterator<Item = Arc<Known>> {
@@ -87,7 +95,7 @@ impl Secrets {
     pub(super) fn unread(&self) -> UnreadSecrets {
         let unread = self.0.iter().filter_map(|(name, asked)| {
             let unread = match &asked.answer {
-                Answer::Awaited | Answer::Read => return None,
+                Answer::Awaited(_) | Answer::Read => return None,
                 Answer::Refused(unread) => unread.clone(),
             };
             Some((name.clone(), unread))
