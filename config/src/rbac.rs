@@ -104,9 +104,19 @@ pub(crate) fn role_for_secrets(
     namespace: &str,
     names: &BTreeSet<String>,
 ) -> String {
+    one_line_role(&certificates_role_name(gateway), namespace, names)
+}
+
+/// Likewise for one Secret, which takes nothing away from the Role for others.
+pub(crate) fn role_for_secret(gateway: &Gateway, namespace: &str, name: &str) -> String {
+    let role_name = format!("{}-certificate-{name}", gateway.name);
+    one_line_role(&role_name, namespace, &BTreeSet::from([name.to_owned()]))
+}
+
+fn one_line_role(role_name: &str, namespace: &str, secrets: &BTreeSet<String>) -> String {
     let role = Role {
-        metadata: metadata(&certificates_role_name(gateway), Some(namespace)),
-        rules: Some(vec![secret_rule(names)]),
+        metadata: metadata(role_name, Some(namespace)),
+        rules: Some(vec![secret_rule(secrets)]),
     };
     // Its types have string keys and no other failure.
     serde_json::to_string(&role).unwrap_or_default()

@@ -251,8 +251,8 @@ impl<'a> TlsCollector<'a> {
             } else if has_default || name == self.default {
                 "clients get the default certificate"
             } else {
-                "and there is no default certificate either, so nothing is served over HTTPS in \
-                 its stead"
+                "there is no default certificate either, so nothing is served over HTTPS in its \
+                 stead"
             };
             let finding = match unread {
                 Some(unread) => {
