@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, FilterFn, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::serve::{addresses, block_on, say};
@@ -141,7 +142,11 @@ fn duration(limit: TimeLimit) -> Duration {
 }
 
 /// What a client of the API says of its troubles, at each try, we say once.
-const LOGGED: &str = "info,kube_client=off";
+const LOGGED: &str = "info,kube_client=off,kube_runtime=off";
+
+/// Logs the whole answer where it does not understand one, and that may be a
+/// Secret with a private key: not to be logged whatever the variable says.
+const SECRETIVE: &str = "kube_client::client";
 
 /// On standard error, so that standard output is for scripts.
 fn log_as(format: LogFormat) {
@@ -149,10 +154,15 @@ fn log_as(format: LogFormat) {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match format {
         LogFormat::Text => {
-            log.with_target(false).with_ansi(io::stderr().is_terminal()).finish().init();
+            let log = log.with_target(false).with_ansi(io::stderr().is_terminal());
+            log.finish().with(unsecretive()).init();
         }
-        LogFormat::Json => log.json().flatten_event(true).finish().init(),
+        LogFormat::Json => log.json().flatten_event(true).finish().with(unsecretive()).init(),
     }
+}
+
+fn unsecretive() -> FilterFn {
+    filter_fn(|metadata| metadata.target() != SECRETIVE)
 }
 
 fn parse_namespace(text: &str) -> Result<String, String> {

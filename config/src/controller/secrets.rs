@@ -121,9 +121,23 @@ impl SecretSource {
                 let reason = format!("{} {}", status.code, status.message);
                 self.store.refuse_secret(name, Unread::Failed(reason));
             }
+            None if is_unreadable(error) => {
+                // What it says of it may quote what is in the Secret.
+                trouble.tell("the answer is none that the API would give");
+            }
             None => trouble.tell(&describe(Kind::Secret, error)),
         }
     }
+}
+
+/// Whether there is an answer that is not understood.
+fn is_unreadable(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InitialListFailed(kube::Error::SerdeError(_))
+            | Error::WatchStartFailed(kube::Error::SerdeError(_))
+            | Error::WatchFailed(kube::Error::SerdeError(_))
+    )
 }
 
 fn reduced(mut object: DynamicObject) -> DynamicObject {
