@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use kube::core::DynamicObject;
@@ -14,11 +15,12 @@ use kube::runtime::watcher::{self, Error, Event, watcher};
 use kube::{Api, Client};
 use tokio::sync::watch as channel;
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
 
 use super::kinds::Kind;
 use super::known::{Known, Reader};
 use super::metrics::Metrics;
-use super::source::{Trouble, WATCH_SECONDS, backoff, describe, lasting, status};
+use super::source::{QUIET, Trouble, WATCH_SECONDS, backoff, describe, lasting, status};
 use super::store::Store;
 use crate::compile::Unread;
 use crate::settings::ObjectName;
@@ -75,15 +77,28 @@ impl SecretSource {
             // only a list says that it may be read again.
             let events = lasting(begin, |error| status(error).is_some()).backoff(backoff());
             let mut events = pin!(events);
-            while let Some(event) = events.next().await {
+            let mut trial = Trial::None;
+            loop {
+                let patience = if trial == Trial::UnderWay { QUIET } else { Duration::MAX };
+                let Ok(event) = timeout(patience, events.next()).await else {
+                    trial = Trial::None;
+                    self.store.trust_secret(&name);
+                    continue;
+                };
+                let Some(event) = event else { break };
                 match event {
                     Ok(event) => {
                         if !matches!(event, Event::Init) {
                             trouble.is_over();
                         }
-                        self.take(&name, event, &mut listed, &mut reader);
+                        trial = trial.after(&event);
+                        let is_trusted = trial == Trial::None;
+                        self.take(&name, event, is_trusted, &mut listed, &mut reader);
                     }
-                    Err(error) => self.failed(&name, &error, &mut trouble),
+                    Err(error) => {
+                        trial = trial.after_error(&error);
+                        self.failed(&name, &error, &mut trouble);
+                    }
                 }
             }
         }
@@ -93,17 +108,19 @@ impl SecretSource {
         &self,
         name: &ObjectName,
         event: Event<DynamicObject>,
+        is_trusted: bool,
         listed: &mut Option<Known>,
         reader: &mut Reader,
     ) {
         match event {
             Event::Init => *listed = None,
             Event::InitApply(object) => *listed = Some(reader.read(reduced(object))),
-            Event::InitDone => self.store.set_secret(name, listed.take()),
+            Event::InitDone => self.store.set_secret(name, listed.take(), is_trusted),
             Event::Apply(object) => {
-                self.store.set_secret(name, Some(reader.read(reduced(object))));
+                let known = reader.read(reduced(object));
+                self.store.set_secret(name, Some(known), is_trusted);
             }
-            Event::Delete(_) => self.store.set_secret(name, None),
+            Event::Delete(_) => self.store.set_secret(name, None, is_trusted),
         }
     }
 
@@ -126,6 +143,36 @@ impl SecretSource {
                 trouble.tell("the answer is none that the API would give");
             }
             None => trouble.tell(&describe(Kind::Secret, error)),
+        }
+    }
+}
+
+/// One that may be listed and not watched is listed again and again: that is no
+/// reason to say each time that all is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trial {
+    None,
+    /// The last watch was refused.
+    Ahead,
+    /// Since then there was a list. A watch says nothing of its beginning, but
+    /// one that has not failed for a while works.
+    UnderWay,
+}
+
+impl Trial {
+    fn after<K>(self, event: &Event<K>) -> Self {
+        match (self, event) {
+            (Self::None, _) | (_, Event::Apply(_) | Event::Delete(_)) => Self::None,
+            (_, Event::InitDone) => Self::UnderWay,
+            (trial, Event::Init | Event::InitApply(_)) => trial,
+        }
+    }
+
+    fn after_error(self, error: &Error) -> Self {
+        match (self, error) {
+            (_, Error::WatchStartFailed(_)) if status(error).is_some() => Self::Ahead,
+            (Self::None, _) => Self::None,
+            _ => Self::Ahead,
         }
     }
 }

@@ -36,7 +36,7 @@ const REMINDER_PERIOD: Duration = Duration::from_mins(1);
 
 /// A watch that has not failed for so long works: longer than any wait between
 /// two tries.
-const QUIET: Duration = Duration::from_secs(6);
+pub(super) const QUIET: Duration = Duration::from_secs(6);
 
 /// Where to look, and under which name we write.
 #[derive(Clone)]

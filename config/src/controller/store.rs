@@ -147,9 +147,20 @@ impl Store {
         state.secrets.awaited()
     }
 
-    /// A Secret was read, or is not there.
-    pub(super) fn set_secret(&self, name: &ObjectName, known: Option<Known>) {
-        self.change(|state, noted| state.secrets.set(name, known, noted));
+    /// A Secret was read, or is not there. Where that is not trusted to go on,
+    /// it does not end that it could not be read.
+    pub(super) fn set_secret(&self, name: &ObjectName, known: Option<Known>, is_trusted: bool) {
+        self.change(|state, noted| {
+            state.secrets.set(name, known, noted);
+            if is_trusted {
+                state.secrets.trust(name, noted);
+            }
+        });
+    }
+
+    /// It can be read as it should.
+    pub(super) fn trust_secret(&self, name: &ObjectName) {
+        self.change(|state, noted| state.secrets.trust(name, noted));
     }
 
     /// Goes on without an answer about those that there is none of yet.

@@ -51,11 +51,21 @@ impl Secrets {
             (Some(before), None) => noted.served(before),
             (None, None) => {}
         }
+        asked.object = object;
         // An answer counts also where nothing is there.
+        if matches!(asked.answer, Answer::Awaited(_)) {
+            noted.begin();
+            asked.answer = Answer::Read;
+        }
+    }
+
+    /// One that could not be read now can.
+    pub(super) fn trust(&mut self, name: &ObjectName, noted: &mut Noted) {
+        let Some(asked) = self.0.get_mut(name) else { return };
         if !matches!(asked.answer, Answer::Read) {
             noted.begin();
+            asked.answer = Answer::Read;
         }
-        *asked = Asked { object, answer: Answer::Read };
     }
 
     /// One could not be read. What only fails may work at the next try, so that
