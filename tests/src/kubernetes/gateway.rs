@@ -27,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 pub struct Gateway {
     folder: TempDir,
     arguments: Vec<String>,
+    log_filter: Option<String>,
     controller: Option<Process>,
     envoy: Process,
     edge: Edge,
@@ -79,6 +80,7 @@ impl Gateway {
         let mut gateway = Self {
             folder,
             arguments,
+            log_filter: None,
             controller: None,
             envoy,
             edge: Edge { http: nowhere, https: Some(https), admin: nowhere },
@@ -86,6 +88,12 @@ impl Gateway {
         };
         gateway.start_controller();
         gateway
+    }
+
+    /// From its next start on, the controller logs what this says, as `RUST_LOG`
+    /// has it.
+    pub fn set_log_filter(&mut self, filter: &str) {
+        self.log_filter = Some(filter.to_owned());
     }
 
     /// Starts the controller, which has been killed, and waits until it is
@@ -106,6 +114,7 @@ impl Gateway {
     pub fn launch_controller(&mut self) -> Receiver<String> {
         let mut command = bound(ingressctl());
         command.args(&self.arguments);
+        command.envs(self.log_filter.iter().map(|filter| ("RUST_LOG", filter)));
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command.stderr(log_file(&self.log_path("controller")));
         let mut process = Process::spawn_bound(command);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONNECTION, HOST, TRANSFER_ENCODING};
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, Uri};
@@ -51,6 +51,8 @@ pub enum Verdict {
     Status(u16),
     /// A watch begins and brings this status, as the API has it in a watch.
     Watched(u16),
+    /// The API answers, but the last byte of it is lost.
+    Truncated,
     /// A page in HTML, as of a load balancer in between.
     Page,
     /// Nobody, until connections are cut.
@@ -186,6 +188,15 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<A
     };
     Ok(match verdict {
         Verdict::Pass => pass(request, &asked, &shared).await.map_err(io::Error::other)?,
+        Verdict::Truncated => {
+            let answer = pass(request, &asked, &shared).await.map_err(io::Error::other)?;
+            let (mut parts, body) = answer.into_parts();
+            let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+            // A list ends with the end of a line.
+            let end = body.trim_ascii_end().len().saturating_sub(1);
+            parts.headers.remove(CONTENT_LENGTH);
+            Response::from_parts(parts, Either::Left(Full::from(body.slice(..end))))
+        }
         Verdict::Status(code) => said(code, "application/json", status(code).to_string()),
         Verdict::Watched(code) => {
             let event = json!({"type": "ERROR", "object": status(code)});

@@ -17,3 +17,4 @@ mod scale;
 mod setup;
 mod shared_hosts;
 mod status;
+mod tls;

@@ -1,0 +1,9 @@
+//! HTTPS by Secrets of the API: which certificate clients get while these come,
+//! change and go, what is read of them, and who sees their keys.
+
+mod changes;
+mod keys;
+mod restarts;
+mod rights;
+mod site;
+mod trouble;

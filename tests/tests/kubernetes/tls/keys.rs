@@ -1,0 +1,106 @@
+//! Where private keys are, and where they are not, however much is logged.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ingress_tests::{ApiProxy, ApiServer, Gateway, Verdict, get, wait_until};
+use serde_json::{Value, json};
+
+use super::site::{Site, secure};
+
+/// What a key in PEM shows as, there and in a Secret, which has that in base64
+/// once more; and its bytes as programs print them.
+fn traces(key: &str, in_secret: &str) -> Vec<Vec<u8>> {
+    let lines = key.lines().filter(|line| !line.starts_with("-----"));
+    // Of a short last line nothing is certain.
+    let lines: Vec<_> = lines.filter(|line| line.len() >= 32).collect();
+    let der = pem::parse(key).unwrap().into_contents();
+    // In what rcgen makes (PKCS #8, P-256) the private part is there. The rest
+    // is public.
+    let private = &der[36..68];
+    // Beyond the header, which all keys have.
+    let in_secret = in_secret.as_bytes()[80..].chunks_exact(32).map(<[u8]>::to_vec);
+    let printed = [&private[..16], &lines[0].as_bytes()[24..40]];
+    let printed = printed.map(|bytes| {
+        let text = format!("{bytes:?}");
+        text.trim_matches(['[', ']']).as_bytes().to_vec()
+    });
+    let hex: String = private.iter().map(|byte| format!("{byte:02x}")).collect();
+    let lines = lines.iter().map(|line| line.as_bytes().to_vec());
+    lines.chain(in_secret).chain(printed).chain([private.to_vec(), hex.into_bytes()]).collect()
+}
+
+/// The traces that are in `bytes`, as text.
+fn found(bytes: &[u8], traces: &[Vec<u8>]) -> Vec<String> {
+    let is_in = |trace: &&Vec<u8>| bytes.windows(trace.len()).any(|part| part == &***trace);
+    traces.iter().filter(is_in).map(|trace| String::from_utf8_lossy(trace).into_owned()).collect()
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_below(&path));
+        } else if path.is_file() {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn a_key_is_in_the_file_of_secrets_and_nowhere_else_whatever_is_logged() {
+    let Some(api) = ApiServer::shared() else { return };
+    let site = Site::create(api, "private-keys");
+    let hosts = [("one.example", "one"), ("two.example", "two")];
+    site.create_allowed(&[secure("web", &hosts)]);
+    let default = site.create_secret("default", &["default.example"]);
+    let one = site.authority.issue(&["one.example"]);
+    // By kubectl apply, which writes all of it into an annotation, too.
+    site.namespace.apply(&site.secret("one", &one));
+    // Of another host, so that there is something to say of it.
+    let two = site.create_secret("two", &["three.example"]);
+    let proxy = ApiProxy::start(&site.namespace);
+    let mut gateway = Gateway::start_as(&site.namespace, &proxy.kubeconfig(), &site.flags());
+    gateway.kill_controller();
+    gateway.set_log_filter("trace");
+    // Answers that a client of the API does not understand, at first.
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    proxy.judge(move |asked| {
+        let is_list = asked.is_for("secrets") && !asked.is_watch();
+        let is_early = is_list && count.fetch_add(1, Ordering::Relaxed) < 6;
+        if is_early { Verdict::Truncated } else { Verdict::Pass }
+    });
+    gateway.start_controller();
+    site.wait_for(&gateway, "one.example", &one);
+    let mut mismatched: Value = serde_json::from_str(&site.secret("two", &two)).unwrap();
+    mismatched["stringData"]["tls.key"] = json!(one.key);
+    site.replace(&mismatched.to_string());
+    wait_until("it is told", || !site.events_on("Secret", "two").is_empty());
+
+    let log = gateway.log();
+    assert!(log.contains("TRACE"), "it logs all");
+    let mut told = log + &gateway.envoy_log() + &gateway.health("/metrics").body;
+    for page in ["/config_dump?include_eds", "/certs", "/stats", "/clusters"] {
+        told += &get(gateway.admin, "admin", page).body;
+    }
+    told += &site.namespace.run(&["get", "events,ingresses", "-o", "json"]).unwrap();
+    assert!(told.contains("[redacted]"), "Envoy knows them");
+    let folder = gateway.shared_folder();
+    for (secret, issued) in [("one", &one), ("default", &default)] {
+        let secret = site.namespace.get("secret", secret);
+        let traces = traces(&issued.key, secret["data"]["tls.key"].as_str().unwrap());
+        assert!(!found(secret.to_string().as_bytes(), &traces).is_empty(), "it finds keys");
+        assert_eq!(found(told.as_bytes(), &traces), [""; 0]);
+        let mut holders = files_below(&folder);
+        holders.retain(|path| !found(&fs::read(path).unwrap(), &traces).is_empty());
+        assert_eq!(holders, [folder.join("certificates/sds.json")]);
+    }
+    let mode = |path: &str| fs::metadata(folder.join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("certificates/sds.json"), mode("certificates")), (0o600, 0o700));
+}

@@ -1,0 +1,193 @@
+//! Hosts with certificates, in a namespace of their own.
+
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use ingress_tests::{
+    ApiServer, Authority, Gateway, Issued, Namespace, Service, TlsClient, Upstream, ingressctl,
+    machine_ip, wait_until, workspace,
+};
+use serde_json::{Value, json};
+
+use crate::setup::{host_to, ingress};
+
+/// A service, and an authority for the certificates of its hosts. The gateway
+/// has no rights to read Secrets yet.
+pub(crate) struct Site<'a> {
+    pub(crate) namespace: Namespace<'a>,
+    pub(crate) authority: Authority,
+    pub(crate) client: TlsClient,
+    /// `NAMESPACE/NAME` of the default certificate, so that tests do not share
+    /// one.
+    pub(crate) default: String,
+    _upstream: Upstream,
+}
+
+impl<'a> Site<'a> {
+    pub(crate) fn create(api: &'a ApiServer, name: &str) -> Self {
+        let namespace = api.namespace(name);
+        let upstream = Upstream::start_on(machine_ip(), "web");
+        namespace.create(&Service::new("web").at(&upstream).manifests());
+        let authority = Authority::new();
+        let client = TlsClient::new(&authority, &[]);
+        let default = format!("{name}/default");
+        Self { namespace, authority, client, default, _upstream: upstream }
+    }
+
+    /// The rights on Secrets that `ingressctl rbac` prints for these manifests.
+    pub(crate) fn allow(&self, ingresses: &[String]) {
+        let folder = tempfile::tempdir().unwrap();
+        let manifests = folder.path().join("all.yaml");
+        let namespace = &self.namespace.name;
+        let documents: Vec<_> = ingresses
+            .iter()
+            .map(|text| {
+                let mut ingress: Value = serde_json::from_str(text).unwrap();
+                ingress["metadata"]["namespace"] = json!(namespace);
+                ingress.to_string()
+            })
+            .collect();
+        std::fs::write(&manifests, documents.join("\n---\n")).unwrap();
+        let output = Command::new(ingressctl())
+            .args(["rbac", "-o", "json", "--gateway-namespace", namespace])
+            .args(["--namespace", namespace, "--default-certificate", &self.default, "-f"])
+            .arg(&manifests)
+            .arg("-f")
+            .arg(workspace().join("config/deploy/ingress-class.yaml"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        // The other rights, every gateway of these tests has already.
+        let of_secrets = |item: &&Value| item["metadata"]["name"] == "istio-ingress-certificates";
+        let items: Vec<_> =
+            printed["items"].as_array().unwrap().iter().filter(of_secrets).collect();
+        assert_eq!(items.len(), 2, "a Role and its binding: {printed}");
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+        self.namespace.apply(&list.to_string());
+    }
+
+    /// Creates Ingresses, and gives the rights for them.
+    pub(crate) fn create_allowed(&self, ingresses: &[String]) {
+        self.allow(ingresses);
+        ingresses.iter().for_each(|ingress| self.namespace.create(ingress));
+    }
+
+    /// Creates a Secret with a new certificate for these hosts.
+    pub(crate) fn create_secret(&self, name: &str, hosts: &[&str]) -> Issued {
+        let issued = self.authority.issue(hosts);
+        self.namespace.create(&self.secret(name, &issued));
+        issued
+    }
+
+    /// Puts a new certificate for these hosts into a Secret that is there.
+    pub(crate) fn replace_secret(&self, name: &str, hosts: &[&str]) -> Issued {
+        let issued = self.authority.issue(hosts);
+        self.replace(&self.secret(name, &issued));
+        issued
+    }
+
+    pub(crate) fn secret(&self, name: &str, issued: &Issued) -> String {
+        issued.secret(&self.namespace.name, name).to_string()
+    }
+
+    pub(crate) fn replace(&self, manifest: &str) {
+        self.namespace.run_with(&["replace", "-f", "-"], manifest).unwrap();
+    }
+
+    /// The flags of its gateway.
+    pub(crate) fn flags(&self) -> [&str; 2] {
+        ["--default-certificate", &self.default]
+    }
+
+    /// The certificate that a client gets who asks for `host`; none where no
+    /// certificate for it is there.
+    pub(crate) fn certificate(&self, gateway: &Gateway, host: &str) -> Option<Vec<u8>> {
+        // Nobody listens before there is a certificate.
+        TcpStream::connect(gateway.https()).ok()?;
+        let connection = self.client.connect(gateway.https(), host).ok()?;
+        Some(connection.certificate())
+    }
+
+    /// Waits until clients of `host` get that certificate, and the service.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, gateway: &Gateway, host: &str, issued: &Issued) -> Duration {
+        let took = wait_until(&format!("the certificate for {host}"), || {
+            self.certificate(gateway, host) == Some(issued.der())
+        });
+        assert_eq!(self.client.get(gateway.https(), host, "/").unwrap().by(), "web", "{host}");
+        took
+    }
+
+    /// Asks for `/` of `host` without pause, by new connections and by ones that
+    /// are kept for a while, while `during` runs. All has to succeed.
+    pub(crate) fn under_load<T>(
+        &self,
+        gateway: &Gateway,
+        host: &str,
+        during: impl FnOnce() -> T,
+    ) -> T {
+        self.under_load_of(gateway.https(), host, during)
+    }
+
+    /// Likewise, where the gateway itself is restarted.
+    pub(crate) fn under_load_of<T>(
+        &self,
+        https: SocketAddr,
+        host: &str,
+        during: impl FnOnce() -> T,
+    ) -> T {
+        let (is_over, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let result = thread::scope(|scope| {
+            // Ends the load also where the test fails.
+            let over = Over(&is_over);
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let mut connection = self.client.connect(https, host).unwrap();
+                    for _ in 0..5 {
+                        assert_eq!(connection.get(host, "/").by(), "web");
+                        asked.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+            let result = during();
+            drop(over);
+            result
+        });
+        println!("{} requests for {host}, none failed", asked.into_inner());
+        result
+    }
+
+    /// The Events on an object, by kind and name.
+    pub(crate) fn events_on(&self, kind: &str, name: &str) -> Vec<String> {
+        let events = self.namespace.list("events");
+        let is_on = |event: &&Value| {
+            event["involvedObject"]["kind"] == kind && event["involvedObject"]["name"] == name
+        };
+        let message = |event: &Value| event["message"].as_str().unwrap().to_owned();
+        events.iter().filter(is_on).map(message).collect()
+    }
+}
+
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// An Ingress of hosts, each with the name of its Secret.
+pub(crate) fn secure(name: &str, hosts: &[(&str, &str)]) -> String {
+    let mut spec = json!({"rules": [], "tls": []});
+    for (host, secret) in hosts {
+        let rule = host_to(host, "web")["rules"][0].take();
+        spec["rules"].as_array_mut().unwrap().push(rule);
+        let entry = json!({"hosts": [host], "secretName": secret});
+        spec["tls"].as_array_mut().unwrap().push(entry);
+    }
+    ingress(name, &spec)
+}
