@@ -2,11 +2,13 @@
 //! nothing more. These tests have servers of their own, for they change what
 //! others rely on.
 
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 
 use ingress_tests::{
-    ApiServer, Gateway, Kubectl, Service, Upstream, ingressctl, machine_ip, wait_until, workspace,
+    ApiServer, Authority, Gateway, Kubectl, Service, TlsClient, Upstream, ingressctl, machine_ip,
+    wait_until, workspace,
 };
 use serde_json::{Value, json};
 
@@ -293,15 +295,24 @@ fn a_controller_of_one_namespace_runs_on_the_rights_for_it() {
             "metadata": {"name": "more"}, "spec": {"controller": "istio.io/ingress-controller"}})
         .to_string(),
     );
-    let gateway = Gateway::start_with(&namespace, &["--publish-address", "203.0.113.8"]);
+    let authority = Authority::new();
+    let issued = authority.issue(&["web.example"]);
+    namespace.create(&issued.secret("confined", "istio-ingress-certs").to_string());
+    let flags = ["--gateway-namespace", "confined", "--publish-address", "203.0.113.8"];
+    let gateway = Gateway::start_with(&namespace, &flags);
     gateway.wait_for("web.example", "/", 200);
+    wait_until("HTTPS", || TcpStream::connect(gateway.https()).is_ok());
+    let client = TlsClient::new(&authority, &[]);
+    assert_eq!(client.get(gateway.https(), "web.example", "/").unwrap().status, 200);
     wait_until("the status", || {
         let ingress = namespace.get("ingresses.networking.k8s.io", "web");
         ingress["status"]["loadBalancer"]["ingress"] == json!([{"ip": "203.0.113.8"}])
     });
     wait_until("an Event", || !namespace.list("events").is_empty());
     let log = gateway.log();
-    assert!(!log.contains("forbidden") && !log.contains("403"), "{log}");
+    for complaint in ["forbidden", "403", "may not be read"] {
+        assert!(!log.contains(complaint), "{log}");
+    }
 
     let user = "system:serviceaccount:confined:istio-ingress-service-account";
     for question in ["list ingresses -n shop", "get pods -n default", "patch ingresses/status -A"] {

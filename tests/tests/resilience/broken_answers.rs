@@ -62,7 +62,8 @@ impl<'a> Behind<'a> {
     ) {
         self.proxy.judge(judge);
         self.proxy.cut();
-        wait(SOON, what, done);
+        // Some tries, each perhaps as late as can be.
+        wait(SOON * 2, what, done);
         self.proxy.heal();
         self.proxy.cut();
         let host = format!("after-{what}.example");

@@ -28,7 +28,7 @@ fn traces(key: &str, in_secret: &str) -> Vec<Vec<u8>> {
         let text = format!("{bytes:?}");
         text.trim_matches(['[', ']']).as_bytes().to_vec()
     });
-    let hex: String = private.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = private.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     let lines = lines.iter().map(|line| line.as_bytes().to_vec());
     lines.chain(in_secret).chain(printed).chain([private.to_vec(), hex.into_bytes()]).collect()
 }

@@ -176,10 +176,7 @@ fn what_was_read_stays_served_where_a_right_is_taken_away_and_is_read_again_once
             }
             let two = site.replace_secret("two", &["two.example"]);
             site.wait_for(&gateway, "two.example", &two);
-            assert_eq!(
-                site.certificate(&gateway, "one.example").map(|der| der.len() > 0),
-                Some(true)
-            );
+            assert!(site.certificate(&gateway, "one.example").is_some());
             let one = site.replace_secret("one", &["one.example"]);
             proxy.heal();
             site.wait_for(&gateway, "one.example", &one);

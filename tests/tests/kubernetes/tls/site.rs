@@ -73,7 +73,9 @@ impl<'a> Site<'a> {
     /// Creates Ingresses, and gives the rights for them.
     pub(crate) fn create_allowed(&self, ingresses: &[String]) {
         self.allow(ingresses);
-        ingresses.iter().for_each(|ingress| self.namespace.create(ingress));
+        for ingress in ingresses {
+            self.namespace.create(ingress);
+        }
     }
 
     /// Creates a Secret with a new certificate for these hosts.
