@@ -145,6 +145,7 @@ fn the_printed_rights_are_what_the_controller_needs_and_no_more() {
         "get secret/shop-certs -n istio-system",
         "get secret/istio-ingress-certs -n shop",
         "get secret/shop-certs -n default",
+        "get secret/istio-ingress-certs -n kube-system",
         "get secret/istio.default -n default",
         "get secret/istio.istio-mixer-service-account -n istio-system",
         "get secret/istio.istio-citadel-service-account -n istio-system",
@@ -272,6 +273,7 @@ fn a_secret_is_listed_and_watched_by_its_name_alone() {
         ("shop", "fieldSelector=metadata.name%3Dforeign-certs"),
         ("shop", "fieldSelector=metadata.name%3Distio-ingress-certs"),
         ("default", "fieldSelector=metadata.name%3Distio.default"),
+        ("default", "fieldSelector=metadata.name%3Dshop-certs"),
     ] {
         let answer = ask(namespace, query);
         assert!(answer.as_ref().is_err_and(|e| e.contains("forbidden")), "{query}: {answer:?}");
@@ -297,9 +299,9 @@ fn a_controller_of_one_namespace_runs_on_the_rights_for_it() {
     );
     let authority = Authority::new();
     let issued = authority.issue(&["web.example"]);
-    namespace.create(&issued.secret("confined", "istio-ingress-certs").to_string());
-    let flags = ["--gateway-namespace", "confined", "--publish-address", "203.0.113.8"];
-    let gateway = Gateway::start_with(&namespace, &flags);
+    let default = issued.secret("istio-system", "istio-ingress-certs");
+    api.kubectl().create(&default.to_string());
+    let gateway = Gateway::start_with(&namespace, &["--publish-address", "203.0.113.8"]);
     gateway.wait_for("web.example", "/", 200);
     wait_until("HTTPS", || TcpStream::connect(gateway.https()).is_ok());
     let client = TlsClient::new(&authority, &[]);
