@@ -64,10 +64,19 @@ impl<'a> Behind<'a> {
         self.proxy.cut();
         // Some tries, each perhaps as late as can be.
         wait(SOON * 2, what, done);
-        self.proxy.heal();
+        let watched = Count::default();
+        let count = watched.clone();
+        self.proxy.judge(move |asked| {
+            if asked.is_for("routerules") && asked.is_watch() {
+                count.up();
+            }
+            Verdict::Pass
+        });
         self.proxy.cut();
         let host = format!("after-{what}.example");
         self.ruled.add_host(&self.gateway, &host, SOON);
+        // So that what comes next does not follow on what was before.
+        wait(SOON, "rules are watched again", || watched.get() > 0);
     }
 }
 
