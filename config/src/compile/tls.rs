@@ -15,14 +15,14 @@ use std::time::{Duration, SystemTime};
 use ingress_filter::DEFAULT_CERTIFICATE;
 use ingress_filter::table::TlsHost;
 
-use super::unread::{UnreadSecrets, remedy};
+use super::unread::Remedies;
 use super::{Circumstances, host};
 use crate::certificates::{Certificate, Memo};
 use crate::finding::{Finding, Findings, Severity, quote};
 use crate::manifest::{Object, Position};
 use crate::objects::secret::Secret;
 use crate::objects::{Cursor, Place, Reading, is_named_well};
-use crate::settings::{ObjectName, Settings};
+use crate::settings::ObjectName;
 
 /// The most names of a certificate that a message lists.
 const LISTED_NAMES: usize = 8;
@@ -193,12 +193,10 @@ impl<'a> TlsCollector<'a> {
     }
 
     pub(super) fn finish(mut self, circumstances: &Circumstances<'_>) -> Tls {
-        let Circumstances { unread, settings, .. } = *circumstances;
         let default = self.secrets.get(self.default);
-        self.tell_missing(unread, settings, default.is_some());
-        self.tell_default(unread, settings);
-        let mut secrets: BTreeSet<_> = self.named.iter().map(|(.., name)| name.clone()).collect();
-        secrets.insert(self.default.clone());
+        let secrets = self.named.iter().map(|(.., name)| name).chain([self.default]);
+        let secrets: BTreeSet<_> = secrets.cloned().collect();
+        self.tell_missing(&Remedies::new(circumstances, secrets.iter()), default.is_some());
 
         let mut certificates = BTreeMap::new();
         certificates.extend(default.map(|default| (DEFAULT_CERTIFICATE.to_owned(), default)));
@@ -223,43 +221,34 @@ impl<'a> TlsCollector<'a> {
         }
     }
 
-    /// Says that the default certificate cannot be read, which perhaps no
-    /// Ingress names.
-    fn tell_default(&self, unread: &UnreadSecrets, settings: &Settings) {
-        let is_named = self.named.iter().any(|(.., name)| name == self.default);
-        let Some(unread) = unread.get(self.default).filter(|_| !is_named) else { return };
-        let named = self.named.iter().map(|(.., name)| name).chain([self.default]);
-        let remedy = remedy(unread, self.default, named, settings);
-        let message = format!("setting defaultCertificate: {remedy}");
-        self.findings.borrow_mut().push(Finding::error(message));
-    }
-
-    /// Says of each Secret that is named and not there what becomes of its
+    /// Says of each Secret that is asked for and not there what becomes of its
     /// hosts.
-    fn tell_missing(&self, unread: &UnreadSecrets, settings: &Settings, has_default: bool) {
+    fn tell_missing(&self, remedies: &Remedies<'_>, has_default: bool) {
+        let mut findings = self.findings.borrow_mut();
+        // Perhaps no Ingress names the default one.
+        let is_named = self.named.iter().any(|(.., name)| name == self.default);
+        if let Some(remedy) = remedies.of(self.default).filter(|_| !is_named) {
+            findings.push(Finding::error(format!("setting defaultCertificate: {remedy}")));
+        }
         for (ingress, place, name) in &self.named {
             // Istio 0.5 took the default certificate whatever it was given, so
             // that its name is what its users wrote, in any namespace.
             let means_default = has_default && name.name() == self.default.name();
             let is_there = self.secrets.is_there(name);
-            let unread = unread.get(name);
-            if unread.is_none() && (is_there || means_default) {
+            let remedy = remedies.of(name);
+            if remedy.is_none() && (is_there || means_default) {
                 continue;
             }
             let consequence = if is_there {
                 "what was read before is still served"
-            } else if has_default || name == self.default {
+            } else if has_default {
                 "clients get the default certificate"
             } else {
                 "there is no default certificate either, so nothing is served over HTTPS in its \
                  stead"
             };
-            let finding = match unread {
-                Some(unread) => {
-                    let named = self.named.iter().map(|(.., name)| name).chain([self.default]);
-                    let remedy = remedy(unread, name, named, settings);
-                    place.error(ingress, format!("{remedy} Until then {consequence}"))
-                }
+            let finding = match remedy {
+                Some(remedy) => place.error(ingress, format!("{remedy} Until then {consequence}")),
                 None => place.warning(
                     ingress,
                     format!(
@@ -270,7 +259,7 @@ impl<'a> TlsCollector<'a> {
                     ),
                 ),
             };
-            self.findings.borrow_mut().push(finding);
+            findings.push(finding);
         }
     }
 }

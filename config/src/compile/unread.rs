@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Circumstances;
 use crate::finding::quote;
 use crate::rbac;
-use crate::settings::{ObjectName, Settings};
+use crate::settings::{Gateway, ObjectName};
 
 /// The longest Role that a message has: an Event has room for 1024 bytes, of
 /// which some say what the Role is for.
@@ -23,34 +24,61 @@ pub(crate) enum Unread {
 /// them.
 pub(crate) type UnreadSecrets = BTreeMap<ObjectName, Unread>;
 
-/// What is wrong, and what to do about it: for want of rights, the Role that
-/// gives them for all Secrets in that namespace among `named`, or where these are
-/// too many, a Role beside it.
-pub(super) fn remedy<'a>(
-    unread: &Unread,
-    name: &ObjectName,
-    named: impl Iterator<Item = &'a ObjectName>,
-    settings: &Settings,
-) -> String {
-    let secret = quote(&name.to_string());
-    match unread {
-        Unread::Failed(reason) => {
-            format!("Secret {secret} cannot be read: {reason}; it is tried again.")
+/// What is wrong with Secrets that cannot be read, and what to do about it.
+pub(super) struct Remedies<'a> {
+    unread: &'a UnreadSecrets,
+    gateway: &'a Gateway,
+    /// By namespace, the Role for all Secrets that are named there, unless these
+    /// are too many for a message.
+    roles: BTreeMap<&'a str, Option<String>>,
+}
+
+impl<'a> Remedies<'a> {
+    /// For those among `named`.
+    pub(super) fn new(
+        circumstances: &Circumstances<'a>,
+        named: impl Iterator<Item = &'a ObjectName>,
+    ) -> Self {
+        let Circumstances { unread, settings, .. } = *circumstances;
+        let gateway = &settings.gateway;
+        let mut by_namespace: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+        // Mostly there is none to be told of.
+        for name in named.filter(|_| !unread.is_empty()) {
+            by_namespace.entry(name.namespace()).or_default().insert(name.name().to_owned());
         }
-        Unread::Denied => {
-            let namespace = name.namespace();
-            let all = named.filter(|other| other.namespace() == namespace);
-            let all: BTreeSet<_> = all.map(|other| other.name().to_owned()).collect();
-            let mut role = rbac::role_for_secrets(&settings.gateway, namespace, &all);
-            let mut whence = "both of which ingressctl rbac prints";
-            if role.len() > MAX_ROLE {
-                role = rbac::role_for_secret(&settings.gateway, namespace, name.name());
-                whence = "or by what ingressctl rbac prints for all Secrets here";
+        let role = |(namespace, all): (&'a str, BTreeSet<String>)| {
+            let role = rbac::role_for_secrets(gateway, namespace, &all);
+            (namespace, Some(role).filter(|role| role.len() <= MAX_ROLE))
+        };
+        Self { unread, gateway, roles: by_namespace.into_iter().map(role).collect() }
+    }
+
+    /// For one of them. None where it can be read, or is not there.
+    pub(super) fn of(&self, name: &ObjectName) -> Option<String> {
+        let secret = quote(&name.to_string());
+        Some(match self.unread.get(name)? {
+            Unread::Failed(reason) => {
+                format!("Secret {secret} cannot be read: {reason}; it is tried again.")
             }
-            format!(
-                "Secret {secret} may not be read by this gateway; allow it by the Role {role} \
-                 bound to the gateway's service account, {whence}."
-            )
+            Unread::Denied => {
+                let (role, whence) = self.role(name);
+                format!(
+                    "Secret {secret} may not be read by this gateway; allow it by the Role {role} \
+                     bound to the gateway's service account, {whence}."
+                )
+            }
+        })
+    }
+
+    /// The Role for all Secrets in its namespace, or where these are too many, a
+    /// Role beside that.
+    fn role(&self, name: &ObjectName) -> (String, &'static str) {
+        match self.roles.get(name.namespace()) {
+            Some(Some(role)) => (role.clone(), "both of which ingressctl rbac prints"),
+            _ => (
+                rbac::role_for_secret(self.gateway, name.namespace(), name.name()),
+                "or by what ingressctl rbac prints for all Secrets here",
+            ),
         }
     }
 }
