@@ -176,6 +176,12 @@ impl Rollout {
         })
     }
 
+    /// Whether there are certificates that Envoy is told of, at the start those
+    /// of an earlier process.
+    pub(crate) fn has_certificates(&self) -> bool {
+        !self.supplies.secrets.is_empty()
+    }
+
     /// Waits until Envoy has started, and listens where there is a listener.
     pub(crate) async fn wait_until_started(&self) -> anyhow::Result<()> {
         let deadline = Instant::now() + START_PATIENCE;

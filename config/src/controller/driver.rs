@@ -36,6 +36,10 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 /// until then, that is one bad Secret, which must not hold up the rest.
 const SECRET_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Likewise at a start where certificates of an earlier process are served: they
+/// go on, and a table without them would take them away.
+const RESTART_PATIENCE: Duration = Duration::from_secs(30);
+
 /// See the module.
 pub(super) struct Driver {
     pub(super) store: Arc<Store>,
@@ -60,7 +64,7 @@ impl Driver {
         let mut is_served = false;
         let mut backoff = Backoff::for_traffic();
         let mut took = Duration::ZERO;
-        let mut asking = Asking::default();
+        let mut asking = Asking::new(self.rollout.has_certificates());
         loop {
             let recheck_at = compiled.as_ref().and_then(|compiled| compiled.recheck_at);
             let retry = || left.is_some().then(|| backoff.step());
@@ -207,21 +211,27 @@ impl Driver {
 }
 
 /// What waits for an answer about Secrets that nothing is known of yet.
-#[derive(Default)]
 struct Asking {
+    patience: Duration,
     since: Option<Instant>,
     /// How many answers.
     awaited: usize,
 }
 
 impl Asking {
+    /// At a start, where certificates of an earlier process are served or not.
+    fn new(has_certificates: bool) -> Self {
+        let patience = if has_certificates { RESTART_PATIENCE } else { SECRET_PATIENCE };
+        Self { patience, since: None, awaited: 0 }
+    }
+
     fn is_under_way(&self) -> bool {
         self.since.is_some()
     }
 
     /// How much longer to wait.
     fn rest(&self) -> Option<Duration> {
-        self.since.map(|since| SECRET_PATIENCE.saturating_sub(since.elapsed()))
+        self.since.map(|since| self.patience.saturating_sub(since.elapsed()))
     }
 
     /// What to do, where so many answers are awaited.
@@ -229,13 +239,14 @@ impl Asking {
         let before = std::mem::replace(&mut self.awaited, awaited);
         if awaited == 0 {
             self.since = None;
+            self.patience = SECRET_PATIENCE;
             return Step::GoOn;
         }
         if is_start && awaited < before {
             self.since = None;
         }
         let since = *self.since.get_or_insert_with(Instant::now);
-        if since.elapsed() < SECRET_PATIENCE { Step::Wait } else { Step::GiveUp }
+        if since.elapsed() < self.patience { Step::Wait } else { Step::GiveUp }
     }
 }
 
