@@ -31,6 +31,6 @@ pub use own_envoy::{OwnEnvoy, compile, compiled, edit_json, validate};
 pub use process::Process;
 pub use serving::Serving;
 pub use tls::{Authority, Issued, TlsClient, TlsConnection, refuses_tls_1_1};
-pub use tools::{envoy, free_port, ingressctl, require_tool, workspace};
+pub use tools::{envoy, files_below, free_port, ingressctl, require_tool, workspace};
 pub use upstream::{Received, Upstream};
 pub use websocket::{EchoServer, upgrade};

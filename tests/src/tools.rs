@@ -1,11 +1,11 @@
 //! The programs that tests run.
 
-use std::env;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::{env, fs};
 
 /// The root of the workspace.
 ///
@@ -92,4 +92,21 @@ pub(crate) fn port_below_ephemeral() -> u16 {
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     let mut candidates = (0..12_000).filter_map(|_| Some(20_000 + offset()?));
     candidates.find(is_free).expect("a free port")
+}
+
+/// All files below a folder.
+///
+/// # Panics
+/// Where it cannot be read.
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(files_below(&path));
+        } else if path.is_file() {
+            found.push(path);
+        }
+    }
+    found
 }

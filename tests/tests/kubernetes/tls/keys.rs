@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ingress_tests::{ApiProxy, ApiServer, Gateway, Verdict, get, wait_until};
+use ingress_tests::{ApiProxy, ApiServer, Gateway, Verdict, files_below, get, wait_until};
 use serde_json::{Value, json};
 
 use super::site::{Site, secure};
@@ -37,19 +36,6 @@ fn traces(key: &str, in_secret: &str) -> Vec<Vec<u8>> {
 fn found(bytes: &[u8], traces: &[Vec<u8>]) -> Vec<String> {
     let is_in = |trace: &&Vec<u8>| bytes.windows(trace.len()).any(|part| part == &***trace);
     traces.iter().filter(is_in).map(|trace| String::from_utf8_lossy(trace).into_owned()).collect()
-}
-
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files_below(&path));
-        } else if path.is_file() {
-            found.push(path);
-        }
-    }
-    found
 }
 
 #[test]
