@@ -32,6 +32,7 @@ use crate::envoy::{Cluster, KeyPairs};
 use crate::finding::{Finding, Findings, quote};
 use crate::hex::hex;
 use crate::manifest::{Manifests, Object};
+use crate::object_ref::ObjectRef;
 use crate::settings::{ObjectName, Settings};
 
 use backends::Backends;
@@ -55,7 +56,7 @@ pub struct Compiled {
     pub findings: Vec<Finding>,
     /// The Ingresses of our class, and whether they serve anything: one whose
     /// every path is wrong, or an older one's, does not.
-    pub ingresses: BTreeMap<IngressName, bool>,
+    pub ingresses: BTreeMap<ObjectRef, bool>,
     /// What is served over HTTPS.
     pub(crate) https: Option<Https>,
     /// The Secrets that are asked for, among the objects or not.
@@ -64,9 +65,6 @@ pub struct Compiled {
     /// begin and end to be valid.
     pub recheck_at: Option<SystemTime>,
 }
-
-/// The namespace and the name of an Ingress.
-pub type IngressName = (Box<str>, Box<str>);
 
 impl Compiled {
     /// The certificates that are served, with their keys.
@@ -135,8 +133,7 @@ pub(crate) fn compile_objects<'a>(
     let Collected { virtual_hosts, default_backend, served } = collector.finish();
     let ingresses = ours
         .iter()
-        .map(|ingress| (ingress.namespace.clone(), ingress.name.clone()))
-        .map(|name| (name.clone(), served.contains(&name)))
+        .map(|ingress| (ingress.reference(), served.contains(&ingress.reference())))
         .collect();
     let Tls { https, hosts: tls_hosts, secrets, recheck_at } = tls.finish(circumstances);
     circumstances.memo.sweep();

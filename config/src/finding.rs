@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::object_ref::ObjectRef;
+
 /// How bad a [`Finding`] is. Errors sort before warnings at the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -61,7 +63,7 @@ pub struct Finding {
     pub severity: Severity,
     /// The object, as in `Ingress default/simple-ingress`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub object: Option<String>,
+    pub object: Option<ObjectRef>,
     /// The field, as in `spec.rules[0].http.paths[2].path`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
@@ -93,8 +95,8 @@ impl Finding {
 
     /// The same finding, about `object`.
     #[must_use]
-    pub fn object(mut self, object: impl Into<String>) -> Self {
-        self.object = Some(object.into());
+    pub fn object(mut self, object: ObjectRef) -> Self {
+        self.object = Some(object);
         self
     }
 
@@ -119,7 +121,8 @@ impl fmt::Display for Finding {
             write!(f, "{source}: ")?;
         }
         write!(f, "{}: ", self.severity)?;
-        for part in [&self.object, &self.field].into_iter().flatten() {
+        let object = self.object.as_ref().map(ObjectRef::to_string);
+        for part in [object.as_deref(), self.field.as_deref()].into_iter().flatten() {
             write_line(f, part)?;
             f.write_str(": ")?;
         }
@@ -273,11 +276,15 @@ mod tests {
         Location { file: file.into(), line, column }
     }
 
+    fn ingress(namespace: &str, name: &str) -> ObjectRef {
+        ObjectRef { kind: "Ingress".into(), namespace: namespace.into(), name: name.into() }
+    }
+
     #[test]
     fn prints_one_line_and_leaves_out_what_is_absent() {
         let full = Finding::error("is not absolute: begin it with /")
             .at(at("a.yaml", 3, 7))
-            .object("Ingress default/x")
+            .object(ingress("default", "x"))
             .field("spec.rules[0]");
         let cases = [
             (
@@ -296,7 +303,7 @@ mod tests {
             (
                 Finding::warning("a\nb\t\u{202e}c\u{85}\u{1b}[31m é")
                     .at(at("x\ny", 1, 1))
-                    .object("o\r"),
+                    .object(ObjectRef::unnamed("o\r")),
                 "x\\ny:1:1: warning: o\\r: a\\nb\\t\\u{202e}c\\u{85}\\u{1b}[31m é",
             ),
         ];
@@ -324,11 +331,13 @@ mod tests {
 
     #[test]
     fn serializes_flat_without_what_is_absent() {
-        let json =
-            serde_json::to_string(&Finding::error("m").at(at("f", 2, 3)).field("x")).unwrap();
+        let json = serde_json::to_string(
+            &Finding::error("m").at(at("f", 2, 3)).object(ingress("n", "i")).field("x"),
+        )
+        .unwrap();
         assert_eq!(
             json,
-            r#"{"file":"f","line":2,"column":3,"severity":"error","field":"x","message":"m"}"#
+            r#"{"file":"f","line":2,"column":3,"severity":"error","object":"Ingress n/i","field":"x","message":"m"}"#
         );
         let json = serde_json::to_string(&Finding::warning("m")).unwrap();
         assert_eq!(json, r#"{"severity":"warning","message":"m"}"#);

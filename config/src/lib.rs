@@ -13,6 +13,7 @@ pub mod finding;
 mod hex;
 pub mod manifest;
 mod module_image;
+pub mod object_ref;
 mod objects;
 mod rbac;
 mod rollout;

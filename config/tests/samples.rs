@@ -82,7 +82,7 @@ fn the_tests_of_a_sample_miss_each_rule_that_is_left_out() {
             if &*object.kind != "RouteRule" {
                 continue;
             }
-            let (report, name) = (test(&sample, &manifests), object.describe());
+            let (report, name) = (test(&sample, &manifests), object.reference().to_string());
             assert!(report.failed > 0, "{}: no test misses {name}", sample.display());
             left_out += 1;
         }

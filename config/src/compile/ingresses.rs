@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use ingress_filter::table::{Plaintext, Target, VirtualHost};
 
 use super::backends::{BackendSyntax, Backends};
+use super::host;
 use super::paths::PathType;
 use super::routes::{Candidate, HostRoutes};
-use super::{IngressName, host};
 use crate::finding::Findings;
 use crate::manifest::{Object, Position};
+use crate::object_ref::ObjectRef;
 use crate::objects::{Cursor, Reading, is_named_well};
 use crate::settings::Settings;
 
@@ -19,7 +20,7 @@ pub(super) struct Collected {
     pub(super) virtual_hosts: Vec<VirtualHost>,
     pub(super) default_backend: Option<Target>,
     /// Those that serve anything.
-    pub(super) served: BTreeSet<IngressName>,
+    pub(super) served: BTreeSet<ObjectRef>,
 }
 
 /// Reads Ingresses, the oldest first.
@@ -32,7 +33,7 @@ pub(super) struct Collector<'a, 'b> {
     /// By host, as the route table spells it.
     hosts: BTreeMap<String, HostRoutes<'a>>,
     default: Option<(Target, &'a Object, Position)>,
-    served: BTreeSet<IngressName>,
+    served: BTreeSet<ObjectRef>,
 }
 
 impl<'a, 'b> Collector<'a, 'b> {
@@ -58,7 +59,7 @@ impl<'a, 'b> Collector<'a, 'b> {
         let mut served = self.served;
         let virtual_hosts = self.hosts.into_iter().map(|(host, routes)| {
             let reachable = routes.finish(&host, &mut self.findings.borrow_mut());
-            served.extend(reachable.iter().map(|candidate| name_of(candidate.ingress)));
+            served.extend(reachable.iter().map(|candidate| candidate.ingress.reference()));
             let routes = reachable.iter().map(Candidate::route).collect();
             VirtualHost { routes, hosts: vec![host] }
         });
@@ -104,14 +105,14 @@ impl<'a, 'b> Collector<'a, 'b> {
         if let Some((_, older, at)) = &self.default {
             cursor.warning(format!(
                 "is not used: {}{} has a default backend and is the older; remove one of the two",
-                older.describe(),
+                older.reference(),
                 older.at(*at),
             ));
             return;
         }
         let backend = self.backends.resolve(&ingress.namespace, cursor, syntax);
         let source = format!("{}/{}#default", ingress.namespace, ingress.name);
-        self.served.insert(name_of(ingress));
+        self.served.insert(ingress.reference());
         let target = Target { backend, source, plaintext: self.plaintext_of(ingress) };
         self.default = Some((target, ingress, cursor.node().at));
     }
@@ -151,7 +152,7 @@ impl<'a, 'b> Collector<'a, 'b> {
         // backend, not the routes of a less specific host.
         let mut routes = self.hosts.remove(host).unwrap_or_default();
         if rule.field("http").is_none() {
-            self.served.insert(name_of(ingress));
+            self.served.insert(ingress.reference());
         }
         if let Some(http) = rule.mapping("http") {
             http.only(&["paths"]);
@@ -198,10 +199,6 @@ impl<'a, 'b> Collector<'a, 'b> {
         let plaintext = self.plaintext_of(ingress);
         Some(Candidate { path, path_type, backend, plaintext, ingress, rule_index, path_index, at })
     }
-}
-
-fn name_of(ingress: &Object) -> IngressName {
-    (ingress.namespace.clone(), ingress.name.clone())
 }
 
 const NAME_BACKEND: &str = "name the service and port that serve this path. The path answers 503";

@@ -135,7 +135,7 @@ impl Candidate<'_> {
         let message = format!(
             "can never be reached: {} on {on} is served by {} ({}{}); remove one of the two",
             self.path,
-            winner.ingress.describe(),
+            winner.ingress.reference(),
             winner.field(),
             winner.ingress.at(winner.at),
         );

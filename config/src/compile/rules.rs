@@ -111,7 +111,7 @@ impl ServiceRules<'_> {
             let message = format!(
                 "can never apply, for {}{} takes every request of the service before it; \
                  give this a greater precedence than {}, or that one a match",
-                first.describe(),
+                first.reference(),
                 first.at(first.node.at),
                 rule.precedence,
             );

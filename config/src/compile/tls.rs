@@ -172,7 +172,7 @@ impl<'a> TlsCollector<'a> {
                     "has the certificate of Secret {} already, as {}{} says, which comes first; \
                      remove the host from one of the two",
                     quote(&first.secret.to_string()),
-                    first.ingress.describe(),
+                    first.ingress.reference(),
                     first.ingress.at(first.at),
                 ));
             }

@@ -1,6 +1,6 @@
 //! From what the store knows to what Envoy serves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -281,26 +281,21 @@ fn millis(duration: Duration) -> u64 {
 fn outcome(objects: &[Arc<Known>], compiled: &Compiled) -> Outcome {
     let ingresses = objects.iter().filter(|known| &*known.object.kind == "Ingress");
     let ingresses = ingresses.map(|known| ingress_state(known, compiled)).collect();
-    let found: BTreeSet<_> =
-        compiled.findings.iter().filter_map(|finding| finding.object.as_deref()).collect();
+    let found: HashSet<_> =
+        compiled.findings.iter().filter_map(|finding| finding.object.as_ref()).collect();
     let subjects = objects.iter().filter_map(|known| {
+        let object = known.object.reference();
         // What is wrong with an Ingress of another class is not ours to tell.
-        let is_foreign =
-            &*known.object.kind == "Ingress" && !compiled.ingresses.contains_key(&name_of(known));
-        let description = known.object.describe();
-        let is_told = !is_foreign && found.contains(&*description);
-        is_told.then_some((description, known))
+        let is_foreign = &*object.kind == "Ingress" && !compiled.ingresses.contains_key(&object);
+        let is_told = !is_foreign && found.contains(&object);
+        is_told.then_some((object, known))
     });
-    let subjects: BTreeMap<_, _> = subjects.collect();
+    let subjects: HashMap<_, _> = subjects.collect();
     let reports = compiled.findings.iter().filter_map(|finding| {
-        let known = subjects.get(finding.object.as_deref()?)?;
+        let known = subjects.get(finding.object.as_ref()?)?;
         Some(Report { subject: subject(known), finding: finding.clone() })
     });
     Outcome { ingresses, reports: reports.collect() }
-}
-
-fn name_of(known: &Known) -> (Box<str>, Box<str>) {
-    (known.object.namespace.clone(), known.object.name.clone())
 }
 
 fn ingress_state(known: &Known, compiled: &Compiled) -> IngressState {
@@ -311,7 +306,7 @@ fn ingress_state(known: &Known, compiled: &Compiled) -> IngressState {
         resource_version: known.resource_version.clone(),
         published: known.published.clone(),
         is_published_by_us: known.is_published_by_us,
-        is_served: compiled.ingresses.get(&name_of(known)).copied().unwrap_or(false),
+        is_served: compiled.ingresses.get(&known.object.reference()).copied().unwrap_or(false),
     }
 }
 
@@ -333,7 +328,7 @@ impl Logged {
     fn log(&mut self, findings: &[Finding]) {
         let now: BTreeSet<_> = findings.iter().cloned().collect();
         for finding in now.difference(&self.0) {
-            let object = finding.object.as_deref().unwrap_or_default();
+            let object = finding.object.as_ref().map(ToString::to_string).unwrap_or_default();
             let field = finding.field.as_deref().unwrap_or_default();
             match finding.severity {
                 Severity::Error => error!(object, field, "{}", finding.message),

@@ -25,7 +25,7 @@ pub(super) struct Store {
 }
 
 /// By namespace and name.
-type ByName = HashMap<(Box<str>, Box<str>), Arc<Known>>;
+type ByName = HashMap<(Arc<str>, Arc<str>), Arc<Known>>;
 
 #[derive(Default)]
 struct State {
@@ -283,7 +283,7 @@ impl Noted {
     }
 
     fn served(&mut self, known: &Known) {
-        self.named(known.object.describe());
+        self.named(known.object.reference().to_string());
     }
 
     fn named(&mut self, object: String) {
@@ -350,8 +350,8 @@ impl Changes {
     }
 }
 
-fn name_of(known: &Known) -> (Box<str>, Box<str>) {
-    (known.object.namespace.clone(), known.object.name.clone())
+fn name_of(known: &Known) -> (Arc<str>, Arc<str>) {
+    (Arc::clone(&known.object.namespace), Arc::clone(&known.object.name))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::node::{Node, Position};
 use crate::finding::{Finding, Location};
+use crate::object_ref::ObjectRef;
 
 /// An object of any kind, known or not.
 #[derive(Clone, Debug)]
@@ -14,12 +15,12 @@ pub struct Object {
     /// As in `networking.k8s.io/v1`.
     pub api_version: Box<str>,
     /// As in `Ingress`.
-    pub kind: Box<str>,
+    pub kind: Arc<str>,
     /// `metadata.name`. Not empty, otherwise as written.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// `metadata.namespace`, or `default`; it means nothing for kinds that are
     /// not in a namespace, and is empty where an API says so.
-    pub namespace: Box<str>,
+    pub namespace: Arc<str>,
     /// `metadata.creationTimestamp`, as written.
     pub creation_timestamp: Option<Box<str>>,
     /// `metadata.labels`, sorted by name; those that are not strings left out.
@@ -56,12 +57,11 @@ impl Object {
         self.annotations()?.get(name)
     }
 
-    /// What findings call it: `Ingress default/simple-ingress`.
-    pub fn describe(&self) -> String {
-        if self.namespace.is_empty() {
-            return format!("{} {}", self.kind, self.name);
-        }
-        format!("{} {}/{}", self.kind, self.namespace, self.name)
+    /// What findings call it.
+    pub fn reference(&self) -> ObjectRef {
+        let (kind, namespace, name) = (&self.kind, &self.namespace, &self.name);
+        let (namespace, name) = (Arc::clone(namespace), Arc::clone(name));
+        ObjectRef { kind: Arc::clone(kind), namespace, name }
     }
 
     /// A place in the file of this object, if it is in one.
@@ -82,7 +82,7 @@ impl Object {
         field: impl Into<String>,
         message: impl Into<String>,
     ) -> Finding {
-        Finding::error(message).at(self.location(at)).object(self.describe()).field(field)
+        Finding::error(message).at(self.location(at)).object(self.reference()).field(field)
     }
 
     /// A warning about one of its fields.
@@ -92,7 +92,7 @@ impl Object {
         field: impl Into<String>,
         message: impl Into<String>,
     ) -> Finding {
-        Finding::warning(message).at(self.location(at)).object(self.describe()).field(field)
+        Finding::warning(message).at(self.location(at)).object(self.reference()).field(field)
     }
 }
 

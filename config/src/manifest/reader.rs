@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::node::{Key, Node, Position, Value};
 use super::object::{Object, locate};
 use crate::finding::{Finding, Findings, quote};
+use crate::object_ref::ObjectRef;
 
 /// The namespace of an object that names none, as with `kubectl`.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -99,10 +100,9 @@ impl Reader<'_> {
     }
 
     fn take_object(&mut self, node: Node, api_version: Box<str>, kind: Box<str>, path: &str) {
-        let Some((name, namespace)) = self.identity(&node, &kind, path) else {
+        let Some(object) = self.identity(&node, &kind, path) else {
             return;
         };
-        let object = format!("{kind} {namespace}/{name}");
         let metadata = node.get("metadata");
         let part = |name: &str| metadata.and_then(|m| m.get(name)).filter(|node| !node.is_null());
         let mut creation_timestamp = None;
@@ -125,6 +125,7 @@ impl Reader<'_> {
         let labels =
             part("labels").map_or_else(Box::default, |node| self.labels(node, &object, path));
         let file = Some(Arc::clone(self.file));
+        let ObjectRef { kind, namespace, name } = object;
         self.objects.push(Object {
             file,
             api_version,
@@ -139,30 +140,33 @@ impl Reader<'_> {
 
     /// Name and namespace. Without them there is no telling what an object is
     /// or whose, so it is left out.
-    fn identity(&mut self, node: &Node, kind: &str, path: &str) -> Option<(Box<str>, Box<str>)> {
+    fn identity(&mut self, node: &Node, kind: &str, path: &str) -> Option<ObjectRef> {
+        let object = ObjectRef::unnamed(kind);
         let field = format!("{path}metadata");
         let Some(metadata) = node.get("metadata").filter(|node| !node.is_null()) else {
-            self.error(node.at, Some(kind), &field, "is missing: give the object a metadata.name");
+            let message = "is missing: give the object a metadata.name";
+            self.error(node.at, Some(&object), &field, message);
             return None;
         };
         if metadata.as_map().is_none() {
             let message =
                 format!("must be a mapping, not {}: put `name` in it", metadata.describe());
-            self.error(metadata.at, Some(kind), &field, message);
+            self.error(metadata.at, Some(&object), &field, message);
             return None;
         }
-        let name = self.text(metadata, "name", kind, &field)?;
-        let namespace = self.text(metadata, "namespace", kind, &field)?;
+        let name = self.text(metadata, "name", &object, &field)?;
+        let namespace = self.text(metadata, "namespace", &object, &field)?;
         let Some(name) = name else {
             let message = if metadata.get("generateName").is_some() {
                 "is missing: only a cluster can generate names, so write one"
             } else {
                 "is missing: give the object a name"
             };
-            self.error(metadata.at, Some(kind), &format!("{field}.name"), message);
+            self.error(metadata.at, Some(&object), &format!("{field}.name"), message);
             return None;
         };
-        Some((name, namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.into())))
+        let namespace = namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.into());
+        Some(ObjectRef { namespace, name, ..object })
     }
 
     /// A string that may be absent (`Some(None)`), or nothing if it is wrong.
@@ -171,9 +175,9 @@ impl Reader<'_> {
         &mut self,
         node: &Node,
         name: &str,
-        object: &str,
+        object: &ObjectRef,
         path: &str,
-    ) -> Option<Option<Box<str>>> {
+    ) -> Option<Option<Arc<str>>> {
         match node.get(name) {
             None => Some(None),
             Some(node) if node.is_null() || node.as_str() == Some("") => Some(None),
@@ -220,7 +224,12 @@ impl Reader<'_> {
         }
     }
 
-    fn labels(&mut self, labels: &Node, object: &str, path: &str) -> Box<[(Box<str>, Box<str>)]> {
+    fn labels(
+        &mut self,
+        labels: &Node,
+        object: &ObjectRef,
+        path: &str,
+    ) -> Box<[(Box<str>, Box<str>)]> {
         let field = format!("{path}metadata.labels");
         if labels.as_map().is_none() {
             let message =
@@ -247,7 +256,7 @@ impl Reader<'_> {
     fn error(
         &mut self,
         at: Position,
-        object: Option<&str>,
+        object: Option<&ObjectRef>,
         field: &str,
         message: impl Into<String>,
     ) {
@@ -262,7 +271,7 @@ impl Reader<'_> {
                 .error(place, "too many errors in this document: correct the ones above first");
         }
         let mut finding = Finding::error(message).at(place);
-        finding.object = object.map(str::to_owned);
+        finding.object = object.cloned();
         finding.field = Some(field.to_owned()).filter(|field| !field.is_empty());
         self.findings.push(finding);
     }

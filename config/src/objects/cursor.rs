@@ -237,7 +237,7 @@ impl<'a> Cursor<'a> {
 
     fn push_as(&self, finding: Finding, at: Position, field: String) {
         let Reading { object, findings, .. } = self.reading;
-        let finding = finding.at(object.location(at)).object(object.describe());
+        let finding = finding.at(object.location(at)).object(object.reference());
         findings.borrow_mut().push(if field.is_empty() { finding } else { finding.field(field) });
     }
 

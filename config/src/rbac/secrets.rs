@@ -47,8 +47,7 @@ fn is_ingress(object: &Object) -> bool {
 /// Whether it is about whether an Ingress is ours, or about the name of a Secret
 /// in it.
 fn bears_on_secrets(finding: &Finding) -> bool {
-    let is_of_ingress =
-        finding.object.as_deref().is_some_and(|object| object.starts_with("Ingress "));
+    let is_of_ingress = finding.object.as_ref().is_some_and(|object| &*object.kind == "Ingress");
     let field = finding.field.as_deref().unwrap_or_default();
     let is_error_in = |part| field.starts_with(part) && finding.severity == Severity::Error;
     is_of_ingress

@@ -8,7 +8,7 @@ fn names(manifests: &Manifests) -> Vec<String> {
     manifests
         .objects
         .iter()
-        .map(|object| format!("{} {}", object.api_version, object.describe()))
+        .map(|object| format!("{} {}", object.api_version, object.reference()))
         .collect()
 }
 
@@ -45,7 +45,7 @@ fn takes_null_for_absent_and_default_for_no_namespace() {
     assert_eq!(lines(&manifests), Vec::<String>::new());
     let object = &manifests.objects[0];
     assert_eq!(
-        (object.describe().as_str(), object.group(), object.version()),
+        (&*object.reference().to_string(), object.group(), object.version()),
         ("Unknown default/x", "", "v1")
     );
     assert!(
