@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use x509_parser::certificate::X509Certificate;
 
 use crate::finding::Severity;
-use crate::hex::hex;
+use crate::digest::hex;
 
 pub(crate) use key::PrivateKey;
 pub(crate) use memo::Memo;
@@ -32,7 +32,7 @@ pub(crate) use problem::Problem;
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 
 /// What Envoy gets.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct KeyPair {
     /// The chain in PEM, the server's own certificate first, nothing else in it.
     pub(crate) chain: String,
@@ -40,21 +40,12 @@ pub(crate) struct KeyPair {
 }
 
 impl KeyPair {
-    /// The same for the same certificate. The key takes no part: there is only
-    /// one for it.
+    /// The same for the same certificate and key.
     pub(crate) fn fingerprint(&self) -> String {
-        hex(&Sha256::digest(&self.chain)[..6])
+        let digest = Sha256::new().chain_update(&self.chain).chain_update(self.key.pem());
+        hex(&digest.finalize()[..6])
     }
 }
-
-/// A certificate has one key only.
-impl PartialEq for KeyPair {
-    fn eq(&self, other: &Self) -> bool {
-        self.chain == other.chain
-    }
-}
-
-impl Eq for KeyPair {}
 
 /// A certificate that Envoy takes, and its key.
 #[derive(Debug, PartialEq, Eq)]

@@ -21,17 +21,17 @@ mod unread;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use ingress_filter::RouteTable;
 use ingress_filter::table::DEFAULT_HTTPS_PORT;
-use sha2::{Digest, Sha256};
 
 use crate::certificates::Memo;
-use crate::envoy::{Cluster, KeyPairs};
+use crate::digest::digest_of_json;
 use crate::finding::{Finding, Findings, quote};
-use crate::hex::hex;
 use crate::manifest::{Manifests, Object};
+use crate::model::Gateway;
 use crate::object_ref::ObjectRef;
 use crate::settings::{ObjectName, Settings};
 
@@ -42,23 +42,18 @@ use rules::Rules;
 use services::Services;
 use tls::{Tls, TlsCollector};
 
-pub(crate) use tls::Https;
 pub(crate) use unread::{Unread, UnreadSecrets};
 
 /// What the objects come to.
 #[derive(Debug)]
 pub struct Compiled {
-    /// What the filter serves.
-    pub table: RouteTable,
-    /// What the table's backends forward to, sorted by name.
-    pub clusters: Vec<Cluster>,
+    /// What the gateway is to be.
+    pub gateway: Gateway,
     /// What is wrong with the manifests, those that could not be read included.
     pub findings: Vec<Finding>,
     /// The Ingresses of our class, and whether they serve anything: one whose
     /// every path is wrong, or an older one's, does not.
     pub ingresses: BTreeMap<ObjectRef, bool>,
-    /// What is served over HTTPS.
-    pub(crate) https: Option<Https>,
     /// The Secrets that are asked for, among the objects or not.
     pub secrets: BTreeSet<ObjectName>,
     /// When the same objects may come to something else, since certificates
@@ -67,14 +62,6 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// The certificates that are served, with their keys.
-    pub(crate) fn key_pairs(&self) -> KeyPairs {
-        let certificates = self.https.iter().flat_map(|https| &https.certificates);
-        let pairs =
-            certificates.map(|(name, certificate)| (name.clone(), certificate.pair.clone()));
-        pairs.collect()
-    }
-
     /// Whether any finding is an error.
     pub fn has_errors(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == crate::finding::Severity::Error)
@@ -150,15 +137,15 @@ pub(crate) fn compile_objects<'a>(
         tls_hosts,
         ..RouteTable::empty()
     };
-    table.name = revision(&table);
+    match digest_of_json(&table) {
+        Ok(name) => table.name = name,
+        Err(error) => findings
+            .borrow_mut()
+            .push(Finding::error(format!("the route table cannot be written: {error}"))),
+    }
+    let gateway = Gateway { table: Arc::new(table), clusters, https };
     let findings = findings.into_inner().into_sorted();
-    Compiled { table, clusters, findings, ingresses, https, secrets, recheck_at }
-}
-
-/// A name for what `value` says: the same for the same content.
-pub(crate) fn revision(value: &impl serde::Serialize) -> String {
-    let json = serde_json::to_vec(value).unwrap_or_default();
-    hex(&Sha256::digest(json)[..6])
+    Compiled { gateway, findings, ingresses, secrets, recheck_at }
 }
 
 /// The versions of Ingress that are served.

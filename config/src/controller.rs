@@ -38,8 +38,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-use crate::envoy::{Layout, Listening};
-use crate::rollout::{self, EnvoyHandle, Ready, Rollout};
+use crate::envoy::{Layout, Listening, prepare as prepare_folder};
+use crate::rollout::{EnvoyHandle, Ready, Rollout};
 use crate::settings::Settings;
 use crate::signals::Signals;
 
@@ -85,7 +85,9 @@ pub(crate) struct Options {
 /// Makes the folder such that Envoy can start on it.
 pub(crate) fn prepare(options: &Options) -> anyhow::Result<()> {
     let folder = std::path::absolute(&options.folder)?;
-    rollout::prepare(&Layout::new(folder), options.listening)
+    let layout = Layout::new(folder);
+    prepare_folder(&layout, options.listening)
+        .with_context(|| format!("folder {}", layout.folder().display()))
 }
 
 /// Runs until a signal says to end. `when_ready` is called once Envoy serves a

@@ -1,29 +1,31 @@
-//! The configuration of Envoy, as typed values that a library serialises: no
+//! The configuration of Envoy, as typed messages that libraries serialise: no
 //! text of a manifest is ever pasted into a configuration.
 //!
-//! Only the fields that the ingress sets are here, under the names of Envoy's
-//! v3 API.
+//! [`EnvoyFiles`] is for an Envoy by itself, [`Renderer`] for one that has a
+//! controller beside it.
 
 mod bootstrap;
 mod certificates;
 mod clusters;
-mod endpoint_server;
-mod extension;
+mod core;
 mod files;
+mod filter;
 mod listeners;
+mod manager;
+mod message;
+mod render;
+mod resource;
 mod routes;
 mod tls;
-mod wire;
 mod writing;
 
-pub(crate) use certificates::{
-    KeyPairs, read_secrets, remove_other_certificates, write_certificates, write_secrets,
-};
-pub(crate) use clusters::cluster_of_endpoints;
-pub use clusters::{Cluster, Discovery, Protocol};
-pub use files::{Endpoints, EnvoyFiles, Layout, LeftCluster, Listening, Resource, Supply};
+pub(crate) use certificates::{remove_other_certificates, write_certificates};
+pub(crate) use files::prepare;
+pub use files::{EnvoyFiles, Layout, Listening};
+pub(crate) use render::{Renderer, Target};
+pub(crate) use resource::{Key, Kind, Resource, Resources, Version};
 pub use writing::write_atomically;
-pub(crate) use writing::{remove_unfinished, write_if_changed};
+pub(crate) use writing::{remove_unfinished, write_if_changed, write_private};
 
 /// The name under which the filter's configuration is discovered (ECDS).
 pub const FILTER_NAME: &str = "ingress";
@@ -39,3 +41,14 @@ pub(crate) const HTTPS_LISTENER: &str = "https";
 
 /// The statistics prefix of the HTTP connection manager.
 pub const STAT_PREFIX: &str = "ingress_http";
+
+/// How Envoy has its configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Delivery {
+    /// In files, with endpoints in the clusters and certificates in files of
+    /// their own.
+    Files,
+    /// Over a stream from the controller beside it: what changes is told piece by
+    /// piece, and Envoy says of each whether it takes it.
+    Stream,
+}

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::hex::hex;
+use crate::digest::hex;
 
 /// The version that is fetched, which is the one this project is tested with.
 pub const VERSION: &str = "1.40.0";

@@ -22,7 +22,7 @@ use oci_spec::image::{
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::hex::hex;
+use crate::digest::hex;
 
 /// What the image is called, and how a folder with one is known again.
 const TITLE: &str = "ingress_filter.wasm";

@@ -1,97 +1,59 @@
-//! Brings a running Envoy from one configuration to the next, without a
-//! request in between that finds its cluster missing: a table may name a
-//! cluster only once Envoy has loaded it, and a cluster may go only once no
-//! table names it. Each step is confirmed on the admin port before the next.
+//! Brings a running Envoy from one configuration to the next.
 //!
-//! Likewise, a table may name a host's certificate only while Envoy has that
-//! for it: in between, hosts whose certificate is about to be another are in
-//! neither, so that no request is told that it came by a wrong connection.
+//! What Envoy holds is what it has confirmed, and nothing else changes that:
+//! [`plan`](mod@plan) says which steps lead from there to a target, each is told
+//! and confirmed before the next, and an attempt that ends in between leaves
+//! nothing to be undone, for the next one starts from what Envoy holds then. So
+//! does a process that follows one that was killed.
 //!
-//! While a step is not confirmed, Envoy may hold its old configuration or its
-//! new one. Then every cluster that either names stays, and the next attempt
-//! asks Envoy what it holds instead of trusting what was written. That is how
-//! it begins as well, since whoever filled the folder may have been killed in
-//! the middle: the clusters file names all that any table on its way names.
+//! A cluster, a certificate or endpoints that Envoy refuses are left out, and
+//! all others go on. Where it refuses a listener, the routes or the table, it is
+//! brought back to the last target that it has taken.
 
 mod admin;
-mod kind;
-mod supplies;
+mod envoy;
+mod plan;
+mod snapshots;
+#[cfg(test)]
+mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{fs, io};
 
 use anyhow::Context;
-use ingress_filter::RouteTable;
 use ingress_filter::table::TlsHost;
 use thiserror::Error;
 use tokio::time::sleep;
 
-use crate::compile::Compiled;
 use crate::envoy::{
-    Cluster, Endpoints, EnvoyFiles, HTTP_LISTENER, HTTPS_LISTENER, KeyPairs, Layout, LeftCluster,
-    Listening, Resource, STAT_PREFIX, Supply, remove_unfinished, write_atomically,
-    write_if_changed,
+    FILTER_NAME, HTTP_LISTENER, HTTPS_LISTENER, Key, Kind, Layout, Listening, Renderer,
+    STAT_PREFIX, Target, Version, remove_unfinished, write_if_changed,
 };
+use crate::model::Gateway;
 use crate::settings::Settings;
-use crate::xds::ResourceServer;
+use crate::xds::{Refusal, Server, read_snapshot};
 
-use admin::Admin;
-use kind::Kind;
-use supplies::Supplies;
+use admin::{Admin, table_version};
+use envoy::{Confirm, Envoy, RunningEnvoy, Warming};
+use plan::{Stage, Step, plan};
+use snapshots::Snapshots;
 
 /// How long Envoy may take to start.
-const START_PATIENCE: Duration = Duration::from_mins(1);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long Envoy may take to take a step in.
-const STEP_PATIENCE: Duration = Duration::from_secs(15);
-
-/// How often the admin port is asked.
-const POLL_PERIOD: Duration = Duration::from_millis(5);
-
-/// Makes a folder such that an Envoy can start on it, with nothing to serve
-/// yet. One that has been made so before is left as it is.
-///
-/// # Errors
-/// Where the folder cannot be written to.
-pub(crate) fn prepare(layout: &Layout, listening: Listening) -> anyhow::Result<()> {
-    let prepare = || {
-        fs::create_dir_all(layout.folder())?;
-        if layout.bootstrap().exists() {
-            return Ok(());
-        }
-        // The bootstrap comes last, for it says that the rest is there.
-        let files = EnvoyFiles::empty(listening, layout);
-        EnvoyFiles { bootstrap: String::new(), ..files.clone() }.write(layout)?;
-        write_atomically(&layout.bootstrap(), files.bootstrap)
-    };
-    prepare().with_context(|| format!("folder {}", layout.folder().display()))
-}
+/// How often Envoy is asked meanwhile.
+const POLL_PERIOD: Duration = Duration::from_millis(10);
 
 /// What runs now, and how to get on from there.
 pub(crate) struct Rollout {
-    settings: Settings,
-    listening: Listening,
-    layout: Layout,
-    admin: Admin,
-    /// The configuration that was last confirmed, or was found.
-    files: EnvoyFiles,
-    /// Whether Envoy may hold something else than `files`.
-    is_unconfirmed: bool,
-    /// The clusters that a table may name which Envoy may hold.
-    clusters: Vec<Cluster>,
-    /// The hosts with certificates of the table that was last confirmed.
-    tls_hosts: Option<Vec<TlsHost>>,
-    /// Further ones, of an earlier process.
-    left_clusters: Vec<LeftCluster>,
-    /// What Envoy is told by the server, as it is written down.
-    supplies: Supplies,
-    server: ResourceServer,
+    transitions: Transitions<RunningEnvoy>,
+    renderer: Renderer,
+    snapshots: Snapshots,
 }
 
 /// What a rollout changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Change {
     Nothing,
     /// Endpoints or clusters, not what is exposed.
@@ -113,17 +75,25 @@ impl Change {
     }
 }
 
+/// How a rollout came to its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Applied {
+    pub(crate) change: Change,
+    /// What Envoy refuses of it: clusters, endpoints, certificates.
+    pub(crate) refused: Vec<(Key, Refusal)>,
+}
+
 /// Why a rollout did not come to its end.
 #[derive(Debug, Error)]
 pub(crate) enum RolloutError {
     /// Envoy holds what it held before.
-    #[error("envoy rejected the new {0}")]
-    Rejected(&'static str),
+    #[error("Envoy refused the new {}: {}", .0.kind.name(), .1.message)]
+    Refused(Key, Refusal),
     /// It is not known what Envoy holds.
-    #[error("it is not certain that envoy has taken in the new {what}: {cause}")]
-    Unconfirmed { what: &'static str, cause: String },
-    #[error("the configuration cannot be written: {0}")]
-    Write(#[from] io::Error),
+    #[error("Envoy has not confirmed {what}: {cause}")]
+    Unconfirmed { what: String, cause: String },
+    #[error("the route table cannot be written: {0}")]
+    Table(#[from] serde_json::Error),
 }
 
 /// The addresses of Envoy, now that it listens.
@@ -138,7 +108,8 @@ pub struct Ready {
 }
 
 impl Rollout {
-    /// For the Envoy that runs, or will run, on a folder made by [`prepare`].
+    /// For the Envoy that runs, or will run, on a folder that is
+    /// [prepared](crate::envoy::prepare).
     ///
     /// To be called within a runtime, in which it serves what Envoy discovers.
     ///
@@ -151,43 +122,38 @@ impl Rollout {
     ) -> anyhow::Result<Self> {
         let begin = || {
             remove_unfinished(layout.folder())?;
+            if let Some(folder) = layout.snapshot().parent() {
+                remove_unfinished(folder)?;
+            }
             write_if_changed(&layout.module(), crate::MODULE)?;
-            remove_unfinished(&layout.certificates())?;
-            let supplies = Supplies::read(&layout);
-            let server = ResourceServer::start(&layout.socket())?;
-            server.set(&supplies.endpoints, &supplies.secrets);
-            io::Result::Ok((server, supplies))
+            let recovered = read_snapshot(&layout.snapshot());
+            let server = Server::start(&layout.socket(), recovered.clone())?;
+            std::io::Result::Ok((server, recovered))
         };
-        let (server, supplies) =
+        let (server, recovered) =
             begin().with_context(|| format!("folder {}", layout.folder().display()))?;
-        let files = EnvoyFiles::read(&layout);
+        let admin = Admin::new(layout.admin_address());
+        let good = Target::recover(recovered, &layout).map(Arc::new);
         Ok(Self {
-            settings,
-            listening,
-            admin: Admin::new(layout.admin_address()),
-            layout,
-            is_unconfirmed: true,
-            clusters: Vec::new(),
-            tls_hosts: None,
-            left_clusters: files.left_clusters(),
-            supplies,
-            server,
-            files,
+            transitions: Transitions::new(RunningEnvoy { server, admin }, good),
+            snapshots: Snapshots::new(layout.snapshot()),
+            renderer: Renderer::new(settings, listening, layout),
         })
     }
 
-    /// Whether there are certificates that Envoy is told of, at the start those
+    /// Whether there are certificates that Envoy was told of, at the start those
     /// of an earlier process.
     pub(crate) fn has_certificates(&self) -> bool {
-        !self.supplies.secrets.is_empty()
+        let good = self.transitions.good.as_ref();
+        good.is_some_and(|good| good.resources.of(Kind::Secrets).next().is_some())
     }
 
     /// Waits until Envoy has started, and listens where there is a listener.
     pub(crate) async fn wait_until_started(&self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + START_PATIENCE;
-        while !self.admin.is_ready().await.unwrap_or(false) {
-            let seconds = START_PATIENCE.as_secs();
-            anyhow::ensure!(Instant::now() < deadline, "envoy did not start within {seconds} s");
+        let deadline = Instant::now() + START_TIMEOUT;
+        while !self.transitions.envoy.admin.is_ready().await.unwrap_or(false) {
+            let seconds = START_TIMEOUT.as_secs();
+            anyhow::ensure!(Instant::now() < deadline, "Envoy did not start within {seconds} s");
             sleep(POLL_PERIOD).await;
         }
         Ok(())
@@ -195,210 +161,143 @@ impl Rollout {
 
     /// The Envoy that this is about.
     pub(crate) fn envoy(&self) -> EnvoyHandle {
-        EnvoyHandle(self.admin.clone())
+        EnvoyHandle(self.transitions.envoy.admin.clone())
     }
 
-    /// Brings Envoy to `compiled`, or leaves it where it is.
-    pub(crate) async fn apply(&mut self, compiled: &Compiled) -> Result<Change, RolloutError> {
-        let supply = Supply::Server;
-        let next = EnvoyFiles::new(compiled, &self.settings, self.listening, &self.layout, supply);
-        let supplies = Supplies::of(compiled);
-        if next == self.files && supplies == self.supplies && !self.is_unconfirmed {
-            return Ok(Change::Nothing);
+    /// Brings Envoy to `gateway`, or leaves it where it is.
+    pub(crate) async fn apply(&mut self, gateway: &Gateway) -> Result<Applied, RolloutError> {
+        let target = Arc::new(self.renderer.render(gateway)?);
+        let applied = self.transitions.apply(&target).await?;
+        if applied.change != Change::Nothing {
+            self.snapshots.write_soon(target);
         }
-        let change = self.change(&next, &supplies);
-        let earlier = self.supplies.secrets.clone();
-        let result = self.advance(&next, compiled, &supplies).await;
-        if let Err(RolloutError::Rejected(_)) = &result {
-            self.retreat(earlier).await?;
+        Ok(applied)
+    }
+
+    /// Tells Envoy once more, with the next rollout, what it has refused.
+    pub(crate) fn retry(&mut self) {
+        self.transitions.envoy.retry();
+    }
+}
+
+/// The way from target to target of one Envoy.
+struct Transitions<E> {
+    envoy: E,
+    /// The last target that Envoy has taken whole.
+    good: Option<Arc<Target>>,
+    /// The hosts with certificates of tables that Envoy may hold.
+    bound: Vec<(Version, Vec<TlsHost>)>,
+}
+
+/// As many tables as Envoy may hold one of: the last one, a bridge, the next.
+const REMEMBERED_TABLES: usize = 4;
+
+impl<E: Envoy> Transitions<E> {
+    fn new(envoy: E, good: Option<Arc<Target>>) -> Self {
+        let mut transitions = Self { envoy, good: None, bound: Vec::new() };
+        if let Some(good) = good {
+            transitions.remember_table_of(&good);
+            transitions.good = Some(good);
         }
-        result?;
-        self.server.forget_all_but(&supplies.endpoints, &supplies.secrets);
-        self.keep(supplies)?;
-        self.files = next;
-        self.clusters.clone_from(&compiled.clusters);
-        self.tls_hosts = Some(compiled.table.tls_hosts.clone());
-        self.left_clusters.clear();
-        self.is_unconfirmed = false;
+        transitions
+    }
+
+    async fn apply(&mut self, target: &Arc<Target>) -> Result<Applied, RolloutError> {
+        let change = match self.bring_to(target).await {
+            Ok(change) => change,
+            Err(error @ RolloutError::Refused(..)) => {
+                if let Some(good) = self.good.clone() {
+                    self.bring_to(&good).await?;
+                }
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
+        self.envoy.settle();
+        self.good = Some(Arc::clone(target));
+        let kinds = [Kind::Clusters, Kind::Endpoints, Kind::Secrets];
+        let keys: Vec<_> = target.keys(&kinds).collect();
+        Ok(Applied { change, refused: self.envoy.refusals(&keys) })
+    }
+
+    async fn bring_to(&mut self, target: &Target) -> Result<Change, RolloutError> {
+        let at = self.envoy.position().await?;
+        let steps = plan(&at, |version| self.bound_by(version), target);
+        self.remember_table_of(target);
+        let mut change = Change::Nothing;
+        for step in &steps {
+            self.take(step, target).await?;
+            change = change.max(step.change());
+        }
         Ok(change)
     }
 
-    fn change(&self, next: &EnvoyFiles, supplies: &Supplies) -> Change {
-        if next.filter != self.files.filter {
-            Change::RouteTable
-        } else if supplies.secrets != self.supplies.secrets
-            || next.listeners != self.files.listeners
-        {
-            Change::Certificates
-        } else {
-            Change::Upstreams
+    async fn take(&mut self, step: &Step, target: &Target) -> Result<(), RolloutError> {
+        let mut resources = target.select(&step.tell);
+        if let Stage::Bridge(hosts) = &step.stage {
+            let filter = target.filter_with(hosts.clone())?;
+            self.remember(filter.version.clone(), hosts.clone());
+            resources.push((Key::new(Kind::Filter, FILTER_NAME), filter));
+        }
+        self.envoy.tell(resources, &step.withdraw);
+        self.envoy.confirm(&step.expect, Confirm::Always).await?;
+        self.envoy.confirm(&step.updates, Confirm::WhileAsked).await?;
+        let refused = self.refusals(&step.expect)?;
+        let is_refused = |cause: &Key| refused.iter().any(|(key, _)| key == cause);
+        let needs = step.needs.iter().filter(|(cause, _)| !is_refused(cause));
+        let needs: Vec<_> = needs.map(|(_, need)| need.clone()).collect();
+        self.envoy.confirm(&needs, Confirm::Always).await?;
+        self.refusals(&needs)?;
+        match step.stage {
+            Stage::Upstreams { resolves: true } => self.envoy.warm(Warming::Clusters).await,
+            Stage::Listeners => self.envoy.warm(Warming::Listeners).await,
+            _ => Ok(()),
         }
     }
 
-    /// Clusters, their endpoints and certificates, then what names them, then the removal of
-    /// those that nothing names any more.
-    async fn advance(
-        &mut self,
-        next: &EnvoyFiles,
-        compiled: &Compiled,
-        supplies: &Supplies,
-    ) -> Result<(), RolloutError> {
-        let was_confirmed = !std::mem::replace(&mut self.is_unconfirmed, true);
-        let is_same =
-            |now: &Resource, next: &Resource| was_confirmed && now.version == next.version;
-        let rejections = self.server.rejections();
-        // Those of clusters and listeners that are on their way out stay.
-        self.keep(supplies.joined_with(&self.supplies))?;
-        self.server.set(&supplies.endpoints, &supplies.secrets);
-        let both_file = self.join_clusters(&compiled.clusters);
-        if !is_same(&self.files.clusters, &both_file) {
-            self.step(&Kind::clusters(), &both_file).await?;
+    /// What Envoy has refused of these.
+    ///
+    /// # Errors
+    /// Where that is nothing to go on without.
+    fn refusals(&self, keys: &[Key]) -> Result<Vec<(Key, Refusal)>, RolloutError> {
+        let refused = self.envoy.refusals(keys);
+        let is_whole = |kind| matches!(kind, Kind::Listeners | Kind::Routes | Kind::Filter);
+        match refused.iter().find(|(key, _)| is_whole(key.kind)) {
+            Some((key, refusal)) => Err(RolloutError::Refused(key.clone(), refusal.clone())),
+            None => Ok(refused),
         }
-        if !was_confirmed && !self.is_listening().await? {
-            self.open(next).await?;
-        }
-        if !is_same(&self.files.routes, &next.routes) {
-            self.step(&Kind::routes(), &next.routes).await?;
-        }
-        if !is_same(&self.files.listeners, &next.listeners) {
-            if let Some(between) = self.filter_between(&compiled.table) {
-                self.step(&Kind::filter(), &between).await?;
-            }
-            self.step(&Kind::listeners(), &next.listeners).await?;
-        }
-        if !is_same(&self.files.filter, &next.filter) {
-            self.step(&Kind::filter(), &next.filter).await?;
-        }
-        if !is_same(&both_file, &next.clusters) {
-            self.step(&Kind::clusters(), &next.clusters).await?;
-        }
-        if !self.server.taken(STEP_PATIENCE).await {
-            return Err(unconfirmed("endpoints and certificates", "it takes too long".into()));
-        }
-        self.check_supplies(rejections)
     }
 
-    /// The filter's configuration while listeners change, where that is another:
-    /// the table to come, with the certificates that stay.
-    fn filter_between(&self, next: &RouteTable) -> Option<Resource> {
-        let before = self.tls_hosts.as_ref().filter(|before| **before != next.tls_hosts)?;
-        let tls_hosts = staying(before, &next.tls_hosts);
-        let name = format!("{} between", next.name);
-        let table = RouteTable { name, tls_hosts, ..next.clone() };
-        Some(EnvoyFiles::filter(&table, &self.layout))
+    /// The hosts with certificates of a table.
+    fn bound_by(&self, table: &Version) -> Option<&[TlsHost]> {
+        self.bound.iter().find(|(version, _)| version == table).map(|(_, hosts)| &**hosts)
     }
 
-    /// Whether Envoy has refused more of what the server tells than
-    /// `rejections`.
-    fn check_supplies(&self, rejections: u64) -> Result<(), RolloutError> {
-        if self.server.rejections() > rejections {
-            return Err(RolloutError::Rejected("endpoints or certificates"));
+    fn remember_table_of(&mut self, target: &Target) {
+        if let Some(filter) = target.resources.get(Kind::Filter, FILTER_NAME) {
+            self.remember(filter.version.clone(), target.tls_hosts().to_vec());
         }
-        Ok(())
     }
 
-    /// Whether Envoy has a listener, which asks for routes and the filter.
-    async fn is_listening(&self) -> Result<bool, RolloutError> {
-        let names = [Kind::routes().version(), Kind::filter().version()];
-        let stats = self.admin.stats(&[&names[0], &names[1]]).await;
-        let cause = |error| format!("{error:#}");
-        let stats = stats.map_err(|error| unconfirmed("listeners", cause(error)))?;
-        Ok(stats.len() == names.len())
+    fn remember(&mut self, version: Version, hosts: Vec<TlsHost>) {
+        self.bound.retain(|(known, _)| *known != version);
+        self.bound.push((version, hosts));
+        let surplus = self.bound.len().saturating_sub(REMEMBERED_TABLES);
+        self.bound.drain(..surplus);
     }
+}
 
-    /// The first listener: what it asks for is there before it is, and it
-    /// listens once it has it.
-    async fn open(&self, next: &EnvoyFiles) -> Result<(), RolloutError> {
-        for (kind, resource) in [(Kind::routes(), &next.routes), (Kind::filter(), &next.filter)] {
-            write_if_changed(&kind.file(&self.layout), &resource.json)?;
-        }
-        self.step(&Kind::listeners(), &next.listeners).await?;
-        // Nothing was rejected yet when nobody had asked.
-        let before = Some(0);
-        self.confirm(&Kind::routes(), &next.routes, before).await?;
-        self.confirm(&Kind::filter(), &next.filter, before).await
-    }
-
-    /// Back to what was confirmed last, after Envoy has rejected something.
-    /// Endpoints stay, for they say where upstreams are, whatever is exposed.
-    async fn retreat(&mut self, secrets: KeyPairs) -> Result<(), RolloutError> {
-        self.server.set(&Endpoints::new(), &secrets);
-        let earlier = Supplies { secrets, endpoints: Endpoints::new() };
-        self.keep(earlier.joined_with(&self.supplies))?;
-        for (kind, resource) in [
-            (Kind::filter(), &self.files.filter),
-            (Kind::listeners(), &self.files.listeners),
-            (Kind::routes(), &self.files.routes),
-            (Kind::clusters(), &self.files.clusters),
-        ] {
-            if !resource.is_absent() {
-                self.step(&kind, resource).await?;
-            }
-        }
-        self.is_unconfirmed = false;
-        Ok(())
-    }
-
-    /// The clusters file with `clusters` and all that a table may still name.
-    fn join_clusters(&mut self, clusters: &[Cluster]) -> Resource {
-        let known: BTreeSet<_> = clusters.iter().map(|cluster| &*cluster.name).collect();
-        let is_gone = |name: &str| !known.contains(name);
-        self.clusters.retain(|cluster| is_gone(&cluster.name));
-        self.left_clusters.retain(|left| is_gone(&left.name));
-        self.clusters.extend_from_slice(clusters);
-        self.clusters.sort_by(|a, b| a.name.cmp(&b.name));
-        EnvoyFiles::clusters(&self.clusters, &self.left_clusters, Supply::Server)
-    }
-
-    /// Writes supplies down, for whoever follows us.
-    fn keep(&mut self, supplies: Supplies) -> io::Result<()> {
-        supplies.write(&self.layout, &self.supplies)?;
-        self.supplies = supplies;
-        Ok(())
-    }
-
-    /// Writes one file, unless it is so already, and waits until Envoy holds
-    /// what it says.
-    async fn step(&self, kind: &Kind, next: &Resource) -> Result<(), RolloutError> {
-        let rejected = kind.rejected();
-        let before = self.admin.stats(&[&rejected]).await;
-        let before = before.map_err(|error| unconfirmed(kind.what, format!("{error:#}")))?;
-        write_if_changed(&kind.file(&self.layout), &next.json)?;
-        self.confirm(kind, next, count(before.get(&rejected))).await
-    }
-
-    /// Waits until Envoy holds what `next` says, or has rejected more than
-    /// `before`.
-    async fn confirm(
-        &self,
-        kind: &Kind,
-        next: &Resource,
-        before: Option<u64>,
-    ) -> Result<(), RolloutError> {
-        let (version, rejected, warming) = (kind.version(), kind.rejected(), kind.warming);
-        let deadline = Instant::now() + STEP_PATIENCE;
-        let rejections = self.server.rejections();
-        loop {
-            // A listener does not get warm without its certificates.
-            self.check_supplies(rejections)?;
-            let cause = match self.admin.stats(&[&version, &rejected, warming]).await {
-                Ok(stats) => {
-                    let is_warm = stats.get(warming).is_none_or(|warming| warming == "0");
-                    if stats.get(&version) == Some(&next.version) && is_warm {
-                        return Ok(());
-                    }
-                    // An Envoy that was restarted counts from 0 again.
-                    if count(stats.get(&rejected)) > before {
-                        return Err(RolloutError::Rejected(kind.what));
-                    }
-                    "it takes too long".into()
-                }
-                Err(error) => format!("{error:#}"),
-            };
-            if Instant::now() > deadline {
-                return Err(unconfirmed(kind.what, cause));
-            }
-            sleep(POLL_PERIOD).await;
+impl Step {
+    fn change(&self) -> Change {
+        let has = |kind| self.tell.iter().any(|key| key.kind == kind);
+        match self.stage {
+            Stage::Table | Stage::Bridge(_) => Change::RouteTable,
+            Stage::Listeners if has(Kind::Filter) => Change::RouteTable,
+            Stage::Listeners => Change::Certificates,
+            _ if has(Kind::Secrets) => Change::Certificates,
+            // Where Envoy has nothing to forget, it is not told anything.
+            Stage::Removals if self.expect.is_empty() => Change::Nothing,
+            _ => Change::Upstreams,
         }
     }
 }
@@ -410,7 +309,7 @@ pub(crate) struct EnvoyHandle(Admin);
 impl EnvoyHandle {
     /// Where it listens, if it does and has a table.
     pub(crate) async fn ready(&self) -> anyhow::Result<Option<Ready>> {
-        let version = Kind::filter().version();
+        let version = table_version();
         let stats = self.0.stats(&[&version]).await?;
         if stats.get(&version).is_none_or(String::is_empty) {
             return Ok(None);
@@ -436,35 +335,11 @@ impl EnvoyHandle {
     pub(crate) async fn connections(&self) -> anyhow::Result<u64> {
         let name = format!("http.{STAT_PREFIX}.downstream_cx_active");
         let stats = self.0.stats(&[&name]).await?;
-        Ok(count(stats.get(&name)).unwrap_or(0))
+        Ok(stats.get(&name).and_then(|count| count.parse().ok()).unwrap_or(0))
     }
 
     /// Ends it.
     pub(crate) async fn quit(&self) -> anyhow::Result<()> {
         self.0.post("/quitquitquit").await
     }
-}
-
-/// The hosts whose certificate is the same in both.
-fn staying(before: &[TlsHost], next: &[TlsHost]) -> Vec<TlsHost> {
-    let pairs = |groups: &'_ [TlsHost]| -> BTreeSet<(String, String)> {
-        let pairs = groups.iter().flat_map(|group| {
-            group.hosts.iter().map(|host| (group.certificate.clone(), host.clone()))
-        });
-        pairs.collect()
-    };
-    let (before, next) = (pairs(before), pairs(next));
-    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (certificate, host) in before.intersection(&next).cloned() {
-        groups.entry(certificate).or_default().push(host);
-    }
-    groups.into_iter().map(|(certificate, hosts)| TlsHost { hosts, certificate }).collect()
-}
-
-fn unconfirmed(what: &'static str, cause: String) -> RolloutError {
-    RolloutError::Unconfirmed { what, cause }
-}
-
-fn count(value: Option<&String>) -> Option<u64> {
-    value?.parse().ok()
 }

@@ -24,10 +24,10 @@ use tokio::time::timeout;
 
 use crate::certificates::Memo;
 use crate::compile::{Circumstances, Compiled, compile, compile_objects};
-use crate::envoy::{Layout, Listening};
+use crate::envoy::{Kind, Layout, Listening, prepare};
 use crate::envoy_binary;
 use crate::manifest::PathSpec;
-use crate::rollout::{self, Change, Ready, Rollout, RolloutError};
+use crate::rollout::{Change, Ready, Rollout, RolloutError};
 use crate::settings::Settings;
 use crate::signals::Signals;
 
@@ -83,8 +83,9 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
     let private = fs::Permissions::from_mode(0o700);
     let folder = tempfile::Builder::new().prefix("ingressctl-").permissions(private).tempdir()?;
     let layout = Layout::new(folder.path());
-    refuse_shared_ports(options.listening, compiled.https.is_some())?;
-    rollout::prepare(&layout, options.listening)?;
+    refuse_shared_ports(options.listening, compiled.gateway.https.is_some())?;
+    prepare(&layout, options.listening)
+        .with_context(|| format!("folder {}", layout.folder().display()))?;
     let mut process = EnvoyProcess::start(&envoy, options.concurrency, &layout)?;
     let mut rollout = Rollout::new(layout, options.listening, options.settings.clone())?;
     let has_served = Cell::new(false);
@@ -159,14 +160,14 @@ async fn start(
     listening: Listening,
 ) -> anyhow::Result<Ready> {
     rollout.wait_until_started().await?;
-    match rollout.apply(compiled).await {
-        Err(RolloutError::Rejected("listeners")) => {
+    match rollout.apply(&compiled.gateway).await {
+        Err(RolloutError::Refused(key, _)) if key.kind == Kind::Listeners => {
             let Listening { http, https, .. } = listening;
-            anyhow::bail!("envoy cannot listen on {http} or {https}; its log says why")
+            anyhow::bail!("Envoy cannot listen on {http} or {https}; its log says why")
         }
-        result => result?,
+        result => result?.change,
     };
-    rollout.envoy().ready().await?.context("envoy does not listen; its log says why")
+    rollout.envoy().ready().await?.context("Envoy does not listen; its log says why")
 }
 
 /// Reads the manifests for the first time, and watches them from then on.
@@ -229,17 +230,17 @@ async fn apply(update: &Update, rollout: &mut Rollout) -> bool {
         return true;
     }
     let start = Instant::now();
-    let result = rollout.apply(&update.compiled).await;
+    let result = rollout.apply(&update.compiled.gateway).await.map(|applied| applied.change);
     let took = start.elapsed().as_millis();
     match result {
         Ok(Change::Nothing) => {}
         Ok(Change::Upstreams) => eprintln!("ingressctl: upstreams applied in {took} ms"),
         Ok(Change::Certificates) => eprintln!("ingressctl: certificates applied in {took} ms"),
         Ok(Change::RouteTable) => {
-            let table = &update.compiled.table.name;
+            let table = &update.compiled.gateway.table.name;
             eprintln!("ingressctl: route table {table} applied in {took} ms");
         }
-        Err(error @ RolloutError::Rejected(_)) => {
+        Err(error @ RolloutError::Refused(..)) => {
             eprintln!("ingressctl: {error}; what was served before is still served");
         }
         Err(error) => {

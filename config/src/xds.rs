@@ -1,18 +1,20 @@
-//! Tells Envoy where endpoints are (EDS), and the certificates of listeners with
-//! their keys (SDS): the incremental variant of xDS, over a Unix socket in the
-//! folder that both share.
+//! Tells Envoy its configuration piece by piece and hears what it takes: the
+//! incremental variant of xDS, over a Unix socket in the folder that both share.
 //!
 //! See <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol>.
-//! Envoy says of which it wants to know, gets those it does not have, and from
-//! then on what changes. It acknowledges each answer before it gets
-//! the next, so what changes often is told once, with its last state.
+//! Envoy says of which it wants to know and what it has, gets what is new to it,
+//! and confirms or refuses each answer before it gets the next of that kind. So
+//! what changes often is told once, with its last state; and what is refused is
+//! known by its name.
 
-mod messages;
+mod discovery;
 mod service;
+mod snapshot;
 mod stream;
+mod subscription;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,12 +25,19 @@ use tokio::net::UnixListener;
 use tokio::sync::watch as channel;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tracing::{debug, warn};
 
-use crate::certificates::KeyPair;
-use crate::envoy::{Endpoints, KeyPairs};
+use crate::envoy::{Key, Kind, Resource, Resources, Version};
+
+use discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
+use subscription::{Subscription, Verdict};
+use told::Told;
+
+pub(crate) use snapshot::{read_snapshot, write_snapshot};
+pub(crate) use told::Refusal;
 
 /// Serves until it is dropped.
-pub(crate) struct ResourceServer {
+pub(crate) struct Server {
     shared: Arc<Shared>,
     accepting: JoinHandle<()>,
 }
@@ -36,32 +45,63 @@ pub(crate) struct ResourceServer {
 /// What the streams of all clients look at.
 struct Shared {
     state: Mutex<State>,
-    /// Tells the generation to streams, and to whoever waits for them.
-    generation: channel::Sender<u64>,
-    taken: channel::Sender<()>,
+    /// Says to streams that there may be something to tell.
+    changed: channel::Sender<()>,
+    /// Says that a client has said something.
+    heard: channel::Sender<()>,
 }
 
 #[derive(Default)]
 struct State {
-    endpoints: Known<BTreeSet<SocketAddr>>,
-    secrets: Known<Arc<KeyPair>>,
-    generation: u64,
-    /// How often a client has refused what it was told.
-    rejections: u64,
-    /// The generation that each client has confirmed, by a number of ours.
-    streams: BTreeMap<u64, u64>,
-    next_stream: u64,
+    told: Told,
+    /// By a number that grows: the last one is Envoy, those before have gone
+    /// without a word.
+    clients: BTreeMap<u64, Client>,
+    next_client: u64,
 }
 
-/// By name, each with the generation in which it became so.
-type Known<T> = BTreeMap<String, (u64, T)>;
+struct Client([Subscription; Kind::ALL.len()]);
 
-impl ResourceServer {
-    /// Listens on `socket`.
+/// Versions of resources, by kind and name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Versions(BTreeMap<Kind, BTreeMap<Arc<str>, Version>>);
+
+/// Where Envoy is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// What it has confirmed that it holds.
+    pub(crate) held: Versions,
+    /// What it gets where it asks.
+    pub(crate) told: Versions,
+    /// What it has refused of what is told.
+    pub(crate) refused: BTreeSet<Key>,
+}
+
+impl Versions {
+    pub(crate) fn of(&self, kind: Kind) -> impl Iterator<Item = (&Arc<str>, &Version)> {
+        self.0.get(&kind).into_iter().flatten()
+    }
+
+    pub(crate) fn version(&self, kind: Kind, name: &str) -> Option<&Version> {
+        self.0.get(&kind)?.get(name)
+    }
+
+    pub(crate) fn insert(&mut self, kind: Kind, name: Arc<str>, version: Version) {
+        self.0.entry(kind).or_default().insert(name, version);
+    }
+}
+
+/// What Envoy has been told and has not confirmed in time.
+#[derive(Debug)]
+pub(crate) struct Unconfirmed(pub(crate) Key);
+
+impl Server {
+    /// Listens on `socket`, and tells what an earlier process has told until this
+    /// one knows better.
     ///
     /// # Errors
     /// Where the socket cannot be made.
-    pub(crate) fn start(socket: &Path) -> io::Result<Self> {
+    pub(crate) fn start(socket: &Path, recovered: Resources) -> io::Result<Self> {
         // One that a killed process has left.
         if socket.exists() {
             fs::remove_file(socket)?;
@@ -70,74 +110,103 @@ impl ResourceServer {
         // Whoever may connect gets private keys. Envoy may run as another user
         // of the same group.
         fs::set_permissions(socket, fs::Permissions::from_mode(0o660))?;
+        let state = State { told: Told::recovered(recovered), ..State::default() };
         let shared = Arc::new(Shared {
-            state: Mutex::default(),
-            generation: channel::Sender::new(0),
-            taken: channel::Sender::new(()),
+            state: Mutex::new(state),
+            changed: channel::Sender::new(()),
+            heard: channel::Sender::new(()),
         });
         let accepting = tokio::spawn(service::accept(listener, Arc::clone(&shared)));
         Ok(Self { shared, accepting })
     }
 
-    /// Replaces what is known. What is not among it any more stays as it is for
-    /// whoever still asks for it.
-    pub(crate) fn set(&self, endpoints: &Endpoints, secrets: &KeyPairs) {
-        let mut state = self.shared.lock();
-        let generation = state.generation + 1;
-        let is_changed = [
-            update(&mut state.endpoints, endpoints, generation),
-            update(&mut state.secrets, secrets, generation),
-        ];
-        if is_changed.contains(&true) {
-            state.generation = generation;
-            drop(state);
-            self.shared.generation.send_replace(generation);
-        }
-    }
-
-    /// Forgets what is not among these.
-    pub(crate) fn forget_all_but(&self, endpoints: &Endpoints, secrets: &KeyPairs) {
-        let mut state = self.shared.lock();
-        state.endpoints.retain(|cluster, _| endpoints.contains_key(cluster));
-        state.secrets.retain(|name, _| secrets.contains_key(name));
-    }
-
-    /// How often Envoy has refused what it was told.
-    pub(crate) fn rejections(&self) -> u64 {
-        self.shared.lock().rejections
-    }
-
-    /// Waits until Envoy has confirmed all that is known. Says whether it has,
-    /// within `patience`.
-    pub(crate) async fn taken(&self, patience: Duration) -> bool {
-        let mut taken = self.shared.taken.subscribe();
+    /// Where Envoy is, once it is connected and has said what it holds; `None`
+    /// where that takes longer than `patience`.
+    pub(crate) async fn position(&self, patience: Duration) -> Option<Position> {
+        let mut heard = self.shared.heard.subscribe();
         let wait = async {
-            while !self.shared.is_taken() {
+            loop {
+                let position = self.shared.lock().position();
+                if let Some(position) = position {
+                    return position;
+                }
                 // The sender lives as long as we do.
-                let _ = taken.changed().await;
+                let _ = heard.changed().await;
             }
         };
-        timeout(patience, wait).await.is_ok()
+        timeout(patience, wait).await.ok()
     }
-}
 
-/// Says whether anything has changed.
-fn update<T: Clone + PartialEq>(
-    known: &mut Known<T>,
-    next: &BTreeMap<String, T>,
-    generation: u64,
-) -> bool {
-    let mut is_changed = false;
-    for (name, content) in next {
-        if known.get(name).is_none_or(|(_, known)| known != content) {
-            known.insert(name.clone(), (generation, content.clone()));
-            is_changed = true;
+    /// Tells, from now on, these resources, and has Envoy forget others.
+    pub(crate) fn tell(&self, resources: Vec<(Key, Resource)>, withdraw: &[Key]) {
+        self.shared.change(|state| {
+            for (key, resource) in resources {
+                state.told.set(&key, resource);
+                state.mark(&key);
+            }
+            for key in withdraw {
+                state.told.withdraw(key);
+                state.mark(key);
+            }
+        });
+    }
+
+    /// Tells once more what Envoy has refused.
+    pub(crate) fn retry(&self) {
+        self.shared.change(|state| {
+            for key in state.told.forgive() {
+                state.mark(&key);
+            }
+        });
+    }
+
+    /// All that Envoy is to hold is told.
+    pub(crate) fn settle(&self) {
+        self.shared.lock().told.settle();
+    }
+
+    /// Waits until Envoy holds these as they were told last, or has refused them,
+    /// or has forgotten them; a lenient one, or does not ask for them.
+    pub(crate) async fn confirmed(
+        &self,
+        keys: &[Key],
+        is_lenient: bool,
+        patience: Duration,
+    ) -> Result<(), Unconfirmed> {
+        let mut heard = self.shared.heard.subscribe();
+        // Those before have been confirmed; they do not change under us.
+        let mut open = keys.iter().peekable();
+        let wait = async {
+            loop {
+                {
+                    let state = self.shared.lock();
+                    while open.next_if(|key| state.is_confirmed(key, is_lenient)).is_some() {}
+                }
+                if open.peek().is_none() {
+                    return;
+                }
+                let _ = heard.changed().await;
+            }
+        };
+        let is_confirmed = timeout(patience, wait).await.is_ok();
+        match open.next() {
+            Some(key) if !is_confirmed => Err(Unconfirmed(key.clone())),
+            _ => Ok(()),
         }
     }
-    is_changed
+
+    /// Why Envoy has refused what it was told last of these, as far as it has.
+    pub(crate) fn refusals<'k>(
+        &self,
+        keys: impl IntoIterator<Item = &'k Key>,
+    ) -> Vec<(Key, Refusal)> {
+        let state = self.shared.lock();
+        let refused = |key: &'k Key| Some((key.clone(), state.told.refusal(key)?.clone()));
+        keys.into_iter().filter_map(refused).collect()
+    }
 }
 
-impl Drop for ResourceServer {
+impl Drop for Server {
     fn drop(&mut self) {
         self.accepting.abort();
     }
@@ -149,32 +218,106 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there is a client, and all of them have confirmed all.
-    fn is_taken(&self) -> bool {
-        let state = self.lock();
-        let all = state.streams.values().all(|confirmed| *confirmed == state.generation);
-        all && (!state.streams.is_empty() || state.endpoints.is_empty() && state.secrets.is_empty())
-    }
-
-    fn confirm(&self, stream: u64, generation: u64) {
-        self.lock().streams.insert(stream, generation);
-        self.taken.send_replace(());
-    }
-
-    fn reject(&self) {
-        self.lock().rejections += 1;
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.lock());
+        self.changed.send_replace(());
     }
 
     fn join(&self) -> u64 {
         let mut state = self.lock();
-        let stream = state.next_stream;
-        state.next_stream += 1;
-        state.streams.insert(stream, 0);
-        stream
+        let client = state.next_client;
+        state.next_client += 1;
+        state.clients.insert(client, Client(Kind::ALL.map(Subscription::new)));
+        client
     }
 
-    fn leave(&self, stream: u64) {
-        self.lock().streams.remove(&stream);
-        self.taken.send_replace(());
+    fn leave(&self, client: u64) {
+        self.lock().clients.remove(&client);
+        self.heard.send_replace(());
+    }
+
+    fn take(&self, client: u64, request: DeltaDiscoveryRequest) {
+        self.lock().take(client, request);
+        self.heard.send_replace(());
+    }
+
+    fn next_response(&self, client: u64) -> Option<DeltaDiscoveryResponse> {
+        let mut state = self.lock();
+        let State { told, clients, .. } = &mut *state;
+        clients.get_mut(&client)?.0.iter_mut().find_map(|asked| asked.next(told))
+    }
+}
+
+impl State {
+    fn envoy(&self) -> Option<&Client> {
+        self.clients.values().next_back()
+    }
+
+    fn position(&self) -> Option<Position> {
+        let client = self.envoy().filter(|client| client.has_introduced_itself())?;
+        let held = client.0.iter().map(|asked| (asked.kind(), asked.held().clone()));
+        let (told, refused) = (self.told.versions(), self.told.refused());
+        Some(Position { held: Versions(held.collect()), told, refused })
+    }
+
+    fn mark(&mut self, key: &Key) {
+        for client in self.clients.values_mut() {
+            client.of(key.kind).mark(&key.name);
+        }
+    }
+
+    fn take(&mut self, client: u64, request: DeltaDiscoveryRequest) {
+        let Some(kind) = Kind::of_type_url(&request.type_url) else {
+            debug!(request.type_url, "Envoy asks for what is not served");
+            return;
+        };
+        let message = request.error_detail.as_ref().map(|status| status.message.clone());
+        let Some(client) = self.clients.get_mut(&client) else { return };
+        match client.of(kind).take(request) {
+            Verdict::Silent | Verdict::Accepted => {}
+            Verdict::RefusedAmongOthers => debug!("Envoy refused one of several: each half again"),
+            Verdict::Refused { key, version } => {
+                let message = message.unwrap_or_default();
+                warn!("Envoy refused {} {}: {message}", key.kind.name(), key.name);
+                self.told.refuse(key, version, &message);
+            }
+        }
+    }
+
+    fn is_confirmed(&self, key: &Key, is_lenient: bool) -> bool {
+        let Some(client) = self.envoy() else { return false };
+        if is_lenient && !client.0[key.kind as usize].asks_for(&key.name) {
+            return true;
+        }
+        let held = client.held(key.kind).get(&key.name);
+        match self.told.version(key) {
+            Some(version) => held == Some(version) || self.told.refusal(key).is_some(),
+            None => held.is_none(),
+        }
+    }
+}
+
+impl Client {
+    fn of(&mut self, kind: Kind) -> &mut Subscription {
+        // There is one of each kind, in their order.
+        &mut self.0[kind as usize]
+    }
+
+    fn held(&self, kind: Kind) -> &BTreeMap<Arc<str>, Version> {
+        self.0[kind as usize].held()
+    }
+
+    fn has_begun(&self, kind: Kind) -> bool {
+        self.0[kind as usize].has_begun()
+    }
+
+    /// One that was here before asks for everything that it has at once. One that
+    /// starts asks for clusters, and for the rest as it takes in what it gets.
+    fn has_introduced_itself(&self) -> bool {
+        let is_new = self.held(Kind::Clusters).is_empty() && !self.has_begun(Kind::Listeners);
+        let has_listeners = !self.held(Kind::Listeners).is_empty();
+        let has_all = [Kind::Routes, Kind::Filter].into_iter().all(|kind| self.has_begun(kind));
+        self.has_begun(Kind::Clusters)
+            && (is_new || self.has_begun(Kind::Listeners) && (has_all || !has_listeners))
     }
 }

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 use ingress_filter::{RouteTable, Router};
 use ingressctl::compile::{Compiled, compile};
-use ingressctl::envoy::{EnvoyFiles, Layout, Listening, Supply};
+use ingressctl::envoy::{EnvoyFiles, Layout, Listening};
 use ingressctl::manifest::{self, PathSpec};
 use ingressctl::settings::Settings;
 
@@ -78,11 +78,10 @@ fn outputs(case: &Path, name: &str, compiled: &Compiled, settings: &Settings) ->
     let layout = Layout::new(LAYOUT);
     let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let listening = Listening { http: address(8080), https: address(8443), admin: address(9901) };
-    let envoy = EnvoyFiles::new(compiled, settings, listening, &layout, Supply::Files);
+    let envoy = EnvoyFiles::new(&compiled.gateway, settings, listening, &layout).expect("JSON");
     let is_of_backend = |path: &Path| path.ends_with("cds.json");
     let mut outputs: Files = envoy
-        .all(&layout)
-        .into_iter()
+        .all()
         .map(|(path, text)| (path.strip_prefix(LAYOUT).expect(LAYOUT).to_owned(), text.to_owned()))
         .filter(|(path, _)| match path {
             path if path.ends_with("route-table.json") => true,
@@ -99,10 +98,10 @@ fn outputs(case: &Path, name: &str, compiled: &Compiled, settings: &Settings) ->
 
 /// What is to hold for every case, whatever its golden files say.
 fn broken_rules(name: &str, compiled: &Compiled) -> impl Iterator<Item = String> {
-    let refused = Router::new(compiled.table.clone())
+    let refused = Router::new((*compiled.gateway.table).clone())
         .err()
         .map(|error| format!("the filter would refuse the table: {error}"));
-    let alone = (name.starts_with("bad-") && !serves(&compiled.table, "neighbour"))
+    let alone = (name.starts_with("bad-") && !serves(&compiled.gateway.table, "neighbour"))
         .then(|| "the neighbour is not served".to_owned());
     let vague = compiled
         .findings

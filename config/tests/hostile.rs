@@ -114,7 +114,7 @@ fn compile_and_check(name: &str, text: &str) {
     };
     let outcome = std::panic::catch_unwind(|| {
         let compiled = compile(&read_text("f.yaml", text), &settings);
-        let refused = Router::new(compiled.table.clone()).err();
+        let refused = Router::new((*compiled.gateway.table).clone()).err();
         (compiled, refused)
     });
     let Ok((compiled, refused)) = outcome else { panic!("{name} panics:\n{text}") };
@@ -127,7 +127,7 @@ fn compile_and_check(name: &str, text: &str) {
         let line = finding.to_string();
         assert!(line.starts_with("f.yaml:") && !line.contains('\n'), "{name}: {line}\n{text}");
     }
-    for cluster in &compiled.clusters {
+    for cluster in compiled.gateway.clusters.values() {
         assert!(is_clusters_name(&cluster.name), "{name}: {}\n{text}", cluster.name);
     }
 }
@@ -217,7 +217,7 @@ fn twenty_thousand_paths_in_one_object() {
     let text = format!("{SERVICE}{}", ingress("large", "foo.example.com", paths));
     let compiled = compile_large("20,000 paths", &text);
     assert!(compiled.findings.is_empty(), "{:?}", compiled.findings);
-    assert_eq!(compiled.table.virtual_hosts[0].routes.len(), 20_000);
+    assert_eq!(compiled.gateway.table.virtual_hosts[0].routes.len(), 20_000);
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn ten_thousand_objects() {
     let compiled = compile_large("10,000 Ingresses", &text);
     // Each host is claimed twice.
     assert_eq!((compiled.findings.len(), compiled.has_errors()), (10_000, false));
-    assert_eq!(compiled.table.virtual_hosts.len(), 5_000);
+    assert_eq!(compiled.gateway.table.virtual_hosts.len(), 5_000);
 }
 
 #[test]
@@ -250,5 +250,5 @@ fn one_bad_rule_among_a_thousand() {
     let text = format!("{SERVICE}{}", ingress("large", "foo.example.com", paths));
     let compiled = compile_large("1,000 paths", &text);
     assert_eq!(compiled.findings.len(), 1);
-    assert_eq!(compiled.table.virtual_hosts[0].routes.len(), 999);
+    assert_eq!(compiled.gateway.table.virtual_hosts[0].routes.len(), 999);
 }

@@ -38,14 +38,14 @@ fn exposed() -> String {
 fn compile_rules(rules: &str) -> Compiled {
     let compiled =
         compile(&read_text("f.yaml", &format!("{}{rules}", exposed())), &Settings::default());
-    if let Err(error) = Router::new(compiled.table.clone()) {
+    if let Err(error) = Router::new((*compiled.gateway.table).clone()) {
         panic!("{error}\n{rules}");
     }
     compiled
 }
 
 fn backend(compiled: &Compiled) -> &Backend {
-    &compiled.table.backends[0]
+    &compiled.gateway.table.backends[0]
 }
 
 fn default_cluster(compiled: &Compiled) -> &str {
@@ -73,7 +73,7 @@ fn ten_thousand_rules_of_one_service() {
     let rules = &backend(&compiled).rules;
     assert_eq!(rules.len(), 10_000);
     assert_eq!((&*rules[0].name, &*rules[9_999].name), ("default/r9999", "default/r0"));
-    assert_eq!(compiled.clusters.len(), 101);
+    assert_eq!(compiled.gateway.clusters.len(), 101);
 }
 
 #[test]
@@ -106,7 +106,7 @@ spec:
     }
     let compiled = compile_large("10,000 services with a rule each", &text);
     assert!(!compiled.has_errors());
-    assert!(compiled.table.backends.iter().all(|backend| backend.rules.len() == 1));
+    assert!(compiled.gateway.table.backends.iter().all(|backend| backend.rules.len() == 1));
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_thousand_versions_of_a_thousand_pods() {
     }
     let compiled = compile_large("1,000 versions", &text);
     assert!(compiled.findings.is_empty(), "{:?}", compiled.findings.first());
-    assert_eq!(compiled.clusters.len(), 1_001);
+    assert_eq!(compiled.gateway.clusters.len(), 1_001);
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn rules_times_ports_have_a_limit() {
     }
     let compiled = compile_large("1,000 rules, 300 ports", &text);
     assert_eq!(compiled.findings.len(), 1, "{:?}", compiled.findings.first());
-    let backends = &compiled.table.backends;
+    let backends = &compiled.gateway.table.backends;
     assert_eq!(backends.len(), 300);
     assert_eq!(backends.iter().map(|backend| backend.rules.len()).sum::<usize>(), 50_000);
     // Without their rules, requests would be let through that a rule redirects.
@@ -208,7 +208,7 @@ fn text_never_becomes_a_part_of_a_clusters_name() {
             let compiled = compile_rules(&rule("hostile", &spec));
             assert!(compiled.has_errors(), "{spec}");
             assert!(backend(&compiled).rules.is_empty(), "{spec}");
-            assert_eq!(compiled.clusters.len(), 1, "{spec}");
+            assert_eq!(compiled.gateway.clusters.len(), 1, "{spec}");
         }
     }
 }

@@ -39,7 +39,7 @@ fn manifests(sample: &Path) -> Manifests {
 #[track_caller]
 fn test(sample: &Path, manifests: &Manifests) -> Report {
     let settings = Settings::default();
-    let table = compile(manifests, &settings).table;
+    let table = compile(manifests, &settings).gateway.table;
     let explainer = Explainer::new(&table, &settings).expect("the module starts");
     let cases = route_test::read(&[sample.join("tests")], &mut empty());
     let findings: Vec<_> = cases.findings.iter().map(ToString::to_string).collect();

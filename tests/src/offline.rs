@@ -28,8 +28,8 @@ impl Offline {
     /// # Panics
     /// Where it refuses that.
     pub fn of_manifests(manifests: &str, settings: &Settings) -> Self {
-        let Compiled { table, .. } = compile(&read_text("manifests.yaml", manifests), settings);
-        Self::of_table(&serde_json::to_string(&table).expect("a table is JSON"))
+        let Compiled { gateway, .. } = compile(&read_text("manifests.yaml", manifests), settings);
+        Self::of_table(&serde_json::to_string(&*gateway.table).expect("a table is JSON"))
     }
 
     /// The module with this route table.

@@ -75,7 +75,7 @@ impl Both {
     }
 
     fn explain(&self, request: &Request) -> Explanation {
-        explain(&self.compiled.table, &self.settings, request).expect("the module runs")
+        explain(&self.compiled.gateway.table, &self.settings, request).expect("the module runs")
     }
 
     fn explained(&self, case: Case<'_>) -> Outcome {

@@ -10,7 +10,6 @@ use ring::signature::{
 };
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::{Error, PemObject};
-use serde::Deserialize;
 use x509_parser::asn1_rs::{Any, FromDer, Oid};
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521,
@@ -25,16 +24,8 @@ use super::strict;
 
 /// A private key in PEM. It shows nowhere, and is wiped from memory when
 /// dropped.
-#[derive(Deserialize)]
-#[serde(from = "String")]
+#[derive(PartialEq, Eq)]
 pub(crate) struct PrivateKey(Zeroizing<String>);
-
-/// As it was written down before.
-impl From<String> for PrivateKey {
-    fn from(pem: String) -> Self {
-        Self(Zeroizing::new(pem))
-    }
-}
 
 impl PrivateKey {
     /// The key, for the file that Envoy reads it from and for nothing else.

@@ -12,7 +12,7 @@ use super::{report, summary};
 use crate::cli::{Input, SettingsArgs};
 use crate::compile::compile;
 use crate::envoy::{
-    EnvoyFiles, Layout, Listening, Supply, remove_other_certificates, write_certificates,
+    EnvoyFiles, Layout, Listening, remove_other_certificates, write_certificates,
 };
 
 /// Write everything Envoy needs
@@ -60,8 +60,8 @@ impl Compile {
         fs::create_dir_all(folder).with_context(|| format!("folder {}", folder.display()))?;
         let layout = Layout::new(fs::canonicalize(folder)?);
         let listening = Listening { http: self.http, https: self.https, admin: self.admin };
-        let files = EnvoyFiles::new(&compiled, &settings, listening, &layout, Supply::Files);
-        let key_pairs = compiled.key_pairs();
+        let files = EnvoyFiles::new(&compiled.gateway, &settings, listening, &layout)?;
+        let key_pairs = compiled.gateway.key_pairs();
         let write = || {
             write_certificates(&layout, &key_pairs)?;
             files.write(&layout)?;

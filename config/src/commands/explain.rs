@@ -71,7 +71,7 @@ impl Explain {
             manifests.is_complete(),
             "nothing is explained: not all manifests could be read"
         );
-        let explanation = explain(&compiled.table, &settings, &request)?;
+        let explanation = explain(&compiled.gateway.table, &settings, &request)?;
         print(&match self.output {
             Output::Json => serde_json::to_string_pretty(&explanation)?,
             Output::Text => render::text(&request, &explanation),

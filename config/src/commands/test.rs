@@ -93,7 +93,7 @@ impl Test {
         report(&cases.findings.clone().into_sorted());
         ensure!(!cases.findings.has_errors(), "nothing was tested: correct the tests first");
 
-        let results = run(&cases, &Explainer::new(&compiled.table, &settings)?)?;
+        let results = run(&cases, &Explainer::new(&compiled.gateway.table, &settings)?)?;
         self.print(&results).context("standard output")?;
         if let Some(summary) = summary(&compiled.findings).filter(|_| compiled.has_errors()) {
             eprintln!("{summary} in the manifests: the tests ran without what is wrong");

@@ -9,8 +9,8 @@ use super::actions::Actions;
 use super::clusters::{Clusters, PortRef, Subject, Unreachable};
 use super::rules::Rules;
 use super::services::Services;
-use crate::envoy::Cluster;
 use crate::finding::Findings;
+use crate::model;
 use crate::objects::service::ServicePort;
 use crate::objects::{Cursor, Labels};
 use crate::settings::Settings;
@@ -88,7 +88,7 @@ impl<'a> Backends<'a> {
         self,
         mut rules: Rules<'_>,
         findings: &RefCell<Findings>,
-    ) -> (Vec<Backend>, Vec<Cluster>) {
+    ) -> (Vec<Backend>, model::Clusters) {
         let mut clusters = self.clusters;
         let mut backends = Vec::with_capacity(self.used.len() + 1);
         for (name, port) in self.used {

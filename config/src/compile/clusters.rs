@@ -2,10 +2,12 @@
 //! one version of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::services::Services;
-use crate::envoy::{Cluster, Discovery, Protocol};
 use crate::finding::quote;
+use crate::model::{self, Cluster, Discovery, Protocol};
+use crate::object_ref::ObjectRef;
 use crate::objects::endpoints::Addresses;
 use crate::objects::service::{Application, Place, Service, ServicePort};
 use crate::objects::{Labels, describe_labels};
@@ -18,7 +20,7 @@ const LISTED_PORTS: usize = 8;
 pub(super) struct Clusters<'a> {
     services: &'a Services<'a>,
     settings: &'a Settings,
-    by_name: BTreeMap<String, Cluster>,
+    by_name: model::Clusters,
 }
 
 /// A service that exists.
@@ -75,9 +77,9 @@ impl<'a> Clusters<'a> {
         Self { services, settings, by_name: BTreeMap::new() }
     }
 
-    /// All of them, sorted by name.
-    pub(super) fn finish(self) -> Vec<Cluster> {
-        self.by_name.into_values().collect()
+    /// All of them.
+    pub(super) fn finish(self) -> model::Clusters {
+        self.by_name
     }
 
     /// The service `name` of `namespace`.
@@ -112,8 +114,9 @@ impl<'a> Clusters<'a> {
             let discovery = self
                 .discover(target, port, labels, host)
                 .map_err(|reason| (Subject::Service, reason))?;
-            let cluster = Cluster { name: name.clone(), protocol, discovery };
-            self.by_name.insert(name.clone(), cluster);
+            let service = target.object();
+            let cluster = Cluster { name: name.clone(), protocol, discovery, service };
+            self.by_name.insert(name.clone(), Arc::new(cluster));
         }
         let known = self.by_name.get(&name);
         let doubt = known.and_then(|known| self.doubt(target, port, labels, &known.discovery));
@@ -207,6 +210,11 @@ impl<'a> Clusters<'a> {
 }
 
 impl<'a> Named<'a> {
+    fn object(self) -> ObjectRef {
+        let (namespace, name) = (self.namespace.into(), self.name.into());
+        ObjectRef { kind: "Service".into(), namespace, name }
+    }
+
     /// The port of the service that `wanted` means.
     pub(super) fn port(self, wanted: PortRef<'_>) -> Result<&'a ServicePort, Unreachable> {
         self.find_port(wanted).ok_or_else(|| {

@@ -20,6 +20,7 @@ use super::{Circumstances, host};
 use crate::certificates::{Certificate, Memo};
 use crate::finding::{Finding, Findings, Severity, quote};
 use crate::manifest::{Object, Position};
+use crate::model::Https;
 use crate::objects::secret::Secret;
 use crate::objects::{Cursor, Place, Reading, is_named_well};
 use crate::settings::ObjectName;
@@ -29,16 +30,6 @@ const LISTED_NAMES: usize = 8;
 
 /// Certificates begin and end to be valid while nothing else changes.
 const RECHECK_PERIOD: Duration = Duration::from_hours(1);
-
-/// What is served over HTTPS: at least one certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Https {
-    /// By the name that the route table has for them: `namespace/secret`, or
-    /// [`DEFAULT_CERTIFICATE`].
-    pub(crate) certificates: BTreeMap<String, Arc<Certificate>>,
-    /// The name of the certificate of each host, exact or with a wildcard.
-    pub(crate) hosts: BTreeMap<String, String>,
-}
 
 /// What `spec.tls` of all Ingresses comes to.
 pub(super) struct Tls {

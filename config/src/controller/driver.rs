@@ -171,12 +171,12 @@ impl Driver {
     /// Brings Envoy there.
     async fn apply(&mut self, compiled: &Compiled, changes: &Changes) -> End {
         let start = Instant::now();
-        match self.rollout.apply(compiled).await {
+        match self.rollout.apply(&compiled.gateway).await.map(|applied| applied.change) {
             Ok(change) => {
                 self.applied(change, compiled, changes, start.elapsed());
                 End::Served
             }
-            Err(error @ RolloutError::Rejected(_)) => {
+            Err(error @ RolloutError::Refused(..)) => {
                 self.metrics.rejected();
                 let because = changes.describe();
                 error!(because, "{error}; what was served before is still served");
@@ -201,7 +201,7 @@ impl Driver {
         self.metrics.served_after(waited);
         info!(
             change = change.name(),
-            table = compiled.table.name,
+            table = compiled.gateway.table.name,
             because = changes.describe(),
             apply_ms = millis(took),
             event_to_traffic_ms = millis(waited),

@@ -1,17 +1,23 @@
 //! What Envoy starts with: where the rest is, the admin port, and how much it
-//! takes on.
+//! takes on. Written to a file only, so it has no form in bytes.
 
 use std::net::SocketAddr;
 
+use prost::Message;
 use serde::Serialize;
 
-use super::endpoint_server::{ApiConfigSource, ServerCluster};
-use super::files::{Layout, Supply};
-use super::wire::{Address, ConfigSource, Extension, messages};
+use super::Delivery;
+use super::clusters::ClusterMessage;
+use super::core::{Address, ConfigSource};
+use super::files::Layout;
+use super::message::{Extension, typed};
 
 /// How many clients may be connected at once; further ones are refused, so that
 /// a flood of connections cannot exhaust the memory.
 const MAX_CONNECTIONS: u32 = 50_000;
+
+/// The cluster of the controller, which tells Envoy everything else.
+const CONTROLLER: &str = "ingress_controller";
 
 /// `bootstrap.v3.Bootstrap`.
 #[derive(Debug, Serialize)]
@@ -47,7 +53,37 @@ struct DynamicResources {
 
 #[derive(Debug, Serialize)]
 struct StaticResources {
-    clusters: [ServerCluster; 1],
+    clusters: [ClusterMessage; 1],
+}
+
+/// `core.v3.ApiConfigSource`.
+#[derive(Debug, Serialize)]
+struct ApiConfigSource {
+    api_type: &'static str,
+    transport_api_version: &'static str,
+    grpc_services: [GrpcService; 1],
+}
+
+#[derive(Debug, Serialize)]
+struct GrpcService {
+    envoy_grpc: EnvoyGrpc,
+}
+
+#[derive(Debug, Serialize)]
+struct EnvoyGrpc {
+    cluster_name: &'static str,
+    retry_policy: RetryPolicy,
+}
+
+#[derive(Debug, Serialize)]
+struct RetryPolicy {
+    retry_back_off: BackOff,
+}
+
+#[derive(Debug, Serialize)]
+struct BackOff {
+    base_interval: &'static str,
+    max_interval: &'static str,
 }
 
 /// Most statistics of a cluster come to be only once something happens at it;
@@ -62,35 +98,61 @@ struct OverloadManager {
     resource_monitors: [Extension<DownstreamConnections>; 1],
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct DownstreamConnections {
-    max_active_downstream_connections: u32,
+    #[prost(int64, tag = "1")]
+    max_active_downstream_connections: i64,
 }
 
-messages! {
+typed! {
     DownstreamConnections = "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
 }
 
 impl Bootstrap {
-    pub(super) fn new(admin: SocketAddr, layout: &Layout, source: Supply) -> Self {
-        let is_served = source == Supply::Server;
+    pub(super) fn new(admin: SocketAddr, layout: &Layout, delivery: Delivery) -> Self {
+        let (lds_config, cds_config) = match delivery {
+            Delivery::Stream => (ConfigSource::stream(), ConfigSource::stream()),
+            Delivery::Files => {
+                (ConfigSource::file(&layout.listeners()), ConfigSource::file(&layout.clusters()))
+            }
+        };
+        let is_stream = delivery == Delivery::Stream;
+        let controller =
+            || ClusterMessage::of_socket(CONTROLLER, Address::pipe(&layout.socket()));
         Self {
             node: Node { id: "ingress", cluster: "ingress" },
             admin: Admin { address: admin.into() },
-            static_resources: is_served
-                .then(|| StaticResources { clusters: [ServerCluster::new(&layout.socket())] }),
+            static_resources: is_stream.then(|| StaticResources { clusters: [controller()] }),
             dynamic_resources: DynamicResources {
-                lds_config: ConfigSource::file(&layout.listeners()),
-                cds_config: ConfigSource::file(&layout.clusters()),
-                ads_config: is_served.then(ApiConfigSource::server),
+                lds_config,
+                cds_config,
+                ads_config: is_stream.then(ApiConfigSource::controller),
             },
             overload_manager: OverloadManager {
                 resource_monitors: [Extension::new(
                     "envoy.resource_monitors.global_downstream_max_connections",
-                    DownstreamConnections { max_active_downstream_connections: MAX_CONNECTIONS },
+                    DownstreamConnections {
+                        max_active_downstream_connections: MAX_CONNECTIONS.into(),
+                    },
                 )],
             },
             deferred_stat_options: DeferredStatOptions { enable_deferred_creation_stats: true },
+        }
+    }
+}
+
+impl ApiConfigSource {
+    /// Only what has changed goes over the wire, and a controller that comes
+    /// back is found soon.
+    fn controller() -> Self {
+        let retry_back_off = BackOff { base_interval: "0.1s", max_interval: "1s" };
+        let retry_policy = RetryPolicy { retry_back_off };
+        Self {
+            api_type: "DELTA_GRPC",
+            transport_api_version: "V3",
+            grpc_services: [GrpcService {
+                envoy_grpc: EnvoyGrpc { cluster_name: CONTROLLER, retry_policy },
+            }],
         }
     }
 }

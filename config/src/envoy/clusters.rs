@@ -1,204 +1,231 @@
-//! Clusters and their endpoints (CDS, EDS).
+//! Clusters (CDS) and their endpoints (EDS).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use prost::{Enumeration, Message};
 use serde::Serialize;
 
-use super::files::Supply;
-use super::wire::{Address, AggregatedSource, Any, Empty, Message, Seconds, messages};
-use crate::compile::revision;
-
-/// A cluster as the compiler knows it: a port of a service, or of a version of
-/// it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cluster {
-    /// `<service>.<namespace>.svc.<domain>|<port>`, for a version followed by
-    /// `|k1=v1,k2=v2`.
-    pub name: String,
-    /// What its endpoints speak.
-    pub protocol: Protocol,
-    /// Where they are.
-    pub discovery: Discovery,
-}
-
-/// What an upstream speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// HTTP/1.1.
-    Http1,
-    /// HTTP/2 with prior knowledge.
-    Http2,
-}
-
-/// Where the endpoints of a cluster are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Discovery {
-    /// At these addresses, which change without touching the cluster.
-    Addresses(BTreeSet<SocketAddr>),
-    /// At all addresses of this DNS name, at this port.
-    Dns(String, u16),
-}
+use super::Delivery;
+use super::core::{Address, ConfigSource};
+use super::message::{Any, Empty, Seconds, is_unset, json_names, typed};
+use crate::digest::digest_of;
+use crate::model::{Cluster, Discovery, Protocol};
 
 /// At most so many connections to one cluster, and as many requests under way
 /// or waiting. Envoy's own limits of 1,024, and of 3 retries, are for a sidecar.
 const MAX_CONCURRENCY: u32 = 16_384;
 
 /// `cluster.v3.Cluster`.
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 pub(super) struct ClusterMessage {
+    #[prost(string, tag = "1")]
     name: String,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[prost(enumeration = "DiscoveryType", tag = "2")]
+    #[serde(rename = "type", serialize_with = "DiscoveryType::json")]
+    kind: i32,
+    #[prost(message, optional, tag = "3")]
+    #[serde(skip_serializing_if = "is_unset")]
     eds_cluster_config: Option<EdsClusterConfig>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[prost(message, optional, tag = "33")]
+    #[serde(skip_serializing_if = "is_unset")]
     load_assignment: Option<ClusterLoadAssignment>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dns_lookup_family: Option<&'static str>,
-    lb_policy: &'static str,
-    connect_timeout: Seconds,
-    per_connection_buffer_limit_bytes: u32,
-    circuit_breakers: CircuitBreakers,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    typed_extension_protocol_options: Option<ProtocolOptions>,
+    #[prost(enumeration = "DnsLookupFamily", tag = "17")]
+    #[serde(skip_serializing_if = "is_unset", serialize_with = "DnsLookupFamily::json")]
+    dns_lookup_family: i32,
+    #[prost(message, optional, tag = "4")]
+    #[serde(skip_serializing_if = "is_unset")]
+    connect_timeout: Option<Seconds>,
+    #[prost(message, optional, tag = "5")]
+    #[serde(skip_serializing_if = "is_unset")]
+    per_connection_buffer_limit_bytes: Option<u32>,
+    #[prost(message, optional, tag = "10")]
+    #[serde(skip_serializing_if = "is_unset")]
+    circuit_breakers: Option<CircuitBreakers>,
+    #[prost(btree_map = "string, message", tag = "36")]
+    #[serde(skip_serializing_if = "is_unset")]
+    typed_extension_protocol_options: BTreeMap<String, Any<HttpProtocolOptions>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
+#[repr(i32)]
+enum DiscoveryType {
+    Static = 0,
+    StrictDns = 1,
+    Eds = 3,
+}
+
+json_names!(DiscoveryType { Static = "STATIC", StrictDns = "STRICT_DNS", Eds = "EDS" });
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
+#[repr(i32)]
+enum DnsLookupFamily {
+    Auto = 0,
+    V4Preferred = 3,
+}
+
+json_names!(DnsLookupFamily { Auto = "AUTO", V4Preferred = "V4_PREFERRED" });
+
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct EdsClusterConfig {
-    eds_config: AggregatedSource,
+    #[prost(message, optional, tag = "1")]
+    eds_config: Option<ConfigSource>,
+    #[prost(string, tag = "2")]
     service_name: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct CircuitBreakers {
-    thresholds: [Thresholds; 1],
+    #[prost(message, repeated, tag = "1")]
+    thresholds: Vec<Thresholds>,
 }
 
 #[expect(clippy::struct_field_names, reason = "these are Envoy's names")]
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct Thresholds {
-    max_connections: u32,
-    max_pending_requests: u32,
-    max_requests: u32,
-    max_retries: u32,
+    #[prost(message, optional, tag = "2")]
+    max_connections: Option<u32>,
+    #[prost(message, optional, tag = "3")]
+    max_pending_requests: Option<u32>,
+    #[prost(message, optional, tag = "4")]
+    max_requests: Option<u32>,
+    #[prost(message, optional, tag = "5")]
+    max_retries: Option<u32>,
 }
 
-#[derive(Debug, Serialize)]
-pub(super) struct ProtocolOptions {
-    #[serde(rename = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions")]
-    http: Any<HttpProtocolOptions>,
-}
-
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct HttpProtocolOptions {
-    explicit_http_config: ExplicitHttpConfig,
+    #[prost(message, optional, tag = "3")]
+    explicit_http_config: Option<ExplicitHttpConfig>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct ExplicitHttpConfig {
-    http2_protocol_options: Empty,
+    #[prost(message, optional, tag = "2")]
+    http2_protocol_options: Option<Empty>,
 }
 
 /// `endpoint.v3.ClusterLoadAssignment`.
-#[derive(Debug, Serialize)]
-struct ClusterLoadAssignment {
+#[derive(Clone, PartialEq, Message, Serialize)]
+pub(super) struct ClusterLoadAssignment {
+    #[prost(string, tag = "1")]
     cluster_name: String,
-    endpoints: [LocalityLbEndpoints; 1],
+    #[prost(message, repeated, tag = "2")]
+    endpoints: Vec<LocalityLbEndpoints>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct LocalityLbEndpoints {
+    #[prost(message, repeated, tag = "2")]
     lb_endpoints: Vec<LbEndpoint>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct LbEndpoint {
-    endpoint: Endpoint,
+    #[prost(message, optional, tag = "1")]
+    endpoint: Option<Endpoint>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct Endpoint {
-    address: Address,
+    #[prost(message, optional, tag = "1")]
+    address: Option<Address>,
 }
 
-messages! {
+typed! {
     ClusterMessage = "envoy.config.cluster.v3.Cluster",
     HttpProtocolOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+    ClusterLoadAssignment = "envoy.config.endpoint.v3.ClusterLoadAssignment",
 }
 
 impl ClusterMessage {
-    pub(super) fn new(cluster: &Cluster, source: Supply) -> Self {
-        let kind = match (&cluster.discovery, source) {
-            (Discovery::Dns(..), _) => "STRICT_DNS",
-            (Discovery::Addresses(_), Supply::Files) => "STATIC",
-            (Discovery::Addresses(_), Supply::Server) => "EDS",
+    pub(super) fn new(cluster: &Cluster, delivery: Delivery) -> Self {
+        let kind = match (&cluster.discovery, delivery) {
+            (Discovery::Dns(..), _) => DiscoveryType::StrictDns,
+            (Discovery::Addresses(_), Delivery::Files) => DiscoveryType::Static,
+            (Discovery::Addresses(_), Delivery::Stream) => DiscoveryType::Eds,
         };
-        let mut message = Self {
-            name: cluster.name.clone(),
-            kind,
-            eds_cluster_config: None,
-            load_assignment: (kind != "EDS").then(|| ClusterLoadAssignment::new(cluster)),
-            dns_lookup_family: (kind == "STRICT_DNS").then_some("V4_PREFERRED"),
-            lb_policy: "ROUND_ROBIN",
-            connect_timeout: Seconds(5),
-            per_connection_buffer_limit_bytes: 32 * 1024,
-            circuit_breakers: CircuitBreakers {
-                thresholds: [Thresholds {
-                    max_connections: MAX_CONCURRENCY,
-                    max_pending_requests: MAX_CONCURRENCY,
-                    max_requests: MAX_CONCURRENCY,
-                    max_retries: MAX_CONCURRENCY,
-                }],
-            },
-            typed_extension_protocol_options: match cluster.protocol {
-                Protocol::Http1 => None,
-                Protocol::Http2 => Some(ProtocolOptions::http2()),
-            },
-        };
-        if kind == "EDS" {
-            message.eds_cluster_config = Some(EdsClusterConfig {
-                eds_config: AggregatedSource::new(),
-                service_name: endpoints_name(&cluster.name, &revision(&message)),
-            });
+        let mut message = Self::bare(&cluster.name, kind);
+        message.per_connection_buffer_limit_bytes = Some(32 * 1024);
+        message.connect_timeout = Some(Seconds::new(5));
+        message.circuit_breakers = Some(CircuitBreakers::generous());
+        if kind == DiscoveryType::StrictDns {
+            message.dns_lookup_family = DnsLookupFamily::V4Preferred.into();
+        }
+        if cluster.protocol == Protocol::Http2 {
+            message.speak_http2();
+        }
+        if kind == DiscoveryType::Eds {
+            let service_name = format!("{}#{}", cluster.name, digest_of(&message.encode_to_vec()));
+            let eds_config = Some(ConfigSource::stream());
+            message.eds_cluster_config = Some(EdsClusterConfig { eds_config, service_name });
+        } else {
+            message.load_assignment = Some(ClusterLoadAssignment::of(cluster));
         }
         message
     }
-}
 
-impl ProtocolOptions {
+    /// The cluster of the controller at this end of a socket.
+    pub(super) fn of_socket(name: &str, address: Address) -> Self {
+        let mut message = Self::bare(name, DiscoveryType::Static);
+        message.load_assignment = Some(ClusterLoadAssignment::new(name, [address]));
+        message.speak_http2();
+        message
+    }
+
+    fn bare(name: &str, kind: DiscoveryType) -> Self {
+        Self { name: name.to_owned(), kind: kind.into(), ..Self::default() }
+    }
+
     /// HTTP/2 with prior knowledge.
-    pub(super) fn http2() -> Self {
-        let explicit_http_config = ExplicitHttpConfig { http2_protocol_options: Empty {} };
-        Self { http: HttpProtocolOptions { explicit_http_config }.into_any() }
+    fn speak_http2(&mut self) {
+        let http2 = ExplicitHttpConfig { http2_protocol_options: Some(Empty {}) };
+        let options = HttpProtocolOptions { explicit_http_config: Some(http2) };
+        let name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned();
+        self.typed_extension_protocol_options = BTreeMap::from([(name, Any(options))]);
+    }
+
+    /// The name by which Envoy asks for the endpoints. It carries the definition:
+    /// a cluster that is defined anew asks by another name, for it gets no answer
+    /// to what its predecessor has asked before.
+    pub(super) fn endpoints_name(&self) -> Option<&str> {
+        self.eds_cluster_config.as_ref().map(|config| &*config.service_name)
     }
 }
 
-/// The name by which Envoy asks for the endpoints of a cluster. One whose
-/// definition changes asks by another name, for it gets no answer to a question
-/// that its predecessor has asked before.
-fn endpoints_name(cluster: &str, definition: &str) -> String {
-    format!("{cluster}#{definition}")
-}
-
-/// The cluster whose endpoints are asked for by `name`.
-pub(crate) fn cluster_of_endpoints(name: &str) -> &str {
-    name.rsplit_once('#').map_or(name, |(cluster, _)| cluster)
+impl CircuitBreakers {
+    fn generous() -> Self {
+        let most = Some(MAX_CONCURRENCY);
+        let thresholds = Thresholds {
+            max_connections: most,
+            max_pending_requests: most,
+            max_requests: most,
+            max_retries: most,
+        };
+        Self { thresholds: vec![thresholds] }
+    }
 }
 
 impl ClusterLoadAssignment {
-    fn new(cluster: &Cluster) -> Self {
-        let addresses = match &cluster.discovery {
-            Discovery::Addresses(addresses) => {
-                addresses.iter().copied().map(Address::from).collect()
-            }
-            Discovery::Dns(name, port) => vec![Address::new(name, *port)],
-        };
-        let lb_endpoints =
-            addresses.into_iter().map(|address| LbEndpoint { endpoint: Endpoint { address } });
+    pub(super) fn new(name: &str, addresses: impl IntoIterator<Item = Address>) -> Self {
+        let lb_endpoints = addresses
+            .into_iter()
+            .map(|address| LbEndpoint { endpoint: Some(Endpoint { address: Some(address) }) });
         Self {
-            cluster_name: cluster.name.clone(),
-            endpoints: [LocalityLbEndpoints { lb_endpoints: lb_endpoints.collect() }],
+            cluster_name: name.to_owned(),
+            endpoints: vec![LocalityLbEndpoints { lb_endpoints: lb_endpoints.collect() }],
+        }
+    }
+
+    /// What is asked for by `name`.
+    pub(super) fn discovered(name: &str, addresses: &BTreeSet<SocketAddr>) -> Self {
+        Self::new(name, addresses.iter().copied().map(Address::from))
+    }
+
+    fn of(cluster: &Cluster) -> Self {
+        match &cluster.discovery {
+            Discovery::Addresses(addresses) => Self::discovered(&cluster.name, addresses),
+            Discovery::Dns(host, port) => Self::new(&cluster.name, [Address::new(host, *port)]),
         }
     }
 }

@@ -1,24 +1,26 @@
-//! The files that Envoy reads.
+//! The files that an Envoy reads which has no controller beside it, and where
+//! they lie.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use ingress_filter::RouteTable;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use prost::Message;
+use serde::Serialize;
 
+use super::Delivery;
 use super::bootstrap::Bootstrap;
-use super::clusters::{Cluster, ClusterMessage};
-use super::extension::FilterConfig;
-use super::listeners::{ConnectionManagerOptions, Listener};
+use super::clusters::ClusterMessage;
+use super::core::ConfigSource;
+use super::filter::filter_config;
+use super::listeners::Listener;
+use super::manager::ConnectionManagerOptions;
+use super::message::{Any, Typed};
 use super::routes::RouteConfiguration;
-use super::wire::{Any, DiscoveryResponse, Message};
+use super::tls::TlsSource;
 use super::writing::write_if_changed;
-use crate::compile::{Compiled, revision};
+use crate::digest::digest_of;
+use crate::model::Gateway;
 use crate::settings::Settings;
 
 /// The addresses to listen on.
@@ -79,26 +81,20 @@ impl Layout {
         self.folder.join("ecds.json")
     }
 
-    /// The endpoints that are served (EDS), for whoever follows a process that
-    /// was killed.
-    pub fn endpoints(&self) -> PathBuf {
-        self.folder.join("endpoints.json")
-    }
-
-    /// The socket at which they are served.
+    /// The socket at which the controller tells Envoy everything.
     pub fn socket(&self) -> PathBuf {
         self.folder.join("xds.sock")
     }
 
-    /// The folder of what nobody but the owner may read.
+    /// The folder of certificates, which nobody but the owner may read.
     pub fn certificates(&self) -> PathBuf {
         self.folder.join("certificates")
     }
 
-    /// The certificates that are served (SDS), for whoever follows a process
-    /// that was killed.
-    pub fn secrets(&self) -> PathBuf {
-        self.certificates().join("sds.json")
+    /// What Envoy was last told, for the next controller; readable for the owner
+    /// alone, in a folder of the same kind.
+    pub fn snapshot(&self) -> PathBuf {
+        self.folder.join("state").join("snapshot.pb")
     }
 
     /// The route table by itself, for people and tools.
@@ -112,151 +108,60 @@ impl Layout {
     }
 }
 
-/// The content of a file of dynamic resources, and the version that Envoy
-/// reports once it has taken it in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Resource {
-    /// The file's content.
-    pub json: String,
-    /// Its `version_info`: the same for the same content.
-    pub version: String,
+/// Makes a folder such that an Envoy can start on it which then waits for a
+/// controller. One that has been made so before is left as it is.
+///
+/// # Errors
+/// Where the folder cannot be written to.
+pub(crate) fn prepare(layout: &Layout, listening: Listening) -> io::Result<()> {
+    fs::create_dir_all(layout.folder())?;
+    if layout.bootstrap().exists() {
+        return Ok(());
+    }
+    write_if_changed(&layout.module(), crate::MODULE)?;
+    // The bootstrap comes last, for it says that the rest is there.
+    let bootstrap = pretty(&Bootstrap::new(listening.admin, layout, Delivery::Stream))?;
+    write_if_changed(&layout.bootstrap(), bootstrap)
 }
 
-/// A cluster that an earlier process has left in the file.
-#[derive(Clone, Debug)]
-pub struct LeftCluster {
-    /// Its name.
-    pub name: String,
-    message: Box<RawValue>,
-}
-
-/// Where Envoy has what changes often: the endpoints of clusters, and the
-/// certificates of listeners.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Supply {
-    /// Endpoints are part of the clusters, and certificates are files that
-    /// listeners name.
-    Files,
-    /// A server beside Envoy. They then change without touching clusters and
-    /// listeners.
-    /// Not files, since Envoy watches each by an inotify instance of its own,
-    /// of which a user has 128 by default, and ends where there are no more.
-    Server,
-}
-
-/// The addresses of clusters, by cluster.
-pub type Endpoints = BTreeMap<String, BTreeSet<SocketAddr>>;
-
-/// The content of all files but the module and the endpoints.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EnvoyFiles {
-    /// See [`Layout::bootstrap`].
-    pub bootstrap: String,
-    /// See [`Layout::listeners`].
-    pub listeners: Resource,
-    /// See [`Layout::routes`].
-    pub routes: Resource,
-    /// See [`Layout::clusters`].
-    pub clusters: Resource,
-    /// See [`Layout::filter`].
-    pub filter: Resource,
-    /// See [`Layout::table`]; empty beside a running Envoy.
-    pub table: String,
-}
+/// The content of all files but the module and the certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvoyFiles(Vec<(PathBuf, String)>);
 
 impl EnvoyFiles {
-    /// The files for `compiled`, to lie at `layout`.
+    /// The files for `gateway`, to lie at `layout`.
+    ///
+    /// # Errors
+    /// Where something cannot be written as JSON, which is a fault of ours.
     pub fn new(
-        compiled: &Compiled,
+        gateway: &Gateway,
         settings: &Settings,
         listening: Listening,
         layout: &Layout,
-        supply: Supply,
-    ) -> Self {
-        let (routes, filter) = (layout.routes(), layout.filter());
+    ) -> Result<Self, serde_json::Error> {
         let options = ConnectionManagerOptions {
-            routes: &routes,
-            filter: &filter,
-            trusted_hops: settings.trusted_hops,
-            access_log: settings.access_log,
+            routes: ConfigSource::file(&layout.routes()),
+            filter: ConfigSource::file(&layout.filter()),
+            settings,
         };
-        let http = Listener::http(listening.http, options);
-        let https = compiled.https.as_ref();
-        let https =
-            https.map(|https| Listener::https(listening.https, https, options, layout, supply));
-        Self {
-            bootstrap: pretty(&Bootstrap::new(listening.admin, layout, supply)),
-            listeners: Resource::new(std::iter::once(http).chain(https).collect()),
-            routes: Resource::new(vec![RouteConfiguration::new(&compiled.table)]),
-            clusters: Self::clusters(&compiled.clusters, &[], supply),
-            filter: Self::filter(&compiled.table, layout),
-            table: match supply {
-                Supply::Files => pretty(&compiled.table),
-                // Nobody reads it beside a running Envoy, where it would be
-                // written at each change.
-                Supply::Server => String::new(),
-            },
-        }
-    }
-
-    /// The filter's configuration with `table`.
-    pub(crate) fn filter(table: &RouteTable, layout: &Layout) -> Resource {
-        let table = serde_json::to_string(table).unwrap_or_default();
-        Resource::new(vec![FilterConfig::new(&layout.module(), table)])
-    }
-
-    /// The clusters file for `clusters` and those that were left.
-    pub fn clusters<'c>(
-        clusters: impl IntoIterator<Item = &'c Cluster>,
-        left: &[LeftCluster],
-        source: Supply,
-    ) -> Resource {
-        #[derive(Serialize)]
-        #[serde(untagged)]
-        enum Either<'l> {
-            Known(Any<ClusterMessage>),
-            Left(&'l RawValue),
-        }
-        let message = |cluster: &Cluster| ClusterMessage::new(cluster, source).into_any();
-        let known = clusters.into_iter().map(message).map(Either::Known);
-        let left = left.iter().map(|left| Either::Left(&left.message));
-        Resource::of(known.chain(left).collect())
-    }
-
-    /// The files for an Envoy that starts before there is anything to serve: it
-    /// has no listener, so nobody is answered wrongly.
-    pub fn empty(listening: Listening, layout: &Layout) -> Self {
-        let bootstrap = pretty(&Bootstrap::new(listening.admin, layout, Supply::Server));
-        let nothing = Resource::of(Vec::<()>::new());
-        Self { bootstrap, listeners: nothing.clone(), clusters: nothing, ..Self::default() }
-    }
-
-    /// What an earlier process has left at `layout`. A file that is not there,
-    /// or is not ours, is empty.
-    pub fn read(layout: &Layout) -> Self {
-        let text = |path| fs::read_to_string(path).unwrap_or_default();
-        Self {
-            bootstrap: text(layout.bootstrap()),
-            listeners: Resource::read(&layout.listeners()),
-            routes: Resource::read(&layout.routes()),
-            clusters: Resource::read(&layout.clusters()),
-            filter: Resource::read(&layout.filter()),
-            table: String::new(),
-        }
-    }
-
-    /// The clusters among what an earlier process has left.
-    pub fn left_clusters(&self) -> Vec<LeftCluster> {
-        #[derive(Deserialize)]
-        struct Named {
-            name: String,
-        }
-        let messages: Vec<Box<RawValue>> = self.clusters.messages().unwrap_or_default();
-        let left = messages.into_iter().filter_map(|message| {
-            let Named { name } = serde_json::from_str(message.get()).ok()?;
-            Some(LeftCluster { name, message })
-        });
-        left.collect()
+        let source = TlsSource::Files(layout);
+        let http = Listener::http(listening.http, &options);
+        let https = gateway.https.as_ref();
+        let https = https.map(|https| Listener::https(listening.https, https, &options, &source));
+        let listeners: Vec<_> = std::iter::once(http).chain(https).collect();
+        let clusters = gateway.clusters.values();
+        let clusters: Vec<_> =
+            clusters.map(|cluster| ClusterMessage::new(cluster, Delivery::Files)).collect();
+        let filter = filter_config(&layout.module(), serde_json::to_string(&*gateway.table)?);
+        let bootstrap = Bootstrap::new(listening.admin, layout, Delivery::Files);
+        Ok(Self(vec![
+            (layout.bootstrap(), pretty(&bootstrap)?),
+            (layout.listeners(), response(listeners)?),
+            (layout.routes(), response(vec![RouteConfiguration::new(&gateway.table)])?),
+            (layout.clusters(), response(clusters)?),
+            (layout.filter(), response(vec![filter])?),
+            (layout.table(), pretty(&*gateway.table)?),
+        ]))
     }
 
     /// Writes all files and the module.
@@ -265,69 +170,28 @@ impl EnvoyFiles {
     /// Where the folder cannot be written to.
     pub fn write(&self, layout: &Layout) -> io::Result<()> {
         write_if_changed(&layout.module(), crate::MODULE)?;
-        for (path, content) in self.all(layout) {
-            write_if_changed(&path, content)?;
-        }
-        Ok(())
+        self.0.iter().try_for_each(|(path, content)| write_if_changed(path, content))
     }
 
     /// Every file with its content, in no order that Envoy could rely on.
-    pub fn all<'f>(&'f self, layout: &Layout) -> Vec<(PathBuf, &'f str)> {
-        let mut files = vec![
-            (layout.bootstrap(), self.bootstrap.as_str()),
-            (layout.listeners(), &self.listeners.json),
-            (layout.routes(), &self.routes.json),
-            (layout.clusters(), &self.clusters.json),
-            (layout.filter(), &self.filter.json),
-            (layout.table(), &self.table),
-        ];
-        // Those that an Envoy without listeners has no use for.
-        files.retain(|(_, content)| !content.is_empty());
-        files
+    pub fn all(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.0.iter().map(|(path, content)| (&**path, &**content))
     }
 }
 
-impl Resource {
-    fn new<T: Message>(messages: Vec<T>) -> Self {
-        Self::of(messages.into_iter().map(Message::into_any).collect())
+/// `discovery.v3.DiscoveryResponse`, with a version that is the same for the
+/// same content.
+fn response<T: Typed>(resources: Vec<T>) -> Result<String, serde_json::Error> {
+    #[derive(Serialize)]
+    struct Response<T: Typed> {
+        version_info: String,
+        resources: Vec<Any<T>>,
     }
-
-    fn of(resources: Vec<impl Serialize>) -> Self {
-        let version = revision(&resources);
-        let json = pretty(&DiscoveryResponse { version_info: version.clone(), resources });
-        Self { json, version }
-    }
-
-    /// What a file holds. Nothing has no version.
-    fn read(path: &Path) -> Self {
-        #[derive(Deserialize)]
-        struct Versioned {
-            version_info: String,
-        }
-        let json = fs::read_to_string(path).unwrap_or_default();
-        match serde_json::from_str(&json) {
-            Ok(Versioned { version_info: version }) => Self { json, version },
-            Err(_) => Self::default(),
-        }
-    }
-
-    /// The messages in it, if they are such.
-    fn messages<M: DeserializeOwned>(&self) -> Option<M> {
-        #[derive(Deserialize)]
-        struct Response<M> {
-            resources: M,
-        }
-        let Response { resources } = serde_json::from_str(&self.json).ok()?;
-        Some(resources)
-    }
-
-    /// Whether there is nothing, not even an empty list.
-    pub(crate) fn is_absent(&self) -> bool {
-        self.json.is_empty()
-    }
+    let bytes: Vec<u8> = resources.iter().flat_map(Message::encode_to_vec).collect();
+    let resources = resources.into_iter().map(Any).collect();
+    pretty(&Response { version_info: digest_of(&bytes), resources })
 }
 
-fn pretty(value: &impl Serialize) -> String {
-    // Our own types have string keys and no other failure.
-    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+fn pretty(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
 }

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 
 use ingress_filter::table::{Action, RouteTable};
 use ingress_filter::{CLUSTER_HEADER, MIRROR_HEADER, WEBSOCKET_HEADER};
+use prost::{Message, Oneof};
 use serde::Serialize;
 
 use super::ROUTE_CONFIGURATION;
-use super::wire::{Seconds, messages};
+use super::core::StringMatcher;
+use super::message::{Seconds, is_unset, typed};
 
 /// What the filter says to Envoy, and is nobody's business upstream. The router
 /// itself removes what it obeys, the fault filter does not.
@@ -22,81 +24,98 @@ const HEADERS_TO_REMOVE: [&str; 6] = [
 ];
 
 /// `route.v3.RouteConfiguration`.
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 pub(super) struct RouteConfiguration {
-    name: &'static str,
-    virtual_hosts: [VirtualHost; 1],
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, repeated, tag = "2")]
+    virtual_hosts: Vec<VirtualHost>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct VirtualHost {
-    name: &'static str,
-    domains: [&'static str; 1],
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, repeated, tag = "2")]
+    domains: Vec<String>,
+    #[prost(message, repeated, tag = "3")]
     routes: Vec<Route>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct Route {
+    #[prost(message, optional, tag = "1")]
     #[serde(rename = "match")]
-    matches: RouteMatch,
+    matches: Option<RouteMatch>,
+    #[prost(oneof = "RouteOrResponse", tags = "2, 7")]
     #[serde(flatten)]
-    action: RouteOrResponse,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    request_headers_to_remove: &'static [&'static str],
+    action: Option<RouteOrResponse>,
+    #[prost(string, repeated, tag = "12")]
+    #[serde(skip_serializing_if = "is_unset")]
+    request_headers_to_remove: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Oneof, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum RouteOrResponse {
+    #[prost(message, tag = "2")]
     Route(RouteAction),
+    #[prost(message, tag = "7")]
     DirectResponse(DirectResponse),
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct RouteMatch {
-    prefix: &'static str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[prost(string, tag = "1")]
+    prefix: String,
+    #[prost(message, repeated, tag = "6")]
+    #[serde(skip_serializing_if = "is_unset")]
     headers: Vec<HeaderMatcher>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct HeaderMatcher {
-    name: &'static str,
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(oneof = "HeaderMatch", tags = "7, 13")]
     #[serde(flatten)]
-    specifier: Specifier,
+    specifier: Option<HeaderMatch>,
 }
 
-#[derive(Debug, Serialize)]
+#[expect(clippy::enum_variant_names, reason = "these are Envoy's names")]
+#[derive(Clone, PartialEq, Oneof, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Specifier {
-    StringMatch(ExactMatch),
+enum HeaderMatch {
+    #[prost(bool, tag = "7")]
     PresentMatch(bool),
+    #[prost(message, tag = "13")]
+    StringMatch(StringMatcher),
 }
 
-#[derive(Debug, Serialize)]
-struct ExactMatch {
-    exact: String,
-}
-
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct DirectResponse {
-    status: u16,
+    #[prost(uint32, tag = "1")]
+    status: u32,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct RouteAction {
-    cluster_header: &'static str,
-    timeout: Seconds,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_mirror_policies: Option<[RequestMirrorPolicy; 1]>,
+    #[prost(string, tag = "2")]
+    cluster_header: String,
+    #[prost(message, optional, tag = "8")]
+    timeout: Option<Seconds>,
+    #[prost(message, repeated, tag = "30")]
+    #[serde(skip_serializing_if = "is_unset")]
+    request_mirror_policies: Vec<RequestMirrorPolicy>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct RequestMirrorPolicy {
+    #[prost(string, tag = "1")]
     cluster: String,
 }
 
-messages! {
+typed! {
     RouteConfiguration = "envoy.config.route.v3.RouteConfiguration",
 }
 
@@ -115,10 +134,9 @@ impl RouteConfiguration {
             Route::forwarding(vec![HeaderMatcher::exact(MIRROR_HEADER, cluster)], Some(cluster))
         }));
         routes.push(Route::forwarding(Vec::new(), None));
-        Self {
-            name: ROUTE_CONFIGURATION,
-            virtual_hosts: [VirtualHost { name: "ingress", domains: ["*"], routes }],
-        }
+        let virtual_host =
+            VirtualHost { name: "ingress".to_owned(), domains: vec!["*".to_owned()], routes };
+        Self { name: ROUTE_CONFIGURATION.to_owned(), virtual_hosts: vec![virtual_host] }
     }
 }
 
@@ -140,23 +158,24 @@ fn mirror(action: &Action) -> Option<&str> {
 impl Route {
     /// There is no timeout but the one the filter asks for, and the idle ones.
     fn forwarding(headers: Vec<HeaderMatcher>, mirror: Option<&str>) -> Self {
+        let policy = |cluster: &str| RequestMirrorPolicy { cluster: cluster.to_owned() };
+        let action = RouteAction {
+            cluster_header: CLUSTER_HEADER.to_owned(),
+            timeout: Some(Seconds::new(0)),
+            request_mirror_policies: mirror.map(policy).into_iter().collect(),
+        };
         Self {
-            matches: RouteMatch { prefix: "/", headers },
-            action: RouteOrResponse::Route(RouteAction {
-                cluster_header: CLUSTER_HEADER,
-                timeout: Seconds(0),
-                request_mirror_policies: mirror
-                    .map(|cluster| [RequestMirrorPolicy { cluster: cluster.to_owned() }]),
-            }),
-            request_headers_to_remove: &HEADERS_TO_REMOVE,
+            matches: Some(RouteMatch::all_with(headers)),
+            action: Some(RouteOrResponse::Route(action)),
+            request_headers_to_remove: HEADERS_TO_REMOVE.map(str::to_owned).to_vec(),
         }
     }
 
-    fn refusing(headers: Vec<HeaderMatcher>, status: u16) -> Self {
+    fn refusing(headers: Vec<HeaderMatcher>, status: u32) -> Self {
         Self {
-            matches: RouteMatch { prefix: "/", headers },
-            action: RouteOrResponse::DirectResponse(DirectResponse { status }),
-            request_headers_to_remove: &[],
+            matches: Some(RouteMatch::all_with(headers)),
+            action: Some(RouteOrResponse::DirectResponse(DirectResponse { status })),
+            request_headers_to_remove: Vec::new(),
         }
     }
 
@@ -178,16 +197,26 @@ impl Route {
     }
 }
 
+impl RouteMatch {
+    fn all_with(headers: Vec<HeaderMatcher>) -> Self {
+        Self { prefix: "/".to_owned(), headers }
+    }
+}
+
 impl HeaderMatcher {
-    fn exact(name: &'static str, value: &str) -> Self {
-        Self { name, specifier: Specifier::StringMatch(ExactMatch { exact: value.to_owned() }) }
+    fn new(name: &str, specifier: HeaderMatch) -> Self {
+        Self { name: name.to_owned(), specifier: Some(specifier) }
     }
 
-    fn present(name: &'static str) -> Self {
-        Self { name, specifier: Specifier::PresentMatch(true) }
+    fn exact(name: &str, value: &str) -> Self {
+        Self::new(name, HeaderMatch::StringMatch(StringMatcher::exact(value)))
     }
 
-    fn absent(name: &'static str) -> Self {
-        Self { name, specifier: Specifier::PresentMatch(false) }
+    fn present(name: &str) -> Self {
+        Self::new(name, HeaderMatch::PresentMatch(true))
+    }
+
+    fn absent(name: &str) -> Self {
+        Self::new(name, HeaderMatch::PresentMatch(false))
     }
 }

@@ -10,189 +10,222 @@
 //! 1.40, without any bound on how many names clients can make it ask for.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use ingress_filter::DEFAULT_CERTIFICATE;
+use prost::{Enumeration, Message, Oneof};
 use serde::Serialize;
 
 use super::certificates::CertificateFiles;
-use super::files::{Layout, Supply};
-use super::wire::{AggregatedSource, Any, Empty, Extension, Message, messages};
-use crate::certificates::Certificate;
-use crate::compile::Https;
+use super::core::{ConfigSource, DataSource, StringMatcher};
+use super::files::Layout;
+use super::message::{Extension, StringValue, is_unset, json_names, typed};
+use crate::certificates::{Certificate, KeyPair};
+use crate::model::Https;
 
 /// `transport_sockets.tls.v3.DownstreamTlsContext`.
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 pub(super) struct DownstreamTlsContext {
-    common_tls_context: CommonTlsContext,
+    #[prost(message, optional, tag = "1")]
+    common_tls_context: Option<CommonTlsContext>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct CommonTlsContext {
-    tls_params: TlsParameters,
-    alpn_protocols: [&'static str; 2],
-    #[serde(flatten)]
-    certificate: CertificateSource,
+    #[prost(message, optional, tag = "1")]
+    tls_params: Option<TlsParameters>,
+    #[prost(string, repeated, tag = "4")]
+    alpn_protocols: Vec<String>,
+    #[prost(message, repeated, tag = "2")]
+    #[serde(skip_serializing_if = "is_unset")]
+    tls_certificates: Vec<TlsCertificate>,
+    #[prost(message, repeated, tag = "6")]
+    #[serde(skip_serializing_if = "is_unset")]
+    tls_certificate_sds_secret_configs: Vec<SdsSecretConfig>,
 }
 
-#[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "these are Envoy's names")]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct TlsParameters {
-    tls_minimum_protocol_version: &'static str,
-    tls_maximum_protocol_version: &'static str,
+    #[prost(enumeration = "TlsProtocol", tag = "1")]
+    #[serde(serialize_with = "TlsProtocol::json")]
+    tls_minimum_protocol_version: i32,
+    #[prost(enumeration = "TlsProtocol", tag = "2")]
+    #[serde(serialize_with = "TlsProtocol::json")]
+    tls_maximum_protocol_version: i32,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum CertificateSource {
-    TlsCertificates([TlsCertificate; 1]),
-    TlsCertificateSdsSecretConfigs([SdsSecretConfig; 1]),
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
+#[repr(i32)]
+enum TlsProtocol {
+    Auto = 0,
+    V12 = 3,
+    V13 = 4,
 }
 
-#[derive(Debug, Serialize)]
+json_names!(TlsProtocol { Auto = "TLS_AUTO", V12 = "TLSv1_2", V13 = "TLSv1_3" });
+
+/// `transport_sockets.tls.v3.TlsCertificate`.
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct TlsCertificate {
-    certificate_chain: FileSource,
-    private_key: FileSource,
+    #[prost(message, optional, tag = "1")]
+    certificate_chain: Option<DataSource>,
+    #[prost(message, optional, tag = "2")]
+    private_key: Option<DataSource>,
 }
 
-#[derive(Debug, Serialize)]
-struct FileSource {
-    filename: PathBuf,
-}
-
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct SdsSecretConfig {
+    #[prost(string, tag = "1")]
     name: String,
-    sds_config: AggregatedSource,
+    #[prost(message, optional, tag = "2")]
+    sds_config: Option<ConfigSource>,
 }
 
-/// `listener.tls_inspector.v3.TlsInspector`: reads the name that a client asks
-/// for before a chain is chosen.
-#[derive(Debug, Serialize)]
-pub(super) struct TlsInspector {}
+/// `transport_sockets.tls.v3.Secret` (SDS).
+#[derive(Clone, PartialEq, Message, Serialize)]
+pub(super) struct Secret {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "2")]
+    tls_certificate: Option<TlsCertificate>,
+}
 
 /// `xds.type.matcher.v3.Matcher`, of which each outcome is the name of a chain.
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 pub(super) struct ChainMatcher {
+    #[prost(oneof = "Step", tags = "1, 2")]
     #[serde(flatten)]
     step: Option<Step>,
+    #[prost(message, optional, boxed, tag = "3")]
     #[serde(skip_serializing_if = "Option::is_none")]
     on_no_match: Option<Box<OnMatch>>,
 }
 
-#[derive(Debug, Serialize)]
+#[expect(clippy::enum_variant_names, reason = "these are Envoy's names")]
+#[derive(Clone, PartialEq, Oneof, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Step {
-    MatcherTree(MatcherTree),
+    #[prost(message, tag = "1")]
     MatcherList(MatcherList),
+    #[prost(message, tag = "2")]
+    MatcherTree(MatcherTree),
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct MatcherTree {
-    input: Extension<ServerNameInput>,
-    exact_match_map: ExactMatchMap,
+    #[prost(message, optional, tag = "1")]
+    input: Option<Extension<ServerNameInput>>,
+    #[prost(message, optional, tag = "2")]
+    exact_match_map: Option<ExactMatchMap>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct ExactMatchMap {
+    #[prost(btree_map = "string, message", tag = "1")]
     map: BTreeMap<String, OnMatch>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct MatcherList {
+    #[prost(message, repeated, tag = "1")]
     matchers: Vec<FieldMatcher>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct FieldMatcher {
-    predicate: Predicate,
-    on_match: OnMatch,
+    #[prost(message, optional, tag = "1")]
+    predicate: Option<Predicate>,
+    #[prost(message, optional, tag = "2")]
+    on_match: Option<OnMatch>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct Predicate {
-    single_predicate: SinglePredicate,
+    #[prost(message, optional, tag = "1")]
+    single_predicate: Option<SinglePredicate>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct SinglePredicate {
-    input: Extension<ServerNameInput>,
-    value_match: ValueMatch,
+    #[prost(message, optional, tag = "1")]
+    input: Option<Extension<ServerNameInput>>,
+    #[prost(message, optional, tag = "2")]
+    value_match: Option<StringMatcher>,
 }
 
-#[derive(Debug, Serialize)]
-struct ValueMatch {
-    safe_regex: SafeRegex,
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct OnMatch {
+    #[prost(oneof = "Outcome", tags = "1, 2")]
+    #[serde(flatten)]
+    outcome: Option<Outcome>,
 }
 
-#[derive(Debug, Serialize)]
-struct SafeRegex {
-    google_re2: Empty,
-    regex: String,
-}
-
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Oneof, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum OnMatch {
-    Action(Action),
-    Matcher(ChainMatcher),
+enum Outcome {
+    #[prost(message, tag = "1")]
+    Matcher(Box<ChainMatcher>),
+    #[prost(message, tag = "2")]
+    Action(Extension<StringValue>),
 }
 
-#[derive(Debug, Serialize)]
-struct Action {
-    name: &'static str,
-    typed_config: Any<ChainName>,
-}
-
-#[derive(Debug, Serialize)]
-struct ChainName {
-    value: String,
-}
-
-#[derive(Debug, Serialize)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct ServerNameInput {}
 
-messages! {
+typed! {
     DownstreamTlsContext = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-    TlsInspector = "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
-    ServerNameInput =
-        "envoy.extensions.matching.common_inputs.network.v3.ServerNameInput",
-    ChainName = "google.protobuf.StringValue",
+    Secret = "envoy.extensions.transport_sockets.tls.v3.Secret",
+    ServerNameInput = "envoy.extensions.matching.common_inputs.network.v3.ServerNameInput",
+}
+
+/// Where Envoy has certificates from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum TlsSource<'l> {
+    /// Files in this folder.
+    Files(&'l Layout),
+    /// The stream, by their names.
+    Stream,
 }
 
 impl DownstreamTlsContext {
     /// For the certificate of this name.
-    pub(super) fn new(
-        name: &str,
-        certificate: &Certificate,
-        layout: &Layout,
-        supply: Supply,
-    ) -> Self {
-        let certificate = match supply {
-            Supply::Server => {
-                CertificateSource::TlsCertificateSdsSecretConfigs([SdsSecretConfig {
-                    name: name.to_owned(),
-                    sds_config: AggregatedSource::new(),
-                }])
-            }
-            Supply::Files => {
-                let files = CertificateFiles::new(layout, name, &certificate.pair);
-                CertificateSource::TlsCertificates([TlsCertificate {
-                    certificate_chain: FileSource { filename: files.chain },
-                    private_key: FileSource { filename: files.key },
-                }])
-            }
+    pub(super) fn new(name: &str, certificate: &Certificate, source: &TlsSource<'_>) -> Self {
+        let mut context = CommonTlsContext {
+            // RFC 8996 forbids what is older.
+            tls_params: Some(TlsParameters {
+                tls_minimum_protocol_version: TlsProtocol::V12.into(),
+                tls_maximum_protocol_version: TlsProtocol::V13.into(),
+            }),
+            alpn_protocols: ["h2", "http/1.1"].map(str::to_owned).to_vec(),
+            ..CommonTlsContext::default()
         };
-        Self {
-            common_tls_context: CommonTlsContext {
-                // RFC 8996 forbids what is older.
-                tls_params: TlsParameters {
-                    tls_minimum_protocol_version: "TLSv1_2",
-                    tls_maximum_protocol_version: "TLSv1_3",
-                },
-                alpn_protocols: ["h2", "http/1.1"],
-                certificate,
-            },
+        match source {
+            TlsSource::Stream => {
+                let sds_config = Some(ConfigSource::stream());
+                let config = SdsSecretConfig { name: name.to_owned(), sds_config };
+                context.tls_certificate_sds_secret_configs = vec![config];
+            }
+            TlsSource::Files(layout) => {
+                let files = CertificateFiles::new(layout, name, &certificate.pair);
+                let (chain, key) = (DataSource::file(&files.chain), DataSource::file(&files.key));
+                context.tls_certificates = vec![TlsCertificate::new(chain, key)];
+            }
         }
+        Self { common_tls_context: Some(context) }
+    }
+}
+
+impl TlsCertificate {
+    fn new(chain: DataSource, key: DataSource) -> Self {
+        Self { certificate_chain: Some(chain), private_key: Some(key) }
+    }
+}
+
+impl Secret {
+    /// The certificate that Envoy asks for by `name`, and its key.
+    pub(super) fn new(name: &str, pair: &KeyPair) -> Self {
+        let (chain, key) = (DataSource::inline(&pair.chain), DataSource::inline(pair.key.pem()));
+        Self { name: name.to_owned(), tls_certificate: Some(TlsCertificate::new(chain, key)) }
     }
 }
 
@@ -228,11 +261,15 @@ impl ChainMatcher {
         if map.is_empty() {
             return self;
         }
-        let exact_match_map = ExactMatchMap { map };
-        let tree = MatcherTree { input: server_name(), exact_match_map };
+        let tree = MatcherTree {
+            input: Some(server_name()),
+            exact_match_map: Some(ExactMatchMap { map }),
+        };
         let rest = match self.step {
             None => self.on_no_match,
-            Some(_) => Some(Box::new(OnMatch::Matcher(self))),
+            Some(_) => {
+                Some(Box::new(OnMatch { outcome: Some(Outcome::Matcher(Box::new(self))) }))
+            }
         };
         Self { step: Some(Step::MatcherTree(tree)), on_no_match: rest }
     }
@@ -244,17 +281,21 @@ impl FieldMatcher {
     fn new(host: &str, certificate: &str) -> Self {
         // A DNS name: nothing else in it means anything in an expression.
         let suffix = host.trim_start_matches('*').replace('.', "\\.");
-        let safe_regex = SafeRegex { google_re2: Empty {}, regex: format!("[^.]+{suffix}") };
-        let single_predicate =
-            SinglePredicate { input: server_name(), value_match: ValueMatch { safe_regex } };
-        Self { predicate: Predicate { single_predicate }, on_match: OnMatch::chain(certificate) }
+        let single_predicate = Some(SinglePredicate {
+            input: Some(server_name()),
+            value_match: Some(StringMatcher::regex(format!("[^.]+{suffix}"))),
+        });
+        Self {
+            predicate: Some(Predicate { single_predicate }),
+            on_match: Some(OnMatch::chain(certificate)),
+        }
     }
 }
 
 impl OnMatch {
     fn chain(name: &str) -> Self {
-        let typed_config = ChainName { value: name.to_owned() }.into_any();
-        Self::Action(Action { name: "chain", typed_config })
+        let action = Extension::new("chain", StringValue { value: name.to_owned() });
+        Self { outcome: Some(Outcome::Action(action)) }
     }
 }
 

@@ -16,8 +16,10 @@ use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use tokio::time::timeout;
 
+use crate::envoy::FILTER_NAME;
+
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub(super) struct Admin {
@@ -50,6 +52,11 @@ struct SocketAddress {
     port_value: u16,
 }
 
+/// The statistic that tells which configuration of the filter is served.
+pub(super) fn table_version() -> String {
+    format!("extension_config_discovery.http_filter.{FILTER_NAME}.version_text")
+}
+
 impl Admin {
     pub(super) fn new(address: PathBuf) -> Self {
         Self { client: Client::builder(TokioExecutor::new()).build_http(), address }
@@ -58,7 +65,7 @@ impl Admin {
     /// The address of the admin interface.
     pub(super) fn address(&self) -> anyhow::Result<SocketAddr> {
         let text = fs::read_to_string(&self.address).unwrap_or_default();
-        text.trim().parse().context("envoy has not started")
+        text.trim().parse().context("Envoy has not started")
     }
 
     /// Whether Envoy has started, all its first configuration taken in.
@@ -99,14 +106,14 @@ impl Admin {
     /// Tells Envoy to do something.
     pub(super) async fn post(&self, path: &str) -> anyhow::Result<()> {
         let (status, body) = self.fetch(Method::POST, path).await?;
-        anyhow::ensure!(status.is_success(), "envoy answers {path} with {status}: {body}");
+        anyhow::ensure!(status.is_success(), "Envoy answers {path} with {status}: {body}");
         Ok(())
     }
 
     async fn fetch(&self, method: Method, path: &str) -> anyhow::Result<(StatusCode, String)> {
-        timeout(PATIENCE, self.send(method, path))
+        timeout(TIMEOUT, self.send(method, path))
             .await
-            .context("envoy's admin interface does not answer")?
+            .context("Envoy's admin interface does not answer")?
     }
 
     async fn send(&self, method: Method, path: &str) -> anyhow::Result<(StatusCode, String)> {
@@ -117,7 +124,7 @@ impl Admin {
             .client
             .request(request)
             .await
-            .context("envoy's admin interface does not answer")?;
+            .context("Envoy's admin interface does not answer")?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
         Ok((status, String::from_utf8_lossy(&body).into_owned()))

@@ -21,7 +21,7 @@ use tonic_prost::ProstCodec;
 use tracing::error;
 
 use super::Shared;
-use super::messages::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
+use super::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
 use super::stream::answers;
 
 const METHOD: &str =
@@ -49,7 +49,7 @@ pub(super) async fn accept(listener: UnixListener, shared: Arc<Shared>) {
                 });
             }
             Err(error) => {
-                error!(%error, "envoy cannot connect for endpoints and certificates; trying again");
+                error!(%error, "Envoy cannot connect; trying again");
                 sleep(ACCEPT_RETRY_PERIOD).await;
             }
         }

@@ -94,7 +94,7 @@ fn a_key_is_in_the_secret_and_in_the_file_of_secrets_and_nowhere_else() {
             assert!(!holds(&fs::read(log).unwrap(), issued), "it is in {}", log.display());
         }
         let folder = fs::read_dir(temporary.path()).unwrap().next().unwrap().unwrap().path();
-        assert_eq!(holders(&folder, issued), [Path::new("certificates/sds.json")]);
+        assert_eq!(holders(&folder, issued), [Path::new("state/snapshot.pb")]);
     }
     assert_eq!(serving.interrupt(), Some(0));
     assert!(files_below(temporary.path()).is_empty(), "nothing is left");

@@ -57,7 +57,7 @@ proptest! {
         }
         let compiled = compile(&read_text("f.yaml", &text), &Settings::default());
         prop_assert!(!compiled.has_errors(), "{:?}\n{}", compiled.findings, text);
-        let router = Router::new(compiled.table).expect("a table");
+        let router = Router::new((*compiled.gateway.table).clone()).expect("a table");
         for asked in &requests {
             prop_assert_eq!(decided(&router, asked), naive(&rules, asked), "{:?}\n{}", asked, text);
         }

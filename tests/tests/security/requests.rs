@@ -322,6 +322,6 @@ fn is_compiled(path: &str) -> bool {
         }]}}]}
     });
     let manifests = read_text("path.json", &ingress.to_string());
-    let table = compile(&manifests, &Settings::default()).table;
+    let table = compile(&manifests, &Settings::default()).gateway.table;
     table.virtual_hosts.iter().any(|host| !host.routes.is_empty())
 }

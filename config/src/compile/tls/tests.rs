@@ -72,7 +72,7 @@ fn findings_of(secret: Value, host: &str, now: SystemTime) -> Vec<String> {
 
 /// The certificate of each host, and all certificates.
 fn served(compiled: &Compiled) -> (BTreeMap<&str, &str>, Vec<&str>) {
-    let Some(Https { certificates, hosts }) = &compiled.https else { return Default::default() };
+    let Some(Https { certificates, hosts }) = &compiled.gateway.https else { return Default::default() };
     let by_host = hosts.iter().map(|(host, name)| (&**host, &**name)).collect();
     (by_host, certificates.keys().map(|name| &**name).collect())
 }
@@ -148,7 +148,7 @@ fn each_host_has_the_certificate_of_its_entry_and_others_the_default_one() {
     let asked: Vec<_> = compiled.secrets.iter().map(ToString::to_string).collect();
     assert_eq!(asked, ["default/bad", "default/gone", "default/one", DEFAULT]);
     let in_table =
-        compiled.table.tls_hosts.iter().map(|group| (&*group.certificate, group.hosts.len()));
+        compiled.gateway.table.tls_hosts.iter().map(|group| (&*group.certificate, group.hosts.len()));
     assert_eq!(in_table.collect::<Vec<_>>(), [("default", 3), ("default/one", 2)]);
 }
 
@@ -156,7 +156,7 @@ fn each_host_has_the_certificate_of_its_entry_and_others_the_default_one() {
 fn without_any_certificate_nothing_is_served_over_https() {
     let tls = json!([{"hosts": ["a.example"], "secretName": "gone"}]);
     let compiled = compile_now(&[ingress("web", &[], &tls)]);
-    assert!(compiled.https.is_none());
+    assert!(compiled.gateway.https.is_none());
     let found = findings(&compiled);
     assert!(
         found[0].contains("there is no Secret `default/gone` among the manifests"),

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::controller::reports::{Options, Report};
 use crate::finding::{Finding, Severity, one_line};
-use crate::hex::hex;
+use crate::digest::hex;
 
 use super::ledger::Key;
 

@@ -85,8 +85,8 @@ fn a_key_is_in_the_file_of_secrets_and_nowhere_else_whatever_is_logged() {
         assert_eq!(found(told.as_bytes(), &traces), [""; 0]);
         let mut holders = files_below(&folder);
         holders.retain(|path| !found(&fs::read(path).unwrap(), &traces).is_empty());
-        assert_eq!(holders, [folder.join("certificates/sds.json")]);
+        assert_eq!(holders, [folder.join("state/snapshot.pb")]);
     }
     let mode = |path: &str| fs::metadata(folder.join(path)).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode("certificates/sds.json"), mode("certificates")), (0o600, 0o700));
+    assert_eq!((mode("state/snapshot.pb"), mode("state")), (0o600, 0o700));
 }

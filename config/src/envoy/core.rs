@@ -1,0 +1,198 @@
+//! Parts that many resources have: addresses, sources of configuration, sources
+//! of data.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use prost::{Enumeration, Message, Oneof};
+use serde::Serialize;
+
+use super::message::{Empty, is_unset, json_names};
+
+/// `core.v3.Address`.
+#[derive(Clone, PartialEq, Message, Serialize)]
+pub(super) struct Address {
+    #[prost(oneof = "AddressKind", tags = "1, 2")]
+    #[serde(flatten)]
+    kind: Option<AddressKind>,
+}
+
+#[derive(Clone, PartialEq, Oneof, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum AddressKind {
+    #[prost(message, tag = "1")]
+    SocketAddress(SocketAddress),
+    #[prost(message, tag = "2")]
+    Pipe(Pipe),
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct SocketAddress {
+    #[prost(string, tag = "2")]
+    address: String,
+    /// One of several kinds of ports, so that 0, which takes any, is told too.
+    #[prost(uint32, optional, tag = "3")]
+    port_value: Option<u32>,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct Pipe {
+    #[prost(string, tag = "1")]
+    path: String,
+}
+
+impl Address {
+    pub(super) fn new(host: impl Into<String>, port: u16) -> Self {
+        let address = SocketAddress { address: host.into(), port_value: Some(port.into()) };
+        Self { kind: Some(AddressKind::SocketAddress(address)) }
+    }
+
+    pub(super) fn pipe(path: &Path) -> Self {
+        Self { kind: Some(AddressKind::Pipe(Pipe { path: path.display().to_string() })) }
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::new(address.ip().to_string(), address.port())
+    }
+}
+
+/// `core.v3.ConfigSource`.
+#[derive(Clone, PartialEq, Message, Serialize)]
+pub(super) struct ConfigSource {
+    #[prost(enumeration = "ApiVersion", tag = "6")]
+    #[serde(serialize_with = "ApiVersion::json")]
+    resource_api_version: i32,
+    #[prost(oneof = "Source", tags = "3, 8")]
+    #[serde(flatten)]
+    source: Option<Source>,
+}
+
+#[derive(Clone, PartialEq, Oneof, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Source {
+    #[prost(message, tag = "3")]
+    Ads(Empty),
+    #[prost(message, tag = "8")]
+    PathConfigSource(PathConfigSource),
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct PathConfigSource {
+    #[prost(string, tag = "1")]
+    path: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
+#[repr(i32)]
+pub(super) enum ApiVersion {
+    Auto = 0,
+    V3 = 2,
+}
+
+json_names!(ApiVersion { Auto = "AUTO", V3 = "V3" });
+
+impl ConfigSource {
+    /// The stream that the bootstrap names.
+    pub(super) fn stream() -> Self {
+        Self { resource_api_version: ApiVersion::V3.into(), source: Some(Source::Ads(Empty {})) }
+    }
+
+    /// A file that Envoy reads again whenever another is renamed onto it.
+    pub(super) fn file(path: &Path) -> Self {
+        let source = PathConfigSource { path: path.display().to_string() };
+        Self {
+            resource_api_version: ApiVersion::V3.into(),
+            source: Some(Source::PathConfigSource(source)),
+        }
+    }
+}
+
+/// `core.v3.DataSource`. What it holds may be a private key, so it is never
+/// printed.
+#[derive(Clone, PartialEq, Message, Serialize)]
+#[prost(skip_debug)]
+pub(super) struct DataSource {
+    #[prost(oneof = "Data", tags = "1, 3")]
+    #[serde(flatten)]
+    data: Option<Data>,
+}
+
+#[derive(Clone, PartialEq, Oneof, Serialize)]
+#[prost(skip_debug)]
+#[serde(rename_all = "snake_case")]
+enum Data {
+    #[prost(string, tag = "1")]
+    Filename(String),
+    #[prost(string, tag = "3")]
+    InlineString(String),
+}
+
+impl DataSource {
+    pub(super) fn file(path: &Path) -> Self {
+        Self { data: Some(Data::Filename(path.display().to_string())) }
+    }
+
+    pub(super) fn inline(text: &str) -> Self {
+        Self { data: Some(Data::InlineString(text.to_owned())) }
+    }
+}
+
+impl std::fmt::Debug for DataSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DataSource")
+    }
+}
+
+impl std::fmt::Debug for Data {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Data")
+    }
+}
+
+/// `type.matcher.v3.StringMatcher`.
+#[derive(Clone, PartialEq, Message, Serialize)]
+pub(super) struct StringMatcher {
+    #[prost(oneof = "StringPattern", tags = "1, 2, 5")]
+    #[serde(flatten)]
+    pattern: Option<StringPattern>,
+    #[prost(bool, tag = "6")]
+    #[serde(skip_serializing_if = "is_unset")]
+    ignore_case: bool,
+}
+
+#[derive(Clone, PartialEq, Oneof, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum StringPattern {
+    #[prost(string, tag = "1")]
+    Exact(String),
+    #[prost(string, tag = "2")]
+    Prefix(String),
+    #[prost(message, tag = "5")]
+    SafeRegex(SafeRegex),
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct SafeRegex {
+    #[prost(message, optional, tag = "1")]
+    google_re2: Option<Empty>,
+    #[prost(string, tag = "2")]
+    regex: String,
+}
+
+impl StringMatcher {
+    pub(super) fn exact(text: &str) -> Self {
+        Self { pattern: Some(StringPattern::Exact(text.to_owned())), ignore_case: false }
+    }
+
+    /// Header names are compared without case.
+    pub(super) fn header_prefix(text: &str) -> Self {
+        Self { pattern: Some(StringPattern::Prefix(text.to_owned())), ignore_case: true }
+    }
+
+    pub(super) fn regex(regex: String) -> Self {
+        let regex = SafeRegex { google_re2: Some(Empty {}), regex };
+        Self { pattern: Some(StringPattern::SafeRegex(regex)), ignore_case: false }
+    }
+}

@@ -1,0 +1,440 @@
+//! The HTTP connection manager, hardened for an edge: paths normalised or
+//! refused, a client's internal headers removed before any filter sees them,
+//! every peer counted as a stranger.
+
+use std::collections::BTreeMap;
+
+use ingress_filter::INTERNAL_HEADER_PREFIX;
+use prost::bytes::{Buf, BufMut};
+use prost::encoding::{DecodeContext, WireType};
+use prost::{DecodeError, Enumeration, Message, Oneof};
+use serde::Serialize;
+
+use super::core::{ConfigSource, StringMatcher};
+use super::filter::Wasm;
+use super::message::{Empty, Extension, Filter, Seconds, Typed, is_unset, json_names, typed};
+use super::{FILTER_NAME, ROUTE_CONFIGURATION, STAT_PREFIX};
+
+/// What a client may claim about how it came here; believed only from the
+/// proxies that are trusted.
+const FORWARDING_HEADERS: [&str; 4] =
+    ["x-forwarded-host", "x-forwarded-port", "x-real-ip", "forwarded"];
+
+/// What Envoy obeys or tells. It removes by itself only some of it from a
+/// stranger's request.
+const ENVOY_HEADER_PREFIX: &str = "x-envoy-";
+
+/// `http_connection_manager.v3.HttpConnectionManager`.
+#[derive(Clone, PartialEq, Message, Serialize)]
+pub(super) struct HttpConnectionManager {
+    #[prost(string, tag = "2")]
+    stat_prefix: String,
+    #[prost(message, optional, tag = "3")]
+    rds: Option<Rds>,
+    #[prost(message, repeated, tag = "5")]
+    http_filters: Vec<HttpFilter>,
+    #[prost(message, repeated, tag = "23")]
+    upgrade_configs: Vec<UpgradeConfig>,
+    #[prost(message, repeated, tag = "13")]
+    #[serde(skip_serializing_if = "is_unset")]
+    access_log: Vec<Filter<StdoutAccessLog>>,
+    #[prost(message, repeated, tag = "52")]
+    early_header_mutation_extensions: Vec<Extension<HeaderMutation>>,
+    #[prost(message, optional, tag = "14")]
+    use_remote_address: Option<bool>,
+    #[prost(uint32, tag = "19")]
+    xff_num_trusted_hops: u32,
+    #[prost(message, optional, tag = "25")]
+    internal_address_config: Option<InternalAddressConfig>,
+    #[prost(message, optional, tag = "30")]
+    normalize_path: Option<bool>,
+    #[prost(bool, tag = "33")]
+    merge_slashes: bool,
+    #[prost(enumeration = "EscapedSlashesAction", tag = "45")]
+    #[serde(serialize_with = "EscapedSlashesAction::json")]
+    path_with_escaped_slashes_action: i32,
+    #[prost(message, optional, tag = "35")]
+    common_http_protocol_options: Option<CommonHttpProtocolOptions>,
+    #[prost(message, optional, tag = "9")]
+    http2_protocol_options: Option<Http2ProtocolOptions>,
+    #[prost(message, optional, tag = "41")]
+    request_headers_timeout: Option<Seconds>,
+    #[prost(message, optional, tag = "24")]
+    stream_idle_timeout: Option<Seconds>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
+#[repr(i32)]
+enum EscapedSlashesAction {
+    Default = 0,
+    RejectRequest = 2,
+}
+
+json_names!(EscapedSlashesAction {
+    Default = "IMPLEMENTATION_SPECIFIC_DEFAULT",
+    RejectRequest = "REJECT_REQUEST",
+});
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
+#[repr(i32)]
+enum UnderscoresAction {
+    Allow = 0,
+    RejectRequest = 1,
+}
+
+json_names!(UnderscoresAction { Allow = "ALLOW", RejectRequest = "REJECT_REQUEST" });
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct Rds {
+    #[prost(string, tag = "2")]
+    route_config_name: String,
+    #[prost(message, optional, tag = "1")]
+    config_source: Option<ConfigSource>,
+}
+
+/// `http_connection_manager.v3.HttpFilter`, one of those that are used.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+enum HttpFilter {
+    Discovered(DiscoveredFilter),
+    Fault(Filter<Fault>),
+    Router(Filter<Router>),
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct DiscoveredFilter {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "5")]
+    config_discovery: Option<ExtensionConfigSource>,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct ExtensionConfigSource {
+    #[prost(message, optional, tag = "1")]
+    config_source: Option<ConfigSource>,
+    #[prost(string, repeated, tag = "4")]
+    type_urls: Vec<String>,
+}
+
+/// Every address counts as external but one that nobody has. Without ranges
+/// Envoy takes private and loopback clients for its own and obeys their
+/// `x-envoy-*` headers.
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct InternalAddressConfig {
+    #[prost(message, repeated, tag = "2")]
+    cidr_ranges: Vec<CidrRange>,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct CidrRange {
+    #[prost(string, tag = "1")]
+    address_prefix: String,
+    #[prost(message, optional, tag = "2")]
+    prefix_len: Option<u32>,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct CommonHttpProtocolOptions {
+    #[prost(message, optional, tag = "1")]
+    idle_timeout: Option<Seconds>,
+    #[prost(enumeration = "UnderscoresAction", tag = "5")]
+    #[serde(serialize_with = "UnderscoresAction::json")]
+    headers_with_underscores_action: i32,
+    #[prost(message, optional, tag = "2")]
+    max_headers_count: Option<u32>,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct Http2ProtocolOptions {
+    #[prost(message, optional, tag = "2")]
+    max_concurrent_streams: Option<u32>,
+    #[prost(message, optional, tag = "3")]
+    initial_stream_window_size: Option<u32>,
+    #[prost(message, optional, tag = "4")]
+    initial_connection_window_size: Option<u32>,
+}
+
+/// Waits and answers as the filter before it says in headers; a client's are
+/// removed before.
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct Fault {
+    #[prost(message, optional, tag = "1")]
+    delay: Option<FaultDelay>,
+    #[prost(message, optional, tag = "2")]
+    abort: Option<FaultAbort>,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct FaultDelay {
+    #[prost(message, optional, tag = "5")]
+    header_delay: Option<Empty>,
+    #[prost(message, optional, tag = "4")]
+    percentage: Option<Percentage>,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct FaultAbort {
+    #[prost(message, optional, tag = "4")]
+    header_abort: Option<Empty>,
+    #[prost(message, optional, tag = "3")]
+    percentage: Option<Percentage>,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct Percentage {
+    #[prost(uint32, tag = "1")]
+    numerator: u32,
+}
+
+/// Envoy decides on an upgrade before any filter runs; the routes refuse those
+/// that no rule allows.
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct UpgradeConfig {
+    #[prost(string, tag = "1")]
+    upgrade_type: String,
+}
+
+/// `filters.http.router.v3.Router`.
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct Router {}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct HeaderMutation {
+    #[prost(message, repeated, tag = "1")]
+    mutations: Vec<Mutation>,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct Mutation {
+    #[prost(oneof = "MutationKind", tags = "1, 3")]
+    #[serde(flatten)]
+    kind: Option<MutationKind>,
+}
+
+#[derive(Clone, PartialEq, Oneof, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum MutationKind {
+    #[prost(string, tag = "1")]
+    Remove(String),
+    #[prost(message, tag = "3")]
+    RemoveOnMatch(RemoveOnMatch),
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct RemoveOnMatch {
+    #[prost(message, optional, tag = "1")]
+    key_matcher: Option<StringMatcher>,
+}
+
+/// `access_loggers.stream.v3.StdoutAccessLog`.
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct StdoutAccessLog {
+    #[prost(message, optional, tag = "1")]
+    log_format: Option<LogFormat>,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct LogFormat {
+    #[prost(message, optional, tag = "2")]
+    json_format: Option<Struct>,
+}
+
+/// `google.protobuf.Struct`, of strings alone.
+#[derive(Clone, PartialEq, Message, Serialize)]
+#[serde(transparent)]
+struct Struct {
+    #[prost(btree_map = "string, message", tag = "1")]
+    fields: BTreeMap<String, Text>,
+}
+
+/// `google.protobuf.Value`, a string.
+#[derive(Clone, PartialEq, Message, Serialize)]
+#[serde(transparent)]
+struct Text {
+    #[prost(string, tag = "3")]
+    text: String,
+}
+
+/// A line of the access log.
+const ACCESS_LOG_LINE: [(&str, &str); 17] = [
+    ("time", "%START_TIME%"),
+    ("client", "%DOWNSTREAM_REMOTE_ADDRESS%"),
+    ("method", "%REQ(:METHOD)%"),
+    ("authority", "%REQ(:AUTHORITY)%"),
+    ("path", "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"),
+    ("protocol", "%PROTOCOL%"),
+    ("status", "%RESPONSE_CODE%"),
+    ("flags", "%RESPONSE_FLAGS%"),
+    ("details", "%RESPONSE_CODE_DETAILS%"),
+    ("bytes_received", "%BYTES_RECEIVED%"),
+    ("bytes_sent", "%BYTES_SENT%"),
+    ("duration_ms", "%DURATION%"),
+    ("request_id", "%REQ(X-REQUEST-ID)%"),
+    ("cluster", "%UPSTREAM_CLUSTER_RAW%"),
+    ("upstream", "%UPSTREAM_HOST%"),
+    ("ingress_route", "%FILTER_STATE(wasm.ingress_route:PLAIN)%"),
+    ("route_rule", "%FILTER_STATE(wasm.route_rule:PLAIN)%"),
+];
+
+typed! {
+    HttpConnectionManager =
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+    Router = "envoy.extensions.filters.http.router.v3.Router",
+    HeaderMutation = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+    StdoutAccessLog = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+    Fault = "envoy.extensions.filters.http.fault.v3.HTTPFault",
+}
+
+/// What of the HTTP connection manager is not the same everywhere.
+#[derive(Clone, Debug)]
+pub(super) struct ConnectionManagerOptions<'s> {
+    /// Where Envoy has its routes from.
+    pub(super) routes: ConfigSource,
+    /// Where it has the filter's configuration from.
+    pub(super) filter: ConfigSource,
+    pub(super) settings: &'s crate::settings::Settings,
+}
+
+impl HttpConnectionManager {
+    pub(super) fn new(options: &ConnectionManagerOptions<'_>) -> Self {
+        let settings = options.settings;
+        let sanitising = HeaderMutation::sanitising(settings.trusted_hops);
+        let name = "envoy.http.early_header_mutation.header_mutation";
+        let access_log = settings.access_log.then(StdoutAccessLog::to_filter);
+        Self {
+            stat_prefix: STAT_PREFIX.to_owned(),
+            rds: Some(Rds {
+                route_config_name: ROUTE_CONFIGURATION.to_owned(),
+                config_source: Some(options.routes.clone()),
+            }),
+            http_filters: vec![
+                HttpFilter::discovered(&options.filter),
+                HttpFilter::Fault(Filter::new("envoy.filters.http.fault", Fault::by_header())),
+                HttpFilter::Router(Filter::new("envoy.filters.http.router", Router {})),
+            ],
+            upgrade_configs: vec![UpgradeConfig { upgrade_type: "websocket".to_owned() }],
+            access_log: access_log.into_iter().collect(),
+            early_header_mutation_extensions: vec![Extension::new(name, sanitising)],
+            use_remote_address: Some(true),
+            xff_num_trusted_hops: settings.trusted_hops,
+            internal_address_config: Some(InternalAddressConfig::nobody()),
+            normalize_path: Some(true),
+            merge_slashes: true,
+            path_with_escaped_slashes_action: EscapedSlashesAction::RejectRequest.into(),
+            common_http_protocol_options: Some(CommonHttpProtocolOptions {
+                idle_timeout: Some(Seconds::new(3600)),
+                headers_with_underscores_action: UnderscoresAction::RejectRequest.into(),
+                max_headers_count: Some(100),
+            }),
+            http2_protocol_options: Some(Http2ProtocolOptions {
+                max_concurrent_streams: Some(100),
+                initial_stream_window_size: Some(64 * 1024),
+                initial_connection_window_size: Some(1024 * 1024),
+            }),
+            request_headers_timeout: Some(Seconds::new(10)),
+            stream_idle_timeout: Some(Seconds::new(300)),
+        }
+    }
+}
+
+impl HttpFilter {
+    fn discovered(source: &ConfigSource) -> Self {
+        let source = ExtensionConfigSource {
+            config_source: Some(source.clone()),
+            type_urls: vec![Wasm::TYPE_URL.to_owned()],
+        };
+        Self::Discovered(DiscoveredFilter {
+            name: FILTER_NAME.to_owned(),
+            config_discovery: Some(source),
+        })
+    }
+}
+
+impl Default for HttpFilter {
+    fn default() -> Self {
+        Self::Discovered(DiscoveredFilter::default())
+    }
+}
+
+/// As the one that it is.
+impl Message for HttpFilter {
+    fn encode_raw(&self, buffer: &mut impl BufMut) {
+        match self {
+            Self::Discovered(filter) => filter.encode_raw(buffer),
+            Self::Fault(filter) => filter.encode_raw(buffer),
+            Self::Router(filter) => filter.encode_raw(buffer),
+        }
+    }
+
+    fn merge_field(
+        &mut self,
+        tag: u32,
+        wire_type: WireType,
+        buffer: &mut impl Buf,
+        context: DecodeContext,
+    ) -> Result<(), DecodeError> {
+        match self {
+            Self::Discovered(filter) => filter.merge_field(tag, wire_type, buffer, context),
+            Self::Fault(filter) => filter.merge_field(tag, wire_type, buffer, context),
+            Self::Router(filter) => filter.merge_field(tag, wire_type, buffer, context),
+        }
+    }
+
+    fn encoded_len(&self) -> usize {
+        match self {
+            Self::Discovered(filter) => filter.encoded_len(),
+            Self::Fault(filter) => filter.encoded_len(),
+            Self::Router(filter) => filter.encoded_len(),
+        }
+    }
+
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl InternalAddressConfig {
+    fn nobody() -> Self {
+        let address_prefix = "255.255.255.255".to_owned();
+        Self { cidr_ranges: vec![CidrRange { address_prefix, prefix_len: Some(32) }] }
+    }
+}
+
+impl StdoutAccessLog {
+    fn to_filter() -> Filter<Self> {
+        let field = |(name, text): (&str, &str)| (name.to_owned(), Text { text: text.to_owned() });
+        let fields = ACCESS_LOG_LINE.into_iter().map(field).collect();
+        let log_format = LogFormat { json_format: Some(Struct { fields }) };
+        Filter::new("envoy.access_loggers.stdout", Self { log_format: Some(log_format) })
+    }
+}
+
+impl Fault {
+    fn by_header() -> Self {
+        let percentage = Some(Percentage { numerator: 100 });
+        Self {
+            delay: Some(FaultDelay {
+                header_delay: Some(Empty {}),
+                percentage: percentage.clone(),
+            }),
+            abort: Some(FaultAbort { header_abort: Some(Empty {}), percentage }),
+        }
+    }
+}
+
+impl HeaderMutation {
+    /// Removes what only the filter may say, and what only a trusted proxy may.
+    fn sanitising(trusted_hops: u32) -> Self {
+        let prefixes = [INTERNAL_HEADER_PREFIX, ENVOY_HEADER_PREFIX].map(|prefix| {
+            let key_matcher = Some(StringMatcher::header_prefix(prefix));
+            MutationKind::RemoveOnMatch(RemoveOnMatch { key_matcher })
+        });
+        let forwarding = FORWARDING_HEADERS
+            .into_iter()
+            .filter(|_| trusted_hops == 0)
+            .map(|header| MutationKind::Remove(header.to_owned()));
+        let mutations = prefixes.into_iter().chain(forwarding);
+        Self { mutations: mutations.map(|kind| Mutation { kind: Some(kind) }).collect() }
+    }
+}

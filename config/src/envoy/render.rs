@@ -1,0 +1,208 @@
+//! From what the gateway is to be to what Envoy is told over the stream.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ingress_filter::RouteTable;
+use ingress_filter::table::TlsHost;
+use prost::Message;
+
+use super::clusters::{ClusterLoadAssignment, ClusterMessage};
+use super::core::ConfigSource;
+use super::files::{Layout, Listening};
+use super::filter::{FilterConfig, filter_config, table_of};
+use super::listeners::Listener;
+use super::manager::ConnectionManagerOptions;
+use super::resource::{Key, Kind, Resource, Resources};
+use super::routes::RouteConfiguration;
+use super::tls::{Secret, TlsSource};
+use super::{Delivery, FILTER_NAME, ROUTE_CONFIGURATION};
+use crate::certificates::KeyPair;
+use crate::model::{Cluster, Discovery, Gateway};
+use crate::settings::Settings;
+
+/// All resources of an Envoy, and what is to be known of them to bring it there.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) resources: Resources,
+    /// The endpoints that each cluster asks for, by the cluster's name. The others
+    /// resolve a name.
+    pub(crate) endpoints: BTreeMap<Arc<str>, Arc<str>>,
+    pub(crate) table: Arc<RouteTable>,
+    module: PathBuf,
+}
+
+impl Target {
+    /// The hosts with certificates of the table.
+    pub(crate) fn tls_hosts(&self) -> &[TlsHost] {
+        &self.table.tls_hosts
+    }
+
+    /// The resources of these kinds.
+    pub(crate) fn keys(&self, kinds: &[Kind]) -> impl Iterator<Item = Key> {
+        kinds.iter().flat_map(|kind| {
+            self.resources.of(*kind).map(|(name, _)| Key::new(*kind, Arc::clone(name)))
+        })
+    }
+
+    /// These resources, as far as they are in it.
+    pub(crate) fn select(&self, keys: &[Key]) -> Vec<(Key, Resource)> {
+        let select = |key: &Key| Some((key.clone(), self.resources.get(key.kind, &key.name)?.clone()));
+        keys.iter().filter_map(select).collect()
+    }
+
+    /// The filter's configuration with the table, but with these hosts.
+    ///
+    /// # Errors
+    /// Where the table cannot be written as JSON, which is a fault of ours.
+    pub(crate) fn filter_with(&self, tls_hosts: Vec<TlsHost>) -> serde_json::Result<Resource> {
+        let name = format!("{} between", self.table.name);
+        let table = RouteTable { name, tls_hosts, ..(*self.table).clone() };
+        Ok(Resource::new(&filter_config(&self.module, serde_json::to_string(&table)?)))
+    }
+
+    /// What an earlier process has told, where it is whole.
+    pub(crate) fn recover(resources: Resources, layout: &Layout) -> Option<Self> {
+        let filter = resources.get(Kind::Filter, FILTER_NAME)?;
+        let config = FilterConfig::decode(filter.body.clone()).ok()?;
+        let table = serde_json::from_str(table_of(&config)?).ok()?;
+        let clusters = resources.of(Kind::Clusters);
+        let endpoints = clusters.filter_map(|(name, resource)| {
+            let cluster = ClusterMessage::decode(resource.body.clone()).ok()?;
+            Some((Arc::clone(name), cluster.endpoints_name()?.into()))
+        });
+        let endpoints = endpoints.collect();
+        Some(Self { resources, endpoints, table: Arc::new(table), module: layout.module() })
+    }
+}
+
+/// Renders gateways one after another: what is as it was is not rendered again.
+pub(crate) struct Renderer {
+    settings: Settings,
+    listening: Listening,
+    layout: Layout,
+    clusters: BTreeMap<String, RenderedCluster>,
+    secrets: BTreeMap<String, (Arc<KeyPair>, Resource)>,
+    filter: Option<(Arc<RouteTable>, Resource)>,
+}
+
+#[derive(Clone)]
+struct RenderedCluster {
+    cluster: Arc<Cluster>,
+    resource: Resource,
+    endpoints: Option<(Arc<str>, Resource)>,
+}
+
+impl Renderer {
+    pub(crate) fn new(settings: Settings, listening: Listening, layout: Layout) -> Self {
+        Self {
+            settings,
+            listening,
+            layout,
+            clusters: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            filter: None,
+        }
+    }
+
+    /// # Errors
+    /// Where the table cannot be written as JSON, which is a fault of ours.
+    pub(crate) fn render(&mut self, gateway: &Gateway) -> serde_json::Result<Target> {
+        let mut resources = Resources::default();
+        let endpoints = self.render_clusters(gateway, &mut resources);
+        self.render_secrets(gateway, &mut resources);
+        for listener in self.listeners(gateway) {
+            let name = listener.name().to_owned();
+            resources.insert(Key::new(Kind::Listeners, name), Resource::new(&listener));
+        }
+        let routes = Resource::new(&RouteConfiguration::new(&gateway.table));
+        resources.insert(Key::new(Kind::Routes, ROUTE_CONFIGURATION), routes);
+        resources.insert(Key::new(Kind::Filter, FILTER_NAME), self.render_filter(&gateway.table)?);
+        let (table, module) = (Arc::clone(&gateway.table), self.layout.module());
+        Ok(Target { resources, endpoints, table, module })
+    }
+
+    fn render_clusters(
+        &mut self,
+        gateway: &Gateway,
+        resources: &mut Resources,
+    ) -> BTreeMap<Arc<str>, Arc<str>> {
+        let mut endpoints = BTreeMap::new();
+        let mut rendered = BTreeMap::new();
+        for (name, cluster) in &gateway.clusters {
+            let known = self.clusters.remove(name).filter(|known| known.is_of(cluster));
+            let known = known.unwrap_or_else(|| RenderedCluster::new(cluster));
+            let name: Arc<str> = name.as_str().into();
+            if let Some((asked, resource)) = &known.endpoints {
+                endpoints.insert(Arc::clone(&name), Arc::clone(asked));
+                resources.insert(Key::new(Kind::Endpoints, Arc::clone(asked)), resource.clone());
+            }
+            resources.insert(Key::new(Kind::Clusters, name), known.resource.clone());
+            rendered.insert(cluster.name.clone(), known);
+        }
+        self.clusters = rendered;
+        endpoints
+    }
+
+    fn render_secrets(&mut self, gateway: &Gateway, resources: &mut Resources) {
+        let mut rendered = BTreeMap::new();
+        for (name, pair) in gateway.key_pairs() {
+            let known = self.secrets.remove(&name).filter(|(known, _)| *known == pair);
+            let known = known.unwrap_or_else(|| {
+                let resource = Resource::new(&Secret::new(&name, &pair));
+                (pair, resource)
+            });
+            resources.insert(Key::new(Kind::Secrets, name.as_str()), known.1.clone());
+            rendered.insert(name, known);
+        }
+        self.secrets = rendered;
+    }
+
+    fn listeners(&self, gateway: &Gateway) -> impl Iterator<Item = Listener> {
+        let options = ConnectionManagerOptions {
+            routes: ConfigSource::stream(),
+            filter: ConfigSource::stream(),
+            settings: &self.settings,
+        };
+        let Listening { http, https: address, .. } = self.listening;
+        let https = gateway.https.as_ref();
+        let https =
+            https.map(|https| Listener::https(address, https, &options, &TlsSource::Stream));
+        std::iter::once(Listener::http(http, &options)).chain(https)
+    }
+
+    fn render_filter(&mut self, table: &Arc<RouteTable>) -> serde_json::Result<Resource> {
+        if let Some((known, resource)) = &self.filter
+            && (Arc::ptr_eq(known, table) || known == table)
+        {
+            return Ok(resource.clone());
+        }
+        let json = serde_json::to_string(&**table)?;
+        let resource = Resource::new(&filter_config(&self.layout.module(), json));
+        self.filter = Some((Arc::clone(table), resource.clone()));
+        Ok(resource)
+    }
+}
+
+impl RenderedCluster {
+    fn new(cluster: &Arc<Cluster>) -> Self {
+        let message = ClusterMessage::new(cluster, Delivery::Stream);
+        let endpoints = match (message.endpoints_name(), &cluster.discovery) {
+            (Some(name), Discovery::Addresses(addresses)) => {
+                Some((name.into(), endpoints(name, addresses)))
+            }
+            _ => None,
+        };
+        Self { cluster: Arc::clone(cluster), resource: Resource::new(&message), endpoints }
+    }
+
+    fn is_of(&self, cluster: &Arc<Cluster>) -> bool {
+        Arc::ptr_eq(&self.cluster, cluster) || self.cluster == *cluster
+    }
+}
+
+fn endpoints(name: &str, addresses: &BTreeSet<SocketAddr>) -> Resource {
+    Resource::new(&ClusterLoadAssignment::discovered(name, addresses))
+}

@@ -1,0 +1,138 @@
+//! What Envoy is told over the stream: resources by kind and name, as bytes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use prost::bytes::Bytes;
+
+use super::clusters::{ClusterLoadAssignment, ClusterMessage};
+use super::filter::FilterConfig;
+use super::listeners::Listener;
+use super::message::Typed;
+use super::routes::RouteConfiguration;
+use super::tls::Secret;
+use crate::digest::digest_of;
+
+/// A kind of resources, each with a discovery service of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Kind {
+    /// Clusters (CDS).
+    Clusters,
+    /// Endpoints of clusters (EDS).
+    Endpoints,
+    /// Certificates and their keys (SDS).
+    Secrets,
+    /// Listeners (LDS).
+    Listeners,
+    /// The route configuration (RDS).
+    Routes,
+    /// The filter's configuration (ECDS).
+    Filter,
+}
+
+impl Kind {
+    /// All, in the order in which an Envoy that starts takes them in.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Clusters,
+        Self::Endpoints,
+        Self::Secrets,
+        Self::Listeners,
+        Self::Routes,
+        Self::Filter,
+    ];
+
+    pub(crate) const fn type_url(self) -> &'static str {
+        match self {
+            Self::Clusters => ClusterMessage::TYPE_URL,
+            Self::Endpoints => ClusterLoadAssignment::TYPE_URL,
+            Self::Listeners => Listener::TYPE_URL,
+            Self::Routes => RouteConfiguration::TYPE_URL,
+            Self::Filter => FilterConfig::TYPE_URL,
+            Self::Secrets => Secret::TYPE_URL,
+        }
+    }
+
+    pub(crate) fn of_type_url(type_url: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.type_url() == type_url)
+    }
+
+    /// Its name in messages.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Clusters => "cluster",
+            Self::Endpoints => "endpoints",
+            Self::Listeners => "listener",
+            Self::Routes => "route configuration",
+            Self::Filter => "route table",
+            Self::Secrets => "certificate",
+        }
+    }
+}
+
+/// The kind of a resource, and its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key {
+    pub(crate) kind: Kind,
+    pub(crate) name: Arc<str>,
+}
+
+impl Key {
+    pub(crate) fn new(kind: Kind, name: impl Into<Arc<str>>) -> Self {
+        Self { kind, name: name.into() }
+    }
+}
+
+/// The same for the same content.
+pub(crate) type Version = Arc<str>;
+
+/// One resource. It may hold a private key, so its content is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Resource {
+    pub(crate) version: Version,
+    /// The message of its kind.
+    pub(crate) body: Bytes,
+}
+
+impl Resource {
+    pub(super) fn new(message: &impl Typed) -> Self {
+        Self::from_body(message.encode_to_vec().into())
+    }
+
+    pub(crate) fn from_body(body: Bytes) -> Self {
+        Self { version: digest_of(&body).into(), body }
+    }
+}
+
+impl std::fmt::Debug for Resource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Resource({})", self.version)
+    }
+}
+
+/// Resources by kind and name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Resources(BTreeMap<Kind, BTreeMap<Arc<str>, Resource>>);
+
+impl Resources {
+    pub(crate) fn of(&self, kind: Kind) -> impl Iterator<Item = (&Arc<str>, &Resource)> {
+        self.0.get(&kind).into_iter().flatten()
+    }
+
+    pub(crate) fn get(&self, kind: Kind, name: &str) -> Option<&Resource> {
+        self.0.get(&kind)?.get(name)
+    }
+
+    pub(crate) fn insert(&mut self, key: Key, resource: Resource) {
+        self.0.entry(key.kind).or_default().insert(key.name, resource);
+    }
+
+    pub(crate) fn remove(&mut self, key: &Key) -> Option<Resource> {
+        self.0.get_mut(&key.kind)?.remove(&key.name)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Kind, &Arc<str>, &Resource)> {
+        self.0.iter().flat_map(|(kind, named)| {
+            named.iter().map(|(name, resource)| (*kind, name, resource))
+        })
+    }
+}

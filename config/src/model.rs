@@ -1,0 +1,84 @@
+//! What the gateway is to be: the route table, the clusters that it names, and
+//! the certificates of its hosts, each with the objects that it came from.
+//!
+//! Compiled from Kubernetes' objects and turned into Envoy's configuration, it
+//! knows neither.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ingress_filter::RouteTable;
+
+use crate::certificates::{Certificate, KeyPair};
+use crate::object_ref::ObjectRef;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// What the filter serves.
+    pub table: Arc<RouteTable>,
+    /// What the table's backends forward to, by name.
+    pub clusters: Clusters,
+    /// What is served over HTTPS.
+    pub(crate) https: Option<Https>,
+}
+
+/// Clusters by their name. Each by itself, since most are the same from one
+/// gateway to the next.
+pub type Clusters = BTreeMap<String, Arc<Cluster>>;
+
+impl Gateway {
+    /// The certificates that are served, with their keys.
+    pub(crate) fn key_pairs(&self) -> KeyPairs {
+        let certificates = self.https.iter().flat_map(|https| &https.certificates);
+        let pairs =
+            certificates.map(|(name, certificate)| (name.clone(), Arc::clone(&certificate.pair)));
+        pairs.collect()
+    }
+}
+
+/// A port of a service, or of a version of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// `<service>.<namespace>.svc.<domain>|<port>`, for a version followed by
+    /// `|k1=v1,k2=v2`.
+    pub name: String,
+    /// What its endpoints speak.
+    pub protocol: Protocol,
+    /// Where they are.
+    pub discovery: Discovery,
+    /// The Service.
+    pub(crate) service: ObjectRef,
+}
+
+/// What an upstream speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 with prior knowledge.
+    Http2,
+}
+
+/// Where the endpoints of a cluster are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Discovery {
+    /// At these addresses, which change without touching the cluster.
+    Addresses(BTreeSet<SocketAddr>),
+    /// At all addresses of this DNS name, at this port.
+    Dns(String, u16),
+}
+
+/// What is served over HTTPS: at least one certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Https {
+    /// By the name that the route table has for them: `namespace/secret`, or
+    /// [`DEFAULT_CERTIFICATE`](ingress_filter::DEFAULT_CERTIFICATE).
+    pub(crate) certificates: BTreeMap<String, Arc<Certificate>>,
+    /// The name of the certificate of each host, exact or with a wildcard.
+    pub(crate) hosts: BTreeMap<String, String>,
+}
+
+/// Certificates with their keys, by name.
+pub(crate) type KeyPairs = BTreeMap<String, Arc<KeyPair>>;

@@ -1,0 +1,258 @@
+//! Which steps lead from what Envoy holds to a target, such that no request in
+//! between finds its cluster missing: a table may name a cluster only once Envoy
+//! has it, and a cluster may go only once no table names it.
+//!
+//! In the same way, a table may bind a host to a certificate only while Envoy
+//! serves that host with it: in between, hosts whose certificate is about to be
+//! another are bound to neither, so that no request is told that it came by a
+//! wrong connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ingress_filter::table::TlsHost;
+
+use crate::envoy::{FILTER_NAME, HTTP_LISTENER, HTTPS_LISTENER, Key, Kind, Target, Version};
+use crate::xds::Position;
+
+/// Something to tell Envoy, and what it has to confirm before the next step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    pub(super) stage: Stage,
+    /// As the target has them.
+    pub(super) tell: Vec<Key>,
+    pub(super) withdraw: Vec<Key>,
+    pub(super) expect: Vec<Key>,
+    /// Other versions of what Envoy holds, to be confirmed as long as it asks for
+    /// them.
+    pub(super) updates: Vec<Key>,
+    /// What Envoy asks for, and has to confirm, once it has taken in something
+    /// else: the endpoints of a cluster, what a listener needs. Each with that.
+    pub(super) needs: Vec<(Key, Key)>,
+}
+
+/// How far a transition is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Endpoints, certificates under their old names, clusters.
+    Upstreams {
+        /// Whether names are resolved, which no answer of Envoy tells.
+        resolves: bool,
+    },
+    Routes,
+    /// The table to come, bound to these certificates alone.
+    Bridge(Vec<TlsHost>),
+    Listeners,
+    Table,
+    Removals,
+}
+
+impl Step {
+    fn new(stage: Stage, tell: Vec<Key>) -> Self {
+        Self {
+            stage,
+            expect: tell.clone(),
+            tell,
+            withdraw: Vec::new(),
+            updates: Vec::new(),
+            needs: Vec::new(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.tell.is_empty()
+            && self.withdraw.is_empty()
+            && self.expect.is_empty()
+            && self.updates.is_empty()
+            && self.needs.is_empty()
+    }
+}
+
+/// The steps to `target`. `bound` says the hosts with certificates of a table, by
+/// its version, where that is known.
+pub(super) fn plan<'b>(
+    at: &Position,
+    bound: impl Fn(&Version) -> Option<&'b [TlsHost]>,
+    target: &Target,
+) -> Vec<Step> {
+    // What an attempt before this one has told, Envoy may take in at any moment.
+    let tables = [&at.held, &at.told].map(|at| at.version(Kind::Filter, FILTER_NAME));
+    let bound: Vec<_> = tables.into_iter().flatten().map(bound).collect();
+    let planner = Planner { at, bound: &bound, target };
+    let mut steps = vec![planner.upstreams()];
+    if at.held.version(Kind::Listeners, HTTP_LISTENER).is_none() {
+        steps.push(planner.opening());
+    } else {
+        let listeners = planner.listeners();
+        let bridge = planner.bridge().filter(|_| !listeners.is_empty());
+        let is_bridged = bridge.is_some();
+        steps.push(Step::new(Stage::Routes, planner.differing(Kind::Routes)));
+        steps.extend(bridge);
+        steps.push(listeners);
+        steps.push(planner.table(is_bridged));
+    }
+    steps.push(planner.removals());
+    steps.retain(|step| !step.is_empty());
+    steps
+}
+
+struct Planner<'p> {
+    at: &'p Position,
+    bound: &'p [Option<&'p [TlsHost]>],
+    target: &'p Target,
+}
+
+impl Planner<'_> {
+    fn upstreams(&self) -> Step {
+        let Self { at, target, .. } = self;
+        // Clusters that Envoy refuses as they are stay refused.
+        let mut clusters = self.differing(Kind::Clusters);
+        clusters.retain(|key| !self.is_refused(key));
+        let resolves =
+            clusters.iter().any(|cluster| !target.endpoints.contains_key(&cluster.name));
+        let mut step = Step::new(Stage::Upstreams { resolves }, clusters);
+        for (cluster, name) in &target.endpoints {
+            let cluster = Key::new(Kind::Clusters, Arc::clone(cluster));
+            if at.held.version(Kind::Endpoints, name).is_none() && !self.is_refused(&cluster) {
+                step.needs.push((cluster, Key::new(Kind::Endpoints, Arc::clone(name))));
+            }
+        }
+        for kind in [Kind::Endpoints, Kind::Secrets] {
+            for (name, resource) in target.resources.of(kind) {
+                let held = at.held.version(kind, name);
+                let is_news = held.is_some_and(|held| *held != resource.version);
+                let key = Key::new(kind, Arc::clone(name));
+                if is_news {
+                    step.updates.push(key.clone());
+                }
+                if is_news || at.told.version(kind, name) != Some(&resource.version) {
+                    step.tell.push(key);
+                }
+            }
+        }
+        step
+    }
+
+    /// The first listener: what it asks for is there before it is, and it listens
+    /// once it has it.
+    fn opening(&self) -> Step {
+        let mut needs: Vec<_> = self
+            .all(&[Kind::Routes, Kind::Filter])
+            .into_iter()
+            .map(|key| (Key::new(Kind::Listeners, HTTP_LISTENER), key))
+            .collect();
+        needs.extend(self.all(&[Kind::Secrets]).into_iter().map(of_https));
+        Step {
+            expect: self.all(&[Kind::Listeners]),
+            needs,
+            ..Step::new(
+                Stage::Listeners,
+                self.all(&[Kind::Routes, Kind::Filter, Kind::Listeners]),
+            )
+        }
+    }
+
+    fn listeners(&self) -> Step {
+        let mut step = Step::new(Stage::Listeners, self.differing(Kind::Listeners));
+        step.withdraw = self.surplus(Kind::Listeners);
+        step.expect.extend_from_slice(&step.withdraw);
+        let mut secrets = self.all(&[Kind::Secrets]);
+        secrets.retain(|key| self.at.held.version(Kind::Secrets, &key.name).is_none());
+        step.needs.extend(secrets.into_iter().map(of_https));
+        step
+    }
+
+    /// The table to come, with the hosts whose certificate stays, where that is
+    /// not the same for all; where it is not known which those are, none.
+    fn bridge(&self) -> Option<Step> {
+        let next = self.target.tls_hosts();
+        if self.bound.iter().all(|bound| *bound == Some(next)) {
+            return None;
+        }
+        let hosts = self.bound.iter().fold(next.to_vec(), |hosts, bound| {
+            bound.map(|bound| staying(bound, &hosts)).unwrap_or_default()
+        });
+        let filter = Key::new(Kind::Filter, FILTER_NAME);
+        Some(Step { tell: Vec::new(), ..Step::new(Stage::Bridge(hosts), vec![filter]) })
+    }
+
+    fn table(&self, is_bridged: bool) -> Step {
+        let tell = if is_bridged { self.all(&[Kind::Filter]) } else { self.differing(Kind::Filter) };
+        Step::new(Stage::Table, tell)
+    }
+
+    fn removals(&self) -> Step {
+        let clusters = self.surplus(Kind::Clusters);
+        let mut step = Step::new(Stage::Removals, Vec::new());
+        step.expect.clone_from(&clusters);
+        step.withdraw = clusters;
+        // Envoy drops these by itself, with what asked for them.
+        for kind in [Kind::Clusters, Kind::Endpoints, Kind::Secrets, Kind::Listeners] {
+            let told = self.at.told.of(kind).map(|(name, _)| name);
+            step.withdraw.extend(self.not_in_target(kind, told));
+        }
+        step
+    }
+
+    /// Whether Envoy has refused this as the target has it.
+    fn is_refused(&self, Key { kind, name }: &Key) -> bool {
+        let wanted = self.target.resources.get(*kind, name).map(|resource| &resource.version);
+        self.at.told.version(*kind, name) == wanted
+            && self.at.refused.contains(&Key::new(*kind, Arc::clone(name)))
+    }
+
+    /// All of some kinds.
+    fn all(&self, kinds: &[Kind]) -> Vec<Key> {
+        let of = |kind: &Kind| {
+            let kind = *kind;
+            self.target.resources.of(kind).map(move |(name, _)| Key::new(kind, Arc::clone(name)))
+        };
+        kinds.iter().flat_map(of).collect()
+    }
+
+    /// What Envoy does not hold as the target has it, or would not get so if it
+    /// started again.
+    fn differing(&self, kind: Kind) -> Vec<Key> {
+        let Position { held, told, .. } = self.at;
+        let resources = self.target.resources.of(kind);
+        let differing = resources.filter(|(name, resource)| {
+            [held, told].iter().any(|at| at.version(kind, name) != Some(&resource.version))
+        });
+        differing.map(|(name, _)| Key::new(kind, Arc::clone(name))).collect()
+    }
+
+    /// What Envoy holds beyond the target.
+    fn surplus(&self, kind: Kind) -> Vec<Key> {
+        self.not_in_target(kind, self.at.held.of(kind).map(|(name, _)| name))
+    }
+
+    fn not_in_target<'n>(
+        &self,
+        kind: Kind,
+        names: impl Iterator<Item = &'n Arc<str>>,
+    ) -> Vec<Key> {
+        let surplus = names.filter(|name| self.target.resources.get(kind, name).is_none());
+        surplus.map(|name| Key::new(kind, Arc::clone(name))).collect()
+    }
+}
+
+/// A certificate, which its filter chain asks for.
+fn of_https(certificate: Key) -> (Key, Key) {
+    (Key::new(Kind::Listeners, HTTPS_LISTENER), certificate)
+}
+
+/// The hosts whose certificate is the same in both.
+pub(super) fn staying(before: &[TlsHost], next: &[TlsHost]) -> Vec<TlsHost> {
+    let pairs = |groups: &'_ [TlsHost]| -> BTreeSet<(String, String)> {
+        let pairs = groups.iter().flat_map(|group| {
+            group.hosts.iter().map(|host| (group.certificate.clone(), host.clone()))
+        });
+        pairs.collect()
+    };
+    let (before, next) = (pairs(before), pairs(next));
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (certificate, host) in before.intersection(&next).cloned() {
+        groups.entry(certificate).or_default().push(host);
+    }
+    groups.into_iter().map(|(certificate, hosts)| TlsHost { hosts, certificate }).collect()
+}

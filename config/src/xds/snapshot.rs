@@ -1,0 +1,40 @@
+//! What Envoy was last told, in one file: for the process that follows this one,
+//! should Envoy have to start again before that one knows anything.
+
+use std::io;
+use std::path::Path;
+
+use prost::Message;
+use zeroize::Zeroizing;
+
+use super::discovery::{DeltaDiscoveryResponse, Resource};
+use crate::envoy::{Key, Kind, Resources, write_private};
+
+/// Writes a snapshot; it holds private keys.
+///
+/// # Errors
+/// Where the file cannot be written.
+pub(crate) fn write_snapshot(path: &Path, resources: &Resources) -> io::Result<()> {
+    let resources = resources
+        .iter()
+        .map(|(kind, name, resource)| Resource::new(name, kind.type_url(), resource));
+    let response = DeltaDiscoveryResponse {
+        resources: resources.collect(),
+        ..DeltaDiscoveryResponse::default()
+    };
+    write_private(path, &*Zeroizing::new(response.encode_to_vec()))
+}
+
+/// What a snapshot holds; nothing where there is none, or none of ours.
+pub(crate) fn read_snapshot(path: &Path) -> Resources {
+    let mut resources = Resources::default();
+    let Ok(bytes) = std::fs::read(path).map(Zeroizing::new) else { return resources };
+    let Ok(response) = DeltaDiscoveryResponse::decode(&**bytes) else { return resources };
+    for (name, type_url, resource) in response.resources.into_iter().filter_map(Resource::into_parts)
+    {
+        if let Some(kind) = Kind::of_type_url(&type_url) {
+            resources.insert(Key::new(kind, name), resource);
+        }
+    }
+    resources
+}

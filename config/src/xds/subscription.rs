@@ -1,0 +1,220 @@
+//! What a client has asked for of one kind, what it holds, and what it is to be
+//! told next.
+//!
+//! One answer at a time is under way. Where it is refused, no one says for which
+//! of its resources, so each half of it is told by itself, down to single ones.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource};
+use super::told::Told;
+use crate::envoy::{Key, Kind, Version};
+
+type Names = BTreeSet<Arc<str>>;
+
+/// See the module.
+pub(super) struct Subscription {
+    kind: Kind,
+    /// Nothing before the first request.
+    interest: Option<Interest>,
+    held: BTreeMap<Arc<str>, Version>,
+    /// What may differ from what is held.
+    due: Names,
+    /// Parts of an answer that was refused, the next one last.
+    parts: Vec<Names>,
+    under_way: Option<Answer>,
+    next_nonce: u64,
+    is_answered: bool,
+}
+
+enum Interest {
+    All,
+    Named(Names),
+}
+
+/// An answer that waits to be confirmed.
+struct Answer {
+    nonce: String,
+    set: BTreeMap<Arc<str>, Version>,
+    removed: Names,
+}
+
+/// What a request says of the answer before it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is about none.
+    Silent,
+    Accepted,
+    /// One resource alone was told, and is refused.
+    Refused { key: Key, version: Version },
+    /// One of several is refused.
+    RefusedAmongOthers,
+}
+
+impl Subscription {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            interest: None,
+            held: BTreeMap::new(),
+            due: Names::new(),
+            parts: Vec::new(),
+            under_way: None,
+            next_nonce: 1,
+            is_answered: false,
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether anything was asked for.
+    pub(super) fn has_begun(&self) -> bool {
+        self.interest.is_some()
+    }
+
+    /// Whether this was asked for.
+    pub(super) fn asks_for(&self, name: &Arc<str>) -> bool {
+        match &self.interest {
+            Some(Interest::All) => true,
+            Some(Interest::Named(names)) => names.contains(name),
+            None => false,
+        }
+    }
+
+    /// What the client has confirmed.
+    pub(super) fn held(&self) -> &BTreeMap<Arc<str>, Version> {
+        &self.held
+    }
+
+    /// These may differ from what is held.
+    pub(super) fn mark(&mut self, name: &Arc<str>) {
+        self.due.insert(Arc::clone(name));
+    }
+
+    /// Takes a request in.
+    pub(super) fn take(&mut self, request: DeltaDiscoveryRequest) -> Verdict {
+        let is_refused = request.error_detail.is_some();
+        let verdict = self.judge(&request.response_nonce, is_refused);
+        let DeltaDiscoveryRequest {
+            resource_names_subscribe: subscribed,
+            resource_names_unsubscribe: unsubscribed,
+            initial_resource_versions: initial,
+            ..
+        } = request;
+        let is_first = self.interest.is_none();
+        let interest = self.interest.get_or_insert_with(|| Interest::Named(Names::new()));
+        for (name, version) in initial {
+            let name: Arc<str> = name.into();
+            self.due.insert(Arc::clone(&name));
+            self.held.insert(name, version.into());
+        }
+        // As the protocol has it since before there were names for it.
+        if is_first && subscribed.is_empty() || subscribed.iter().any(|name| name == "*") {
+            *interest = Interest::All;
+        }
+        if let Interest::Named(names) = interest {
+            for name in unsubscribed {
+                names.remove(&*name);
+                self.held.remove(&*name);
+            }
+            for name in subscribed {
+                let name: Arc<str> = name.into();
+                // Asked for again, it is told again; but for what it says it has.
+                if !names.insert(Arc::clone(&name)) {
+                    self.held.remove(&name);
+                }
+                self.due.insert(name);
+            }
+        }
+        verdict
+    }
+
+    fn judge(&mut self, nonce: &str, is_refused: bool) -> Verdict {
+        let Some(answer) = self.under_way.take_if(|answer| answer.nonce == nonce) else {
+            return Verdict::Silent;
+        };
+        if is_refused {
+            return self.divide(answer);
+        }
+        for name in &answer.removed {
+            self.held.remove(name);
+        }
+        self.held.extend(answer.set);
+        Verdict::Accepted
+    }
+
+    fn divide(&mut self, answer: Answer) -> Verdict {
+        let mut names: Vec<_> = answer.removed.into_iter().chain(answer.set.keys().cloned()).collect();
+        if names.len() > 1 {
+            let rest = names.split_off(names.len() / 2);
+            self.parts.extend([rest, names].map(Names::from_iter));
+            return Verdict::RefusedAmongOthers;
+        }
+        match answer.set.into_iter().next() {
+            Some((name, version)) => {
+                Verdict::Refused { key: Key { kind: self.kind, name }, version }
+            }
+            None => Verdict::Silent,
+        }
+    }
+
+    /// What the client is to be told, if it is to be told anything now.
+    pub(super) fn next(&mut self, told: &Told) -> Option<DeltaDiscoveryResponse> {
+        if self.under_way.is_some() {
+            return None;
+        }
+        let interest = self.interest.as_ref()?;
+        let is_first = !self.is_answered && matches!(interest, Interest::All);
+        loop {
+            let names = match self.parts.pop() {
+                Some(part) => part,
+                None if self.due.is_empty() && !is_first => return None,
+                None => std::mem::take(&mut self.due),
+            };
+            let (answer, response) = self.answer(names, told);
+            // The first answer about all of a kind says that it was heard, also
+            // where there is nothing: Envoy waits for it when it starts.
+            if is_first || !(response.resources.is_empty() && response.removed_resources.is_empty()) {
+                self.next_nonce += 1;
+                self.is_answered = true;
+                self.under_way = Some(answer);
+                return Some(response);
+            }
+        }
+    }
+
+    fn answer(&self, names: Names, told: &Told) -> (Answer, DeltaDiscoveryResponse) {
+        let nonce = self.next_nonce.to_string();
+        let mut answer =
+            Answer { nonce: nonce.clone(), set: BTreeMap::new(), removed: Names::new() };
+        let mut resources = Vec::new();
+        for name in names {
+            let held = self.held.get(&name);
+            match told.for_client(self.kind, &name, held) {
+                Some(resource) if self.asks_for(&name) => {
+                    resources.push(Resource::new(&name, self.kind.type_url(), resource));
+                    answer.set.insert(name, Arc::clone(&resource.version));
+                }
+                None if held.is_some() && told.is_withdrawn(self.kind, &name) => {
+                    answer.removed.insert(name);
+                }
+                _ => {}
+            }
+        }
+        let version = answer.set.values().next_back();
+        let response = DeltaDiscoveryResponse {
+            system_version_info: version.map(ToString::to_string).unwrap_or_default(),
+            resources,
+            type_url: self.kind.type_url().to_owned(),
+            nonce,
+            removed_resources: answer.removed.iter().map(|name| name.to_string()).collect(),
+        };
+        (answer, response)
+    }
+}

@@ -1,0 +1,111 @@
+//! What is told to whoever asks, and what was refused of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Versions;
+use crate::envoy::{Key, Kind, Resource, Resources, Version};
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Told {
+    resources: Resources,
+    /// Those that an earlier process has told. A client that has another version
+    /// may have a newer one: it keeps that until this process knows better.
+    recovered: BTreeSet<Key>,
+    /// Those that clients are to forget.
+    withdrawn: BTreeSet<Key>,
+    refused: BTreeMap<Key, Refusal>,
+}
+
+/// A resource that Envoy has refused, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) version: Version,
+    /// In Envoy's words.
+    pub(crate) message: Arc<str>,
+}
+
+impl Told {
+    pub(super) fn recovered(resources: Resources) -> Self {
+        let recovered = resources.iter().map(|(kind, name, _)| Key::new(kind, Arc::clone(name)));
+        Self { recovered: recovered.collect(), resources, ..Self::default() }
+    }
+
+    pub(super) fn set(&mut self, key: &Key, resource: Resource) {
+        self.recovered.remove(key);
+        self.withdrawn.remove(key);
+        if self.refused.get(key).is_some_and(|refused| refused.version != resource.version) {
+            self.refused.remove(key);
+        }
+        self.resources.insert(key.clone(), resource);
+    }
+
+    pub(super) fn withdraw(&mut self, key: &Key) {
+        self.resources.remove(key);
+        self.recovered.remove(key);
+        self.refused.remove(key);
+        self.withdrawn.insert(key.clone());
+    }
+
+    /// All that was to be told and to be forgotten is.
+    pub(super) fn settle(&mut self) {
+        self.recovered.clear();
+        self.withdrawn.clear();
+    }
+
+    pub(super) fn refuse(&mut self, key: Key, version: Version, message: &str) {
+        let is_current = self
+            .resources
+            .get(key.kind, &key.name)
+            .is_some_and(|resource| resource.version == version);
+        if is_current {
+            self.refused.insert(key, Refusal { version, message: message.into() });
+        }
+    }
+
+    /// What was refused, which may be told again.
+    pub(super) fn forgive(&mut self) -> Vec<Key> {
+        std::mem::take(&mut self.refused).into_keys().collect()
+    }
+
+    pub(super) fn refusal(&self, key: &Key) -> Option<&Refusal> {
+        self.refused.get(key)
+    }
+
+    pub(super) fn version(&self, key: &Key) -> Option<&Version> {
+        self.resources.get(key.kind, &key.name).map(|resource| &resource.version)
+    }
+
+    pub(super) fn versions(&self) -> Versions {
+        let mut versions = Versions::default();
+        for (kind, name, resource) in self.resources.iter() {
+            let (name, version) = (Arc::clone(name), Arc::clone(&resource.version));
+            versions.insert(kind, name, version);
+        }
+        versions
+    }
+
+    pub(super) fn refused(&self) -> BTreeSet<Key> {
+        self.refused.keys().cloned().collect()
+    }
+
+    /// A resource, for a client that holds this version of it and is to be told.
+    pub(super) fn for_client(
+        &self,
+        kind: Kind,
+        name: &Arc<str>,
+        held: Option<&Version>,
+    ) -> Option<&Resource> {
+        let resource = self.resources.get(kind, name)?;
+        let key = Key { kind, name: Arc::clone(name) };
+        let is_known = held == Some(&resource.version)
+            || held.is_some() && self.recovered.contains(&key)
+            || self.refused.contains_key(&key);
+        (!is_known).then_some(resource)
+    }
+
+    pub(super) fn is_withdrawn(&self, kind: Kind, name: &Arc<str>) -> bool {
+        self.withdrawn.contains(&Key { kind, name: Arc::clone(name) })
+    }
+}
