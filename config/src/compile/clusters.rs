@@ -7,6 +7,7 @@ use super::services::Services;
 use crate::envoy::{Cluster, Discovery, Protocol};
 use crate::finding::quote;
 use crate::objects::endpoints::Addresses;
+use crate::objects::ingress::BackendPort;
 use crate::objects::service::{Application, Place, Service, ServicePort};
 use crate::objects::{Labels, describe_labels};
 use crate::settings::Settings;
@@ -34,6 +35,15 @@ pub(super) struct Named<'a> {
 pub(super) enum PortRef<'a> {
     Number(u16),
     Name(&'a str),
+}
+
+impl<'a> From<&'a BackendPort> for PortRef<'a> {
+    fn from(port: &'a BackendPort) -> Self {
+        match port {
+            BackendPort::Number(number) => Self::Number(*number),
+            BackendPort::Name(name) => Self::Name(name),
+        }
+    }
 }
 
 /// What a message is about.

@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::Kinds;
 use crate::finding::Findings;
 use crate::manifest::Object;
 use crate::objects::endpoints::{PortAddresses, SERVICE_LABEL, read_endpoints, read_slice};
 use crate::objects::service::Service;
 use crate::objects::{Labels, Reading, is_dns_label};
+use crate::selection::Selection;
 
 /// By namespace, then by name.
 type ByName<'a, V> = BTreeMap<&'a str, BTreeMap<&'a str, V>>;
@@ -21,7 +21,7 @@ pub(super) struct Services<'a> {
 }
 
 impl<'a> Services<'a> {
-    pub(super) fn read(objects: &Kinds<'a>, findings: &RefCell<Findings>) -> Self {
+    pub(super) fn read(objects: &Selection<'a>, findings: &RefCell<Findings>) -> Self {
         let mut known = ByName::new();
         for object in &objects.services {
             let reading = Reading::new(object, findings);
@@ -67,7 +67,7 @@ impl<'a> Services<'a> {
 /// Slices count where a service has any: Kubernetes writes both, and the slices
 /// are the more complete.
 fn read_addresses<'a>(
-    objects: &Kinds<'a>,
+    objects: &Selection<'a>,
     findings: &RefCell<Findings>,
 ) -> ByName<'a, PortAddresses> {
     let mut addresses = ByName::new();
