@@ -142,3 +142,25 @@ pub(crate) fn named_secrets(ours: &[OurIngress<'_>], settings: &Settings) -> BTr
     let named = entries.filter_map(|entry| entry.secret.as_ref()).map(|secret| &secret.value);
     named.chain([&settings.default_certificate]).cloned().collect()
 }
+
+/// The Secrets that `objects` ask for, there or not, so that they can be fetched,
+/// or allowed, before all is compiled. The findings are those that bear on that:
+/// whether an Ingress is ours, and what of it cannot be understood.
+pub(crate) fn secrets_wanted<'a>(
+    objects: impl IntoIterator<Item = &'a Object>,
+    settings: &Settings,
+) -> Read<BTreeSet<ObjectName>> {
+    let bears = |object: &&Object| matches!(&*object.kind, "Ingress" | "IngressClass");
+    let selection = Selection::of(objects.into_iter().filter(bears), &RefCell::default());
+    let findings = RefCell::default();
+    let ours = selection.ours(settings, &findings);
+    let value = named_secrets(&ours, settings);
+    let mut findings = findings.into_inner();
+    for OurIngress { read, .. } in ours {
+        findings.extend(match read.value {
+            Some(ingress) => ingress.tls.findings,
+            None => read.findings,
+        });
+    }
+    Read { value, findings: findings.into_sorted() }
+}
