@@ -12,6 +12,8 @@ mod ingresses;
 mod routes;
 mod rules;
 mod services;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod unread;
 
@@ -123,8 +125,7 @@ pub(crate) fn compile_objects<'a>(
     let mut collector = Collector::new(&mut backends, settings, &findings);
     let mut tls = TlsCollector::new(&objects.secrets, circumstances, &findings);
     for OurIngress { object, read } in &ours {
-        findings.borrow_mut().extend(read.findings.iter().cloned());
-        let Some(ingress) = &read.value else { continue };
+        let Some(ingress) = read.tell(&findings) else { continue };
         collector.add(object, ingress);
         tls.add(object, ingress);
     }

@@ -7,6 +7,7 @@ mod classes;
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::finding::{Findings, quote};
 use crate::manifest::Object;
@@ -39,7 +40,7 @@ pub(crate) struct Selection<'a> {
 /// An Ingress of our class.
 pub(crate) struct OurIngress<'a> {
     pub(crate) object: &'a Object,
-    pub(crate) read: Read<Option<Ingress>>,
+    pub(crate) read: Arc<Read<Option<Ingress>>>,
 }
 
 impl<'a> Selection<'a> {
@@ -156,11 +157,9 @@ pub(crate) fn secrets_wanted<'a>(
     let ours = selection.ours(settings, &findings);
     let value = named_secrets(&ours, settings);
     let mut findings = findings.into_inner();
-    for OurIngress { read, .. } in ours {
-        findings.extend(match read.value {
-            Some(ingress) => ingress.tls.findings,
-            None => read.findings,
-        });
+    for OurIngress { read, .. } in &ours {
+        let bearing = read.value.as_ref().map_or(&read.findings, |ingress| &ingress.tls.findings);
+        findings.extend(bearing.iter().cloned());
     }
     Read { value, findings: findings.into_sorted() }
 }

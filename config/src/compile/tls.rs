@@ -83,8 +83,7 @@ impl<'a> TlsCollector<'a> {
     }
 
     pub(super) fn add(&mut self, object: &'a Object, ingress: &'a Ingress) {
-        self.findings.borrow_mut().extend(ingress.tls.findings.iter().cloned());
-        for entry in &ingress.tls.value {
+        for entry in ingress.tls.tell(self.findings) {
             let secret = match &entry.secret {
                 None => self.default,
                 Some(secret) => {

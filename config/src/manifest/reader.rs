@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::kept::Kept;
 use super::node::{Key, Node, Position, Value};
 use super::object::{Object, locate};
 use crate::finding::{Finding, Findings, quote};
@@ -135,6 +136,7 @@ impl Reader<'_> {
             creation_timestamp,
             labels,
             node,
+            kept: Kept::default(),
         });
     }
 

@@ -189,6 +189,10 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    pub(crate) fn object(&self) -> &'a Object {
+        self.reading.object
+    }
+
     pub(crate) fn node(&self) -> &'a Node {
         self.node
     }

@@ -8,6 +8,8 @@ mod class;
 mod path;
 mod tls;
 
+use std::sync::Arc;
+
 use ingress_filter::table::PathMatch;
 use jiff::Timestamp;
 
@@ -78,8 +80,8 @@ enum Syntax {
 
 impl Ingress {
     /// Reads an object; `None` where nothing of it can be served.
-    pub(crate) fn of(object: &Object) -> Read<Option<Self>> {
-        Read::new(object, Self::read)
+    pub(crate) fn of(object: &Object) -> Arc<Read<Option<Self>>> {
+        Read::once(object, Self::read)
     }
 
     fn read(reading: &Reading<'_>) -> Option<Self> {
