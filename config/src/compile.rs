@@ -7,14 +7,13 @@
 
 mod actions;
 mod backends;
-mod classes;
 mod clusters;
-mod host;
 mod ingresses;
-mod paths;
 mod routes;
 mod rules;
 mod services;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod unread;
 
@@ -29,14 +28,14 @@ use ingress_filter::table::DEFAULT_HTTPS_PORT;
 
 use crate::certificates::Memo;
 use crate::digest::digest_of_json;
-use crate::finding::{Finding, Findings, quote};
+use crate::finding::{Finding, Findings};
 use crate::manifest::{Manifests, Object};
 use crate::model::Gateway;
 use crate::object_ref::ObjectRef;
+use crate::selection::{OurIngress, Selection, named_secrets};
 use crate::settings::{ObjectName, Settings};
 
 use backends::Backends;
-use classes::Classes;
 use ingresses::{Collected, Collector};
 use rules::Rules;
 use services::Services;
@@ -105,27 +104,27 @@ pub(crate) fn compile_objects<'a>(
 ) -> Compiled {
     let settings = circumstances.settings;
     let findings = RefCell::new(findings);
-    let objects = Kinds::sort(objects, &findings);
+    let objects = Selection::of(objects, &findings);
 
     let services = Services::read(&objects, &findings);
-    let classes = Classes::read(&objects.ingress_classes, settings, &findings);
-    let mut backends = Backends::new(&services, settings);
+    let ours = objects.ours(settings, &findings);
+    let mut backends = Backends::new(&services, settings, &findings);
     let mut collector = Collector::new(&mut backends, settings, &findings);
     let mut tls = TlsCollector::new(&objects.secrets, circumstances, &findings);
-    let ours = classes.served(&objects.ingresses);
-    for ingress in &ours {
-        collector.read(ingress);
-        tls.read(ingress);
+    for OurIngress { object, read } in &ours {
+        let Some(ingress) = read.tell(&findings) else { continue };
+        collector.add(object, ingress);
+        tls.add(object, ingress);
     }
     let Collected { virtual_hosts, default_backend, served } = collector.finish();
-    let ingresses = ours
-        .iter()
-        .map(|ingress| (ingress.reference(), served.contains(&ingress.reference())))
-        .collect();
-    let Tls { https, hosts: tls_hosts, secrets, recheck_at } = tls.finish(circumstances);
+    let is_served = |object: &Object| served.contains(&(&*object.namespace, &*object.name));
+    let ingresses =
+        ours.iter().map(|ours| (ours.object.reference(), is_served(ours.object))).collect();
+    let secrets = named_secrets(&ours, settings);
+    let Tls { https, hosts: tls_hosts, recheck_at } = tls.finish(circumstances, &secrets);
     circumstances.memo.sweep();
     let rules = Rules::read(&objects.route_rules, settings, &findings);
-    let (backends, clusters) = backends.finish(rules, &findings);
+    let (backends, clusters) = backends.finish(rules);
 
     let mut table = RouteTable {
         record_source: settings.access_log,
@@ -146,86 +145,4 @@ pub(crate) fn compile_objects<'a>(
     let gateway = Gateway { table: Arc::new(table), clusters, https };
     let findings = findings.into_inner().into_sorted();
     Compiled { gateway, findings, ingresses, secrets, recheck_at }
-}
-
-/// The versions of Ingress that are served.
-const INGRESS_VERSIONS: [&str; 3] =
-    ["extensions/v1beta1", "networking.k8s.io/v1beta1", "networking.k8s.io/v1"];
-
-/// The version of RouteRule that is served.
-const RULE_VERSIONS: [&str; 1] = ["config.istio.io/v1alpha2"];
-
-/// Whether an object is of one of `versions`, of which the last is the one to
-/// write; a finding where not.
-fn is_served(object: &Object, versions: &[&str], findings: &RefCell<Findings>) -> bool {
-    let served = versions.contains(&&*object.api_version);
-    if !served {
-        let message = format!(
-            "{} has no {} that is served; write {}",
-            quote(&object.api_version),
-            object.kind,
-            versions.last().unwrap_or(&"")
-        );
-        let at = object.node.nearest(["apiVersion"]).at;
-        findings.borrow_mut().push(object.error(at, "apiVersion", message));
-    }
-    served
-}
-
-/// The objects that matter, by kind.
-#[derive(Default)]
-struct Kinds<'a> {
-    ingresses: Vec<&'a Object>,
-    ingress_classes: Vec<&'a Object>,
-    services: Vec<&'a Object>,
-    endpoints: Vec<&'a Object>,
-    endpoint_slices: Vec<&'a Object>,
-    pods: Vec<&'a Object>,
-    secrets: Vec<&'a Object>,
-    route_rules: Vec<&'a Object>,
-}
-
-impl<'a> Kinds<'a> {
-    /// Sorts objects by kind, leaves out kinds that do not concern us, and of
-    /// objects defined twice keeps the first.
-    fn sort(objects: impl IntoIterator<Item = &'a Object>, findings: &RefCell<Findings>) -> Self {
-        let mut kinds = Self::default();
-        let mut seen = BTreeMap::new();
-        for object in objects {
-            let list = match (object.group(), &*object.kind) {
-                ("" | "extensions" | "networking.k8s.io", "Ingress") => {
-                    if !is_served(object, &INGRESS_VERSIONS, findings) {
-                        continue;
-                    }
-                    &mut kinds.ingresses
-                }
-                ("networking.k8s.io", "IngressClass") => &mut kinds.ingress_classes,
-                ("", "Service") => &mut kinds.services,
-                ("", "Endpoints") => &mut kinds.endpoints,
-                ("discovery.k8s.io", "EndpointSlice") => &mut kinds.endpoint_slices,
-                ("", "Pod") => &mut kinds.pods,
-                ("", "Secret") => &mut kinds.secrets,
-                ("config.istio.io", "RouteRule") => {
-                    if !is_served(object, &RULE_VERSIONS, findings) {
-                        continue;
-                    }
-                    &mut kinds.route_rules
-                }
-                _ => continue,
-            };
-            match seen.insert((&object.kind, &object.namespace, &object.name), object) {
-                None => list.push(object),
-                Some(first) => {
-                    seen.insert((&first.kind, &first.namespace, &first.name), first);
-                    let message = format!(
-                        "is already defined{}; this one is ignored, remove one of the two",
-                        first.at(first.node.at)
-                    );
-                    let at = object.node.nearest(["metadata", "name"]).at;
-                    findings.borrow_mut().push(object.error(at, "metadata.name", message));
-                }
-            }
-        }
-        kinds
-    }
 }

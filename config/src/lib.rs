@@ -19,6 +19,7 @@ mod objects;
 mod rbac;
 mod rollout;
 pub mod route_test;
+mod selection;
 pub mod serve;
 pub mod settings;
 mod signals;

@@ -12,6 +12,7 @@ mod allowance;
 mod builder;
 mod documents;
 mod json;
+mod kept;
 mod names;
 mod node;
 mod object;
@@ -22,6 +23,7 @@ mod yaml;
 
 pub use allowance::{Allowance, MAX_COPIED_BYTES, MAX_COPIED_NODES, MAX_NODES};
 pub use documents::{Chunk, chunks};
+pub use kept::Kept;
 pub use names::Names;
 pub use node::{Key, Node, Position, Value};
 pub use object::Object;

@@ -5,13 +5,19 @@
 
 mod cursor;
 pub(crate) mod endpoints;
+mod host;
+pub(crate) mod ingress;
 pub(crate) mod ingress_class;
 mod names;
+mod object_name;
+mod read;
 pub(crate) mod route_rule;
 pub(crate) mod secret;
 pub(crate) mod service;
 
-pub(crate) use cursor::{Cursor, Place, Reading};
+pub(crate) use cursor::{Cursor, Located, Place, Reading};
 pub(crate) use names::{
     Labels, check_label, describe_labels, is_dns_label, is_dns_subdomain, is_named_well,
 };
+pub use object_name::ObjectName;
+pub(crate) use read::Read;

@@ -1,7 +1,6 @@
 //! What an operator decides: one file, each of whose keys is also a flag.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::num::NonZeroU16;
 use std::str::FromStr;
 
@@ -11,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::finding::quote;
 use crate::objects::{check_label, is_dns_label, is_dns_subdomain};
+
+pub use crate::objects::ObjectName;
 
 /// The settings, as `--settings FILE` holds them in YAML. Unknown keys are
 /// refused.
@@ -158,67 +159,6 @@ impl From<TimeLimit> for String {
     }
 }
 
-/// An object in a namespace, written as `NAMESPACE/NAME`. Both are names that
-/// Kubernetes would take.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ObjectName {
-    namespace: String,
-    name: String,
-}
-
-impl ObjectName {
-    /// None where one of the two is no such name.
-    pub fn new(namespace: &str, name: &str) -> Option<Self> {
-        (is_dns_label(namespace) && is_dns_subdomain(name))
-            .then(|| Self { namespace: namespace.into(), name: name.into() })
-    }
-
-    /// The namespace it is in, a DNS label.
-    pub fn namespace(&self) -> &str {
-        &self.namespace
-    }
-
-    /// Its name there, a DNS subdomain.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-impl FromStr for ObjectName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text.split_once('/');
-        parts.and_then(|(namespace, name)| Self::new(namespace, name)).ok_or_else(|| {
-            format!(
-                "{} is no NAMESPACE/NAME; write it as in istio-system/istio-ingress-certs",
-                quote(text)
-            )
-        })
-    }
-}
-
-impl TryFrom<String> for ObjectName {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<ObjectName> for String {
-    fn from(object: ObjectName) -> Self {
-        object.to_string()
-    }
-}
-
-impl fmt::Display for ObjectName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
 /// Which Ingresses are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -264,10 +204,7 @@ impl Default for Settings {
             controller_name: "istio.io/ingress-controller".into(),
             gateway: Gateway::default(),
             cluster_domain: "cluster.local".into(),
-            default_certificate: ObjectName {
-                namespace: "istio-system".into(),
-                name: "istio-ingress-certs".into(),
-            },
+            default_certificate: ObjectName::default_certificate(),
             http_for_tls: HttpForTls::Serve,
             https_port: None,
             default_timeout: None,
@@ -314,16 +251,6 @@ mod tests {
         assert_eq!(String::from(limit).parse(), Ok(limit));
         for bad in ["", "15", "0s", "-1s", "50d"] {
             assert!(bad.parse::<TimeLimit>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn an_object_has_a_namespace_and_a_name() {
-        let object: ObjectName = "edge/certs.example".parse().unwrap();
-        assert_eq!((object.namespace(), object.name()), ("edge", "certs.example"));
-        assert_eq!(String::from(object), "edge/certs.example");
-        for bad in ["", "certs", "/certs", "edge/", "a.b/certs", "edge/a/b", "edge/A"] {
-            assert!(bad.parse::<ObjectName>().is_err(), "{bad}");
         }
     }
 }

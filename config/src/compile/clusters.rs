@@ -1,15 +1,15 @@
 //! The clusters that backends and rules forward to: a port of a service, or of
 //! one version of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::services::Services;
 use crate::finding::quote;
 use crate::model::{self, Cluster, Discovery, Protocol};
 use crate::object_ref::ObjectRef;
-use crate::objects::endpoints::Addresses;
-use crate::objects::service::{Application, Place, Service, ServicePort};
+use crate::objects::ingress::BackendPort;
+use crate::objects::service::{Application, Residence, Service, ServicePort};
 use crate::objects::{Labels, describe_labels};
 use crate::settings::Settings;
 
@@ -36,6 +36,15 @@ pub(super) struct Named<'a> {
 pub(super) enum PortRef<'a> {
     Number(u16),
     Name(&'a str),
+}
+
+impl<'a> From<&'a BackendPort> for PortRef<'a> {
+    fn from(port: &'a BackendPort) -> Self {
+        match port {
+            BackendPort::Number(number) => Self::Number(*number),
+            BackendPort::Name(name) => Self::Name(name),
+        }
+    }
 }
 
 /// What a message is about.
@@ -137,7 +146,7 @@ impl<'a> Clusters<'a> {
         host: String,
     ) -> Result<Discovery, String> {
         let Named { namespace, name, service } = target;
-        if let Place::External(external) = &service.place {
+        if let Residence::External(external) = &service.residence {
             if !self.settings.external_name_services {
                 return Err(format!(
                     "service {namespace}/{name} is of type ExternalName, which could lead anywhere; allow it with \
@@ -152,19 +161,15 @@ impl<'a> Clusters<'a> {
             })?;
             return Ok(Discovery::Dns(external, port.port));
         }
-        let Some(ports) = self.services.addresses(namespace, name) else {
+        let Some(addresses) = self.services.addresses(namespace, name) else {
             return Ok(Discovery::Dns(host, port.port));
         };
-        let addresses = ports.get(&port.name).into_iter().flat_map(Addresses::iter);
         let is_of_version = |pod: Option<&str>| {
             labels.is_empty()
                 || pod.is_some_and(|pod| self.services.carries(namespace, pod, labels))
         };
-        let chosen: BTreeSet<_> = addresses
-            .filter(|(_, pod)| is_of_version(pod.as_deref()))
-            .map(|(address, _)| *address)
-            .collect();
-        Ok(Discovery::Addresses(chosen))
+        let chosen = addresses.at(&port.name).filter(|(_, pod)| is_of_version(*pod));
+        Ok(Discovery::Addresses(chosen.map(|(address, _)| address).collect()))
     }
 
     /// Why a cluster may have no endpoints, or others than it says.
@@ -179,10 +184,10 @@ impl<'a> Clusters<'a> {
         let version = describe_labels(labels);
         match discovery {
             Discovery::Addresses(chosen) => {
-                let ports = self.services.addresses(namespace, name)?;
-                if !ports.is_empty() && !ports.contains_key(&port.name) {
+                let ports = self.services.addresses(namespace, name)?.ports();
+                if !ports.is_empty() && !ports.contains(&*port.name) {
                     let names: Vec<_> =
-                        ports.keys().take(LISTED_PORTS).map(|name| quote(name)).collect();
+                        ports.iter().take(LISTED_PORTS).map(|name| quote(name)).collect();
                     return Some(Doubt::Empty(format!(
                         "the endpoints of service {namespace}/{name} have no port named {}, but {}; give both the same name",
                         quote(&port.name),
@@ -199,9 +204,9 @@ impl<'a> Clusters<'a> {
             Discovery::Dns(host, _) if !labels.is_empty() => Some(Doubt::Vague(format!(
                 "nothing tells which pods of service {namespace}/{name} have {version}, so requests go to all \
                  behind {host}; {}",
-                match target.service.place {
-                    Place::InCluster => "add its Endpoints or EndpointSlices, and its Pods",
-                    Place::External(_) => "leave the labels out",
+                match target.service.residence {
+                    Residence::InCluster => "add its Endpoints or EndpointSlices, and its Pods",
+                    Residence::External(_) => "leave the labels out",
                 }
             ))),
             Discovery::Dns(..) => None,

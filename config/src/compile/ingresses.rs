@@ -3,27 +3,28 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use ingress_filter::table::{Plaintext, Target, VirtualHost};
+use ingress_filter::Pattern;
+use ingress_filter::table::{PathMatch, Plaintext, Target, VirtualHost};
 
-use super::backends::{BackendSyntax, Backends};
-use super::host;
-use super::paths::PathType;
+use super::backends::Backends;
 use super::routes::{Candidate, HostRoutes};
-use crate::finding::Findings;
+use crate::finding::{Findings, quote};
 use crate::manifest::{Object, Position};
-use crate::object_ref::ObjectRef;
-use crate::objects::{Cursor, Reading, is_named_well};
+use crate::objects::ingress::{DefaultBackend, Ingress, IngressPath, Rule};
 use crate::settings::Settings;
 
 /// What Ingresses come to.
-pub(super) struct Collected {
+pub(super) struct Collected<'a> {
     pub(super) virtual_hosts: Vec<VirtualHost>,
     pub(super) default_backend: Option<Target>,
     /// Those that serve anything.
-    pub(super) served: BTreeSet<ObjectRef>,
+    pub(super) served: Names<'a>,
 }
 
-/// Reads Ingresses, the oldest first.
+/// By namespace and name.
+type Names<'a> = BTreeSet<(&'a str, &'a str)>;
+
+/// Gathers Ingresses, the oldest first.
 pub(super) struct Collector<'a, 'b> {
     backends: &'a mut Backends<'b>,
     findings: &'a RefCell<Findings>,
@@ -31,9 +32,9 @@ pub(super) struct Collector<'a, 'b> {
     /// What becomes of plain HTTP where an Ingress has TLS.
     plaintext: Option<Plaintext>,
     /// By host, as the route table spells it.
-    hosts: BTreeMap<String, HostRoutes<'a>>,
+    hosts: BTreeMap<&'a str, HostRoutes<'a>>,
     default: Option<(Target, &'a Object, Position)>,
-    served: BTreeSet<ObjectRef>,
+    served: Names<'a>,
 }
 
 impl<'a, 'b> Collector<'a, 'b> {
@@ -49,19 +50,19 @@ impl<'a, 'b> Collector<'a, 'b> {
             plaintext: settings.http_for_tls.plaintext(),
             hosts: BTreeMap::new(),
             default: None,
-            served: BTreeSet::new(),
+            served: Names::new(),
         }
     }
 
-    /// The virtual hosts and the default backend of all that was read. Paths
+    /// The virtual hosts and the default backend of all that was added. Paths
     /// that can never be reached are left out, with a finding.
-    pub(super) fn finish(self) -> Collected {
+    pub(super) fn finish(self) -> Collected<'a> {
         let mut served = self.served;
         let virtual_hosts = self.hosts.into_iter().map(|(host, routes)| {
-            let reachable = routes.finish(&host, &mut self.findings.borrow_mut());
-            served.extend(reachable.iter().map(|candidate| candidate.ingress.reference()));
+            let reachable = routes.finish(host, &mut self.findings.borrow_mut());
+            served.extend(reachable.iter().map(|candidate| name_of(candidate.ingress)));
             let routes = reachable.iter().map(Candidate::route).collect();
-            VirtualHost { routes, hosts: vec![host] }
+            VirtualHost { routes, hosts: vec![host.to_owned()] }
         });
         let virtual_hosts = virtual_hosts.collect();
         Collected {
@@ -71,151 +72,74 @@ impl<'a, 'b> Collector<'a, 'b> {
         }
     }
 
-    pub(super) fn read(&mut self, ingress: &'a Object) {
-        let reading = Reading::new(ingress, self.findings);
-        let root = reading.root();
-        if !is_named_well(ingress, &root) {
-            return;
+    pub(super) fn add(&mut self, object: &'a Object, ingress: &'a Ingress) {
+        // Any entry will do: one without a certificate of its own has the default
+        // one.
+        let plaintext = self.plaintext.filter(|_| ingress.has_tls);
+        if let Some(default) = &ingress.default_backend {
+            self.add_default(object, default, plaintext);
         }
-        let spec = root.required("spec", "give rules or a default backend");
-        let Some(spec) = spec.filter(Cursor::expect_mapping) else { return };
-        let syntax =
-            if ingress.version() == "v1" { BackendSyntax::Nested } else { BackendSyntax::Flat };
-        let default_field = match syntax {
-            BackendSyntax::Flat => "backend",
-            BackendSyntax::Nested => "defaultBackend",
-        };
-        spec.only(&["rules", "tls", "ingressClassName", default_field]);
-        match spec.field(default_field) {
-            Some(backend) => self.read_default(ingress, &backend, syntax),
-            None if spec.field("rules").is_none() => spec.error_in(
-                "rules",
-                format!(
-                    "is missing; give rules or {default_field}, without them nothing is served"
-                ),
-            ),
-            None => {}
-        }
-        for item in spec.list("rules") {
-            self.read_rule(ingress, &item.cursor(), item.index, syntax);
+        for rule in &ingress.rules {
+            self.add_rule(object, rule, plaintext);
         }
     }
 
-    fn read_default(&mut self, ingress: &'a Object, cursor: &Cursor<'_>, syntax: BackendSyntax) {
+    fn add_default(
+        &mut self,
+        object: &'a Object,
+        default: &DefaultBackend,
+        plaintext: Option<Plaintext>,
+    ) {
+        let DefaultBackend { backend, place } = default;
         if let Some((_, older, at)) = &self.default {
-            cursor.warning(format!(
+            let message = format!(
                 "is not used: {}{} has a default backend and is the older; remove one of the two",
                 older.reference(),
                 older.at(*at),
-            ));
+            );
+            self.findings.borrow_mut().push(place.warning(object, message));
             return;
         }
-        let backend = self.backends.resolve(&ingress.namespace, cursor, syntax);
-        let source = format!("{}/{}#default", ingress.namespace, ingress.name);
-        self.served.insert(ingress.reference());
-        let target = Target { backend, source, plaintext: self.plaintext_of(ingress) };
-        self.default = Some((target, ingress, cursor.node().at));
+        let backend = self.backends.resolve(object, backend.as_ref());
+        let source = format!("{}/{}#default", object.namespace, object.name);
+        self.served.insert(name_of(object));
+        self.default = Some((Target { backend, source, plaintext }, object, place.at));
     }
 
-    /// What becomes of plain HTTP on the paths of `ingress`. Any entry will do,
-    /// one without a certificate of its own has the default one.
-    fn plaintext_of(&self, ingress: &Object) -> Option<Plaintext> {
-        let tls = ingress.node.get("spec")?.get("tls")?.as_list()?;
-        self.plaintext.filter(|_| !tls.is_empty())
-    }
-
-    fn read_rule(
-        &mut self,
-        ingress: &'a Object,
-        rule: &Cursor<'_>,
-        index: usize,
-        syntax: BackendSyntax,
-    ) {
-        if !rule.expect_mapping() {
-            return;
-        }
-        rule.only(&["host", "http"]);
-        let host = match rule.field("host") {
-            None => "*",
-            Some(field) => match field.as_string() {
-                None => return,
-                Some("") => "*",
-                Some(text) => match host::parse(text) {
-                    Ok(host) => host,
-                    Err(message) => {
-                        return field.error(format!("{message}; this rule is not served"));
-                    }
-                },
-            },
-        };
+    fn add_rule(&mut self, object: &'a Object, rule: &'a Rule, plaintext: Option<Plaintext>) {
+        let host = rule.host.as_ref().map_or("*", |host| &host.value);
         // A rule without paths still makes the host its own: it has the default
         // backend, not the routes of a less specific host.
-        let mut routes = self.hosts.remove(host).unwrap_or_default();
-        if rule.field("http").is_none() {
-            self.served.insert(ingress.reference());
-        }
-        if let Some(http) = rule.mapping("http") {
-            http.only(&["paths"]);
-            for item in http.list("paths") {
-                let place = (index, item.index);
-                routes.extend(self.read_path(ingress, &item.cursor(), place, syntax));
-            }
-        }
-        self.hosts.insert(host.to_owned(), routes);
-    }
-
-    fn read_path(
-        &mut self,
-        ingress: &'a Object,
-        cursor: &Cursor<'_>,
-        (rule_index, path_index): (usize, usize),
-        syntax: BackendSyntax,
-    ) -> Option<Candidate<'a>> {
-        if !cursor.expect_mapping() {
-            return None;
-        }
-        cursor.only(&["path", "pathType", "backend"]);
-        let path_type = read_path_type(cursor, syntax)?;
-        let (path, at) = match cursor.field("path") {
-            Some(field) => (
-                path_type
-                    .parse_path(field.as_string()?, self.regex_paths)
-                    .map_err(|message| field.error(message))
-                    .ok()?,
-                field.node().at,
-            ),
-            None if path_type == PathType::ImplementationSpecific => {
-                (path_type.parse_path("", false).ok()?, cursor.node().at)
-            }
-            None => {
-                cursor.error_in("path", "is missing; with this pathType it has to start with /");
-                return None;
-            }
+        let routes = self.hosts.entry(host).or_default();
+        let Some(paths) = &rule.paths else {
+            self.served.insert(name_of(object));
+            return;
         };
-        let backend = match cursor.required("backend", NAME_BACKEND) {
-            Some(backend) => self.backends.resolve(&ingress.namespace, &backend, syntax),
-            None => self.backends.unavailable(),
-        };
-        let plaintext = self.plaintext_of(ingress);
-        Some(Candidate { path, path_type, backend, plaintext, ingress, rule_index, path_index, at })
+        for path in paths {
+            if let Err(reason) = check_regex(path, self.regex_paths) {
+                let message = format!("{} {reason}", quote(path.path.text()));
+                self.findings.borrow_mut().push(path.place().error(object, message));
+                continue;
+            }
+            let backend = self.backends.resolve(object, path.backend.as_ref());
+            routes.push(Candidate { path, backend, plaintext, ingress: object });
+        }
     }
 }
 
-const NAME_BACKEND: &str = "name the service and port that serve this path. The path answers 503";
+fn name_of(ingress: &Object) -> (&str, &str) {
+    (&ingress.namespace, &ingress.name)
+}
 
-/// The path's type. Only `networking.k8s.io/v1` demands one.
-fn read_path_type(cursor: &Cursor<'_>, syntax: BackendSyntax) -> Option<PathType> {
-    match cursor.field("pathType") {
-        Some(field) => {
-            PathType::parse(field.as_string()?).map_err(|message| field.error(message)).ok()
-        }
-        None if syntax == BackendSyntax::Flat => Some(PathType::ImplementationSpecific),
-        None => {
-            cursor.error_in(
-                "pathType",
-                "is missing; networking.k8s.io/v1 demands Exact, Prefix or ImplementationSpecific",
-            );
-            None
-        }
+/// Regular expressions are served where the settings allow them.
+fn check_regex(path: &IngressPath, is_allowed: bool) -> Result<(), String> {
+    match &path.path {
+        PathMatch::Regex(text) if is_allowed => Pattern::new(text).map(drop),
+        PathMatch::Regex(_) => Err(
+            "looks like a regular expression, which is not served; end the path in .* for a prefix, \
+             give it pathType: Exact or Prefix, where every character stands for itself, or allow it with --regex-paths"
+                .into(),
+        ),
+        PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::StringPrefix(_) => Ok(()),
     }
 }

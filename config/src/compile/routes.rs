@@ -4,21 +4,17 @@ use std::collections::BTreeMap;
 
 use ingress_filter::table::{PathMatch, Plaintext, Route};
 
-use super::paths::PathType;
 use crate::finding::{Finding, Findings};
-use crate::manifest::{Object, Position};
+use crate::manifest::Object;
+use crate::objects::ingress::IngressPath;
 
 /// A path of an Ingress that wants to be a route.
 #[derive(Debug)]
 pub(super) struct Candidate<'a> {
-    pub(super) path: PathMatch,
-    pub(super) path_type: PathType,
+    pub(super) path: &'a IngressPath,
     pub(super) backend: String,
     pub(super) plaintext: Option<Plaintext>,
     pub(super) ingress: &'a Object,
-    pub(super) rule_index: usize,
-    pub(super) path_index: usize,
-    pub(super) at: Position,
 }
 
 /// All that want to be a route of one host, the oldest first.
@@ -36,8 +32,8 @@ enum Matches<'p> {
 }
 
 impl<'a> HostRoutes<'a> {
-    pub(super) fn extend(&mut self, candidate: Option<Candidate<'a>>) {
-        self.0.extend(candidate);
+    pub(super) fn push(&mut self, candidate: Candidate<'a>) {
+        self.0.push(candidate);
     }
 
     /// The routes that can be reached, in the order in which the table's ties
@@ -45,7 +41,8 @@ impl<'a> HostRoutes<'a> {
     pub(super) fn finish(self, host: &str, findings: &mut Findings) -> Vec<Candidate<'a>> {
         let mut candidates = self.0;
         // Stable, so the oldest stays first among equals.
-        candidates.sort_by_key(|candidate| (candidate.path_type, !ends_in_slash(&candidate.path)));
+        candidates
+            .sort_by_key(|Candidate { path, .. }| (path.path_type, !ends_in_slash(&path.path)));
         let winners = winners(&candidates);
         let is_reached = candidates.iter().enumerate().map(|(index, candidate)| {
             let Some((winner, by)) = winner(&winners, candidate) else { return true };
@@ -66,7 +63,7 @@ type Winners<'p> = BTreeMap<Matches<'p>, (usize, &'p Candidate<'p>)>;
 fn winners<'p>(candidates: &'p [Candidate<'p>]) -> Winners<'p> {
     let mut winners = BTreeMap::new();
     for (index, candidate) in candidates.iter().enumerate() {
-        winners.entry(Matches::of(&candidate.path)).or_insert((index, candidate));
+        winners.entry(Matches::of(&candidate.path.path)).or_insert((index, candidate));
     }
     winners
 }
@@ -78,7 +75,7 @@ fn winner<'p>(
 ) -> Option<(usize, &'p Candidate<'p>)> {
     // `Prefix /foo/` takes all that `/foo/.*` matches, and comes before it;
     // `Prefix /foo` comes after it.
-    let by_elements = match &candidate.path {
+    let by_elements = match &candidate.path.path {
         PathMatch::StringPrefix(text) => {
             text.strip_suffix('/').and_then(|stem| winners.get(&Matches::Elements(stem)))
         }
@@ -86,15 +83,15 @@ fn winner<'p>(
     };
     // Regular expressions come last, so a prefix that takes all leaves them
     // nothing.
-    if let PathMatch::Regex(_) = &candidate.path
+    if let PathMatch::Regex(_) = &candidate.path.path
         && let Some(all) =
             winners.get(&Matches::Elements("")).or_else(|| winners.get(&Matches::StartsWith("/")))
     {
         return Some(*all);
     }
     by_elements
-        .filter(|(_, winner)| ends_in_slash(&winner.path))
-        .or_else(|| winners.get(&Matches::of(&candidate.path)))
+        .filter(|(_, winner)| ends_in_slash(&winner.path.path))
+        .or_else(|| winners.get(&Matches::of(&candidate.path.path)))
         .copied()
 }
 
@@ -118,15 +115,11 @@ impl Candidate<'_> {
     pub(super) fn route(&self) -> Route {
         let Object { namespace, name, .. } = self.ingress;
         Route {
-            path: self.path.clone(),
+            path: self.path.path.clone(),
             backend: self.backend.clone(),
-            source: format!("{namespace}/{name}#{}.{}", self.rule_index, self.path_index),
+            source: format!("{namespace}/{name}#{}.{}", self.path.rule, self.path.index),
             plaintext: self.plaintext,
         }
-    }
-
-    fn field(&self) -> String {
-        format!("spec.rules[{}].http.paths[{}].path", self.rule_index, self.path_index)
     }
 
     /// Names both sides: whoever reads one manifest may not know the other.
@@ -134,11 +127,11 @@ impl Candidate<'_> {
         let on = if host == "*" { "every host".into() } else { format!("host {host}") };
         let message = format!(
             "can never be reached: {} on {on} is served by {} ({}{}); remove one of the two",
-            self.path,
+            self.path.path,
             winner.ingress.reference(),
-            winner.field(),
-            winner.ingress.at(winner.at),
+            winner.path.place(),
+            winner.ingress.at(winner.path.at),
         );
-        self.ingress.warning(self.at, self.field(), message)
+        self.path.place().warning(self.ingress, message)
     }
 }

@@ -3,11 +3,12 @@
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::finding::Findings;
 use crate::manifest::Object;
+use crate::objects::describe_labels;
 use crate::objects::route_rule::{RouteRule, Scope, Source};
-use crate::objects::{Reading, describe_labels, is_named_well};
 use crate::settings::{Gateway, Settings};
 
 /// The rules that can apply, by the namespace and name of their service.
@@ -29,7 +30,7 @@ const MAX_RULES: usize = 50_000;
 /// A rule, and the object it was read from.
 pub(super) struct Applicable<'a> {
     pub(super) object: &'a Object,
-    pub(super) rule: RouteRule,
+    pub(super) rule: Arc<RouteRule>,
 }
 
 impl<'a> Rules<'a> {
@@ -39,8 +40,17 @@ impl<'a> Rules<'a> {
         findings: &RefCell<Findings>,
     ) -> Self {
         let mut by_service: BTreeMap<_, ServiceRules<'a>> = BTreeMap::new();
+        let scope = Scope {
+            cluster_domain: settings.cluster_domain.as_str().into(),
+            cross_namespace: settings.cross_namespace_rules,
+        };
         for object in objects {
-            let Some(rule) = read_rule(object, settings, findings) else { continue };
+            let read = RouteRule::of(object, &scope);
+            let Some(rule) = read.tell(findings) else { continue };
+            if !applies(object, rule, &settings.gateway, findings) {
+                continue;
+            }
+            let rule = Arc::clone(rule);
             let service = (rule.destination.namespace.clone(), rule.destination.name.clone());
             by_service.entry(service).or_default().rules.push(Applicable { object, rule });
         }
@@ -120,34 +130,26 @@ impl ServiceRules<'_> {
     }
 }
 
-/// The rule in `object`, if it is well and can apply at this gateway.
-fn read_rule(
+/// Whether a rule can apply at this gateway, with a warning where it most likely
+/// should.
+fn applies(
     object: &Object,
-    settings: &Settings,
+    rule: &RouteRule,
+    gateway: &Gateway,
     findings: &RefCell<Findings>,
-) -> Option<RouteRule> {
-    let reading = Reading::strict(object, findings);
-    if !is_named_well(object, &reading.root()) {
-        return None;
-    }
-    let scope = Scope {
-        namespace: &object.namespace,
-        cluster_domain: &settings.cluster_domain,
-        cross_namespace: settings.cross_namespace_rules,
-    };
-    let rule = RouteRule::read(&reading, &scope)?;
+) -> bool {
     if let Some(source) = &rule.condition.source
-        && !is_gateway(source, &settings.gateway)
+        && !is_gateway(source, gateway)
     {
         let message = format!(
             "never holds at this gateway, which is {}, so this rule never applies; correct it, or set --gateway-name, \
              --gateway-namespace and --gateway-labels",
-            describe(&settings.gateway)
+            describe(gateway)
         );
         findings.borrow_mut().push(source.place.warning(object, message));
-        return None;
+        return false;
     }
-    (!rule.condition.never_holds).then_some(rule)
+    !rule.condition.never_holds
 }
 
 /// Whether the gateway is the workload that `source` names.

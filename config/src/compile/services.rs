@@ -1,40 +1,38 @@
 //! All services, the addresses behind them, and the pods at those.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
-use super::Kinds;
 use crate::finding::Findings;
 use crate::manifest::Object;
-use crate::objects::endpoints::{PortAddresses, SERVICE_LABEL, read_endpoints, read_slice};
+use crate::objects::endpoints::{PortAddresses, SERVICE_LABEL, of_endpoints, of_slice};
 use crate::objects::service::Service;
-use crate::objects::{Labels, Reading, is_dns_label};
+use crate::objects::{Labels, Read};
+use crate::selection::Selection;
 
 /// By namespace, then by name.
-type ByName<'a, V> = BTreeMap<&'a str, BTreeMap<&'a str, V>>;
+type ByName<'a, V> = HashMap<&'a str, HashMap<&'a str, V>>;
 
 /// What is known of services.
 pub(super) struct Services<'a> {
-    known: ByName<'a, Service>,
-    addresses: ByName<'a, PortAddresses>,
+    known: ByName<'a, Arc<Read<Option<Service>>>>,
+    addresses: ByName<'a, Addresses>,
     pods: ByName<'a, &'a Object>,
 }
 
+/// The addresses of one service, from all objects that tell of them.
+#[derive(Default)]
+pub(super) struct Addresses(Vec<Arc<Read<PortAddresses>>>);
+
 impl<'a> Services<'a> {
-    pub(super) fn read(objects: &Kinds<'a>, findings: &RefCell<Findings>) -> Self {
+    pub(super) fn read(objects: &Selection<'a>, findings: &RefCell<Findings>) -> Self {
         let mut known = ByName::new();
         for object in &objects.services {
-            let reading = Reading::new(object, findings);
-            if !is_dns_label(&object.namespace) {
-                reading.root().error_in(
-                    "metadata.namespace",
-                    "is no DNS label; correct it: lower-case letters, digits and -, 63 at most",
-                );
-                continue;
-            }
-            if let Some(service) = Service::read(&reading, &object.name) {
-                known.entry(&*object.namespace).or_default().insert(&*object.name, service);
-            }
+            let read = Service::of(object);
+            read.tell(findings);
+            known.entry(&*object.namespace).or_default().insert(&*object.name, read);
         }
         let mut pods = ByName::new();
         for object in &objects.pods {
@@ -47,11 +45,11 @@ impl<'a> Services<'a> {
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<(&'a str, &'a str, &Service)> {
         let (namespace, services) = self.known.get_key_value(namespace)?;
         let (name, service) = services.get_key_value(name)?;
-        Some((namespace, name, service))
+        Some((namespace, name, service.value.as_ref()?))
     }
 
     /// The addresses of a service, where the manifests say anything of them.
-    pub(super) fn addresses(&self, namespace: &str, name: &str) -> Option<&PortAddresses> {
+    pub(super) fn addresses(&self, namespace: &str, name: &str) -> Option<&Addresses> {
         self.addresses.get(namespace)?.get(name)
     }
 
@@ -64,24 +62,44 @@ impl<'a> Services<'a> {
     }
 }
 
+impl Addresses {
+    /// The addresses at a port, each with its pod, where it is known to be one.
+    pub(super) fn at(&self, port: &str) -> impl Iterator<Item = (SocketAddr, Option<&str>)> {
+        let told = self.0.iter().filter_map(|read| read.value.get(port)).flatten();
+        told.map(|(address, pod)| (*address, pod.as_deref()))
+    }
+
+    /// The names of all ports that have any.
+    pub(super) fn ports(&self) -> BTreeSet<&str> {
+        self.0.iter().flat_map(|read| read.value.keys()).map(String::as_str).collect()
+    }
+}
+
 /// Slices count where a service has any: Kubernetes writes both, and the slices
 /// are the more complete.
 fn read_addresses<'a>(
-    objects: &Kinds<'a>,
+    objects: &Selection<'a>,
     findings: &RefCell<Findings>,
-) -> ByName<'a, PortAddresses> {
-    let mut addresses = ByName::new();
+) -> ByName<'a, Addresses> {
+    let mut addresses: ByName<'a, Addresses> = ByName::new();
     for object in &objects.endpoint_slices {
         if let Some(service) = object.label(SERVICE_LABEL) {
-            let ports =
-                addresses.entry(&*object.namespace).or_default().entry(service).or_default();
-            read_slice(&Reading::new(object, findings), ports);
+            let read = of_slice(object);
+            read.tell(findings);
+            addresses
+                .entry(&*object.namespace)
+                .or_default()
+                .entry(service)
+                .or_default()
+                .0
+                .push(read);
         }
     }
     for object in &objects.endpoints {
-        let mut ports = PortAddresses::new();
-        read_endpoints(&Reading::new(object, findings), &mut ports);
-        addresses.entry(&*object.namespace).or_default().entry(&*object.name).or_insert(ports);
+        let read = of_endpoints(object);
+        read.tell(findings);
+        let of_namespace = addresses.entry(&*object.namespace).or_default();
+        of_namespace.entry(&*object.name).or_insert_with(|| Addresses(vec![read]));
     }
     addresses
 }

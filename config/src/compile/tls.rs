@@ -15,15 +15,15 @@ use std::time::{Duration, SystemTime};
 use ingress_filter::DEFAULT_CERTIFICATE;
 use ingress_filter::table::TlsHost;
 
+use super::Circumstances;
 use super::unread::Remedies;
-use super::{Circumstances, host};
 use crate::certificates::{Certificate, Memo};
 use crate::finding::{Finding, Findings, Severity, quote};
 use crate::manifest::{Object, Position};
 use crate::model::Https;
+use crate::objects::ingress::{Ingress, Rule, TlsEntry, TlsHosts};
 use crate::objects::secret::Secret;
-use crate::objects::{Cursor, Place, Reading, is_named_well};
-use crate::settings::ObjectName;
+use crate::objects::{Located, ObjectName, Place, Reading};
 
 /// The most names of a certificate that a message lists.
 const LISTED_NAMES: usize = 8;
@@ -37,25 +37,23 @@ pub(super) struct Tls {
     pub(super) https: Option<Https>,
     /// For the route table.
     pub(super) hosts: Vec<TlsHost>,
-    /// The Secrets that are asked for, there or not.
-    pub(super) secrets: BTreeSet<ObjectName>,
     /// When another look into them is due.
     pub(super) recheck_at: Option<SystemTime>,
 }
 
-/// Reads the TLS entries of Ingresses, the oldest first.
+/// Gathers the TLS entries of Ingresses, the oldest first.
 pub(super) struct TlsCollector<'a> {
     secrets: Secrets<'a>,
     default: &'a ObjectName,
     findings: &'a RefCell<Findings>,
-    hosts: BTreeMap<String, Claim<'a>>,
+    hosts: BTreeMap<&'a str, Claim<'a>>,
     /// Where Secrets are named.
-    named: Vec<(&'a Object, Place, ObjectName)>,
+    named: Vec<(&'a Object, &'a TlsEntry, &'a Located<ObjectName>)>,
 }
 
 /// The first that names a host.
 struct Claim<'a> {
-    secret: ObjectName,
+    secret: &'a ObjectName,
     ingress: &'a Object,
     at: Position,
 }
@@ -75,91 +73,52 @@ impl<'a> TlsCollector<'a> {
         }
     }
 
-    pub(super) fn read(&mut self, ingress: &'a Object) {
-        // What is wrong with the name, the reader of rules has told.
-        let (told_elsewhere, findings) = (RefCell::default(), self.findings);
-        let reading = Reading::new(ingress, &told_elsewhere);
-        if !is_named_well(ingress, &reading.root()) {
-            return;
-        }
-        let reading = Reading::new(ingress, findings);
-        let root = reading.root();
-        let Some(spec) = root.field("spec").filter(|spec| spec.node().as_map().is_some()) else {
-            return;
-        };
-        for item in spec.list("tls") {
-            let entry = item.cursor();
-            if entry.expect_mapping() {
-                entry.only(&["hosts", "secretName"]);
-                self.read_entry(ingress, &spec, &entry);
+    pub(super) fn add(&mut self, object: &'a Object, ingress: &'a Ingress) {
+        for entry in ingress.tls.tell(self.findings) {
+            let secret = match &entry.secret {
+                None => self.default,
+                Some(secret) => {
+                    self.named.push((object, entry, secret));
+                    &secret.value
+                }
+            };
+            match &entry.hosts {
+                TlsHosts::OfRules => self.claim_hosts_of_rules(object, &ingress.rules, secret),
+                TlsHosts::Listed(hosts) => {
+                    for host in hosts {
+                        self.claim(object, &host.name, secret, || entry.host_place(host));
+                    }
+                }
             }
         }
     }
 
-    fn read_entry(&mut self, ingress: &'a Object, spec: &Cursor<'_>, entry: &Cursor<'_>) {
-        let Some(secret) = self.secret_of(ingress, entry) else { return };
-        if entry
-            .field("hosts")
-            .is_none_or(|hosts| hosts.node().as_list().is_some_and(<[_]>::is_empty))
-        {
-            return self.claim_hosts_of_rules(ingress, spec, &secret);
-        }
-        for item in entry.list("hosts") {
-            let cursor = item.cursor();
-            let Some(text) = cursor.as_string() else { continue };
-            match host::parse(text) {
-                Ok(host) => self.claim(ingress, &cursor, host, &secret),
-                Err(message) => cursor.error(format!("{message}; it has no certificate")),
-            }
-        }
-    }
-
-    /// The Secret that an entry names. An empty name, or none, stands for the
-    /// default certificate.
-    fn secret_of(&mut self, ingress: &'a Object, entry: &Cursor<'_>) -> Option<ObjectName> {
-        let Some(field) = entry.field("secretName") else { return Some(self.default.clone()) };
-        let text = field.as_string()?;
-        if text.is_empty() {
-            return Some(self.default.clone());
-        }
-        let name = ObjectName::new(&ingress.namespace, text);
-        match &name {
-            Some(name) => self.named.push((ingress, field.place(), name.clone())),
-            None => field.error(
-                "is no name of a Secret; correct it: lower-case letters, digits, - and ., 253 at \
-                 most",
-            ),
-        }
-        name
-    }
-
-    /// An entry without hosts is for those of the same Ingress's rules that the
-    /// certificate is for. Kubernetes leaves to the controller what it means.
+    /// Those of the rules that the certificate is for.
     fn claim_hosts_of_rules(
         &mut self,
         ingress: &'a Object,
-        spec: &Cursor<'_>,
-        secret: &ObjectName,
+        rules: &'a [Rule],
+        secret: &'a ObjectName,
     ) {
         let Some(certificate) = self.secrets.get(secret) else { return };
-        let rules = spec.node().get("rules").and_then(|rules| rules.as_list());
-        for rule in rules.unwrap_or_default() {
-            // What is wrong with a rule, its reader tells.
-            let field = rule.get("host").and_then(|host| Some((host.as_str()?, host.at)));
-            let Some((Ok(host), at)) = field.map(|(text, at)| (host::parse(text), at)) else {
-                continue;
-            };
+        for Located { value: host, at } in rules.iter().filter_map(|rule| rule.host.as_ref()) {
             if certificate.covers(host) {
-                let claim = || Claim { secret: secret.clone(), ingress, at };
-                self.hosts.entry(host.to_owned()).or_insert_with(claim);
+                self.hosts.entry(host).or_insert(Claim { secret, ingress, at: *at });
             }
         }
     }
 
-    fn claim(&mut self, ingress: &'a Object, cursor: &Cursor<'_>, host: &str, secret: &ObjectName) {
-        if let Some(first) = self.hosts.get(host) {
-            if first.secret != *secret {
-                cursor.warning(format!(
+    fn claim(
+        &mut self,
+        ingress: &'a Object,
+        Located { value: host, at }: &'a Located<Box<str>>,
+        secret: &'a ObjectName,
+        place: impl Fn() -> Place,
+    ) {
+        let warn = |message| self.findings.borrow_mut().push(place().warning(ingress, message));
+        if let Some(first) = self.hosts.get(&**host) {
+            if first.secret != secret {
+                warn(format!(
                     "has the certificate of Secret {} already, as {}{} says, which comes first; \
                      remove the host from one of the two",
                     quote(&first.secret.to_string()),
@@ -172,28 +131,30 @@ impl<'a> TlsCollector<'a> {
         if let Some(certificate) = self.secrets.get(secret)
             && !certificate.covers(host)
         {
-            cursor.warning(format!(
+            warn(format!(
                 "the certificate in Secret {} is not for this host but for {}, so clients refuse \
                  it; name another Secret, or have one issued for both",
                 quote(secret.name()),
                 list(&certificate.names)
             ));
         }
-        let claim = Claim { secret: secret.clone(), ingress, at: cursor.node().at };
-        self.hosts.insert(host.to_owned(), claim);
+        self.hosts.insert(host, Claim { secret, ingress, at: *at });
     }
 
-    pub(super) fn finish(mut self, circumstances: &Circumstances<'_>) -> Tls {
+    /// `wanted` are the Secrets that all this asks for, there or not.
+    pub(super) fn finish(
+        mut self,
+        circumstances: &Circumstances<'_>,
+        wanted: &BTreeSet<ObjectName>,
+    ) -> Tls {
         let default = self.secrets.get(self.default);
-        let secrets = self.named.iter().map(|(.., name)| name).chain([self.default]);
-        let secrets: BTreeSet<_> = secrets.cloned().collect();
-        self.tell_missing(&Remedies::new(circumstances, secrets.iter()), default.is_some());
+        self.tell_missing(&Remedies::new(circumstances, wanted.iter()), default.is_some());
 
         let mut certificates = BTreeMap::new();
         certificates.extend(default.map(|default| (DEFAULT_CERTIFICATE.to_owned(), default)));
         let mut hosts = BTreeMap::new();
         for (host, claim) in &self.hosts {
-            let own = (claim.secret != *self.default).then(|| self.secrets.get(&claim.secret));
+            let own = (claim.secret != self.default).then(|| self.secrets.get(claim.secret));
             let name = match own.flatten() {
                 Some(certificate) => {
                     let name = claim.secret.to_string();
@@ -202,12 +163,11 @@ impl<'a> TlsCollector<'a> {
                 }
                 None => DEFAULT_CERTIFICATE.to_owned(),
             };
-            hosts.insert(host.clone(), name);
+            hosts.insert((*host).to_owned(), name);
         }
         Tls {
             hosts: by_certificate(&hosts),
             https: (!certificates.is_empty()).then_some(Https { certificates, hosts }),
-            secrets,
             recheck_at: self.secrets.recheck_at(),
         }
     }
@@ -217,11 +177,12 @@ impl<'a> TlsCollector<'a> {
     fn tell_missing(&self, remedies: &Remedies<'_>, has_default: bool) {
         let mut findings = self.findings.borrow_mut();
         // Perhaps no Ingress names the default one.
-        let is_named = self.named.iter().any(|(.., name)| name == self.default);
+        let is_named = self.named.iter().any(|(.., name)| name.value == *self.default);
         if let Some(remedy) = remedies.of(self.default).filter(|_| !is_named) {
             findings.push(Finding::error(format!("setting defaultCertificate: {remedy}")));
         }
-        for (ingress, place, name) in &self.named {
+        for (ingress, entry, secret) in &self.named {
+            let name = &secret.value;
             // Istio 0.5 took the default certificate whatever it was given, so
             // that its name is what its users wrote, in any namespace.
             let means_default = has_default && name.name() == self.default.name();
@@ -238,6 +199,7 @@ impl<'a> TlsCollector<'a> {
                 "there is no default certificate either, so nothing is served over HTTPS in its \
                  stead"
             };
+            let place = entry.secret_place(secret);
             let finding = match remedy {
                 Some(remedy) => place.error(ingress, format!("{remedy} Until then {consequence}")),
                 None => place.warning(

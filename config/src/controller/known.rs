@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::kinds::Kind;
 use super::status::is_published_by;
-use crate::manifest::{Names, Node, Object};
+use crate::manifest::{Kept, Names, Node, Object};
 
 /// One object.
 #[derive(Debug)]
@@ -95,6 +95,7 @@ impl Reader {
                     .map(|(key, value)| (key.into(), value.into()))
                     .collect(),
                 node: Node::from_json(Json::Object(fields), &mut self.names),
+                kept: Kept::default(),
             },
             uid: metadata.uid.unwrap_or_default(),
             resource_version: metadata.resource_version.unwrap_or_default(),

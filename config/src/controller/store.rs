@@ -357,7 +357,7 @@ fn name_of(known: &Known) -> (Arc<str>, Arc<str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Names, Node, Object};
+    use crate::manifest::{Kept, Names, Node, Object};
 
     /// A Service in namespace `d`; `content` is what it says.
     fn known(name: &str, version: &str, content: &str) -> Known {
@@ -371,6 +371,7 @@ mod tests {
                 creation_timestamp: None,
                 labels: Box::default(),
                 node: Node::from_json(content.into(), &mut Names::default()),
+                kept: Kept::default(),
             },
             uid: name.into(),
             resource_version: version.into(),

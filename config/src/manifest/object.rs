@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::kept::Kept;
 use super::node::{Node, Position};
 use crate::finding::{Finding, Location};
 use crate::object_ref::ObjectRef;
@@ -27,6 +28,8 @@ pub struct Object {
     pub labels: Box<[(Box<str>, Box<str>)]>,
     /// All of it, the above included.
     pub node: Node,
+    /// What was made of it.
+    pub(crate) kept: Kept,
 }
 
 impl Object {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::kept::Kept;
 use super::node::{Key, Node, Position, Value};
 use super::object::{Object, locate};
 use crate::finding::{Finding, Findings, quote};
@@ -71,7 +72,7 @@ impl Reader<'_> {
             Some(item_kind) if node.get("items").is_some() => {
                 self.take_list(node, &Inherited { api_version, kind: item_kind }, path);
             }
-            _ => self.take_object(node, api_version, kind, path),
+            _ => self.take_object(node, api_version, &kind, path),
         }
     }
 
@@ -99,8 +100,8 @@ impl Reader<'_> {
         }
     }
 
-    fn take_object(&mut self, node: Node, api_version: Box<str>, kind: Box<str>, path: &str) {
-        let Some(object) = self.identity(&node, &kind, path) else {
+    fn take_object(&mut self, node: Node, api_version: Box<str>, kind: &str, path: &str) {
+        let Some(object) = self.identity(&node, kind, path) else {
             return;
         };
         let metadata = node.get("metadata");
@@ -135,6 +136,7 @@ impl Reader<'_> {
             creation_timestamp,
             labels,
             node,
+            kept: Kept::default(),
         });
     }
 

@@ -2,7 +2,7 @@
 //! path is written out only for a finding.
 
 use std::cell::RefCell;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use crate::finding::{Finding, Findings};
 use crate::manifest::{Key, Node, Object, Position};
@@ -49,6 +49,10 @@ impl<'a> Reading<'a> {
     /// an error: what it was to restrict would otherwise go on unrestricted.
     pub(crate) fn strict(object: &'a Object, findings: &'a RefCell<Findings>) -> Self {
         Self { object, findings, manner: Manner::Strict }
+    }
+
+    pub(crate) fn object(&self) -> &'a Object {
+        self.object
     }
 
     /// How many errors there are so far, in whatever object.
@@ -185,6 +189,10 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    pub(crate) fn object(&self) -> &'a Object {
+        self.reading.object
+    }
+
     pub(crate) fn node(&self) -> &'a Node {
         self.node
     }
@@ -226,6 +234,11 @@ impl<'a> Cursor<'a> {
         self.error(format!("is {}, but must be {wanted}", self.node.describe()));
     }
 
+    /// What this says, with its position.
+    pub(crate) fn located<T>(&self, value: T) -> Located<T> {
+        Located { value, at: self.node.at }
+    }
+
     /// This place, for what is found out later.
     pub(crate) fn place(&self) -> Place {
         Place { at: self.node.at, field: self.path() }
@@ -265,7 +278,25 @@ pub(crate) struct Place {
     field: String,
 }
 
+/// A value, and where it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Located<T> {
+    pub(crate) value: T,
+    pub(crate) at: Position,
+}
+
+/// The field, as findings have it.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.field)
+    }
+}
+
 impl Place {
+    pub(crate) fn new(at: Position, field: String) -> Self {
+        Self { at, field }
+    }
+
     /// An error about this field of `object`.
     pub(crate) fn error(&self, object: &Object, message: impl Into<String>) -> Finding {
         object.error(self.at, self.field.clone(), message)

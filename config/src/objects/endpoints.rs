@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use super::{Cursor, Reading};
+use super::{Cursor, Read, Reading};
+use crate::manifest::Object;
 
-/// The addresses at each port of a service; the name is empty where the only
-/// port has none.
+/// The addresses at each port of a service that one object knows of; the name is
+/// empty where the only port has none.
 pub(crate) type PortAddresses = BTreeMap<String, Addresses>;
 
 /// Each with the name of its pod, where it is known to be one.
@@ -18,8 +20,18 @@ pub(crate) const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 
 const NO_IP: &str = "give the address of the endpoint, which is left out";
 
-/// Adds what an Endpoints object says.
-pub(crate) fn read_endpoints(reading: &Reading<'_>, ports: &mut PortAddresses) {
+/// Reads an Endpoints object.
+pub(crate) fn of_endpoints(object: &Object) -> Arc<Read<PortAddresses>> {
+    Read::once(object, read_endpoints)
+}
+
+/// Reads an `EndpointSlice`.
+pub(crate) fn of_slice(object: &Object) -> Arc<Read<PortAddresses>> {
+    Read::once(object, read_slice)
+}
+
+fn read_endpoints(reading: &Reading<'_>) -> PortAddresses {
+    let mut ports = PortAddresses::new();
     let root = reading.root();
     for item in root.list("subsets") {
         let subset = item.cursor();
@@ -35,19 +47,20 @@ pub(crate) fn read_endpoints(reading: &Reading<'_>, ports: &mut PortAddresses) {
                 Some((as_ip(&ip)?, pod(&address)))
             })
             .collect();
-        add(&subset, &addresses, ports);
+        add(&subset, &addresses, &mut ports);
     }
+    ports
 }
 
-/// Adds what an `EndpointSlice` says.
-pub(crate) fn read_slice(reading: &Reading<'_>, ports: &mut PortAddresses) {
+fn read_slice(reading: &Reading<'_>) -> PortAddresses {
+    let mut ports = PortAddresses::new();
     let root = reading.root();
     if root.string("addressType") == Some("FQDN") {
         root.error_in(
             "addressType",
             "is FQDN, but an endpoint needs an address; use an ExternalName service",
         );
-        return;
+        return ports;
     }
     let mut addresses = Vec::new();
     for item in root.list("endpoints") {
@@ -65,7 +78,8 @@ pub(crate) fn read_slice(reading: &Reading<'_>, ports: &mut PortAddresses) {
             addresses.extend(ips.map(|ip| (ip, pod.clone())));
         }
     }
-    add(&root, &addresses, ports);
+    add(&root, &addresses, &mut ports);
+    ports
 }
 
 fn as_ip(cursor: &Cursor<'_>) -> Option<IpAddr> {

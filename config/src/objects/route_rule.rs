@@ -14,9 +14,12 @@ mod service_ref;
 mod target;
 mod values;
 
+use std::sync::Arc;
+
 use ingress_filter::table::{Cors, Fault, Header, Redirect, Retries, Rewrite, Timeout};
 
-use super::{Cursor, Reading};
+use super::{Cursor, Read, Reading, is_named_well};
+use crate::manifest::Object;
 
 pub(crate) use condition::{Condition, Source};
 pub(crate) use route::Share;
@@ -79,11 +82,22 @@ const NOT_WITH_REDIRECT: [&str; 4] = ["route", "rewrite", "httpFault", "websocke
 const WITHOUT_EFFECT: [&str; 4] = ["httpReqTimeout", "httpReqRetries", "mirror", "appendHeaders"];
 
 impl RouteRule {
-    /// Reads a rule; `None` where anything in it is an error. `reading` is
-    /// strict.
-    pub(crate) fn read(reading: &Reading<'_>, scope: &Scope<'_>) -> Option<Self> {
+    /// Reads an object; `None` where anything in it is an error.
+    pub(crate) fn of(object: &Object, scope: &Scope) -> Arc<Read<Option<Arc<Self>>>> {
+        let read = || {
+            let read = Read::strict(object, |reading| Self::read(reading, scope).map(Arc::new));
+            (scope.clone(), Arc::new(read))
+        };
+        let kept = object.kept.get_or_make(read);
+        if kept.0 == *scope { Arc::clone(&kept.1) } else { read().1 }
+    }
+
+    fn read(reading: &Reading<'_>, scope: &Scope) -> Option<Self> {
         let errors = reading.errors();
         let root = reading.root();
+        if !is_named_well(reading.object(), &root) {
+            return None;
+        }
         root.only(&["apiVersion", "kind", "metadata", "spec", "status"]);
         let spec = root.required("spec", "say of which service, and what happens to its requests");
         let spec = spec.filter(Cursor::expect_mapping)?;
@@ -119,7 +133,7 @@ impl RouteRule {
 }
 
 impl Forwarding {
-    fn read(spec: &Cursor<'_>, scope: &Scope<'_>) -> Self {
+    fn read(spec: &Cursor<'_>, scope: &Scope) -> Self {
         let cors = spec.mapping("corsPolicy").and_then(|field| headers::cors(&field));
         let append_headers = spec.mapping("appendHeaders").map(|field| headers::append(&field));
         Self {
@@ -136,7 +150,7 @@ impl Forwarding {
     }
 }
 
-fn read_destination(field: &Cursor<'_>, scope: &Scope<'_>) -> Option<ServiceRef> {
+fn read_destination(field: &Cursor<'_>, scope: &Scope) -> Option<ServiceRef> {
     let service = ServiceRef::read(field, scope)?;
     if !service.labels.is_empty() {
         field.error_in(

@@ -1,17 +1,20 @@
 //! Services: their ports, and what is spoken there.
 
-use super::{Cursor, Reading, is_dns_label, is_dns_subdomain};
+use std::sync::Arc;
+
+use super::{Cursor, Read, Reading, is_dns_label, is_dns_subdomain};
+use crate::manifest::Object;
 
 /// A Service, as far as it matters for reaching it.
 #[derive(Debug)]
 pub(crate) struct Service {
-    pub(crate) place: Place,
+    pub(crate) residence: Residence,
     pub(crate) ports: Vec<ServicePort>,
 }
 
 /// Where a service is.
 #[derive(Debug)]
-pub(crate) enum Place {
+pub(crate) enum Residence {
     InCluster,
     /// Of type `ExternalName`: at this DNS name, if it is one.
     External(Option<String>),
@@ -35,10 +38,21 @@ pub(crate) enum Application {
 }
 
 impl Service {
-    /// Reads a Service. `None` where its name could not be part of a cluster's.
-    pub(crate) fn read(reading: &Reading<'_>, name: &str) -> Option<Self> {
-        let root = reading.root();
-        if !is_dns_label(name) {
+    /// Reads an object; `None` where its name could not be part of a cluster's.
+    pub(crate) fn of(object: &Object) -> Arc<Read<Option<Self>>> {
+        Read::once(object, Self::read)
+    }
+
+    fn read(reading: &Reading<'_>) -> Option<Self> {
+        let (object, root) = (reading.object(), reading.root());
+        if !is_dns_label(&object.namespace) {
+            root.error_in(
+                "metadata.namespace",
+                "is no DNS label; correct it: lower-case letters, digits and -, 63 at most",
+            );
+            return None;
+        }
+        if !is_dns_label(&object.name) {
             root.error_in(
                 "metadata.name",
                 "is no DNS label; rename it: lower-case letters, digits and -, 63 at most",
@@ -46,18 +60,18 @@ impl Service {
             return None;
         }
         let Some(spec) = root.mapping("spec") else {
-            return Some(Self { place: Place::InCluster, ports: Vec::new() });
+            return Some(Self { residence: Residence::InCluster, ports: Vec::new() });
         };
-        let place = match spec.string("type") {
-            Some("ExternalName") => Place::External(external_name(&spec)),
-            _ => Place::InCluster,
+        let residence = match spec.string("type") {
+            Some("ExternalName") => Residence::External(external_name(&spec)),
+            _ => Residence::InCluster,
         };
         let ports = spec
             .list("ports")
             .iter()
             .filter_map(|item| ServicePort::read(&item.cursor()))
             .collect();
-        Some(Self { place, ports })
+        Some(Self { residence, ports })
     }
 }
 

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::Https;
 use crate::certificates::Memo;
 use crate::compile::{Circumstances, Compiled, Unread, UnreadSecrets, compile_objects};
-use crate::manifest::read_text;
+use crate::manifest::{Manifests, read_text};
+use crate::selection::secrets_wanted;
 use crate::settings::Settings;
 
 const A_DAY: Duration = Duration::from_hours(24);
@@ -47,9 +48,13 @@ fn ingress(name: &str, hosts: &[&str], tls: &Value) -> Value {
     })
 }
 
-fn compile(objects: &[Value], now: SystemTime, unread: &UnreadSecrets) -> Compiled {
+fn read_objects(objects: &[Value]) -> Manifests {
     let documents: Vec<_> = objects.iter().map(ToString::to_string).collect();
-    let manifests = read_text("f", &documents.join("\n---\n"));
+    read_text("f", &documents.join("\n---\n"))
+}
+
+fn compile(objects: &[Value], now: SystemTime, unread: &UnreadSecrets) -> Compiled {
+    let manifests = read_objects(objects);
     let findings = manifests.findings.clone();
     let (settings, memo) = (Settings::default(), Memo::default());
     let circumstances = Circumstances { settings: &settings, now, unread, memo: &memo };
@@ -147,6 +152,9 @@ fn each_host_has_the_certificate_of_its_entry_and_others_the_default_one() {
     assert_eq!(certificates, ["default", "default/one"]);
     let asked: Vec<_> = compiled.secrets.iter().map(ToString::to_string).collect();
     assert_eq!(asked, ["default/bad", "default/gone", "default/one", DEFAULT]);
+    let manifests = read_objects(&objects);
+    let wanted = secrets_wanted(&manifests.objects, &Settings::default());
+    assert_eq!((wanted.value, wanted.findings), (compiled.secrets, vec![]), "known beforehand");
     let in_table =
         compiled.gateway.table.tls_hosts.iter().map(|group| (&*group.certificate, group.hosts.len()));
     assert_eq!(in_table.collect::<Vec<_>>(), [("default", 3), ("default/one", 2)]);

@@ -42,7 +42,7 @@ const SPECIAL: [(&str, &str); 5] = [
 ];
 
 impl Condition {
-    pub(super) fn read(cursor: &Cursor<'_>, scope: &Scope<'_>) -> Self {
+    pub(super) fn read(cursor: &Cursor<'_>, scope: &Scope) -> Self {
         cursor.only(&["source", "tcp", "udp", "request"]);
         let mut condition = Self::default();
         if let Some(source) = cursor.field("source") {
@@ -124,7 +124,7 @@ impl Condition {
 }
 
 impl Source {
-    fn read(cursor: &Cursor<'_>, scope: &Scope<'_>) -> Option<Self> {
+    fn read(cursor: &Cursor<'_>, scope: &Scope) -> Option<Self> {
         let Named { name, namespace, labels } = Named::read(cursor, scope)?;
         Some(Self { name, namespace, labels, place: cursor.place() })
     }

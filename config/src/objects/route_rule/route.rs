@@ -18,7 +18,7 @@ pub(crate) struct Share {
 }
 
 /// The shares in the field `route`; together 100, where nothing is wrong.
-pub(super) fn read(spec: &Cursor<'_>, scope: &Scope<'_>) -> Vec<Share> {
+pub(super) fn read(spec: &Cursor<'_>, scope: &Scope) -> Vec<Share> {
     let items = spec.list("route");
     let mut shares: Vec<_> =
         items.iter().filter_map(|item| Share::read(&item.cursor(), scope)).collect();
@@ -29,7 +29,7 @@ pub(super) fn read(spec: &Cursor<'_>, scope: &Scope<'_>) -> Vec<Share> {
 }
 
 impl Share {
-    fn read(cursor: &Cursor<'_>, scope: &Scope<'_>) -> Option<Self> {
+    fn read(cursor: &Cursor<'_>, scope: &Scope) -> Option<Self> {
         if !cursor.expect_mapping() {
             return None;
         }

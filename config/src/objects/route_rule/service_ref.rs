@@ -1,15 +1,16 @@
 //! What names a service, and perhaps a version of it (`IstioService`).
 
+use std::sync::Arc;
+
 use super::values::visible;
 use crate::finding::quote;
 use crate::objects::{Cursor, Labels, Place, check_label, is_dns_label};
 
-/// Where a rule stands, and what it may name from there.
-pub(crate) struct Scope<'a> {
-    /// The rule's own.
-    pub(crate) namespace: &'a str,
-    pub(crate) cluster_domain: &'a str,
-    /// Whether it may name services of other namespaces.
+/// What services a rule may name, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Scope {
+    pub(crate) cluster_domain: Arc<str>,
+    /// Whether it may name services of other namespaces than its own.
     pub(crate) cross_namespace: bool,
 }
 
@@ -33,14 +34,15 @@ pub(super) struct Named {
 const MAX_LABELS: usize = 16;
 
 impl ServiceRef {
-    pub(super) fn read(cursor: &Cursor<'_>, scope: &Scope<'_>) -> Option<Self> {
+    pub(super) fn read(cursor: &Cursor<'_>, scope: &Scope) -> Option<Self> {
         let Named { name, namespace, labels } = Named::read(cursor, scope)?;
-        let namespace = namespace.unwrap_or_else(|| scope.namespace.to_owned());
-        if namespace != scope.namespace && !scope.cross_namespace {
+        let own = &*cursor.object().namespace;
+        let namespace = namespace.unwrap_or_else(|| own.to_owned());
+        if namespace != own && !scope.cross_namespace {
             cursor.error(format!(
                 "is a service of namespace {namespace}, but a rule may name only those of its own, {}; \
                  move the rule there, or allow this with --cross-namespace-rules",
-                quote(scope.namespace)
+                quote(own)
             ));
             return None;
         }
@@ -49,7 +51,7 @@ impl ServiceRef {
 }
 
 impl Named {
-    pub(super) fn read(cursor: &Cursor<'_>, scope: &Scope<'_>) -> Option<Self> {
+    pub(super) fn read(cursor: &Cursor<'_>, scope: &Scope) -> Option<Self> {
         if !cursor.expect_mapping() {
             return None;
         }
@@ -64,7 +66,7 @@ impl Named {
 }
 
 /// The service in `name`, `namespace` and `domain`.
-fn read_parts(cursor: &Cursor<'_>, scope: &Scope<'_>) -> Option<(String, Option<String>)> {
+fn read_parts(cursor: &Cursor<'_>, scope: &Scope) -> Option<(String, Option<String>)> {
     let Some(name) = cursor.field("name") else {
         cursor.error("names no service; give its name, or its full name as service");
         return None;
@@ -91,10 +93,10 @@ fn read_label(cursor: &Cursor<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn check_domain(cursor: &Cursor<'_>, scope: &Scope<'_>) {
+fn check_domain(cursor: &Cursor<'_>, scope: &Scope) {
     let Some(field) = cursor.field("domain") else { return };
     let Some(domain) = field.as_string() else { return };
-    if domain.strip_prefix("svc.") != Some(scope.cluster_domain) {
+    if domain.strip_prefix("svc.") != Some(&*scope.cluster_domain) {
         field.error(format!(
             "{} is not the domain of this cluster's services; write svc.{}, or leave it out",
             quote(domain),
@@ -107,7 +109,7 @@ fn check_domain(cursor: &Cursor<'_>, scope: &Scope<'_>) {
 fn read_full_name(
     cursor: &Cursor<'_>,
     service: &Cursor<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
 ) -> Option<(String, Option<String>)> {
     for name in ["name", "namespace", "domain"] {
         if let Some(field) = cursor.field(name) {
@@ -116,7 +118,7 @@ fn read_full_name(
     }
     let text = visible(service)?;
     let names = text
-        .strip_suffix(scope.cluster_domain)
+        .strip_suffix(&*scope.cluster_domain)
         .and_then(|rest| rest.strip_suffix(".svc."))
         .and_then(|rest| rest.split_once('.'))
         .filter(|(name, namespace)| is_dns_label(name) && is_dns_label(namespace));

@@ -15,9 +15,12 @@ fn read(spec: &str) -> Result<RouteRule, Vec<String>> {
     let manifests = read_text("f.yaml", &text);
     let findings = RefCell::new(Findings::new());
     let reading = Reading::strict(&manifests.objects[0], &findings);
-    let scope = Scope { namespace: "shop", cluster_domain: "cluster.local", cross_namespace: true };
-    let rule = RouteRule::read(&reading, &scope);
+    let rule = RouteRule::read(&reading, &scope(true));
     rule.ok_or_else(|| findings.into_inner().into_iter().map(|f| f.to_string()).collect())
+}
+
+fn scope(cross_namespace: bool) -> Scope {
+    Scope { cluster_domain: "cluster.local".into(), cross_namespace }
 }
 
 fn forwarding(spec: &str) -> Forwarding {
@@ -25,6 +28,21 @@ fn forwarding(spec: &str) -> Forwarding {
         Ok(Effect::Forward(forwarding)) => *forwarding,
         other => panic!("{spec}: {other:?}"),
     }
+}
+
+#[test]
+fn a_rule_is_read_once_unless_it_may_name_other_services() {
+    let manifests = read_text(
+        "f.yaml",
+        "apiVersion: config.istio.io/v1alpha2\nkind: RouteRule\nmetadata: {name: r}\n\
+         spec: {destination: {name: web, namespace: other}}\n",
+    );
+    let read = |cross_namespace| RouteRule::of(&manifests.objects[0], &scope(cross_namespace));
+    let first = read(true);
+    assert!(first.value.is_some(), "{:?}", first.findings);
+    assert!(Arc::ptr_eq(&first, &read(true)));
+    assert!(read(false).value.is_none());
+    assert_eq!(read(false).findings.len(), 1);
 }
 
 #[test]

@@ -1,0 +1,46 @@
+//! What was made of an object, kept with it.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// What the reader of its kind has made of an object. An object does not change,
+/// and where few of many do, to read all of them again would be most of the work.
+/// Empty in a copy, which may become another object.
+#[derive(Default)]
+pub struct Kept(OnceLock<Arc<dyn Any + Send + Sync>>);
+
+impl Kept {
+    /// What `make` gives, or gave the first time.
+    pub(crate) fn get_or_make<T: Any + Send + Sync>(&self, make: impl Fn() -> T) -> Arc<T> {
+        let kept = self.0.get_or_init(|| Arc::new(make()));
+        // One kind has one reader. If it had two, the second would keep nothing.
+        Arc::clone(kept).downcast().unwrap_or_else(|_| Arc::new(make()))
+    }
+}
+
+impl Clone for Kept {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.get().is_some() { "Kept" } else { "Nothing" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_made_is_made_once_and_not_copied() {
+        let kept = Kept::default();
+        assert_eq!(*kept.get_or_make(|| 1), 1);
+        assert_eq!(*kept.get_or_make(|| 2), 1, "the first is kept");
+        assert_eq!(*kept.get_or_make(|| "other"), "other", "as another type");
+        assert_eq!(*kept.clone().get_or_make(|| 3), 3);
+    }
+}

@@ -1,0 +1,223 @@
+//! Ingresses, of all versions that are served.
+//!
+//! What is read depends on the object alone. Whether its services are there, and
+//! its hosts free, is for those to find out who know the others.
+
+mod backend;
+mod class;
+mod path;
+mod tls;
+
+use std::sync::Arc;
+
+use ingress_filter::table::PathMatch;
+use jiff::Timestamp;
+
+use super::{Cursor, Located, Place, Read, Reading, host, is_named_well};
+use crate::finding::quote;
+use crate::manifest::{Object, Position};
+
+pub(crate) use backend::{Backend, BackendPort};
+pub(crate) use class::{CLASS_ANNOTATION, NamedClass};
+pub(crate) use path::PathType;
+pub(crate) use tls::{TlsEntry, TlsHosts};
+
+const NAME_BACKEND: &str = "name the service and port that serve this path. The path answers 503";
+
+/// What an Ingress says, as far as it can be understood: a wrong rule or path is
+/// left out. Its class is read apart, as [`NamedClass`].
+#[derive(Debug)]
+pub(crate) struct Ingress {
+    /// Without a time, it does not exist yet.
+    pub(crate) created: Option<Timestamp>,
+    pub(crate) default_backend: Option<DefaultBackend>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) tls: Read<Vec<TlsEntry>>,
+    /// Whether there are entries for TLS, right or wrong.
+    pub(crate) has_tls: bool,
+}
+
+/// What serves all that no rule does.
+#[derive(Debug)]
+pub(crate) struct DefaultBackend {
+    /// None where it is wrong.
+    pub(crate) backend: Option<Backend>,
+    pub(crate) place: Place,
+}
+
+/// What serves one host.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    /// Every host, where there is none.
+    pub(crate) host: Option<Located<Box<str>>>,
+    /// None where the default backend serves the host.
+    pub(crate) paths: Option<Vec<IngressPath>>,
+}
+
+/// A path of a rule.
+#[derive(Debug)]
+pub(crate) struct IngressPath {
+    /// The index of the rule, among all that are written.
+    pub(crate) rule: usize,
+    /// The index within the rule.
+    pub(crate) index: usize,
+    pub(crate) path_type: PathType,
+    /// A regular expression has not been looked into.
+    pub(crate) path: PathMatch,
+    /// None where it is wrong.
+    pub(crate) backend: Option<Backend>,
+    pub(crate) at: Position,
+}
+
+/// How a version writes backends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Syntax {
+    /// `serviceName`, `servicePort`.
+    Flat,
+    /// `service.name`, `service.port.number` or `.name`.
+    Nested,
+}
+
+impl Ingress {
+    /// Reads an object; `None` where nothing of it can be served.
+    pub(crate) fn of(object: &Object) -> Arc<Read<Option<Self>>> {
+        Read::once(object, Self::read)
+    }
+
+    fn read(reading: &Reading<'_>) -> Option<Self> {
+        let root = reading.root();
+        let created = read_created(reading.object(), &root);
+        if !is_named_well(reading.object(), &root) {
+            return None;
+        }
+        let spec = root.required("spec", "give rules or a default backend");
+        let spec = spec.filter(Cursor::expect_mapping)?;
+        let syntax = Syntax::of(reading.object());
+        let default_field = syntax.default_backend();
+        spec.only(&["rules", "tls", "ingressClassName", default_field]);
+        let default_backend = spec.field(default_field).map(|field| DefaultBackend {
+            backend: Backend::read(&field, syntax, None),
+            place: field.place(),
+        });
+        if default_backend.is_none() && spec.field("rules").is_none() {
+            let message = format!(
+                "is missing; give rules or {default_field}, without them nothing is served"
+            );
+            spec.error_in("rules", message);
+        }
+        let rules = spec.list("rules");
+        let rules = rules
+            .iter()
+            .filter_map(|item| Rule::read(&item.cursor(), item.index, syntax))
+            .collect();
+        let tls = Read::new(reading.object(), tls::read);
+        let has_tls = spec.node().get("tls").is_some_and(|tls| !tls.items().is_empty());
+        Some(Self { created, default_backend, rules, tls, has_tls })
+    }
+}
+
+fn read_created(object: &Object, root: &Cursor<'_>) -> Option<Timestamp> {
+    let created = object.creation_timestamp.as_deref()?.parse().ok();
+    if created.is_none() {
+        root.warning_in(
+            "metadata.creationTimestamp",
+            "is no time, so this counts as the youngest; write it as in 2024-12-31T23:59:59Z",
+        );
+    }
+    created
+}
+
+impl Rule {
+    fn read(cursor: &Cursor<'_>, index: usize, syntax: Syntax) -> Option<Self> {
+        if !cursor.expect_mapping() {
+            return None;
+        }
+        cursor.only(&["host", "http"]);
+        let host = match cursor.field("host") {
+            None => None,
+            Some(field) => match field.as_string()? {
+                "" => None,
+                text => Some(field.located(read_host(&field, text)?)),
+            },
+        };
+        let paths = cursor.field("http").map(|_| read_paths(cursor, index, syntax));
+        Some(Self { host, paths })
+    }
+}
+
+fn read_host(field: &Cursor<'_>, text: &str) -> Option<Box<str>> {
+    let host = host::parse(text);
+    host.map(Box::from)
+        .map_err(|error| field.error(format!("{error}; this rule is not served")))
+        .ok()
+}
+
+fn read_paths(rule: &Cursor<'_>, index: usize, syntax: Syntax) -> Vec<IngressPath> {
+    let Some(http) = rule.mapping("http") else { return Vec::new() };
+    http.only(&["paths"]);
+    let items = http.list("paths");
+    let paths =
+        items.iter().map(|item| IngressPath::read(&item.cursor(), (index, item.index), syntax));
+    paths.flatten().collect()
+}
+
+impl IngressPath {
+    fn read(cursor: &Cursor<'_>, (rule, index): (usize, usize), syntax: Syntax) -> Option<Self> {
+        if !cursor.expect_mapping() {
+            return None;
+        }
+        cursor.only(&["path", "pathType", "backend"]);
+        let path_type = read_path_type(cursor, syntax)?;
+        let field = cursor.field("path");
+        if field.is_none() && path_type != PathType::ImplementationSpecific {
+            cursor.error_in("path", "is missing; with this pathType it has to start with /");
+            return None;
+        }
+        let place = field.as_ref().unwrap_or(cursor);
+        let text = field.as_ref().map_or(Some(""), Cursor::as_string)?;
+        let report = |error| place.error(format!("{} {error}", quote(text)));
+        let path = path_type.parse_path(text).map_err(report).ok()?;
+        let backend = cursor
+            .required("backend", NAME_BACKEND)
+            .and_then(|field| Backend::read(&field, syntax, Some((rule, index))));
+        Some(Self { rule, index, path_type, path, backend, at: place.node().at })
+    }
+
+    /// Where its text is.
+    pub(crate) fn place(&self) -> Place {
+        let field = format!("spec.rules[{}].http.paths[{}].path", self.rule, self.index);
+        Place::new(self.at, field)
+    }
+}
+
+/// The path's type. Only `networking.k8s.io/v1` demands one.
+fn read_path_type(cursor: &Cursor<'_>, syntax: Syntax) -> Option<PathType> {
+    match cursor.field("pathType") {
+        Some(field) => {
+            let path_type = PathType::parse(field.as_string()?);
+            path_type.map_err(|error| field.error(error.to_string())).ok()
+        }
+        None if syntax == Syntax::Flat => Some(PathType::ImplementationSpecific),
+        None => {
+            cursor.error_in(
+                "pathType",
+                "is missing; networking.k8s.io/v1 demands Exact, Prefix or ImplementationSpecific",
+            );
+            None
+        }
+    }
+}
+
+impl Syntax {
+    fn of(object: &Object) -> Self {
+        if object.version() == "v1" { Self::Nested } else { Self::Flat }
+    }
+
+    /// The field of the default backend.
+    fn default_backend(self) -> &'static str {
+        match self {
+            Self::Flat => "backend",
+            Self::Nested => "defaultBackend",
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The paths of Ingress rules: Kubernetes' path types, and Istio's notation in
+//! the paths that have none.
+
+use std::fmt;
+
+use ingress_filter::table::PathMatch;
+
+use crate::finding::quote;
+
+/// `pathType`. Of two equal paths, the type that stands first here wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum PathType {
+    Exact,
+    Prefix,
+    ImplementationSpecific,
+}
+
+/// Something else than a path type.
+#[derive(Debug)]
+pub(super) struct PathTypeError<'a>(&'a str);
+
+impl fmt::Display for PathTypeError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(name) = self;
+        write!(f, "{} is no path type; use Exact, Prefix or ImplementationSpecific", quote(name))
+    }
+}
+
+impl PathType {
+    pub(super) fn parse(name: &str) -> Result<Self, PathTypeError<'_>> {
+        match name {
+            "Exact" => Ok(Self::Exact),
+            "Prefix" => Ok(Self::Prefix),
+            "ImplementationSpecific" => Ok(Self::ImplementationSpecific),
+            other => Err(PathTypeError(other)),
+        }
+    }
+
+    /// How `path` of this type matches, or why it never could. Whether regular
+    /// expressions are served, and whether one is well formed, is not looked at.
+    pub(super) fn parse_path(self, path: &str) -> Result<PathMatch, PathError> {
+        let parsed = match self {
+            Self::Exact => PathMatch::Exact(path.into()),
+            Self::Prefix => PathMatch::Prefix(path.into()),
+            Self::ImplementationSpecific if is_regex(path) => {
+                return Ok(PathMatch::Regex(path.into()));
+            }
+            Self::ImplementationSpecific => istio_path(path),
+        };
+        check(&parsed)?;
+        Ok(parsed)
+    }
+}
+
+/// Why no request has a path, once Envoy has normalised it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PathError {
+    /// It does not begin with a slash.
+    Relative,
+    /// `?` or `#`.
+    EndOfPath(char),
+    Backslash,
+    Space,
+    /// What clients encode, visible or not.
+    Unencoded(char),
+    EmptyElement,
+    DotSegment,
+    /// Requests with this percent-encoded byte are refused.
+    RefusedEscape([u8; 3]),
+    /// Envoy decodes it.
+    DecodedEscape([u8; 3]),
+}
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const ENCODE: &str = "write it percent-encoded, as clients send it";
+        let mut impossible = |what: fmt::Arguments<'_>, remedy: &str| {
+            write!(f, "holds {what}, which no request's path does once it is normalised; {remedy}")
+        };
+        match self {
+            Self::Relative => f.write_str("does not start with /; put one in front"),
+            Self::EndOfPath(character) => {
+                impossible(format_args!("`{character}`"), "a path ends before its query")
+            }
+            Self::Backslash => impossible(format_args!("a backslash"), "write /"),
+            Self::Space => {
+                impossible(format_args!("a space"), "write it as %20, as clients send it")
+            }
+            Self::Unencoded(character) if character.is_ascii_graphic() => {
+                impossible(format_args!("`{character}`"), ENCODE)
+            }
+            Self::Unencoded(character) => {
+                impossible(format_args!("the character {}", character.escape_default()), ENCODE)
+            }
+            Self::EmptyElement => impossible(format_args!("//"), "slashes are merged; write one"),
+            Self::DotSegment => {
+                impossible(format_args!("an element . or .."), "write the path it leads to")
+            }
+            Self::RefusedEscape(escape) => impossible(
+                format_args!("{}", escape.escape_ascii()),
+                "requests with it are refused; leave it out",
+            ),
+            Self::DecodedEscape(escape) => {
+                impossible(format_args!("{}", escape.escape_ascii()), "write the character itself")
+            }
+        }
+    }
+}
+
+/// What a regular expression is told by, as in the original.
+const REGEX_CHARACTERS: &str = r"\+*?()|[]{}^$";
+
+/// Whether a path says more than Istio's notation can.
+fn is_regex(path: &str) -> bool {
+    let text = istio_prefix(path).unwrap_or(path);
+    text.contains(|character| REGEX_CHARACTERS.contains(character))
+}
+
+/// What stands before `.*`, or before `*` after a slash.
+fn istio_prefix(path: &str) -> Option<&str> {
+    path.strip_suffix(".*").or_else(|| path.strip_suffix('*').filter(|rest| rest.ends_with('/')))
+}
+
+/// Istio's notation: `.*` at the end is a prefix of the string, everything else
+/// is exact.
+fn istio_path(path: &str) -> PathMatch {
+    match istio_prefix(path) {
+        _ if path.is_empty() => PathMatch::StringPrefix("/".into()),
+        Some("") => PathMatch::StringPrefix("/".into()),
+        Some(text) => PathMatch::StringPrefix(text.into()),
+        None => PathMatch::Exact(path.into()),
+    }
+}
+
+/// Refuses a path that no request has once Envoy has normalised it: it could
+/// never match, or would match something other than it says.
+fn check(path: &PathMatch) -> Result<(), PathError> {
+    // The last element of a string prefix goes on: `/.` is that of `/.well-known`.
+    let elements = match path {
+        PathMatch::StringPrefix(text) => text.rsplit_once('/').map_or("", |(before, _)| before),
+        PathMatch::Exact(text) | PathMatch::Prefix(text) | PathMatch::Regex(text) => text,
+    };
+    let path = path.text();
+    if !path.starts_with('/') {
+        return Err(PathError::Relative);
+    }
+    for character in path.chars() {
+        return Err(match character {
+            '?' | '#' => PathError::EndOfPath(character),
+            '\\' => PathError::Backslash,
+            ' ' => PathError::Space,
+            '"' | '<' | '>' | '`' | '{' | '}' | '^' | '|' => PathError::Unencoded(character),
+            _ if !character.is_ascii_graphic() => PathError::Unencoded(character),
+            _ => continue,
+        });
+    }
+    if path.contains("//") {
+        return Err(PathError::EmptyElement);
+    }
+    // What comes after `;` is no part of a dot segment to Envoy.
+    let is_dot_segment = |element: &str| matches!(element.split(';').next(), Some("." | ".."));
+    if elements.split('/').any(is_dot_segment) {
+        return Err(PathError::DotSegment);
+    }
+    check_escapes(path)
+}
+
+/// Envoy decodes what need not be encoded, and refuses encoded slashes and NUL.
+fn check_escapes(path: &str) -> Result<(), PathError> {
+    for escape in path.as_bytes().windows(3).filter(|window| window[0] == b'%') {
+        let escape = [escape[0], escape[1], escape[2]];
+        let digits = std::str::from_utf8(&escape[1..]).ok();
+        let Some(Ok(byte)) = digits.map(|digits| u8::from_str_radix(digits, 16)) else { continue };
+        match byte {
+            b'/' | b'\\' | 0 => return Err(PathError::RefusedEscape(escape)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                return Err(PathError::DecodedEscape(escape));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exact(path: &str) -> PathMatch {
+        PathMatch::Exact(path.into())
+    }
+
+    fn string_prefix(path: &str) -> PathMatch {
+        PathMatch::StringPrefix(path.into())
+    }
+
+    #[test]
+    fn istios_notation() {
+        for (path, expected) in [
+            ("/status/.*", string_prefix("/status/")),
+            ("/foo.*", string_prefix("/foo")),
+            ("/.*", string_prefix("/")),
+            (".*", string_prefix("/")),
+            ("", string_prefix("/")),
+            ("/*", string_prefix("/")),
+            ("/foo/*", string_prefix("/foo/")),
+            ("/foo", exact("/foo")),
+            ("/foo/", exact("/foo/")),
+            ("/file.txt", exact("/file.txt")),
+            ("/a;b=c", exact("/a;b=c")),
+        ] {
+            assert_eq!(PathType::ImplementationSpecific.parse_path(path), Ok(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_says_more_than_that_is_a_regular_expression() {
+        let parse = |path: &str| PathType::ImplementationSpecific.parse_path(path);
+        for path in ["/foo*", "/a.*/b", "/(a|b)", "/a+", "/[a-z]", "/foo$", "/a?", "/.*/.*", r"/\d"]
+        {
+            assert_eq!(parse(path), Ok(PathMatch::Regex(path.into())), "{path}");
+        }
+        assert_eq!(parse("/status/.*"), Ok(string_prefix("/status/")), "still a prefix");
+        assert_eq!(PathType::Exact.parse_path("/foo(.*)"), Ok(exact("/foo(.*)")));
+        assert_eq!(PathType::Prefix.parse_path("/a.*/b"), Ok(PathMatch::Prefix("/a.*/b".into())));
+    }
+
+    #[test]
+    fn what_normalisation_never_yields_is_an_error() {
+        for path in [
+            "foo",
+            "/a b",
+            "/a\n",
+            "/a?b",
+            "/a#b",
+            "/caf\u{e9}",
+            "/a\\b",
+            "//",
+            "/a//b",
+            "/./a",
+            "/a/..",
+            "/a/../b",
+            "/%2f",
+            "/%5C",
+            "/%00",
+            "/%61",
+            "/%2e%2e",
+            "/\u{0}",
+            "/{id}",
+            "/<a>",
+            "/a^b",
+            "/a|b",
+            "/a/..;/b",
+            "/.;x",
+        ] {
+            assert!(PathType::Exact.parse_path(path).is_err(), "{path:?}");
+            assert!(PathType::Prefix.parse_path(path).is_err(), "{path:?}");
+        }
+        for path in
+            ["/a;b", "/%20", "/caf%C3%A9", "/%", "/%zz", "/%e", "/...", "/.a", "/a%25", "/a%3f"]
+        {
+            assert!(PathType::Exact.parse_path(path).is_ok(), "{path:?}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! `spec.tls`: hosts, and the Secrets with their certificates.
+
+use crate::objects::{Cursor, Located, ObjectName, Place, Reading, host};
+
+/// An entry that says which Secret it means.
+#[derive(Debug)]
+pub(crate) struct TlsEntry {
+    index: usize,
+    /// The default certificate, where there is none.
+    pub(crate) secret: Option<Located<ObjectName>>,
+    pub(crate) hosts: TlsHosts,
+}
+
+/// What a certificate is for.
+#[derive(Debug)]
+pub(crate) enum TlsHosts {
+    /// Those of the rules that the certificate is for: none are listed.
+    OfRules,
+    /// Perhaps none, where all that are listed are wrong.
+    Listed(Vec<TlsHost>),
+}
+
+/// A host in the list of an entry.
+#[derive(Debug)]
+pub(crate) struct TlsHost {
+    index: usize,
+    pub(crate) name: Located<Box<str>>,
+}
+
+/// The entries of an Ingress with a spec. One that names no Secret by a name that
+/// could be one is left out.
+pub(super) fn read(reading: &Reading<'_>) -> Vec<TlsEntry> {
+    let root = reading.root();
+    let Some(spec) = root.field("spec") else { return Vec::new() };
+    let namespace = &reading.object().namespace;
+    let entries = spec.list("tls");
+    entries
+        .iter()
+        .filter_map(|item| TlsEntry::read(&item.cursor(), item.index, namespace))
+        .collect()
+}
+
+impl TlsEntry {
+    fn read(cursor: &Cursor<'_>, index: usize, namespace: &str) -> Option<Self> {
+        if !cursor.expect_mapping() {
+            return None;
+        }
+        cursor.only(&["hosts", "secretName"]);
+        let secret = match cursor.field("secretName") {
+            None => None,
+            Some(field) => match field.as_string()? {
+                "" => None,
+                name => Some(field.located(read_secret(&field, namespace, name)?)),
+            },
+        };
+        Some(Self { index, secret, hosts: TlsHosts::read(cursor) })
+    }
+
+    /// Where the Secret is named.
+    pub(crate) fn secret_place(&self, secret: &Located<ObjectName>) -> Place {
+        Place::new(secret.at, format!("spec.tls[{}].secretName", self.index))
+    }
+
+    /// Where a host of this entry is.
+    pub(crate) fn host_place(&self, host: &TlsHost) -> Place {
+        Place::new(host.name.at, format!("spec.tls[{}].hosts[{}]", self.index, host.index))
+    }
+}
+
+fn read_secret(field: &Cursor<'_>, namespace: &str, name: &str) -> Option<ObjectName> {
+    let secret = ObjectName::new(namespace, name);
+    if secret.is_none() {
+        field.error(
+            "is no name of a Secret; correct it: lower-case letters, digits, - and ., 253 at most",
+        );
+    }
+    secret
+}
+
+impl TlsHosts {
+    fn read(entry: &Cursor<'_>) -> Self {
+        let is_empty = |hosts: Cursor<'_>| hosts.node().as_list().is_some_and(<[_]>::is_empty);
+        if entry.field("hosts").is_none_or(is_empty) {
+            return Self::OfRules;
+        }
+        let items = entry.list("hosts");
+        let hosts = items.iter().filter_map(|item| TlsHost::read(&item.cursor(), item.index));
+        Self::Listed(hosts.collect())
+    }
+}
+
+impl TlsHost {
+    fn read(cursor: &Cursor<'_>, index: usize) -> Option<Self> {
+        match host::parse(cursor.as_string()?) {
+            Ok(name) => Some(Self { index, name: cursor.located(name.into()) }),
+            Err(error) => {
+                cursor.error(format!("{error}; it has no certificate"));
+                None
+            }
+        }
+    }
+}

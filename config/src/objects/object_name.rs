@@ -1,0 +1,90 @@
+//! The names of objects that settings and manifests give as text.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{is_dns_label, is_dns_subdomain};
+use crate::finding::quote;
+
+/// An object in a namespace, written as `NAMESPACE/NAME`. Both are names that
+/// Kubernetes would take.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ObjectName {
+    namespace: String,
+    name: String,
+}
+
+impl ObjectName {
+    /// None where one of the two is no such name.
+    pub fn new(namespace: &str, name: &str) -> Option<Self> {
+        (is_dns_label(namespace) && is_dns_subdomain(name))
+            .then(|| Self { namespace: namespace.into(), name: name.into() })
+    }
+
+    /// The Secret with which Istio 0.5 served TLS.
+    pub(crate) fn default_certificate() -> Self {
+        Self { namespace: "istio-system".into(), name: "istio-ingress-certs".into() }
+    }
+
+    /// The namespace it is in, a DNS label.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Its name there, a DNS subdomain.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl FromStr for ObjectName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/');
+        parts.and_then(|(namespace, name)| Self::new(namespace, name)).ok_or_else(|| {
+            format!(
+                "{} is no NAMESPACE/NAME; write it as in istio-system/istio-ingress-certs",
+                quote(text)
+            )
+        })
+    }
+}
+
+impl TryFrom<String> for ObjectName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<ObjectName> for String {
+    fn from(object: ObjectName) -> Self {
+        object.to_string()
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_has_a_namespace_and_a_name() {
+        let object: ObjectName = "edge/certs.example".parse().unwrap();
+        assert_eq!((object.namespace(), object.name()), ("edge", "certs.example"));
+        assert_eq!(String::from(object), "edge/certs.example");
+        for bad in ["", "certs", "/certs", "edge/", "a.b/certs", "edge/a/b", "edge/A"] {
+            assert!(bad.parse::<ObjectName>().is_err(), "{bad}");
+        }
+    }
+}

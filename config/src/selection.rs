@@ -1,0 +1,165 @@
+//! Which objects count: those of the kinds and versions that are served, each
+//! once, and of the Ingresses those of our class.
+//!
+//! All that need to know it ask here, whatever they make of these objects.
+
+mod classes;
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::finding::{Findings, quote};
+use crate::manifest::Object;
+use crate::objects::ingress::Ingress;
+use crate::objects::{ObjectName, Read};
+use crate::settings::Settings;
+
+use classes::Classes;
+
+/// The versions of Ingress that are served.
+const INGRESS_VERSIONS: [&str; 3] =
+    ["extensions/v1beta1", "networking.k8s.io/v1beta1", "networking.k8s.io/v1"];
+
+/// The version of RouteRule that is served.
+const RULE_VERSIONS: [&str; 1] = ["config.istio.io/v1alpha2"];
+
+/// The objects that matter, by kind.
+#[derive(Default)]
+pub(crate) struct Selection<'a> {
+    ingresses: Vec<&'a Object>,
+    ingress_classes: Vec<&'a Object>,
+    pub(crate) services: Vec<&'a Object>,
+    pub(crate) endpoints: Vec<&'a Object>,
+    pub(crate) endpoint_slices: Vec<&'a Object>,
+    pub(crate) pods: Vec<&'a Object>,
+    pub(crate) secrets: Vec<&'a Object>,
+    pub(crate) route_rules: Vec<&'a Object>,
+}
+
+/// An Ingress of our class.
+pub(crate) struct OurIngress<'a> {
+    pub(crate) object: &'a Object,
+    pub(crate) read: Arc<Read<Option<Ingress>>>,
+}
+
+impl<'a> Selection<'a> {
+    /// Sorts objects by kind, leaves out kinds that do not concern us, and of
+    /// objects defined twice keeps the first.
+    pub(crate) fn of(
+        objects: impl IntoIterator<Item = &'a Object>,
+        findings: &RefCell<Findings>,
+    ) -> Self {
+        let mut selection = Self::default();
+        let mut seen = HashMap::new();
+        for object in objects {
+            let Some(list) = selection.list(object) else { continue };
+            if !is_served(object, findings) {
+                continue;
+            }
+            let first =
+                *seen.entry((&*object.kind, &*object.namespace, &*object.name)).or_insert(object);
+            if std::ptr::eq(first, object) {
+                list.push(object);
+                continue;
+            }
+            let message = format!(
+                "is already defined{}; this one is ignored, remove one of the two",
+                first.at(first.node.at)
+            );
+            let at = object.node.nearest(["metadata", "name"]).at;
+            findings.borrow_mut().push(object.error(at, "metadata.name", message));
+        }
+        selection
+    }
+
+    fn list(&mut self, object: &Object) -> Option<&mut Vec<&'a Object>> {
+        Some(match (object.group(), &*object.kind) {
+            ("" | "extensions" | "networking.k8s.io", "Ingress") => &mut self.ingresses,
+            ("networking.k8s.io", "IngressClass") => &mut self.ingress_classes,
+            ("", "Service") => &mut self.services,
+            ("", "Endpoints") => &mut self.endpoints,
+            ("discovery.k8s.io", "EndpointSlice") => &mut self.endpoint_slices,
+            ("", "Pod") => &mut self.pods,
+            ("", "Secret") => &mut self.secrets,
+            ("config.istio.io", "RouteRule") => &mut self.route_rules,
+            _ => return None,
+        })
+    }
+
+    /// The Ingresses of our class, the oldest first: that is the order in which
+    /// they come to their hosts and paths. The findings are about their class;
+    /// what else is wrong with them is beside what was read.
+    pub(crate) fn ours(
+        &self,
+        settings: &Settings,
+        findings: &RefCell<Findings>,
+    ) -> Vec<OurIngress<'a>> {
+        let classes = Classes::read(&self.ingress_classes, settings, findings);
+        let ours = self.ingresses.iter().filter(|ingress| classes.serves(ingress));
+        let ours = ours.map(|object| OurIngress { object, read: Ingress::of(object) });
+        let mut ours: Vec<_> = ours.collect();
+        ours.sort_by(|one, other| one.age().cmp(&other.age()));
+        ours
+    }
+}
+
+impl OurIngress<'_> {
+    /// Without a time, it does not exist yet: the youngest.
+    fn age(&self) -> impl Ord {
+        let created = self.read.value.as_ref().and_then(|ingress| ingress.created);
+        (created.is_none(), created, &self.object.namespace, &self.object.name)
+    }
+}
+
+/// Whether an object is of a version that is served, of which the last is the one
+/// to write; a finding where not.
+fn is_served(object: &Object, findings: &RefCell<Findings>) -> bool {
+    let versions: &[&str] = match &*object.kind {
+        "Ingress" => &INGRESS_VERSIONS,
+        "RouteRule" => &RULE_VERSIONS,
+        _ => return true,
+    };
+    let is_served = versions.contains(&&*object.api_version);
+    if !is_served {
+        let message = format!(
+            "{} has no {} that is served; write {}",
+            quote(&object.api_version),
+            object.kind,
+            versions.last().unwrap_or(&"")
+        );
+        let at = object.node.nearest(["apiVersion"]).at;
+        findings.borrow_mut().push(object.error(at, "apiVersion", message));
+    }
+    is_served
+}
+
+/// The Secrets that these Ingresses name, and that of the default certificate.
+pub(crate) fn named_secrets(ours: &[OurIngress<'_>], settings: &Settings) -> BTreeSet<ObjectName> {
+    let entries = ours
+        .iter()
+        .filter_map(|ours| ours.read.value.as_ref())
+        .flat_map(|ingress| &ingress.tls.value);
+    let named = entries.filter_map(|entry| entry.secret.as_ref()).map(|secret| &secret.value);
+    named.chain([&settings.default_certificate]).cloned().collect()
+}
+
+/// The Secrets that `objects` ask for, there or not, so that they can be fetched,
+/// or allowed, before all is compiled. The findings are those that bear on that:
+/// whether an Ingress is ours, and what of it cannot be understood.
+pub(crate) fn secrets_wanted<'a>(
+    objects: impl IntoIterator<Item = &'a Object>,
+    settings: &Settings,
+) -> Read<BTreeSet<ObjectName>> {
+    let bears = |object: &&Object| matches!(&*object.kind, "Ingress" | "IngressClass");
+    let selection = Selection::of(objects.into_iter().filter(bears), &RefCell::default());
+    let findings = RefCell::default();
+    let ours = selection.ours(settings, &findings);
+    let value = named_secrets(&ours, settings);
+    let mut findings = findings.into_inner();
+    for OurIngress { read, .. } in &ours {
+        let bearing = read.value.as_ref().map_or(&read.findings, |ingress| &ingress.tls.findings);
+        findings.extend(bearing.iter().cloned());
+    }
+    Read { value, findings: findings.into_sorted() }
+}
