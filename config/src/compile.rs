@@ -8,7 +8,9 @@
 mod actions;
 mod backends;
 mod clusters;
+mod endpoints;
 mod ingresses;
+mod refused;
 mod routes;
 mod rules;
 mod services;
@@ -41,6 +43,8 @@ use rules::Rules;
 use services::Services;
 use tls::{Tls, TlsCollector};
 
+pub(crate) use endpoints::{ServiceName, service_of_endpoints, with_endpoints};
+pub(crate) use refused::Refused;
 pub(crate) use unread::{Unread, UnreadSecrets};
 
 /// What the objects come to.
@@ -71,7 +75,8 @@ impl Compiled {
 /// where it comes to whether certificates are valid, the time.
 pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
     let (findings, memo) = (manifests.findings.clone(), Memo::default());
-    let circumstances = Circumstances::of_manifests(settings, &memo);
+    let refused = Refused::default();
+    let circumstances = Circumstances::of_manifests(settings, &refused, &memo);
     compile_objects(&manifests.objects, findings, &circumstances)
 }
 
@@ -84,15 +89,21 @@ pub(crate) struct Circumstances<'c> {
     pub(crate) now: SystemTime,
     /// The Secrets that are not among the objects since they cannot be read.
     pub(crate) unread: &'c UnreadSecrets,
+    /// What Envoy has refused of what came of objects.
+    pub(crate) refused: &'c Refused,
     /// What was found of certificates before. That only makes it quicker.
     pub(crate) memo: &'c Memo,
 }
 
 impl<'c> Circumstances<'c> {
     /// Here and now, with manifests, which are there as a whole.
-    pub(crate) fn of_manifests(settings: &'c Settings, memo: &'c Memo) -> Self {
+    pub(crate) fn of_manifests(
+        settings: &'c Settings,
+        refused: &'c Refused,
+        memo: &'c Memo,
+    ) -> Self {
         static NONE: UnreadSecrets = UnreadSecrets::new();
-        Self { settings, now: SystemTime::now(), unread: &NONE, memo }
+        Self { settings, now: SystemTime::now(), unread: &NONE, refused, memo }
     }
 }
 
@@ -107,7 +118,11 @@ pub(crate) fn compile_objects<'a>(
     let objects = Selection::of(objects, &findings);
 
     let services = Services::read(&objects, &findings);
-    let ours = objects.ours(settings, &findings);
+    let refused = circumstances.refused;
+    let (left_out, ours): (Vec<_>, Vec<_>) = objects
+        .ours(settings, &findings)
+        .into_iter()
+        .partition(|ours| refused.leaves_out(ours.object, &findings));
     let mut backends = Backends::new(&services, settings, &findings);
     let mut collector = Collector::new(&mut backends, settings, &findings);
     let mut tls = TlsCollector::new(&objects.secrets, circumstances, &findings);
@@ -118,12 +133,15 @@ pub(crate) fn compile_objects<'a>(
     }
     let Collected { virtual_hosts, default_backend, served } = collector.finish();
     let is_served = |object: &Object| served.contains(&(&*object.namespace, &*object.name));
-    let ingresses =
-        ours.iter().map(|ours| (ours.object.reference(), is_served(ours.object))).collect();
+    let ingresses = ours.iter().map(|ours| (ours.object.reference(), is_served(ours.object)));
+    let left_out = left_out.iter().map(|ours| (ours.object.reference(), false));
+    let ingresses = ingresses.chain(left_out).collect();
     let secrets = named_secrets(&ours, settings);
     let Tls { https, hosts: tls_hosts, recheck_at } = tls.finish(circumstances, &secrets);
     circumstances.memo.sweep();
-    let rules = Rules::read(&objects.route_rules, settings, &findings);
+    let mut rules = objects.route_rules;
+    rules.retain(|rule| !refused.leaves_out(rule, &findings));
+    let rules = Rules::read(&rules, settings, &findings);
     let (backends, clusters) = backends.finish(rules);
 
     let mut table = RouteTable {

@@ -13,6 +13,7 @@ pub mod explain;
 pub mod finding;
 pub mod manifest;
 pub mod model;
+mod isolation;
 mod module_image;
 pub mod object_ref;
 mod objects;

@@ -50,6 +50,17 @@ pub struct Cluster {
     pub discovery: Discovery,
     /// The Service.
     pub(crate) service: ObjectRef,
+    /// Which of its endpoints.
+    pub(crate) selector: EndpointSelector,
+}
+
+/// Which endpoints of a service a cluster has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EndpointSelector {
+    /// The name of their port; empty where the only one has none.
+    pub(crate) port: String,
+    /// What the version is told by; nothing for all of them.
+    pub(crate) labels: BTreeMap<String, String>,
 }
 
 /// What an upstream speaks.

@@ -23,11 +23,13 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::certificates::Memo;
-use crate::compile::{Circumstances, Compiled, compile, compile_objects};
+use crate::compile::{Circumstances, Compiled, Refused, compile_objects};
 use crate::envoy::{Kind, Layout, Listening, prepare};
 use crate::envoy_binary;
-use crate::manifest::PathSpec;
-use crate::rollout::{Change, Ready, Rollout, RolloutError};
+use crate::finding::Finding;
+use crate::isolation::{Isolation, Verdict};
+use crate::manifest::{Manifests, PathSpec};
+use crate::rollout::{Applied, Change, Ready, Rollout, RolloutError};
 use crate::settings::Settings;
 use crate::signals::Signals;
 
@@ -75,27 +77,32 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
     let Some(read) = signals.unless_received(reading).await else {
         return Ok(ExitCode::SUCCESS);
     };
-    let (watcher, compiled) = read?;
+    let (watcher, update) = read?;
     let mut reported = Reported::default();
-    reported.print(&compiled);
+    reported.print(update.compiled.findings.iter());
 
     // Keys are in it.
     let private = fs::Permissions::from_mode(0o700);
     let folder = tempfile::Builder::new().prefix("ingressctl-").permissions(private).tempdir()?;
     let layout = Layout::new(folder.path());
-    refuse_shared_ports(options.listening, compiled.gateway.https.is_some())?;
+    refuse_shared_ports(options.listening, update.compiled.gateway.https.is_some())?;
     prepare(&layout, options.listening)
         .with_context(|| format!("folder {}", layout.folder().display()))?;
     let mut process = EnvoyProcess::start(&envoy, options.concurrency, &layout)?;
-    let mut rollout = Rollout::new(layout, options.listening, options.settings.clone())?;
+    let mut edge = Edge {
+        rollout: Rollout::new(layout, options.listening, options.settings.clone())?,
+        isolation: Isolation::new(),
+        settings: options.settings.clone(),
+        reported,
+    };
     let has_served = Cell::new(false);
     let serving = async {
-        let ready = start(&mut rollout, &compiled, options.listening).await?;
+        let ready = edge.start(&update, options.listening).await?;
         let has_https = ready.https.is_some();
         when_ready(ready);
         has_served.set(true);
-        let updates = follow(watcher, options.settings.clone(), compiled.recheck_at);
-        keep_up(updates, &mut rollout, &mut reported, has_https).await
+        let updates = follow(watcher, options.settings.clone(), update.compiled.recheck_at);
+        keep_up(updates, &mut edge, has_https).await
     };
     tokio::select! {
         result = serving => match result? {},
@@ -115,24 +122,27 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
 /// Brings each change to Envoy, for ever.
 async fn keep_up(
     mut updates: channel::Receiver<Option<Arc<Update>>>,
-    rollout: &mut Rollout,
-    reported: &mut Reported,
+    edge: &mut Edge,
     mut has_https: bool,
 ) -> anyhow::Result<Infallible> {
-    let mut is_done = true;
+    let mut retry = edge.isolation.retry_at();
     loop {
         let changed = updates.changed();
-        if is_done {
-            changed.await.context("the manifests can no longer be watched")?;
-        } else if let Ok(changed) = timeout(RETRY_PERIOD, changed).await {
-            changed.context("the manifests can no longer be watched")?;
+        let rest = retry.map(|at| at.saturating_duration_since(Instant::now()));
+        match rest {
+            None => changed.await.context("the manifests can no longer be watched")?,
+            Some(rest) => match timeout(rest, changed).await {
+                Ok(changed) => changed.context("the manifests can no longer be watched")?,
+                Err(_) => edge.retry_refused(),
+            },
         }
         let update = Option::clone(&updates.borrow_and_update());
         let Some(update) = update else { continue };
-        reported.print(&update.compiled);
-        is_done = apply(&update, rollout).await;
+        let is_done = edge.update(&update).await?;
+        let later = (!is_done).then(|| Instant::now() + RETRY_PERIOD);
+        retry = later.into_iter().chain(edge.isolation.retry_at()).min();
         // The line that said where all is was before that.
-        let https = rollout.envoy().ready().await.ok().flatten().map(|ready| ready.https);
+        let https = edge.rollout.envoy().ready().await.ok().flatten().map(|ready| ready.https);
         if let Some(https) = https.filter(|https| https.is_some() != has_https) {
             has_https = https.is_some();
             match https {
@@ -153,45 +163,44 @@ fn refuse_shared_ports(listening: Listening, has_https: bool) -> anyhow::Result<
     Ok(())
 }
 
-/// Brings an Envoy that has just been started to its first table.
-async fn start(
-    rollout: &mut Rollout,
-    compiled: &Compiled,
-    listening: Listening,
-) -> anyhow::Result<Ready> {
-    rollout.wait_until_started().await?;
-    match rollout.apply(&compiled.gateway).await {
-        Err(RolloutError::Refused(key, _)) if key.kind == Kind::Listeners => {
-            let Listening { http, https, .. } = listening;
-            anyhow::bail!("Envoy cannot listen on {http} or {https}; its log says why")
-        }
-        result => result?.change,
-    };
-    rollout.envoy().ready().await?.context("Envoy does not listen; its log says why")
-}
-
 /// Reads the manifests for the first time, and watches them from then on.
-async fn read(manifests: Vec<PathSpec>, settings: Settings) -> anyhow::Result<(Watcher, Compiled)> {
+async fn read(manifests: Vec<PathSpec>, settings: Settings) -> anyhow::Result<(Watcher, Update)> {
     let reading = spawn_blocking(move || {
         // From before the first reading, so that no change is missed.
         let mut watcher = Watcher::new(&manifests)?;
         let manifests = watcher.read()?;
-        let compiled = compile(&manifests, &settings);
-        std::io::Result::Ok((watcher, compiled, manifests.is_complete()))
+        let update = Update::new(manifests, &settings, &Memo::default());
+        std::io::Result::Ok((watcher, update))
     });
-    let (watcher, compiled, is_complete) =
-        reading.await?.context("the manifests cannot be read or watched")?;
-    if !is_complete {
-        Reported::default().print(&compiled);
+    let (watcher, update) = reading.await?.context("the manifests cannot be read or watched")?;
+    if !update.manifests.is_complete() {
+        Reported::default().print(update.compiled.findings.iter());
         anyhow::bail!("nothing is served: not all manifests could be read");
     }
-    Ok((watcher, compiled))
+    Ok((watcher, update))
 }
 
 /// The manifests as they are after a change.
 struct Update {
-    compiled: Compiled,
-    is_complete: bool,
+    manifests: Arc<Manifests>,
+    compiled: Arc<Compiled>,
+}
+
+impl Update {
+    fn new(manifests: Manifests, settings: &Settings, memo: &Memo) -> Self {
+        let compiled = compile_again(&manifests, settings, &Refused::default(), memo);
+        Self { manifests: Arc::new(manifests), compiled: Arc::new(compiled) }
+    }
+}
+
+fn compile_again(
+    manifests: &Manifests,
+    settings: &Settings,
+    refused: &Refused,
+    memo: &Memo,
+) -> Compiled {
+    let circumstances = Circumstances::of_manifests(settings, refused, memo);
+    compile_objects(&manifests.objects, manifests.findings.clone(), &circumstances)
 }
 
 /// Reads and compiles the manifests whenever they have changed. Whoever is slow
@@ -206,11 +215,8 @@ fn follow(
     let memo = Memo::default();
     thread::spawn(move || {
         while let Ok(manifests) = watcher.changed(recheck_at) {
-            let circumstances = Circumstances::of_manifests(&settings, &memo);
-            let findings = manifests.findings.clone();
-            let compiled = compile_objects(&manifests.objects, findings, &circumstances);
-            recheck_at = compiled.recheck_at;
-            let update = Update { compiled, is_complete: manifests.is_complete() };
+            let update = Update::new(manifests, &settings, &memo);
+            recheck_at = update.compiled.recheck_at;
             if sender.send(Some(Arc::new(update))).is_err() {
                 return;
             }
@@ -219,36 +225,116 @@ fn follow(
     receiver
 }
 
-/// Takes an update in, or leaves everything as it is. Says whether that is
-/// done, or is to be tried again.
-async fn apply(update: &Update, rollout: &mut Rollout) -> bool {
-    if !update.is_complete {
-        // What cannot be read is not what was deleted.
-        eprintln!(
-            "ingressctl: not all manifests could be read; what was served before is still served"
-        );
-        return true;
+/// Envoy, and what is told of it.
+struct Edge {
+    rollout: Rollout,
+    isolation: Isolation,
+    settings: Settings,
+    reported: Reported,
+}
+
+impl Edge {
+    /// Takes in the first update, of an Envoy that has just been started.
+    async fn start(&mut self, update: &Update, listening: Listening) -> anyhow::Result<Ready> {
+        self.rollout.wait_until_started().await?;
+        match self.bring(update).await {
+            Err(RolloutError::Refused(key, _)) if key.kind == Kind::Listeners => {
+                let Listening { http, https, .. } = listening;
+                anyhow::bail!("Envoy cannot listen on {http} or {https}; its log says why")
+            }
+            result => result?,
+        };
+        self.rollout.envoy().ready().await?.context("Envoy does not listen; its log says why")
     }
-    let start = Instant::now();
-    let result = rollout.apply(&update.compiled.gateway).await.map(|applied| applied.change);
-    let took = start.elapsed().as_millis();
-    match result {
-        Ok(Change::Nothing) => {}
-        Ok(Change::Upstreams) => eprintln!("ingressctl: upstreams applied in {took} ms"),
-        Ok(Change::Certificates) => eprintln!("ingressctl: certificates applied in {took} ms"),
-        Ok(Change::RouteTable) => {
-            let table = &update.compiled.gateway.table.name;
-            eprintln!("ingressctl: route table {table} applied in {took} ms");
+
+    /// Takes an update in, or leaves everything as it is. Says whether that is
+    /// done, or is to be tried again.
+    async fn update(&mut self, update: &Update) -> anyhow::Result<bool> {
+        if !update.manifests.is_complete() {
+            self.reported.print(update.compiled.findings.iter());
+            // What cannot be read is not what was deleted.
+            eprintln!(
+                "ingressctl: not all manifests could be read; what was served before is still served"
+            );
+            return Ok(true);
         }
-        Err(error @ RolloutError::Refused(..)) => {
-            eprintln!("ingressctl: {error}; what was served before is still served");
+        let start = Instant::now();
+        let result = self.bring(update).await;
+        let took = start.elapsed().as_millis();
+        match result {
+            Ok(Change::Nothing) => {}
+            Ok(Change::Upstreams) => eprintln!("ingressctl: upstreams applied in {took} ms"),
+            Ok(Change::Certificates) => eprintln!("ingressctl: certificates applied in {took} ms"),
+            Ok(Change::RouteTable) => {
+                let table = &update.compiled.gateway.table.name;
+                eprintln!("ingressctl: route table {table} applied in {took} ms");
+            }
+            Err(error @ RolloutError::Refused(..)) => {
+                eprintln!("ingressctl: {error}; what was served before is still served");
+            }
+            Err(error) => {
+                eprintln!("ingressctl: {error}; trying again");
+                return Ok(false);
+            }
         }
-        Err(error) => {
-            eprintln!("ingressctl: {error}; trying again");
-            return false;
+        Ok(true)
+    }
+
+    /// Brings Envoy to what the manifests come to, without what it refuses of
+    /// that.
+    async fn bring(&mut self, update: &Update) -> Result<Change, RolloutError> {
+        let mut compiled = Arc::clone(&update.compiled);
+        if !self.isolation.refused().is_empty() {
+            compiled = self.compile(update);
+        }
+        let mut changed = Change::Nothing;
+        loop {
+            let gateway = &compiled.gateway;
+            let verdict = match self.rollout.apply(gateway).await {
+                Ok(Applied { change, refused }) => {
+                    changed = changed.max(change);
+                    self.isolation.taken(gateway, &refused, Instant::now())
+                }
+                Err(RolloutError::Refused(key, refusal)) if key.is_table() => {
+                    let objects = &update.manifests.objects;
+                    let find = |object: &_| {
+                        let found = objects.iter().find(|other| other.reference() == *object);
+                        found.map(|object| object.node.clone())
+                    };
+                    let verdict =
+                        self.isolation.refused_table(gateway, &refusal.message, find);
+                    if verdict == Verdict::Hopeless {
+                        self.reported.print(compiled.findings.iter());
+                        return Err(RolloutError::Refused(key, refusal));
+                    }
+                    verdict
+                }
+                Err(error) => {
+                    self.reported.print(compiled.findings.iter());
+                    return Err(error);
+                }
+            };
+            if verdict == Verdict::Settled {
+                let more = self.isolation.findings();
+                self.reported.print(compiled.findings.iter().chain(more));
+                return Ok(changed);
+            }
+            compiled = self.compile(update);
         }
     }
-    true
+
+    fn compile(&self, update: &Update) -> Arc<Compiled> {
+        let refused = self.isolation.refused();
+        let memo = Memo::default();
+        Arc::new(compile_again(&update.manifests, &self.settings, refused, &memo))
+    }
+
+    fn retry_refused(&mut self) {
+        if self.isolation.retry_at().is_some_and(|at| at <= Instant::now()) {
+            self.isolation.retry();
+            self.rollout.retry();
+        }
+    }
 }
 
 /// The findings that were printed last, so that a change prints what is new.
@@ -256,13 +342,13 @@ async fn apply(update: &Update, rollout: &mut Rollout) -> bool {
 struct Reported(BTreeSet<String>);
 
 impl Reported {
-    fn print(&mut self, compiled: &Compiled) {
-        let lines: BTreeSet<_> = compiled.findings.iter().map(ToString::to_string).collect();
+    fn print<'f>(&mut self, findings: impl Iterator<Item = &'f Finding>) {
+        let lines: BTreeSet<_> = findings.map(ToString::to_string).collect();
         for line in lines.difference(&self.0) {
             eprintln!("{line}");
         }
         if lines.is_empty() && !self.0.is_empty() {
-            eprintln!("ingressctl: nothing is wrong with the manifests any more");
+            eprintln!("ingressctl: all findings are resolved");
         }
         self.0 = lines;
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::services::Services;
 use crate::finding::quote;
-use crate::model::{self, Cluster, Discovery, Protocol};
+use crate::model::{self, Cluster, Discovery, EndpointSelector, Protocol};
 use crate::object_ref::ObjectRef;
 use crate::objects::ingress::BackendPort;
 use crate::objects::service::{Application, Residence, Service, ServicePort};
@@ -120,11 +120,13 @@ impl<'a> Clusters<'a> {
             name = format!("{name}|{}", describe_labels(labels));
         }
         if !self.by_name.contains_key(&name) {
+            let selector =
+                EndpointSelector { port: port.name.clone(), labels: labels.clone() };
             let discovery = self
-                .discover(target, port, labels, host)
+                .discover(target, port, &selector, host)
                 .map_err(|reason| (Subject::Service, reason))?;
             let service = target.object();
-            let cluster = Cluster { name: name.clone(), protocol, discovery, service };
+            let cluster = Cluster { name: name.clone(), protocol, discovery, service, selector };
             self.by_name.insert(name.clone(), Arc::new(cluster));
         }
         let known = self.by_name.get(&name);
@@ -142,7 +144,7 @@ impl<'a> Clusters<'a> {
         &self,
         target: Named<'_>,
         port: &ServicePort,
-        labels: &Labels,
+        selector: &EndpointSelector,
         host: String,
     ) -> Result<Discovery, String> {
         let Named { namespace, name, service } = target;
@@ -161,15 +163,10 @@ impl<'a> Clusters<'a> {
             })?;
             return Ok(Discovery::Dns(external, port.port));
         }
-        let Some(addresses) = self.services.addresses(namespace, name) else {
-            return Ok(Discovery::Dns(host, port.port));
-        };
-        let is_of_version = |pod: Option<&str>| {
-            labels.is_empty()
-                || pod.is_some_and(|pod| self.services.carries(namespace, pod, labels))
-        };
-        let chosen = addresses.at(&port.name).filter(|(_, pod)| is_of_version(*pod));
-        Ok(Discovery::Addresses(chosen.map(|(address, _)| address).collect()))
+        Ok(match self.services.endpoints(namespace, name, selector) {
+            Some(addresses) => Discovery::Addresses(addresses),
+            None => Discovery::Dns(host, port.port),
+        })
     }
 
     /// Why a cluster may have no endpoints, or others than it says.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::finding::Findings;
 use crate::manifest::Object;
+use crate::model::EndpointSelector;
 use crate::objects::endpoints::{PortAddresses, SERVICE_LABEL, of_endpoints, of_slice};
 use crate::objects::service::Service;
 use crate::objects::{Labels, Read};
@@ -53,8 +54,24 @@ impl<'a> Services<'a> {
         self.addresses.get(namespace)?.get(name)
     }
 
+    /// The endpoints of a service that are selected, where the manifests say
+    /// anything of its endpoints.
+    pub(super) fn endpoints(
+        &self,
+        namespace: &str,
+        name: &str,
+        EndpointSelector { port, labels }: &EndpointSelector,
+    ) -> Option<BTreeSet<SocketAddr>> {
+        let is_of_version = |pod: Option<&str>| {
+            labels.is_empty() || pod.is_some_and(|pod| self.carries(namespace, pod, labels))
+        };
+        let all = self.addresses(namespace, name)?.at(port);
+        let chosen = all.filter(|(_, pod)| is_of_version(*pod));
+        Some(chosen.map(|(address, _)| address).collect())
+    }
+
     /// Whether there is such a pod, and it carries all of `labels`.
-    pub(super) fn carries(&self, namespace: &str, pod: &str, labels: &Labels) -> bool {
+    fn carries(&self, namespace: &str, pod: &str, labels: &Labels) -> bool {
         let pod = self.pods.get(namespace).and_then(|pods| pods.get(pod));
         pod.is_some_and(|pod| {
             labels.iter().all(|(key, value)| pod.label(key) == Some(value.as_str()))

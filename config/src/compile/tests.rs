@@ -61,7 +61,7 @@ fn ten_thousand_applications() {
         println!("{when}: {} Secrets in {:?}", wanted.len(), start.elapsed());
         let start = Instant::now();
         let unread = UnreadSecrets::new();
-        let circumstances = Circumstances {
+        let circumstances = Circumstances { refused: &Refused::default(),
             settings: &settings,
             now: SystemTime::now(),
             unread: &unread,

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use ingress_filter::DEFAULT_CERTIFICATE;
 use ingress_filter::table::TlsHost;
 
-use super::Circumstances;
+use super::{Circumstances, Refused};
 use super::unread::Remedies;
 use crate::certificates::{Certificate, Memo};
 use crate::finding::{Finding, Findings, Severity, quote};
@@ -235,6 +235,7 @@ struct Secrets<'a> {
     known: BTreeMap<ObjectName, Option<Arc<Certificate>>>,
     now: SystemTime,
     memo: &'a Memo,
+    refused: &'a Refused,
     findings: &'a RefCell<Findings>,
 }
 
@@ -246,8 +247,8 @@ impl<'a> Secrets<'a> {
     ) -> Self {
         let by_name = |secret: &&'a Object| ((&*secret.namespace, &*secret.name), *secret);
         let objects = secrets.iter().map(by_name).collect();
-        let Circumstances { now, memo, .. } = *circumstances;
-        Self { objects, known: BTreeMap::new(), now, memo, findings }
+        let Circumstances { now, memo, refused, .. } = *circumstances;
+        Self { objects, known: BTreeMap::new(), now, memo, refused, findings }
     }
 
     fn is_there(&self, name: &ObjectName) -> bool {
@@ -257,8 +258,8 @@ impl<'a> Secrets<'a> {
     /// The certificate in a Secret, if that is there and can be used.
     fn get(&mut self, name: &ObjectName) -> Option<Arc<Certificate>> {
         let object = *self.objects.get(&(name.namespace(), name.name()))?;
-        let (now, memo, findings) = (self.now, self.memo, self.findings);
-        let read = || read(object, now, memo, findings);
+        let (now, known, findings) = (self.now, (self.memo, self.refused), self.findings);
+        let read = || read(object, now, known, findings);
         self.known.entry(name.clone()).or_insert_with(read).clone()
     }
 
@@ -272,7 +273,7 @@ impl<'a> Secrets<'a> {
 fn read(
     object: &Object,
     now: SystemTime,
-    memo: &Memo,
+    (memo, refused): (&Memo, &Refused),
     findings: &RefCell<Findings>,
 ) -> Option<Arc<Certificate>> {
     let secret = Secret::read(&Reading::new(object, findings))?;
@@ -286,7 +287,12 @@ fn read(
         };
         findings.borrow_mut().push(finding);
     }
-    checked.certificate.clone()
+    let certificate = checked.certificate.clone()?;
+    if let Some(message) = refused.certificate(&certificate.pair) {
+        findings.borrow_mut().push(secret.chain_place.error(object, message));
+        return None;
+    }
+    Some(certificate)
 }
 
 /// Names as a message has them.

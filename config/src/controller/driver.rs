@@ -1,7 +1,12 @@
 //! From what the store knows to what Envoy serves.
+//!
+//! [`Agenda`] says what is next, and knows neither store nor Envoy; the driver
+//! does it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::future::pending;
+mod agenda;
+mod outcome;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,14 +17,22 @@ use tracing::{error, info, warn};
 
 use super::known::Known;
 use super::metrics::{self, Metrics};
-use super::reports::{IngressState, Outcome, Report, Subject};
-use super::retry::Backoff;
+use super::reports::Outcome;
 use super::store::{Changes, Snapshot, Store};
 use crate::certificates::Memo;
-use crate::compile::{Circumstances, Compiled, UnreadSecrets, compile_objects};
+use crate::compile::{
+    Circumstances, Compiled, UnreadSecrets, compile_objects, with_endpoints,
+};
 use crate::finding::{Finding, Findings, Severity};
-use crate::rollout::{Change, Rollout, RolloutError};
-use crate::settings::{ObjectName, Settings};
+use crate::isolation::{Isolation, Verdict};
+use crate::model::Gateway;
+use crate::objects::ObjectName;
+use crate::rollout::{Applied, Change, Rollout, RolloutError};
+use crate::selection::secrets_wanted;
+use crate::settings::Settings;
+
+use agenda::{Agenda, End, Event, Step};
+use outcome::outcome;
 
 /// Changes that follow one another closer than this are one.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -28,19 +41,11 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// changes starves nobody.
 const LONGEST_GATHERING: Duration = Duration::from_millis(100);
 
-/// How long to sleep at most before what certificates say is looked at again.
+/// How long to sleep at most before what certificates say is looked at again: a
+/// clock may be set.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
-/// How long what is new waits for the Secrets that it names; at the start, since
-/// the last answer about one, for then they may be many. Where there is no answer
-/// until then, that is one bad Secret, which must not hold up the rest.
-const SECRET_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Likewise at a start where certificates of an earlier process are served: they
-/// go on, and a table without them would take them away.
-const RESTART_PATIENCE: Duration = Duration::from_secs(30);
-
-/// See the module.
+/// What the driver works with.
 pub(super) struct Driver {
     pub(super) store: Arc<Store>,
     pub(super) settings: Arc<Settings>,
@@ -54,101 +59,140 @@ pub(super) struct Driver {
     pub(super) outcomes: channel::Sender<Option<Arc<Outcome>>>,
 }
 
+/// What is being worked on.
+struct Work {
+    objects: Vec<Arc<Known>>,
+    unread: UnreadSecrets,
+    /// What was compiled last.
+    compiled: Option<Compiled>,
+    isolation: Isolation,
+    logged: Logged,
+    /// What the last change took, from being taken up to being served.
+    took: Duration,
+    start: Instant,
+}
+
+impl Work {
+    fn log_findings(&mut self) {
+        let compiled = self.compiled.iter().flat_map(|compiled| &compiled.findings);
+        self.logged.log(compiled.chain(self.isolation.findings()));
+    }
+}
+
 impl Driver {
     /// Applies each change, for ever.
     pub(super) async fn run(mut self) {
-        let mut logged = Logged::default();
-        let mut compiled: Option<Compiled> = None;
-        // What is compiled and not served yet.
-        let mut left: Option<Changes> = None;
-        let mut is_served = false;
-        let mut backoff = Backoff::for_traffic();
-        let mut took = Duration::ZERO;
-        let mut asking = Asking::new(self.rollout.has_certificates());
+        let mut agenda = Agenda::new(self.rollout.has_certificates());
+        let mut work = Work {
+            objects: Vec::new(),
+            unread: UnreadSecrets::new(),
+            compiled: None,
+            isolation: Isolation::new(),
+            logged: Logged::default(),
+            took: Duration::ZERO,
+            start: Instant::now(),
+        };
+        let mut step = Agenda::begin();
         loop {
-            let recheck_at = compiled.as_ref().and_then(|compiled| compiled.recheck_at);
-            let retry = || left.is_some().then(|| backoff.step());
-            let retry = asking.rest().or_else(retry);
-            self.gather(retry, took, recheck_at).await;
-            let start = Instant::now();
-            let Snapshot { objects, unread, mut changes } = self.store.take();
-            if recheck_at.is_some_and(|at| at <= SystemTime::now()) {
-                changes.get_or_insert_with(|| Changes::of("the validity of certificates"));
-            }
-            if changes.is_some() || asking.is_under_way() {
-                let new = self.compile(&objects, unread).await;
-                let awaited = self.store.want_secrets(&new.secrets);
-                self.want(&new.secrets);
-                left = Changes::joined(changes, left);
-                match asking.step(awaited, compiled.is_none()) {
-                    Step::GoOn => {}
-                    Step::Wait => continue,
-                    Step::GiveUp => {
-                        self.store.give_up_on_secrets();
-                        continue;
+            let event = match step {
+                Step::Wait(retry) => self.wait(retry, &mut work).await,
+                Step::GiveUpOnSecrets => {
+                    self.store.give_up_on_secrets();
+                    Event::GaveUpOnSecrets
+                }
+                Step::Compile => {
+                    work.compiled = Some(self.compile(&work).await);
+                    Event::Compiled
+                }
+                Step::MoveEndpoints => self.move_endpoints(&agenda, &mut work).await,
+                Step::Apply => {
+                    let end = self.apply(&agenda, &mut work).await;
+                    work.took = work.start.elapsed();
+                    // What is only tried is not told.
+                    if end != End::Again {
+                        work.log_findings();
                     }
+                    Event::Applied(end)
                 }
-                logged.log(&new.findings);
-                compiled = Some(new);
-            }
-            let Some(compiled) = &compiled else { continue };
-            if let Some(changes) = left.take() {
-                let end = self.apply(compiled, &changes).await;
-                took = start.elapsed();
-                is_served = end == End::Served;
-                match end {
-                    End::Unknown => left = Some(changes),
-                    End::Served | End::Rejected => backoff.reset(),
+                Step::Report => {
+                    self.report(&work);
+                    Event::Reported
                 }
-            }
-            // Also where only a status has changed, which is perhaps to be
-            // written again.
-            if is_served {
-                let outcome = outcome(&objects, compiled);
-                self.metrics.set_findings(&outcome.reports);
-                self.outcomes.send_replace(Some(Arc::new(outcome)));
-            }
+            };
+            step = agenda.next(event, Instant::now());
         }
-    }
-
-    fn want(&self, names: &BTreeSet<ObjectName>) {
-        self.wants.send_if_modified(|wanted| {
-            let is_modified = wanted != names;
-            if is_modified {
-                wanted.clone_from(names);
-            }
-            is_modified
-        });
     }
 
     /// Waits for a change and for those that come right after it, or until it
-    /// is time to try again. Under a steady stream of changes, as long as the
-    /// last one took: then half of the time at least is left to others.
+    /// is time to try again, and takes up what has changed.
+    async fn wait(&mut self, retry: Option<Duration>, work: &mut Work) -> Event {
+        let recheck_at = work.compiled.as_ref().and_then(|compiled| compiled.recheck_at);
+        let is_due = self.gather(retry, recheck_at, work).await;
+        work.start = Instant::now();
+        let Snapshot { objects, unread, mut changes } = self.store.take();
+        (work.objects, work.unread) = (objects, unread);
+        if recheck_at.is_some_and(|at| at <= SystemTime::now()) {
+            changes.get_or_insert_with(|| Changes::of("the validity of certificates"));
+        }
+        if is_due {
+            work.isolation.retry();
+            self.rollout.retry();
+            changes.get_or_insert_with(|| Changes::of("another try of what Envoy refused"));
+        }
+        if changes.is_some() {
+            self.want_secrets(work);
+        }
+        Event::Woken { changes, awaited: self.store.awaited_secrets() }
+    }
+
+    /// Under a steady stream of changes, waits as long as the last one took: then
+    /// half of the time at least is left to others. Says whether it is time to
+    /// try again what Envoy has refused.
     async fn gather(
         &self,
         retry: Option<Duration>,
-        took: Duration,
         recheck_at: Option<SystemTime>,
-    ) {
+        work: &Work,
+    ) -> bool {
+        let retry_refused = work.isolation.retry_at();
+        let certificates = recheck_at
+            .map(|at| at.duration_since(SystemTime::now()).unwrap_or_default().min(LONGEST_SLEEP));
+        let refused = retry_refused.map(|at| at.saturating_duration_since(Instant::now()));
+        let longest = [retry, certificates, refused].into_iter().flatten().min();
         tokio::select! {
             () = self.store.changed() => {}
-            () = until(recheck_at) => {}
-            () = sleep(retry.unwrap_or_default()), if retry.is_some() => {}
+            () = sleep(longest.unwrap_or_default()), if longest.is_some() => {}
         }
-        let longest = LONGEST_GATHERING.max(took);
+        let longest = LONGEST_GATHERING.max(work.took);
         while let Some((since, until)) = self.store.waiting() {
             let quiet = PAUSE.saturating_sub(until.elapsed());
             let rest = longest.saturating_sub(since.elapsed());
             let wait = quiet.min(rest);
             if wait.is_zero() {
-                return;
+                break;
             }
             sleep(wait).await;
         }
+        retry_refused.is_some_and(|at| at <= Instant::now())
     }
 
-    async fn compile(&self, objects: &[Arc<Known>], unread: UnreadSecrets) -> Compiled {
-        let objects = objects.to_vec();
+    /// Asks for the Secrets that the objects name.
+    fn want_secrets(&self, work: &Work) {
+        let objects = work.objects.iter().map(|known| &known.object);
+        let names = secrets_wanted(objects, &self.settings).value;
+        self.store.want_secrets(&names);
+        self.wants.send_if_modified(|wanted| {
+            let is_modified = *wanted != names;
+            if is_modified {
+                *wanted = names;
+            }
+            is_modified
+        });
+    }
+
+    async fn compile(&self, work: &Work) -> Compiled {
+        let (objects, unread) = (work.objects.clone(), work.unread.clone());
+        let refused = work.isolation.refused().clone();
         let (settings, memo) = (Arc::clone(&self.settings), Arc::clone(&self.memo));
         for (kind, number) in self.store.counts() {
             self.metrics.set_objects(kind.name(), number);
@@ -156,9 +200,13 @@ impl Driver {
         let start = Instant::now();
         let compiling = spawn_blocking(move || {
             let objects = objects.iter().map(|known| &known.object);
-            let now = SystemTime::now();
-            let circumstances =
-                Circumstances { settings: &settings, now, unread: &unread, memo: &memo };
+            let circumstances = Circumstances {
+                settings: &settings,
+                now: SystemTime::now(),
+                unread: &unread,
+                refused: &refused,
+                memo: &memo,
+            };
             compile_objects(objects, Findings::new(), &circumstances)
         });
         // It is a pure function, made not to panic; if it did, so should we.
@@ -168,19 +216,36 @@ impl Driver {
         compiled
     }
 
+    /// Brings other endpoints to Envoy, where nothing else has changed.
+    async fn move_endpoints(&mut self, agenda: &Agenda, work: &mut Work) -> Event {
+        let objects = work.objects.iter().map(|known| &known.object);
+        let moved = work.compiled.as_mut().zip(agenda.moved()).and_then(|(compiled, services)| {
+            let gateway = with_endpoints(compiled, services, objects)?;
+            compiled.gateway = gateway;
+            Some(())
+        });
+        match moved {
+            Some(()) => Event::Compiled,
+            None => Event::EndpointsSayMore,
+        }
+    }
+
     /// Brings Envoy there.
-    async fn apply(&mut self, compiled: &Compiled, changes: &Changes) -> End {
+    async fn apply(&mut self, agenda: &Agenda, work: &mut Work) -> End {
+        let Some(compiled) = &work.compiled else { return End::Unknown };
         let start = Instant::now();
-        match self.rollout.apply(&compiled.gateway).await.map(|applied| applied.change) {
-            Ok(change) => {
-                self.applied(change, compiled, changes, start.elapsed());
-                End::Served
+        let gateway = &compiled.gateway;
+        match self.rollout.apply(gateway).await {
+            Ok(Applied { change, refused }) => {
+                self.applied(change, gateway, agenda.changes(), start.elapsed());
+                match work.isolation.taken(gateway, &refused, Instant::now()) {
+                    Verdict::Again => End::Again,
+                    Verdict::Settled | Verdict::Hopeless => End::Served,
+                }
             }
             Err(error @ RolloutError::Refused(..)) => {
                 self.metrics.rejected();
-                let because = changes.describe();
-                error!(because, "{error}; what was served before is still served");
-                End::Rejected
+                self.refused(&error, agenda, work)
             }
             Err(error) => {
                 warn!("{error}; trying again");
@@ -189,87 +254,65 @@ impl Driver {
         }
     }
 
-    fn applied(&self, change: Change, compiled: &Compiled, changes: &Changes, took: Duration) {
+    fn refused(&self, error: &RolloutError, agenda: &Agenda, work: &mut Work) -> End {
+        let because = agenda.changes().map(Changes::describe).unwrap_or_default();
+        let verdict = match (error, &work.compiled) {
+            (RolloutError::Refused(key, refusal), Some(compiled)) if key.is_table() => {
+                let find = |object: &_| {
+                    let known =
+                        work.objects.iter().find(|known| known.object.reference() == *object);
+                    known.map(|known| known.object.node.clone())
+                };
+                work.isolation.refused_table(&compiled.gateway, &refusal.message, find)
+            }
+            _ => Verdict::Hopeless,
+        };
+        match verdict {
+            Verdict::Again => {
+                warn!(because, "{error}; looking for the objects that are to blame");
+                End::Again
+            }
+            Verdict::Settled | Verdict::Hopeless => {
+                error!(because, "{error}; what was served before is still served");
+                End::Refused
+            }
+        }
+    }
+
+    fn applied(
+        &self,
+        change: Change,
+        gateway: &Gateway,
+        changes: Option<&Changes>,
+        took: Duration,
+    ) {
         let counted = match change {
             Change::Nothing => return,
             Change::Upstreams => metrics::Change::Upstreams,
             Change::Certificates => metrics::Change::Certificates,
             Change::RouteTable => metrics::Change::RouteTable,
         };
-        let waited = changes.since.elapsed();
         self.metrics.applied(counted, took);
+        let Some(changes) = changes else { return };
+        let waited = changes.since.elapsed();
         self.metrics.served_after(waited);
         info!(
             change = change.name(),
-            table = compiled.gateway.table.name,
+            table = gateway.table.name,
             because = changes.describe(),
             apply_ms = millis(took),
             event_to_traffic_ms = millis(waited),
             "applied"
         );
     }
-}
 
-/// What waits for an answer about Secrets that nothing is known of yet.
-struct Asking {
-    patience: Duration,
-    since: Option<Instant>,
-    /// How many answers.
-    awaited: usize,
-}
-
-impl Asking {
-    /// At a start, where certificates of an earlier process are served or not.
-    fn new(has_certificates: bool) -> Self {
-        let patience = if has_certificates { RESTART_PATIENCE } else { SECRET_PATIENCE };
-        Self { patience, since: None, awaited: 0 }
-    }
-
-    fn is_under_way(&self) -> bool {
-        self.since.is_some()
-    }
-
-    /// How much longer to wait.
-    fn rest(&self) -> Option<Duration> {
-        self.since.map(|since| self.patience.saturating_sub(since.elapsed()))
-    }
-
-    /// What to do, where so many answers are awaited.
-    fn step(&mut self, awaited: usize, is_start: bool) -> Step {
-        let before = std::mem::replace(&mut self.awaited, awaited);
-        if awaited == 0 {
-            self.since = None;
-            self.patience = SECRET_PATIENCE;
-            return Step::GoOn;
-        }
-        if is_start && awaited < before {
-            self.since = None;
-        }
-        let since = *self.since.get_or_insert_with(Instant::now);
-        if since.elapsed() < self.patience { Step::Wait } else { Step::GiveUp }
-    }
-}
-
-enum Step {
-    GoOn,
-    Wait,
-    GiveUp,
-}
-
-/// What became of a configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Served,
-    Rejected,
-    /// To be tried again.
-    Unknown,
-}
-
-/// Waits for that time. A clock may be set, so it is looked at now and then.
-async fn until(time: Option<SystemTime>) {
-    let Some(time) = time else { return pending().await };
-    while let Ok(rest) = time.duration_since(SystemTime::now()) {
-        sleep(rest.min(LONGEST_SLEEP)).await;
+    /// Tells the API what is served, also where only a status has changed, which
+    /// is perhaps to be written again.
+    fn report(&self, work: &Work) {
+        let Some(compiled) = &work.compiled else { return };
+        let outcome = outcome(&work.objects, compiled, work.isolation.findings());
+        self.metrics.set_findings(&outcome.reports);
+        self.outcomes.send_replace(Some(Arc::new(outcome)));
     }
 }
 
@@ -277,56 +320,13 @@ fn millis(duration: Duration) -> u64 {
     duration.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
-/// What to tell the API of what is served.
-fn outcome(objects: &[Arc<Known>], compiled: &Compiled) -> Outcome {
-    let ingresses = objects.iter().filter(|known| &*known.object.kind == "Ingress");
-    let ingresses = ingresses.map(|known| ingress_state(known, compiled)).collect();
-    let found: HashSet<_> =
-        compiled.findings.iter().filter_map(|finding| finding.object.as_ref()).collect();
-    let subjects = objects.iter().filter_map(|known| {
-        let object = known.object.reference();
-        // What is wrong with an Ingress of another class is not ours to tell.
-        let is_foreign = &*object.kind == "Ingress" && !compiled.ingresses.contains_key(&object);
-        let is_told = !is_foreign && found.contains(&object);
-        is_told.then_some((object, known))
-    });
-    let subjects: HashMap<_, _> = subjects.collect();
-    let reports = compiled.findings.iter().filter_map(|finding| {
-        let known = subjects.get(finding.object.as_ref()?)?;
-        Some(Report { subject: subject(known), finding: finding.clone() })
-    });
-    Outcome { ingresses, reports: reports.collect() }
-}
-
-fn ingress_state(known: &Known, compiled: &Compiled) -> IngressState {
-    IngressState {
-        api_version: known.object.api_version.to_string(),
-        namespace: known.object.namespace.to_string(),
-        name: known.object.name.to_string(),
-        resource_version: known.resource_version.clone(),
-        published: known.published.clone(),
-        is_published_by_us: known.is_published_by_us,
-        is_served: compiled.ingresses.get(&known.object.reference()).copied().unwrap_or(false),
-    }
-}
-
-fn subject(known: &Known) -> Subject {
-    Subject {
-        api_version: known.object.api_version.to_string(),
-        kind: known.object.kind.to_string(),
-        namespace: known.object.namespace.to_string(),
-        name: known.object.name.to_string(),
-        uid: known.uid.clone(),
-    }
-}
-
 /// The findings that were logged, so that each change logs what is new.
 #[derive(Default)]
 struct Logged(BTreeSet<Finding>);
 
 impl Logged {
-    fn log(&mut self, findings: &[Finding]) {
-        let now: BTreeSet<_> = findings.iter().cloned().collect();
+    fn log<'f>(&mut self, findings: impl Iterator<Item = &'f Finding>) {
+        let now: BTreeSet<_> = findings.cloned().collect();
         for finding in now.difference(&self.0) {
             let object = finding.object.as_ref().map(ToString::to_string).unwrap_or_default();
             let field = finding.field.as_deref().unwrap_or_default();

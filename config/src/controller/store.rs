@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::kinds::Kind;
 use super::known::Known;
-use crate::compile::{Unread, UnreadSecrets};
+use crate::compile::{ServiceName, Unread, UnreadSecrets, service_of_endpoints};
 use crate::settings::ObjectName;
 
 use secrets::Secrets;
@@ -57,6 +57,10 @@ pub(super) struct Changes {
     named: BTreeSet<String>,
     /// How many there are.
     count: usize,
+    /// The services whose endpoints have changed.
+    moved: BTreeSet<ServiceName>,
+    /// Whether anything else has.
+    is_more: bool,
 }
 
 /// All objects at one moment.
@@ -139,12 +143,14 @@ impl Store {
         });
     }
 
-    /// From now on these Secrets are asked for, and no others. Says how many of
-    /// them are new, so that nothing is known of them yet.
-    pub(super) fn want_secrets(&self, names: &BTreeSet<ObjectName>) -> usize {
-        let mut state = self.lock();
-        state.secrets.want(names);
-        state.secrets.awaited()
+    /// From now on these Secrets are asked for, and no others.
+    pub(super) fn want_secrets(&self, names: &BTreeSet<ObjectName>) {
+        self.lock().secrets.want(names);
+    }
+
+    /// About how many of them nothing is known yet.
+    pub(super) fn awaited_secrets(&self) -> usize {
+        self.lock().secrets.awaited()
     }
 
     /// A Secret was read, or is not there. Where that is not trusted to go on,
@@ -278,20 +284,27 @@ impl Noted {
             Some(before) if before.is_served_like(now) => {
                 self.is_touched |= before.resource_version != now.resource_version;
             }
-            _ => self.served(now),
+            _ => {
+                // The service that it told of before may be another.
+                if let Some(before) = before.and_then(|known| service_of_endpoints(&known.object)) {
+                    self.gather().moved.insert(before);
+                }
+                self.served(now);
+            }
         }
     }
 
     fn served(&mut self, known: &Known) {
-        self.named(known.object.reference().to_string());
+        let changes = self.gather();
+        match service_of_endpoints(&known.object) {
+            Some(service) => drop(changes.moved.insert(service)),
+            None => changes.is_more = true,
+        }
+        changes.name(known.object.reference().to_string());
     }
 
     fn named(&mut self, object: String) {
-        let changes = self.begin();
-        changes.count += 1;
-        if changes.named.len() < NAMED_CHANGES {
-            changes.named.insert(object);
-        }
+        self.begin().name(object);
     }
 
     /// The first whole list counts even when it is empty.
@@ -300,21 +313,52 @@ impl Noted {
     }
 
     fn begin(&mut self) -> &mut Changes {
-        let now = Instant::now();
-        self.changes.get_or_insert_with(|| Changes {
-            since: now,
-            until: now,
-            named: BTreeSet::new(),
-            count: 0,
-        })
+        let changes = self.gather();
+        changes.is_more = true;
+        changes
+    }
+
+    fn gather(&mut self) -> &mut Changes {
+        self.changes.get_or_insert_with(Changes::none)
     }
 }
 
 impl Changes {
+    fn none() -> Self {
+        let now = Instant::now();
+        Self {
+            since: now,
+            until: now,
+            named: BTreeSet::new(),
+            count: 0,
+            moved: BTreeSet::new(),
+            is_more: false,
+        }
+    }
+
     /// A change that no object has made.
     pub(super) fn of(what: &str) -> Self {
-        let now = Instant::now();
-        Self { since: now, until: now, named: BTreeSet::from([what.to_owned()]), count: 1 }
+        let mut changes = Self { is_more: true, ..Self::none() };
+        changes.name(what.to_owned());
+        changes
+    }
+
+    /// A change of the endpoints of a service.
+    #[cfg(test)]
+    pub(super) fn of_endpoints(service: ServiceName) -> Self {
+        Self { moved: BTreeSet::from([service]), ..Self::none() }
+    }
+
+    /// The services whose endpoints are all that has changed.
+    pub(super) fn moved(&self) -> Option<&BTreeSet<ServiceName>> {
+        (!self.is_more).then_some(&self.moved)
+    }
+
+    fn name(&mut self, object: String) {
+        self.count += 1;
+        if self.named.len() < NAMED_CHANGES {
+            self.named.insert(object);
+        }
     }
 
     /// Both, where there are both.
@@ -333,6 +377,8 @@ impl Changes {
         self.since = self.since.min(other.since);
         self.until = self.until.max(other.until);
         self.count += other.count;
+        self.is_more |= other.is_more;
+        self.moved.extend(other.moved);
         for name in other.named {
             if self.named.len() < NAMED_CHANGES {
                 self.named.insert(name);

@@ -18,7 +18,7 @@ use tokio::runtime::Builder;
 use super::*;
 use crate::certificates::{self, Certificate};
 use crate::envoy::{Resource, Resources};
-use crate::model::{Cluster, Clusters, Discovery, Https, Protocol};
+use crate::model::{Cluster, Clusters, Discovery, EndpointSelector, Https, Protocol};
 use crate::object_ref::ObjectRef;
 use crate::xds::{Position, Versions};
 
@@ -80,6 +80,7 @@ fn cluster(name: &str, (definition, endpoints): (u8, u8)) -> Cluster {
             _ => Discovery::Addresses(BTreeSet::from([address])),
         },
         service: ObjectRef { kind: "Service".into(), namespace: "d".into(), name: name.into() },
+        selector: EndpointSelector { port: String::new(), labels: BTreeMap::new() },
     }
 }
 
@@ -376,7 +377,7 @@ fn a_change_costs_what_it_changes() {
     let mut process = Process::new(FakeEnvoy::default());
     let mut spec = Spec::of(&["a", "b", "c"], &[("x.example", "one")]);
     process.apply(&spec).unwrap();
-    let mut changed = |process: &mut Process, spec: &Spec| {
+    let changed = |process: &mut Process, spec: &Spec| {
         let before = process.envoy().taken;
         let change = process.apply(spec).unwrap().change;
         process.assert_holds(spec);

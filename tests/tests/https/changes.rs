@@ -106,12 +106,15 @@ fn a_host_moves_to_another_secret_and_no_new_connection_is_told_it_is_the_wrong_
     let (is_over, requests) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         scope.spawn(|| {
+            // The certificate of a connection that was told it is the wrong one.
+            let mut wrong = None;
             while !is_over.load(Ordering::Relaxed) {
-                let get = || client.get(https, "moved.example", "/").unwrap().by();
-                let first = get();
-                if first != "a" {
-                    assert_eq!((&*first, &*get()), ("421", "a"));
-                }
+                let mut connection = client.connect(https, "moved.example").unwrap();
+                let certificate = connection.certificate();
+                let by = connection.get("moved.example", "/").by();
+                assert_ne!(wrong.as_ref(), Some(&certificate), "{by}: it was the right one");
+                wrong = (by != "a").then_some(certificate);
+                assert!(wrong.is_none() || by == "421", "{by}");
                 requests.fetch_add(1, Ordering::Relaxed);
             }
         });

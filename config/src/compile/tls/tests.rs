@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Https;
 use crate::certificates::Memo;
-use crate::compile::{Circumstances, Compiled, Unread, UnreadSecrets, compile_objects};
+use crate::compile::{Refused, Circumstances, Compiled, Unread, UnreadSecrets, compile_objects};
 use crate::manifest::{Manifests, read_text};
 use crate::selection::secrets_wanted;
 use crate::settings::Settings;
@@ -57,7 +57,7 @@ fn compile(objects: &[Value], now: SystemTime, unread: &UnreadSecrets) -> Compil
     let manifests = read_objects(objects);
     let findings = manifests.findings.clone();
     let (settings, memo) = (Settings::default(), Memo::default());
-    let circumstances = Circumstances { settings: &settings, now, unread, memo: &memo };
+    let circumstances = Circumstances { refused: &Refused::default(), settings: &settings, now, unread, memo: &memo };
     compile_objects(&manifests.objects, findings, &circumstances)
 }
 

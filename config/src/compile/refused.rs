@@ -1,0 +1,77 @@
+//! What Envoy has refused, to be left out until it is something else.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::certificates::KeyPair;
+use crate::finding::Findings;
+use crate::manifest::{Node, Object};
+use crate::object_ref::ObjectRef;
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Refused {
+    /// Envoy's words about a certificate, by its fingerprint.
+    certificates: BTreeMap<String, Arc<str>>,
+    objects: BTreeMap<ObjectRef, RefusedObject>,
+}
+
+/// An object that Envoy takes no route table with.
+#[derive(Clone, Debug)]
+struct RefusedObject {
+    /// As it was then.
+    node: Node,
+    /// Envoy's words.
+    message: Arc<str>,
+}
+
+impl Refused {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.certificates.is_empty() && self.objects.is_empty()
+    }
+
+    /// Leaves out a certificate. Says whether it was not left out before.
+    pub(crate) fn add_certificate(&mut self, pair: &KeyPair, message: &Arc<str>) -> bool {
+        self.certificates.insert(pair.fingerprint(), Arc::clone(message)).is_none()
+    }
+
+    /// Leaves out an object, as long as it is this.
+    pub(crate) fn add_object(&mut self, object: ObjectRef, node: Node, message: &Arc<str>) {
+        self.objects.insert(object, RefusedObject { node, message: Arc::clone(message) });
+    }
+
+    /// Takes an object in again.
+    pub(crate) fn remove_object(&mut self, object: &ObjectRef) {
+        self.objects.remove(object);
+    }
+
+    /// Why a certificate is left out.
+    pub(super) fn certificate(&self, pair: &KeyPair) -> Option<String> {
+        // Mostly there is none, and a fingerprint takes its time.
+        let message =
+            (!self.certificates.is_empty()).then(|| self.certificates.get(&pair.fingerprint()))??;
+        Some(format!(
+            "Envoy refuses this certificate or its key: {message}; issue both anew. Until it \
+             changes, it is left out"
+        ))
+    }
+
+    /// Whether an object is left out, with a finding.
+    pub(super) fn leaves_out(&self, object: &Object, findings: &RefCell<Findings>) -> bool {
+        if self.objects.is_empty() {
+            return false;
+        }
+        let refused = self.objects.get(&object.reference());
+        let Some(refused) = refused.filter(|refused| refused.node == object.node) else {
+            return false;
+        };
+        let message = format!(
+            "Envoy refuses the route table with this {}: {}. Until it changes, it is left out",
+            object.kind, refused.message
+        );
+        let at = object.node.nearest(["spec"]).at;
+        findings.borrow_mut().push(object.error(at, "spec", message));
+        true
+    }
+}

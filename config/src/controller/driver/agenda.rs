@@ -1,0 +1,190 @@
+//! What the driver does next.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use crate::compile::ServiceName;
+use crate::controller::retry::Backoff;
+use crate::controller::store::Changes;
+
+/// How long what is new waits for the Secrets that it names; at the start, since
+/// the last answer about one, for then they may be many. Where there is no answer
+/// until then, that is one bad Secret, which must not hold up the rest.
+const SECRET_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The same at a start where certificates of an earlier process are served: they
+/// go on, and a table without them would take them away.
+const RESTART_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// See the module.
+pub(super) struct Agenda {
+    asking: Asking,
+    backoff: Backoff,
+    /// What is not served yet.
+    changes: Option<Changes>,
+    has_compiled: bool,
+    is_served: bool,
+}
+
+/// What has happened.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Something has changed, or it is time to try again.
+    Woken {
+        /// None where nothing has changed that is served.
+        changes: Option<Changes>,
+        /// About how many Secrets nothing is known yet.
+        awaited: usize,
+    },
+    GaveUpOnSecrets,
+    Compiled,
+    /// More changes with the endpoints than where they are.
+    EndpointsSayMore,
+    Applied(End),
+    Reported,
+}
+
+/// What became of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Served,
+    /// Something of it is to be left out.
+    Again,
+    Refused,
+    /// To be tried again.
+    Unknown,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Until something changes, or for so long.
+    Wait(Option<Duration>),
+    GiveUpOnSecrets,
+    Compile,
+    /// Compile the endpoints alone.
+    MoveEndpoints,
+    Apply,
+    Report,
+}
+
+impl Agenda {
+    /// At a start, where certificates of an earlier process are served or not.
+    pub(super) fn new(has_certificates: bool) -> Self {
+        Self {
+            asking: Asking::new(has_certificates),
+            backoff: Backoff::for_traffic(),
+            changes: None,
+            has_compiled: false,
+            is_served: false,
+        }
+    }
+
+    /// What is not served yet.
+    pub(super) fn changes(&self) -> Option<&Changes> {
+        self.changes.as_ref()
+    }
+
+    /// The services whose endpoints are all that has changed.
+    pub(super) fn moved(&self) -> Option<&BTreeSet<ServiceName>> {
+        self.changes.as_ref()?.moved()
+    }
+
+    /// The first event is that of this.
+    pub(super) fn begin() -> Step {
+        Step::Wait(None)
+    }
+
+    pub(super) fn next(&mut self, event: Event, now: Instant) -> Step {
+        match event {
+            Event::Woken { changes, awaited } => self.woken(changes, awaited, now),
+            Event::GaveUpOnSecrets => Step::Wait(Some(Duration::ZERO)),
+            Event::EndpointsSayMore | Event::Applied(End::Again) => Step::Compile,
+            Event::Compiled => {
+                self.has_compiled = true;
+                Step::Apply
+            }
+            Event::Applied(End::Served) => {
+                self.settle(true);
+                Step::Report
+            }
+            Event::Applied(End::Refused) => {
+                self.settle(false);
+                Step::Wait(None)
+            }
+            Event::Applied(End::Unknown) => {
+                self.is_served = false;
+                Step::Wait(Some(self.backoff.step()))
+            }
+            Event::Reported => Step::Wait(None),
+        }
+    }
+
+    fn woken(&mut self, changes: Option<Changes>, awaited: usize, now: Instant) -> Step {
+        if changes.is_none() && !self.asking.is_under_way() {
+            return match (&self.changes, self.is_served) {
+                (Some(_), _) => Step::Apply,
+                (None, true) => Step::Report,
+                (None, false) => Step::Wait(None),
+            };
+        }
+        self.changes = Changes::joined(changes, self.changes.take());
+        match self.asking.step(awaited, !self.has_compiled, now) {
+            Answers::Here if self.has_compiled && self.moved().is_some() => Step::MoveEndpoints,
+            Answers::Here => Step::Compile,
+            Answers::Awaited(rest) => Step::Wait(Some(rest)),
+            Answers::Late => Step::GiveUpOnSecrets,
+        }
+    }
+
+    fn settle(&mut self, is_served: bool) {
+        self.changes = None;
+        self.is_served = is_served;
+        self.backoff.reset();
+    }
+}
+
+/// What waits for an answer about Secrets that nothing is known of yet.
+struct Asking {
+    timeout: Duration,
+    since: Option<Instant>,
+    /// How many answers.
+    awaited: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answers {
+    Here,
+    Awaited(Duration),
+    Late,
+}
+
+impl Asking {
+    fn new(has_certificates: bool) -> Self {
+        let timeout = if has_certificates { RESTART_TIMEOUT } else { SECRET_TIMEOUT };
+        Self { timeout, since: None, awaited: 0 }
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// How it is, where so many answers are awaited.
+    fn step(&mut self, awaited: usize, is_start: bool, now: Instant) -> Answers {
+        let before = std::mem::replace(&mut self.awaited, awaited);
+        if awaited == 0 {
+            self.since = None;
+            self.timeout = SECRET_TIMEOUT;
+            return Answers::Here;
+        }
+        if is_start && awaited < before {
+            self.since = None;
+        }
+        let since = *self.since.get_or_insert(now);
+        let rest = self.timeout.saturating_sub(now.saturating_duration_since(since));
+        if rest.is_zero() { Answers::Late } else { Answers::Awaited(rest) }
+    }
+}
