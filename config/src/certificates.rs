@@ -5,8 +5,8 @@
 //! this panic or take long; nothing of a key gets into a message.
 
 mod chain;
+mod check_cache;
 mod key;
-mod memo;
 mod names;
 mod pem;
 mod problem;
@@ -24,8 +24,8 @@ use x509_parser::certificate::X509Certificate;
 use crate::finding::Severity;
 use crate::hex::hex;
 
+pub(crate) use check_cache::CheckCache;
 pub(crate) use key::PrivateKey;
-pub(crate) use memo::Memo;
 pub(crate) use problem::Problem;
 
 /// The most bytes of a chain, and of a key: what a Secret can hold.

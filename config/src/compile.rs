@@ -15,7 +15,7 @@ mod services;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod unread;
+mod unreadable;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ use ingress_filter::RouteTable;
 use ingress_filter::table::DEFAULT_HTTPS_PORT;
 use sha2::{Digest, Sha256};
 
-use crate::certificates::Memo;
+use crate::certificates::CheckCache;
 use crate::envoy::{Cluster, KeyPairs};
 use crate::finding::{Finding, Findings};
 use crate::hex::hex;
@@ -42,7 +42,7 @@ use services::Services;
 use tls::{Tls, TlsCollector};
 
 pub(crate) use tls::Https;
-pub(crate) use unread::{Unread, UnreadSecrets};
+pub(crate) use unreadable::{UnreadableSecret, UnreadableSecrets};
 
 /// What the objects come to.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl Compiled {
 /// Compiles manifests. The result depends on nothing but its arguments and,
 /// where it comes to whether certificates are valid, the time.
 pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
-    let (findings, memo) = (manifests.findings.clone(), Memo::default());
+    let (findings, memo) = (manifests.findings.clone(), CheckCache::default());
     let circumstances = Circumstances::of_manifests(settings, &memo);
     compile_objects(&manifests.objects, findings, &circumstances)
 }
@@ -96,15 +96,15 @@ pub(crate) struct Circumstances<'c> {
     /// When certificates have to be valid.
     pub(crate) now: SystemTime,
     /// The Secrets that are not among the objects since they cannot be read.
-    pub(crate) unread: &'c UnreadSecrets,
+    pub(crate) unread: &'c UnreadableSecrets,
     /// What was found of certificates before. That only makes it quicker.
-    pub(crate) memo: &'c Memo,
+    pub(crate) memo: &'c CheckCache,
 }
 
 impl<'c> Circumstances<'c> {
     /// Here and now, with manifests, which are there as a whole.
-    pub(crate) fn of_manifests(settings: &'c Settings, memo: &'c Memo) -> Self {
-        static NONE: UnreadSecrets = UnreadSecrets::new();
+    pub(crate) fn of_manifests(settings: &'c Settings, memo: &'c CheckCache) -> Self {
+        static NONE: UnreadableSecrets = UnreadableSecrets::new();
         Self { settings, now: SystemTime::now(), unread: &NONE, memo }
     }
 }

@@ -22,7 +22,7 @@ use tokio::sync::watch as channel;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::certificates::Memo;
+use crate::certificates::CheckCache as Memo;
 use crate::compile::{Circumstances, Compiled, compile, compile_objects};
 use crate::envoy::{Layout, Listening};
 use crate::envoy_binary;

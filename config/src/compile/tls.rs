@@ -16,8 +16,8 @@ use ingress_filter::DEFAULT_CERTIFICATE;
 use ingress_filter::table::TlsHost;
 
 use super::Circumstances;
-use super::unread::Remedies;
-use crate::certificates::{Certificate, Memo};
+use super::unreadable::Remedies;
+use crate::certificates::{Certificate, CheckCache};
 use crate::finding::{Finding, Findings, Severity, quote};
 use crate::manifest::{Object, Position};
 use crate::objects::ingress::{Ingress, Rule, TlsEntry, TlsHosts};
@@ -243,7 +243,7 @@ struct Secrets<'a> {
     /// None where it cannot be used, which has been told.
     known: BTreeMap<ObjectName, Option<Arc<Certificate>>>,
     now: SystemTime,
-    memo: &'a Memo,
+    memo: &'a CheckCache,
     findings: &'a RefCell<Findings>,
 }
 
@@ -281,7 +281,7 @@ impl<'a> Secrets<'a> {
 fn read(
     object: &Object,
     now: SystemTime,
-    memo: &Memo,
+    memo: &CheckCache,
     findings: &RefCell<Findings>,
 ) -> Option<Arc<Certificate>> {
     let secret = Secret::read(&Reading::new(object, findings))?;

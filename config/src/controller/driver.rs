@@ -15,8 +15,10 @@ use super::metrics::{self, Metrics};
 use super::reports::{IngressState, Outcome, Report, Subject};
 use super::retry::Backoff;
 use super::store::{Changes, Snapshot, Store};
-use crate::certificates::Memo;
-use crate::compile::{Circumstances, Compiled, UnreadSecrets, compile_objects};
+use crate::certificates::CheckCache as Memo;
+use crate::compile::{
+    Circumstances, Compiled, UnreadableSecrets as UnreadSecrets, compile_objects,
+};
 use crate::finding::{Finding, Findings, Severity};
 use crate::rollout::{Change, Rollout, RolloutError};
 use crate::settings::{ObjectName, Settings};

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::kinds::Kind;
 use super::known::Known;
-use crate::compile::{Unread, UnreadSecrets};
+use crate::compile::{UnreadableSecret, UnreadableSecrets};
 use crate::settings::ObjectName;
 
 use secrets::Secrets;
@@ -63,7 +63,7 @@ pub(super) struct Changes {
 pub(super) struct Snapshot {
     pub(super) objects: Vec<Arc<Known>>,
     /// The Secrets that are asked for and cannot be read.
-    pub(super) unread: UnreadSecrets,
+    pub(super) unread: UnreadableSecrets,
     /// None where nothing changed that is served.
     pub(super) changes: Option<Changes>,
 }
@@ -169,7 +169,7 @@ impl Store {
     }
 
     /// A Secret could not be read.
-    pub(super) fn refuse_secret(&self, name: &ObjectName, unread: Unread) {
+    pub(super) fn refuse_secret(&self, name: &ObjectName, unread: UnreadableSecret) {
         self.change(|state, noted| state.secrets.refuse(name, unread, noted));
     }
 

@@ -5,8 +5,10 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 
 use super::Https;
-use crate::certificates::Memo;
-use crate::compile::{Circumstances, Compiled, Unread, UnreadSecrets, compile_objects};
+use crate::certificates::CheckCache;
+use crate::compile::{
+    Circumstances, Compiled, UnreadableSecret, UnreadableSecrets, compile_objects,
+};
 use crate::manifest::{Manifests, read_text};
 use crate::selection::secrets_wanted;
 use crate::settings::Settings;
@@ -53,16 +55,16 @@ fn read_objects(objects: &[Value]) -> Manifests {
     read_text("f", &documents.join("\n---\n"))
 }
 
-fn compile(objects: &[Value], now: SystemTime, unread: &UnreadSecrets) -> Compiled {
+fn compile(objects: &[Value], now: SystemTime, unread: &UnreadableSecrets) -> Compiled {
     let manifests = read_objects(objects);
     let findings = manifests.findings.clone();
-    let (settings, memo) = (Settings::default(), Memo::default());
+    let (settings, memo) = (Settings::default(), CheckCache::default());
     let circumstances = Circumstances { settings: &settings, now, unread, memo: &memo };
     compile_objects(&manifests.objects, findings, &circumstances)
 }
 
 fn compile_now(objects: &[Value]) -> Compiled {
-    compile(objects, SystemTime::now(), &UnreadSecrets::new())
+    compile(objects, SystemTime::now(), &UnreadableSecrets::new())
 }
 
 fn findings(compiled: &Compiled) -> Vec<String> {
@@ -72,7 +74,7 @@ fn findings(compiled: &Compiled) -> Vec<String> {
 /// What is found at `now` where an Ingress has `host` with this Secret.
 fn findings_of(secret: Value, host: &str, now: SystemTime) -> Vec<String> {
     let tls = json!([{"hosts": [host], "secretName": "cert"}]);
-    findings(&compile(&[ingress("web", &[], &tls), secret], now, &UnreadSecrets::new()))
+    findings(&compile(&[ingress("web", &[], &tls), secret], now, &UnreadableSecrets::new()))
 }
 
 /// The certificate of each host, and all certificates.
@@ -217,7 +219,7 @@ fn what_may_not_be_read_names_the_role_for_all_that_is_named_there() {
         {"hosts": ["b.example"], "secretName": "two"},
     ]);
     let objects = [ingress("web", &[], &tls), secret("default/two", &["b.example"])];
-    let unread = [("default/one".parse().unwrap(), Unread::Denied)].into();
+    let unread = [("default/one".parse().unwrap(), UnreadableSecret::Denied)].into();
     let found = findings(&compile(&objects, SystemTime::now(), &unread));
     let [finding] = &found[..] else { panic!("{found:?}") };
     assert!(finding.contains("error: Ingress default/web: spec.tls[0].secretName: Secret `default/one` may not be read"), "{finding}");
@@ -257,7 +259,7 @@ fn hosts_and_names_that_are_none_are_errors_where_they_stand() {
 fn it_is_looked_at_again_when_a_certificate_ends_and_at_least_hourly() {
     let objects = [secret(DEFAULT, &["default.example"])];
     let hour = Duration::from_hours(1);
-    let none = UnreadSecrets::new();
+    let none = UnreadableSecrets::new();
     let now = SystemTime::now();
     assert_eq!(compile(&objects, now, &none).recheck_at, Some(now + hour));
     let late = now + 100 * A_DAY - hour / 2;

@@ -13,7 +13,7 @@ const MAX_ROLE: usize = 800;
 
 /// Why a Secret could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Unread {
+pub(crate) enum UnreadableSecret {
     /// The account may not.
     Denied,
     /// What the API server says instead.
@@ -22,11 +22,11 @@ pub(crate) enum Unread {
 
 /// The Secrets that could not be read. One that is just not there is not among
 /// them.
-pub(crate) type UnreadSecrets = BTreeMap<ObjectName, Unread>;
+pub(crate) type UnreadableSecrets = BTreeMap<ObjectName, UnreadableSecret>;
 
 /// What is wrong with Secrets that cannot be read, and what to do about it.
 pub(super) struct Remedies<'a> {
-    unread: &'a UnreadSecrets,
+    unread: &'a UnreadableSecrets,
     gateway: &'a Gateway,
     /// By namespace, the Role for all Secrets that are named there, unless these
     /// are too many for a message.
@@ -57,10 +57,10 @@ impl<'a> Remedies<'a> {
     pub(super) fn of(&self, name: &ObjectName) -> Option<String> {
         let secret = quote(&name.to_string());
         Some(match self.unread.get(name)? {
-            Unread::Failed(reason) => {
+            UnreadableSecret::Failed(reason) => {
                 format!("Secret {secret} cannot be read: {reason}; it is tried again.")
             }
-            Unread::Denied => {
+            UnreadableSecret::Denied => {
                 let (role, whence) = self.role(name);
                 format!(
                     "Secret {secret} may not be read by this gateway; allow it by the Role {role} \
