@@ -5,8 +5,8 @@
 //! this panic or take long; nothing of a key gets into a message.
 
 mod chain;
+mod check_cache;
 mod key;
-mod memo;
 mod names;
 mod pem;
 mod problem;
@@ -21,11 +21,11 @@ use rustls_pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use x509_parser::certificate::X509Certificate;
 
-use crate::finding::Severity;
 use crate::digest::hex;
+use crate::finding::Severity;
 
+pub(crate) use check_cache::CheckCache;
 pub(crate) use key::PrivateKey;
-pub(crate) use memo::Memo;
 pub(crate) use problem::Problem;
 
 /// The most bytes of a chain, and of a key: what a Secret can hold.

@@ -17,7 +17,7 @@ mod services;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod unread;
+mod unreadable;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +28,7 @@ use std::time::SystemTime;
 use ingress_filter::RouteTable;
 use ingress_filter::table::DEFAULT_HTTPS_PORT;
 
-use crate::certificates::Memo;
+use crate::certificates::CheckCache;
 use crate::digest::digest_of_json;
 use crate::finding::{Finding, Findings};
 use crate::manifest::{Manifests, Object};
@@ -45,7 +45,7 @@ use tls::{Tls, TlsCollector};
 
 pub(crate) use endpoints::{ServiceName, service_of_endpoints, with_endpoints};
 pub(crate) use refused::Refused;
-pub(crate) use unread::{Unread, UnreadSecrets};
+pub(crate) use unreadable::{UnreadableSecret, UnreadableSecrets};
 
 /// What the objects come to.
 #[derive(Debug)]
@@ -74,9 +74,9 @@ impl Compiled {
 /// Compiles manifests. The result depends on nothing but its arguments and,
 /// where it comes to whether certificates are valid, the time.
 pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
-    let (findings, memo) = (manifests.findings.clone(), Memo::default());
+    let (findings, checks) = (manifests.findings.clone(), CheckCache::default());
     let refused = Refused::default();
-    let circumstances = Circumstances::of_manifests(settings, &refused, &memo);
+    let circumstances = Circumstances::of_manifests(settings, &refused, &checks);
     compile_objects(&manifests.objects, findings, &circumstances)
 }
 
@@ -88,11 +88,11 @@ pub(crate) struct Circumstances<'c> {
     /// When certificates have to be valid.
     pub(crate) now: SystemTime,
     /// The Secrets that are not among the objects since they cannot be read.
-    pub(crate) unread: &'c UnreadSecrets,
+    pub(crate) unreadable: &'c UnreadableSecrets,
     /// What Envoy has refused of what came of objects.
     pub(crate) refused: &'c Refused,
     /// What was found of certificates before. That only makes it quicker.
-    pub(crate) memo: &'c Memo,
+    pub(crate) checks: &'c CheckCache,
 }
 
 impl<'c> Circumstances<'c> {
@@ -100,10 +100,10 @@ impl<'c> Circumstances<'c> {
     pub(crate) fn of_manifests(
         settings: &'c Settings,
         refused: &'c Refused,
-        memo: &'c Memo,
+        checks: &'c CheckCache,
     ) -> Self {
-        static NONE: UnreadSecrets = UnreadSecrets::new();
-        Self { settings, now: SystemTime::now(), unread: &NONE, refused, memo }
+        static NONE: UnreadableSecrets = UnreadableSecrets::new();
+        Self { settings, now: SystemTime::now(), unreadable: &NONE, refused, checks }
     }
 }
 
@@ -138,7 +138,7 @@ pub(crate) fn compile_objects<'a>(
     let ingresses = ingresses.chain(left_out).collect();
     let secrets = named_secrets(&ours, settings);
     let Tls { https, hosts: tls_hosts, recheck_at } = tls.finish(circumstances, &secrets);
-    circumstances.memo.sweep();
+    circumstances.checks.sweep();
     let mut rules = objects.route_rules;
     rules.retain(|rule| !refused.leaves_out(rule, &findings));
     let rules = Rules::read(&rules, settings, &findings);

@@ -134,7 +134,7 @@ pub(crate) async fn run(
     let driver = Driver {
         store: Arc::clone(&store),
         settings: Arc::new(options.settings.clone()),
-        memo: Arc::default(),
+        checks: Arc::default(),
         rollout,
         metrics: Arc::clone(&metrics),
         wants,

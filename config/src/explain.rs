@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use ingress_filter::RouteTable;
 use serde::Serialize;
 
-pub(crate) use candidates::Place;
+pub(crate) use candidates::RouteIndex;
 pub use candidates::{Candidate, IngressPlace};
 pub(crate) use connection::server_name;
 pub use explainer::Explainer;
@@ -80,7 +80,7 @@ pub struct Explanation {
     pub rules: Vec<RuleVerdict>,
     /// Where in the table what serves the request stands.
     #[serde(skip)]
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<RouteIndex>,
     /// The index of the rule that decides.
     #[serde(skip)]
     pub(crate) rule: Option<usize>,

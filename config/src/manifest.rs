@@ -8,7 +8,6 @@
 //! Manifests may come from anyone, so reading them takes bounded time, memory
 //! and stack: see [`MAX_FILE_BYTES`], [`MAX_DEPTH`] and their like.
 
-mod allowance;
 mod builder;
 mod documents;
 mod json;
@@ -16,17 +15,18 @@ mod kept;
 mod names;
 mod node;
 mod object;
+mod parse_budget;
 mod reader;
 mod scalar;
 mod source;
 mod yaml;
 
-pub use allowance::{Allowance, MAX_COPIED_BYTES, MAX_COPIED_NODES, MAX_NODES};
 pub use documents::{Chunk, chunks};
 pub use kept::Kept;
 pub use names::Names;
 pub use node::{Key, Node, Position, Value};
 pub use object::Object;
+pub use parse_budget::{MAX_COPIED_BYTES, MAX_COPIED_NODES, MAX_NODES, ParseBudget};
 pub use reader::Document;
 pub(crate) use source::is_manifest;
 pub use source::{MAX_FILE_BYTES, Manifests, PathSpec, ReadFailure, read, read_text};

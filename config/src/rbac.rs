@@ -15,6 +15,7 @@ use k8s_openapi::api::rbac::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::settings::{Gateway, Settings};
 
@@ -118,8 +119,7 @@ fn one_line_role(role_name: &str, namespace: &str, secrets: &BTreeSet<String>) -
         metadata: metadata(role_name, Some(namespace)),
         rules: Some(vec![secret_rule(secrets)]),
     };
-    // Its types have string keys and no other failure.
-    serde_json::to_string(&role).unwrap_or_default()
+    json!(role).to_string()
 }
 
 fn certificates_role_name(gateway: &Gateway) -> String {

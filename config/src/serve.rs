@@ -22,7 +22,7 @@ use tokio::sync::watch as channel;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::certificates::Memo;
+use crate::certificates::CheckCache;
 use crate::compile::{Circumstances, Compiled, Refused, compile_objects};
 use crate::envoy::{Kind, Layout, Listening, prepare};
 use crate::envoy_binary;
@@ -169,7 +169,7 @@ async fn read(manifests: Vec<PathSpec>, settings: Settings) -> anyhow::Result<(W
         // From before the first reading, so that no change is missed.
         let mut watcher = Watcher::new(&manifests)?;
         let manifests = watcher.read()?;
-        let update = Update::new(manifests, &settings, &Memo::default());
+        let update = Update::new(manifests, &settings, &CheckCache::default());
         std::io::Result::Ok((watcher, update))
     });
     let (watcher, update) = reading.await?.context("the manifests cannot be read or watched")?;
@@ -187,8 +187,8 @@ struct Update {
 }
 
 impl Update {
-    fn new(manifests: Manifests, settings: &Settings, memo: &Memo) -> Self {
-        let compiled = compile_again(&manifests, settings, &Refused::default(), memo);
+    fn new(manifests: Manifests, settings: &Settings, checks: &CheckCache) -> Self {
+        let compiled = compile_again(&manifests, settings, &Refused::default(), checks);
         Self { manifests: Arc::new(manifests), compiled: Arc::new(compiled) }
     }
 }
@@ -197,9 +197,9 @@ fn compile_again(
     manifests: &Manifests,
     settings: &Settings,
     refused: &Refused,
-    memo: &Memo,
+    checks: &CheckCache,
 ) -> Compiled {
-    let circumstances = Circumstances::of_manifests(settings, refused, memo);
+    let circumstances = Circumstances::of_manifests(settings, refused, checks);
     compile_objects(&manifests.objects, manifests.findings.clone(), &circumstances)
 }
 
@@ -212,10 +212,10 @@ fn follow(
     mut recheck_at: Option<SystemTime>,
 ) -> channel::Receiver<Option<Arc<Update>>> {
     let (sender, receiver) = channel::channel(None);
-    let memo = Memo::default();
+    let checks = CheckCache::default();
     thread::spawn(move || {
         while let Ok(manifests) = watcher.changed(recheck_at) {
-            let update = Update::new(manifests, &settings, &memo);
+            let update = Update::new(manifests, &settings, &checks);
             recheck_at = update.compiled.recheck_at;
             if sender.send(Some(Arc::new(update))).is_err() {
                 return;
@@ -301,8 +301,7 @@ impl Edge {
                         let found = objects.iter().find(|other| other.reference() == *object);
                         found.map(|object| object.node.clone())
                     };
-                    let verdict =
-                        self.isolation.refused_table(gateway, &refusal.message, find);
+                    let verdict = self.isolation.refused_table(gateway, &refusal.message, find);
                     if verdict == Verdict::Hopeless {
                         self.reported.print(compiled.findings.iter());
                         return Err(RolloutError::Refused(key, refusal));
@@ -325,8 +324,8 @@ impl Edge {
 
     fn compile(&self, update: &Update) -> Arc<Compiled> {
         let refused = self.isolation.refused();
-        let memo = Memo::default();
-        Arc::new(compile_again(&update.manifests, &self.settings, refused, &memo))
+        let checks = CheckCache::default();
+        Arc::new(compile_again(&update.manifests, &self.settings, refused, &checks))
     }
 
     fn retry_refused(&mut self) {

@@ -11,9 +11,7 @@ use clap::Args;
 use super::{report, summary};
 use crate::cli::{Input, SettingsArgs};
 use crate::compile::compile;
-use crate::envoy::{
-    EnvoyFiles, Layout, Listening, remove_other_certificates, write_certificates,
-};
+use crate::envoy::{EnvoyFiles, Layout, Listening, remove_other_certificates, write_certificates};
 
 /// Write everything Envoy needs
 ///

@@ -129,9 +129,9 @@ impl<'c, 'a> Actions<'c, 'a> {
                 findings.push(place.error(object, format!("{reason}. {consequence}")));
                 None
             }
-            Ok(Reached { cluster, doubt }) => {
-                if let Some(doubt) = doubt {
-                    findings.push(place.warning(object, doubt.message(consequence)));
+            Ok(Reached { cluster, warning }) => {
+                if let Some(warning) = warning {
+                    findings.push(place.warning(object, warning.message(consequence)));
                 }
                 Some(cluster)
             }

@@ -122,8 +122,8 @@ impl<'a> Backends<'a> {
         let name = format!("{namespace}/{service_name}:{}", service_port.port);
         if !self.used.contains_key(&name) {
             let reached = self.clusters.reach(service, service_port, &Labels::new())?;
-            if let Some(doubt) = reached.doubt {
-                let message = doubt.message(CONSEQUENCE);
+            if let Some(warning) = reached.warning {
+                let message = warning.message(CONSEQUENCE);
                 self.report(backend.port_place().warning(ingress, message));
             }
             let used = UsedPort {

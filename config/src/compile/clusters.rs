@@ -60,18 +60,18 @@ pub(super) type Unreachable = (Subject, String);
 /// A cluster, and what is doubtful about it.
 pub(super) struct Reached {
     pub(super) cluster: String,
-    pub(super) doubt: Option<Doubt>,
+    pub(super) warning: Option<ClusterWarning>,
 }
 
 /// What may not be as meant about a cluster.
-pub(super) enum Doubt {
+pub(super) enum ClusterWarning {
     /// It has no endpoints.
     Empty(String),
     /// It has others too.
     Vague(String),
 }
 
-impl Doubt {
+impl ClusterWarning {
     /// The message; where there are no endpoints, with what comes of that.
     pub(super) fn message(self, consequence: &str) -> String {
         match self {
@@ -120,8 +120,7 @@ impl<'a> Clusters<'a> {
             name = format!("{name}|{}", describe_labels(labels));
         }
         if !self.by_name.contains_key(&name) {
-            let selector =
-                EndpointSelector { port: port.name.clone(), labels: labels.clone() };
+            let selector = EndpointSelector { port: port.name.clone(), labels: labels.clone() };
             let discovery = self
                 .discover(target, port, &selector, host)
                 .map_err(|reason| (Subject::Service, reason))?;
@@ -130,8 +129,8 @@ impl<'a> Clusters<'a> {
             self.by_name.insert(name.clone(), Arc::new(cluster));
         }
         let known = self.by_name.get(&name);
-        let doubt = known.and_then(|known| self.doubt(target, port, labels, &known.discovery));
-        Ok(Reached { cluster: name, doubt })
+        let warning = known.and_then(|known| self.warning(target, port, labels, &known.discovery));
+        Ok(Reached { cluster: name, warning })
     }
 
     fn host(&self, target: Named<'_>) -> String {
@@ -170,13 +169,13 @@ impl<'a> Clusters<'a> {
     }
 
     /// Why a cluster may have no endpoints, or others than it says.
-    fn doubt(
+    fn warning(
         &self,
         target: Named<'_>,
         port: &ServicePort,
         labels: &Labels,
         discovery: &Discovery,
-    ) -> Option<Doubt> {
+    ) -> Option<ClusterWarning> {
         let Named { namespace, name, .. } = target;
         let version = describe_labels(labels);
         match discovery {
@@ -185,20 +184,20 @@ impl<'a> Clusters<'a> {
                 if !ports.is_empty() && !ports.contains(&*port.name) {
                     let names: Vec<_> =
                         ports.iter().take(LISTED_PORTS).map(|name| quote(name)).collect();
-                    return Some(Doubt::Empty(format!(
+                    return Some(ClusterWarning::Empty(format!(
                         "the endpoints of service {namespace}/{name} have no port named {}, but {}; give both the same name",
                         quote(&port.name),
                         names.join(", ")
                     )));
                 }
                 (chosen.is_empty() && !labels.is_empty()).then(|| {
-                    Doubt::Empty(format!(
+                    ClusterWarning::Empty(format!(
                         "service {namespace}/{name} has no ready pods with {version}; \
                          correct the labels, or add its Pods and their endpoints"
                     ))
                 })
             }
-            Discovery::Dns(host, _) if !labels.is_empty() => Some(Doubt::Vague(format!(
+            Discovery::Dns(host, _) if !labels.is_empty() => Some(ClusterWarning::Vague(format!(
                 "nothing tells which pods of service {namespace}/{name} have {version}, so requests go to all \
                  behind {host}; {}",
                 match target.service.residence {

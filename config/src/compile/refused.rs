@@ -49,8 +49,8 @@ impl Refused {
     /// Why a certificate is left out.
     pub(super) fn certificate(&self, pair: &KeyPair) -> Option<String> {
         // Mostly there is none, and a fingerprint takes its time.
-        let message =
-            (!self.certificates.is_empty()).then(|| self.certificates.get(&pair.fingerprint()))??;
+        let message = (!self.certificates.is_empty())
+            .then(|| self.certificates.get(&pair.fingerprint()))??;
         Some(format!(
             "Envoy refuses this certificate or its key: {message}; issue both anew. Until it \
              changes, it is left out"

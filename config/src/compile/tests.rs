@@ -54,18 +54,19 @@ spec:
 #[ignore = "a measurement: run it alone, in release"]
 fn ten_thousand_applications() {
     let manifests = read_text("large.yaml", &applications(10_000));
-    let (settings, checks) = (Settings::default(), Memo::default());
+    let (settings, checks) = (Settings::default(), CheckCache::default());
     for when in ["at first", "with all read before"] {
         let start = Instant::now();
         let wanted = secrets_wanted(&manifests.objects, &settings).value;
         println!("{when}: {} Secrets in {:?}", wanted.len(), start.elapsed());
         let start = Instant::now();
-        let unread = UnreadSecrets::new();
-        let circumstances = Circumstances { refused: &Refused::default(),
+        let unreadable = UnreadableSecrets::new();
+        let circumstances = Circumstances {
+            refused: &Refused::default(),
             settings: &settings,
             now: SystemTime::now(),
-            unread: &unread,
-            memo: &checks,
+            unreadable: &unreadable,
+            checks: &checks,
         };
         let compiled = compile_objects(&manifests.objects, Findings::new(), &circumstances);
         println!("{when}: {} clusters in {:?}", compiled.gateway.clusters.len(), start.elapsed());

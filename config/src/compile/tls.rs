@@ -15,9 +15,9 @@ use std::time::{Duration, SystemTime};
 use ingress_filter::DEFAULT_CERTIFICATE;
 use ingress_filter::table::TlsHost;
 
+use super::unreadable::Remedies;
 use super::{Circumstances, Refused};
-use super::unread::Remedies;
-use crate::certificates::{Certificate, Memo};
+use crate::certificates::{Certificate, CheckCache};
 use crate::finding::{Finding, Findings, Severity, quote};
 use crate::manifest::{Object, Position};
 use crate::model::Https;
@@ -234,7 +234,7 @@ struct Secrets<'a> {
     /// None where it cannot be used, which has been told.
     known: BTreeMap<ObjectName, Option<Arc<Certificate>>>,
     now: SystemTime,
-    memo: &'a Memo,
+    checks: &'a CheckCache,
     refused: &'a Refused,
     findings: &'a RefCell<Findings>,
 }
@@ -247,8 +247,8 @@ impl<'a> Secrets<'a> {
     ) -> Self {
         let by_name = |secret: &&'a Object| ((&*secret.namespace, &*secret.name), *secret);
         let objects = secrets.iter().map(by_name).collect();
-        let Circumstances { now, memo, refused, .. } = *circumstances;
-        Self { objects, known: BTreeMap::new(), now, memo, refused, findings }
+        let Circumstances { now, checks, refused, .. } = *circumstances;
+        Self { objects, known: BTreeMap::new(), now, checks, refused, findings }
     }
 
     fn is_there(&self, name: &ObjectName) -> bool {
@@ -258,7 +258,7 @@ impl<'a> Secrets<'a> {
     /// The certificate in a Secret, if that is there and can be used.
     fn get(&mut self, name: &ObjectName) -> Option<Arc<Certificate>> {
         let object = *self.objects.get(&(name.namespace(), name.name()))?;
-        let (now, known, findings) = (self.now, (self.memo, self.refused), self.findings);
+        let (now, known, findings) = (self.now, (self.checks, self.refused), self.findings);
         let read = || read(object, now, known, findings);
         self.known.entry(name.clone()).or_insert_with(read).clone()
     }
@@ -273,11 +273,11 @@ impl<'a> Secrets<'a> {
 fn read(
     object: &Object,
     now: SystemTime,
-    (memo, refused): (&Memo, &Refused),
+    (checks, refused): (&CheckCache, &Refused),
     findings: &RefCell<Findings>,
 ) -> Option<Arc<Certificate>> {
     let secret = Secret::read(&Reading::new(object, findings))?;
-    let checked = memo.read(&secret.chain, &secret.key, now);
+    let checked = checks.read(&secret.chain, &secret.key, now);
     for problem in &checked.problems {
         let place =
             if problem.key() == "tls.key" { &secret.key_place } else { &secret.chain_place };

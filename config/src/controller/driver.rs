@@ -19,10 +19,8 @@ use super::known::Known;
 use super::metrics::{self, Metrics};
 use super::reports::Outcome;
 use super::store::{Changes, Snapshot, Store};
-use crate::certificates::Memo;
-use crate::compile::{
-    Circumstances, Compiled, UnreadSecrets, compile_objects, with_endpoints,
-};
+use crate::certificates::CheckCache;
+use crate::compile::{Circumstances, Compiled, UnreadableSecrets, compile_objects, with_endpoints};
 use crate::finding::{Finding, Findings, Severity};
 use crate::isolation::{Isolation, Verdict};
 use crate::model::Gateway;
@@ -50,7 +48,7 @@ pub(super) struct Driver {
     pub(super) store: Arc<Store>,
     pub(super) settings: Arc<Settings>,
     /// What is known of certificates already.
-    pub(super) memo: Arc<Memo>,
+    pub(super) checks: Arc<CheckCache>,
     pub(super) rollout: Rollout,
     pub(super) metrics: Arc<Metrics>,
     /// Gets the Secrets that are to be watched.
@@ -62,7 +60,7 @@ pub(super) struct Driver {
 /// What is being worked on.
 struct Work {
     objects: Vec<Arc<Known>>,
-    unread: UnreadSecrets,
+    unreadable: UnreadableSecrets,
     /// What was compiled last.
     compiled: Option<Compiled>,
     isolation: Isolation,
@@ -85,7 +83,7 @@ impl Driver {
         let mut agenda = Agenda::new(self.rollout.has_certificates());
         let mut work = Work {
             objects: Vec::new(),
-            unread: UnreadSecrets::new(),
+            unreadable: UnreadableSecrets::new(),
             compiled: None,
             isolation: Isolation::new(),
             logged: Logged::default(),
@@ -129,8 +127,8 @@ impl Driver {
         let recheck_at = work.compiled.as_ref().and_then(|compiled| compiled.recheck_at);
         let is_due = self.gather(retry, recheck_at, work).await;
         work.start = Instant::now();
-        let Snapshot { objects, unread, mut changes } = self.store.take();
-        (work.objects, work.unread) = (objects, unread);
+        let Snapshot { objects, unreadable, mut changes } = self.store.take();
+        (work.objects, work.unreadable) = (objects, unreadable);
         if recheck_at.is_some_and(|at| at <= SystemTime::now()) {
             changes.get_or_insert_with(|| Changes::of("the validity of certificates"));
         }
@@ -191,9 +189,9 @@ impl Driver {
     }
 
     async fn compile(&self, work: &Work) -> Compiled {
-        let (objects, unread) = (work.objects.clone(), work.unread.clone());
+        let (objects, unreadable) = (work.objects.clone(), work.unreadable.clone());
         let refused = work.isolation.refused().clone();
-        let (settings, memo) = (Arc::clone(&self.settings), Arc::clone(&self.memo));
+        let (settings, checks) = (Arc::clone(&self.settings), Arc::clone(&self.checks));
         for (kind, number) in self.store.counts() {
             self.metrics.set_objects(kind.name(), number);
         }
@@ -203,9 +201,9 @@ impl Driver {
             let circumstances = Circumstances {
                 settings: &settings,
                 now: SystemTime::now(),
-                unread: &unread,
+                unreadable: &unreadable,
                 refused: &refused,
-                memo: &memo,
+                checks: &checks,
             };
             compile_objects(objects, Findings::new(), &circumstances)
         });

@@ -22,7 +22,7 @@ use super::known::{Known, Reader};
 use super::metrics::Metrics;
 use super::source::{QUIET, Trouble, WATCH_SECONDS, backoff, describe, lasting, status};
 use super::store::Store;
-use crate::compile::Unread;
+use crate::compile::UnreadableSecret;
 use crate::settings::ObjectName;
 
 /// The keys of a Secret that matter here; what else is in it is not kept.
@@ -130,13 +130,13 @@ impl SecretSource {
         self.metrics.watch_restarted(Kind::Secret.name());
         match status(error) {
             Some(status) if status.code == 403 => {
-                self.store.refuse_secret(name, Unread::Denied);
+                self.store.refuse_secret(name, UnreadableSecret::Denied);
             }
             // A watch that may not go on from where it was begins anew.
             Some(status) if status.code == 410 => {}
             Some(status) => {
                 let reason = format!("{} {}", status.code, status.message);
-                self.store.refuse_secret(name, Unread::Failed(reason));
+                self.store.refuse_secret(name, UnreadableSecret::Failed(reason));
             }
             None if is_unreadable(error) => {
                 // What it says of it may quote what is in the Secret.

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::kinds::Kind;
 use super::known::Known;
-use crate::compile::{ServiceName, Unread, UnreadSecrets, service_of_endpoints};
+use crate::compile::{ServiceName, UnreadableSecret, UnreadableSecrets, service_of_endpoints};
 use crate::settings::ObjectName;
 
 use secrets::Secrets;
@@ -67,7 +67,7 @@ pub(super) struct Changes {
 pub(super) struct Snapshot {
     pub(super) objects: Vec<Arc<Known>>,
     /// The Secrets that are asked for and cannot be read.
-    pub(super) unread: UnreadSecrets,
+    pub(super) unreadable: UnreadableSecrets,
     /// None where nothing changed that is served.
     pub(super) changes: Option<Changes>,
 }
@@ -175,8 +175,8 @@ impl Store {
     }
 
     /// A Secret could not be read.
-    pub(super) fn refuse_secret(&self, name: &ObjectName, unread: Unread) {
-        self.change(|state, noted| state.secrets.refuse(name, unread, noted));
+    pub(super) fn refuse_secret(&self, name: &ObjectName, unreadable: UnreadableSecret) {
+        self.change(|state, noted| state.secrets.refuse(name, unreadable, noted));
     }
 
     /// Waits until there is something to take.
@@ -206,8 +206,8 @@ impl Store {
         state.is_touched = false;
         let objects = state.parts.iter().flat_map(|part| part.objects.values()).cloned();
         let objects = objects.chain(state.secrets.objects()).collect();
-        let unread = state.secrets.unread();
-        Snapshot { objects, unread, changes: state.changes.take() }
+        let unreadable = state.secrets.unreadable();
+        Snapshot { objects, unreadable, changes: state.changes.take() }
     }
 
     /// The kinds whose first list has not ended.

@@ -117,8 +117,7 @@ impl Bootstrap {
             }
         };
         let is_stream = delivery == Delivery::Stream;
-        let controller =
-            || ClusterMessage::of_socket(CONTROLLER, Address::pipe(&layout.socket()));
+        let controller = || ClusterMessage::of_socket(CONTROLLER, Address::pipe(&layout.socket()));
         Self {
             node: Node { id: "ingress", cluster: "ingress" },
             admin: Admin { address: admin.into() },

@@ -85,7 +85,10 @@ impl Listener {
             }
         });
         Self {
-            listener_filters: vec![Socket::new("envoy.filters.listener.tls_inspector", TlsInspector {})],
+            listener_filters: vec![Socket::new(
+                "envoy.filters.listener.tls_inspector",
+                TlsInspector {},
+            )],
             filter_chain_matcher: Some(ChainMatcher::new(https)),
             ..Self::new(HTTPS_LISTENER, address, chains.collect())
         }

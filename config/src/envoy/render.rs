@@ -49,7 +49,8 @@ impl Target {
 
     /// These resources, as far as they are in it.
     pub(crate) fn select(&self, keys: &[Key]) -> Vec<(Key, Resource)> {
-        let select = |key: &Key| Some((key.clone(), self.resources.get(key.kind, &key.name)?.clone()));
+        let select =
+            |key: &Key| Some((key.clone(), self.resources.get(key.kind, &key.name)?.clone()));
         keys.iter().filter_map(select).collect()
     }
 

@@ -136,8 +136,8 @@ impl Resources {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Kind, &Arc<str>, &Resource)> {
-        self.0.iter().flat_map(|(kind, named)| {
-            named.iter().map(|(name, resource)| (*kind, name, resource))
-        })
+        self.0
+            .iter()
+            .flat_map(|(kind, named)| named.iter().map(|(name, resource)| (*kind, name, resource)))
     }
 }

@@ -267,9 +267,7 @@ impl ChainMatcher {
         };
         let rest = match self.step {
             None => self.on_no_match,
-            Some(_) => {
-                Some(Box::new(OnMatch { outcome: Some(Outcome::Matcher(Box::new(self))) }))
-            }
+            Some(_) => Some(Box::new(OnMatch { outcome: Some(Outcome::Matcher(Box::new(self))) })),
         };
         Self { step: Some(Step::MatcherTree(tree)), on_no_match: rest }
     }

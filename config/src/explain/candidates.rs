@@ -59,14 +59,14 @@ impl fmt::Display for IngressPlace {
 
 /// Where in a table what serves a request stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
+pub(crate) enum RouteIndex {
     /// The index of the virtual host, and that of the route in it.
     Route(usize, usize),
     Default,
 }
 
 /// The place that decides, and what it does where the request came without TLS.
-pub(super) type Choice = (Place, Option<Plaintext>);
+pub(super) type Choice = (RouteIndex, Option<Plaintext>);
 
 /// All routes of `table`, of which `choice` decides; those of the request's host
 /// first.
@@ -90,7 +90,7 @@ pub(super) fn of(
             let hosts = virtual_host.hosts.join(", ");
             let refusal = wrong_host(virtual_host, host.as_deref(), serving);
             virtual_host.routes.iter().enumerate().map(move |(index, route)| {
-                let is_it = chosen == Some(Place::Route(host_index, index));
+                let is_it = chosen == Some(RouteIndex::Route(host_index, index));
                 let (is_chosen, verdict) = outcome.filter(|_| is_it).unwrap_or_default();
                 let verdict = match &refusal {
                     _ if is_it => verdict.into(),
@@ -134,8 +134,8 @@ fn candidate(hosts: &str, route: &Route, chosen: bool, verdict: String) -> Candi
 fn default_candidate(table: &RouteTable, choice: Option<Choice>) -> Option<Candidate> {
     let target = table.default_backend.as_ref()?;
     let (is_chosen, verdict) = match choice {
-        Some((Place::Default, None)) => (true, "serves the request, which nothing else does"),
-        Some((Place::Default, plaintext)) => outcome(plaintext),
+        Some((RouteIndex::Default, None)) => (true, "serves the request, which nothing else does"),
+        Some((RouteIndex::Default, plaintext)) => outcome(plaintext),
         _ => (false, "a route serves the request, or none may"),
     };
     Some(Candidate {

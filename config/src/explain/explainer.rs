@@ -10,7 +10,7 @@ use host_test::{Module, Options, Plugin};
 use ingress_filter::table::{Action, Backend, Destination, Forward, Plaintext};
 use ingress_filter::{CLUSTER_HEADER, MIRROR_HEADER, RouteTable};
 
-use super::candidates::{self, IngressPlace, Place};
+use super::candidates::{self, IngressPlace, RouteIndex};
 use super::connection::Certificates;
 use super::edge::{self, Headers, Refusal, joined};
 use super::exchange::{Answer, By, Passage, pass};
@@ -216,11 +216,11 @@ impl Explainer {
         }
         let place = place_of(&passage.property("ingress_route")?)?;
         let (backend, source, plaintext) = match place {
-            Place::Default => {
+            RouteIndex::Default => {
                 let target = self.table.default_backend.as_ref()?;
                 (&target.backend, &target.source, target.plaintext)
             }
-            Place::Route(host, route) => {
+            RouteIndex::Route(host, route) => {
                 let route = self.table.virtual_hosts.get(host)?.routes.get(route)?;
                 (&route.backend, &route.source, route.plaintext)
             }
@@ -237,10 +237,10 @@ impl Explainer {
     }
 
     /// The host of the table under which a request is served.
-    fn host_of(&self, place: Place, authority: &str) -> Option<String> {
+    fn host_of(&self, place: RouteIndex, authority: &str) -> Option<String> {
         match place {
-            Place::Default => Some("*".into()),
-            Place::Route(host, _) => {
+            RouteIndex::Default => Some("*".into()),
+            RouteIndex::Route(host, _) => {
                 let virtual_host = self.table.virtual_hosts.get(host)?;
                 candidates::host_entry(virtual_host, authority).map(str::to_owned)
             }
@@ -307,10 +307,10 @@ fn came_with_tls(passage: &Passage) -> bool {
         .is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
 }
 
-fn place_of(label: &str) -> Option<Place> {
+fn place_of(label: &str) -> Option<RouteIndex> {
     match label.split_once('.') {
-        None => Some(Place::Default),
-        Some((host, route)) => Some(Place::Route(host.parse().ok()?, route.parse().ok()?)),
+        None => Some(RouteIndex::Default),
+        Some((host, route)) => Some(RouteIndex::Route(host.parse().ok()?, route.parse().ok()?)),
     }
 }
 

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use ingress_filter::table::{Action, Backend, Plaintext};
 
-use super::candidates::Place;
+use super::candidates::RouteIndex;
 use super::edge::Refusal;
 use super::exchange::{Answer, By};
 use super::{Explanation, Request};
 
 /// What of a table serves a request.
 pub(super) struct Chosen<'t> {
-    pub(super) place: Place,
+    pub(super) place: RouteIndex,
     pub(super) source: &'t str,
     pub(super) backend: &'t Backend,
     /// What became of the request because it came without TLS.

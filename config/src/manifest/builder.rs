@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_saphyr::granit_parser::{Event, ScalarStyle, Tag};
 
-use super::allowance::{Allowance, Weight};
 use super::names::Names;
 use super::node::{Key, Node, Position, Value};
+use super::parse_budget::{ParseBudget, Weight};
 use super::scalar;
 use super::yaml::{Cause, MAX_DEPTH};
 
@@ -85,7 +85,7 @@ impl OpenMap {
 
 /// Turns the parser's events into a tree.
 pub(super) struct Builder<'a> {
-    allowance: &'a mut Allowance,
+    budget: &'a mut ParseBudget,
     /// What is still open, innermost last.
     open: Vec<Open>,
     anchors: HashMap<usize, (Node, Weight)>,
@@ -94,9 +94,9 @@ pub(super) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(allowance: &'a mut Allowance) -> Self {
+    pub(super) fn new(budget: &'a mut ParseBudget) -> Self {
         Self {
-            allowance,
+            budget,
             open: Vec::new(),
             anchors: HashMap::new(),
             names: Names::default(),
@@ -245,7 +245,7 @@ impl<'a> Builder<'a> {
         if self.open.len() + weight.depth > MAX_DEPTH {
             return Err(Cause::Depth);
         }
-        self.allowance.copy(weight)?;
+        self.budget.copy(weight)?;
         let node = node.clone();
         if self.wants_key() {
             let name = node.as_str().ok_or(Cause::Key(node.kind_name()))?;
@@ -259,7 +259,7 @@ impl<'a> Builder<'a> {
     }
 
     fn finish(&mut self, node: Node, weight: Weight, anchor: usize) -> Result<(), Cause> {
-        self.allowance.add()?;
+        self.budget.add()?;
         if anchor != 0 {
             self.remember(anchor, &node, weight);
         }
@@ -269,7 +269,7 @@ impl<'a> Builder<'a> {
     /// Keeps a copy for aliases, if there is room: an anchor that no alias names
     /// does no harm, however much it stands for.
     fn remember(&mut self, anchor: usize, node: &Node, weight: Weight) {
-        if self.allowance.copy(weight).is_ok() {
+        if self.budget.copy(weight).is_ok() {
             self.anchors.insert(anchor, (node.clone(), weight));
         }
     }

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::allowance::Allowance;
 use super::documents::chunks;
 use super::node::Position;
 use super::object::{Object, locate};
+use super::parse_budget::ParseBudget;
 use super::reader::Document;
 use super::yaml::{SyntaxError, parse};
 use crate::finding::{Finding, Findings, Location};
@@ -274,7 +274,7 @@ fn end_of(text: &str) -> Position {
 }
 
 fn take_text(file: &Arc<str>, text: &str, manifests: &mut Manifests) {
-    let mut allowance = Allowance::default();
+    let mut budget = ParseBudget::default();
     let (failures, findings) = (manifests.failures.len(), manifests.findings.len());
     for chunk in chunks(text) {
         if manifests.failures.len() - failures >= MAX_FAILURES_PER_FILE
@@ -283,7 +283,7 @@ fn take_text(file: &Arc<str>, text: &str, manifests: &mut Manifests) {
             let at = Position { line: chunk.first_line, column: 1 };
             return manifests.fail(ReadFailure::TooManyErrors { file: Arc::clone(file), at });
         }
-        match parse(chunk.text, chunk.first_line, &mut allowance) {
+        match parse(chunk.text, chunk.first_line, &mut budget) {
             Ok(root) if root.is_null() => {}
             Ok(root) => {
                 let document = Document { file: Arc::clone(file), root };

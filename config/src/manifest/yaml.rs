@@ -11,9 +11,9 @@ use std::sync::Arc;
 use serde_saphyr::granit_parser::{self, ErrorKind, Parser, ScanError, Span};
 use thiserror::Error;
 
-use super::allowance::{Allowance, MAX_NODES};
 use super::builder::Builder;
 use super::node::{Node, Position, Value};
+use super::parse_budget::{MAX_NODES, ParseBudget};
 use crate::finding::quote;
 
 /// The most lists and mappings within one another.
@@ -61,14 +61,14 @@ pub(super) enum Cause {
 ///
 /// # Errors
 /// If it is not YAML, repeats a key, or exceeds one of the limits above.
-pub fn parse(text: &str, first_line: u32, allowance: &mut Allowance) -> Result<Node, SyntaxError> {
+pub fn parse(text: &str, first_line: u32, budget: &mut ParseBudget) -> Result<Node, SyntaxError> {
     let options = granit_parser::options! {
         emit_comments: false,
         // The scanner looks ahead in flow style, so it is the first to know there.
         flow_nesting_limit: MAX_DEPTH,
         block_nesting_limit: MAX_DEPTH + 1,
     };
-    let mut builder = Builder::new(allowance);
+    let mut builder = Builder::new(budget);
     let in_file = |line: usize, column: usize| Position {
         line: clamp(line).saturating_add(first_line).saturating_sub(1),
         column: clamp(column).saturating_add(1),

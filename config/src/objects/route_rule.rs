@@ -8,10 +8,11 @@
 mod condition;
 mod fault;
 mod headers;
-mod patience;
+
 mod route;
 mod service_ref;
 mod target;
+mod timeouts;
 mod values;
 
 use std::sync::Arc;
@@ -139,8 +140,8 @@ impl Forwarding {
         Self {
             route: route::read(spec, scope),
             mirror: spec.field("mirror").and_then(|field| ServiceRef::read(&field, scope)),
-            timeout: patience::timeout(spec),
-            retries: patience::retries(spec),
+            timeout: timeouts::timeout(spec),
+            retries: timeouts::retries(spec),
             rewrite: spec.field("rewrite").and_then(|field| target::rewrite(&field)),
             websocket: spec.boolean("websocketUpgrade").unwrap_or_default(),
             append_headers: append_headers.unwrap_or_default(),

@@ -108,8 +108,7 @@ impl Planner<'_> {
         // Clusters that Envoy refuses as they are stay refused.
         let mut clusters = self.differing(Kind::Clusters);
         clusters.retain(|key| !self.is_refused(key));
-        let resolves =
-            clusters.iter().any(|cluster| !target.endpoints.contains_key(&cluster.name));
+        let resolves = clusters.iter().any(|cluster| !target.endpoints.contains_key(&cluster.name));
         let mut step = Step::new(Stage::Upstreams { resolves }, clusters);
         for (cluster, name) in &target.endpoints {
             let cluster = Key::new(Kind::Clusters, Arc::clone(cluster));
@@ -145,10 +144,7 @@ impl Planner<'_> {
         Step {
             expect: self.all(&[Kind::Listeners]),
             needs,
-            ..Step::new(
-                Stage::Listeners,
-                self.all(&[Kind::Routes, Kind::Filter, Kind::Listeners]),
-            )
+            ..Step::new(Stage::Listeners, self.all(&[Kind::Routes, Kind::Filter, Kind::Listeners]))
         }
     }
 
@@ -177,7 +173,8 @@ impl Planner<'_> {
     }
 
     fn table(&self, is_bridged: bool) -> Step {
-        let tell = if is_bridged { self.all(&[Kind::Filter]) } else { self.differing(Kind::Filter) };
+        let tell =
+            if is_bridged { self.all(&[Kind::Filter]) } else { self.differing(Kind::Filter) };
         Step::new(Stage::Table, tell)
     }
 
@@ -226,11 +223,7 @@ impl Planner<'_> {
         self.not_in_target(kind, self.at.held.of(kind).map(|(name, _)| name))
     }
 
-    fn not_in_target<'n>(
-        &self,
-        kind: Kind,
-        names: impl Iterator<Item = &'n Arc<str>>,
-    ) -> Vec<Key> {
+    fn not_in_target<'n>(&self, kind: Kind, names: impl Iterator<Item = &'n Arc<str>>) -> Vec<Key> {
         let surplus = names.filter(|name| self.target.resources.get(kind, name).is_none());
         surplus.map(|name| Key::new(kind, Arc::clone(name))).collect()
     }

@@ -53,8 +53,10 @@ impl Spec {
         for (host, name) in &self.hosts {
             groups.entry(name).or_default().push(host.clone());
         }
-        let group =
-            |(certificate, hosts): (&String, _)| TlsHost { hosts, certificate: certificate.clone() };
+        let group = |(certificate, hosts): (&String, _)| TlsHost {
+            hosts,
+            certificate: certificate.clone(),
+        };
         let mut table = RouteTable {
             backends: clusters.keys().map(|name| backend(name)).collect(),
             tls_hosts: groups.into_iter().map(group).collect(),
@@ -64,8 +66,8 @@ impl Spec {
         let certificate =
             |(name, index): (&String, &usize)| (name.clone(), Arc::clone(&CERTIFICATES[*index]));
         let certificates: BTreeMap<_, _> = self.certificates.iter().map(certificate).collect();
-        let https = (!certificates.is_empty())
-            .then(|| Https { certificates, hosts: self.hosts.clone() });
+        let https =
+            (!certificates.is_empty()).then(|| Https { certificates, hosts: self.hosts.clone() });
         Gateway { table: Arc::new(table), clusters, https }
     }
 }
@@ -180,13 +182,13 @@ impl FakeEnvoy {
     /// What must never be.
     fn check(&self) {
         let Some(filter) = self.held.get(Kind::Filter, FILTER_NAME) else { return };
-        let is_it = |target: &&Arc<Target>| {
-            target.resources.get(Kind::Filter, FILTER_NAME) == Some(filter)
-        };
+        let is_it =
+            |target: &&Arc<Target>| target.resources.get(Kind::Filter, FILTER_NAME) == Some(filter);
         let bound = match self.targets.iter().find(is_it) {
             Some(target) => {
                 for cluster in target.resources.of(Kind::Clusters).map(|(name, _)| name) {
-                    let is_refused = self.refused.contains_key(&Key::new(Kind::Clusters, Arc::clone(cluster)));
+                    let is_refused =
+                        self.refused.contains_key(&Key::new(Kind::Clusters, Arc::clone(cluster)));
                     let held = self.held.get(Kind::Clusters, cluster);
                     assert!(held.is_some() || is_refused, "a route without its cluster {cluster}");
                 }
@@ -194,9 +196,10 @@ impl FakeEnvoy {
             }
             None => self.bridges[&filter.version].clone(),
         };
-        let served = self.targets.iter().find(|target| {
-            self.holds_as(target, Kind::Listeners, HTTPS_LISTENER)
-        });
+        let served = self
+            .targets
+            .iter()
+            .find(|target| self.holds_as(target, Kind::Listeners, HTTPS_LISTENER));
         let Some(served) = served else { return };
         for TlsHost { hosts, certificate } in &bound {
             for host in hosts {
@@ -356,7 +359,10 @@ fn subsets(hosts: &[TlsHost]) -> Vec<Vec<TlsHost>> {
                 groups.entry(certificate).or_default().push((*host).clone());
             }
         }
-        groups.into_iter().map(|(name, hosts)| TlsHost { hosts, certificate: name.clone() }).collect()
+        groups
+            .into_iter()
+            .map(|(name, hosts)| TlsHost { hosts, certificate: name.clone() })
+            .collect()
     };
     (0..1 << pairs.len()).map(subset).collect()
 }
@@ -426,7 +432,8 @@ fn a_certificate_that_is_refused_is_left_out_and_the_others_go_on() {
     let spec = Spec::of(&["a"], &[("x.example", "one"), ("y.example", "bad")]);
     let applied = process.apply(&spec).unwrap();
     assert_eq!(&*applied.refused[0].0.name, "bad");
-    let more = Spec::of(&["a", "b"], &[("x.example", "one"), ("y.example", "bad"), ("z.example", "one")]);
+    let more =
+        Spec::of(&["a", "b"], &[("x.example", "one"), ("y.example", "bad"), ("z.example", "one")]);
     assert_eq!(process.apply(&more).unwrap().refused.len(), 1);
     assert!(process.envoy().held.get(Kind::Secrets, "one").is_some());
 }
@@ -451,7 +458,11 @@ fn what_is_refused_as_a_whole_is_rolled_back() {
         process.transitions.envoy.refuses = None;
         if refused != Kind::Routes {
             process.assert_holds(&spec);
-            assert_eq!(FakeEnvoy::versions(&process.envoy().told), FakeEnvoy::versions(&process.envoy().held), "also for one that starts");
+            assert_eq!(
+                FakeEnvoy::versions(&process.envoy().told),
+                FakeEnvoy::versions(&process.envoy().held),
+                "also for one that starts"
+            );
         }
         process.transitions.envoy.retry();
         process.apply(&next).unwrap();
@@ -461,19 +472,19 @@ fn what_is_refused_as_a_whole_is_rolled_back() {
 
 fn specs() -> impl Strategy<Value = Spec> {
     let names = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let clusters = subsequence(names(&["a", "b", "c"]), 0..=3)
-        .prop_flat_map(|names| {
-            let variants = proptest::collection::vec((0..3_u8, 0..2_u8), names.len());
-            variants.prop_map(move |variants| names.iter().cloned().zip(variants).collect())
-        });
-    let hosts = subsequence(names(&["x.example", "y.example", "z.example"]), 0..=3)
-        .prop_flat_map(|hosts| {
+    let clusters = subsequence(names(&["a", "b", "c"]), 0..=3).prop_flat_map(|names| {
+        let variants = proptest::collection::vec((0..3_u8, 0..2_u8), names.len());
+        variants.prop_map(move |variants| names.iter().cloned().zip(variants).collect())
+    });
+    let hosts = subsequence(names(&["x.example", "y.example", "z.example"]), 0..=3).prop_flat_map(
+        |hosts| {
             let certificates = proptest::collection::vec(0..3_usize, hosts.len());
             certificates.prop_map(move |indexes| {
                 let name = |index: usize| ["one", "two", "three"][index].to_owned();
                 hosts.iter().cloned().zip(indexes.into_iter().map(name)).collect()
             })
-        });
+        },
+    );
     (clusters, hosts, proptest::collection::vec(0..2_usize, 3)).prop_map(
         |(clusters, hosts, contents): (_, BTreeMap<String, String>, _)| {
             let names = ["one", "two", "three"].into_iter().zip(contents);

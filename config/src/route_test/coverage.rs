@@ -6,7 +6,7 @@ use ingress_filter::RouteTable;
 use ingress_filter::table::Backend;
 use serde::Serialize;
 
-use crate::explain::Place;
+use crate::explain::RouteIndex;
 
 /// What of a table was reached.
 #[derive(Debug, Serialize)]
@@ -34,7 +34,7 @@ pub struct Reach {
 pub(super) struct Recorder<'t> {
     table: &'t RouteTable,
     backends: HashMap<&'t str, &'t Backend>,
-    places: HashSet<Place>,
+    places: HashSet<RouteIndex>,
     rules: HashSet<String>,
 }
 
@@ -46,7 +46,7 @@ impl<'t> Recorder<'t> {
     }
 
     /// That a request was served here, by the rule with this index.
-    pub(super) fn record(&mut self, place: Option<Place>, rule: Option<usize>) {
+    pub(super) fn record(&mut self, place: Option<RouteIndex>, rule: Option<usize>) {
         let Some(place) = place else { return };
         self.places.insert(place);
         let backend = self.backend_at(place).and_then(|name| self.backends.get(name));
@@ -73,28 +73,32 @@ impl<'t> Recorder<'t> {
         Coverage { percent: percent(&routes, &rules), routes, rules }
     }
 
-    fn backend_at(&self, place: Place) -> Option<&'t str> {
+    fn backend_at(&self, place: RouteIndex) -> Option<&'t str> {
         match place {
-            Place::Default => self.table.default_backend.as_ref().map(|it| it.backend.as_str()),
-            Place::Route(host, route) => {
+            RouteIndex::Default => {
+                self.table.default_backend.as_ref().map(|it| it.backend.as_str())
+            }
+            RouteIndex::Route(host, route) => {
                 Some(&self.table.virtual_hosts.get(host)?.routes.get(route)?.backend)
             }
         }
     }
 
     /// All routes, as people know them.
-    fn places(&self) -> impl Iterator<Item = (Place, String)> {
+    fn places(&self) -> impl Iterator<Item = (RouteIndex, String)> {
         let hosts = self.table.virtual_hosts.iter().enumerate();
         let routes = hosts.flat_map(|(index, host)| {
             let routes = host.routes.iter().enumerate();
             routes.map(move |(route_index, route)| {
                 let name = name_of(&host.hosts.join(", "), &route.path.to_string(), &route.source);
-                (Place::Route(index, route_index), name)
+                (RouteIndex::Route(index, route_index), name)
             })
         });
         let default = self.table.default_backend.as_ref();
         routes.chain(
-            default.map(|target| (Place::Default, name_of("*", "default backend", &target.source))),
+            default.map(|target| {
+                (RouteIndex::Default, name_of("*", "default backend", &target.source))
+            }),
         )
     }
 }
@@ -158,7 +162,7 @@ mod tests {
         "default_backend": {"backend": "a-too", "source": "ns/i#default"}
     }"#;
 
-    fn coverage(reached: &[(Place, Option<usize>)]) -> Coverage {
+    fn coverage(reached: &[(RouteIndex, Option<usize>)]) -> Coverage {
         let table: RouteTable = serde_json::from_str(TABLE).unwrap();
         let mut recorder = Recorder::new(&table);
         for (place, rule) in reached {
@@ -184,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_rule_is_reached_by_any_port_of_its_service() {
-        let some = coverage(&[(Place::Default, Some(0)), (Place::Route(0, 0), None)]);
+        let some = coverage(&[(RouteIndex::Default, Some(0)), (RouteIndex::Route(0, 0), None)]);
         assert_eq!(some.routes.unreached, ["host *, prefix /b"]);
         assert_eq!(some.rules.unreached, ["rule 1 of a"]);
         assert_eq!((some.routes.reached, some.rules.reached, some.percent), (2, 1, 60.0));

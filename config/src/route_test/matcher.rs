@@ -191,11 +191,11 @@ mod tests {
     use super::super::field::Reading;
     use super::*;
     use crate::finding::Findings;
-    use crate::manifest::{Allowance, parse};
+    use crate::manifest::{ParseBudget, parse};
 
     fn read(text: &str) -> Result<HeaderMatcher, String> {
         let reading = Reading { file: "t".into(), findings: RefCell::new(Findings::default()) };
-        let node = parse(text, 1, &mut Allowance::default()).unwrap();
+        let node = parse(text, 1, &mut ParseBudget::default()).unwrap();
         let matcher = HeaderMatcher::read(&Field::root(&reading, &node));
         let findings = reading.findings.into_inner().into_sorted();
         let said: String = findings.iter().map(ToString::to_string).collect();

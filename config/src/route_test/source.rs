@@ -10,7 +10,7 @@ use super::case::Cases;
 use super::field::{Field, Reading};
 use super::format::tests_of;
 use crate::finding::{Finding, Findings, Location};
-use crate::manifest::{Allowance, MAX_FILE_BYTES, Position, chunks, is_manifest, parse};
+use crate::manifest::{MAX_FILE_BYTES, ParseBudget, Position, chunks, is_manifest, parse};
 
 /// Reads all tests that `paths` name: files, folders of them, and `-`, which is
 /// standard input.
@@ -78,9 +78,9 @@ fn fail(name: &str, error: &io::Error, cases: &mut Cases) {
 fn take_text(name: &str, text: &str, cases: &mut Cases) {
     let file: Arc<str> = name.into();
     let before = (cases.cases.len(), cases.findings.len());
-    let mut allowance = Allowance::default();
+    let mut budget = ParseBudget::default();
     for chunk in chunks(text) {
-        let root = match parse(chunk.text, chunk.first_line, &mut allowance) {
+        let root = match parse(chunk.text, chunk.first_line, &mut budget) {
             Ok(root) => root,
             Err(error) => {
                 let Position { line, column } = error.at;

@@ -30,7 +30,8 @@ pub(crate) fn read_snapshot(path: &Path) -> Resources {
     let mut resources = Resources::default();
     let Ok(bytes) = std::fs::read(path).map(Zeroizing::new) else { return resources };
     let Ok(response) = DeltaDiscoveryResponse::decode(&**bytes) else { return resources };
-    for (name, type_url, resource) in response.resources.into_iter().filter_map(Resource::into_parts)
+    for (name, type_url, resource) in
+        response.resources.into_iter().filter_map(Resource::into_parts)
     {
         if let Some(kind) = Kind::of_type_url(&type_url) {
             resources.insert(Key::new(kind, name), resource);

@@ -50,7 +50,10 @@ pub(super) enum Verdict {
     Silent,
     Accepted,
     /// One resource alone was told, and is refused.
-    Refused { key: Key, version: Version },
+    Refused {
+        key: Key,
+        version: Version,
+    },
     /// One of several is refused.
     RefusedAmongOthers,
 }
@@ -150,7 +153,8 @@ impl Subscription {
     }
 
     fn divide(&mut self, answer: Answer) -> Verdict {
-        let mut names: Vec<_> = answer.removed.into_iter().chain(answer.set.keys().cloned()).collect();
+        let mut names: Vec<_> =
+            answer.removed.into_iter().chain(answer.set.keys().cloned()).collect();
         if names.len() > 1 {
             let rest = names.split_off(names.len() / 2);
             self.parts.extend([rest, names].map(Names::from_iter));
@@ -180,7 +184,8 @@ impl Subscription {
             let (answer, response) = self.answer(names, told);
             // The first answer about all of a kind says that it was heard, also
             // where there is nothing: Envoy waits for it when it starts.
-            if is_first || !(response.resources.is_empty() && response.removed_resources.is_empty()) {
+            if is_first || !(response.resources.is_empty() && response.removed_resources.is_empty())
+            {
                 self.next_nonce += 1;
                 self.is_answered = true;
                 self.under_way = Some(answer);

@@ -116,7 +116,8 @@ impl Ruled {
         let flags = ["--settings", settings_file, "--access-log", "false", "--concurrency", "2"];
         Self {
             serving: Serving::start_with(&manifests, &flags),
-            explainer: Explainer::new(&compiled.gateway.table, settings).expect("the module starts"),
+            explainer: Explainer::new(&compiled.gateway.table, settings)
+                .expect("the module starts"),
             upstreams,
             rules: rules.to_vec(),
             swapped: false,

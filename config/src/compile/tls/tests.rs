@@ -5,8 +5,10 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 
 use super::Https;
-use crate::certificates::Memo;
-use crate::compile::{Refused, Circumstances, Compiled, Unread, UnreadSecrets, compile_objects};
+use crate::certificates::CheckCache;
+use crate::compile::{
+    Circumstances, Compiled, Refused, UnreadableSecret, UnreadableSecrets, compile_objects,
+};
 use crate::manifest::{Manifests, read_text};
 use crate::selection::secrets_wanted;
 use crate::settings::Settings;
@@ -53,16 +55,22 @@ fn read_objects(objects: &[Value]) -> Manifests {
     read_text("f", &documents.join("\n---\n"))
 }
 
-fn compile(objects: &[Value], now: SystemTime, unread: &UnreadSecrets) -> Compiled {
+fn compile(objects: &[Value], now: SystemTime, unreadable: &UnreadableSecrets) -> Compiled {
     let manifests = read_objects(objects);
     let findings = manifests.findings.clone();
-    let (settings, memo) = (Settings::default(), Memo::default());
-    let circumstances = Circumstances { refused: &Refused::default(), settings: &settings, now, unread, memo: &memo };
+    let (settings, checks) = (Settings::default(), CheckCache::default());
+    let circumstances = Circumstances {
+        refused: &Refused::default(),
+        settings: &settings,
+        now,
+        unreadable,
+        checks: &checks,
+    };
     compile_objects(&manifests.objects, findings, &circumstances)
 }
 
 fn compile_now(objects: &[Value]) -> Compiled {
-    compile(objects, SystemTime::now(), &UnreadSecrets::new())
+    compile(objects, SystemTime::now(), &UnreadableSecrets::new())
 }
 
 fn findings(compiled: &Compiled) -> Vec<String> {
@@ -72,12 +80,14 @@ fn findings(compiled: &Compiled) -> Vec<String> {
 /// What is found at `now` where an Ingress has `host` with this Secret.
 fn findings_of(secret: Value, host: &str, now: SystemTime) -> Vec<String> {
     let tls = json!([{"hosts": [host], "secretName": "cert"}]);
-    findings(&compile(&[ingress("web", &[], &tls), secret], now, &UnreadSecrets::new()))
+    findings(&compile(&[ingress("web", &[], &tls), secret], now, &UnreadableSecrets::new()))
 }
 
 /// The certificate of each host, and all certificates.
 fn served(compiled: &Compiled) -> (BTreeMap<&str, &str>, Vec<&str>) {
-    let Some(Https { certificates, hosts }) = &compiled.gateway.https else { return Default::default() };
+    let Some(Https { certificates, hosts }) = &compiled.gateway.https else {
+        return Default::default();
+    };
     let by_host = hosts.iter().map(|(host, name)| (&**host, &**name)).collect();
     (by_host, certificates.keys().map(|name| &**name).collect())
 }
@@ -155,8 +165,12 @@ fn each_host_has_the_certificate_of_its_entry_and_others_the_default_one() {
     let manifests = read_objects(&objects);
     let wanted = secrets_wanted(&manifests.objects, &Settings::default());
     assert_eq!((wanted.value, wanted.findings), (compiled.secrets, vec![]), "known beforehand");
-    let in_table =
-        compiled.gateway.table.tls_hosts.iter().map(|group| (&*group.certificate, group.hosts.len()));
+    let in_table = compiled
+        .gateway
+        .table
+        .tls_hosts
+        .iter()
+        .map(|group| (&*group.certificate, group.hosts.len()));
     assert_eq!(in_table.collect::<Vec<_>>(), [("default", 3), ("default/one", 2)]);
 }
 
@@ -217,8 +231,8 @@ fn what_may_not_be_read_names_the_role_for_all_that_is_named_there() {
         {"hosts": ["b.example"], "secretName": "two"},
     ]);
     let objects = [ingress("web", &[], &tls), secret("default/two", &["b.example"])];
-    let unread = [("default/one".parse().unwrap(), Unread::Denied)].into();
-    let found = findings(&compile(&objects, SystemTime::now(), &unread));
+    let unreadable = [("default/one".parse().unwrap(), UnreadableSecret::Denied)].into();
+    let found = findings(&compile(&objects, SystemTime::now(), &unreadable));
     let [finding] = &found[..] else { panic!("{found:?}") };
     assert!(finding.contains("error: Ingress default/web: spec.tls[0].secretName: Secret `default/one` may not be read"), "{finding}");
     let role = finding.split_once("Role ").unwrap().1.split_once(" bound").unwrap().0;
@@ -257,7 +271,7 @@ fn hosts_and_names_that_are_none_are_errors_where_they_stand() {
 fn it_is_looked_at_again_when_a_certificate_ends_and_at_least_hourly() {
     let objects = [secret(DEFAULT, &["default.example"])];
     let hour = Duration::from_hours(1);
-    let none = UnreadSecrets::new();
+    let none = UnreadableSecrets::new();
     let now = SystemTime::now();
     assert_eq!(compile(&objects, now, &none).recheck_at, Some(now + hour));
     let late = now + 100 * A_DAY - hour / 2;

@@ -8,8 +8,8 @@ use k8s_openapi::jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::controller::reports::{Options, Report};
-use crate::finding::{Finding, Severity, one_line};
 use crate::digest::hex;
+use crate::finding::{Finding, Severity, one_line};
 
 use super::ledger::Key;
 

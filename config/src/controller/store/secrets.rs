@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Noted;
-use crate::compile::{Unread, UnreadSecrets};
+use crate::compile::{UnreadableSecret, UnreadableSecrets};
 use crate::controller::known::Known;
 use crate::settings::ObjectName;
 
@@ -24,7 +24,7 @@ enum Answer {
     /// There is none yet, perhaps for that reason.
     Awaited(Option<String>),
     Read,
-    Refused(Unread),
+    Refused(UnreadableSecret),
 }
 
 impl Default for Answer {
@@ -70,13 +70,20 @@ impl Secrets {
 
     /// One could not be read. What only fails may work at the next try, so that
     /// the first answer is still awaited.
-    pub(super) fn refuse(&mut self, name: &ObjectName, unread: Unread, noted: &mut Noted) {
+    pub(super) fn refuse(
+        &mut self,
+        name: &ObjectName,
+        unreadable: UnreadableSecret,
+        noted: &mut Noted,
+    ) {
         let Some(asked) = self.0.get_mut(name) else { return };
-        if let (Answer::Awaited(why), Unread::Failed(reason)) = (&mut asked.answer, &unread) {
+        if let (Answer::Awaited(why), UnreadableSecret::Failed(reason)) =
+            (&mut asked.answer, &unreadable)
+        {
             *why = Some(reason.clone());
-        } else if !matches!(&asked.answer, Answer::Refused(before) if *before == unread) {
+        } else if !matches!(&asked.answer, Answer::Refused(before) if *before == unreadable) {
             noted.named(format!("Secret {name}"));
-            asked.answer = Answer::Refused(unread);
+            asked.answer = Answer::Refused(unreadable);
         }
     }
 
@@ -86,7 +93,7 @@ impl Secrets {
             if let Answer::Awaited(why) = &mut asked.answer {
                 let reason = why.take();
                 let reason = reason.unwrap_or_else(|| "the API server has not answered yet".into());
-                asked.answer = Answer::Refused(Unread::Failed(reason));
+                asked.answer = Answer::Refused(UnreadableSecret::Failed(reason));
                 noted.named(format!("Secret {name}"));
             }
         }
@@ -102,14 +109,14 @@ impl Secrets {
     }
 
     /// Those that cannot be read.
-    pub(super) fn unread(&self) -> UnreadSecrets {
-        let unread = self.0.iter().filter_map(|(name, asked)| {
-            let unread = match &asked.answer {
+    pub(super) fn unreadable(&self) -> UnreadableSecrets {
+        let unreadable = self.0.iter().filter_map(|(name, asked)| {
+            let unreadable = match &asked.answer {
                 Answer::Awaited(_) | Answer::Read => return None,
-                Answer::Refused(unread) => unread.clone(),
+                Answer::Refused(unreadable) => unreadable.clone(),
             };
-            Some((name.clone(), unread))
+            Some((name.clone(), unreadable))
         });
-        unread.collect()
+        unreadable.collect()
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::manifest::node::Value;
 
 fn read(text: &str) -> Result<Node, SyntaxError> {
-    parse(text, 1, &mut Allowance::default())
+    parse(text, 1, &mut ParseBudget::default())
 }
 
 /// The tree on one line; with `places`, each value and key after its position.
@@ -132,9 +132,9 @@ fn positions() {
     for (text, want) in cases {
         assert_eq!(shown(text, true), want, "{text}");
     }
-    let node = parse("---\na: 1", 41, &mut Allowance::default()).unwrap();
+    let node = parse("---\na: 1", 41, &mut ParseBudget::default()).unwrap();
     assert_eq!(node.get("a").unwrap().at, Position { line: 42, column: 4 });
-    let error = parse("---\na: [", 41, &mut Allowance::default()).unwrap_err();
+    let error = parse("---\na: [", 41, &mut ParseBudget::default()).unwrap_err();
     assert!(error.at.line >= 42);
 }
 
@@ -264,11 +264,11 @@ fn an_anchor_without_aliases_may_stand_for_anything() {
 #[test]
 fn values_are_counted_across_documents() {
     let text = "[a, b, c]";
-    let mut allowance = Allowance::of(10);
+    let mut budget = ParseBudget::of(10);
     for _ in 0..2 {
-        assert!(parse(text, 1, &mut allowance).is_ok());
+        assert!(parse(text, 1, &mut budget).is_ok());
     }
-    let error = parse(text, 1, &mut allowance).unwrap_err();
+    let error = parse(text, 1, &mut budget).unwrap_err();
     assert!(matches!(error.cause, Cause::Nodes), "{error}");
 }
 

@@ -11,19 +11,19 @@ pub const MAX_COPIED_BYTES: usize = 16 << 20;
 
 /// What the documents of one file may still use up together.
 #[derive(Clone, Debug)]
-pub struct Allowance {
+pub struct ParseBudget {
     nodes: usize,
     copied: Weight,
 }
 
-impl Default for Allowance {
+impl Default for ParseBudget {
     fn default() -> Self {
         let copied = Weight { nodes: MAX_COPIED_NODES, bytes: MAX_COPIED_BYTES, depth: 0 };
         Self { nodes: MAX_NODES, copied }
     }
 }
 
-impl Allowance {
+impl ParseBudget {
     #[cfg(test)]
     pub(super) fn of(nodes: usize) -> Self {
         Self { nodes, ..Self::default() }

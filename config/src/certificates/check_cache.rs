@@ -17,7 +17,7 @@ const PERIOD: Duration = Duration::from_hours(1);
 /// See the module. Holds what was asked for since the last
 /// [`sweep`](Self::sweep), and before.
 #[derive(Debug, Default)]
-pub(crate) struct Memo {
+pub(crate) struct CheckCache {
     entries: Mutex<HashMap<[u8; 32], Entry>>,
 }
 
@@ -28,7 +28,7 @@ struct Entry {
     is_used: bool,
 }
 
-impl Memo {
+impl CheckCache {
     /// As [`read`], or as that was.
     pub(crate) fn read(&self, chain: &[u8], key: &[u8], now: SystemTime) -> Arc<Checked> {
         // With the length of the first, it is clear where the second begins.
@@ -83,7 +83,7 @@ mod tests {
         params.not_after = end.into();
         let key = KeyPair::generate().unwrap();
         let (chain, key) = (params.self_signed(&key).unwrap().pem(), key.serialize_pem());
-        let memo = Memo::default();
+        let memo = CheckCache::default();
         let read = |chain: &str, key: &str, now| memo.read(chain.as_bytes(), key.as_bytes(), now);
 
         let first = read(&chain, &key, now);

@@ -13,7 +13,7 @@ const MAX_ROLE: usize = 800;
 
 /// Why a Secret could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Unread {
+pub(crate) enum UnreadableSecret {
     /// The account may not.
     Denied,
     /// What the API server says instead.
@@ -22,11 +22,11 @@ pub(crate) enum Unread {
 
 /// The Secrets that could not be read. One that is just not there is not among
 /// them.
-pub(crate) type UnreadSecrets = BTreeMap<ObjectName, Unread>;
+pub(crate) type UnreadableSecrets = BTreeMap<ObjectName, UnreadableSecret>;
 
 /// What is wrong with Secrets that cannot be read, and what to do about it.
 pub(super) struct Remedies<'a> {
-    unread: &'a UnreadSecrets,
+    unreadable: &'a UnreadableSecrets,
     gateway: &'a Gateway,
     /// By namespace, the Role for all Secrets that are named there, unless these
     /// are too many for a message.
@@ -39,28 +39,28 @@ impl<'a> Remedies<'a> {
         circumstances: &Circumstances<'a>,
         named: impl Iterator<Item = &'a ObjectName>,
     ) -> Self {
-        let Circumstances { unread, settings, .. } = *circumstances;
+        let Circumstances { unreadable, settings, .. } = *circumstances;
         let gateway = &settings.gateway;
         let mut by_namespace: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
         // Mostly there is none to be told of.
-        for name in named.filter(|_| !unread.is_empty()) {
+        for name in named.filter(|_| !unreadable.is_empty()) {
             by_namespace.entry(name.namespace()).or_default().insert(name.name().to_owned());
         }
         let role = |(namespace, all): (&'a str, BTreeSet<String>)| {
             let role = rbac::role_for_secrets(gateway, namespace, &all);
             (namespace, Some(role).filter(|role| role.len() <= MAX_ROLE))
         };
-        Self { unread, gateway, roles: by_namespace.into_iter().map(role).collect() }
+        Self { unreadable, gateway, roles: by_namespace.into_iter().map(role).collect() }
     }
 
     /// For one of them. None where it can be read, or is not there.
     pub(super) fn of(&self, name: &ObjectName) -> Option<String> {
         let secret = quote(&name.to_string());
-        Some(match self.unread.get(name)? {
-            Unread::Failed(reason) => {
+        Some(match self.unreadable.get(name)? {
+            UnreadableSecret::Failed(reason) => {
                 format!("Secret {secret} cannot be read: {reason}; it is tried again.")
             }
-            Unread::Denied => {
+            UnreadableSecret::Denied => {
                 let (role, whence) = self.role(name);
                 format!(
                     "Secret {secret} may not be read by this gateway; allow it by the Role {role} \
