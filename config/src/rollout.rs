@@ -13,6 +13,8 @@
 mod admin;
 mod envoy;
 mod plan;
+#[cfg(test)]
+mod real_envoy;
 mod snapshots;
 #[cfg(test)]
 mod tests;

@@ -46,6 +46,12 @@ impl Refused {
         self.objects.remove(object);
     }
 
+    /// The objects that are left out.
+    #[cfg(test)]
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.objects.keys()
+    }
+
     /// Why a certificate is left out.
     pub(super) fn certificate(&self, pair: &KeyPair) -> Option<String> {
         // Mostly there is none, and a fingerprint takes its time.

@@ -174,6 +174,25 @@ impl Renderer {
         std::iter::once(Listener::http(http, &options)).chain(https)
     }
 
+    /// The same resources as they would be written to files, but for endpoints and
+    /// certificates.
+    #[cfg(test)]
+    pub(crate) fn json(&self, gateway: &Gateway) -> Vec<serde_json::Value> {
+        use super::message::Any;
+        let clusters = gateway.clusters.values();
+        let clusters = clusters.map(|cluster| ClusterMessage::new(cluster, Delivery::Stream));
+        let clusters = clusters.map(|cluster| serde_json::to_value(Any(cluster)));
+        let listeners = self.listeners(gateway);
+        let listeners = listeners.map(|listener| serde_json::to_value(Any(listener)));
+        let table = serde_json::to_string(&*gateway.table).unwrap();
+        let filter = filter_config(&self.layout.module(), table);
+        let rest = [
+            serde_json::to_value(Any(RouteConfiguration::new(&gateway.table))),
+            serde_json::to_value(Any(filter)),
+        ];
+        clusters.chain(listeners).chain(rest).map(Result::unwrap).collect()
+    }
+
     fn render_filter(&mut self, table: &Arc<RouteTable>) -> serde_json::Result<Resource> {
         if let Some((known, resource)) = &self.filter
             && (Arc::ptr_eq(known, table) || known == table)

@@ -1,1 +1,142 @@
+use std::collections::BTreeSet;
 
+use ingress_filter::table::{Action, PathMatch, Respond, Rule, RuleMatch, VirtualHost};
+
+use super::*;
+
+/// A gateway with a path of each of these Ingresses and each of these rules.
+fn gateway(ingresses: &[String], rules: &[&str]) -> Gateway {
+    let action = || Action::Respond(Respond { status: 200 });
+    let route = |name: &String| Route {
+        path: PathMatch::Exact(format!("/{name}")),
+        backend: "d/web:80".into(),
+        source: format!("d/{name}#0.0"),
+        plaintext: None,
+    };
+    let rule = |name: &&str| Rule {
+        name: format!("d/{name}"),
+        matches: RuleMatch::default(),
+        action: action(),
+    };
+    let table = RouteTable {
+        backends: vec![Backend {
+            name: "d/web:80".into(),
+            rules: rules.iter().map(rule).collect(),
+            default: action(),
+        }],
+        virtual_hosts: vec![VirtualHost {
+            hosts: vec!["*".into()],
+            routes: ingresses.iter().map(route).collect(),
+        }],
+        ..RouteTable::empty()
+    };
+    Gateway { table: Arc::new(table), clusters: BTreeMap::new(), https: None }
+}
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|index| format!("i{index}")).collect()
+}
+
+/// Attempts until all is settled, with an Envoy that refuses any table with one of
+/// these. Gives the Ingresses that are served, and how many tables were refused.
+fn settle(isolation: &mut Isolation, all: &[String], bad: &[&str]) -> (Vec<String>, usize) {
+    let mut refused = 0;
+    for _ in 0..1_000 {
+        let is_left_out = |name: &&String| {
+            let object = object("Ingress", &format!("d/{name}")).unwrap();
+            isolation.refused.objects().any(|refused| *refused == object)
+        };
+        let included: Vec<_> = all.iter().filter(|name| !is_left_out(name)).cloned().collect();
+        let gateway = gateway(&included, &[]);
+        let is_refused = included.iter().any(|name| bad.contains(&&**name));
+        let verdict = if is_refused {
+            refused += 1;
+            isolation.refused_table(&gateway, &"no".into(), |_| Some(node()))
+        } else {
+            isolation.taken(&gateway, &[], Instant::now())
+        };
+        match verdict {
+            Verdict::Again => {}
+            Verdict::Settled => return (included, refused),
+            Verdict::Hopeless => panic!("it is not hopeless"),
+        }
+    }
+    panic!("it never settles");
+}
+
+fn node() -> Node {
+    Node::from_json(serde_json::Value::Null, &mut crate::manifest::Names::default())
+}
+
+#[test]
+fn the_one_object_that_changed_is_to_blame_at_once() {
+    let mut isolation = Isolation::new();
+    let all = names(100);
+    assert_eq!(settle(&mut isolation, &all[..99], &[]), (all[..99].to_vec(), 0));
+    assert_eq!(settle(&mut isolation, &all, &["i99"]), (all[..99].to_vec(), 1));
+    // A neighbour's change is not held up by it.
+    let more = [all.clone(), vec!["more".to_owned()]].concat();
+    let (served, refused) = settle(&mut isolation, &more, &["i99"]);
+    assert_eq!((served.len(), refused), (100, 0));
+    assert!(isolation.retry_at().is_some());
+}
+
+#[test]
+fn among_many_each_that_is_to_blame_is_found_by_halves() {
+    for bad in [&["i0"][..], &["i63"], &["i5", "i40"], &["i0", "i1", "i62", "i63"], &[]] {
+        let mut isolation = Isolation::new();
+        let all = names(64);
+        let (served, refused) = settle(&mut isolation, &all, bad);
+        let served: BTreeSet<_> = served.into_iter().collect();
+        let good = all.iter().filter(|name| !bad.contains(&&***name)).cloned();
+        assert_eq!(served, good.collect(), "{bad:?}");
+        assert!(refused <= 1 + bad.len() * 7, "{refused} tables refused for {bad:?}");
+    }
+}
+
+#[test]
+fn where_envoy_takes_no_table_nobody_is_to_blame() {
+    let mut isolation = Isolation::new();
+    let all = gateway(&names(3), &[]);
+    let refuse = |isolation: &mut Isolation, gateway: &Gateway| {
+        isolation.refused_table(gateway, &"no".into(), |_| Some(node()))
+    };
+    assert_eq!(refuse(&mut isolation, &all), Verdict::Again);
+    assert_eq!(isolation.refused.objects().count(), 3, "without any");
+    assert_eq!(refuse(&mut isolation, &gateway(&[], &[])), Verdict::Hopeless);
+    assert!(isolation.refused.is_empty());
+}
+
+#[test]
+fn what_is_refused_is_tried_again_later_each_time_until_it_is_taken() {
+    let mut isolation = Isolation::new();
+    let all = names(2);
+    settle(&mut isolation, &all[..1], &[]);
+    let mut pauses = Vec::new();
+    for _ in 0..4 {
+        settle(&mut isolation, &all, &["i1"]);
+        let at = isolation.retry_at().expect("another try");
+        pauses.push(at.saturating_duration_since(Instant::now()));
+        isolation.retry();
+    }
+    assert!(pauses[3] > pauses[0] * 6, "{pauses:?}");
+    assert_eq!(settle(&mut isolation, &all, &[]).0, all);
+    assert_eq!((isolation.retry_at(), isolation.pause), (None, FIRST_PAUSE));
+}
+
+#[test]
+fn suspects_are_the_objects_by_which_tables_differ() {
+    let of = |good: Option<&Gateway>, next: &Gateway| {
+        let suspects = suspects(good.map(|good| &*good.table), &next.table);
+        suspects.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let good = gateway(&names(2), &["r"]);
+    assert_eq!(of(Some(&good), &good), [""; 0]);
+    assert_eq!(of(None, &good), ["Ingress d/i0", "Ingress d/i1", "RouteRule d/r"]);
+    assert_eq!(of(Some(&good), &gateway(&names(3), &["r"])), ["Ingress d/i2"]);
+    assert_eq!(of(Some(&good), &gateway(&names(2), &["r", "s"])), ["RouteRule d/s"]);
+    let mut other = (*good.table).clone();
+    other.backends[0].default = Action::Respond(Respond { status: 500 });
+    let other = Gateway { table: Arc::new(other), ..good.clone() };
+    assert_eq!(of(Some(&good), &other), ["Ingress d/i0", "Ingress d/i1"], "of the backend");
+}

@@ -104,6 +104,16 @@ static CERTIFICATES: LazyLock<[Arc<Certificate>; 2]> = LazyLock::new(|| {
     })
 });
 
+/// A certificate for each of these hosts, and the hosts by its name.
+pub(super) fn certificates_of(
+    hosts: &[&str],
+) -> (BTreeMap<String, Arc<Certificate>>, BTreeMap<String, String>) {
+    let named = |(index, host): (usize, &&str)| ((*host).to_owned(), format!("d/s{index}"));
+    let hosts: BTreeMap<_, _> = hosts.iter().enumerate().map(named).collect();
+    let certificate = |name: &String| (name.clone(), Arc::clone(&CERTIFICATES[0]));
+    (hosts.values().map(certificate).collect(), hosts)
+}
+
 /// See the module.
 #[derive(Clone, Default)]
 struct FakeEnvoy {

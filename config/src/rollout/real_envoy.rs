@@ -1,0 +1,337 @@
+//! Rollouts to a real Envoy, of gateways that no objects come to: with what it
+//! refuses, beside a victim whose requests must not fail and whose changes must
+//! not wait.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use ingress_filter::RouteTable;
+use ingress_filter::table::{Action, Backend, Forward, PathMatch, Respond, Route, VirtualHost};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::*;
+use crate::envoy::prepare;
+use crate::isolation::{Isolation, Verdict};
+use crate::manifest::{Names, Node};
+use crate::model::{Cluster, Discovery, EndpointSelector, Protocol};
+use crate::object_ref::ObjectRef;
+
+/// How long a neighbour's change may take, beside what Envoy refuses.
+const SOON: Duration = Duration::from_secs(1);
+
+/// A real Envoy, what rolls out to it, and an upstream.
+struct Edge {
+    rollout: Rollout,
+    http: SocketAddr,
+    upstream: SocketAddr,
+    envoy: Child,
+    _folder: TempDir,
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        let _ = self.envoy.kill();
+        let _ = self.envoy.wait();
+    }
+}
+
+impl Edge {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listening = Listening { http: any, https: any, admin: any };
+        prepare(&layout, listening).unwrap();
+        let binary = crate::envoy_binary::find_or_fetch(None).unwrap();
+        let envoy = Command::new(binary)
+            .args(["--disable-hot-restart", "--concurrency", "2", "--log-level", "error"])
+            .arg("--admin-address-path")
+            .arg(layout.admin_address())
+            .arg("-c")
+            .arg(layout.bootstrap())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let rollout = Rollout::new(layout, listening, Settings::default()).unwrap();
+        rollout.wait_until_started().await.unwrap();
+        let mut edge = Self { rollout, http: any, upstream: upstream(), envoy, _folder: folder };
+        let first = edge.gateway(&["victim"]);
+        edge.rollout.apply(&first).await.unwrap();
+        edge.http = edge.rollout.envoy().ready().await.unwrap().unwrap().http;
+        edge
+    }
+
+    /// One host for each of these, with a cluster of its own.
+    fn gateway(&self, names: &[&str]) -> Gateway {
+        let cluster = |name: &&str| {
+            let cluster = Cluster {
+                name: (*name).to_owned(),
+                protocol: Protocol::Http1,
+                discovery: Discovery::Addresses(BTreeSet::from([self.upstream])),
+                service: ObjectRef {
+                    kind: "Service".into(),
+                    namespace: "d".into(),
+                    name: (*name).into(),
+                },
+                selector: EndpointSelector { port: String::new(), labels: BTreeMap::new() },
+            };
+            ((*name).to_owned(), Arc::new(cluster))
+        };
+        let backend = |name: &&str| Backend {
+            name: (*name).to_owned(),
+            rules: Vec::new(),
+            default: Action::from(Forward::to((*name).to_owned())),
+        };
+        let host = |name: &&str| VirtualHost {
+            hosts: vec![format!("{name}.example")],
+            routes: vec![Route {
+                path: PathMatch::Prefix("/".into()),
+                backend: (*name).to_owned(),
+                source: format!("d/{name}#0.0"),
+                plaintext: None,
+            }],
+        };
+        let table = RouteTable {
+            name: names.join(" "),
+            sanitized_by_envoy: true,
+            backends: names.iter().map(backend).collect(),
+            virtual_hosts: names.iter().map(host).collect(),
+            ..RouteTable::empty()
+        };
+        let clusters = names.iter().map(cluster).collect();
+        Gateway { table: Arc::new(table), clusters, https: None }
+    }
+
+    fn status(&self, host: &str) -> u16 {
+        get(self.http, host)
+    }
+
+    /// Waits until a host is served, which has to be soon after `since`.
+    #[track_caller]
+    fn assert_served_soon(&self, host: &str, since: Instant) {
+        while self.status(host) != 200 {
+            assert!(since.elapsed() < SOON, "{host} is not served within {SOON:?}");
+        }
+        println!("{host}: served {:?} after its change", since.elapsed());
+    }
+}
+
+/// Answers each request with 200.
+fn upstream() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || {
+                let mut reader = BufReader::new(&stream);
+                let mut line = String::new();
+                while reader.read_line(&mut line).is_ok_and(|read| read > 0) {
+                    if line == "\r\n" {
+                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                        if (&stream).write_all(answer).is_err() {
+                            return;
+                        }
+                    }
+                    line.clear();
+                }
+            });
+        }
+    });
+    address
+}
+
+/// The status that a host's `/` is answered with.
+fn get(edge: SocketAddr, host: &str) -> u16 {
+    let mut stream = TcpStream::connect(edge).unwrap();
+    let request = format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+}
+
+/// Requests of the victim without pause; ends with how many there were, none of
+/// which may have failed.
+struct Load {
+    is_over: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
+    client: thread::JoinHandle<()>,
+}
+
+impl Load {
+    fn start(edge: SocketAddr) -> Self {
+        let (is_over, asked) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let (over, count) = (Arc::clone(&is_over), Arc::clone(&asked));
+        let client = thread::spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                assert_eq!(get(edge, "victim.example"), 200);
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Self { is_over, asked, client }
+    }
+
+    fn stop(self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.client.join().expect("no request of the victim fails");
+        assert!(self.asked.load(Ordering::Relaxed) > 20, "hardly a load");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_cluster_is_left_out_and_its_neighbours_go_on() {
+    let mut edge = Edge::start().await;
+    let load = Load::start(edge.http);
+    // A name of no characters, which nothing but this test comes to.
+    let spoil = |gateway: &mut Gateway, name: &str| {
+        let cluster = Arc::make_mut(gateway.clusters.get_mut(name).unwrap());
+        cluster.discovery = Discovery::Dns(String::new(), 80);
+    };
+    let mut isolation = Isolation::new();
+    for names in [&["victim", "bad", "next"][..], &["victim", "bad", "next", "more"]] {
+        let mut gateway = edge.gateway(names);
+        spoil(&mut gateway, "bad");
+        let start = Instant::now();
+        let applied = edge.rollout.apply(&gateway).await.unwrap();
+        edge.assert_served_soon(&format!("{}.example", names.last().unwrap()), start);
+        assert_eq!(edge.status("bad.example"), 503);
+        assert_eq!(isolation.taken(&gateway, &applied.refused, start), Verdict::Settled);
+        let finding = &isolation.findings()[0].to_string();
+        assert!(finding.starts_with("error: Service d/bad: spec: Envoy refuses"), "{finding}");
+        assert!(finding.contains("SocketAddressValidationError.Address"), "{finding}");
+    }
+    let mended = edge.gateway(&["victim", "bad", "next", "more"]);
+    let applied = edge.rollout.apply(&mended).await.unwrap();
+    assert!(applied.refused.is_empty(), "{:?}", applied.refused);
+    assert_eq!(edge.status("bad.example"), 200);
+    load.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_table_is_taken_without_the_object_that_is_to_blame() {
+    let mut edge = Edge::start().await;
+    let load = Load::start(edge.http);
+    let mut isolation = Isolation::new();
+    let first = edge.gateway(&["victim"]);
+    isolation.taken(&first, &[], Instant::now());
+    // A status that is none, which nothing but this test comes to.
+    let spoiled = |edge: &Edge, names: &[&str]| {
+        let mut gateway = edge.gateway(names);
+        for backend in &mut Arc::make_mut(&mut gateway.table).backends {
+            if backend.name == "bad" {
+                backend.default = Action::Respond(Respond { status: 99 });
+            }
+        }
+        gateway
+    };
+    let start = Instant::now();
+    let gateway = spoiled(&edge, &["victim", "bad"]);
+    let error = edge.rollout.apply(&gateway).await.unwrap_err();
+    let RolloutError::Refused(key, refusal) = &error else { panic!("{error}") };
+    assert!(key.is_table(), "{error}");
+    let node = Node::from_json(Value::Null, &mut Names::default());
+    let find = |object: &ObjectRef| {
+        assert_eq!(object.to_string(), "Ingress d/bad");
+        Some(node.clone())
+    };
+    assert_eq!(isolation.refused_table(&gateway, &refusal.message, find), Verdict::Again);
+    let applied = edge.rollout.apply(&edge.gateway(&["victim", "next"])).await.unwrap();
+    assert_eq!(applied.change, Change::RouteTable);
+    edge.assert_served_soon("next.example", start);
+    assert_eq!(edge.status("bad.example"), 404);
+    // An Envoy that starts again is told what was taken, not what was refused.
+    let told = edge.rollout.transitions.envoy.position().await.unwrap();
+    assert_eq!(told.told, told.held);
+    edge.rollout.apply(&edge.gateway(&["victim", "next", "bad"])).await.unwrap();
+    assert_eq!(edge.status("bad.example"), 200, "mended");
+    load.stop();
+}
+
+/// Each message has two forms. Envoy says in JSON what it has understood of the
+/// bytes, and that is what we would have written to a file.
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_say_what_files_say() {
+    let mut edge = Edge::start().await;
+    let mut gateway = edge.gateway(&["a", "b", "c"]);
+    let cluster = |gateway: &mut Gateway, name: &str, change: fn(&mut Cluster)| {
+        change(Arc::make_mut(gateway.clusters.get_mut(name).unwrap()));
+    };
+    cluster(&mut gateway, "a", |cluster| cluster.protocol = Protocol::Http2);
+    cluster(&mut gateway, "b", |cluster| {
+        cluster.discovery = Discovery::Dns("localhost".to_owned(), 80);
+    });
+    let mut forward = Forward::to("a".to_owned());
+    forward.mirror = Some("c".to_owned());
+    Arc::make_mut(&mut gateway.table).backends[0].default = Action::from(forward);
+    let (pairs, hosts) = tests::certificates_of(&["*.a.example", "b.example"]);
+    gateway.https = Some(crate::model::Https { certificates: pairs, hosts });
+    edge.rollout.apply(&gateway).await.unwrap();
+    let admin = edge.rollout.envoy().ready().await.unwrap().unwrap().admin;
+    let dump = config_dump(admin);
+    let wanted = edge.rollout.renderer.json(&gateway);
+    assert_eq!(wanted.len(), 3 + 2 + 1 + 1);
+    for resource in wanted {
+        let name = resource["name"].as_str().unwrap().to_owned();
+        let type_url = resource["@type"].as_str().unwrap().to_owned();
+        let found = find_resource(&dump, &type_url, &name);
+        let found = found.unwrap_or_else(|| panic!("Envoy has no {type_url} {name}"));
+        assert_eq!(plain(found), plain(&resource), "{type_url} {name}");
+    }
+}
+
+fn config_dump(admin: SocketAddr) -> Value {
+    let mut stream = TcpStream::connect(admin).unwrap();
+    stream.write_all(b"GET /config_dump HTTP/1.0\r\nhost: admin\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let body: String = match serde_json::from_str::<Value>(body) {
+        Ok(_) => body.to_owned(),
+        // In chunks, each behind its length.
+        Err(_) => body.split("\r\n").skip(1).step_by(2).collect(),
+    };
+    serde_json::from_str(&body).unwrap()
+}
+
+/// The resource of this type and name, wherever in it.
+fn find_resource<'v>(value: &'v Value, type_url: &str, name: &str) -> Option<&'v Value> {
+    match value {
+        Value::Object(fields) => {
+            let is_it = fields.get("@type").is_some_and(|found| found == type_url)
+                && fields.get("name").is_some_and(|found| found == name);
+            if is_it {
+                return Some(value);
+            }
+            fields.values().find_map(|field| find_resource(field, type_url, name))
+        }
+        Value::Array(items) => items.iter().find_map(|item| find_resource(item, type_url, name)),
+        _ => None,
+    }
+}
+
+/// Without what is left out because it is the default, and numbers of 64 bits,
+/// which JSON has as text.
+fn plain(value: &Value) -> Value {
+    let is_unset = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(_) => false,
+    };
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), plain(value)))
+            .filter(|(_, value)| !is_unset(value))
+            .collect(),
+        Value::Array(items) => items.iter().map(plain).collect(),
+        other => other.clone(),
+    }
+}
