@@ -3,7 +3,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{self, Command, Stdio};
 
 const TARGET: &str = "wasm32-wasip1";
 
@@ -14,6 +14,7 @@ fn main() {
     {
         println!("cargo::rerun-if-changed={}", workspace.join(input).display());
     }
+    require_target(&workspace);
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     // A target directory of its own: the outer cargo holds the lock of this
     // one. Beside it, so that all profiles share one module.
@@ -21,6 +22,25 @@ fn main() {
     build(&workspace, &target_dir);
     let module = target_dir.join(TARGET).join("module/ingress_filter.wasm");
     println!("cargo::rustc-env=INGRESS_FILTER_WASM={}", module.display());
+}
+
+/// Adds the target where rustc lacks it. Where that cannot be, the build ends,
+/// and says in one line how to get it.
+fn require_target(workspace: &Path) {
+    let rustc = env::var_os("RUSTC").expect("cargo sets RUSTC");
+    let output = Command::new(workspace.join("config/wasm-target.sh"))
+        .arg(rustc)
+        .arg("-vV")
+        .stdin(Stdio::null())
+        .output()
+        .expect("config/wasm-target.sh can be run");
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        for line in text.lines() {
+            println!("cargo::error={}", line.trim_start_matches("error: "));
+        }
+        process::exit(1);
+    }
 }
 
 /// `target` of `target/debug/build/ingressctl-…/out`, whatever it is called.
@@ -65,9 +85,8 @@ fn build(workspace: &Path, target_dir: &Path) {
             command.env_remove(&variable);
         }
     }
+    // The target is there. The path of a wrapper would change the module.
+    command.env("RUSTC_WORKSPACE_WRAPPER", "");
     let status = command.status().expect("cargo can be run");
-    assert!(
-        status.success(),
-        "ingress_filter.wasm could not be built; if the target is missing: rustup target add {TARGET}"
-    );
+    assert!(status.success(), "ingress_filter.wasm could not be built");
 }

@@ -2,7 +2,6 @@
 //! Envoy:
 //!
 //! ```console
-//! $ export KUBEBUILDER_ASSETS="$(tests/kube/assets.sh)"
 //! $ cargo build --release && cargo bench -p ingress-tests --bench kubernetes
 //! ```
 //!
@@ -33,7 +32,7 @@ const TABLES: &str = "ingressctl_configurations_applied_total{change=\"route_tab
 const CONCURRENCY: usize = 16;
 
 fn main() {
-    let Some(api) = ApiServer::start(&[]) else { return };
+    let api = ApiServer::start(&[]);
     let runtime = Runtime::new().expect("a runtime");
     let bench = Bench { client: runtime.block_on(connect(&api)), runtime, api };
     bench.event_to_traffic();

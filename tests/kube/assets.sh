@@ -5,87 +5,98 @@
 #     export KUBEBUILDER_ASSETS="$(tests/kube/assets.sh)"
 #
 # Takes some five minutes on two cores, once; afterwards the folder is found in
-# the cache. Needs no root and installs nothing; the tools it runs are named
-# where one is missing. On other systems fill a folder in another way (such as
-# setup-envtest) and set KUBEBUILDER_ASSETS to it.
+# the cache. Needs no root and installs nothing. Where KUBEBUILDER_ASSETS names a
+# folder, it prints that, which has to be complete.
 set -euo pipefail
+. "$(dirname "$0")/../debian/packages.sh"
 
 version=1.20.2
-assets="${KUBEBUILDER_ASSETS:-${XDG_CACHE_HOME:-$HOME/.cache}/ingressctl/kubebuilder-assets-$version}"
-say() { printf 'assets.sh: %s\n' "$*" >&2; }
+name=kubebuilder-assets-$version
+assets="$cache/$name"
+remedy="set KUBEBUILDER_ASSETS to a folder with kube-apiserver, etcd and kubectl, such as setup-envtest makes"
 
-is_complete() {
+missing() {
   for program in kube-apiserver etcd kubectl; do
-    [ -x "$1/$program" ] || return 1
+    [ -x "$1/$program" ] || echo "$program"
   done
 }
 
-if is_complete "$assets"; then
-  echo "$assets"
-  exit
-fi
+print_if_complete() {
+  if [ -z "$(missing "$assets")" ]; then
+    echo "$assets"
+    exit
+  fi
+}
 
-. /etc/os-release
-if [ "${VERSION_CODENAME:-}" != bookworm ]; then
-  say "this is ${PRETTY_NAME:-another system}, and the script knows Debian 12 only;"
-  say "set KUBEBUILDER_ASSETS to a folder with kube-apiserver, etcd and kubectl"
-  exit 1
+if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
+  assets="$KUBEBUILDER_ASSETS"
+  print_if_complete
+  fail "KUBEBUILDER_ASSETS is $assets, which lacks $(missing "$assets" | paste -sd ' '); unset it, or $remedy"
 fi
-missing=()
-for tool in dpkg-source:dpkg-dev make:make rsync:rsync jq:jq; do
-  command -v "${tool%:*}" >/dev/null || missing+=("${tool#*:}")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-  say "missing tools; run: apt-get install --no-install-recommends ${missing[*]}"
-  exit 1
-fi
-
-work="$(mktemp -d)"
-trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+print_if_complete
+lock "$name"
+print_if_complete
+require_debian "$remedy"
+make_work "$name"
 cd "$work"
 
-# Lists of our own, so that the system's stay as they are.
-mkdir -p apt/lists/partial apt/cache/archives/partial
-cat >apt/sources.list <<LIST
-deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main
-deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main
-LIST
-apt() {
-  apt-get -qq -o Dir::Etc::SourceList="$work/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null \
-    -o Dir::State::Lists="$work/apt/lists" -o Dir::Cache="$work/apt/cache" \
-    -o APT::Sandbox::User="$(id -un)" "$@" >&2
-}
-say "downloading Debian's packages"
-apt update
+say "making a Kubernetes API for the tests, once; it takes some five minutes"
+say "downloading Debian's packages (150 MB)"
+fetch_lists
 apt download etcd-server kubernetes-client golang-1.19-go golang-1.19-src \
   golang-github-modern-go-reflect2-dev
 apt source --download-only kubernetes
 for package in *.deb; do dpkg-deb --extract "$package" root; done
-dpkg-source --extract --no-check kubernetes_*.dsc source >&2
+
+# Where Go looks for it. Debian's patches are for kubectl only.
+export GOPATH="$work/go"
+mkdir -p "$GOPATH/src/k8s.io/kubernetes"
+tar --extract --file kubernetes_*.orig.tar.gz --directory "$GOPATH/src/k8s.io/kubernetes" --strip-components=1
+cd "$GOPATH/src/k8s.io/kubernetes"
 
 # Its reflect2 crashes on the first custom resource with Go 1.18 or later;
 # Debian has a version that does not.
-reflect2=source/vendor/github.com/modern-go/reflect2
+reflect2=vendor/github.com/modern-go/reflect2
 rm "$reflect2"/*.go "$reflect2"/*.s
-cp root/usr/share/gocode/src/github.com/modern-go/reflect2/*.{go,s} "$reflect2"
+cp "$work"/root/usr/share/gocode/src/github.com/modern-go/reflect2/*.{go,s} "$reflect2"
 
-say "building kube-apiserver $version, some four minutes"
-mkdir -p go/src/k8s.io
-mv source go/src/k8s.io/kubernetes
-export GOROOT="$work/root/usr/lib/go-1.19" GOCACHE="$work/gocache" PATH="$work/root/usr/lib/go-1.19/bin:$PATH"
-(
-  cd go/src/k8s.io/kubernetes
-  CGO_ENABLED=0 GOPROXY=off GOTOOLCHAIN=local GOFLAGS=-mod=vendor \
-    make WHAT=cmd/kube-apiserver KUBE_GIT_TREE_STATE=clean >&2
-)
+# Kubernetes' Makefile makes more than is needed, with tools that a machine may
+# lack. All but the OpenAPI definitions is in the source already.
+export GOROOT="$work/root/usr/lib/go-1.19" GOCACHE="$work/gocache" GOFLAGS='' GO111MODULE=off CGO_ENABLED=0
+export PATH="$GOROOT/bin:$PATH"
+say "generating the OpenAPI definitions"
+described="$(
+  grep --recursive --files-with-matches --include='*.go' '^// *+k8s:openapi-gen=' pkg vendor/k8s.io/*/ |
+    grep -v -e '^vendor/k8s.io/code-generator/' -e '^vendor/k8s.io/sample-apiserver/' |
+    xargs -n1 dirname | LC_ALL=C sort -u | sed 's|^|k8s.io/kubernetes/|' | paste -sd,
+)"
+go run ./vendor/k8s.io/kube-openapi/cmd/openapi-gen --input-dirs "$described" \
+  --output-package k8s.io/kubernetes/pkg/generated/openapi --output-file-base zz_generated.openapi \
+  --go-header-file vendor/k8s.io/code-generator/hack/boilerplate.go.txt --report-filename "$work/violations" >&2
 
-# Complete or not there: a reader never sees half a folder.
-mkdir "$work/assets"
-cp go/src/k8s.io/kubernetes/_output/local/bin/linux/*/kube-apiserver root/usr/bin/{etcd,kubectl} "$work/assets"
-mkdir -p "$assets"
-for program in kubectl etcd kube-apiserver; do
-  cp "$work/assets/$program" "$assets/.$program.$$"
-  mv "$assets/.$program.$$" "$assets/$program"
+say "compiling kube-apiserver $version, some four minutes"
+set_version=
+for package in component-base/version client-go/pkg/version; do
+  for value in gitVersion=v$version gitMajor=1 gitMinor=20 gitTreeState=clean; do
+    set_version+=" -X k8s.io/kubernetes/vendor/k8s.io/$package.$value"
+  done
 done
+# Go names each package that it compiles, and what is wrong with one.
+count_packages() {
+  local count=0 line
+  while IFS= read -r line; do
+    case "$line" in
+      *[!a-zA-Z0-9_./-]*) echo "$line" >&2 ;;
+      *) count=$((count + 1)) && [ $((count % 200)) -ne 0 ] || say "$count of some 1400 packages" ;;
+    esac
+  done
+}
+mkdir "$work/assets"
+go build -v -ldflags "-s -w$set_version" -o "$work/assets/kube-apiserver" ./cmd/kube-apiserver 2>&1 | count_packages
+cp "$work"/root/usr/bin/{etcd,kubectl} "$work/assets"
+
+# Complete or not there: nobody sees half a folder.
+rm -rf "$assets"
+mv "$work/assets" "$assets"
 say "done: $assets"
-echo "$assets"
+print_if_complete

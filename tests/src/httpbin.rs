@@ -9,6 +9,7 @@ use std::thread;
 
 use crate::client::get;
 use crate::edge::wait_until;
+use crate::made::say;
 use crate::process::Process;
 use crate::tools::workspace;
 
@@ -66,6 +67,7 @@ fn installed() -> PathBuf {
     let lock = File::create(tools.join("httpbin.lock")).expect("a lock file");
     lock.lock().expect("a lock");
     if !folder.is_dir() {
+        say("fetching httpbin for the tests, once");
         let new = tempfile::tempdir_in(&tools).expect("a temporary folder");
         let status = Command::new("python3")
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])

@@ -2,10 +2,12 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command, Stdio};
+use std::process;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs};
+
+use crate::made::{made_by, needed};
 
 /// The root of the workspace.
 ///
@@ -37,34 +39,26 @@ pub fn ingressctl() -> &'static Path {
 /// # Panics
 /// Where there is none to be had.
 pub fn envoy() -> &'static Path {
-    static PATH: LazyLock<PathBuf> = LazyLock::new(|| {
-        ingressctl::envoy_binary::find_or_fetch(None).expect("these tests need a real Envoy")
+    static PATH: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
+        ingressctl::envoy_binary::find_or_fetch(None).map_err(|error| format!("{error:#}"))
     });
-    &PATH
+    needed("a real Envoy", &PATH)
 }
 
-/// Whether the program `name` is there. Without it a test says loudly that it
-/// was skipped; in CI, where everything has to run, it fails.
+/// The program `name`, such as curl: the one on the PATH, else one that is
+/// fetched from Debian.
 ///
 /// # Panics
-/// In CI, where it is missing.
-pub fn require_tool(name: &str, remedy: &str) -> bool {
-    let found = Command::new("sh")
-        .args(["-c", "command -v \"$1\"", "sh", name])
-        .stdout(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !found {
-        skip(&format!("{name} is missing; {remedy}"));
+/// Where there is none to be had.
+pub fn tool(name: &str) -> PathBuf {
+    static FETCHED: LazyLock<Result<PathBuf, String>> =
+        LazyLock::new(|| made_by("tests/debian/tools.sh"));
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut on_path = env::split_paths(&path).map(|folder| folder.join(name));
+    if let Some(program) = on_path.find(|program| program.is_file()) {
+        return program;
     }
-    found
-}
-
-/// Says loudly that a test is skipped. In CI, where everything has to run, it
-/// fails.
-pub(crate) fn skip(reason: &str) {
-    assert!(env::var_os("CI").is_none(), "{reason}");
-    eprintln!("\n*** SKIPPED: {reason} ***\n");
+    needed(&format!("{name}, which is not on the PATH"), &FETCHED).join(name)
 }
 
 /// A port that nobody listens on at the moment, for programs that cannot choose

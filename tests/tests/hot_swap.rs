@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use ingress_tests::{Serving, Upstream, require_tool};
+use ingress_tests::{Serving, Upstream, tool};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// These tests time things, so they take turns.
@@ -71,9 +71,6 @@ fn version(index: usize, upstreams: &[Upstream; 2]) -> String {
 
 #[test]
 fn a_hundred_changes_under_load_fail_no_request() {
-    if !require_tool("wrk", "install the package wrk") {
-        return;
-    }
     let _turn = my_turn();
     let upstreams = [Upstream::start("a"), Upstream::start("b")];
     let serving = Serving::start(&version(0, &upstreams));
@@ -130,7 +127,7 @@ struct Load(Child);
 
 impl Load {
     fn start(url: &str) -> Self {
-        let child = Command::new("wrk")
+        let child = Command::new(tool("wrk"))
             .args(["-t1", "-c16", "-d600", url])
             .stdout(Stdio::piped())
             .spawn()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::process::Command;
 
-use ingress_tests::{Edge, Serving, Upstream, raw, require_tool, wait_until};
+use ingress_tests::{Edge, Serving, Upstream, raw, tool, wait_until};
 
 /// An Ingress that gives each of these services a host, `<service>.test`.
 fn hosts(services: &[&str]) -> String {
@@ -24,7 +24,7 @@ fn hosts(services: &[&str]) -> String {
 
 /// What curl prints of a request in HTTP/2.
 fn curl_http2(edge: &Edge, host: &str, flags: &[&str]) -> String {
-    let output = Command::new("curl")
+    let output = Command::new(tool("curl"))
         .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "30", "--include"])
         .args(["--http2-prior-knowledge", "--header", &format!("host: {host}")])
         .args(flags)
@@ -33,10 +33,6 @@ fn curl_http2(edge: &Edge, host: &str, flags: &[&str]) -> String {
         .expect("curl runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
-}
-
-fn has_curl() -> bool {
-    require_tool("curl", "apt-get install curl")
 }
 
 #[test]
@@ -64,10 +60,8 @@ fn the_ports_name_or_app_protocol_decides_what_is_spoken_to_the_upstream() {
     for (upstream, (service, port, version)) in upstreams.iter().zip(ports) {
         let host = format!("{service}.test");
         assert_eq!(serving.get(&host, "/").by(), service);
-        if has_curl() {
-            let answer = curl_http2(&serving, &host, &[]);
-            assert!(answer.starts_with("HTTP/2 200"), "{answer}");
-        }
+        let answer = curl_http2(&serving, &host, &[]);
+        assert!(answer.starts_with("HTTP/2 200"), "{answer}");
         for received in upstream.take_received() {
             assert_eq!(format!("{:?}", received.version), version, "{service}, port {port}");
         }
@@ -93,12 +87,9 @@ fn a_port_that_speaks_something_else_from_now_on_is_served_on() {
 
 #[test]
 fn http2_clients_are_served_by_the_hundred() {
-    if !require_tool("h2load", "apt-get install nghttp2-client") {
-        return;
-    }
     let upstream = Upstream::start("plain");
     let serving = Serving::start(&(upstream.manifests("plain", "http", 80) + &hosts(&["plain"])));
-    let output = Command::new("h2load")
+    let output = Command::new(tool("h2load"))
         .args(["-n", "500", "-c", "4", "-m", "20", "--header", ":authority: plain.test"])
         .arg(format!("http://{}/", serving.http))
         .output()
@@ -112,9 +103,6 @@ fn http2_clients_are_served_by_the_hundred() {
 
 #[test]
 fn a_grpc_request_without_a_route_is_told_so_in_grpc() {
-    if !has_curl() {
-        return;
-    }
     let serving = Serving::start(&hosts(&[]));
     let grpc = ["--header", "content-type: application/grpc", "--header", "te: trailers"];
     let answer = curl_http2(&serving, "any.test", &grpc);

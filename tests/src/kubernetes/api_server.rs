@@ -43,29 +43,29 @@ struct Ports {
 
 impl ApiServer {
     /// The one that the tests of a binary share, each with namespaces of its
-    /// own. `None` where there is nothing to run, which has been said then.
+    /// own.
     ///
     /// # Panics
-    /// Where it does not get ready, or where in CI there is nothing to run.
-    pub fn shared() -> Option<&'static Self> {
-        static SHARED: LazyLock<Option<ApiServer>> = LazyLock::new(|| ApiServer::start(&[]));
-        // Says so once for every test that is skipped.
-        assets::find()?;
-        SHARED.as_ref()
+    /// Where it does not get ready, or there is none to be had.
+    pub fn shared() -> &'static Self {
+        static SHARED: LazyLock<ApiServer> = LazyLock::new(|| ApiServer::start(&[]));
+        // So that every test says why it fails, not only the first.
+        assets::find();
+        &SHARED
     }
 
     /// One with these flags, such as `--runtime-config=…`, for a test of its
-    /// own. `None` where there is nothing to run, which has been said then.
+    /// own.
     ///
     /// # Panics
-    /// Where it does not get ready, or where in CI there is nothing to run.
-    pub fn start(flags: &[&str]) -> Option<Self> {
-        let assets = assets::find()?;
+    /// Where it does not get ready, or there is none to be had.
+    pub fn start(flags: &[&str]) -> Self {
+        let assets = assets::find();
         // A port may be taken between being found free and being listened on.
-        let server = (0..3).find_map(|_| Self::try_start(&assets, flags));
+        let server = (0..3).find_map(|_| Self::try_start(assets, flags));
         let server = server.expect("an API server that gets ready; its log is above");
         server.apply_deployment();
-        Some(server)
+        server
     }
 
     fn try_start(assets: &Path, flags: &[&str]) -> Option<Self> {

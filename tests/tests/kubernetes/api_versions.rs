@@ -36,7 +36,7 @@ const NO_DEFAULT_CLASS: &str = "--disable-admission-plugins=DefaultIngressClass"
 #[test]
 fn without_networking_v1_its_beta_is_served() {
     let flag = "--runtime-config=networking.k8s.io/v1=false";
-    let Some(api) = ApiServer::start(&[flag, NO_DEFAULT_CLASS]) else { return };
+    let api = ApiServer::start(&[flag, NO_DEFAULT_CLASS]);
     let upstream = Upstream::start_on(machine_ip(), "web");
     let service = Service::new("web").at(&upstream).manifests();
     serves(&api.namespace("beta"), "networking.k8s.io/v1beta1", &service);
@@ -45,7 +45,7 @@ fn without_networking_v1_its_beta_is_served() {
 #[test]
 fn with_the_oldest_version_alone_that_is_served() {
     let flag = "--runtime-config=networking.k8s.io/v1=false,networking.k8s.io/v1beta1=false";
-    let Some(api) = ApiServer::start(&[flag, NO_DEFAULT_CLASS]) else { return };
+    let api = ApiServer::start(&[flag, NO_DEFAULT_CLASS]);
     let upstream = Upstream::start_on(machine_ip(), "web");
     let service = Service::new("web").at(&upstream).manifests();
     serves(&api.namespace("oldest"), "extensions/v1beta1", &service);
@@ -54,7 +54,7 @@ fn with_the_oldest_version_alone_that_is_served() {
 #[test]
 fn without_endpoint_slices_endpoints_are_taken() {
     let flag = "--runtime-config=discovery.k8s.io/v1beta1=false";
-    let Some(api) = ApiServer::start(&[flag]) else { return };
+    let api = ApiServer::start(&[flag]);
     let namespace = api.namespace("endpoints");
     let upstream = Upstream::start_on(machine_ip(), "web");
     let service = Service::new("web").at(&upstream).manifests_with_endpoints();

@@ -49,15 +49,15 @@ fn printed(flags: &[&str]) -> Value {
 }
 
 /// A server on which nobody has rights but by what is printed.
-fn server_with(objects: &Value) -> Option<ApiServer> {
-    let api = ApiServer::start(&[])?;
+fn server_with(objects: &Value) -> ApiServer {
+    let api = ApiServer::start(&[]);
     let kubectl = api.kubectl();
     kubectl.run(&["create", "namespace", "shop"]).unwrap();
     let deployed = workspace().join("config/deploy/rbac.yaml");
     kubectl.run(&["delete", "-f", text(&deployed)]).unwrap();
     kubectl.apply(&objects.to_string());
     wait_until("the rights are there", || can(&kubectl, &["list", "ingresses.networking.k8s.io"]));
-    Some(api)
+    api
 }
 
 fn text(path: &Path) -> &str {
@@ -130,7 +130,7 @@ fn lacking<'a>(kubectl: &Kubectl, rights: &[Right<'a>]) -> Vec<Right<'a>> {
 #[test]
 fn the_printed_rights_are_what_the_controller_needs_and_no_more() {
     let objects = printed(&[]);
-    let Some(api) = server_with(&objects) else { return };
+    let api = server_with(&objects);
     let kubectl = api.kubectl();
     let needed = needed();
     wait_until("nothing is lacking", || lacking(&kubectl, &needed).is_empty());
@@ -233,7 +233,7 @@ fn each_rule_is_needed(kubectl: &Kubectl, objects: &Value, needed: &[Right<'_>])
 
 #[test]
 fn a_secret_is_listed_and_watched_by_its_name_alone() {
-    let Some(api) = server_with(&printed(&[])) else { return };
+    let api = server_with(&printed(&[]));
     let kubectl = api.kubectl();
     for (namespace, name) in [
         ("istio-system", "istio-ingress-certs"),
@@ -283,7 +283,7 @@ fn a_secret_is_listed_and_watched_by_its_name_alone() {
 #[test]
 fn a_controller_of_one_namespace_runs_on_the_rights_for_it() {
     const FLAGS: [&str; 4] = ["--gateway-namespace", "confined", "--namespace", "confined"];
-    let Some(api) = ApiServer::start(&[]) else { return };
+    let api = ApiServer::start(&[]);
     let namespace = api.namespace("confined");
     let deployed = workspace().join("config/deploy/rbac.yaml");
     api.kubectl().run(&["delete", "-f", text(&deployed)]).unwrap();

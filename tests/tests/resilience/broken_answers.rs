@@ -96,7 +96,7 @@ impl Count {
 
 #[test]
 fn half_a_list_is_no_list() {
-    let Some(api) = ApiServer::shared() else { return };
+    let api = ApiServer::shared();
     let behind = Behind::start(api, "half-a-list");
     let load = behind.load();
     for (what, failure) in [
@@ -127,7 +127,7 @@ fn half_a_list_is_no_list() {
 
 #[test]
 fn an_api_that_answers_wrongly_fails_no_request() {
-    let Some(api) = ApiServer::shared() else { return };
+    let api = ApiServer::shared();
     let behind = Behind::start(api, "wrong-answers");
     let load = behind.load();
     let probes = Probes::start(behind.gateway.health_address());
@@ -164,7 +164,7 @@ fn an_api_that_answers_wrongly_fails_no_request() {
 
 #[test]
 fn a_watch_that_may_not_begin_where_it_ended_begins_anew() {
-    let Some(api) = ApiServer::shared() else { return };
+    let api = ApiServer::shared();
     let behind = Behind::start(api, "watch-refused");
     let load = behind.load();
     // As long as they do not list, all watches are too old.
@@ -190,7 +190,7 @@ fn a_watch_that_may_not_begin_where_it_ended_begins_anew() {
 /// that may come between being told so and asking whether the server is up.
 #[test]
 fn rules_that_are_not_found_for_a_moment_are_not_gone() {
-    let Some(api) = ApiServer::shared() else { return };
+    let api = ApiServer::shared();
     let behind = Behind::start(api, "not-found");
     let load = behind.load();
     for is_up in [false, true] {
@@ -222,7 +222,7 @@ fn rules_that_are_not_found_for_a_moment_are_not_gone() {
 /// One who deletes the definition of RouteRules wants to be without.
 #[test]
 fn rules_that_are_not_found_for_long_are_gone() {
-    let Some(api) = ApiServer::shared() else { return };
+    let api = ApiServer::shared();
     let behind = Behind::start(api, "no-rules");
     behind.proxy.judge(|asked| {
         if asked.is_for("routerules") { Verdict::Status(404) } else { Verdict::Pass }
@@ -235,7 +235,7 @@ fn rules_that_are_not_found_for_long_are_gone() {
 
 #[test]
 fn connections_that_break_all_the_time_fail_no_request() {
-    let Some(api) = ApiServer::shared() else { return };
+    let api = ApiServer::shared();
     let behind = Behind::start(api, "broken-connections");
     let load = behind.load();
     for index in 0..30 {

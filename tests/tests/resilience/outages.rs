@@ -10,11 +10,11 @@ use crate::load::{Load, Probes};
 use crate::setup::{BUSY, Ruled, assert_nothing_was_rejected, busy, metric, rule, wait};
 
 /// An API server that these tests stop in turns.
-fn api() -> Option<(&'static ApiServer, MutexGuard<'static, ()>)> {
-    static API: LazyLock<Option<ApiServer>> = LazyLock::new(|| ApiServer::start(&[]));
+fn api() -> (&'static ApiServer, MutexGuard<'static, ()>) {
+    static API: LazyLock<ApiServer> = LazyLock::new(|| ApiServer::start(&[]));
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    Some((API.as_ref()?, turn))
+    (&API, turn)
 }
 
 /// How long the API is away.
@@ -26,7 +26,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 #[test]
 fn thirty_seconds_without_the_api_fail_no_request() {
-    let Some((api, _turn)) = api() else { return };
+    let (api, _turn) = api();
     let namespace = api.namespace("api-away");
     let ruled = Ruled::create(&namespace);
     let mut gateway = Gateway::start(&namespace);
@@ -65,7 +65,7 @@ fn thirty_seconds_without_the_api_fail_no_request() {
 
 #[test]
 fn a_while_without_etcd_fails_no_request() {
-    let Some((api, _turn)) = api() else { return };
+    let (api, _turn) = api();
     let namespace = api.namespace("etcd-away");
     let ruled = Ruled::create(&namespace);
     let gateway = Gateway::start(&namespace);
@@ -86,7 +86,7 @@ fn a_while_without_etcd_fails_no_request() {
 /// any more what it has missed: a real 410.
 #[test]
 fn what_was_missed_is_listed_anew() {
-    let Some((api, _turn)) = api() else { return };
+    let (api, _turn) = api();
     let namespace = api.namespace("missed");
     let ruled = Ruled::create(&namespace);
     let gateway = Gateway::start(&namespace);

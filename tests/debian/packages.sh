@@ -1,0 +1,59 @@
+# Debian's packages without root and without installing anything. Sourced by
+# the scripts that unpack them into the cache.
+
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/ingressctl"
+source=http://deb.debian.org/debian
+suite=bookworm
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+
+fail() {
+  say "$*"
+  exit 1
+}
+
+# Makes this process the only one that makes NAME; others wait until it is made.
+lock() {
+  mkdir -p "$cache"
+  exec 9>"$cache/$1.lock"
+  flock -n 9 || {
+    say "waiting for another process that makes $cache/$1"
+    flock 9
+  }
+  # What a killed process left.
+  rm -rf "$cache/.$1".*
+}
+
+# Makes a folder for the work on NAME, in the cache: /tmp may be small.
+make_work() {
+  work="$(mktemp -d "$cache/.$1.XXXXXX")"
+  trap 'rm -rf "$work"' EXIT
+  trap 'exit 130' INT TERM
+}
+
+# Ends the script where there are no packages to be had, with that remedy.
+require_debian() {
+  local system="this system"
+  [ ! -r /etc/os-release ] || system="$(. /etc/os-release && echo "${PRETTY_NAME:-$system}")"
+  for program in apt-get dpkg-deb; do
+    command -v "$program" >/dev/null || fail "$system has no $program to get them from Debian; $1"
+  done
+  [ -r "$keyring" ] || fail "$system has no $keyring to get them from Debian; install debian-archive-keyring, or $1"
+}
+
+# apt-get with lists of its own, in $work: the system's stay as they are, and
+# what is installed does not matter.
+apt() {
+  apt-get -qq -o Dir::Etc::SourceList="$work/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+    -o Dir::State="$work/apt" -o Dir::State::status="$work/apt/status" -o Dir::Cache="$work/apt" \
+    -o Debug::NoLocking=true -o APT::Sandbox::User="$(id -un)" "$@" >&2
+}
+
+fetch_lists() {
+  mkdir -p "$work"/apt/{lists,archives}/partial
+  : >"$work/apt/status"
+  printf '%s [signed-by=%s] %s %s main\n' deb "$keyring" "$source" "$suite" deb-src "$keyring" "$source" "$suite" \
+    >"$work/apt/sources.list"
+  apt update
+}

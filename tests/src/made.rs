@@ -1,0 +1,60 @@
+//! What tests need and a machine may lack: scripts make it once, in the cache.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::tools::workspace;
+
+/// The folder that a script of this crate makes, or finds, and prints. Its
+/// progress goes past the test harness, which would keep it back.
+pub(crate) fn made_by(script: &str) -> Result<PathBuf, String> {
+    let failed = |error: io::Error| format!("{script}: {error}");
+    let mut child = Command::new(workspace().join(script))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    let mut last = String::new();
+    for line in child.stderr.take().into_iter().flat_map(|pipe| BufReader::new(pipe).lines()) {
+        last = line.map_err(failed)?;
+        say(&last);
+    }
+    let output = child.wait_with_output().map_err(failed)?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end().into())
+    } else {
+        Err(format!("{script} failed: {last}"))
+    }
+}
+
+/// What was made, for a test that cannot do without. The reason is kept, so that
+/// all tests of a binary fail with it after one try.
+///
+/// # Panics
+/// Where it could not be made.
+#[track_caller]
+pub(crate) fn needed<'a>(what: &str, made: &'a Result<PathBuf, String>) -> &'a Path {
+    match made {
+        Ok(path) => path,
+        Err(error) => panic!("this test needs {what}: {error}"),
+    }
+}
+
+/// Says something at once, where the test harness keeps back what `eprintln!`
+/// says until a test has failed.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_that_cannot_be_run_is_named() {
+        let error = made_by("tests/missing.sh").unwrap_err();
+        assert!(error.starts_with("tests/missing.sh: No such file"), "{error}");
+    }
+}
