@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair};
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -63,10 +63,29 @@ impl Authority {
     /// # Panics
     /// Where it cannot be made.
     pub fn issue_until(&self, hosts: &[&str], end: SystemTime) -> Issued {
+        self.issue_with(hosts, |params| params.not_after = end.into())
+    }
+
+    /// A certificate for these hosts that may be served only with an OCSP answer
+    /// (RFC 7633). Envoy refuses it where it has none; it is valid otherwise.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    pub fn issue_to_be_stapled(&self, hosts: &[&str]) -> Issued {
+        // TLS Feature, with status_request alone.
+        let (oid, content) = ([1, 3, 6, 1, 5, 5, 7, 1, 24], vec![0x30, 3, 2, 1, 5]);
+        self.issue_with(hosts, |params| {
+            params.custom_extensions.push(CustomExtension::from_oid_content(&oid, content));
+        })
+    }
+
+    fn issue_with(&self, hosts: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Issued {
         let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(hosts).expect("names of hosts");
-        params.not_before = (SystemTime::now() - Duration::from_hours(1)).into();
-        params.not_after = end.into();
+        let now = SystemTime::now();
+        params.not_before = (now - Duration::from_hours(1)).into();
+        params.not_after = (now + Duration::from_hours(90 * 24)).into();
+        change(&mut params);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Issued { chain: certificate.pem(), key: key.serialize_pem() }
@@ -83,6 +102,21 @@ impl Issued {
             "type": "kubernetes.io/tls",
             "stringData": {"tls.crt": self.chain, "tls.key": self.key},
         })
+    }
+
+    /// The same with its key in a version (RFC 5915, section 3) that there is not.
+    /// Envoy refuses it, as little as that says of the key itself.
+    ///
+    /// # Panics
+    /// Where the key is not an elliptic one.
+    pub fn with_strange_key(&self) -> Self {
+        let section = pem::parse(&self.key).expect("PEM");
+        let mut der = section.contents().to_vec();
+        let version = [0x02, 0x01, 0x01, 0x04, 0x20];
+        let at = der.windows(version.len()).position(|found| found == version);
+        der[at.expect("a version") + 2] = 251;
+        let key = pem::encode(&pem::Pem::new(section.tag(), der));
+        Self { chain: self.chain.clone(), key }
     }
 
     /// The first certificate, as it goes over the wire.

@@ -97,6 +97,11 @@ impl Resource {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The name, the type, and the resource, where there is one.
     pub(super) fn into_parts(self) -> Option<(String, String, crate::envoy::Resource)> {
         let Any { type_url, value } = self.content?;

@@ -175,6 +175,9 @@ impl Subscription {
         }
         let interest = self.interest.as_ref()?;
         let is_first = !self.is_answered && matches!(interest, Interest::All);
+        if is_first {
+            self.due.extend(told.names(self.kind).cloned());
+        }
         loop {
             let names = match self.parts.pop() {
                 Some(part) => part,

@@ -77,6 +77,11 @@ impl Told {
         self.resources.get(key.kind, &key.name).map(|resource| &resource.version)
     }
 
+    /// The names of all that is told of a kind.
+    pub(super) fn names(&self, kind: Kind) -> impl Iterator<Item = &Arc<str>> {
+        self.resources.of(kind).map(|(name, _)| name)
+    }
+
     pub(super) fn versions(&self) -> Versions {
         let mut versions = Versions::default();
         for (kind, name, resource) in self.resources.iter() {

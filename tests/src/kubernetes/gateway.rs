@@ -211,11 +211,29 @@ impl Gateway {
     /// # Panics
     /// Where it does not listen soon.
     pub fn restart_envoy(&mut self) {
+        self.relaunch_envoy();
+        self.await_envoy();
+    }
+
+    /// Kills Envoy and starts another on the same folder. It listens once the
+    /// controller has told it where.
+    ///
+    /// # Panics
+    /// Where it cannot be run.
+    pub fn relaunch_envoy(&mut self) {
         let shared = self.shared_folder();
         self.kill_envoy();
         // That of the one that was killed.
         fs::remove_file(shared.join("admin-address")).expect("its address");
         self.envoy = spawn_envoy(self.folder.path(), &shared);
+    }
+
+    /// Waits until Envoy listens.
+    ///
+    /// # Panics
+    /// Where it does not soon.
+    pub fn await_envoy(&mut self) {
+        let shared = self.shared_folder();
         let mut address = None;
         wait_until("Envoy listens", || {
             let admin = fs::read_to_string(shared.join("admin-address")).unwrap_or_default();

@@ -6,5 +6,6 @@ mod coalescing;
 mod keys;
 mod plaintext;
 mod protocols;
+mod refused;
 mod scale;
 mod setup;

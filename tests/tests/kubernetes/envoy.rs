@@ -41,7 +41,6 @@ fn what_envoy_rejects_is_undone_and_told() {
         namespace.get("ingress", ingress)["status"]["loadBalancer"]["ingress"][0]["ip"].clone()
     };
     wait_until("it has an address", || address("web") == "203.0.113.7");
-    let served = fs::read(gateway.shared_folder().join("ecds.json")).unwrap();
     let module = gateway.shared_folder().join("ingress_filter.wasm");
     let whole = fs::read(&module).unwrap();
     fs::write(&module, "none").unwrap();
@@ -51,10 +50,9 @@ fn what_envoy_rejects_is_undone_and_told() {
     wait_until("it is counted", || {
         rejected().contains("ingressctl_configurations_rejected_total 1\n")
     });
-    assert!(gateway.log().contains("envoy rejected the new route table"), "{}", gateway.log());
+    assert!(gateway.log().contains("Envoy refused the new route table"), "{}", gateway.log());
     assert_eq!(gateway.get("web.example", "/").status, 200);
     assert_eq!(gateway.get("more.example", "/").status, 404);
-    assert_eq!(fs::read(gateway.shared_folder().join("ecds.json")).unwrap(), served);
     assert_eq!(gateway.health("/readyz").status, 200);
     // The metric comes before whatever is written.
     thread::sleep(Duration::from_secs(1));
@@ -63,6 +61,7 @@ fn what_envoy_rejects_is_undone_and_told() {
     fs::write(&module, whole).unwrap();
     namespace.create(&ingress("third", &host_to("third.example", "web")));
     gateway.wait_for("third.example", "/", 200);
-    assert_eq!(gateway.get("more.example", "/").status, 200);
+    // It was blamed, and is tried again before long.
+    gateway.wait_for("more.example", "/", 200);
     wait_until("it has an address", || address("more") == "203.0.113.7");
 }

@@ -3,6 +3,7 @@
 
 mod changes;
 mod keys;
+mod refused;
 mod restarts;
 mod rights;
 mod site;

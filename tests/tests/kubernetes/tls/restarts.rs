@@ -53,8 +53,9 @@ fn an_envoy_that_is_restarted_has_its_certificates() {
     site.wait_for(&gateway, "one.example", &one);
     // Both at once: the node was restarted, say.
     gateway.kill_controller();
-    gateway.restart_envoy();
+    gateway.relaunch_envoy();
     gateway.start_controller();
+    gateway.await_envoy();
     site.wait_for(&gateway, "one.example", &one);
 }
 
