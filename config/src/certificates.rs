@@ -14,7 +14,7 @@ mod strict;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use rustls_pki_types::CertificateDer;
@@ -32,18 +32,33 @@ pub(crate) use problem::Problem;
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 
 /// What Envoy gets.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct KeyPair {
     /// The chain in PEM, the server's own certificate first, nothing else in it.
     pub(crate) chain: String,
     pub(crate) key: PrivateKey,
+    fingerprint: OnceLock<String>,
 }
 
+impl PartialEq for KeyPair {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.chain, &self.key) == (&other.chain, &other.key)
+    }
+}
+
+impl Eq for KeyPair {}
+
 impl KeyPair {
+    pub(crate) fn new(chain: String, key: PrivateKey) -> Self {
+        Self { chain, key, fingerprint: OnceLock::new() }
+    }
+
     /// The same for the same certificate and key.
-    pub(crate) fn fingerprint(&self) -> String {
-        let digest = Sha256::new().chain_update(&self.chain).chain_update(self.key.pem());
-        hex(&digest.finalize()[..6])
+    pub(crate) fn fingerprint(&self) -> &str {
+        self.fingerprint.get_or_init(|| {
+            let digest = Sha256::new().chain_update(&self.chain).chain_update(self.key.pem());
+            hex(&digest.finalize()[..6])
+        })
     }
 }
 
@@ -125,7 +140,7 @@ fn check(
     let sections = std::iter::once(&ders[index]).chain(others.map(|(_, der)| der));
     let sections = sections.map(|der| pem::encode("CERTIFICATE", der).to_string());
     Ok(Certificate {
-        pair: Arc::new(KeyPair { chain: sections.collect(), key: key.to_pem() }),
+        pair: Arc::new(KeyPair::new(sections.collect(), key.to_pem())),
         names: chain::dns_names(leaf),
         not_after: system_time(leaf.validity().not_after.timestamp()),
     })

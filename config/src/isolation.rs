@@ -26,17 +26,35 @@ use crate::xds::Refusal;
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
+/// When a certificate is. Until its filter chain has drained, Envoy holds what it
+/// has refused, and would refuse a listener that names it again.
+const CERTIFICATE_PAUSE: Duration = Duration::from_mins(60);
+
 /// See the module.
 pub(crate) struct Isolation {
     refused: Refused,
-    /// Objects that are left out until it is known whether they are to blame; the
-    /// next to be tried is the last.
-    untried: Vec<Vec<ObjectRef>>,
-    /// The last table that Envoy has taken.
-    good: Option<Arc<RouteTable>>,
+    /// What is left out until it is known whether it is to blame; the next to be
+    /// tried is the last.
+    untried: Vec<Vec<Suspect>>,
+    good: Option<Good>,
     findings: Vec<Finding>,
     retry: Option<Instant>,
     pause: Duration,
+    retry_certificates: Option<Instant>,
+}
+
+/// What may be to blame for what Envoy refuses.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Suspect {
+    Object(ObjectRef),
+    /// By its fingerprint.
+    Certificate(String),
+}
+
+/// What Envoy has taken last.
+struct Good {
+    table: Arc<RouteTable>,
+    certificates: BTreeSet<String>,
 }
 
 /// What to do after an attempt.
@@ -59,6 +77,7 @@ impl Isolation {
             findings: Vec::new(),
             retry: None,
             pause: FIRST_PAUSE,
+            retry_certificates: None,
         }
     }
 
@@ -74,15 +93,21 @@ impl Isolation {
 
     /// When what is refused is to be tried again.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
-        self.retry
+        self.retry.into_iter().chain(self.retry_certificates).min()
     }
 
-    /// Takes in again what is left out, since it is time to.
-    pub(crate) fn retry(&mut self) {
-        self.refused = Refused::default();
+    /// Takes in again what is left out, where it is time to.
+    pub(crate) fn retry(&mut self, now: Instant) {
         self.untried.clear();
-        self.retry = None;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        if self.retry_certificates.is_some_and(|at| at <= now) {
+            self.refused = Refused::default();
+            self.retry_certificates = None;
+        }
+        if self.retry.is_some_and(|at| at <= now) {
+            self.refused.clear_objects();
+            self.retry = None;
+            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        }
     }
 
     /// Envoy has taken `gateway`, but for these.
@@ -92,29 +117,34 @@ impl Isolation {
         refused: &[(Key, Refusal)],
         now: Instant,
     ) -> Verdict {
-        self.good = Some(Arc::clone(&gateway.table));
+        self.good = Some(Good::of(gateway));
         self.findings.clear();
         let mut is_new = false;
         for (Key { kind, name }, Refusal { message, .. }) in refused {
-            if *kind == Kind::Secrets {
-                let certificates = gateway.https.as_ref().map(|https| &https.certificates);
-                if let Some(certificate) = certificates.and_then(|all| all.get(&**name)) {
-                    is_new |= self.refused.add_certificate(&certificate.pair, message);
-                }
-            } else {
+            if *kind != Kind::Secrets {
                 self.findings.extend(finding(gateway, name, message));
+                continue;
+            }
+            let certificates = gateway.https.as_ref().map(|https| &https.certificates);
+            if let Some(certificate) = certificates.and_then(|all| all.get(&**name)) {
+                let fingerprint = certificate.pair.fingerprint();
+                is_new |= self.refused.add_certificate(fingerprint, message);
+                self.retry_certificates.get_or_insert(now + CERTIFICATE_PAUSE);
             }
         }
         if let Some(group) = self.untried.pop() {
-            for object in &group {
-                self.refused.remove_object(object);
+            for suspect in group {
+                match suspect {
+                    Suspect::Object(object) => self.refused.remove_object(&object),
+                    Suspect::Certificate(print) => self.refused.remove_certificate(&print),
+                }
             }
             is_new = true;
         }
         if is_new {
             return Verdict::Again;
         }
-        if self.refused.is_empty() && self.findings.is_empty() {
+        if !self.refused.has_objects() && self.findings.is_empty() {
             (self.retry, self.pause) = (None, FIRST_PAUSE);
         } else if self.retry.is_none_or(|at| at <= now) {
             self.retry = Some(now + self.pause);
@@ -122,15 +152,24 @@ impl Isolation {
         Verdict::Settled
     }
 
-    /// Envoy has refused the table of `gateway`, with these words.
-    pub(crate) fn refused_table(
+    /// Envoy has refused the table, the listener or the routes of `gateway`, as
+    /// `key` says, and in these words.
+    pub(crate) fn refused_whole(
         &mut self,
-        gateway: &Gateway,
+        key: &Key,
         message: &Arc<str>,
+        gateway: &Gateway,
+        now: Instant,
         find: impl Fn(&ObjectRef) -> Option<Node>,
     ) -> Verdict {
-        let suspects = suspects(self.good.as_deref(), &gateway.table);
-        let mut suspects: Vec<_> = suspects.into_iter().collect();
+        let mut suspects: Vec<_> = match key.kind {
+            Kind::Filter => {
+                let good = self.good.as_ref().map(|good| &*good.table);
+                suspects(good, &gateway.table).into_iter().map(Suspect::Object).collect()
+            }
+            Kind::Listeners => self.suspect_certificates(gateway),
+            _ => Vec::new(),
+        };
         if suspects.is_empty() {
             // Then it was not for those either.
             self.refused = Refused::default();
@@ -138,18 +177,46 @@ impl Isolation {
             return Verdict::Hopeless;
         }
         if suspects.len() > 1 {
-            // Without any first: it is not known yet whether Envoy takes a table.
+            // Without any first: it is not known yet whether Envoy takes anything.
             let half = if self.good.is_some() { suspects.len() / 2 } else { 0 };
-            let rest = suspects.split_off(half);
-            self.untried.push(rest.clone());
-            suspects = rest;
+            suspects.drain(..half);
+            self.untried.push(suspects.clone());
         }
-        for object in suspects {
-            if let Some(node) = find(&object) {
-                self.refused.add_object(object, node, message);
+        for suspect in suspects {
+            match suspect {
+                Suspect::Object(object) => {
+                    if let Some(node) = find(&object) {
+                        self.refused.add_object(object, node, message);
+                    }
+                }
+                Suspect::Certificate(fingerprint) => {
+                    self.refused.add_certificate(&fingerprint, message);
+                    self.retry_certificates.get_or_insert(now + CERTIFICATE_PAUSE);
+                }
             }
         }
         Verdict::Again
+    }
+
+    /// Those that Envoy has not taken before.
+    fn suspect_certificates(&self, gateway: &Gateway) -> Vec<Suspect> {
+        let mut certificates = Good::of(gateway).certificates;
+        if let Some(good) = &self.good {
+            certificates.retain(|print| !good.certificates.contains(print));
+        }
+        certificates.into_iter().map(Suspect::Certificate).collect()
+    }
+}
+
+impl Good {
+    fn of(gateway: &Gateway) -> Self {
+        let https = gateway.https.iter().flat_map(|https| https.certificates.values());
+        Self {
+            table: Arc::clone(&gateway.table),
+            certificates: https
+                .map(|certificate| certificate.pair.fingerprint().to_owned())
+                .collect(),
+        }
     }
 }
 

@@ -295,13 +295,19 @@ impl Edge {
                     changed = changed.max(change);
                     self.isolation.taken(gateway, &refused, Instant::now())
                 }
-                Err(RolloutError::Refused(key, refusal)) if key.is_table() => {
+                Err(RolloutError::Refused(key, refusal)) => {
                     let objects = &update.manifests.objects;
                     let find = |object: &_| {
                         let found = objects.iter().find(|other| other.reference() == *object);
                         found.map(|object| object.node.clone())
                     };
-                    let verdict = self.isolation.refused_table(gateway, &refusal.message, find);
+                    let verdict = self.isolation.refused_whole(
+                        &key,
+                        &refusal.message,
+                        gateway,
+                        Instant::now(),
+                        find,
+                    );
                     if verdict == Verdict::Hopeless {
                         self.reported.print(compiled.findings.iter());
                         return Err(RolloutError::Refused(key, refusal));
@@ -329,8 +335,9 @@ impl Edge {
     }
 
     fn retry_refused(&mut self) {
-        if self.isolation.retry_at().is_some_and(|at| at <= Instant::now()) {
-            self.isolation.retry();
+        let now = Instant::now();
+        if self.isolation.retry_at().is_some_and(|at| at <= now) {
+            self.isolation.retry(now);
             self.rollout.retry();
         }
     }

@@ -24,7 +24,7 @@ use super::strict;
 
 /// A private key in PEM. It shows nowhere, and is wiped from memory when
 /// dropped.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct PrivateKey(Zeroizing<String>);
 
 impl PrivateKey {

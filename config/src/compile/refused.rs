@@ -31,9 +31,24 @@ impl Refused {
         self.certificates.is_empty() && self.objects.is_empty()
     }
 
-    /// Leaves out a certificate. Says whether it was not left out before.
-    pub(crate) fn add_certificate(&mut self, pair: &KeyPair, message: &Arc<str>) -> bool {
-        self.certificates.insert(pair.fingerprint(), Arc::clone(message)).is_none()
+    pub(crate) fn has_objects(&self) -> bool {
+        !self.objects.is_empty()
+    }
+
+    /// Leaves out a certificate, by its fingerprint. Says whether it was not left
+    /// out before.
+    pub(crate) fn add_certificate(&mut self, fingerprint: &str, message: &Arc<str>) -> bool {
+        self.certificates.insert(fingerprint.to_owned(), Arc::clone(message)).is_none()
+    }
+
+    /// Takes a certificate in again.
+    pub(crate) fn remove_certificate(&mut self, fingerprint: &str) {
+        self.certificates.remove(fingerprint);
+    }
+
+    /// Takes in again all objects that are left out.
+    pub(crate) fn clear_objects(&mut self) {
+        self.objects.clear();
     }
 
     /// Leaves out an object, as long as it is this.
@@ -56,7 +71,7 @@ impl Refused {
     pub(super) fn certificate(&self, pair: &KeyPair) -> Option<String> {
         // Mostly there is none, and a fingerprint takes its time.
         let message = (!self.certificates.is_empty())
-            .then(|| self.certificates.get(&pair.fingerprint()))??;
+            .then(|| self.certificates.get(pair.fingerprint()))??;
         Some(format!(
             "Envoy refuses this certificate or its key: {message}; issue both anew. Until it \
              changes, it is left out"

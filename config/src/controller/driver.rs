@@ -133,7 +133,7 @@ impl Driver {
             changes.get_or_insert_with(|| Changes::of("the validity of certificates"));
         }
         if is_due {
-            work.isolation.retry();
+            work.isolation.retry(Instant::now());
             self.rollout.retry();
             changes.get_or_insert_with(|| Changes::of("another try of what Envoy refused"));
         }
@@ -255,19 +255,20 @@ impl Driver {
     fn refused(&self, error: &RolloutError, agenda: &Agenda, work: &mut Work) -> End {
         let because = agenda.changes().map(Changes::describe).unwrap_or_default();
         let verdict = match (error, &work.compiled) {
-            (RolloutError::Refused(key, refusal), Some(compiled)) if key.is_table() => {
+            (RolloutError::Refused(key, refusal), Some(compiled)) => {
                 let find = |object: &_| {
                     let known =
                         work.objects.iter().find(|known| known.object.reference() == *object);
                     known.map(|known| known.object.node.clone())
                 };
-                work.isolation.refused_table(&compiled.gateway, &refusal.message, find)
+                let (gateway, now) = (&compiled.gateway, Instant::now());
+                work.isolation.refused_whole(key, &refusal.message, gateway, now, find)
             }
             _ => Verdict::Hopeless,
         };
         match verdict {
             Verdict::Again => {
-                warn!(because, "{error}; looking for the objects that are to blame");
+                warn!(because, "{error}; looking for what is to blame");
                 End::Again
             }
             Verdict::Settled | Verdict::Hopeless => {

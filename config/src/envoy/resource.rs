@@ -80,11 +80,6 @@ impl Key {
     pub(crate) fn new(kind: Kind, name: impl Into<Arc<str>>) -> Self {
         Self { kind, name: name.into() }
     }
-
-    /// Whether it is the route table.
-    pub(crate) fn is_table(&self) -> bool {
-        self.kind == Kind::Filter
-    }
 }
 
 /// The same for the same content.

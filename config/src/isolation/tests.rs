@@ -51,7 +51,7 @@ fn settle(isolation: &mut Isolation, all: &[String], bad: &[&str]) -> (Vec<Strin
         let is_refused = included.iter().any(|name| bad.contains(&&**name));
         let verdict = if is_refused {
             refused += 1;
-            isolation.refused_table(&gateway, &"no".into(), |_| Some(node()))
+            refuse(isolation, &gateway)
         } else {
             isolation.taken(&gateway, &[], Instant::now())
         };
@@ -62,6 +62,12 @@ fn settle(isolation: &mut Isolation, all: &[String], bad: &[&str]) -> (Vec<Strin
         }
     }
     panic!("it never settles");
+}
+
+/// Envoy refuses the table.
+fn refuse(isolation: &mut Isolation, gateway: &Gateway) -> Verdict {
+    let key = Key::new(Kind::Filter, "ingress");
+    isolation.refused_whole(&key, &"no".into(), gateway, Instant::now(), |_| Some(node()))
 }
 
 fn node() -> Node {
@@ -98,9 +104,6 @@ fn among_many_each_that_is_to_blame_is_found_by_halves() {
 fn where_envoy_takes_no_table_nobody_is_to_blame() {
     let mut isolation = Isolation::new();
     let all = gateway(&names(3), &[]);
-    let refuse = |isolation: &mut Isolation, gateway: &Gateway| {
-        isolation.refused_table(gateway, &"no".into(), |_| Some(node()))
-    };
     assert_eq!(refuse(&mut isolation, &all), Verdict::Again);
     assert_eq!(isolation.refused.objects().count(), 3, "without any");
     assert_eq!(refuse(&mut isolation, &gateway(&[], &[])), Verdict::Hopeless);
@@ -117,7 +120,7 @@ fn what_is_refused_is_tried_again_later_each_time_until_it_is_taken() {
         settle(&mut isolation, &all, &["i1"]);
         let at = isolation.retry_at().expect("another try");
         pauses.push(at.saturating_duration_since(Instant::now()));
-        isolation.retry();
+        isolation.retry(at);
     }
     assert!(pauses[3] > pauses[0] * 6, "{pauses:?}");
     assert_eq!(settle(&mut isolation, &all, &[]).0, all);

@@ -23,8 +23,7 @@ pub(super) struct Step {
     pub(super) tell: Vec<Key>,
     pub(super) withdraw: Vec<Key>,
     pub(super) expect: Vec<Key>,
-    /// Other versions of what Envoy holds, to be confirmed as long as it asks for
-    /// them.
+    /// Endpoints and certificates, to be confirmed as long as Envoy asks for them.
     pub(super) updates: Vec<Key>,
     /// What Envoy asks for, and has to confirm, once it has taken in something
     /// else: the endpoints of a cluster, what a listener needs. Each with that.
@@ -120,11 +119,11 @@ impl Planner<'_> {
             for (name, resource) in target.resources.of(kind) {
                 let held = at.held.version(kind, name);
                 let is_news = held.is_some_and(|held| *held != resource.version);
-                let key = Key::new(kind, Arc::clone(name));
-                if is_news {
-                    step.updates.push(key.clone());
-                }
                 if is_news || at.told.version(kind, name) != Some(&resource.version) {
+                    let key = Key::new(kind, Arc::clone(name));
+                    // Also where Envoy holds none: what drains still asks for it,
+                    // and has to have it before a listener names it again.
+                    step.updates.push(key.clone());
                     step.tell.push(key);
                 }
             }

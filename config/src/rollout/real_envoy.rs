@@ -16,11 +16,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
+use crate::certificates::Certificate;
 use crate::envoy::prepare;
 use crate::isolation::{Isolation, Verdict};
 use crate::manifest::{Names, Node};
-use crate::model::{Cluster, Discovery, EndpointSelector, Protocol};
+use crate::model::{Cluster, Discovery, EndpointSelector, Https, Protocol};
 use crate::object_ref::ObjectRef;
+
+type Certificates = BTreeMap<String, Arc<Certificate>>;
 
 /// How long a neighbour's change may take, beside what Envoy refuses.
 const SOON: Duration = Duration::from_secs(1);
@@ -229,6 +232,41 @@ async fn a_refused_cluster_is_left_out_and_its_neighbours_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refused_chain_is_left_out_and_its_neighbours_go_on() {
+    let mut edge = Edge::start().await;
+    let load = Load::start(edge.http);
+    let (good, hosts) = tests::certificates_of(&["victim.example", "bad.example"]);
+    // Certificates that are none, which nothing but this test comes to.
+    let mut bad = good.clone();
+    let spoilt = bad.get_mut("d/s1").unwrap();
+    *spoilt =
+        tests::with_chain(spoilt, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let mut isolation = Isolation::new();
+    let start = Instant::now();
+    let with = |names: &[&str], certificates: &Certificates| {
+        let mut gateway = edge.gateway(names);
+        let hosts = hosts.iter().filter(|(_, name)| certificates.contains_key(*name));
+        let hosts = hosts.map(|(host, name)| (host.clone(), name.clone())).collect();
+        gateway.https = Some(Https { certificates: certificates.clone(), hosts });
+        gateway
+    };
+    let gateways = [
+        with(&["victim", "next"], &bad),
+        with(&["victim", "next"], &BTreeMap::from([("d/s0".to_owned(), good["d/s0"].clone())])),
+        with(&["victim", "next", "more"], &good),
+    ];
+    let mut verdicts = Vec::new();
+    for gateway in &gateways {
+        let applied = edge.rollout.apply(gateway).await.unwrap();
+        verdicts.push(isolation.taken(gateway, &applied.refused, Instant::now()));
+    }
+    assert_eq!(verdicts, [Verdict::Again, Verdict::Settled, Verdict::Settled]);
+    edge.assert_served_soon("more.example", start);
+    assert!(!isolation.refused().is_empty(), "as it is, it is not tried again");
+    load.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refused_table_is_taken_without_the_object_that_is_to_blame() {
     let mut edge = Edge::start().await;
     let load = Load::start(edge.http);
@@ -249,13 +287,16 @@ async fn a_refused_table_is_taken_without_the_object_that_is_to_blame() {
     let gateway = spoiled(&edge, &["victim", "bad"]);
     let error = edge.rollout.apply(&gateway).await.unwrap_err();
     let RolloutError::Refused(key, refusal) = &error else { panic!("{error}") };
-    assert!(key.is_table(), "{error}");
+    assert_eq!(key.kind, Kind::Filter, "{error}");
     let node = Node::from_json(Value::Null, &mut Names::default());
     let find = |object: &ObjectRef| {
         assert_eq!(object.to_string(), "Ingress d/bad");
         Some(node.clone())
     };
-    assert_eq!(isolation.refused_table(&gateway, &refusal.message, find), Verdict::Again);
+    assert_eq!(
+        isolation.refused_whole(key, &refusal.message, &gateway, start, find),
+        Verdict::Again
+    );
     let applied = edge.rollout.apply(&edge.gateway(&["victim", "next"])).await.unwrap();
     assert_eq!(applied.change, Change::RouteTable);
     edge.assert_served_soon("next.example", start);
@@ -301,7 +342,7 @@ async fn bytes_say_what_files_say() {
     forward.mirror = Some("c".to_owned());
     Arc::make_mut(&mut gateway.table).backends[0].default = Action::from(forward);
     let (pairs, hosts) = tests::certificates_of(&["*.a.example", "b.example"]);
-    gateway.https = Some(crate::model::Https { certificates: pairs, hosts });
+    gateway.https = Some(Https { certificates: pairs, hosts });
     edge.rollout.apply(&gateway).await.unwrap();
     let admin = edge.rollout.envoy().ready().await.unwrap().unwrap().admin;
     let dump = config_dump(admin);

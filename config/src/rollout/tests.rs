@@ -16,7 +16,7 @@ use proptest::sample::subsequence;
 use tokio::runtime::Builder;
 
 use super::*;
-use crate::certificates::{self, Certificate};
+use crate::certificates::{self, Certificate, KeyPair};
 use crate::envoy::{Resource, Resources};
 use crate::model::{Cluster, Clusters, Discovery, EndpointSelector, Https, Protocol};
 use crate::object_ref::ObjectRef;
@@ -112,6 +112,14 @@ pub(super) fn certificates_of(
     let hosts: BTreeMap<_, _> = hosts.iter().enumerate().map(named).collect();
     let certificate = |name: &String| (name.clone(), Arc::clone(&CERTIFICATES[0]));
     (hosts.values().map(certificate).collect(), hosts)
+}
+
+/// A certificate with another chain, whatever that is.
+pub(super) fn with_chain(certificate: &Certificate, chain: &str) -> Arc<Certificate> {
+    let key = certificate.pair.key.clone();
+    let pair = Arc::new(KeyPair::new(chain.to_owned(), key));
+    let (names, not_after) = (certificate.names.clone(), certificate.not_after);
+    Arc::new(Certificate { pair, names, not_after })
 }
 
 /// See the module.

@@ -182,6 +182,9 @@ impl Subscription {
             let names = match self.parts.pop() {
                 Some(part) => part,
                 None if self.due.is_empty() && !is_first => return None,
+                // Told among others and refused, Envoy would take it the next time
+                // without a look, for it is the same.
+                None if self.kind == Kind::Secrets => self.due.pop_first().into_iter().collect(),
                 None => std::mem::take(&mut self.due),
             };
             let (answer, response) = self.answer(names, told);

@@ -238,6 +238,9 @@ impl Gateway {
         wait_until("Envoy listens", || {
             let admin = fs::read_to_string(shared.join("admin-address")).unwrap_or_default();
             let Ok(admin) = admin.trim().parse() else { return false };
+            if !is_ready(admin) {
+                return false;
+            }
             let listeners = get(admin, "admin", "/listeners").body;
             let http = listeners.lines().find_map(|line| line.strip_prefix("http::")?.parse().ok());
             address = http.map(|http| (http, admin));
@@ -283,6 +286,11 @@ impl Gateway {
     fn log_path(&self, name: &str) -> PathBuf {
         self.folder.path().join(format!("{name}.log"))
     }
+}
+
+/// Whether Envoy accepts connections.
+fn is_ready(admin: SocketAddr) -> bool {
+    get(admin, "admin", "/ready").status == 200
 }
 
 /// What the init container does.

@@ -31,7 +31,7 @@ fn a_secret_that_envoy_refuses_is_told_and_no_matter_to_others() {
         for secret in ["key", "chain"] {
             wait_until(&format!("an Event on {secret}"), || {
                 let events = site.events_on("Secret", secret);
-                events.iter().any(|event| event.contains("Envoy refuses this certificate"))
+                events.iter().any(|event| event.contains("Envoy refuses"))
             });
         }
         for index in 0..3 {
