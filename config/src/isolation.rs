@@ -2,8 +2,9 @@
 //! certificate by itself, and of a route table, which is refused as a whole, the
 //! objects without which it is taken.
 //!
-//! All that is decided here is a function of what Envoy has said; nothing is done.
+//! What is to be left out follows from what Envoy has said, and from nothing else.
 
+mod attempt;
 #[cfg(test)]
 mod tests;
 
@@ -22,13 +23,15 @@ use crate::model::Gateway;
 use crate::object_ref::ObjectRef;
 use crate::xds::Refusal;
 
+pub(crate) use attempt::Attempt;
+
 /// When what was refused is told again, for the first time and at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
 /// When a certificate is. Until its filter chain has drained, Envoy holds what it
 /// has refused, and would refuse a listener that names it again.
-const CERTIFICATE_PAUSE: Duration = Duration::from_mins(60);
+const CERTIFICATE_PAUSE: Duration = Duration::from_hours(1);
 
 /// See the module.
 pub(crate) struct Isolation {

@@ -27,9 +27,9 @@ use crate::compile::{Circumstances, Compiled, Refused, compile_objects};
 use crate::envoy::{Kind, Layout, Listening, prepare};
 use crate::envoy_binary;
 use crate::finding::Finding;
-use crate::isolation::{Isolation, Verdict};
+use crate::isolation::{Attempt, Isolation};
 use crate::manifest::{Manifests, PathSpec};
-use crate::rollout::{Applied, Change, Ready, Rollout, RolloutError};
+use crate::rollout::{Change, Ready, Rollout, RolloutError};
 use crate::settings::Settings;
 use crate::signals::Signals;
 
@@ -289,42 +289,23 @@ impl Edge {
         }
         let mut changed = Change::Nothing;
         loop {
-            let gateway = &compiled.gateway;
-            let verdict = match self.rollout.apply(gateway).await {
-                Ok(Applied { change, refused }) => {
+            let objects = update.manifests.objects.iter();
+            let Self { rollout, isolation, .. } = self;
+            match isolation.attempt(rollout, &compiled.gateway, objects).await {
+                Attempt::Again { change, .. } => {
                     changed = changed.max(change);
-                    self.isolation.taken(gateway, &refused, Instant::now())
+                    compiled = self.compile(update);
                 }
-                Err(RolloutError::Refused(key, refusal)) => {
-                    let objects = &update.manifests.objects;
-                    let find = |object: &_| {
-                        let found = objects.iter().find(|other| other.reference() == *object);
-                        found.map(|object| object.node.clone())
-                    };
-                    let verdict = self.isolation.refused_whole(
-                        &key,
-                        &refusal.message,
-                        gateway,
-                        Instant::now(),
-                        find,
-                    );
-                    if verdict == Verdict::Hopeless {
-                        self.reported.print(compiled.findings.iter());
-                        return Err(RolloutError::Refused(key, refusal));
-                    }
-                    verdict
+                Attempt::Served(change) => {
+                    let more = self.isolation.findings();
+                    self.reported.print(compiled.findings.iter().chain(more));
+                    return Ok(changed.max(change));
                 }
-                Err(error) => {
+                Attempt::Failed(error) => {
                     self.reported.print(compiled.findings.iter());
                     return Err(error);
                 }
-            };
-            if verdict == Verdict::Settled {
-                let more = self.isolation.findings();
-                self.reported.print(compiled.findings.iter().chain(more));
-                return Ok(changed);
             }
-            compiled = self.compile(update);
         }
     }
 

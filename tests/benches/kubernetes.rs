@@ -5,6 +5,8 @@
 //! $ cargo build --release && cargo bench -p ingress-tests --bench kubernetes
 //! ```
 //!
+//! Behind `--`, words choose: `few`, `endpoints`, `many`, `services`.
+//!
 //! Everything shares the cores of one machine: API server, etcd, controller,
 //! Envoy, upstream and whoever measures.
 
@@ -35,10 +37,22 @@ fn main() {
     let api = ApiServer::start(&[]);
     let runtime = Runtime::new().expect("a runtime");
     let bench = Bench { client: runtime.block_on(connect(&api)), runtime, api };
-    bench.event_to_traffic();
-    bench.endpoint_changes();
-    bench.many_objects(1_000);
-    bench.many_objects(10_000);
+    // Those that are named, or all.
+    let named: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let is_on = |name: &str| named.is_empty() || named.iter().any(|word| word == name);
+    if is_on("few") {
+        bench.event_to_traffic();
+    }
+    if is_on("endpoints") {
+        bench.endpoint_changes();
+    }
+    if is_on("many") {
+        bench.many_objects(1_000);
+        bench.many_objects(10_000);
+    }
+    if is_on("services") {
+        bench.many_services(10_000);
+    }
 }
 
 struct Bench {
@@ -227,6 +241,41 @@ impl Bench {
             })
             .collect();
         report("a path of an Ingress", &mut changes, None);
+    }
+}
+
+impl Bench {
+    /// How long a change takes where there are many services.
+    fn many_services(&self, number: usize) {
+        println!("\n{number} services, an Ingress for each");
+        let namespace = self.api.namespace("services");
+        let (a, b) = (Upstream::start_on(machine_ip(), "a"), Upstream::start_on(machine_ip(), "b"));
+        self.create("services", &SERVICES, services(number));
+        self.create("services", &SLICES, slices(number, a.address));
+        self.create("services", &INGRESSES, (0..number).map(|index| ingress(index, number)));
+        self.create("services", &INGRESSES, std::iter::once(probe("/start", "s0")));
+        let gateway = Gateway::start(&namespace);
+        let mut client = KeepAlive::connect(gateway.http);
+        until(|| client.get(&format!("h{}.example.com", number - 1), "/").status == 200);
+        let ingresses = self.api("services", &INGRESSES);
+        let mut paths: Vec<_> = (0..30)
+            .map(|round| {
+                let path = format!("/route-{round}");
+                self.patch(&ingresses, "probe", &probe(&path, "s0"));
+                until(|| client.get("probe.example.com", &path).status == 200)
+            })
+            .collect();
+        report("a path of an Ingress", &mut paths, Some((200, 400)));
+        let slices = self.api("services", &SLICES);
+        let mut endpoints: Vec<_> = (0..30)
+            .map(|round: usize| {
+                let (upstream, want) = if round.is_multiple_of(2) { (&b, "b") } else { (&a, "a") };
+                self.patch(&slices, "s1", &slice("s1", upstream.address));
+                until(|| client.get("h1.example.com", "/").header("x-upstream") == Some(want))
+            })
+            .collect();
+        report("the endpoint of a service", &mut endpoints, None);
+        println!("  controller memory        {:8} MiB at most", memory(gateway.controller_pid()));
     }
 }
 

@@ -109,6 +109,7 @@ impl Issued {
     ///
     /// # Panics
     /// Where the key is not an elliptic one.
+    #[must_use]
     pub fn with_strange_key(&self) -> Self {
         let section = pem::parse(&self.key).expect("PEM");
         let mut der = section.contents().to_vec();

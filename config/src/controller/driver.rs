@@ -22,10 +22,10 @@ use super::store::{Changes, Snapshot, Store};
 use crate::certificates::CheckCache;
 use crate::compile::{Circumstances, Compiled, UnreadableSecrets, compile_objects, with_endpoints};
 use crate::finding::{Finding, Findings, Severity};
-use crate::isolation::{Isolation, Verdict};
+use crate::isolation::{Attempt, Isolation};
 use crate::model::Gateway;
 use crate::objects::ObjectName;
-use crate::rollout::{Applied, Change, Rollout, RolloutError};
+use crate::rollout::{Change, Rollout, RolloutError};
 use crate::selection::secrets_wanted;
 use crate::settings::Settings;
 
@@ -102,7 +102,7 @@ impl Driver {
                     work.compiled = Some(self.compile(&work).await);
                     Event::Compiled
                 }
-                Step::MoveEndpoints => self.move_endpoints(&agenda, &mut work).await,
+                Step::MoveEndpoints => Self::move_endpoints(&agenda, &mut work),
                 Step::Apply => {
                     let end = self.apply(&agenda, &mut work).await;
                     work.took = work.start.elapsed();
@@ -215,7 +215,7 @@ impl Driver {
     }
 
     /// Brings other endpoints to Envoy, where nothing else has changed.
-    async fn move_endpoints(&mut self, agenda: &Agenda, work: &mut Work) -> Event {
+    fn move_endpoints(agenda: &Agenda, work: &mut Work) -> Event {
         let objects = work.objects.iter().map(|known| &known.object);
         let moved = work.compiled.as_mut().zip(agenda.moved()).and_then(|(compiled, services)| {
             let gateway = with_endpoints(compiled, services, objects)?;
@@ -233,47 +233,27 @@ impl Driver {
         let Some(compiled) = &work.compiled else { return End::Unknown };
         let start = Instant::now();
         let gateway = &compiled.gateway;
-        match self.rollout.apply(gateway).await {
-            Ok(Applied { change, refused }) => {
+        let objects = work.objects.iter().map(|known| &known.object);
+        match work.isolation.attempt(&mut self.rollout, gateway, objects).await {
+            Attempt::Served(change) => {
                 self.applied(change, gateway, agenda.changes(), start.elapsed());
-                match work.isolation.taken(gateway, &refused, Instant::now()) {
-                    Verdict::Again => End::Again,
-                    Verdict::Settled | Verdict::Hopeless => End::Served,
+                End::Served
+            }
+            Attempt::Again { is_refused, .. } => {
+                if is_refused {
+                    self.metrics.rejected();
                 }
-            }
-            Err(error @ RolloutError::Refused(..)) => {
-                self.metrics.rejected();
-                self.refused(&error, agenda, work)
-            }
-            Err(error) => {
-                warn!("{error}; trying again");
-                End::Unknown
-            }
-        }
-    }
-
-    fn refused(&self, error: &RolloutError, agenda: &Agenda, work: &mut Work) -> End {
-        let because = agenda.changes().map(Changes::describe).unwrap_or_default();
-        let verdict = match (error, &work.compiled) {
-            (RolloutError::Refused(key, refusal), Some(compiled)) => {
-                let find = |object: &_| {
-                    let known =
-                        work.objects.iter().find(|known| known.object.reference() == *object);
-                    known.map(|known| known.object.node.clone())
-                };
-                let (gateway, now) = (&compiled.gateway, Instant::now());
-                work.isolation.refused_whole(key, &refusal.message, gateway, now, find)
-            }
-            _ => Verdict::Hopeless,
-        };
-        match verdict {
-            Verdict::Again => {
-                warn!(because, "{error}; looking for what is to blame");
                 End::Again
             }
-            Verdict::Settled | Verdict::Hopeless => {
+            Attempt::Failed(error @ RolloutError::Refused(..)) => {
+                self.metrics.rejected();
+                let because = agenda.changes().map(Changes::describe).unwrap_or_default();
                 error!(because, "{error}; what was served before is still served");
                 End::Refused
+            }
+            Attempt::Failed(error) => {
+                warn!("{error}; trying again");
+                End::Unknown
             }
         }
     }

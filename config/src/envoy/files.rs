@@ -147,7 +147,7 @@ impl EnvoyFiles {
         let source = TlsSource::Files(layout);
         let http = Listener::http(listening.http, &options);
         let https = gateway.https.as_ref();
-        let https = https.map(|https| Listener::https(listening.https, https, &options, &source));
+        let https = https.map(|https| Listener::https(listening.https, https, &options, source));
         let listeners: Vec<_> = std::iter::once(http).chain(https).collect();
         let clusters = gateway.clusters.values();
         let clusters: Vec<_> =

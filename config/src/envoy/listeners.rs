@@ -73,7 +73,7 @@ impl Listener {
         address: SocketAddr,
         https: &Https,
         options: &ConnectionManagerOptions<'_>,
-        source: &TlsSource<'_>,
+        source: TlsSource<'_>,
     ) -> Self {
         let chains = https.certificates.iter().map(|(name, certificate)| {
             let context = DownstreamTlsContext::new(name, certificate, source);

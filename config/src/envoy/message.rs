@@ -31,7 +31,6 @@ pub(super) use typed;
 macro_rules! json_names {
     ($enumeration:ty { $($value:ident = $name:literal),+ $(,)? }) => {
         impl $enumeration {
-            #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
             fn json<S: serde::Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
                 match Self::try_from(*value) {
                     $(Ok(Self::$value) => serializer.serialize_str($name),)+

@@ -169,8 +169,7 @@ impl Renderer {
         };
         let Listening { http, https: address, .. } = self.listening;
         let https = gateway.https.as_ref();
-        let https =
-            https.map(|https| Listener::https(address, https, &options, &TlsSource::Stream));
+        let https = https.map(|https| Listener::https(address, https, &options, TlsSource::Stream));
         std::iter::once(Listener::http(http, &options)).chain(https)
     }
 

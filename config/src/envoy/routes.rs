@@ -82,7 +82,6 @@ struct HeaderMatcher {
     specifier: Option<HeaderMatch>,
 }
 
-#[expect(clippy::enum_variant_names, reason = "these are Envoy's names")]
 #[derive(Clone, PartialEq, Oneof, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum HeaderMatch {

@@ -43,7 +43,6 @@ struct CommonTlsContext {
     tls_certificate_sds_secret_configs: Vec<SdsSecretConfig>,
 }
 
-#[expect(clippy::struct_field_names, reason = "these are Envoy's names")]
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct TlsParameters {
     #[prost(enumeration = "TlsProtocol", tag = "1")]
@@ -101,7 +100,6 @@ pub(super) struct ChainMatcher {
     on_no_match: Option<Box<OnMatch>>,
 }
 
-#[expect(clippy::enum_variant_names, reason = "these are Envoy's names")]
 #[derive(Clone, PartialEq, Oneof, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Step {
@@ -189,7 +187,7 @@ pub(super) enum TlsSource<'l> {
 
 impl DownstreamTlsContext {
     /// For the certificate of this name.
-    pub(super) fn new(name: &str, certificate: &Certificate, source: &TlsSource<'_>) -> Self {
+    pub(super) fn new(name: &str, certificate: &Certificate, source: TlsSource<'_>) -> Self {
         let mut context = CommonTlsContext {
             // RFC 8996 forbids what is older.
             tls_params: Some(TlsParameters {

@@ -421,25 +421,25 @@ fn a_change_costs_what_it_changes() {
 fn a_cluster_that_is_refused_is_left_out_and_the_others_go_on() {
     let refuses: fn(&Key) -> bool = |key| &*key.name == "bad";
     let mut process = Process::new(FakeEnvoy { refuses: Some(refuses), ..FakeEnvoy::default() });
-    let refused = |applied: &Applied| {
+    let left_out = |applied: &Applied| {
         applied.refused.iter().map(|(key, _)| key.name.to_string()).collect::<Vec<_>>()
     };
     let mut spec = Spec::of(&["a", "bad"], &[]);
-    assert_eq!(refused(&process.apply(&spec).unwrap()), ["bad"]);
+    assert_eq!(left_out(&process.apply(&spec).unwrap()), ["bad"]);
     process.envoy().check();
     spec.clusters.insert("b".into(), (0, 0));
     let applied = process.apply(&spec).unwrap();
-    assert_eq!((applied.change, refused(&applied)), (Change::RouteTable, vec!["bad".to_owned()]));
+    assert_eq!((applied.change, left_out(&applied)), (Change::RouteTable, vec!["bad".to_owned()]));
     assert!(process.envoy().held.get(Kind::Clusters, "b").is_some(), "a neighbour's change");
 
     let taken = process.envoy().taken;
     process.apply(&spec).unwrap();
     assert_eq!(process.envoy().taken, taken, "as it is, it is not told again");
     process.transitions.envoy.retry();
-    assert_eq!(refused(&process.apply(&spec).unwrap()), ["bad"], "but now and then");
+    assert_eq!(left_out(&process.apply(&spec).unwrap()), ["bad"], "but now and then");
     process.transitions.envoy.refuses = None;
     spec.clusters.insert("bad".into(), (1, 0));
-    assert_eq!(refused(&process.apply(&spec).unwrap()), [""; 0], "mended");
+    assert_eq!(left_out(&process.apply(&spec).unwrap()), [""; 0], "mended");
     process.assert_holds(&spec);
 }
 

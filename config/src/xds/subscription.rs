@@ -224,7 +224,7 @@ impl Subscription {
             resources,
             type_url: self.kind.type_url().to_owned(),
             nonce,
-            removed_resources: answer.removed.iter().map(|name| name.to_string()).collect(),
+            removed_resources: answer.removed.iter().map(ToString::to_string).collect(),
         };
         (answer, response)
     }

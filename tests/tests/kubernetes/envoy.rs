@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use ingress_tests::{ApiServer, Gateway, Service, Upstream, machine_ip, wait_until};
 
+use serde_json::Value;
+
 use crate::setup::{host_to, ingress};
 
 #[test]
@@ -50,7 +52,17 @@ fn what_envoy_rejects_is_undone_and_told() {
     wait_until("it is counted", || {
         rejected().contains("ingressctl_configurations_rejected_total 1\n")
     });
-    assert!(gateway.log().contains("Envoy refused the new route table"), "{}", gateway.log());
+    let events = || {
+        let events = namespace.list("events");
+        let is_on_it = |event: &&Value| event["involvedObject"]["name"] == "more";
+        let message = |event: &Value| event["message"].as_str().unwrap().to_owned();
+        events.iter().filter(is_on_it).map(message).collect::<Vec<_>>()
+    };
+    wait_until("its author is told", || {
+        events()
+            .iter()
+            .any(|event| event.contains("Envoy refuses the route table with this Ingress"))
+    });
     assert_eq!(gateway.get("web.example", "/").status, 200);
     assert_eq!(gateway.get("more.example", "/").status, 404);
     assert_eq!(gateway.health("/readyz").status, 200);
@@ -64,4 +76,5 @@ fn what_envoy_rejects_is_undone_and_told() {
     // It was blamed, and is tried again before long.
     gateway.wait_for("more.example", "/", 200);
     wait_until("it has an address", || address("more") == "203.0.113.7");
+    wait_until("the Event is gone", || events().is_empty());
 }

@@ -1,15 +1,15 @@
 use super::*;
 
-fn change() -> Option<Changes> {
-    Some(Changes::of("something"))
+fn change() -> Changes {
+    Changes::of("something")
 }
 
-fn endpoints() -> Option<Changes> {
-    Some(Changes::of_endpoints(("d".into(), "web".into())))
+fn endpoints() -> Changes {
+    Changes::of_endpoints(("d".into(), "web".into()))
 }
 
-fn woken(changes: Option<Changes>, awaited: usize) -> Event {
-    Event::Woken { changes, awaited }
+fn woken(changes: impl Into<Option<Changes>>, awaited: usize) -> Event {
+    Event::Woken { changes: changes.into(), awaited }
 }
 
 /// One that serves.
@@ -51,7 +51,7 @@ fn endpoints_alone_are_moved_and_compiled_only_if_that_says_more() {
     assert_eq!(agenda.next(woken(endpoints(), 0), now), Step::MoveEndpoints);
     assert_eq!(agenda.next(Event::EndpointsSayMore, now), Step::Compile);
     let mut agenda = served(now);
-    let both = Changes::joined(endpoints(), change());
+    let both = Changes::joined(Some(endpoints()), Some(change()));
     assert_eq!(agenda.next(woken(both, 0), now), Step::Compile);
 }
 

@@ -1,0 +1,56 @@
+//! One try to bring Envoy to what objects have come to.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Isolation, Verdict};
+use crate::manifest::Object;
+use crate::model::Gateway;
+use crate::rollout::{Applied, Change, Rollout, RolloutError};
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    /// Envoy has what there is to have of it.
+    Served(Change),
+    /// What is to be left out is another: compile the same again with that.
+    Again {
+        change: Change,
+        /// Whether Envoy has refused anything just now.
+        is_refused: bool,
+    },
+    Failed(RolloutError),
+}
+
+impl Isolation {
+    /// Brings Envoy to `gateway`, which is compiled from these objects.
+    pub(crate) async fn attempt<'o>(
+        &mut self,
+        rollout: &mut Rollout,
+        gateway: &Gateway,
+        objects: impl Iterator<Item = &'o Object> + Clone,
+    ) -> Attempt {
+        match rollout.apply(gateway).await {
+            Ok(Applied { change, refused }) => {
+                match self.taken(gateway, &refused, Instant::now()) {
+                    Verdict::Again => Attempt::Again { change, is_refused: !refused.is_empty() },
+                    Verdict::Settled | Verdict::Hopeless => Attempt::Served(change),
+                }
+            }
+            Err(RolloutError::Refused(key, refusal)) => {
+                let find = |wanted: &_| {
+                    let mut objects = objects.clone();
+                    objects.find(|object| object.reference() == *wanted).map(|o| o.node.clone())
+                };
+                let message = Arc::clone(&refusal.message);
+                match self.refused_whole(&key, &message, gateway, Instant::now(), find) {
+                    Verdict::Again => Attempt::Again { change: Change::Nothing, is_refused: true },
+                    Verdict::Settled | Verdict::Hopeless => {
+                        Attempt::Failed(RolloutError::Refused(key, refusal))
+                    }
+                }
+            }
+            Err(error) => Attempt::Failed(error),
+        }
+    }
+}
