@@ -144,7 +144,7 @@ pub(crate) fn compile_objects<'a>(
     let rules = Rules::read(&rules, settings, &findings);
     let (backends, clusters) = backends.finish(rules);
 
-    let mut table = RouteTable {
+    let table = RouteTable {
         record_source: settings.access_log,
         sanitized_by_envoy: true,
         backends,
@@ -154,13 +154,20 @@ pub(crate) fn compile_objects<'a>(
         tls_hosts,
         ..RouteTable::empty()
     };
-    match digest_of_json(&table) {
-        Ok(name) => table.name = name,
-        Err(error) => findings
-            .borrow_mut()
-            .push(Finding::error(format!("the route table cannot be written: {error}"))),
-    }
-    let gateway = Gateway { table: Arc::new(table), clusters, https };
+    let table = Arc::new(with_name(table, &findings));
+    let gateway = Gateway { table, clusters, https };
     let findings = findings.into_inner().into_sorted();
     Compiled { gateway, findings, ingresses, secrets, recheck_at }
+}
+
+/// A table with the name that is the same for the same content.
+fn with_name(table: RouteTable, findings: &RefCell<Findings>) -> RouteTable {
+    match digest_of_json(&table) {
+        Ok(name) => RouteTable { name, ..table },
+        Err(error) => {
+            let message = format!("the route table cannot be written: {error}");
+            findings.borrow_mut().push(Finding::error(message));
+            table
+        }
+    }
 }

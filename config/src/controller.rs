@@ -111,42 +111,14 @@ pub(crate) async fn run(
     let metrics = Arc::new(Metrics::new());
     let store = Arc::new(Store::new());
     let (readiness, is_ready) = channel::channel(Readiness::Starting("no table yet".into()));
-    let (outcomes, outcome) = channel::channel(None);
     let (leadership, leads) = channel::channel(false);
     let (stop, stopped) = oneshot::channel::<()>();
     let reporter = reporter(&options);
     let (namespace, name) = &options.lease;
     let election = Election::new(client.clone(), namespace, name, reporter.identity.clone());
-    let (wants, wanted) = channel::channel(BTreeSet::new());
-    let secrets = SecretSource {
-        client: client.clone(),
-        manager: reporter.field_manager.clone(),
-        store: Arc::clone(&store),
-        metrics: Arc::clone(&metrics),
-    };
-    let source = Source {
-        client: client.clone(),
-        namespaces: options.namespaces.clone(),
-        manager: reporter.field_manager.clone(),
-        store: Arc::clone(&store),
-        metrics: Arc::clone(&metrics),
-    };
-    let driver = Driver {
-        store: Arc::clone(&store),
-        settings: Arc::new(options.settings.clone()),
-        checks: Arc::default(),
-        rollout,
-        metrics: Arc::clone(&metrics),
-        wants,
-        outcomes,
-    };
     let draining = Draining { delay: options.drain_delay, timeout: options.drain_timeout };
-    let mut tasks = JoinSet::new();
-    tasks.spawn(source.run());
-    tasks.spawn(secrets.run(wanted));
-    tasks.spawn(driver.run());
-    tasks.spawn(reports::run(client, reporter, outcome, leads, Arc::clone(&metrics)));
-    tasks.spawn(async move { match health::serve(listener, is_ready, metrics).await {} });
+    let parts = Parts { client, options, reporter, store: Arc::clone(&store), metrics };
+    let mut tasks = parts.spawn(rollout, leads, (listener, is_ready));
     let electing = tokio::spawn(election.run(leadership, async {
         let _ = stopped.await;
     }));
@@ -170,6 +142,58 @@ pub(crate) async fn run(
     // So that another replica need not wait for the Lease to run out.
     let _ = timeout(RELEASE_PATIENCE, electing).await;
     Ok(())
+}
+
+/// What the parts of the controller have in common.
+struct Parts {
+    client: Client,
+    options: Options,
+    reporter: reports::Options,
+    store: Arc<Store>,
+    metrics: Arc<Metrics>,
+}
+
+impl Parts {
+    /// Starts all of them.
+    fn spawn(
+        self,
+        rollout: Rollout,
+        leads: channel::Receiver<bool>,
+        (listener, is_ready): (TcpListener, channel::Receiver<Readiness>),
+    ) -> JoinSet<()> {
+        let Self { client, options, reporter, store, metrics } = self;
+        let (outcomes, outcome) = channel::channel(None);
+        let (wants, wanted) = channel::channel(BTreeSet::new());
+        let secrets = SecretSource {
+            client: client.clone(),
+            manager: reporter.field_manager.clone(),
+            store: Arc::clone(&store),
+            metrics: Arc::clone(&metrics),
+        };
+        let source = Source {
+            client: client.clone(),
+            namespaces: options.namespaces,
+            manager: reporter.field_manager.clone(),
+            store: Arc::clone(&store),
+            metrics: Arc::clone(&metrics),
+        };
+        let driver = Driver {
+            store,
+            settings: Arc::new(options.settings),
+            checks: Arc::default(),
+            rollout,
+            metrics: Arc::clone(&metrics),
+            wants,
+            outcomes,
+        };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(source.run());
+        tasks.spawn(secrets.run(wanted));
+        tasks.spawn(driver.run());
+        tasks.spawn(reports::run(client, reporter, outcome, leads, Arc::clone(&metrics)));
+        tasks.spawn(async move { match health::serve(listener, is_ready, metrics).await {} });
+        tasks
+    }
 }
 
 fn reporter(options: &Options) -> reports::Options {

@@ -1,4 +1,4 @@
-//! Sets aside what Envoy refuses, so that it is no matter to anybody else: a
+//! Sets aside what Envoy refuses, so that it does not concern anybody else: a
 //! certificate by itself, and of a route table, which is refused as a whole, the
 //! objects without which it is taken.
 //!

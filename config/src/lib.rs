@@ -17,6 +17,7 @@ pub mod model;
 mod module_image;
 pub mod object_ref;
 mod objects;
+mod off_worker;
 mod rbac;
 mod rollout;
 pub mod route_test;

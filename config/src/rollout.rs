@@ -20,7 +20,7 @@ mod snapshots;
 mod tests;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -33,6 +33,7 @@ use crate::envoy::{
     STAT_PREFIX, Target, Version, remove_unfinished, write_if_changed,
 };
 use crate::model::Gateway;
+use crate::off_worker::off_worker;
 use crate::settings::Settings;
 use crate::xds::{Refusal, Server, read_snapshot};
 
@@ -50,7 +51,7 @@ const POLL_PERIOD: Duration = Duration::from_millis(10);
 /// What runs now, and how to get on from there.
 pub(crate) struct Rollout {
     transitions: Transitions<RunningEnvoy>,
-    renderer: Renderer,
+    renderer: Arc<Mutex<Renderer>>,
     snapshots: Snapshots,
 }
 
@@ -139,7 +140,7 @@ impl Rollout {
         Ok(Self {
             transitions: Transitions::new(RunningEnvoy { server, admin }, good),
             snapshots: Snapshots::new(layout.snapshot()),
-            renderer: Renderer::new(settings, listening, layout),
+            renderer: Arc::new(Mutex::new(Renderer::new(settings, listening, layout))),
         })
     }
 
@@ -168,7 +169,11 @@ impl Rollout {
 
     /// Brings Envoy to `gateway`, or leaves it where it is.
     pub(crate) async fn apply(&mut self, gateway: &Gateway) -> Result<Applied, RolloutError> {
-        let target = Arc::new(self.renderer.render(gateway)?);
+        let (renderer, gateway) = (Arc::clone(&self.renderer), gateway.clone());
+        let rendering = off_worker(move || {
+            renderer.lock().unwrap_or_else(PoisonError::into_inner).render(&gateway)
+        });
+        let target = Arc::new(rendering.await?);
         let applied = self.transitions.apply(&target).await?;
         if applied.change != Change::Nothing {
             self.snapshots.write_soon(target);

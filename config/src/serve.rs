@@ -12,12 +12,13 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{ExitCode, ExitStatus};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
+use tempfile::TempDir;
 use tokio::sync::watch as channel;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -36,7 +37,7 @@ use crate::signals::Signals;
 use process::EnvoyProcess;
 use watch::Watcher;
 
-/// How long a fetch of Envoy may take to end once it shall.
+/// How long a fetch of Envoy may take to end after a Ctrl-C.
 const FETCH_GRACE_PERIOD: Duration = Duration::from_secs(5);
 
 /// When a rollout whose end is not known is tried again.
@@ -81,9 +82,7 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
     let mut reported = Reported::default();
     reported.print(update.compiled.findings.iter());
 
-    // Keys are in it.
-    let private = fs::Permissions::from_mode(0o700);
-    let folder = tempfile::Builder::new().prefix("ingressctl-").permissions(private).tempdir()?;
+    let folder = private_folder()?;
     let layout = Layout::new(folder.path());
     refuse_shared_ports(options.listening, update.compiled.gateway.https.is_some())?;
     prepare(&layout, options.listening)
@@ -108,18 +107,27 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
         result = serving => match result? {},
         status = process.ended() => {
             let status = status?;
-            anyhow::ensure!(has_served.get(), "envoy ended before it served: {status}");
-            eprintln!("ingressctl: envoy ended: {status}");
-            // As a shell has it.
-            let code = status.code().or_else(|| Some(128 + status.signal()?));
-            let code = code.and_then(|code| u8::try_from(code).ok());
-            Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+            anyhow::ensure!(has_served.get(), "Envoy ended before it served: {status}");
+            eprintln!("ingressctl: Envoy ended: {status}");
+            Ok(exit_code(status))
         }
         () = signals.received() => process.stop(&mut signals).await,
     }
 }
 
-/// Brings each change to Envoy, for ever.
+/// A folder that is gone when it is dropped. Keys are in it.
+fn private_folder() -> std::io::Result<TempDir> {
+    let private = fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new().prefix("ingressctl-").permissions(private).tempdir()
+}
+
+/// As a shell has it.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().or_else(|| Some(128 + status.signal()?));
+    code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// Brings each change to Envoy.
 async fn keep_up(
     mut updates: channel::Receiver<Option<Arc<Update>>>,
     edge: &mut Edge,
@@ -203,8 +211,8 @@ fn compile_again(
     compile_objects(&manifests.objects, manifests.findings.clone(), &circumstances)
 }
 
-/// Reads and compiles the manifests whenever they have changed. Whoever is slow
-/// to take an update in gets the last one. At `recheck_at` they may come to
+/// Reads and compiles the manifests whenever they have changed. A reader
+/// that is slow gets the last update. At `recheck_at` they may come to
 /// something else without a change.
 fn follow(
     mut watcher: Watcher,

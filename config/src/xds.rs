@@ -107,7 +107,7 @@ impl Server {
             fs::remove_file(socket)?;
         }
         let listener = UnixListener::bind(socket)?;
-        // Whoever may connect gets private keys. Envoy may run as another user
+        // Clients get private keys. Envoy may run as another user
         // of the same group.
         fs::set_permissions(socket, fs::Permissions::from_mode(0o660))?;
         let state = State { told: Told::recovered(recovered), ..State::default() };

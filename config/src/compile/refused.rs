@@ -69,7 +69,7 @@ impl Refused {
 
     /// Why a certificate is left out.
     pub(super) fn certificate(&self, pair: &KeyPair) -> Option<String> {
-        // Mostly there is none, and a fingerprint takes its time.
+        // A fingerprint takes its time, and is mostly not needed.
         let message = (!self.certificates.is_empty())
             .then(|| self.certificates.get(pair.fingerprint()))??;
         Some(format!(

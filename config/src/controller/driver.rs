@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch as channel;
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
@@ -25,6 +24,7 @@ use crate::finding::{Finding, Findings, Severity};
 use crate::isolation::{Attempt, Isolation};
 use crate::model::Gateway;
 use crate::objects::ObjectName;
+use crate::off_worker::off_worker;
 use crate::rollout::{Change, Rollout, RolloutError};
 use crate::selection::secrets_wanted;
 use crate::settings::Settings;
@@ -78,7 +78,7 @@ impl Work {
 }
 
 impl Driver {
-    /// Applies each change, for ever.
+    /// Applies each change.
     pub(super) async fn run(mut self) {
         let mut agenda = Agenda::new(self.rollout.has_certificates());
         let mut work = Work {
@@ -102,7 +102,7 @@ impl Driver {
                     work.compiled = Some(self.compile(&work).await);
                     Event::Compiled
                 }
-                Step::MoveEndpoints => Self::move_endpoints(&agenda, &mut work),
+                Step::MoveEndpoints => Self::move_endpoints(&agenda, &mut work).await,
                 Step::Apply => {
                     let end = self.apply(&agenda, &mut work).await;
                     work.took = work.start.elapsed();
@@ -137,8 +137,8 @@ impl Driver {
             self.rollout.retry();
             changes.get_or_insert_with(|| Changes::of("another try of what Envoy refused"));
         }
-        if changes.is_some() {
-            self.want_secrets(work);
+        if changes.as_ref().is_some_and(Changes::may_name_secrets) {
+            self.want_secrets(work).await;
         }
         Event::Woken { changes, awaited: self.store.awaited_secrets() }
     }
@@ -175,9 +175,13 @@ impl Driver {
     }
 
     /// Asks for the Secrets that the objects name.
-    fn want_secrets(&self, work: &Work) {
-        let objects = work.objects.iter().map(|known| &known.object);
-        let names = secrets_wanted(objects, &self.settings).value;
+    async fn want_secrets(&self, work: &Work) {
+        let (objects, settings) = (work.objects.clone(), Arc::clone(&self.settings));
+        let names = off_worker(move || {
+            let objects = objects.iter().map(|known| &known.object);
+            secrets_wanted(objects, &settings).value
+        })
+        .await;
         self.store.want_secrets(&names);
         self.wants.send_if_modified(|wanted| {
             let is_modified = *wanted != names;
@@ -196,7 +200,7 @@ impl Driver {
             self.metrics.set_objects(kind.name(), number);
         }
         let start = Instant::now();
-        let compiling = spawn_blocking(move || {
+        let compiled = off_worker(move || {
             let objects = objects.iter().map(|known| &known.object);
             let circumstances = Circumstances {
                 settings: &settings,
@@ -206,26 +210,30 @@ impl Driver {
                 checks: &checks,
             };
             compile_objects(objects, Findings::new(), &circumstances)
-        });
-        // It is a pure function, made not to panic; if it did, so should we.
-        let compiled =
-            compiling.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        })
+        .await;
         self.metrics.compiled(start.elapsed());
         compiled
     }
 
     /// Brings other endpoints to Envoy, where nothing else has changed.
-    fn move_endpoints(agenda: &Agenda, work: &mut Work) -> Event {
-        let objects = work.objects.iter().map(|known| &known.object);
-        let moved = work.compiled.as_mut().zip(agenda.moved()).and_then(|(compiled, services)| {
-            let gateway = with_endpoints(compiled, services, objects)?;
-            compiled.gateway = gateway;
-            Some(())
-        });
-        match moved {
-            Some(()) => Event::Compiled,
-            None => Event::EndpointsSayMore,
-        }
+    async fn move_endpoints(agenda: &Agenda, work: &mut Work) -> Event {
+        let (Some(mut compiled), Some(services)) = (work.compiled.take(), agenda.moved()) else {
+            return Event::EndpointsSayMore;
+        };
+        let (objects, services) = (work.objects.clone(), services.clone());
+        let (compiled, is_moved) = off_worker(move || {
+            let objects = objects.iter().map(|known| &known.object);
+            let moved = with_endpoints(&compiled, &services, objects);
+            let is_moved = moved.is_some();
+            if let Some(gateway) = moved {
+                compiled.gateway = gateway;
+            }
+            (compiled, is_moved)
+        })
+        .await;
+        work.compiled = Some(compiled);
+        if is_moved { Event::Compiled } else { Event::EndpointsSayMore }
     }
 
     /// Brings Envoy there.

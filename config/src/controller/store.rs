@@ -61,6 +61,8 @@ pub(super) struct Changes {
     moved: BTreeSet<ServiceName>,
     /// Whether anything else has.
     is_more: bool,
+    /// Whether that says which Secrets are asked for.
+    may_name_secrets: bool,
 }
 
 /// All objects at one moment.
@@ -300,6 +302,7 @@ impl Noted {
             Some(service) => drop(changes.moved.insert(service)),
             None => changes.is_more = true,
         }
+        changes.may_name_secrets |= matches!(&*known.object.kind, "Ingress" | "IngressClass");
         changes.name(known.object.reference().to_string());
     }
 
@@ -315,6 +318,7 @@ impl Noted {
     fn begin(&mut self) -> &mut Changes {
         let changes = self.gather();
         changes.is_more = true;
+        changes.may_name_secrets = true;
         changes
     }
 
@@ -333,12 +337,13 @@ impl Changes {
             count: 0,
             moved: BTreeSet::new(),
             is_more: false,
+            may_name_secrets: false,
         }
     }
 
     /// A change that no object has made.
     pub(super) fn of(what: &str) -> Self {
-        let mut changes = Self { is_more: true, ..Self::none() };
+        let mut changes = Self { is_more: true, may_name_secrets: true, ..Self::none() };
         changes.name(what.to_owned());
         changes
     }
@@ -352,6 +357,11 @@ impl Changes {
     /// The services whose endpoints are all that has changed.
     pub(super) fn moved(&self) -> Option<&BTreeSet<ServiceName>> {
         (!self.is_more).then_some(&self.moved)
+    }
+
+    /// Whether other Secrets may be asked for than before.
+    pub(super) fn may_name_secrets(&self) -> bool {
+        self.may_name_secrets
     }
 
     fn name(&mut self, object: String) {
@@ -378,6 +388,7 @@ impl Changes {
         self.until = self.until.max(other.until);
         self.count += other.count;
         self.is_more |= other.is_more;
+        self.may_name_secrets |= other.may_name_secrets;
         self.moved.extend(other.moved);
         for name in other.named {
             if self.named.len() < NAMED_CHANGES {

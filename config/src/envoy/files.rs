@@ -30,7 +30,7 @@ pub struct Listening {
     pub http: SocketAddr,
     /// For HTTPS, where there is any certificate.
     pub https: SocketAddr,
-    /// For the admin interface, which whoever reaches it controls Envoy by.
+    /// For the admin interface: its clients control Envoy.
     pub admin: SocketAddr,
 }
 

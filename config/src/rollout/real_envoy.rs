@@ -206,7 +206,7 @@ impl Load {
 async fn a_refused_cluster_is_left_out_and_its_neighbours_go_on() {
     let mut edge = Edge::start().await;
     let load = Load::start(edge.http);
-    // A name of no characters, which nothing but this test comes to.
+    // Envoy refuses an empty name, and only this test comes to it.
     let spoil = |gateway: &mut Gateway, name: &str| {
         let cluster = Arc::make_mut(gateway.clusters.get_mut(name).unwrap());
         cluster.discovery = Discovery::Dns(String::new(), 80);
@@ -236,7 +236,7 @@ async fn a_refused_chain_is_left_out_and_its_neighbours_go_on() {
     let mut edge = Edge::start().await;
     let load = Load::start(edge.http);
     let (good, hosts) = tests::certificates_of(&["victim.example", "bad.example"]);
-    // Certificates that are none, which nothing but this test comes to.
+    // Envoy refuses this chain, and only this test comes to it.
     let mut bad = good.clone();
     let spoilt = bad.get_mut("d/s1").unwrap();
     *spoilt =
@@ -273,7 +273,7 @@ async fn a_refused_table_is_taken_without_the_object_that_is_to_blame() {
     let mut isolation = Isolation::new();
     let first = edge.gateway(&["victim"]);
     isolation.taken(&first, &[], Instant::now());
-    // A status that is none, which nothing but this test comes to.
+    // The filter refuses this status, and only this test comes to it.
     let spoiled = |edge: &Edge, names: &[&str]| {
         let mut gateway = edge.gateway(names);
         for backend in &mut Arc::make_mut(&mut gateway.table).backends {
@@ -346,7 +346,7 @@ async fn bytes_say_what_files_say() {
     edge.rollout.apply(&gateway).await.unwrap();
     let admin = edge.rollout.envoy().ready().await.unwrap().unwrap().admin;
     let dump = config_dump(admin);
-    let wanted = edge.rollout.renderer.json(&gateway);
+    let wanted = edge.rollout.renderer.lock().unwrap().json(&gateway);
     assert_eq!(wanted.len(), 3 + 2 + 1 + 1);
     for resource in wanted {
         let name = resource["name"].as_str().unwrap().to_owned();

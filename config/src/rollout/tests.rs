@@ -279,7 +279,7 @@ impl Envoy for FakeEnvoy {
             let is_taken = told == self.held.get(key.kind, &key.name);
             let is_idle = when == Confirm::WhileAsked && !self.asks_for(key);
             let is_done = is_taken || is_idle || self.refused.contains_key(key);
-            assert!(is_done, "{key:?} waits for ever");
+            assert!(is_done, "{key:?} is never confirmed");
         }
         Ok(())
     }

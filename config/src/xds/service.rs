@@ -33,7 +33,7 @@ const MAX_REQUEST_BYTES: usize = 64 << 20;
 /// When accepting is tried again, if the machine is out of something.
 const ACCEPT_RETRY_PERIOD: Duration = Duration::from_millis(100);
 
-/// Serves whoever connects, for ever. Connections end with this.
+/// Serves all clients that connect. Connections end with this.
 pub(super) async fn accept(listener: UnixListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
@@ -42,7 +42,7 @@ pub(super) async fn accept(listener: UnixListener, shared: Arc<Shared>) {
                 let shared = Arc::clone(&shared);
                 connections.spawn(async move {
                     let service = service_fn(|request| answer(Arc::clone(&shared), request));
-                    // A client that goes away is no concern of ours.
+                    // A client may go away.
                     let _ = http2::Builder::new(TokioExecutor::new())
                         .serve_connection(TokioIo::new(stream), service)
                         .await;

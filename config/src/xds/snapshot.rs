@@ -25,7 +25,7 @@ pub(crate) fn write_snapshot(path: &Path, resources: &Resources) -> io::Result<(
     write_private(path, &*Zeroizing::new(response.encode_to_vec()))
 }
 
-/// What a snapshot holds; nothing where there is none, or none of ours.
+/// What a snapshot holds; nothing where the file is missing or not ours.
 pub(crate) fn read_snapshot(path: &Path) -> Resources {
     let mut resources = Resources::default();
     let Ok(bytes) = std::fs::read(path).map(Zeroizing::new) else { return resources };

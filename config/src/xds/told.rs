@@ -1,4 +1,4 @@
-//! What is told to whoever asks, and what was refused of it.
+//! What clients are told when they ask, and what Envoy has refused of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -78,3 +78,32 @@ fn what_envoy_rejects_is_undone_and_told() {
     wait_until("it has an address", || address("more") == "203.0.113.7");
     wait_until("the Event is gone", || events().is_empty());
 }
+
+#[test]
+fn endpoints_that_move_compile_nothing() {
+    let api = ApiServer::shared();
+    let namespace = api.namespace("moving");
+    let (one, other) =
+        (Upstream::start_on(machine_ip(), "one"), Upstream::start_on(machine_ip(), "other"));
+    namespace.create(&Service::new("web").at(&one).manifests());
+    namespace.create(&ingress("web", &host_to("web.example", "web")));
+    let gateway = Gateway::start(&namespace);
+    wait_until("it is served", || gateway.get("web.example", "/").by() == "one");
+    let compiled = || {
+        let metrics = gateway.health("/metrics").body;
+        let line = metrics.lines().find_map(|line| {
+            line.strip_prefix("ingressctl_compile_seconds_count ")?.trim().parse::<u64>().ok()
+        });
+        line.expect("it has compiled")
+    };
+    let before = compiled();
+    for (upstream, name) in [(&other, "other"), (&one, "one"), (&other, "other")] {
+        namespace.apply(&Service::new("web").at(upstream).manifests());
+        wait_until("they have moved", || gateway.get("web.example", "/").by() == name);
+    }
+    assert_eq!(compiled(), before);
+    // None are left: that is to be said, and so it is compiled.
+    namespace.delete("endpointslice", "web-0");
+    wait_until("they are gone", || gateway.get("web.example", "/").status == 503);
+    assert!(compiled() > before);
+}

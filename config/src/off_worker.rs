@@ -1,0 +1,8 @@
+//! Work that takes a while, off the threads that serve.
+
+use tokio::task::spawn_blocking;
+
+/// What `work` gives. It is made not to panic; if it did, so should we.
+pub(crate) async fn off_worker<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    spawn_blocking(work).await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
