@@ -220,15 +220,13 @@ impl<E: Envoy> Transitions<E> {
             }
             Err(error) => return Err(error),
         };
-        self.envoy.settle();
+        self.envoy.settle(&target.resources);
         self.good = Some(Arc::clone(target));
-        let kinds = [Kind::Clusters, Kind::Endpoints, Kind::Secrets];
-        let keys: Vec<_> = target.keys(&kinds).collect();
-        Ok(Applied { change, refused: self.envoy.refusals(&keys) })
+        Ok(Applied { change, refused: self.envoy.refused_of(&target.resources) })
     }
 
     async fn bring_to(&mut self, target: &Target) -> Result<Change, RolloutError> {
-        let at = self.envoy.position().await?;
+        let at = self.envoy.position(&target.resources).await?;
         let steps = plan(&at, |version| self.bound_by(version), target);
         self.remember_table_of(target);
         let mut change = Change::Nothing;

@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use crate::envoy::{Key, Kind, Resource, Resources, Version};
+use crate::envoy::{Key, Kind, Named, Resource, Resources, Version};
 
 use discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
 use subscription::{Subscription, Verdict};
@@ -58,6 +58,9 @@ struct State {
     /// without a word.
     clients: BTreeMap<u64, Client>,
     next_client: u64,
+    /// By kind, what Envoy holds and is told, where that is known without a look
+    /// at each resource.
+    settled: BTreeMap<Kind, Arc<Named>>,
 }
 
 struct Client([Subscription; Kind::ALL.len()]);
@@ -75,6 +78,9 @@ pub(crate) struct Position {
     pub(crate) told: Versions,
     /// What it has refused of what is told.
     pub(crate) refused: BTreeSet<Key>,
+    /// The kinds of which it holds, and is told, what it is to hold. Nothing of
+    /// them is in the others.
+    pub(crate) settled: BTreeSet<Kind>,
 }
 
 impl Versions {
@@ -120,13 +126,17 @@ impl Server {
         Ok(Self { shared, accepting })
     }
 
-    /// Where Envoy is, once it is connected and has said what it holds; `None`
-    /// where that takes longer than `patience`.
-    pub(crate) async fn position(&self, patience: Duration) -> Option<Position> {
+    /// Where Envoy is on its way to `target`, once it is connected and has said what
+    /// it holds; `None` where that takes longer than `patience`.
+    pub(crate) async fn position(
+        &self,
+        target: &Resources,
+        patience: Duration,
+    ) -> Option<Position> {
         let mut heard = self.shared.heard.subscribe();
         let wait = async {
             loop {
-                let position = self.shared.lock().position();
+                let position = self.shared.lock().position(target);
                 if let Some(position) = position {
                     return position;
                 }
@@ -141,10 +151,12 @@ impl Server {
     pub(crate) fn tell(&self, resources: Vec<(Key, Resource)>, withdraw: &[Key]) {
         self.shared.change(|state| {
             for (key, resource) in resources {
+                state.settled.remove(&key.kind);
                 state.told.set(&key, resource);
                 state.mark(&key);
             }
             for key in withdraw {
+                state.settled.remove(&key.kind);
                 state.told.withdraw(key);
                 state.mark(key);
             }
@@ -160,9 +172,27 @@ impl Server {
         });
     }
 
-    /// All that Envoy is to hold is told.
-    pub(crate) fn settle(&self) {
-        self.shared.lock().told.settle();
+    /// Envoy holds `target`, but for what it has refused.
+    pub(crate) fn settle(&self, target: &Resources) {
+        let mut state = self.shared.lock();
+        state.told.settle();
+        let refused: BTreeSet<_> = state.told.refused().iter().map(|key| key.kind).collect();
+        for kind in Kind::ALL.into_iter().filter(|kind| !refused.contains(kind)) {
+            if let Some(named) = target.named(kind) {
+                state.settled.insert(kind, Arc::clone(named));
+            }
+        }
+    }
+
+    /// What Envoy has refused of `target`.
+    pub(crate) fn refused_of(&self, target: &Resources) -> Vec<(Key, Refusal)> {
+        let state = self.shared.lock();
+        let refused = state.told.all_refused();
+        let is_in = |(key, refusal): &(&Key, &Refusal)| {
+            let resource = target.get(key.kind, &key.name);
+            resource.is_some_and(|resource| resource.version == refusal.version)
+        };
+        refused.filter(is_in).map(|(key, refusal)| (key.clone(), refusal.clone())).collect()
     }
 
     /// Waits until Envoy holds these as they were told last, or has refused them,
@@ -227,12 +257,16 @@ impl Shared {
         let mut state = self.lock();
         let client = state.next_client;
         state.next_client += 1;
+        state.settled.clear();
         state.clients.insert(client, Client(Kind::ALL.map(Subscription::new)));
         client
     }
 
     fn leave(&self, client: u64) {
-        self.lock().clients.remove(&client);
+        let mut state = self.lock();
+        state.settled.clear();
+        state.clients.remove(&client);
+        drop(state);
         self.heard.send_replace(());
     }
 
@@ -253,11 +287,17 @@ impl State {
         self.clients.values().next_back()
     }
 
-    fn position(&self) -> Option<Position> {
+    fn position(&self, target: &Resources) -> Option<Position> {
         let client = self.envoy().filter(|client| client.has_introduced_itself())?;
-        let held = client.0.iter().map(|asked| (asked.kind(), asked.held().clone()));
-        let (told, refused) = (self.told.versions(), self.told.refused());
-        Some(Position { held: Versions(held.collect()), told, refused })
+        let is_settled = |kind: &Kind| match (self.settled.get(kind), target.named(*kind)) {
+            (Some(settled), Some(named)) => Arc::ptr_eq(settled, named),
+            _ => false,
+        };
+        let (settled, open): (BTreeSet<_>, BTreeSet<_>) =
+            Kind::ALL.into_iter().partition(is_settled);
+        let held = open.iter().map(|kind| (*kind, client.held(*kind).clone()));
+        let (held, told) = (Versions(held.collect()), self.told.versions(&open));
+        Some(Position { held, told, refused: self.told.refused(), settled })
     }
 
     fn mark(&mut self, key: &Key) {
@@ -279,6 +319,7 @@ impl State {
             Verdict::Refused { key, version } => {
                 let message = message.unwrap_or_default();
                 warn!("Envoy refused {} {}: {message}", key.kind.name(), key.name);
+                self.settled.remove(&key.kind);
                 self.told.refuse(key, version, &message);
             }
         }

@@ -19,12 +19,15 @@ pub(crate) type ServiceName = (Arc<str>, Arc<str>);
 /// The Service whose addresses an object tells; none for an object of another
 /// kind.
 pub(crate) fn service_of_endpoints(object: &Object) -> Option<ServiceName> {
-    let name = match (object.group(), &*object.kind) {
-        ("discovery.k8s.io", "EndpointSlice") => object.label(SERVICE_LABEL)?.into(),
-        ("", "Endpoints") => Arc::clone(&object.name),
-        _ => return None,
-    };
-    Some((Arc::clone(&object.namespace), name))
+    Some((Arc::clone(&object.namespace), service_name(object)?.into()))
+}
+
+fn service_name(object: &Object) -> Option<&str> {
+    match (object.group(), &*object.kind) {
+        ("discovery.k8s.io", "EndpointSlice") => object.label(SERVICE_LABEL),
+        ("", "Endpoints") => Some(&object.name),
+        _ => None,
+    }
 }
 
 /// What was compiled, with the addresses that these services have now. `None`
@@ -35,21 +38,23 @@ pub(crate) fn with_endpoints<'a>(
     changed: &BTreeSet<ServiceName>,
     objects: impl IntoIterator<Item = &'a Object>,
 ) -> Option<Gateway> {
-    let findings = RefCell::default();
-    let services = Services::read(&Selection::of(objects, &findings), &findings);
-    let is_about_endpoints = |finding: &&Finding| {
-        let kind = finding.object.as_ref().map(|object| &*object.kind);
-        matches!(kind, Some("EndpointSlice" | "Endpoints"))
+    let names: BTreeSet<_> =
+        changed.iter().map(|(namespace, name)| (&**namespace, &**name)).collect();
+    let is_of_changed = |object: &&Object| match service_name(object) {
+        Some(name) => names.contains(&(&*object.namespace, name)),
+        None => &*object.kind == "Pod",
     };
-    let findings = findings.into_inner().into_sorted();
-    let told = compiled.findings.iter().filter(is_about_endpoints);
-    if !findings.iter().filter(is_about_endpoints).eq(told) {
+    let objects: Vec<_> = objects.into_iter().filter(is_of_changed).collect();
+    let findings = RefCell::default();
+    let selection = Selection::of(objects.iter().copied(), &findings);
+    let services = Services::read(&selection, &findings);
+    if !are_told(&findings.into_inner().into_sorted(), compiled, &objects) {
         return None;
     }
     let mut gateway = compiled.gateway.clone();
     for cluster in gateway.clusters.values_mut() {
         let Cluster { service, selector, discovery, .. } = &**cluster;
-        if !changed.contains(&(Arc::clone(&service.namespace), Arc::clone(&service.name))) {
+        if !names.contains(&(&*service.namespace, &*service.name)) {
             continue;
         }
         let chosen = services.endpoints(&service.namespace, &service.name, selector)?;
@@ -61,4 +66,23 @@ pub(crate) fn with_endpoints<'a>(
         *cluster = Arc::new(Cluster { discovery, ..(**cluster).clone() });
     }
     Some(gateway)
+}
+
+/// Whether `findings` are what was told of these objects, and nothing else was.
+fn are_told(findings: &[Finding], compiled: &Compiled, objects: &[&Object]) -> bool {
+    let told: Vec<_> =
+        compiled.findings.iter().filter(|finding| is_about_endpoints(finding)).collect();
+    if findings.is_empty() && told.is_empty() {
+        return true;
+    }
+    let objects: BTreeSet<_> = objects.iter().map(|object| object.reference()).collect();
+    let is_about_these = |finding: &&&Finding| {
+        finding.object.as_ref().is_some_and(|object| objects.contains(object))
+    };
+    findings.iter().eq(told.iter().filter(is_about_these).copied())
+}
+
+fn is_about_endpoints(finding: &Finding) -> bool {
+    let kind = finding.object.as_ref().map(|object| &*object.kind);
+    matches!(kind, Some("EndpointSlice" | "Endpoints"))
 }

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::kinds::Kind;
 use super::known::Known;
 use crate::compile::{ServiceName, UnreadableSecret, UnreadableSecrets, service_of_endpoints};
+use crate::manifest::Object;
 use crate::settings::ObjectName;
 
 use secrets::Secrets;
@@ -286,23 +287,30 @@ impl Noted {
             Some(before) if before.is_served_like(now) => {
                 self.is_touched |= before.resource_version != now.resource_version;
             }
-            _ => {
+            Some(before) => {
                 // The service that it told of before may be another.
-                if let Some(before) = before.and_then(|known| service_of_endpoints(&known.object)) {
-                    self.gather().moved.insert(before);
+                if let Some(service) = service_of_endpoints(&before.object) {
+                    self.gather().moved.insert(service);
                 }
-                self.served(now);
+                let is_alike = names_secrets_alike(&before.object, &now.object);
+                self.noted(now, !is_alike);
             }
+            None => self.served(now),
         }
     }
 
     fn served(&mut self, known: &Known) {
+        self.noted(known, true);
+    }
+
+    fn noted(&mut self, known: &Known, may_name_secrets: bool) {
         let changes = self.gather();
         match service_of_endpoints(&known.object) {
             Some(service) => drop(changes.moved.insert(service)),
             None => changes.is_more = true,
         }
-        changes.may_name_secrets |= matches!(&*known.object.kind, "Ingress" | "IngressClass");
+        changes.may_name_secrets |=
+            may_name_secrets && matches!(&*known.object.kind, "Ingress" | "IngressClass");
         changes.name(known.object.reference().to_string());
     }
 
@@ -405,6 +413,17 @@ impl Changes {
             more => format!("{} and {more} more changes", names.join(", ")),
         }
     }
+}
+
+/// Whether an Ingress names the same Secrets as before, if it is ours.
+fn names_secrets_alike(before: &Object, now: &Object) -> bool {
+    let (before_spec, now_spec) = (before.node.get("spec"), now.node.get("spec"));
+    let is_same = |name: &&str| {
+        before_spec.and_then(|spec| spec.get(name)) == now_spec.and_then(|spec| spec.get(name))
+    };
+    &*now.kind == "Ingress"
+        && before.annotations() == now.annotations()
+        && ["tls", "ingressClassName"].iter().all(is_same)
 }
 
 fn name_of(known: &Known) -> (Arc<str>, Arc<str>) {

@@ -15,12 +15,12 @@ use super::files::{Layout, Listening};
 use super::filter::{FilterConfig, filter_config, table_of};
 use super::listeners::Listener;
 use super::manager::ConnectionManagerOptions;
-use super::resource::{Key, Kind, Resource, Resources};
+use super::resource::{Key, Kind, Named, Resource, Resources};
 use super::routes::RouteConfiguration;
 use super::tls::{Secret, TlsSource};
 use super::{Delivery, FILTER_NAME, ROUTE_CONFIGURATION};
 use crate::certificates::KeyPair;
-use crate::model::{Cluster, Discovery, Gateway};
+use crate::model::{Cluster, Clusters, Discovery, Gateway};
 use crate::settings::Settings;
 
 /// All resources of an Envoy, and what is to be known of them to bring it there.
@@ -29,7 +29,7 @@ pub(crate) struct Target {
     pub(crate) resources: Resources,
     /// The endpoints that each cluster asks for, by the cluster's name. The others
     /// resolve a name.
-    pub(crate) endpoints: BTreeMap<Arc<str>, Arc<str>>,
+    pub(crate) endpoints: Arc<BTreeMap<Arc<str>, Arc<str>>>,
     pub(crate) table: Arc<RouteTable>,
     module: PathBuf,
 }
@@ -38,13 +38,6 @@ impl Target {
     /// The hosts with certificates of the table.
     pub(crate) fn tls_hosts(&self) -> &[TlsHost] {
         &self.table.tls_hosts
-    }
-
-    /// The resources of these kinds.
-    pub(crate) fn keys(&self, kinds: &[Kind]) -> impl Iterator<Item = Key> {
-        kinds.iter().flat_map(|kind| {
-            self.resources.of(*kind).map(|(name, _)| Key::new(*kind, Arc::clone(name)))
-        })
     }
 
     /// These resources, as far as they are in it.
@@ -74,7 +67,7 @@ impl Target {
             let cluster = ClusterMessage::decode(resource.body.clone()).ok()?;
             Some((Arc::clone(name), cluster.endpoints_name()?.into()))
         });
-        let endpoints = endpoints.collect();
+        let endpoints = Arc::new(endpoints.collect());
         Some(Self { resources, endpoints, table: Arc::new(table), module: layout.module() })
     }
 }
@@ -84,12 +77,22 @@ pub(crate) struct Renderer {
     settings: Settings,
     listening: Listening,
     layout: Layout,
-    clusters: BTreeMap<String, RenderedCluster>,
+    clusters: RenderedClusters,
     secrets: BTreeMap<String, (Arc<KeyPair>, Resource)>,
     filter: Option<(Arc<RouteTable>, Resource)>,
 }
 
-#[derive(Clone)]
+/// All clusters, as they were rendered last.
+#[derive(Default)]
+struct RenderedClusters {
+    of: Clusters,
+    each: BTreeMap<String, RenderedCluster>,
+    clusters: Arc<Named>,
+    endpoints: Arc<Named>,
+    /// What each cluster asks for.
+    asked: Arc<BTreeMap<Arc<str>, Arc<str>>>,
+}
+
 struct RenderedCluster {
     cluster: Arc<Cluster>,
     resource: Resource,
@@ -102,7 +105,7 @@ impl Renderer {
             settings,
             listening,
             layout,
-            clusters: BTreeMap::new(),
+            clusters: RenderedClusters::default(),
             secrets: BTreeMap::new(),
             filter: None,
         }
@@ -112,7 +115,10 @@ impl Renderer {
     /// Where the table cannot be written as JSON, which is a fault of ours.
     pub(crate) fn render(&mut self, gateway: &Gateway) -> serde_json::Result<Target> {
         let mut resources = Resources::default();
-        let endpoints = self.render_clusters(gateway, &mut resources);
+        self.clusters.update(&gateway.clusters);
+        resources.set(Kind::Clusters, Arc::clone(&self.clusters.clusters));
+        resources.set(Kind::Endpoints, Arc::clone(&self.clusters.endpoints));
+        let endpoints = Arc::clone(&self.clusters.asked);
         self.render_secrets(gateway, &mut resources);
         for listener in self.listeners(gateway) {
             let name = listener.name().to_owned();
@@ -123,28 +129,6 @@ impl Renderer {
         resources.insert(Key::new(Kind::Filter, FILTER_NAME), self.render_filter(&gateway.table)?);
         let (table, module) = (Arc::clone(&gateway.table), self.layout.module());
         Ok(Target { resources, endpoints, table, module })
-    }
-
-    fn render_clusters(
-        &mut self,
-        gateway: &Gateway,
-        resources: &mut Resources,
-    ) -> BTreeMap<Arc<str>, Arc<str>> {
-        let mut endpoints = BTreeMap::new();
-        let mut rendered = BTreeMap::new();
-        for (name, cluster) in &gateway.clusters {
-            let known = self.clusters.remove(name).filter(|known| known.is_of(cluster));
-            let known = known.unwrap_or_else(|| RenderedCluster::new(cluster));
-            let name: Arc<str> = name.as_str().into();
-            if let Some((asked, resource)) = &known.endpoints {
-                endpoints.insert(Arc::clone(&name), Arc::clone(asked));
-                resources.insert(Key::new(Kind::Endpoints, Arc::clone(asked)), resource.clone());
-            }
-            resources.insert(Key::new(Kind::Clusters, name), known.resource.clone());
-            rendered.insert(cluster.name.clone(), known);
-        }
-        self.clusters = rendered;
-        endpoints
     }
 
     fn render_secrets(&mut self, gateway: &Gateway, resources: &mut Resources) {
@@ -202,6 +186,37 @@ impl Renderer {
         let resource = Resource::new(&filter_config(&self.layout.module(), json));
         self.filter = Some((Arc::clone(table), resource.clone()));
         Ok(resource)
+    }
+}
+
+impl RenderedClusters {
+    fn update(&mut self, next: &Clusters) {
+        if self.of == *next {
+            return;
+        }
+        let mut known = std::mem::take(&mut self.each);
+        let (mut clusters, mut endpoints, mut asked) =
+            (Named::new(), Named::new(), BTreeMap::new());
+        for (name, cluster) in next {
+            let rendered = known.remove(name).filter(|known| known.is_of(cluster));
+            let rendered = rendered.unwrap_or_else(|| RenderedCluster::new(cluster));
+            let key: Arc<str> = name.as_str().into();
+            if let Some((name, resource)) = &rendered.endpoints {
+                asked.insert(Arc::clone(&key), Arc::clone(name));
+                endpoints.insert(Arc::clone(name), resource.clone());
+            }
+            clusters.insert(key, rendered.resource.clone());
+            self.each.insert(name.clone(), rendered);
+        }
+        self.of.clone_from(next);
+        self.endpoints = Arc::new(endpoints);
+        // Where only endpoints have moved, the rest is as it was.
+        if *self.clusters != clusters {
+            self.clusters = Arc::new(clusters);
+        }
+        if *self.asked != asked {
+            self.asked = Arc::new(asked);
+        }
     }
 }
 

@@ -109,13 +109,27 @@ impl std::fmt::Debug for Resource {
     }
 }
 
-/// Resources by kind and name.
+/// Resources of one kind, by name.
+pub(crate) type Named = BTreeMap<Arc<str>, Resource>;
+
+/// Resources by kind and name. Those of a kind are shared as long as they are the
+/// same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Resources(BTreeMap<Kind, BTreeMap<Arc<str>, Resource>>);
+pub(crate) struct Resources(BTreeMap<Kind, Arc<Named>>);
 
 impl Resources {
+    /// All of a kind.
+    pub(crate) fn named(&self, kind: Kind) -> Option<&Arc<Named>> {
+        self.0.get(&kind)
+    }
+
+    /// Replaces all of a kind.
+    pub(crate) fn set(&mut self, kind: Kind, named: Arc<Named>) {
+        self.0.insert(kind, named);
+    }
+
     pub(crate) fn of(&self, kind: Kind) -> impl Iterator<Item = (&Arc<str>, &Resource)> {
-        self.0.get(&kind).into_iter().flatten()
+        self.0.get(&kind).into_iter().flat_map(|named| named.iter())
     }
 
     pub(crate) fn get(&self, kind: Kind, name: &str) -> Option<&Resource> {
@@ -123,11 +137,11 @@ impl Resources {
     }
 
     pub(crate) fn insert(&mut self, key: Key, resource: Resource) {
-        self.0.entry(key.kind).or_default().insert(key.name, resource);
+        Arc::make_mut(self.0.entry(key.kind).or_default()).insert(key.name, resource);
     }
 
     pub(crate) fn remove(&mut self, key: &Key) -> Option<Resource> {
-        self.0.get_mut(&key.kind)?.remove(&key.name)
+        Arc::make_mut(self.0.get_mut(&key.kind)?).remove(&key.name)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Kind, &Arc<str>, &Resource)> {

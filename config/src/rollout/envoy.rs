@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use super::RolloutError;
 use super::admin::Admin;
-use crate::envoy::{Key, Kind, Resource};
+use crate::envoy::{Key, Kind, Resource, Resources};
 use crate::xds::{Position, Refusal, Server, Unconfirmed};
 
 /// How long Envoy may take to confirm a step.
@@ -33,8 +33,8 @@ pub(super) enum Confirm {
 
 /// An Envoy, or what stands for it in a test.
 pub(super) trait Envoy {
-    /// Where it is.
-    async fn position(&mut self) -> Result<Position, RolloutError>;
+    /// Where it is, on its way to `target`.
+    async fn position(&mut self, target: &Resources) -> Result<Position, RolloutError>;
 
     /// Tells it resources, and has it forget others.
     fn tell(&mut self, resources: Vec<(Key, Resource)>, withdraw: &[Key]);
@@ -48,11 +48,14 @@ pub(super) trait Envoy {
     /// What it has refused of these.
     fn refusals<'k>(&self, keys: impl IntoIterator<Item = &'k Key>) -> Vec<(Key, Refusal)>;
 
+    /// What it has refused of `target`.
+    fn refused_of(&self, target: &Resources) -> Vec<(Key, Refusal)>;
+
     /// Tells it once more what it has refused.
     fn retry(&mut self);
 
-    /// All is told that it is to hold.
-    fn settle(&mut self);
+    /// It holds `target`, but for what it has refused.
+    fn settle(&mut self, target: &Resources);
 }
 
 /// One that runs.
@@ -62,8 +65,8 @@ pub(super) struct RunningEnvoy {
 }
 
 impl Envoy for RunningEnvoy {
-    async fn position(&mut self) -> Result<Position, RolloutError> {
-        self.server.position(STEP_TIMEOUT).await.ok_or_else(|| RolloutError::Unconfirmed {
+    async fn position(&mut self, target: &Resources) -> Result<Position, RolloutError> {
+        self.server.position(target, STEP_TIMEOUT).await.ok_or_else(|| RolloutError::Unconfirmed {
             what: "anything".to_owned(),
             cause: "it is not connected".to_owned(),
         })
@@ -109,7 +112,11 @@ impl Envoy for RunningEnvoy {
         self.server.retry();
     }
 
-    fn settle(&mut self) {
-        self.server.settle();
+    fn settle(&mut self, target: &Resources) {
+        self.server.settle(target);
+    }
+
+    fn refused_of(&self, target: &Resources) -> Vec<(Key, Refusal)> {
+        self.server.refused_of(target)
     }
 }

@@ -75,11 +75,20 @@ pub(super) fn plan<'b>(
     target: &Target,
 ) -> Vec<Step> {
     // What an attempt before this one has told, Envoy may take in at any moment.
-    let tables = [&at.held, &at.told].map(|at| at.version(Kind::Filter, FILTER_NAME));
-    let bound: Vec<_> = tables.into_iter().flatten().map(bound).collect();
+    let mut tables: Vec<_> = [&at.held, &at.told]
+        .into_iter()
+        .filter_map(|at| at.version(Kind::Filter, FILTER_NAME))
+        .collect();
+    if at.settled.contains(&Kind::Filter) {
+        let held = target.resources.get(Kind::Filter, FILTER_NAME);
+        tables.extend(held.map(|resource| &resource.version));
+    }
+    let bound: Vec<_> = tables.into_iter().map(bound).collect();
     let planner = Planner { at, bound: &bound, target };
     let mut steps = vec![planner.upstreams()];
-    if at.held.version(Kind::Listeners, HTTP_LISTENER).is_none() {
+    let has_listeners = at.settled.contains(&Kind::Listeners)
+        || at.held.version(Kind::Listeners, HTTP_LISTENER).is_some();
+    if !has_listeners {
         steps.push(planner.opening());
     } else {
         let listeners = planner.listeners();
@@ -109,13 +118,17 @@ impl Planner<'_> {
         clusters.retain(|key| !self.is_refused(key));
         let resolves = clusters.iter().any(|cluster| !target.endpoints.contains_key(&cluster.name));
         let mut step = Step::new(Stage::Upstreams { resolves }, clusters);
-        for (cluster, name) in &target.endpoints {
+        let endpoints = target.endpoints.iter().filter(|_| !self.is_settled(Kind::Endpoints));
+        for (cluster, name) in endpoints {
             let cluster = Key::new(Kind::Clusters, Arc::clone(cluster));
             if at.held.version(Kind::Endpoints, name).is_none() && !self.is_refused(&cluster) {
                 step.needs.push((cluster, Key::new(Kind::Endpoints, Arc::clone(name))));
             }
         }
         for kind in [Kind::Endpoints, Kind::Secrets] {
+            if self.is_settled(kind) {
+                continue;
+            }
             for (name, resource) in target.resources.of(kind) {
                 let held = at.held.version(kind, name);
                 let is_news = held.is_some_and(|held| *held != resource.version);
@@ -152,6 +165,7 @@ impl Planner<'_> {
         step.withdraw = self.surplus(Kind::Listeners);
         step.expect.extend_from_slice(&step.withdraw);
         let mut secrets = self.all(&[Kind::Secrets]);
+        secrets.retain(|_| !self.is_settled(Kind::Secrets));
         secrets.retain(|key| self.at.held.version(Kind::Secrets, &key.name).is_none());
         step.needs.extend(secrets.into_iter().map(of_https));
         step
@@ -190,6 +204,11 @@ impl Planner<'_> {
         step
     }
 
+    /// Whether Envoy holds what the target has of a kind.
+    fn is_settled(&self, kind: Kind) -> bool {
+        self.at.settled.contains(&kind)
+    }
+
     /// Whether Envoy has refused this as the target has it.
     fn is_refused(&self, Key { kind, name }: &Key) -> bool {
         let wanted = self.target.resources.get(*kind, name).map(|resource| &resource.version);
@@ -210,7 +229,8 @@ impl Planner<'_> {
     /// started again.
     fn differing(&self, kind: Kind) -> Vec<Key> {
         let Position { held, told, .. } = self.at;
-        let resources = self.target.resources.of(kind);
+        let is_open = !self.is_settled(kind);
+        let resources = self.target.resources.of(kind).filter(|_| is_open);
         let differing = resources.filter(|(name, resource)| {
             [held, told].iter().any(|at| at.version(kind, name) != Some(&resource.version))
         });

@@ -302,7 +302,8 @@ async fn a_refused_table_is_taken_without_the_object_that_is_to_blame() {
     edge.assert_served_soon("next.example", start);
     assert_eq!(edge.status("bad.example"), 404);
     // An Envoy that starts again is told what was taken, not what was refused.
-    let at = edge.rollout.transitions.envoy.position().await.unwrap();
+    let at =
+        edge.rollout.transitions.envoy.position(&crate::envoy::Resources::default()).await.unwrap();
     let filter = |at: &crate::xds::Versions| at.version(Kind::Filter, FILTER_NAME).cloned();
     assert_eq!(filter(&at.told), filter(&at.held));
     edge.rollout.apply(&edge.gateway(&["victim", "next", "bad"])).await.unwrap();

@@ -242,8 +242,9 @@ impl FakeEnvoy {
 }
 
 impl Envoy for FakeEnvoy {
-    async fn position(&mut self) -> Result<Position, RolloutError> {
+    async fn position(&mut self, _: &Resources) -> Result<Position, RolloutError> {
         Ok(Position {
+            settled: BTreeSet::new(),
             held: Self::versions(&self.held),
             told: Self::versions(&self.told),
             refused: self.refused.keys().cloned().collect(),
@@ -297,7 +298,13 @@ impl Envoy for FakeEnvoy {
         self.refused.clear();
     }
 
-    fn settle(&mut self) {}
+    fn settle(&mut self, _: &Resources) {}
+
+    fn refused_of(&self, target: &Resources) -> Vec<(Key, Refusal)> {
+        let is_in = |(key, _): &(&Key, &Refusal)| target.get(key.kind, &key.name).is_some();
+        let refused = self.refused.iter().filter(is_in);
+        refused.map(|(key, refusal)| (key.clone(), refusal.clone())).collect()
+    }
 }
 
 /// A process, with the Envoy that is there.

@@ -72,10 +72,6 @@ impl Subscription {
         }
     }
 
-    pub(super) fn kind(&self) -> Kind {
-        self.kind
-    }
-
     /// Whether anything was asked for.
     pub(super) fn has_begun(&self) -> bool {
         self.interest.is_some()

@@ -82,13 +82,19 @@ impl Told {
         self.resources.of(kind).map(|(name, _)| name)
     }
 
-    pub(super) fn versions(&self) -> Versions {
+    /// The versions of all that is told of these kinds.
+    pub(super) fn versions(&self, kinds: &BTreeSet<Kind>) -> Versions {
         let mut versions = Versions::default();
-        for (kind, name, resource) in self.resources.iter() {
-            let (name, version) = (Arc::clone(name), Arc::clone(&resource.version));
-            versions.insert(kind, name, version);
+        for kind in kinds {
+            for (name, resource) in self.resources.of(*kind) {
+                versions.insert(*kind, Arc::clone(name), Arc::clone(&resource.version));
+            }
         }
         versions
+    }
+
+    pub(super) fn all_refused(&self) -> impl Iterator<Item = (&Key, &Refusal)> {
+        self.refused.iter()
     }
 
     pub(super) fn refused(&self) -> BTreeSet<Key> {
