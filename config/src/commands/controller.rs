@@ -11,8 +11,8 @@ use tracing_subscriber::filter::{EnvFilter, FilterFn, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::args::{ListenArgs, SettingsArgs};
 use super::serve::{addresses, block_on, say};
-use crate::cli::{ListenArgs, SettingsArgs};
 use crate::controller::{self, Options, Publish};
 use crate::objects::{is_dns_label, is_dns_subdomain};
 use crate::settings::TimeLimit;

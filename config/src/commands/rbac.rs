@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::args::{Input, SettingsArgs};
 use super::{print, report, summary};
-use crate::cli::{Input, SettingsArgs};
 use crate::finding::Severity;
 use crate::objects::is_dns_label;
 use crate::rbac;

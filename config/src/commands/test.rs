@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 
+use super::args::{Input, SettingsArgs};
 use super::{report, summary};
-use crate::cli::{Input, SettingsArgs};
 use crate::compile::compile;
 use crate::explain::Explainer;
 use crate::route_test::{Report, junit, read, run, text};
