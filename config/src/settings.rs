@@ -1,9 +1,13 @@
 //! What an operator decides: one file, each of whose keys is also a flag.
+//!
+//! [`Settings`] declares each setting once: its key in the file, its flag, the
+//! text of the help and of the JSON Schema. The default is in its `Default`.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::str::FromStr;
 
+use clap::{ArgAction, Args, ValueEnum};
 use ingress_filter::duration;
 use ingress_filter::table::Plaintext;
 use serde::{Deserialize, Serialize};
@@ -15,51 +19,73 @@ pub use crate::objects::ObjectName;
 
 /// The settings, as `--settings FILE` holds them in YAML. Unknown keys are
 /// refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+//
+// No flag has a default of its own, so that one that is not given leaves what
+// the file says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Args)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[command(next_help_heading = "Settings")]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a switch of its own in a file that people write"
 )]
 pub struct Settings {
-    /// The class whose Ingresses are served: the value of the annotation
-    /// `kubernetes.io/ingress.class`.
+    /// Serve Ingresses annotated kubernetes.io/ingress.class: NAME.
+    #[arg(long, required = false, value_name = "NAME")]
     pub ingress_class: String,
-    /// Which Ingresses are served beside those of our class.
+    /// Which Ingresses to serve.
+    #[arg(long, required = false, value_name = "MODE", value_enum)]
     pub ingress_controller_mode: Mode,
-    /// The `spec.controller` of the IngressClasses that are ours.
+    /// The spec.controller of IngressClasses that are ours.
+    #[arg(long, required = false, value_name = "NAME")]
     pub controller_name: String,
-    /// Who this gateway is, for the `match.source` of RouteRules.
+    /// The workload that requests come from once they are past this gateway,
+    /// for match.source of RouteRules.
+    #[command(flatten)]
     pub gateway: Gateway,
     /// The DNS domain of the cluster.
+    #[arg(long, required = false, value_name = "DOMAIN")]
     pub cluster_domain: String,
     /// The Secret with the certificate for clients that ask for no host, or for
-    /// one without a certificate of its own: `NAMESPACE/NAME`.
+    /// one without a certificate of its own.
+    #[arg(long, required = false, value_name = "NAMESPACE/NAME")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub default_certificate: ObjectName,
-    /// What happens to requests over plain HTTP for paths of Ingresses with TLS.
+    /// What to do with plain HTTP requests for paths of Ingresses with TLS.
+    #[arg(long, required = false, value_name = "WHAT", value_enum)]
     pub http_for_tls: HttpForTls,
-    /// The port at which clients reach HTTPS, for redirects there; without it
-    /// 443, and for `serve` the one it listens on.
+    /// The port at which clients reach HTTPS, for redirects there; if omitted,
+    /// 443, or where serve listens.
+    #[arg(long, value_name = "PORT")]
     pub https_port: Option<NonZeroU16>,
-    /// How long a request may take where no RouteRule says so, such as `15s`;
-    /// for ever without it.
+    /// How long a request may take where no RouteRule says so, such as 15s; if
+    /// omitted, there is no limit.
+    #[arg(long, value_name = "DURATION")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub default_timeout: Option<TimeLimit>,
-    /// Whether RouteRules may shape and use services of other namespaces.
-    /// Whoever may create one could then take over another's requests.
+    /// Let RouteRules name services of other namespaces.
+    ///
+    /// Anyone who may create a RouteRule can then take over requests for another
+    /// namespace.
+    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub cross_namespace_rules: bool,
-    /// Whether Ingress paths without a type of their own may be regular
-    /// expressions, tried after all others.
+    /// Take regular expressions in Ingress paths without a type of their own.
+    ///
+    /// They are tried after all other paths.
+    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub regex_paths: bool,
-    /// Whether services of type `ExternalName` are followed. Whoever may create
-    /// one could point it at the machine itself or at a cloud's metadata.
+    /// Follow services of type ExternalName, wherever they lead.
+    ///
+    /// Anyone who may create one can point it at the machine itself or at the
+    /// metadata of a cloud.
+    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub external_name_services: bool,
-    /// How many proxies in front of this one are believed when they say where a
-    /// request comes from.
+    /// Proxies in front of this one whose x-forwarded-* headers are believed.
+    #[arg(long, required = false, value_name = "N")]
     pub trusted_hops: u32,
-    /// Whether each request is logged, as a line of JSON on standard output.
+    /// Log each request as a line of JSON on standard output.
+    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub access_log: bool,
 }
 
@@ -80,17 +106,37 @@ impl Settings {
     }
 }
 
-/// The workload that requests come from once they are past this ingress.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Who this gateway is, for match.source of RouteRules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Args)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Gateway {
-    /// The name of its service.
+    /// The name of this gateway's service, for match.source of RouteRules.
+    #[arg(id = "gateway_name", long = "gateway-name", required = false, value_name = "NAME")]
     pub name: String,
-    /// The namespace it is in.
+    /// The namespace of this gateway, for match.source of RouteRules.
+    #[arg(
+        id = "gateway_namespace",
+        long = "gateway-namespace",
+        required = false,
+        value_name = "NAME"
+    )]
     pub namespace: String,
-    /// The labels of its pods.
+    /// The labels of this gateway's pods, for match.source of RouteRules.
+    #[arg(id = "gateway_labels", long = "gateway-labels", required = false, value_name = "K=V,…", value_parser = parse_labels)]
     pub labels: BTreeMap<String, String>,
+}
+
+/// Labels as `kubectl` takes them: `istio=ingress,app=edge`.
+fn parse_labels(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let pairs = text.split(',').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| {
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| format!("{} is no label; write key=value", quote(pair)))?;
+        Ok((key.to_owned(), value.to_owned()))
+    });
+    pairs.collect()
 }
 
 impl Gateway {
@@ -159,8 +205,8 @@ impl From<TimeLimit> for String {
     }
 }
 
-/// Which Ingresses are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Which Ingresses to serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -172,16 +218,16 @@ pub enum Mode {
     Strict,
 }
 
-/// What happens to requests over plain HTTP for paths of Ingresses with TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What to do with plain HTTP requests for paths of Ingresses with TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum HttpForTls {
-    /// They are served as over HTTPS.
+    /// Serve them as over HTTPS.
     Serve,
-    /// The client is sent to HTTPS, with 308.
+    /// Send the client to HTTPS, with 308.
     Redirect,
-    /// They get 404, as Istio's Ingress did it.
+    /// Answer 404, as Istio's Ingress did.
     Refuse,
 }
 
@@ -242,6 +288,17 @@ mod tests {
             let problem = problem.unwrap_err();
             assert!(problem.starts_with(&format!("setting {key}: ")), "{problem}");
         }
+    }
+
+    #[test]
+    fn labels_are_pairs() {
+        let labels = parse_labels("istio=ingress,app=").unwrap();
+        assert_eq!(
+            labels,
+            BTreeMap::from([("istio".into(), "ingress".into()), ("app".into(), String::new())])
+        );
+        assert_eq!(parse_labels(""), Ok(BTreeMap::new()));
+        assert!(parse_labels("istio").unwrap_err().contains("key=value"));
     }
 
     #[test]

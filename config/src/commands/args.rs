@@ -1,18 +1,16 @@
 //! What several commands take.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use serde_json::{Value, json};
 
 use crate::envoy::Listening;
-use crate::finding::quote;
 use crate::manifest::{self, Manifests, PathSpec};
-use crate::settings::{HttpForTls, Mode, ObjectName, Settings, TimeLimit};
+use crate::settings::Settings;
 
 /// The manifests to work on.
 #[derive(Clone, Debug, Args)]
@@ -36,99 +34,10 @@ impl Input {
 }
 
 /// The settings: from a file, each overridden by its flag.
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Settings")]
+#[derive(Clone, Debug)]
 pub(crate) struct SettingsArgs {
-    /// A YAML file with any of the following, in camelCase; a flag wins over it
-    #[arg(long, value_name = "FILE")]
-    settings: Option<PathBuf>,
-
-    /// Serve Ingresses annotated kubernetes.io/ingress.class: NAME [default: istio]
-    #[arg(long, value_name = "NAME")]
-    ingress_class: Option<String>,
-
-    /// Serve only Ingresses of our class (strict), also those without one
-    /// (default), or none (off) [default: strict]
-    #[arg(long, value_name = "MODE", value_enum, hide_possible_values = true)]
-    ingress_controller_mode: Option<ModeArg>,
-
-    /// The spec.controller of IngressClasses that are ours
-    /// [default: istio.io/ingress-controller]
-    #[arg(long, value_name = "NAME")]
-    controller_name: Option<String>,
-
-    /// The name of this gateway, for match.source of RouteRules
-    /// [default: istio-ingress]
-    #[arg(long, value_name = "NAME")]
-    gateway_name: Option<String>,
-
-    /// The namespace of this gateway, likewise [default: istio-system]
-    #[arg(long, value_name = "NAME")]
-    gateway_namespace: Option<String>,
-
-    /// The labels of this gateway, likewise [default: istio=ingress]
-    #[arg(long, value_name = "K=V,…", value_parser = parse_labels)]
-    gateway_labels: Option<BTreeMap<String, String>>,
-
-    /// The DNS domain of the cluster [default: cluster.local]
-    #[arg(long, value_name = "DOMAIN")]
-    cluster_domain: Option<String>,
-
-    /// The Secret with the certificate for clients that ask for no host, or for
-    /// one without a certificate [default: istio-system/istio-ingress-certs]
-    #[arg(long, value_name = "NAMESPACE/NAME")]
-    default_certificate: Option<ObjectName>,
-
-    /// Serve paths of Ingresses with TLS over plain HTTP too (serve), send
-    /// clients to HTTPS (redirect), or answer 404 (refuse) [default: serve]
-    #[arg(long, value_name = "WHAT", value_enum, hide_possible_values = true)]
-    http_for_tls: Option<HttpForTlsArg>,
-
-    /// The port at which clients reach HTTPS, for redirects there [default: 443,
-    /// or where serve listens]
-    #[arg(long, value_name = "PORT")]
-    https_port: Option<NonZeroU16>,
-
-    /// How long a request may take where no RouteRule says so, such as 15s
-    /// [default: for ever]
-    #[arg(long, value_name = "DURATION")]
-    default_timeout: Option<TimeLimit>,
-
-    /// Let RouteRules name services of other namespaces [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    cross_namespace_rules: Option<bool>,
-
-    /// Take regular expressions in Ingress paths without a type of their own
-    /// [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    regex_paths: Option<bool>,
-
-    /// Follow services of type ExternalName, wherever they lead [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    external_name_services: Option<bool>,
-
-    /// Proxies in front of this one whose x-forwarded-* headers are believed
-    /// [default: 0]
-    #[arg(long, value_name = "N")]
-    trusted_hops: Option<u32>,
-
-    /// Log each request as a line of JSON on standard output [default: true]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    access_log: Option<bool>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ModeArg {
-    Off,
-    Default,
-    Strict,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum HttpForTlsArg {
-    Serve,
-    Redirect,
-    Refuse,
+    file: Option<PathBuf>,
+    flags: ArgMatches,
 }
 
 impl SettingsArgs {
@@ -137,72 +46,91 @@ impl SettingsArgs {
     /// # Errors
     /// Where the file cannot be read or holds something else.
     pub(crate) fn resolve(&self) -> anyhow::Result<Settings> {
-        let mut settings = match &self.settings {
+        let mut settings = match &self.file {
             None => Settings::default(),
-            Some(path) => read_settings(path)?,
+            Some(path) => {
+                read_settings(path).with_context(|| format!("settings file {}", path.display()))?
+            }
         };
-        set(&mut settings.ingress_class, self.ingress_class.as_ref());
-        set(&mut settings.controller_name, self.controller_name.as_ref());
-        set(&mut settings.gateway.name, self.gateway_name.as_ref());
-        set(&mut settings.gateway.namespace, self.gateway_namespace.as_ref());
-        set(&mut settings.gateway.labels, self.gateway_labels.as_ref());
-        settings.https_port = self.https_port.or(settings.https_port);
-        settings.default_timeout = self.default_timeout.or(settings.default_timeout);
-        set(&mut settings.cross_namespace_rules, self.cross_namespace_rules.as_ref());
-        set(&mut settings.cluster_domain, self.cluster_domain.as_ref());
-        set(&mut settings.default_certificate, self.default_certificate.as_ref());
-        set(&mut settings.regex_paths, self.regex_paths.as_ref());
-        set(&mut settings.external_name_services, self.external_name_services.as_ref());
-        set(&mut settings.trusted_hops, self.trusted_hops.as_ref());
-        set(&mut settings.access_log, self.access_log.as_ref());
-        if let Some(mode) = self.ingress_controller_mode {
-            settings.ingress_controller_mode = match mode {
-                ModeArg::Off => Mode::Off,
-                ModeArg::Default => Mode::Default,
-                ModeArg::Strict => Mode::Strict,
-            };
-        }
-        if let Some(http_for_tls) = self.http_for_tls {
-            settings.http_for_tls = match http_for_tls {
-                HttpForTlsArg::Serve => HttpForTls::Serve,
-                HttpForTlsArg::Redirect => HttpForTls::Redirect,
-                HttpForTlsArg::Refuse => HttpForTls::Refuse,
-            };
-        }
+        settings.update_from_arg_matches(&self.flags)?;
         settings.validate().map_err(anyhow::Error::msg)?;
         Ok(settings)
     }
-}
-
-fn set<T: Clone>(setting: &mut T, flag: Option<&T>) {
-    if let Some(value) = flag {
-        setting.clone_from(value);
-    }
-}
-
-/// Labels as `kubectl` takes them: `istio=ingress,app=edge`.
-fn parse_labels(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let pairs = text.split(',').filter(|pair| !pair.is_empty());
-    let pairs = pairs.map(|pair| {
-        let (key, value) = pair
-            .split_once('=')
-            .ok_or_else(|| format!("{} is no label; write key=value", quote(pair)))?;
-        Ok((key.to_owned(), value.to_owned()))
-    });
-    pairs.collect()
 }
 
 fn read_settings(path: &Path) -> anyhow::Result<Settings> {
-    let read = || -> anyhow::Result<Settings> {
-        let text = fs::read_to_string(path)?;
-        // A file that holds nothing, or only comments, is null.
-        let settings: Option<Settings> = serde_saphyr::from_str(&text)
-            .map_err(|error| anyhow::Error::msg(error.without_snippet().to_string()))?;
-        let settings = settings.unwrap_or_default();
-        settings.validate().map_err(anyhow::Error::msg)?;
-        Ok(settings)
+    let text = fs::read_to_string(path)?;
+    // A file that holds nothing, or only comments, is null.
+    let settings: Option<Settings> = serde_saphyr::from_str(&text)
+        .map_err(|error| anyhow::Error::msg(error.without_snippet().to_string()))?;
+    let settings = settings.unwrap_or_default();
+    settings.validate().map_err(anyhow::Error::msg)?;
+    Ok(settings)
+}
+
+impl FromArgMatches for SettingsArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self { file: matches.get_one("settings").cloned(), flags: matches.clone() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for SettingsArgs {
+    fn augment_args(command: Command) -> Command {
+        let file = Arg::new("settings")
+            .long("settings")
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help("A YAML file with any of the following, in camelCase; a flag wins over it")
+            .help_heading("Settings");
+        let defaults = json!(Settings::default());
+        let declared = Settings::augment_args(Command::new("settings").arg(file));
+        command.args(declared.get_arguments().map(|flag| with_default(flag.clone(), &defaults)))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+/// A flag whose help says what is so without it.
+fn with_default(mut flag: Arg, defaults: &Value) -> Arg {
+    let Some(default) = default_of(flag.get_id().as_str(), defaults) else { return flag };
+    if let Some(help) = flag.get_help() {
+        let help = format!("{help} [default: {default}]");
+        flag = flag.help(help);
+    }
+    if let Some(help) = flag.get_long_help() {
+        let help = format!("{help}\n\n[default: {default}]");
+        flag = flag.long_help(help);
+    }
+    flag
+}
+
+/// The default of a flag, as one would write it; none where there is none.
+fn default_of(flag: &str, settings: &Value) -> Option<String> {
+    let key = |(index, word): (usize, &str)| match word.split_at_checked(1) {
+        Some((first, rest)) if index > 0 => first.to_uppercase() + rest,
+        _ => word.to_owned(),
     };
-    read().with_context(|| format!("settings file {}", path.display()))
+    let value = match flag.strip_prefix("gateway_") {
+        Some(key) => settings.get("gateway")?.get(key)?,
+        None => settings.get(flag.split('_').enumerate().map(key).collect::<String>())?,
+    };
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Object(labels) => {
+            let labels = labels.iter().filter_map(|(key, value)| Some((key, value.as_str()?)));
+            let pairs: Vec<_> = labels.map(|(key, value)| format!("{key}={value}")).collect();
+            Some(pairs.join(","))
+        }
+        value => Some(value.to_string()),
+    }
 }
 
 /// The addresses to listen on.
@@ -232,14 +160,43 @@ impl From<ListenArgs> for Listening {
 mod tests {
     use super::*;
 
+    fn flags(command_line: &[&str]) -> SettingsArgs {
+        let command = SettingsArgs::augment_args(Command::new("check").no_binary_name(true));
+        SettingsArgs::from_arg_matches(&command.get_matches_from(command_line)).unwrap()
+    }
+
     #[test]
-    fn labels_are_pairs() {
-        let labels = parse_labels("istio=ingress,app=").unwrap();
-        assert_eq!(
-            labels,
-            BTreeMap::from([("istio".into(), "ingress".into()), ("app".into(), String::new())])
-        );
-        assert_eq!(parse_labels(""), Ok(BTreeMap::new()));
-        assert!(parse_labels("istio").unwrap_err().contains("key=value"));
+    fn a_flag_wins_over_the_file_and_that_over_the_default() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, "{trustedHops: 2, gateway: {name: edge, namespace: web}}").unwrap();
+        let file = file.path().to_str().unwrap();
+        let settings =
+            flags(&["--settings", file, "--gateway-name", "front", "--access-log=false"]);
+        let settings = settings.resolve().unwrap();
+        let mut expected = Settings { trusted_hops: 2, access_log: false, ..Settings::default() };
+        expected.gateway.name = "front".into();
+        expected.gateway.namespace = "web".into();
+        assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn each_flag_says_its_default() {
+        let command = SettingsArgs::augment_args(Command::new("check"));
+        for (flag, default) in [
+            ("ingress_class", "istio"),
+            ("ingress_controller_mode", "strict"),
+            ("gateway_labels", "istio=ingress"),
+            ("access_log", "true"),
+            ("trusted_hops", "0"),
+        ] {
+            let help = command.get_arguments().find(|arg| *arg.get_id() == flag);
+            let help = help.and_then(Arg::get_help).unwrap().to_string();
+            assert!(help.ends_with(&format!(" [default: {default}]")), "{help}");
+        }
+        let without = command.get_arguments().filter(|arg| {
+            !arg.get_help().is_some_and(|help| help.to_string().contains("[default: "))
+        });
+        let without: Vec<_> = without.map(|arg| arg.get_id().as_str()).collect();
+        assert_eq!(without, ["settings", "https_port", "default_timeout"]);
     }
 }
