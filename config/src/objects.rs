@@ -16,8 +16,9 @@ pub(crate) mod secret;
 pub(crate) mod service;
 
 pub(crate) use cursor::{Cursor, Located, Place, Reading};
+pub use names::LabelError;
 pub(crate) use names::{
     Labels, check_label, describe_labels, is_dns_label, is_dns_subdomain, is_named_well,
 };
-pub use object_name::ObjectName;
+pub use object_name::{ObjectName, ObjectNameError};
 pub(crate) use read::Read;

@@ -11,11 +11,12 @@ use clap::{ArgAction, Args, ValueEnum};
 use ingress_filter::duration;
 use ingress_filter::table::Plaintext;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::finding::quote;
 use crate::objects::{check_label, is_dns_label, is_dns_subdomain};
 
-pub use crate::objects::ObjectName;
+pub use crate::objects::{LabelError, ObjectName, ObjectNameError};
 
 /// The settings, as `--settings FILE` holds them in YAML. Unknown keys are
 /// refused.
@@ -94,16 +95,39 @@ impl Settings {
     ///
     /// # Errors
     /// Where not: the key, what is wrong with its value, and what to write.
-    pub fn validate(&self) -> Result<(), String> {
+    pub fn validate(&self) -> Result<(), InvalidSetting> {
         // It becomes a part of names of clusters and hosts.
         if !is_dns_subdomain(&self.cluster_domain) {
-            return Err(format!(
-                "setting clusterDomain: {} is no DNS name; write one in lower case, as in cluster.local",
-                quote(&self.cluster_domain)
-            ));
+            return Err(InvalidSetting::ClusterDomain(self.cluster_domain.clone()));
         }
-        self.gateway.validate().map_err(|reason| format!("setting gateway.{reason}"))
+        self.gateway.validate()
     }
+}
+
+/// A setting with which nothing can be served. It names the key.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InvalidSetting {
+    /// The domain of the cluster.
+    #[error(
+        "setting clusterDomain: {} is no DNS name; write one in lower case, as in cluster.local",
+        quote(.0)
+    )]
+    ClusterDomain(String),
+    /// A name of the gateway.
+    #[error(
+        "setting gateway.{key}: {} is no DNS label; use lower-case letters, digits and -, 63 at most",
+        quote(name)
+    )]
+    GatewayName {
+        /// `name` or `namespace`.
+        key: &'static str,
+        /// What it is set to.
+        name: String,
+    },
+    /// A label of the gateway.
+    #[error("setting gateway.labels")]
+    GatewayLabel(#[from] LabelError),
 }
 
 /// Who this gateway is, for match.source of RouteRules.
@@ -128,31 +152,29 @@ pub struct Gateway {
 }
 
 /// Labels as `kubectl` takes them: `istio=ingress,app=edge`.
-fn parse_labels(text: &str) -> Result<BTreeMap<String, String>, String> {
+fn parse_labels(text: &str) -> Result<BTreeMap<String, String>, NotAPair> {
     let pairs = text.split(',').filter(|pair| !pair.is_empty());
     let pairs = pairs.map(|pair| {
-        let (key, value) = pair
-            .split_once('=')
-            .ok_or_else(|| format!("{} is no label; write key=value", quote(pair)))?;
+        let (key, value) = pair.split_once('=').ok_or_else(|| NotAPair(pair.into()))?;
         Ok((key.to_owned(), value.to_owned()))
     });
     pairs.collect()
 }
 
+/// A text is not a label with its value.
+#[derive(Debug, PartialEq, Eq, Error)]
+#[error("{} is no label; write key=value", quote(.0))]
+struct NotAPair(String);
+
 impl Gateway {
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidSetting> {
         for (key, name) in [("name", &self.name), ("namespace", &self.namespace)] {
             if !is_dns_label(name) {
-                return Err(format!(
-                    "{key}: {} is no DNS label; use lower-case letters, digits and -, 63 at most",
-                    quote(name)
-                ));
+                return Err(InvalidSetting::GatewayName { key, name: name.clone() });
             }
         }
         let mut labels = self.labels.iter();
-        labels
-            .try_for_each(|(key, value)| check_label(key, value))
-            .map_err(|reason| format!("labels: {reason}"))
+        Ok(labels.try_for_each(|(key, value)| check_label(key, value))?)
     }
 }
 
@@ -178,23 +200,23 @@ impl TimeLimit {
     }
 }
 
-impl FromStr for TimeLimit {
-    type Err = String;
+/// A text is not a time limit.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{} is no duration from 1ms to 49 days; write it as in 4s, 500ms or 1m30s", quote(.0))]
+pub struct TimeLimitError(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        duration::parse(text.as_bytes()).map(Self).ok_or_else(|| {
-            format!(
-                "{} is no duration from 1ms to 49 days; write it as in 4s, 500ms or 1m30s",
-                quote(text)
-            )
-        })
+impl FromStr for TimeLimit {
+    type Err = TimeLimitError;
+
+    fn from_str(text: &str) -> Result<Self, TimeLimitError> {
+        duration::parse(text.as_bytes()).map(Self).ok_or_else(|| TimeLimitError(text.into()))
     }
 }
 
 impl TryFrom<String> for TimeLimit {
-    type Error = String;
+    type Error = TimeLimitError;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, TimeLimitError> {
         text.parse()
     }
 }
@@ -267,7 +289,7 @@ impl Default for Settings {
 mod tests {
     use super::*;
 
-    fn validate(change: impl FnOnce(&mut Settings)) -> Result<(), String> {
+    fn validate(change: impl FnOnce(&mut Settings)) -> Result<(), InvalidSetting> {
         let mut settings = Settings::default();
         change(&mut settings);
         settings.validate()
@@ -285,7 +307,7 @@ mod tests {
                 "gateway.labels",
             ),
         ] {
-            let problem = problem.unwrap_err();
+            let problem = format!("{:#}", anyhow::Error::from(problem.unwrap_err()));
             assert!(problem.starts_with(&format!("setting {key}: ")), "{problem}");
         }
     }
@@ -298,7 +320,7 @@ mod tests {
             BTreeMap::from([("istio".into(), "ingress".into()), ("app".into(), String::new())])
         );
         assert_eq!(parse_labels(""), Ok(BTreeMap::new()));
-        assert!(parse_labels("istio").unwrap_err().contains("key=value"));
+        assert!(parse_labels("istio").unwrap_err().to_string().contains("key=value"));
     }
 
     #[test]

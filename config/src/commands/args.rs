@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use serde_json::{Value, json};
+use thiserror::Error;
 
 use crate::envoy::Listening;
 use crate::manifest::{self, Manifests, PathSpec};
+use crate::objects::is_dns_label;
 use crate::settings::Settings;
 
 /// The manifests to work on.
@@ -33,6 +35,24 @@ impl Input {
     }
 }
 
+/// Why an argument is not what it must be.
+#[derive(Debug, Error)]
+pub(super) enum ArgError {
+    #[error("is no name of a namespace: lower-case letters, digits and -, 63 at most")]
+    Namespace,
+    #[error("write it as NAMESPACE/NAME")]
+    ObjectName,
+    #[error("is neither an IP address nor a host name in lower case")]
+    Address,
+    #[error("write a percentage, 0 to 100")]
+    Percentage,
+}
+
+/// The name of a namespace.
+pub(super) fn parse_namespace(text: &str) -> Result<String, ArgError> {
+    if is_dns_label(text) { Ok(text.into()) } else { Err(ArgError::Namespace) }
+}
+
 /// The settings: from a file, each overridden by its flag.
 #[derive(Clone, Debug)]
 pub(crate) struct SettingsArgs {
@@ -53,18 +73,18 @@ impl SettingsArgs {
             }
         };
         settings.update_from_arg_matches(&self.flags)?;
-        settings.validate().map_err(anyhow::Error::msg)?;
+        settings.validate()?;
         Ok(settings)
     }
 }
 
 fn read_settings(path: &Path) -> anyhow::Result<Settings> {
     let text = fs::read_to_string(path)?;
+    let options = serde_saphyr::options! { with_snippet: false };
     // A file that holds nothing, or only comments, is null.
-    let settings: Option<Settings> = serde_saphyr::from_str(&text)
-        .map_err(|error| anyhow::Error::msg(error.without_snippet().to_string()))?;
+    let settings: Option<Settings> = serde_saphyr::from_str_with_options(&text, options)?;
     let settings = settings.unwrap_or_default();
-    settings.validate().map_err(anyhow::Error::msg)?;
+    settings.validate()?;
     Ok(settings)
 }
 

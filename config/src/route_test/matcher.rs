@@ -151,7 +151,7 @@ fn regex(field: &Field<'_>) -> Option<Test> {
     match Pattern::new(text) {
         Ok(pattern) => Some(Test::Regex(text.to_owned(), pattern.into())),
         Err(error) => {
-            field.error(error);
+            field.error(error.to_string());
             None
         }
     }
