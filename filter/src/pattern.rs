@@ -26,6 +26,16 @@ const MAX_SIZE: usize = 64 << 10;
 const MAX_NESTING: u32 = 50;
 
 /// A compiled regular expression.
+///
+/// ```
+/// use ingress_filter::{Pattern, PatternError};
+///
+/// let pattern = Pattern::new("/v[0-9]+/users(/.*)?")?;
+/// assert!(pattern.matches(b"/v12/users/jason"));
+/// assert!(!pattern.matches(b"/v12/users2"), "all of it has to match");
+/// assert_eq!(Pattern::new(r"(a)\1").unwrap_err(), PatternError::BackReference);
+/// # Ok::<_, PatternError>(())
+/// ```
 pub struct Pattern {
     /// What every match begins with: most patterns are done with here.
     prefix: Vec<u8>,

@@ -17,6 +17,17 @@ impl Subnet {
     ///
     /// # Errors
     /// What is wrong with it, and what would be right.
+    ///
+    /// ```
+    /// use ingress_filter::{Subnet, SubnetError};
+    ///
+    /// let subnet = Subnet::parse("10.0.0.0/8")?;
+    /// assert!(subnet.contains("10.1.2.3".parse().unwrap()));
+    /// assert!(subnet.contains("::ffff:10.1.2.3".parse().unwrap()), "the same address");
+    /// assert!(!subnet.contains("11.0.0.1".parse().unwrap()));
+    /// assert_eq!(Subnet::parse("10.0.0.0/33"), Err(SubnetError::Length));
+    /// # Ok::<_, SubnetError>(())
+    /// ```
     pub fn parse(text: &str) -> Result<Self, SubnetError> {
         let (address, length) = match text.split_once('/') {
             None => (text, None),

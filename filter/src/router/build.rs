@@ -17,6 +17,23 @@ impl Router {
     /// # Errors
     /// Where it is of another version or shape, or says what cannot be; the
     /// error names the line and column or the field.
+    ///
+    /// ```
+    /// use ingress_filter::Router;
+    ///
+    /// let error = Router::load(br#"{
+    ///     "version": 1,
+    ///     "virtual_hosts": [{
+    ///         "hosts": ["foo.example.com"],
+    ///         "routes": [{"match": {"exact": "/"}, "backend": "web"}]
+    ///     }]
+    /// }"#)
+    /// .unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "virtual_hosts[0].routes[0].backend: no backend is named \"web\""
+    /// );
+    /// ```
     pub fn load(json: &[u8]) -> Result<Self, LoadError> {
         let table = serde_json::from_slice(json)
             .map_err(|error| version_error(json).unwrap_or(LoadError::Format(error)))?;
