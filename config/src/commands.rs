@@ -1,5 +1,6 @@
 //! What each command of `ingressctl` does.
 
+mod args;
 pub(crate) mod check;
 pub(crate) mod compile;
 pub(crate) mod controller;

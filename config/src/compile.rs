@@ -17,6 +17,7 @@ mod services;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod unreachable;
 mod unreadable;
 
 use std::cell::RefCell;

@@ -17,15 +17,12 @@ mod render;
 mod resource;
 mod routes;
 mod tls;
-mod writing;
 
 pub(crate) use certificates::{remove_other_certificates, write_certificates};
 pub(crate) use files::prepare;
 pub use files::{EnvoyFiles, Layout, Listening};
 pub(crate) use render::{Renderer, Target};
 pub(crate) use resource::{Key, Kind, Named, Resource, Resources, Version};
-pub use writing::write_atomically;
-pub(crate) use writing::{remove_unfinished, write_if_changed, write_private};
 
 /// The name under which the filter's configuration is discovered (ECDS).
 pub const FILTER_NAME: &str = "ingress";

@@ -21,7 +21,7 @@ pub(crate) use candidates::RouteIndex;
 pub use candidates::{Candidate, IngressPlace};
 pub(crate) use connection::server_name;
 pub use explainer::Explainer;
-pub use request::Request;
+pub use request::{Request, RequestError};
 pub use rules::RuleVerdict;
 
 use crate::settings::Settings;

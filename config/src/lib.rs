@@ -10,6 +10,7 @@ mod digest;
 pub mod envoy;
 pub mod envoy_binary;
 pub mod explain;
+mod files;
 pub mod finding;
 mod isolation;
 pub mod manifest;

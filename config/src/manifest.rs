@@ -9,6 +9,7 @@
 //! and stack: see [`MAX_FILE_BYTES`], [`MAX_DEPTH`] and their like.
 
 mod builder;
+mod cursor;
 mod documents;
 mod json;
 mod kept;
@@ -21,6 +22,7 @@ mod scalar;
 mod source;
 mod yaml;
 
+pub(crate) use cursor::{Cursor, Located, Manner, Place, Reading, Subject};
 pub use documents::{Chunk, chunks};
 pub use kept::Kept;
 pub use names::Names;

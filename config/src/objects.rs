@@ -3,7 +3,6 @@
 //! Each reader takes what it understands and reports the rest with its place:
 //! a wrong field costs what depends on it, never the whole object.
 
-mod cursor;
 pub(crate) mod endpoints;
 mod host;
 pub(crate) mod ingress;
@@ -15,9 +14,10 @@ pub(crate) mod route_rule;
 pub(crate) mod secret;
 pub(crate) mod service;
 
-pub(crate) use cursor::{Cursor, Located, Place, Reading};
+pub(crate) use crate::manifest::{Cursor, Located, Place, Reading};
+pub use names::LabelError;
 pub(crate) use names::{
     Labels, check_label, describe_labels, is_dns_label, is_dns_subdomain, is_named_well,
 };
-pub use object_name::ObjectName;
+pub use object_name::{ObjectName, ObjectNameError};
 pub(crate) use read::Read;

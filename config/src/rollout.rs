@@ -30,8 +30,9 @@ use tokio::time::sleep;
 
 use crate::envoy::{
     FILTER_NAME, HTTP_LISTENER, HTTPS_LISTENER, Key, Kind, Layout, Listening, Renderer,
-    STAT_PREFIX, Target, Version, remove_unfinished, write_if_changed,
+    STAT_PREFIX, Target, Version,
 };
+use crate::files::{remove_unfinished, write_if_changed};
 use crate::model::Gateway;
 use crate::off_worker::off_worker;
 use crate::settings::Settings;

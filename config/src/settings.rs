@@ -1,65 +1,92 @@
 //! What an operator decides: one file, each of whose keys is also a flag.
+//!
+//! [`Settings`] declares each setting once: its key in the file, its flag, the
+//! text of the help and of the JSON Schema. The default is in its `Default`.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::str::FromStr;
 
+use clap::{ArgAction, Args, ValueEnum};
 use ingress_filter::duration;
 use ingress_filter::table::Plaintext;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::finding::quote;
 use crate::objects::{check_label, is_dns_label, is_dns_subdomain};
 
-pub use crate::objects::ObjectName;
+pub use crate::objects::{LabelError, ObjectName, ObjectNameError};
 
 /// The settings, as `--settings FILE` holds them in YAML. Unknown keys are
 /// refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+//
+// No flag has a default of its own, so that one that is not given leaves what
+// the file says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Args)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[command(next_help_heading = "Settings")]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a switch of its own in a file that people write"
 )]
 pub struct Settings {
-    /// The class whose Ingresses are served: the value of the annotation
-    /// `kubernetes.io/ingress.class`.
+    /// Serve Ingresses annotated kubernetes.io/ingress.class: NAME.
+    #[arg(long, required = false, value_name = "NAME")]
     pub ingress_class: String,
-    /// Which Ingresses are served beside those of our class.
+    /// Which Ingresses to serve.
+    #[arg(long, required = false, value_name = "MODE", value_enum)]
     pub ingress_controller_mode: Mode,
-    /// The `spec.controller` of the IngressClasses that are ours.
+    /// The spec.controller of IngressClasses that are ours.
+    #[arg(long, required = false, value_name = "NAME")]
     pub controller_name: String,
-    /// Who this gateway is, for the `match.source` of RouteRules.
+    /// The workload that requests come from once they are past this gateway,
+    /// for match.source of RouteRules.
+    #[command(flatten)]
     pub gateway: Gateway,
     /// The DNS domain of the cluster.
+    #[arg(long, required = false, value_name = "DOMAIN")]
     pub cluster_domain: String,
     /// The Secret with the certificate for clients that ask for no host, or for
-    /// one without a certificate of its own: `NAMESPACE/NAME`.
+    /// one without a certificate of its own.
+    #[arg(long, required = false, value_name = "NAMESPACE/NAME")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub default_certificate: ObjectName,
-    /// What happens to requests over plain HTTP for paths of Ingresses with TLS.
+    /// What to do with plain HTTP requests for paths of Ingresses with TLS.
+    #[arg(long, required = false, value_name = "WHAT", value_enum)]
     pub http_for_tls: HttpForTls,
-    /// The port at which clients reach HTTPS, for redirects there; without it
-    /// 443, and for `serve` the one it listens on.
+    /// The port at which clients reach HTTPS, for redirects there; if omitted,
+    /// 443, or where serve listens.
+    #[arg(long, value_name = "PORT")]
     pub https_port: Option<NonZeroU16>,
-    /// How long a request may take where no RouteRule says so, such as `15s`;
-    /// for ever without it.
+    /// How long a request may take where no RouteRule says so, such as 15s; if
+    /// omitted, there is no limit.
+    #[arg(long, value_name = "DURATION")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub default_timeout: Option<TimeLimit>,
-    /// Whether RouteRules may shape and use services of other namespaces.
-    /// Whoever may create one could then take over another's requests.
+    /// Let RouteRules name services of other namespaces.
+    ///
+    /// Anyone who may create a RouteRule can then take over requests for another
+    /// namespace.
+    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub cross_namespace_rules: bool,
-    /// Whether Ingress paths without a type of their own may be regular
-    /// expressions, tried after all others.
+    /// Take regular expressions in Ingress paths without a type of their own.
+    ///
+    /// They are tried after all other paths.
+    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub regex_paths: bool,
-    /// Whether services of type `ExternalName` are followed. Whoever may create
-    /// one could point it at the machine itself or at a cloud's metadata.
+    /// Follow services of type ExternalName, wherever they lead.
+    ///
+    /// Anyone who may create one can point it at the machine itself or at the
+    /// metadata of a cloud.
+    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub external_name_services: bool,
-    /// How many proxies in front of this one are believed when they say where a
-    /// request comes from.
+    /// Proxies in front of this one whose x-forwarded-* headers are believed.
+    #[arg(long, required = false, value_name = "N")]
     pub trusted_hops: u32,
-    /// Whether each request is logged, as a line of JSON on standard output.
+    /// Log each request as a line of JSON on standard output.
+    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub access_log: bool,
 }
 
@@ -68,45 +95,86 @@ impl Settings {
     ///
     /// # Errors
     /// Where not: the key, what is wrong with its value, and what to write.
-    pub fn validate(&self) -> Result<(), String> {
+    pub fn validate(&self) -> Result<(), InvalidSetting> {
         // It becomes a part of names of clusters and hosts.
         if !is_dns_subdomain(&self.cluster_domain) {
-            return Err(format!(
-                "setting clusterDomain: {} is no DNS name; write one in lower case, as in cluster.local",
-                quote(&self.cluster_domain)
-            ));
+            return Err(InvalidSetting::ClusterDomain(self.cluster_domain.clone()));
         }
-        self.gateway.validate().map_err(|reason| format!("setting gateway.{reason}"))
+        self.gateway.validate()
     }
 }
 
-/// The workload that requests come from once they are past this ingress.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A setting with which nothing can be served. It names the key.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InvalidSetting {
+    /// The domain of the cluster.
+    #[error(
+        "setting clusterDomain: {} is no DNS name; write one in lower case, as in cluster.local",
+        quote(.0)
+    )]
+    ClusterDomain(String),
+    /// A name of the gateway.
+    #[error(
+        "setting gateway.{key}: {} is no DNS label; use lower-case letters, digits and -, 63 at most",
+        quote(name)
+    )]
+    GatewayName {
+        /// `name` or `namespace`.
+        key: &'static str,
+        /// What it is set to.
+        name: String,
+    },
+    /// A label of the gateway.
+    #[error("setting gateway.labels")]
+    GatewayLabel(#[from] LabelError),
+}
+
+/// Who this gateway is, for match.source of RouteRules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Args)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Gateway {
-    /// The name of its service.
+    /// The name of this gateway's service, for match.source of RouteRules.
+    #[arg(id = "gateway_name", long = "gateway-name", required = false, value_name = "NAME")]
     pub name: String,
-    /// The namespace it is in.
+    /// The namespace of this gateway, for match.source of RouteRules.
+    #[arg(
+        id = "gateway_namespace",
+        long = "gateway-namespace",
+        required = false,
+        value_name = "NAME"
+    )]
     pub namespace: String,
-    /// The labels of its pods.
+    /// The labels of this gateway's pods, for match.source of RouteRules.
+    #[arg(id = "gateway_labels", long = "gateway-labels", required = false, value_name = "K=V,…", value_parser = parse_labels)]
     pub labels: BTreeMap<String, String>,
 }
 
+/// Labels as `kubectl` takes them: `istio=ingress,app=edge`.
+fn parse_labels(text: &str) -> Result<BTreeMap<String, String>, NotAPair> {
+    let pairs = text.split(',').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| {
+        let (key, value) = pair.split_once('=').ok_or_else(|| NotAPair(pair.into()))?;
+        Ok((key.to_owned(), value.to_owned()))
+    });
+    pairs.collect()
+}
+
+/// A text is not a label with its value.
+#[derive(Debug, PartialEq, Eq, Error)]
+#[error("{} is no label; write key=value", quote(.0))]
+struct NotAPair(String);
+
 impl Gateway {
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), InvalidSetting> {
         for (key, name) in [("name", &self.name), ("namespace", &self.namespace)] {
             if !is_dns_label(name) {
-                return Err(format!(
-                    "{key}: {} is no DNS label; use lower-case letters, digits and -, 63 at most",
-                    quote(name)
-                ));
+                return Err(InvalidSetting::GatewayName { key, name: name.clone() });
             }
         }
         let mut labels = self.labels.iter();
-        labels
-            .try_for_each(|(key, value)| check_label(key, value))
-            .map_err(|reason| format!("labels: {reason}"))
+        Ok(labels.try_for_each(|(key, value)| check_label(key, value))?)
     }
 }
 
@@ -132,23 +200,23 @@ impl TimeLimit {
     }
 }
 
-impl FromStr for TimeLimit {
-    type Err = String;
+/// A text is not a time limit.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{} is no duration from 1ms to 49 days; write it as in 4s, 500ms or 1m30s", quote(.0))]
+pub struct TimeLimitError(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        duration::parse(text.as_bytes()).map(Self).ok_or_else(|| {
-            format!(
-                "{} is no duration from 1ms to 49 days; write it as in 4s, 500ms or 1m30s",
-                quote(text)
-            )
-        })
+impl FromStr for TimeLimit {
+    type Err = TimeLimitError;
+
+    fn from_str(text: &str) -> Result<Self, TimeLimitError> {
+        duration::parse(text.as_bytes()).map(Self).ok_or_else(|| TimeLimitError(text.into()))
     }
 }
 
 impl TryFrom<String> for TimeLimit {
-    type Error = String;
+    type Error = TimeLimitError;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, TimeLimitError> {
         text.parse()
     }
 }
@@ -159,8 +227,8 @@ impl From<TimeLimit> for String {
     }
 }
 
-/// Which Ingresses are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Which Ingresses to serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -172,16 +240,16 @@ pub enum Mode {
     Strict,
 }
 
-/// What happens to requests over plain HTTP for paths of Ingresses with TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What to do with plain HTTP requests for paths of Ingresses with TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum HttpForTls {
-    /// They are served as over HTTPS.
+    /// Serve them as over HTTPS.
     Serve,
-    /// The client is sent to HTTPS, with 308.
+    /// Send the client to HTTPS, with 308.
     Redirect,
-    /// They get 404, as Istio's Ingress did it.
+    /// Answer 404, as Istio's Ingress did.
     Refuse,
 }
 
@@ -221,7 +289,7 @@ impl Default for Settings {
 mod tests {
     use super::*;
 
-    fn validate(change: impl FnOnce(&mut Settings)) -> Result<(), String> {
+    fn validate(change: impl FnOnce(&mut Settings)) -> Result<(), InvalidSetting> {
         let mut settings = Settings::default();
         change(&mut settings);
         settings.validate()
@@ -239,9 +307,20 @@ mod tests {
                 "gateway.labels",
             ),
         ] {
-            let problem = problem.unwrap_err();
+            let problem = format!("{:#}", anyhow::Error::from(problem.unwrap_err()));
             assert!(problem.starts_with(&format!("setting {key}: ")), "{problem}");
         }
+    }
+
+    #[test]
+    fn labels_are_pairs() {
+        let labels = parse_labels("istio=ingress,app=").unwrap();
+        assert_eq!(
+            labels,
+            BTreeMap::from([("istio".into(), "ingress".into()), ("app".into(), String::new())])
+        );
+        assert_eq!(parse_labels(""), Ok(BTreeMap::new()));
+        assert!(parse_labels("istio").unwrap_err().to_string().contains("key=value"));
     }
 
     #[test]

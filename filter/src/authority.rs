@@ -10,6 +10,14 @@ use std::borrow::Cow;
 /// Envoy has already refused most of what is malformed. What is left must not
 /// match anything, so this is strict: user information, empty labels, a label
 /// `*`, a port that is no number and bytes that no host holds are malformed.
+///
+/// ```
+/// use ingress_filter::host_of;
+///
+/// assert_eq!(host_of(b"Foo.example.com.:8080").as_deref(), Some(&b"foo.example.com"[..]));
+/// assert_eq!(host_of(b"[::1]:8080").as_deref(), Some(&b"[::1]"[..]));
+/// assert_eq!(host_of(b"user@foo.example.com"), None);
+/// ```
 pub fn host(authority: &[u8]) -> Option<Cow<'_, [u8]>> {
     if authority.is_empty() {
         return Some(authority.into());

@@ -122,6 +122,29 @@ impl Decision<'_> {
 
 impl Router {
     /// Decides what happens to a request.
+    ///
+    /// ```
+    /// use ingress_filter::{Outcome, Router, Verdict};
+    ///
+    /// let router = Router::load(br#"{
+    ///     "version": 1,
+    ///     "backends": [{"name": "old", "default": {"redirect": {"authority": "new.example.com"}}}],
+    ///     "virtual_hosts": [{
+    ///         "hosts": ["old.example.com"],
+    ///         "routes": [{"match": {"prefix": "/"}, "backend": "old"}]
+    ///     }]
+    /// }"#)?;
+    /// let request = |host: &str| {
+    ///     [(":authority".to_owned(), host.into()), (":path".to_owned(), b"/x".to_vec())]
+    /// };
+    ///
+    /// let redirect = request("old.example.com");
+    /// assert_eq!(router.decide(&redirect[..]).verdict, Verdict::Respond(302));
+    /// let elsewhere = request("new.example.com");
+    /// let decision = router.decide(&elsewhere[..]);
+    /// assert_eq!((decision.verdict, decision.outcome), (Verdict::Respond(404), Outcome::NoRoute));
+    /// # Ok::<_, ingress_filter::LoadError>(())
+    /// ```
     pub fn decide(&self, request: &(impl Request + ?Sized)) -> Decision<'_> {
         if !self.is_sanitized_by_envoy() && is_trace(request) {
             return Decision::refuse(405);

@@ -5,6 +5,14 @@ const NANOS_PER_MS: u64 = 1_000_000;
 
 /// The milliseconds of a duration with a unit, between one millisecond and
 /// `u32::MAX` of them (49 days); what is below a millisecond is cut off.
+///
+/// ```
+/// use ingress_filter::duration;
+///
+/// assert_eq!(duration::parse(b"1m30s"), Some(90_000));
+/// assert_eq!(duration::parse(b"0.5s"), Some(500));
+/// assert_eq!(duration::parse(b"15"), None, "it has no unit");
+/// ```
 pub fn parse(text: &[u8]) -> Option<u32> {
     let mut rest = text;
     let mut nanos: u64 = 0;

@@ -45,7 +45,7 @@ pub use decision::{
 };
 pub use error::LoadError;
 pub use headers::HeaderEdit;
-pub use pattern::Pattern;
+pub use pattern::{Pattern, PatternError};
 pub use router::{Matched, NoHost, Router};
-pub use subnet::Subnet;
+pub use subnet::{Subnet, SubnetError};
 pub use table::{DEFAULT_CERTIFICATE, RouteTable};

@@ -26,6 +26,16 @@ const MAX_SIZE: usize = 64 << 10;
 const MAX_NESTING: u32 = 50;
 
 /// A compiled regular expression.
+///
+/// ```
+/// use ingress_filter::{Pattern, PatternError};
+///
+/// let pattern = Pattern::new("/v[0-9]+/users(/.*)?")?;
+/// assert!(pattern.matches(b"/v12/users/jason"));
+/// assert!(!pattern.matches(b"/v12/users2"), "all of it has to match");
+/// assert_eq!(Pattern::new(r"(a)\1").unwrap_err(), PatternError::BackReference);
+/// # Ok::<_, PatternError>(())
+/// ```
 pub struct Pattern {
     /// What every match begins with: most patterns are done with here.
     prefix: Vec<u8>,
@@ -40,21 +50,14 @@ impl Pattern {
     ///
     /// # Errors
     /// What is wrong with it, and what would be right.
-    pub fn new(text: &str) -> Result<Self, String> {
-        let length = text.chars().count();
-        if length > MAX_CHARACTERS {
-            return Err(format!(
-                "is a regular expression of {length} characters, but {MAX_CHARACTERS} is the most"
-            ));
+    pub fn new(text: &str) -> Result<Self, PatternError> {
+        let characters = text.chars().count();
+        if characters > MAX_CHARACTERS {
+            return Err(PatternError::TooLong { characters });
         }
         let syntax = syntax::Config::new().unicode(false).utf8(false).nest_limit(MAX_NESTING);
-        let hir = syntax::parse_with(text, &syntax).map_err(|error| describe(&error))?;
-        let dfa = build(&hir).ok_or_else(|| {
-            format!(
-                "is a regular expression that takes more than {} KiB once compiled; repeat less",
-                MAX_SIZE >> 10
-            )
-        })?;
+        let hir = syntax::parse_with(text, &syntax).map_err(PatternError::of)?;
+        let dfa = build(&hir).ok_or(PatternError::TooLarge)?;
         let mut prefix = Vec::new();
         add_prefix(&hir, &mut prefix);
         Ok(Self { prefix, dfa, cache: RefCell::new(None) })
@@ -114,24 +117,72 @@ impl fmt::Debug for Pattern {
     }
 }
 
-fn describe(error: &regex_syntax::Error) -> String {
-    use regex_syntax::ast::ErrorKind;
-    if let regex_syntax::Error::Parse(error) = error {
-        match error.kind() {
-            ErrorKind::UnsupportedLookAround => {
-                return "uses look-around, which cannot be matched in linear time; write it without".into();
-            }
-            ErrorKind::UnsupportedBackreference => {
-                return "uses a back-reference, which cannot be matched in linear time; write it without".into();
-            }
-            _ => {}
+/// Why a text is not a regular expression that is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PatternError {
+    /// It is longer than patterns may be.
+    TooLong {
+        /// What it has.
+        characters: usize,
+    },
+    /// It takes more memory than patterns may.
+    TooLarge,
+    /// It uses look-around.
+    LookAround,
+    /// It uses a back-reference.
+    BackReference,
+    /// It is malformed, or uses what this syntax does not have.
+    Syntax(Box<regex_syntax::Error>),
+}
+
+impl PatternError {
+    fn of(error: regex_syntax::Error) -> Self {
+        use regex_syntax::ast::ErrorKind;
+        let kind = match &error {
+            regex_syntax::Error::Parse(error) => Some(error.kind()),
+            _ => None,
+        };
+        match kind {
+            Some(ErrorKind::UnsupportedLookAround) => Self::LookAround,
+            Some(ErrorKind::UnsupportedBackreference) => Self::BackReference,
+            _ => Self::Syntax(error.into()),
         }
     }
-    // The parser draws a picture over several lines, and says why in the last.
-    let text = error.to_string();
-    let cause = text.lines().last().unwrap_or_default();
-    format!("is no regular expression: {}", cause.strip_prefix("error: ").unwrap_or(cause))
 }
+
+impl fmt::Display for PatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong { characters } => write!(
+                f,
+                "is a regular expression of {characters} characters, but {MAX_CHARACTERS} is the most"
+            ),
+            Self::TooLarge => write!(
+                f,
+                "is a regular expression that takes more than {} KiB once compiled; repeat less",
+                MAX_SIZE >> 10
+            ),
+            Self::LookAround => f.write_str(
+                "uses look-around, which cannot be matched in linear time; write it without",
+            ),
+            Self::BackReference => f.write_str(
+                "uses a back-reference, which cannot be matched in linear time; write it without",
+            ),
+            Self::Syntax(error) => {
+                // The parser draws a picture over several lines, and says why in
+                // the last.
+                let text = error.to_string();
+                let cause = text.lines().last().unwrap_or_default();
+                let cause = cause.strip_prefix("error: ").unwrap_or(cause);
+                write!(f, "is no regular expression: {cause}")
+            }
+        }
+    }
+}
+
+// The message of a syntax error has said what its source would say.
+impl std::error::Error for PatternError {}
 
 #[cfg(test)]
 mod tests {
@@ -194,12 +245,12 @@ mod tests {
             (r"\p{Greek}", "Unicode"),
             ("a{2,1}", "invalid repetition"),
         ] {
-            let message = Pattern::new(pattern).unwrap_err();
+            let message = Pattern::new(pattern).unwrap_err().to_string();
             assert!(message.contains(why) && !message.contains('\n'), "{pattern:.40}: {message}");
         }
         assert!(Pattern::new(&"a".repeat(1024)).is_ok());
         let deep = format!("{}a{}", "(".repeat(60), ")".repeat(60));
-        assert!(Pattern::new(&deep).unwrap_err().contains("nest"));
+        assert!(Pattern::new(&deep).unwrap_err().to_string().contains("nest"));
     }
 
     #[test]

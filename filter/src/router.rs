@@ -140,6 +140,31 @@ impl Router {
     ///
     /// # Errors
     /// Where the authority names no host: then nothing may serve it.
+    ///
+    /// ```
+    /// use ingress_filter::{NoHost, Router};
+    ///
+    /// let router = Router::load(br#"{
+    ///     "version": 1,
+    ///     "backends": [{"name": "web", "default": {"forward": {"cluster": "web"}}}],
+    ///     "virtual_hosts": [{
+    ///         "hosts": ["*.example.com"],
+    ///         "routes": [
+    ///             {"match": {"prefix": "/"}, "backend": "web", "source": "all"},
+    ///             {"match": {"exact": "/status"}, "backend": "web", "source": "status"}
+    ///         ]
+    ///     }]
+    /// }"#)?;
+    /// let source = |authority: &str, target: &str| {
+    ///     let found = router.find(authority.as_bytes(), target.as_bytes())?;
+    ///     Ok(found.map(|found| found.source))
+    /// };
+    /// assert_eq!(source("a.example.com:8080", "/status?x=y"), Ok(Some("status")));
+    /// assert_eq!(source("a.example.com", "/status/200"), Ok(Some("all")));
+    /// assert_eq!(source("example.com", "/status"), Ok(None));
+    /// assert_eq!(source("user@a.example.com", "/status"), Err(NoHost));
+    /// # Ok::<_, ingress_filter::LoadError>(())
+    /// ```
     pub fn find(&self, authority: &[u8], target: &[u8]) -> Result<Option<Matched<'_>>, NoHost> {
         let routed = self
             .hosts

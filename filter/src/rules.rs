@@ -149,8 +149,7 @@ impl Compiler {
         for (index, header) in rule.matches.headers.iter().enumerate() {
             let place = match_place.item("headers", index);
             let test = self.test(&header.value, &place.field("value"))?;
-            let source =
-                Source::new(&header.name).map_err(|reason| place.field("name").error(reason))?;
+            let source = Source::new(&header.name, &place.field("name"))?;
             if source == Source::Path {
                 replaced = match &header.value {
                     table::StringMatch::Prefix(prefix) => Replaced::Prefix(prefix.len()),

@@ -1,5 +1,6 @@
 //! Networks in CIDR notation (RFC 4632, RFC 4291 section 2.3).
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 /// The addresses that share the first bits of one.
@@ -16,20 +17,29 @@ impl Subnet {
     ///
     /// # Errors
     /// What is wrong with it, and what would be right.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
+    ///
+    /// ```
+    /// use ingress_filter::{Subnet, SubnetError};
+    ///
+    /// let subnet = Subnet::parse("10.0.0.0/8")?;
+    /// assert!(subnet.contains("10.1.2.3".parse().unwrap()));
+    /// assert!(subnet.contains("::ffff:10.1.2.3".parse().unwrap()), "the same address");
+    /// assert!(!subnet.contains("11.0.0.1".parse().unwrap()));
+    /// assert_eq!(Subnet::parse("10.0.0.0/33"), Err(SubnetError::Length));
+    /// # Ok::<_, SubnetError>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, SubnetError> {
         let (address, length) = match text.split_once('/') {
             None => (text, None),
             Some((address, length)) => (address, Some(length)),
         };
-        let address: IpAddr = address
-            .parse()
-            .map_err(|_| "is no network; write an address and a length, as in 10.0.0.0/8")?;
+        let address: IpAddr = address.parse().map_err(|_| SubnetError::Address)?;
         let bits: u32 = if address.is_ipv4() { 32 } else { 128 };
         let length = match length {
             None => bits,
             Some(length) => crate::duration::parse_number(length.as_bytes())
                 .filter(|length| *length <= bits)
-                .ok_or("has no such length; an IPv4 network has 0 to 32 bits, an IPv6 network 0 to 128")?,
+                .ok_or(SubnetError::Length)?,
         };
         let host_bits = bits - length;
         let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
@@ -45,6 +55,29 @@ impl Subnet {
         is_v4 == self.is_v4 && address & self.mask == self.network
     }
 }
+
+/// Why a text is not a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubnetError {
+    /// It does not begin with an IP address.
+    Address,
+    /// Its length is not a number of bits of such an address.
+    Length,
+}
+
+impl fmt::Display for SubnetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Address => "is no network; write an address and a length, as in 10.0.0.0/8",
+            Self::Length => {
+                "has no such length; an IPv4 network has 0 to 32 bits, an IPv6 network 0 to 128"
+            }
+        })
+    }
+}
+
+impl std::error::Error for SubnetError {}
 
 /// Whether it is an IPv4 address, and its bits.
 fn number(address: IpAddr) -> (bool, u128) {

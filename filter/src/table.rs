@@ -82,6 +82,30 @@ pub struct RouteTable {
 
 impl RouteTable {
     /// A table of this version that exposes nothing.
+    ///
+    /// ```
+    /// use ingress_filter::table::{PathMatch, Route, VirtualHost};
+    /// use ingress_filter::{RouteTable, Router};
+    ///
+    /// let mut table = RouteTable::empty();
+    /// table.backends.push(serde_json::from_str(
+    ///     r#"{"name": "web", "default": {"forward": {"cluster": "web"}}}"#,
+    /// )?);
+    /// table.virtual_hosts.push(VirtualHost {
+    ///     hosts: vec!["foo.example.com".into()],
+    ///     routes: vec![Route {
+    ///         path: PathMatch::Prefix("/status".into()),
+    ///         backend: "web".into(),
+    ///         source: "default/web".into(),
+    ///         plaintext: None,
+    ///     }],
+    /// });
+    ///
+    /// let router = Router::new(table)?;
+    /// let found = router.find(b"foo.example.com", b"/status/200").expect("a host");
+    /// assert_eq!(found.map(|found| found.source), Some("default/web"));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn empty() -> Self {
         Self {
             version: VERSION,

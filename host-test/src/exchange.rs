@@ -28,6 +28,26 @@ pub enum Outcome {
 /// The caller is the proxy: it delivers the pieces of the request and response in order and sees
 /// after each what the module made of it. Once a direction has ended by a local reply, or the
 /// stream is closed, deliveries do nothing and give the same outcome again.
+///
+/// ```
+/// use host_test::{Module, Outcome, Plugin, StreamType};
+///
+/// // Holds requests back at their headers.
+/// let module = Module::new(wat::parse_str(
+///     r#"(module
+///         (memory (export "memory") 1)
+///         (func (export "proxy_abi_version_0_2_1"))
+///         (func (export "malloc") (param i32) (result i32) i32.const 1024)
+///         (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+///             i32.const 1))"#,
+/// )?)?;
+/// let plugin = Plugin::new(&module)?;
+/// let mut exchange = plugin.exchange()?;
+/// assert_eq!(exchange.request_headers([(":path", "/")], true)?, Outcome::Pause);
+/// assert!(exchange.is_paused(StreamType::HttpRequest));
+/// assert_eq!(exchange.finish()?.request.headers.get_str(":path"), Some("/"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Exchange<'p> {
     plugin: &'p Plugin,
     id: u32,

@@ -17,6 +17,24 @@ use crate::wasi;
 ///
 /// Compiling is what costs time; a `Module` is cheap to clone and can be shared between threads, so
 /// compile once and start as many [`Plugin`](crate::Plugin)s as there are tests.
+///
+/// ```
+/// use host_test::{Error, Module};
+///
+/// // As little as a module can be: memory, an ABI version and an allocator.
+/// let module = Module::new(wat::parse_str(
+///     r#"(module
+///         (memory (export "memory") 1)
+///         (func (export "proxy_abi_version_0_2_1"))
+///         (func (export "malloc") (param i32) (result i32) i32.const 1024))"#,
+/// )?)?;
+/// assert!(module.imports().is_empty());
+/// assert!(module.exports().contains(&"malloc".to_owned()));
+///
+/// let error = Module::new(wat::parse_str(r#"(module (memory (export "memory") 1))"#)?);
+/// assert!(matches!(error, Err(Error::MissingExport { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Module {
     pre: InstancePre<State>,

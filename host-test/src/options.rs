@@ -17,6 +17,23 @@ use crate::record::property_path;
 ///     .property(&["node", "id"], "edge-1");
 /// # drop(options);
 /// ```
+///
+/// Limits turn a module that does not end into an error:
+///
+/// ```
+/// use host_test::{Error, Module, Options, Plugin};
+///
+/// let module = Module::new(wat::parse_str(
+///     r#"(module
+///         (memory (export "memory") 1)
+///         (func (export "proxy_abi_version_0_2_1"))
+///         (func (export "malloc") (param i32) (result i32) i32.const 1024)
+///         (func (export "proxy_on_tick") (param i32) (loop br 0)))"#,
+/// )?)?;
+/// let plugin = Plugin::with_options(&module, Options::default().fuel(1_000))?;
+/// assert!(matches!(plugin.tick(), Err(Error::OutOfFuel { limit: 1_000, .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Options {
     pub(crate) vm_configuration: Vec<u8>,

@@ -16,6 +16,25 @@ use crate::vm::Vm;
 ///
 /// Nothing is shared between plugins, so tests can run side by side. Any number of exchanges may be
 /// open in one plugin at the same time, as in a worker of Envoy.
+///
+/// ```
+/// use host_test::{Module, Plugin};
+///
+/// // Takes any configuration that is not empty.
+/// let module = Module::new(wat::parse_str(
+///     r#"(module
+///         (memory (export "memory") 1)
+///         (func (export "proxy_abi_version_0_2_1"))
+///         (func (export "malloc") (param i32) (result i32) i32.const 1024)
+///         (func (export "proxy_on_configure") (param $context i32) (param $size i32) (result i32)
+///             (i32.ne (local.get $size) (i32.const 0))))"#,
+/// )?)?;
+/// let plugin = Plugin::new(&module)?;
+/// assert!(plugin.configure("some")?);
+/// assert!(!plugin.reload("")?, "the module refuses it and goes on with what it has");
+/// assert!(plugin.failure().is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Plugin {
     vm: RefCell<Vm>,
 }

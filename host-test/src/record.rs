@@ -139,6 +139,34 @@ impl Activity {
 }
 
 /// What an exchange did and what came of it.
+///
+/// ```
+/// use host_test::{LogLevel, Message, Module, Plugin};
+///
+/// // Logs "seen" at level warn for every request.
+/// let module = Module::new(wat::parse_str(
+///     r#"(module
+///         (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+///         (memory (export "memory") 1)
+///         (data (i32.const 16) "seen")
+///         (func (export "proxy_abi_version_0_2_1"))
+///         (func (export "malloc") (param i32) (result i32) i32.const 1024)
+///         (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+///             (drop (call $log (i32.const 3) (i32.const 16) (i32.const 4)))
+///             i32.const 0))"#,
+/// )?)?;
+/// let request = Message::new([(":method", "POST"), (":path", "/")]).body("a body");
+/// let record = Plugin::new(&module)?.run(request, [(":status", "200")])?;
+///
+/// assert_eq!(record.request.body, b"a body");
+/// assert_eq!(record.response.headers.get_str(":status"), Some("200"));
+/// assert!(record.local_reply.is_none());
+/// assert_eq!(record.activity.log[0].level, LogLevel::Warn);
+/// assert!(record.activity.logged("seen"));
+/// assert_eq!(record.activity.count("proxy_log"), 1);
+/// assert!(record.activity.fuel_of("proxy_on_request_headers") > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExchangeRecord {

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::args::{Input, SettingsArgs};
 use super::summary;
-use crate::cli::{Input, SettingsArgs};
 use crate::compile::compile;
 
 /// Validate manifests

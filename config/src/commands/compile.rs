@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 
+use super::args::{Input, SettingsArgs};
 use super::{report, summary};
-use crate::cli::{Input, SettingsArgs};
 use crate::compile::compile;
 use crate::envoy::{EnvoyFiles, Layout, Listening, remove_other_certificates, write_certificates};
 

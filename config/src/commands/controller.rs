@@ -11,8 +11,8 @@ use tracing_subscriber::filter::{EnvFilter, FilterFn, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::args::{ArgError, ListenArgs, SettingsArgs, parse_namespace};
 use super::serve::{addresses, block_on, say};
-use crate::cli::{ListenArgs, SettingsArgs};
 use crate::controller::{self, Options, Publish};
 use crate::objects::{is_dns_label, is_dns_subdomain};
 use crate::settings::TimeLimit;
@@ -165,26 +165,19 @@ fn unsecretive() -> FilterFn {
     filter_fn(|metadata| metadata.target() != SECRETIVE)
 }
 
-fn parse_namespace(text: &str) -> Result<String, String> {
-    if is_dns_label(text) {
-        return Ok(text.into());
-    }
-    Err("is no name of a namespace: lower-case letters, digits and -, 63 at most".into())
-}
-
 /// `NAMESPACE/NAME`.
-fn parse_name(text: &str) -> Result<(String, String), String> {
+fn parse_name(text: &str) -> Result<(String, String), ArgError> {
     match text.split_once('/') {
         Some((namespace, name)) if is_dns_label(namespace) && is_dns_subdomain(name) => {
             Ok((namespace.into(), name.into()))
         }
-        _ => Err("write it as NAMESPACE/NAME".into()),
+        _ => Err(ArgError::ObjectName),
     }
 }
 
-fn parse_address(text: &str) -> Result<String, String> {
+fn parse_address(text: &str) -> Result<String, ArgError> {
     if text.parse::<std::net::IpAddr>().is_ok() || is_dns_subdomain(text) {
         return Ok(text.into());
     }
-    Err("is neither an IP address nor a host name in lower case".into())
+    Err(ArgError::Address)
 }

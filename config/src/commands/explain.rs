@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
+use super::args::{Input, SettingsArgs};
 use super::{print, report};
-use crate::cli::{Input, SettingsArgs};
 use crate::compile::compile;
 use crate::explain::{Request, explain};
 

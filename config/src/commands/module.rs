@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::print;
 use crate::MODULE;
-use crate::envoy::write_atomically;
+use crate::files::write_atomically;
 use crate::module_image::{Image, digest_of};
 
 /// Write the filter by itself, for an Envoy of your own

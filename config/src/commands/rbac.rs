@@ -4,10 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::args::{Input, SettingsArgs, parse_namespace};
 use super::{print, report, summary};
-use crate::cli::{Input, SettingsArgs};
 use crate::finding::Severity;
-use crate::objects::is_dns_label;
 use crate::rbac;
 
 /// Print the rights that the controller needs for these manifests, and no others
@@ -69,11 +68,4 @@ impl Rbac {
         let has_errors = findings.iter().any(|finding| finding.severity == Severity::Error);
         Ok(if has_errors { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
-}
-
-fn parse_namespace(text: &str) -> Result<String, String> {
-    if is_dns_label(text) {
-        return Ok(text.into());
-    }
-    Err("is no name of a namespace: lower-case letters, digits and -, 63 at most".into())
 }

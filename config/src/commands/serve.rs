@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cli::{Input, ListenArgs, SettingsArgs};
+use super::args::{Input, ListenArgs, SettingsArgs};
 use crate::envoy::Listening;
 use crate::manifest::PathSpec;
 use crate::rollout::Ready;

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 
+use super::args::{ArgError, Input, SettingsArgs};
 use super::{report, summary};
-use crate::cli::{Input, SettingsArgs};
 use crate::compile::compile;
 use crate::explain::Explainer;
 use crate::route_test::{Report, junit, read, run, text};
@@ -127,7 +127,7 @@ impl Test {
     }
 }
 
-fn percent(text: &str) -> Result<f64, String> {
+fn percent(text: &str) -> Result<f64, ArgError> {
     let percent = text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
-    percent.ok_or_else(|| "write a percentage, 0 to 100".into())
+    percent.ok_or(ArgError::Percentage)
 }

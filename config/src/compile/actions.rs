@@ -5,8 +5,9 @@ use std::cell::RefCell;
 use ingress_filter::table::{self, Action, Destination, Forward, Timeout};
 
 use super::backends::UsedPort;
-use super::clusters::{Clusters, Reached, Unreachable};
+use super::clusters::{Clusters, Reached};
 use super::rules::Applicable;
+use super::unreachable::Unreachable;
 use crate::finding::Findings;
 use crate::manifest::Object;
 use crate::objects::route_rule::{Effect, Forwarding, ServiceRef, Share};
@@ -125,7 +126,7 @@ impl<'c, 'a> Actions<'c, 'a> {
     ) -> Option<String> {
         let mut findings = self.findings.borrow_mut();
         match reached {
-            Err((_, reason)) => {
+            Err(reason) => {
                 findings.push(place.error(object, format!("{reason}. {consequence}")));
                 None
             }

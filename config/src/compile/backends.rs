@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use ingress_filter::table::{Action, Backend, Respond};
 
 use super::actions::Actions;
-use super::clusters::{Clusters, PortRef, Subject, Unreachable};
+use super::clusters::{Clusters, PortRef};
 use super::rules::Rules;
 use super::services::Services;
+use super::unreachable::{Subject, Unreachable};
 use crate::finding::{Finding, Findings};
 use crate::manifest::Object;
 use crate::model;
@@ -64,12 +65,12 @@ impl<'a> Backends<'a> {
     ) -> String {
         let name = backend.and_then(|backend| {
             let found = self.find(ingress, backend);
-            let report = |(subject, message): Unreachable| {
-                let place = match subject {
+            let report = |error: Unreachable| {
+                let place = match error.subject() {
                     Subject::Service => backend.service_place(),
                     Subject::Port => backend.port_place(),
                 };
-                self.report(place.error(ingress, format!("{message}. {CONSEQUENCE}")));
+                self.report(place.error(ingress, format!("{error}. {CONSEQUENCE}")));
             };
             found.map_err(report).ok()
         });

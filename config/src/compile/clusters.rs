@@ -2,9 +2,11 @@
 //! one version of it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use super::services::Services;
+use super::unreachable::Unreachable;
 use crate::finding::quote;
 use crate::model::{self, Cluster, Discovery, EndpointSelector, Protocol};
 use crate::object_ref::ObjectRef;
@@ -47,16 +49,6 @@ impl<'a> From<&'a BackendPort> for PortRef<'a> {
     }
 }
 
-/// What a message is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Subject {
-    Service,
-    Port,
-}
-
-/// Why a service cannot be reached.
-pub(super) type Unreachable = (Subject, String);
-
 /// A cluster, and what is doubtful about it.
 pub(super) struct Reached {
     pub(super) cluster: String,
@@ -95,13 +87,7 @@ impl<'a> Clusters<'a> {
     pub(super) fn find(&self, namespace: &str, name: &str) -> Result<Named<'a>, Unreachable> {
         match self.services.get(namespace, name) {
             Some((namespace, name, service)) => Ok(Named { namespace, name, service }),
-            None => Err((
-                Subject::Service,
-                format!(
-                    "there is no service {} in namespace {namespace}; add it, or correct the name",
-                    quote(name)
-                ),
-            )),
+            None => Err(Unreachable::NoService { namespace: namespace.into(), name: name.into() }),
         }
     }
 
@@ -121,9 +107,7 @@ impl<'a> Clusters<'a> {
         }
         if !self.by_name.contains_key(&name) {
             let selector = EndpointSelector { port: port.name.clone(), labels: labels.clone() };
-            let discovery = self
-                .discover(target, port, &selector, host)
-                .map_err(|reason| (Subject::Service, reason))?;
+            let discovery = self.discover(target, port, &selector, host)?;
             let service = target.object();
             let cluster = Cluster { name: name.clone(), protocol, discovery, service, selector };
             self.by_name.insert(name.clone(), Arc::new(cluster));
@@ -145,24 +129,17 @@ impl<'a> Clusters<'a> {
         port: &ServicePort,
         selector: &EndpointSelector,
         host: String,
-    ) -> Result<Discovery, String> {
-        let Named { namespace, name, service } = target;
-        if let Residence::External(external) = &service.residence {
+    ) -> Result<Discovery, Unreachable> {
+        if let Residence::External(external) = &target.service.residence {
             if !self.settings.external_name_services {
-                return Err(format!(
-                    "service {namespace}/{name} is of type ExternalName, which could lead anywhere; allow it with \
-                     --external-name-services"
-                ));
+                return Err(Unreachable::ExternalNotAllowed(target.to_string()));
             }
-            let external = external.clone().ok_or_else(|| {
-                format!(
-                    "service {namespace}/{name} is of type ExternalName without a DNS name; correct its \
-                     spec.externalName"
-                )
-            })?;
+            let external = external
+                .clone()
+                .ok_or_else(|| Unreachable::ExternalWithoutName(target.to_string()))?;
             return Ok(Discovery::Dns(external, port.port));
         }
-        Ok(match self.services.endpoints(namespace, name, selector) {
+        Ok(match self.services.endpoints(target.namespace, target.name, selector) {
             Some(addresses) => Discovery::Addresses(addresses),
             None => Discovery::Dns(host, port.port),
         })
@@ -210,6 +187,12 @@ impl<'a> Clusters<'a> {
     }
 }
 
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
 impl<'a> Named<'a> {
     fn object(self) -> ObjectRef {
         let (namespace, name) = (self.namespace.into(), self.name.into());
@@ -218,15 +201,10 @@ impl<'a> Named<'a> {
 
     /// The port of the service that `wanted` means.
     pub(super) fn port(self, wanted: PortRef<'_>) -> Result<&'a ServicePort, Unreachable> {
-        self.find_port(wanted).ok_or_else(|| {
-            let message = format!(
-                "service {}/{} has no such port; it has {}{}",
-                self.namespace,
-                self.name,
-                self.describe_ports(),
-                wanted.remedy()
-            );
-            (Subject::Port, message)
+        self.find_port(wanted).ok_or_else(|| Unreachable::NoSuchPort {
+            service: self.to_string(),
+            ports: self.describe_ports(),
+            remedy: wanted.remedy(),
         })
     }
 
@@ -235,18 +213,12 @@ impl<'a> Named<'a> {
     pub(super) fn port_like(self, other: &ServicePort) -> Result<&'a ServicePort, Unreachable> {
         let by_number = || self.find_port(PortRef::Number(other.port));
         self.find_port(PortRef::Name(&other.name)).or_else(by_number).ok_or_else(|| {
-            let named = match &*other.name {
-                "" => String::new(),
-                name => format!(" named {} nor one", quote(name)),
-            };
-            let message = format!(
-                "service {}/{} has no port{named} of number {}, to which the Ingress sends requests; it has {}",
-                self.namespace,
-                self.name,
-                other.port,
-                self.describe_ports()
-            );
-            (Subject::Port, message)
+            Unreachable::NoPortLike {
+                service: self.to_string(),
+                name: other.name.clone(),
+                number: other.port,
+                ports: self.describe_ports(),
+            }
         })
     }
 
@@ -266,14 +238,11 @@ impl<'a> Named<'a> {
         match &port.application {
             Application::Http1 => Ok(Protocol::Http1),
             Application::Http2 => Ok(Protocol::Http2),
-            Application::Other(protocol) => {
-                let message = format!(
-                    "port {} of service {}/{} speaks {protocol}, not HTTP; where that is untrue, \
-                     name the port http, http2 or grpc, with an optional -suffix, or set its appProtocol",
-                    port.port, self.namespace, self.name
-                );
-                Err((Subject::Port, message))
-            }
+            Application::Other(protocol) => Err(Unreachable::NotHttp {
+                port: port.port,
+                service: self.to_string(),
+                protocol: protocol.clone(),
+            }),
         }
     }
 

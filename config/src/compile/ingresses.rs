@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use ingress_filter::Pattern;
 use ingress_filter::table::{PathMatch, Plaintext, Target, VirtualHost};
+use ingress_filter::{Pattern, PatternError};
+use thiserror::Error;
 
 use super::backends::Backends;
 use super::routes::{Candidate, HostRoutes};
@@ -131,15 +132,23 @@ fn name_of(ingress: &Object) -> (&str, &str) {
     (&ingress.namespace, &ingress.name)
 }
 
+/// Why a path that is a regular expression is not served.
+#[derive(Debug, Error)]
+enum RegexError {
+    #[error(
+        "looks like a regular expression, which is not served; end the path in .* for a prefix, \
+         give it pathType: Exact or Prefix, where every character stands for itself, or allow it with --regex-paths"
+    )]
+    NotAllowed,
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+}
+
 /// Regular expressions are served where the settings allow them.
-fn check_regex(path: &IngressPath, is_allowed: bool) -> Result<(), String> {
+fn check_regex(path: &IngressPath, is_allowed: bool) -> Result<(), RegexError> {
     match &path.path {
-        PathMatch::Regex(text) if is_allowed => Pattern::new(text).map(drop),
-        PathMatch::Regex(_) => Err(
-            "looks like a regular expression, which is not served; end the path in .* for a prefix, \
-             give it pathType: Exact or Prefix, where every character stands for itself, or allow it with --regex-paths"
-                .into(),
-        ),
+        PathMatch::Regex(text) if is_allowed => Ok(Pattern::new(text).map(drop)?),
+        PathMatch::Regex(_) => Err(RegexError::NotAllowed),
         PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::StringPrefix(_) => Ok(()),
     }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::{fs, io};
 
 use super::files::Layout;
-use super::writing::{entries_of, write_private};
 use crate::certificates::KeyPair;
+use crate::files::{entries_of, write_private};
 use crate::model::KeyPairs;
 
 /// Where a certificate lies by itself. The name says which it is, so that a

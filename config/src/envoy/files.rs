@@ -18,8 +18,8 @@ use super::manager::ConnectionManagerOptions;
 use super::message::{Any, Typed};
 use super::routes::RouteConfiguration;
 use super::tls::TlsSource;
-use super::writing::write_if_changed;
 use crate::digest::digest_of;
+use crate::files::write_if_changed;
 use crate::model::Gateway;
 use crate::settings::Settings;
 

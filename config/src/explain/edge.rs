@@ -87,7 +87,7 @@ pub(super) fn admit(request: &Request, trusted_hops: u32) -> Result<Headers, Ref
     let connection = Connection::of(&request.extra);
     connection.check()?;
     check_authority(&request.authority)?;
-    let path = normalize(&request.target).map_err(bad_request)?;
+    let path = normalize(&request.target).map_err(|refused| bad_request(refused.why()))?;
     let is_refused = connection.upgrades() && !connection.is_websocket();
     refuse_if(is_refused, 403, "no upgrade to another protocol but websocket is allowed")?;
 

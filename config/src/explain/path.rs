@@ -3,19 +3,35 @@
 
 use std::fmt::Write;
 
+/// Why Envoy refuses a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RefusedPath {
+    EncodedSlash,
+    EncodedNul,
+}
+
+impl RefusedPath {
+    pub(super) fn why(self) -> &'static str {
+        match self {
+            Self::EncodedSlash => "the path holds an encoded slash or backslash",
+            Self::EncodedNul => "the path holds an encoded NUL",
+        }
+    }
+}
+
 /// A request target as Envoy normalises it: what need not be encoded is
 /// decoded, dot segments are resolved, slashes merged. The query is left alone.
 ///
 /// # Errors
 /// Why Envoy refuses it.
-pub(super) fn normalize(target: &str) -> Result<String, &'static str> {
+pub(super) fn normalize(target: &str) -> Result<String, RefusedPath> {
     let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
     let lower = path.to_ascii_lowercase();
     if lower.contains("%2f") || lower.contains("%5c") {
-        return Err("the path holds an encoded slash or backslash");
+        return Err(RefusedPath::EncodedSlash);
     }
     if lower.contains("%00") {
-        return Err("the path holds an encoded NUL");
+        return Err(RefusedPath::EncodedNul);
     }
     Ok(merge_slashes(resolve(&recode(&without_parameters(path)))) + query)
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use anyhow::{bail, ensure};
+use thiserror::Error;
 
 use super::connection::server_name;
 
@@ -31,16 +31,42 @@ pub struct Request {
     pub answer: Vec<(String, String)>,
 }
 
+/// Why a request cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The URL is of another scheme.
+    #[error("{0:?}: the scheme must be http or https")]
+    Scheme(String),
+    /// The URL names no host, nor does a header.
+    #[error("{0:?}: it names no host")]
+    NoHost(String),
+    /// A header is not written `name: value`.
+    #[error("header {0:?}: write it as 'name: value'")]
+    Header(String),
+    /// A header lacks its name.
+    #[error("header {0:?}: it has no name")]
+    HeaderWithoutName(String),
+    /// A host is asked for on a connection without TLS.
+    #[error("only over HTTPS does a client ask for a host by SNI")]
+    SniWithoutTls,
+    /// The host asked for is not the name of one.
+    #[error("{0:?} is no name of a host")]
+    Sni(String),
+}
+
 impl Request {
     /// The request for `url`, which may lack its scheme. Headers are written
     /// `name: value`; `host` replaces the URL's.
     ///
     /// # Errors
     /// Where the URL names no host or a header is not written so.
-    pub fn new(method: &str, url: &str, headers: &[String]) -> anyhow::Result<Self> {
+    pub fn new(method: &str, url: &str, headers: &[String]) -> Result<Self, RequestError> {
         let (scheme, rest) = split_scheme(url);
         let scheme = scheme.to_ascii_lowercase();
-        ensure!(matches!(&*scheme, "http" | "https"), "{url:?}: the scheme must be http or https");
+        if !matches!(&*scheme, "http" | "https") {
+            return Err(RequestError::Scheme(url.into()));
+        }
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, target) = rest.split_at(end);
         // A client keeps the fragment to itself.
@@ -52,7 +78,9 @@ impl Request {
             headers.iter().map(|header| parse(header)).collect::<Result<_, _>>()?;
         let (hosts, extra): (Vec<_>, Vec<_>) =
             headers.into_iter().partition(|(name, _)| name == "host");
-        ensure!(!(authority.is_empty() && hosts.is_empty()), "{url:?}: it names no host");
+        if authority.is_empty() && hosts.is_empty() {
+            return Err(RequestError::NoHost(url.into()));
+        }
         let hosts: Vec<_> = hosts.into_iter().map(|(_, host)| host).collect();
         Ok(Self {
             method: method.to_owned(),
@@ -71,10 +99,14 @@ impl Request {
     ///
     /// # Errors
     /// Where it does not come by HTTPS, or `host` is none.
-    pub fn on_connection_to(self, host: &str) -> anyhow::Result<Self> {
-        ensure!(self.scheme == "https", "only over HTTPS does a client ask for a host by SNI");
+    pub fn on_connection_to(self, host: &str) -> Result<Self, RequestError> {
+        if self.scheme != "https" {
+            return Err(RequestError::SniWithoutTls);
+        }
         let sni = server_name(host);
-        ensure!(sni.is_some() || host.is_empty(), "{host:?} is no name of a host");
+        if sni.is_none() && !host.is_empty() {
+            return Err(RequestError::Sni(host.into()));
+        }
         Ok(Self { sni, ..self })
     }
 
@@ -103,10 +135,10 @@ fn split_scheme(url: &str) -> (&str, &str) {
 }
 
 /// A header: its name in lower case, and its value.
-fn parse(header: &str) -> anyhow::Result<(String, String)> {
+fn parse(header: &str) -> Result<(String, String), RequestError> {
     match header.split_once(':') {
-        None => bail!("header {header:?}: write it as 'name: value'"),
-        Some(("", _)) => bail!("header {header:?}: it has no name"),
+        None => Err(RequestError::Header(header.into())),
+        Some(("", _)) => Err(RequestError::HeaderWithoutName(header.into())),
         Some((name, value)) => {
             Ok((name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()))
         }

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use oci_spec::image::{ANNOTATION_TITLE, ImageIndex, OciLayoutBuilder};
 
 use super::{Image, TITLE, json};
-use crate::envoy::write_atomically;
+use crate::files::write_atomically;
 
 /// The names that the specification gives.
 const MARKER: &str = "oci-layout";

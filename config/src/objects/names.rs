@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use thiserror::Error;
+
 use super::Cursor;
 use crate::finding::quote;
 use crate::manifest::Object;
@@ -46,23 +48,31 @@ pub(crate) fn is_named_well(object: &Object, root: &Cursor<'_>) -> bool {
     true
 }
 
+/// Why Kubernetes would not take a label.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum LabelError {
+    /// Its name.
+    #[error(
+        "{} is no label's name; use letters, digits, -, _ and ., 63 at most, perhaps after a DNS name and /",
+        quote(.0)
+    )]
+    Name(String),
+    /// Its value.
+    #[error("{} is no label's value; use letters, digits, -, _ and ., 63 at most", quote(.0))]
+    Value(String),
+}
+
 /// Whether Kubernetes would take this label, or why not.
-pub(crate) fn check_label(key: &str, value: &str) -> Result<(), String> {
+pub(crate) fn check_label(key: &str, value: &str) -> Result<(), LabelError> {
     let (prefix, name) = match key.split_once('/') {
         None => (None, key),
         Some((prefix, name)) => (Some(prefix), name),
     };
     if !is_qualified(name) || !prefix.is_none_or(is_dns_subdomain) {
-        return Err(format!(
-            "{} is no label's name; use letters, digits, -, _ and ., 63 at most, perhaps after a DNS name and /",
-            quote(key)
-        ));
+        return Err(LabelError::Name(key.into()));
     }
     if !value.is_empty() && !is_qualified(value) {
-        return Err(format!(
-            "{} is no label's value; use letters, digits, -, _ and ., 63 at most",
-            quote(value)
-        ));
+        return Err(LabelError::Value(value.into()));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::{is_dns_label, is_dns_subdomain};
 use crate::finding::quote;
@@ -40,24 +41,25 @@ impl ObjectName {
     }
 }
 
-impl FromStr for ObjectName {
-    type Err = String;
+/// A text is not the name of an object in a namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{} is no NAMESPACE/NAME; write it as in istio-system/istio-ingress-certs", quote(.0))]
+pub struct ObjectNameError(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for ObjectName {
+    type Err = ObjectNameError;
+
+    fn from_str(text: &str) -> Result<Self, ObjectNameError> {
         let parts = text.split_once('/');
-        parts.and_then(|(namespace, name)| Self::new(namespace, name)).ok_or_else(|| {
-            format!(
-                "{} is no NAMESPACE/NAME; write it as in istio-system/istio-ingress-certs",
-                quote(text)
-            )
-        })
+        let name = parts.and_then(|(namespace, name)| Self::new(namespace, name));
+        name.ok_or_else(|| ObjectNameError(text.into()))
     }
 }
 
 impl TryFrom<String> for ObjectName {
-    type Error = String;
+    type Error = ObjectNameError;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, ObjectNameError> {
         text.parse()
     }
 }

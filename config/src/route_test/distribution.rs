@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::field::Field;
+use super::field::{Field, Fields};
 
 const DISTRIBUTION: &[&str] = &["requests", "tolerance", "clusters"];
 const REQUESTS: u32 = 10_000;
@@ -25,17 +25,17 @@ pub(super) struct Distribution {
 
 impl Distribution {
     pub(super) fn read(field: &Field<'_>) -> Option<Self> {
-        let fields = field.fields(DISTRIBUTION);
+        let fields = Fields::of(field, DISTRIBUTION);
         let requests = fields.get("requests").map_or(Some(REQUESTS), requests);
         let tolerance = fields.get("tolerance").map(percent);
         let Some(clusters) = fields.get("clusters") else {
             field.error("clusters is missing; write the percentage of each cluster");
             return None;
         };
+        clusters.expect_mapping();
         let shares: Vec<_> = clusters
-            .entries()
-            .iter()
-            .map(|(name, share)| Some(((*name).to_owned(), percent(share)?)))
+            .fields()
+            .map(|(name, share)| Some((name.name.to_string(), percent(&share)?)))
             .collect::<Option<_>>()?;
         let sum: f64 = shares.iter().map(|(_, share)| share).sum();
         if (sum - 100.0).abs() > ROUNDING {

@@ -4,7 +4,7 @@ use ingress_filter::duration;
 
 use super::case::{Aspect, Check, Expectation};
 use super::distribution::Distribution;
-use super::field::Field;
+use super::field::{Field, Fields};
 use super::format::header;
 use super::matcher::HeaderMatcher;
 
@@ -41,7 +41,7 @@ const OURS: &[&str] = &[
 ];
 
 pub(super) fn expectations(validate: &Field<'_>) -> Vec<Expectation> {
-    let fields = validate.fields(VALIDATE);
+    let fields = Fields::of(validate, VALIDATE);
     if fields.is_empty() && validate.node().entries().is_empty() {
         validate.error("expects nothing; say at least one thing, as in cluster_name");
     }
@@ -63,7 +63,7 @@ pub(super) fn expectations(validate: &Field<'_>) -> Vec<Expectation> {
 }
 
 fn expectation(field: &Field<'_>, check: Check) -> Expectation {
-    Expectation { at: field.location(), field: field.path().to_owned(), check }
+    Expectation { at: field.location(), field: field.path(), check }
 }
 
 /// What the check tool's own fields say.
@@ -78,16 +78,16 @@ fn said(name: &str, field: &Field<'_>) -> Option<Check> {
         "timeout" => return time(Aspect::Timeout, field),
         // The tool says `other` where no virtual cluster matches.
         _ => {
-            let name = field.string()?;
+            let name = field.as_string()?;
             let name = if name == "other" { "" } else { name };
             return Some(Check::Is(Aspect::VirtualCluster, name.into()));
         }
     };
-    Some(Check::Is(aspect, field.string()?.into()))
+    Some(Check::Is(aspect, field.as_string()?.into()))
 }
 
 fn ours(field: &Field<'_>) -> Vec<Expectation> {
-    let fields = field.fields(OURS);
+    let fields = Fields::of(field, OURS);
     let check = |(name, field): (&str, &Field<'_>)| {
         let check = match name {
             "status" => number(Aspect::Status, field),
@@ -101,7 +101,7 @@ fn ours(field: &Field<'_>) -> Vec<Expectation> {
             "rule" => text(Aspect::Rule, field),
             "location" => text(Aspect::Location, field),
             "websocket" => {
-                field.boolean().map(|value| Check::Is(Aspect::Websocket, value.to_string()))
+                field.as_boolean().map(|value| Check::Is(Aspect::Websocket, value.to_string()))
             }
             _ => Distribution::read(field).map(Check::Distribution),
         };
@@ -111,7 +111,7 @@ fn ours(field: &Field<'_>) -> Vec<Expectation> {
 }
 
 fn text(aspect: Aspect, field: &Field<'_>) -> Option<Check> {
-    Some(Check::Is(aspect, field.string()?.to_owned()))
+    Some(Check::Is(aspect, field.as_string()?.to_owned()))
 }
 
 /// A whole number; nothing, and 0 where that means nothing, is an empty string.
@@ -147,6 +147,7 @@ fn matches(
     expectations: &mut Vec<Expectation>,
 ) {
     for item in list.items() {
+        let item = item.cursor();
         let matcher = HeaderMatcher::read(&item);
         expectations.extend(matcher.map(|matcher| expectation(&item, check(matcher))));
     }
@@ -159,6 +160,7 @@ fn values(
     expectations: &mut Vec<Expectation>,
 ) {
     for item in list.items() {
+        let item = item.cursor();
         let matcher = header(&item).map(|(name, value)| HeaderMatcher::equal(name, value));
         expectations.extend(matcher.map(|matcher| expectation(&item, check(matcher))));
     }

@@ -38,7 +38,7 @@ pub(super) fn tests_of(root: &Field<'_>) -> Vec<Case> {
         root.error("is a Kubernetes object, not a list of tests; give manifests with -f");
         return Vec::new();
     }
-    if let Some(list) = root.fields(FILE).get("tests") {
+    if let Some(list) = Fields::of(root, FILE).get("tests") {
         return tests(list);
     }
     if root.node().as_map().is_some() {
@@ -52,11 +52,11 @@ fn tests(list: &Field<'_>) -> Vec<Case> {
     if items.is_empty() && list.node().as_list().is_some() {
         list.error("holds no tests");
     }
-    items.iter().filter_map(test).collect()
+    items.iter().filter_map(|item| test(&item.cursor())).collect()
 }
 
 fn test(item: &Field<'_>) -> Option<Case> {
-    let fields = item.fields(TEST);
+    let fields = Fields::of(item, TEST);
     let name = required(item, &fields, "test_name").and_then(not_empty);
     let request = required(item, &fields, "input").and_then(request);
     let validate = required(item, &fields, "validate");
@@ -65,16 +65,16 @@ fn test(item: &Field<'_>) -> Option<Case> {
 }
 
 fn request(input: &Field<'_>) -> Option<Request> {
-    let fields = input.fields(INPUT);
+    let fields = Fields::of(input, INPUT);
     let authority = required(input, &fields, "authority").and_then(not_empty);
     let target = required(input, &fields, "path").and_then(not_empty);
     let method = fields.get("method").map_or(Some("GET"), not_empty);
-    let ssl = fields.get("ssl").map_or(Some(false), Field::boolean);
+    let ssl = fields.get("ssl").map_or(Some(false), Field::as_boolean);
     // An Envoy at the edge lets nobody say that a request is internal.
-    fields.get("internal").map(Field::boolean);
+    fields.get("internal").map(Field::as_boolean);
     let wanted = "a whole number of 0 or more";
     let random = fields.get("random_value").map_or(Some(0), |field| field.integer(wanted));
-    let ours = fields.get("ingress").map(|field| field.fields(INPUT_OF_OURS));
+    let ours = fields.get("ingress").map(|field| Fields::of(field, INPUT_OF_OURS));
     let client = ours.as_ref().and_then(|ours| ours.get("client"));
     let sni = ours.as_ref().and_then(|ours| ours.get("sni"));
     let sni = match sni {
@@ -98,7 +98,7 @@ fn request(input: &Field<'_>) -> Option<Request> {
 /// The host that a client asks for when it connects, if any.
 #[expect(clippy::option_option, reason = "asked for nothing, or none because it is wrong")]
 fn asked_host(field: &Field<'_>, ssl: Option<bool>) -> Option<Option<String>> {
-    let text = field.string()?;
+    let text = field.as_string()?;
     if ssl == Some(false) {
         field.error("is nothing that a client asks for without TLS; write ssl: true");
         return None;
@@ -112,7 +112,7 @@ fn asked_host(field: &Field<'_>, ssl: Option<bool>) -> Option<Option<String>> {
 }
 
 fn address(field: &Field<'_>) -> Option<IpAddr> {
-    let address = field.string()?.parse().ok();
+    let address = field.as_string()?.parse().ok();
     if address.is_none() {
         field.wrong_kind("an IP address, as in 192.0.2.1");
     }
@@ -124,6 +124,7 @@ fn headers(fields: &Fields<'_>, lists: &[&str]) -> Vec<(String, String)> {
     let lists = lists.iter().filter_map(|name| fields.get(name));
     let mut headers = Vec::new();
     for item in lists.flat_map(Field::items) {
+        let item = item.cursor();
         let Some((name, value)) = header(&item) else { continue };
         match &*name {
             name if name.starts_with(':') => {
@@ -138,12 +139,12 @@ fn headers(fields: &Fields<'_>, lists: &[&str]) -> Vec<(String, String)> {
 
 /// A header's name in lower case, and its value.
 pub(super) fn header(item: &Field<'_>) -> Option<(String, String)> {
-    let fields = item.fields(HEADER);
+    let fields = Fields::of(item, HEADER);
     let key = ["key", "field", "name"].iter().find_map(|name| fields.get(name));
     if key.is_none() {
         item.error("key is missing; write the name of the header");
     }
-    let value = fields.get("value").map_or(Some(""), Field::string)?;
+    let value = fields.get("value").map_or(Some(""), Field::as_string)?;
     Some((not_empty(key?)?.to_ascii_lowercase(), value.to_owned()))
 }
 
@@ -160,7 +161,7 @@ pub(super) fn required<'f, 'a>(
 }
 
 pub(super) fn not_empty<'a>(field: &Field<'a>) -> Option<&'a str> {
-    let text = field.string()?;
+    let text = field.as_string()?;
     if text.is_empty() {
         field.error("must not be empty");
         return None;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use ingress_filter::Pattern;
 
-use super::field::Field;
+use super::field::{Field, Fields};
 use super::format::{not_empty, required};
 
 const MATCHER: &[&str] = &[
@@ -55,13 +55,13 @@ impl HeaderMatcher {
     }
 
     pub(super) fn read(item: &Field<'_>) -> Option<Self> {
-        let fields = item.fields(MATCHER);
+        let fields = Fields::of(item, MATCHER);
         let name = required(item, &fields, "name").and_then(not_empty);
-        let flag = |name| fields.get(name).map_or(Some(false), Field::boolean);
+        let flag = |name| fields.get(name).map_or(Some(false), Field::as_boolean);
         let flags = (flag("invert_match"), flag("treat_missing_header_as_empty"));
         let mut tests = fields.iter().filter_map(|(name, field)| match name {
             "name" | "invert_match" | "treat_missing_header_as_empty" => None,
-            "present_match" => Some(field.boolean().map(|value| (Test::Present(value), false))),
+            "present_match" => Some(field.as_boolean().map(|value| (Test::Present(value), false))),
             "range_match" => Some(range(field).map(|test| (test, false))),
             "string_match" => Some(string(field)),
             kind => Some(text(kind, field).map(|test| (test, false))),
@@ -133,10 +133,10 @@ impl fmt::Display for HeaderMatcher {
 /// A test by the kind that its field's name says.
 fn text(kind: &str, field: &Field<'_>) -> Option<Test> {
     if kind.contains("safe_regex") {
-        let fields = field.fields(REGEX);
+        let fields = Fields::of(field, REGEX);
         return required(field, &fields, "regex").and_then(regex);
     }
-    let text = || field.string().map(str::to_owned);
+    let text = || field.as_string().map(str::to_owned);
     match kind.trim_end_matches("_match") {
         "exact" => text().map(Test::Exact),
         "prefix" => text().map(Test::Prefix),
@@ -147,11 +147,11 @@ fn text(kind: &str, field: &Field<'_>) -> Option<Test> {
 }
 
 fn regex(field: &Field<'_>) -> Option<Test> {
-    let text = field.string()?;
+    let text = field.as_string()?;
     match Pattern::new(text) {
         Ok(pattern) => Some(Test::Regex(text.to_owned(), pattern.into())),
         Err(error) => {
-            field.error(error);
+            field.error(error.to_string());
             None
         }
     }
@@ -159,8 +159,8 @@ fn regex(field: &Field<'_>) -> Option<Test> {
 
 /// A test of a string, and whether it ignores case.
 fn string(field: &Field<'_>) -> Option<(Test, bool)> {
-    let fields = field.fields(STRING);
-    let ignore_case = fields.get("ignore_case").map_or(Some(false), Field::boolean)?;
+    let fields = Fields::of(field, STRING);
+    let ignore_case = fields.get("ignore_case").map_or(Some(false), Field::as_boolean)?;
     let mut kinds = fields.iter().filter(|(name, _)| *name != "ignore_case");
     let (Some((kind, condition)), None) = (kinds.next(), kinds.next()) else {
         field.error("needs one of exact, prefix, suffix, contains and safe_regex");
@@ -179,7 +179,7 @@ fn string(field: &Field<'_>) -> Option<(Test, bool)> {
 }
 
 fn range(field: &Field<'_>) -> Option<Test> {
-    let fields = field.fields(RANGE);
+    let fields = Fields::of(field, RANGE);
     let bound = |name| fields.get(name).map_or(Some(0), |field| field.integer("a whole number"));
     Some(Test::Range(bound("start")?, bound("end")?))
 }
@@ -188,18 +188,18 @@ fn range(field: &Field<'_>) -> Option<Test> {
 mod tests {
     use std::cell::RefCell;
 
-    use super::super::field::Reading;
+    use super::super::field::TestFile;
     use super::*;
-    use crate::finding::Findings;
-    use crate::manifest::{ParseBudget, parse};
+    use crate::finding::Finding;
+    use crate::manifest::{Manner, ParseBudget, Reading, parse};
 
-    fn read(text: &str) -> Result<HeaderMatcher, String> {
-        let reading = Reading { file: "t".into(), findings: RefCell::new(Findings::default()) };
-        let node = parse(text, 1, &mut ParseBudget::default()).unwrap();
-        let matcher = HeaderMatcher::read(&Field::root(&reading, &node));
-        let findings = reading.findings.into_inner().into_sorted();
-        let said: String = findings.iter().map(ToString::to_string).collect();
-        matcher.filter(|_| said.is_empty()).ok_or(said)
+    fn read(text: &str) -> Result<HeaderMatcher, Vec<Finding>> {
+        let root = parse(text, 1, &mut ParseBudget::default()).unwrap();
+        let (file, findings) = (TestFile { file: "t".into(), root }, RefCell::default());
+        let reading = Reading::in_manner(Manner::RouteTest, &file, &findings);
+        let matcher = HeaderMatcher::read(&reading.root());
+        let findings = findings.take().into_sorted();
+        matcher.filter(|_| findings.is_empty()).ok_or(findings)
     }
 
     #[test]
@@ -247,7 +247,7 @@ mod tests {
             ("{name: a, presence_match: true}", "did you mean present_match?"),
             ("{name: a, range_match: {start: x}}", "must be a whole number"),
         ] {
-            let said = read(matcher).unwrap_err();
+            let said: String = read(matcher).unwrap_err().iter().map(ToString::to_string).collect();
             assert!(said.contains(expected), "{matcher}: {said}");
         }
     }

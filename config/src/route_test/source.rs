@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::case::Cases;
-use super::field::{Field, Reading};
+use super::field::TestFile;
 use super::format::tests_of;
-use crate::finding::{Finding, Findings, Location};
-use crate::manifest::{MAX_FILE_BYTES, ParseBudget, Position, chunks, is_manifest, parse};
+use crate::finding::{Finding, Location};
+use crate::manifest::{
+    MAX_FILE_BYTES, Manner, ParseBudget, Position, Reading, chunks, is_manifest, parse,
+};
 
 /// Reads all tests that `paths` name: files, folders of them, and `-`, which is
 /// standard input.
@@ -89,10 +91,11 @@ fn take_text(name: &str, text: &str, cases: &mut Cases) {
                 continue;
             }
         };
-        let reading =
-            Reading { file: Arc::clone(&file), findings: RefCell::new(Findings::default()) };
-        cases.cases.extend(tests_of(&Field::root(&reading, &root)));
-        cases.findings.extend(reading.findings.into_inner());
+        let (test_file, findings) =
+            (TestFile { file: Arc::clone(&file), root }, RefCell::default());
+        let reading = Reading::in_manner(Manner::RouteTest, &test_file, &findings);
+        cases.cases.extend(tests_of(&reading.root()));
+        cases.findings.extend(findings.into_inner());
     }
     if before == (cases.cases.len(), cases.findings.len()) {
         cases.findings.error(Location::start_of(&file), "holds no tests");

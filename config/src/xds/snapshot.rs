@@ -8,7 +8,8 @@ use prost::Message;
 use zeroize::Zeroizing;
 
 use super::discovery::{DeltaDiscoveryResponse, Resource};
-use crate::envoy::{Key, Kind, Resources, write_private};
+use crate::envoy::{Key, Kind, Resources};
+use crate::files::write_private;
 
 /// Writes a snapshot; it holds private keys.
 ///

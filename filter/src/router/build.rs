@@ -17,6 +17,23 @@ impl Router {
     /// # Errors
     /// Where it is of another version or shape, or says what cannot be; the
     /// error names the line and column or the field.
+    ///
+    /// ```
+    /// use ingress_filter::Router;
+    ///
+    /// let error = Router::load(br#"{
+    ///     "version": 1,
+    ///     "virtual_hosts": [{
+    ///         "hosts": ["foo.example.com"],
+    ///         "routes": [{"match": {"exact": "/"}, "backend": "web"}]
+    ///     }]
+    /// }"#)
+    /// .unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "virtual_hosts[0].routes[0].backend: no backend is named \"web\""
+    /// );
+    /// ```
     pub fn load(json: &[u8]) -> Result<Self, LoadError> {
         let table = serde_json::from_slice(json)
             .map_err(|error| version_error(json).unwrap_or(LoadError::Format(error)))?;
@@ -229,13 +246,13 @@ fn index_paths(
     let mut entries = Vec::with_capacity(routes.len());
     let mut patterns = Vec::new();
     for (index, route) in routes.iter().enumerate() {
-        let refused = |reason| invalid(place(index) + ".match", reason);
+        let refused = |reason: String| invalid(place(index) + ".match", reason);
         let resolved =
             destinations.resolve(&route.backend, &route.source, || place(index) + ".backend")?;
         let destination = destinations.push(Destination { plaintext: route.plaintext, ..resolved });
         match PathRoutes::of(&route.path, destination) {
             Ok((path, routes)) => {
-                validate_path(route.path.text()).map_err(refused)?;
+                validate_path(route.path.text(), refused)?;
                 entries.push((path, routes));
             }
             Err(text) => {
@@ -295,14 +312,14 @@ impl PathRoutes {
 }
 
 /// Refuses what no path of a request can be, as Envoy normalises them.
-fn validate_path(path: &str) -> Result<(), String> {
+fn validate_path(path: &str, refused: impl FnOnce(String) -> LoadError) -> Result<(), LoadError> {
     if !path.starts_with('/') {
-        return Err(format!("{path:?} does not start with /"));
+        return Err(refused(format!("{path:?} does not start with /")));
     }
     match path.bytes().find(|byte| !byte.is_ascii_graphic() || matches!(byte, b'?' | b'#')) {
         None => Ok(()),
-        Some(byte) => {
-            Err(format!("{path:?} holds the byte 0x{byte:02x}, which no path can; remove it"))
-        }
+        Some(byte) => Err(refused(format!(
+            "{path:?} holds the byte 0x{byte:02x}, which no path can; remove it"
+        ))),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::error::{LoadError, Place};
 use crate::headers;
 use crate::pattern::Pattern;
 
@@ -18,15 +19,18 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// By the name of a header as a table writes it.
-    pub(super) fn new(name: &str) -> Result<Self, String> {
+    /// By the name of a header as a table writes it at `place`.
+    pub(super) fn new(name: &str, place: &Place<'_>) -> Result<Self, LoadError> {
         Ok(match name {
             ":path" => Self::Path,
             ":authority" => Self::Authority,
             ":method" => Self::Method,
             ":scheme" => Self::Scheme,
             name if headers::is_name(name) => Self::Header(name.into()),
-            name => return Err(format!("{name:?} is no header's name; write it in lower case")),
+            name => {
+                let reason = format!("{name:?} is no header's name; write it in lower case");
+                return Err(place.error(reason));
+            }
         })
     }
 

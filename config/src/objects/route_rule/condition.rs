@@ -86,7 +86,7 @@ impl Condition {
             };
             let value = read_value(&field);
             match (is_name, value) {
-                (Err(message), _) => field.error_at(key.at, message),
+                (Err(error), _) => field.error_at(key.at, error.to_string()),
                 (Ok(()), None) => {}
                 (Ok(()), Some(value)) => {
                     self.check_reach(name, &value, &field);
@@ -164,7 +164,7 @@ fn read_value(cursor: &Cursor<'_>) -> Option<StringMatch> {
         "exact" => StringMatch::Exact(text),
         "prefix" => StringMatch::Prefix(text),
         _ => {
-            Pattern::new(&text).map_err(|reason| field.error(reason)).ok()?;
+            Pattern::new(&text).map_err(|error| field.error(error.to_string())).ok()?;
             StringMatch::Regex(text)
         }
     })

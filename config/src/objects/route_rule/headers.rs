@@ -1,8 +1,11 @@
 //! Headers that a rule adds (`appendHeaders`, `corsPolicy`).
 
-use ingress_filter::table::{Cors, Header};
+use std::error::Error;
 
-use super::values::{check_header_name, is_reserved, seconds, visible};
+use ingress_filter::table::{Cors, Header};
+use thiserror::Error;
+
+use super::values::{HeaderNameError, check_header_name, is_reserved, seconds, visible};
 use crate::finding::quote;
 use crate::objects::Cursor;
 
@@ -29,8 +32,8 @@ pub(super) fn append(cursor: &Cursor<'_>) -> Vec<Header> {
     let mut headers = Vec::new();
     for (key, field) in cursor.fields() {
         let name = &*key.name;
-        if let Err(message) = check_appended(name) {
-            field.error_at(key.at, message);
+        if let Err(error) = check_appended(name) {
+            field.error_at(key.at, error.to_string());
         }
         let Some(value) = field.as_string() else { continue };
         let is_plain = value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
@@ -47,21 +50,44 @@ pub(super) fn append(cursor: &Cursor<'_>) -> Vec<Header> {
     headers
 }
 
-fn check_appended(name: &str) -> Result<(), String> {
+/// Why a header cannot be appended.
+#[derive(Debug, Error)]
+enum AppendError {
+    #[error(transparent)]
+    Name(#[from] HeaderNameError),
+    #[error("{} is for the ingress alone to set; choose another name", quote(.0))]
+    Reserved(String),
+    #[error("`host` cannot be added to; use rewrite.authority")]
+    Host,
+    #[error("{} belongs to the connection, not the request; remove it", quote(.0))]
+    OfConnection(String),
+}
+
+fn check_appended(name: &str) -> Result<(), AppendError> {
     check_header_name(name)?;
-    if is_reserved(name) {
-        return Err(format!(
-            "{} is for the ingress alone to set; choose another name",
-            quote(name)
-        ));
-    }
     match name {
-        "host" => Err("`host` cannot be added to; use rewrite.authority".into()),
-        _ if FORBIDDEN.contains(&name) => {
-            Err(format!("{} belongs to the connection, not the request; remove it", quote(name)))
-        }
+        _ if is_reserved(name) => Err(AppendError::Reserved(name.into())),
+        "host" => Err(AppendError::Host),
+        _ if FORBIDDEN.contains(&name) => Err(AppendError::OfConnection(name.into())),
         _ => Ok(()),
     }
+}
+
+/// Why an item of a `corsPolicy` is not taken.
+#[derive(Debug, Error)]
+enum CorsError {
+    #[error("{} holds a comma; write each origin as its own item", quote(.0))]
+    SeveralOrigins(String),
+    #[error("{} is no method of HTTP; use {}", quote(.0), METHODS.join(", "))]
+    Method(String),
+}
+
+fn check_origin(origin: &str) -> Result<(), CorsError> {
+    if origin.contains(',') { Err(CorsError::SeveralOrigins(origin.into())) } else { Ok(()) }
+}
+
+fn check_method(method: &str) -> Result<(), CorsError> {
+    if METHODS.contains(&method) { Ok(()) } else { Err(CorsError::Method(method.into())) }
 }
 
 /// What `corsPolicy` says; `None` where it allows nobody, which is as good.
@@ -74,26 +100,14 @@ pub(super) fn cors(cursor: &Cursor<'_>) -> Option<Cors> {
         "maxAge",
         "allowCredentials",
     ]);
-    let allow_origins = texts(cursor, "allowOrigin", |origin| {
-        if origin.contains(',') {
-            return Err(format!(
-                "{} holds a comma; write each origin as its own item",
-                quote(origin)
-            ));
-        }
-        Ok(())
-    });
+    let allow_origins = texts(cursor, "allowOrigin", check_origin);
     let origins = cursor.field("allowOrigin");
     if origins.is_none_or(|list| list.node().as_list().is_some_and(<[_]>::is_empty)) {
         cursor.warning_in("allowOrigin", "is missing, so no origin is allowed; name some, or `*`");
     }
     let cors = Cors {
         allow_origins,
-        allow_methods: texts(cursor, "allowMethods", |method| {
-            METHODS.contains(&method).then_some(()).ok_or_else(|| {
-                format!("{} is no method of HTTP; use {}", quote(method), METHODS.join(", "))
-            })
-        }),
+        allow_methods: texts(cursor, "allowMethods", check_method),
         allow_headers: texts(cursor, "allowHeaders", check_header_name),
         expose_headers: texts(cursor, "exposeHeaders", check_header_name),
         max_age_seconds: cursor.field("maxAge").and_then(|field| seconds(&field)),
@@ -103,14 +117,14 @@ pub(super) fn cors(cursor: &Cursor<'_>) -> Option<Cors> {
 }
 
 /// The items of a list of visible text that passes `check`.
-fn texts(
+fn texts<E: Error>(
     cursor: &Cursor<'_>,
     name: &str,
-    check: impl Fn(&str) -> Result<(), String>,
+    check: impl Fn(&str) -> Result<(), E>,
 ) -> Vec<String> {
     let read = |cursor: Cursor<'_>| {
         let text = visible(&cursor)?;
-        check(text).map_err(|message| cursor.error(message)).ok()?;
+        check(text).map_err(|error| cursor.error(error.to_string())).ok()?;
         Some(text.to_owned())
     };
     cursor.list(name).iter().filter_map(|item| read(item.cursor())).collect()

@@ -139,7 +139,7 @@ pub(super) fn read_labels(cursor: &Cursor<'_>) -> Labels {
         let Some(value) = field.as_string() else { continue };
         match check_label(&key.name, value) {
             Ok(()) => drop(labels.insert(key.name.to_string(), value.to_owned())),
-            Err(message) => field.error(message),
+            Err(error) => field.error(error.to_string()),
         }
     }
     if labels.len() > MAX_LABELS {

@@ -8,27 +8,23 @@ use crate::objects::Cursor;
 
 pub(super) fn redirect(cursor: &Cursor<'_>) -> Option<Redirect> {
     let (path, authority) = read(cursor, |path| {
-        if path.starts_with("//") || path.starts_with("/\\") {
-            return Err("would lead to another host; name that in authority");
-        }
-        Ok(())
+        (path.starts_with("//") || path.starts_with("/\\"))
+            .then_some("would lead to another host; name that in authority")
     })?;
     Some(Redirect { path, authority, cors: None })
 }
 
 pub(super) fn rewrite(cursor: &Cursor<'_>) -> Option<Rewrite> {
     let (path, authority) = read(cursor, |path| {
-        if path.contains('?') {
-            return Err("holds a query, but the request's own is kept; remove it from the ?");
-        }
-        Ok(())
+        path.contains('?')
+            .then_some("holds a query, but the request's own is kept; remove it from the ?")
     })?;
     Some(Rewrite { path, authority })
 }
 
 fn read(
     cursor: &Cursor<'_>,
-    check: impl Fn(&str) -> Result<(), &'static str>,
+    problem_of: impl Fn(&str) -> Option<&'static str>,
 ) -> Option<(Option<String>, Option<String>)> {
     if !cursor.expect_mapping() {
         return None;
@@ -42,7 +38,7 @@ fn read(
         let problem = match uri {
             _ if !uri.starts_with('/') => Some("does not start with /; put one in front"),
             _ if uri.contains('#') => Some("holds a fragment, which no server sees; remove it"),
-            _ => check(uri).err(),
+            _ => problem_of(uri),
         };
         if let Some(problem) = problem {
             field.error(format!("{} {problem}", quote(uri)));

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use ingress_filter::{duration, host_of};
+use thiserror::Error;
 
 use crate::finding::quote;
 use crate::objects::Cursor;
@@ -110,23 +111,32 @@ pub(super) fn authority(cursor: &Cursor<'_>) -> Option<String> {
     is_host.then(|| text.to_owned())
 }
 
+/// Why a text is not the name of a header, as HTTP/2 spells it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{} is no header's name: {}", quote(name), self.remedy())]
+pub(super) struct HeaderNameError {
+    name: String,
+}
+
+impl HeaderNameError {
+    fn remedy(&self) -> &'static str {
+        match &*self.name {
+            "" => "it is empty",
+            name if name.starts_with(':') => "names with : in front are not a header's",
+            name if name.bytes().any(|byte| byte.is_ascii_uppercase()) => "write it in lower case",
+            _ => "use lower-case letters, digits and -",
+        }
+    }
+}
+
 /// The name of a header, as HTTP/2 spells it.
-pub(super) fn check_header_name(name: &str) -> Result<(), String> {
+pub(super) fn check_header_name(name: &str) -> Result<(), HeaderNameError> {
     let is_token =
         |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9') || b"!#$%&'*+-.^_`|~".contains(&byte);
     if !name.is_empty() && name.bytes().all(is_token) {
         return Ok(());
     }
-    let remedy = if name.is_empty() {
-        "it is empty"
-    } else if name.starts_with(':') {
-        "names with : in front are not a header's"
-    } else if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        "write it in lower case"
-    } else {
-        "use lower-case letters, digits and -"
-    };
-    Err(format!("{} is no header's name: {remedy}", quote(name)))
+    Err(HeaderNameError { name: name.into() })
 }
 
 /// Whether a header is the filter's or Envoy's own.
@@ -138,8 +148,8 @@ pub(super) fn is_reserved(name: &str) -> bool {
 pub(super) fn override_header(cursor: &Cursor<'_>) -> Option<String> {
     let field = cursor.field("overrideHeaderName")?;
     let name = field.as_string()?;
-    if let Err(message) = check_header_name(name) {
-        field.error(message);
+    if let Err(error) = check_header_name(name) {
+        field.error(error.to_string());
         return None;
     }
     if is_reserved(name) {

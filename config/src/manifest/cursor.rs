@@ -1,37 +1,66 @@
-//! A place in an object: a node, and the path of fields that leads to it. The
-//! path is written out only for a finding.
+//! A place in what a file holds: a node, and the path of fields that leads to
+//! it. The path is written out only for a finding.
+
+mod manner;
 
 use std::cell::RefCell;
 use std::fmt::{self, Write};
 
-use crate::finding::{Finding, Findings};
-use crate::manifest::{Key, Node, Object, Position};
+use super::{Key, Node, Object, Position};
+use crate::finding::{Finding, Findings, Location};
+use crate::object_ref::ObjectRef;
 
-/// An object being read, and where its findings go.
-pub(crate) struct Reading<'a> {
-    object: &'a Object,
+pub(crate) use manner::Manner;
+
+/// What findings are about.
+pub(crate) trait Subject {
+    /// All of it.
+    fn root(&self) -> &Node;
+    /// A place in its file, if it is in one.
+    fn location(&self, at: Position) -> Option<Location>;
+    /// What findings call it, if it is an object.
+    fn reference(&self) -> Option<ObjectRef>;
+}
+
+impl Subject for Object {
+    fn root(&self) -> &Node {
+        &self.node
+    }
+
+    fn location(&self, at: Position) -> Option<Location> {
+        self.location(at)
+    }
+
+    fn reference(&self) -> Option<ObjectRef> {
+        Some(self.reference())
+    }
+}
+
+/// What is being read, and where its findings go.
+pub(crate) struct Reading<'a, S = Object> {
+    subject: &'a S,
     findings: &'a RefCell<Findings>,
     manner: Manner,
 }
 
-/// How names of fields are taken.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Manner {
-    /// As Kubernetes does; one that is unknown is a warning.
-    Lenient,
-    /// As protobuf does, where `httpFault` may be written `http_fault`; one
-    /// that is unknown is an error.
-    Strict,
-}
-
 /// See the module.
-#[derive(Clone, Copy)]
-pub(crate) struct Cursor<'a> {
-    reading: &'a Reading<'a>,
-    parent: Option<&'a Cursor<'a>>,
+pub(crate) struct Cursor<'a, S = Object> {
+    reading: &'a Reading<'a, S>,
+    parent: Option<&'a Cursor<'a, S>>,
     step: Step<'a>,
+    /// Where its findings are.
+    at: Position,
     node: &'a Node,
 }
+
+// Derived, they would ask for a subject that can be copied.
+impl<S> Clone for Cursor<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Cursor<'_, S> {}
 
 #[derive(Clone, Copy)]
 enum Step<'a> {
@@ -41,18 +70,29 @@ enum Step<'a> {
 }
 
 impl<'a> Reading<'a> {
+    /// An object in the manner of Kubernetes.
     pub(crate) fn new(object: &'a Object, findings: &'a RefCell<Findings>) -> Self {
-        Self { object, findings, manner: Manner::Lenient }
+        Self::in_manner(Manner::Lenient, object, findings)
     }
 
     /// For objects whose fields go by protobuf's names. One that is unknown is
     /// an error: what it was to restrict would otherwise go on unrestricted.
     pub(crate) fn strict(object: &'a Object, findings: &'a RefCell<Findings>) -> Self {
-        Self { object, findings, manner: Manner::Strict }
+        Self::in_manner(Manner::Strict, object, findings)
     }
 
     pub(crate) fn object(&self) -> &'a Object {
-        self.object
+        self.subject
+    }
+}
+
+impl<'a, S: Subject> Reading<'a, S> {
+    pub(crate) fn in_manner(
+        manner: Manner,
+        subject: &'a S,
+        findings: &'a RefCell<Findings>,
+    ) -> Self {
+        Self { subject, findings, manner }
     }
 
     /// How many errors there are so far, in whatever object.
@@ -60,51 +100,64 @@ impl<'a> Reading<'a> {
         self.findings.borrow().errors()
     }
 
-    /// Whether `written` is a way to write the name `field`.
-    fn spells(&self, written: &str, field: &str) -> bool {
-        written == field || (self.manner == Manner::Strict && is_snake_case_of(written, field))
-    }
-
-    pub(crate) fn root(&'a self) -> Cursor<'a> {
-        Cursor { reading: self, parent: None, step: Step::Root, node: &self.object.node }
+    pub(crate) fn root(&'a self) -> Cursor<'a, S> {
+        let node = self.subject.root();
+        Cursor { reading: self, parent: None, step: Step::Root, at: node.at, node }
     }
 }
 
 impl<'a> Cursor<'a> {
+    pub(crate) fn object(&self) -> &'a Object {
+        self.reading.subject
+    }
+}
+
+impl<'a, S: Subject> Cursor<'a, S> {
     /// The field `name`, if this is a mapping where it is not null.
-    pub(crate) fn field(&'a self, name: &'a str) -> Option<Cursor<'a>> {
+    pub(crate) fn field(&'a self, name: &'a str) -> Option<Self> {
         let mut entries = self.node.entries().iter();
-        let (key, node) = entries.find(|(key, _)| self.reading.spells(&key.name, name))?;
+        let (key, node) = entries.find(|(key, _)| self.spells(key, name))?;
         (!node.is_null()).then(|| self.child(key, node))
     }
 
     /// The fields of a mapping, whatever their names, each with its key.
-    pub(crate) fn fields(&'a self) -> impl Iterator<Item = (&'a Key, Cursor<'a>)> {
+    pub(crate) fn fields(&'a self) -> impl Iterator<Item = (&'a Key, Self)> {
         self.node.entries().iter().map(|(key, node)| (key, self.child(key, node)))
     }
 
-    fn child(&'a self, key: &'a Key, node: &'a Node) -> Cursor<'a> {
-        Cursor { reading: self.reading, parent: Some(self), step: Step::Field(&key.name), node }
+    fn child(&'a self, key: &'a Key, node: &'a Node) -> Self {
+        let at = self.reading.manner.place_of(key, node);
+        let step = Step::Field(&key.name);
+        Self { reading: self.reading, parent: Some(self), step, at, node }
+    }
+
+    /// Whether `key` is a way to write the name `field`.
+    pub(crate) fn spells(&self, key: &Key, field: &str) -> bool {
+        self.reading.manner.spells(&key.name, field)
     }
 
     /// The mapping in the field `name`, with a finding if it is something else.
-    pub(crate) fn mapping(&'a self, name: &'a str) -> Option<Cursor<'a>> {
-        self.field(name).filter(Cursor::expect_mapping)
+    pub(crate) fn mapping(&'a self, name: &'a str) -> Option<Self> {
+        self.field(name).filter(Self::expect_mapping)
     }
 
     /// The items of the list in the field `name`; none where it is absent, and
     /// a finding where it is no list.
-    pub(crate) fn list(&'a self, name: &'a str) -> Vec<Item<'a>> {
-        let Some(field) = self.field(name) else { return Vec::new() };
-        let Some(items) = field.node.as_list() else {
-            field.wrong_kind("a list");
-            return Vec::new();
-        };
-        items.iter().enumerate().map(|(index, node)| Item { list: field, index, node }).collect()
+    pub(crate) fn list(&'a self, name: &'a str) -> Vec<Item<'a, S>> {
+        self.field(name).map_or_else(Vec::new, |list| list.items())
+    }
+
+    /// The items of this list, with a finding where it is none.
+    pub(crate) fn items(&self) -> Vec<Item<'a, S>> {
+        if self.node.as_list().is_none() {
+            self.wrong_kind("a list");
+        }
+        let items = self.node.items().iter().enumerate();
+        items.map(|(index, node)| Item { list: *self, index, node }).collect()
     }
 
     /// The field `name`, with a finding that gives `remedy` if it is absent.
-    pub(crate) fn required(&'a self, name: &'a str, remedy: &str) -> Option<Cursor<'a>> {
+    pub(crate) fn required(&'a self, name: &'a str, remedy: &str) -> Option<Self> {
         let field = self.field(name);
         if field.is_none() {
             self.error_in(name, format!("is missing; {remedy}"));
@@ -115,10 +168,14 @@ impl<'a> Cursor<'a> {
     /// The truth value in the field `name`, with a finding if it is something
     /// else.
     pub(crate) fn boolean(&'a self, name: &'a str) -> Option<bool> {
-        let field = self.field(name)?;
-        let value = field.node.as_bool();
+        self.field(name)?.as_boolean()
+    }
+
+    /// This as a truth value, with a finding if it is something else.
+    pub(crate) fn as_boolean(&self) -> Option<bool> {
+        let value = self.node.as_bool();
         if value.is_none() {
-            field.wrong_kind("true or false");
+            self.wrong_kind("true or false");
         }
         value
     }
@@ -159,38 +216,29 @@ impl<'a> Cursor<'a> {
         is_mapping
     }
 
-    /// Reports fields that are not among `known`: they have no effect, and are
-    /// most likely misspelled.
+    /// Reports fields that are not among `known`, and those that are there in
+    /// two spellings.
     pub(crate) fn only(&'a self, known: &[&str]) {
+        let manner = self.reading.manner;
         for (index, (key, field)) in self.fields().enumerate() {
-            match known.iter().find(|name| self.reading.spells(&key.name, name)) {
-                None => field.push(self.unknown(known), key.at),
-                Some(name) => {
-                    let mut earlier = self.node.entries().iter().take(index);
-                    if let Some((other, _)) =
-                        earlier.find(|(key, _)| self.reading.spells(&key.name, name))
-                    {
-                        let message =
-                            format!("is also there as {}; remove one of the two", other.name);
-                        field.push(Finding::error(message), key.at);
-                    }
-                }
+            let Some(name) = known.iter().find(|name| self.spells(key, name)) else {
+                field.push(manner.unknown(&key.name, known), key.at);
+                continue;
+            };
+            let mut earlier = self.node.entries().iter().take(index);
+            if let Some((other, _)) = earlier.find(|(key, _)| self.spells(key, name)) {
+                field.push(manner.twice(name, &other.name), key.at);
             }
         }
     }
 
-    fn unknown(&self, known: &[&str]) -> Finding {
-        let known = known.join(", ");
-        match self.reading.manner {
-            Manner::Lenient => {
-                Finding::warning(format!("unknown field, which has no effect; known here: {known}"))
-            }
-            Manner::Strict => Finding::error(format!("unknown field; known here: {known}")),
-        }
+    pub(crate) fn subject(&self) -> &'a S {
+        self.reading.subject
     }
 
-    pub(crate) fn object(&self) -> &'a Object {
-        self.reading.object
+    /// Where its findings are.
+    pub(crate) fn at(&self) -> Position {
+        self.at
     }
 
     pub(crate) fn node(&self) -> &'a Node {
@@ -198,7 +246,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn error(&self, message: impl Into<String>) {
-        self.push(Finding::error(message), self.node.at);
+        self.push(Finding::error(message), self.at);
     }
 
     /// An error at `at`, such as the key of this field.
@@ -207,7 +255,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn warning(&self, message: impl Into<String>) {
-        self.push(Finding::warning(message), self.node.at);
+        self.push(Finding::warning(message), self.at);
     }
 
     /// An error about the field `name`, such as `metadata.name`: at its value
@@ -249,14 +297,15 @@ impl<'a> Cursor<'a> {
     }
 
     fn push_as(&self, finding: Finding, at: Position, field: String) {
-        let Reading { object, findings, .. } = self.reading;
-        let finding = finding.at(object.location(at)).object(object.reference());
+        let Reading { subject, findings, .. } = self.reading;
+        let mut finding = finding.at(subject.location(at));
+        finding.object = subject.reference();
         findings.borrow_mut().push(if field.is_empty() { finding } else { finding.field(field) });
     }
 
     /// Such as `spec.rules[0].http.paths[2].path`.
-    fn path(&self) -> String {
-        let mut path = self.parent.map(Cursor::path).unwrap_or_default();
+    pub(crate) fn path(&self) -> String {
+        let mut path = self.parent.map(Self::path).unwrap_or_default();
         match self.step {
             Step::Root => {}
             Step::Field(name) if path.is_empty() => path.push_str(name),
@@ -308,61 +357,17 @@ impl Place {
     }
 }
 
-/// Whether `written` is `camel` as protobuf's definitions write it: `httpFault`
-/// as `http_fault`.
-fn is_snake_case_of(written: &str, camel: &str) -> bool {
-    let mut rest = written.bytes();
-    let fits = camel.bytes().all(|byte| {
-        if byte.is_ascii_uppercase() && rest.next() != Some(b'_') {
-            return false;
-        }
-        rest.next() == Some(byte.to_ascii_lowercase())
-    });
-    fits && rest.next().is_none()
-}
-
 /// An item of a list, not yet a cursor: that borrows its list.
-pub(crate) struct Item<'a> {
-    list: Cursor<'a>,
+pub(crate) struct Item<'a, S = Object> {
+    list: Cursor<'a, S>,
     pub(crate) index: usize,
     node: &'a Node,
 }
 
-impl<'a> Item<'a> {
-    pub(crate) fn cursor(&'a self) -> Cursor<'a> {
-        Cursor {
-            reading: self.list.reading,
-            parent: Some(&self.list),
-            step: Step::Item(self.index),
-            node: self.node,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn snake_case_is_the_definitions_own() {
-        for (camel, snake) in [
-            ("httpFault", "http_fault"),
-            ("l4Fault", "l4_fault"),
-            ("http2Error", "http2_error"),
-            ("overrideHeaderName", "override_header_name"),
-            ("match", "match"),
-        ] {
-            assert!(is_snake_case_of(snake, camel), "{snake}");
-        }
-        for (camel, other) in [
-            ("httpFault", "httpfault"),
-            ("httpFault", "http_Fault"),
-            ("httpFault", "http__fault"),
-            ("httpFault", "http_fault_"),
-            ("httpFault", "http_"),
-            ("httpFault", ""),
-        ] {
-            assert!(!is_snake_case_of(other, camel), "{other}");
-        }
+impl<'a, S> Item<'a, S> {
+    pub(crate) fn cursor(&'a self) -> Cursor<'a, S> {
+        let (list, node) = (&self.list, self.node);
+        let step = Step::Item(self.index);
+        Cursor { reading: list.reading, parent: Some(list), step, at: node.at, node }
     }
 }

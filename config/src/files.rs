@@ -35,7 +35,7 @@ pub(crate) fn remove_unfinished(folder: &Path) -> io::Result<()> {
 }
 
 /// What is in a folder; nothing where there is none.
-pub(super) fn entries_of(
+pub(crate) fn entries_of(
     folder: &Path,
 ) -> io::Result<impl Iterator<Item = io::Result<fs::DirEntry>>> {
     let entries = match fs::read_dir(folder) {
@@ -50,7 +50,7 @@ pub(super) fn entries_of(
 ///
 /// # Errors
 /// Where the folder cannot be written to.
-pub fn write_atomically(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
+pub(crate) fn write_atomically(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
     // Readable for whom the umask allows: Envoy may run as another user.
     write_with_mode(path, content.as_ref(), 0o666)
 }

@@ -1,0 +1,222 @@
+//! What several commands take.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use crate::envoy::Listening;
+use crate::manifest::{self, Manifests, PathSpec};
+use crate::objects::is_dns_label;
+use crate::settings::Settings;
+
+/// The manifests to work on.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Input {
+    /// Manifests: a YAML or JSON file, a folder of them, or - for standard
+    /// input; may be repeated
+    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+impl Input {
+    /// What the paths name.
+    pub(crate) fn specs(&self) -> Vec<PathSpec> {
+        self.paths.iter().cloned().map(PathSpec::from).collect()
+    }
+
+    /// Reads the manifests.
+    pub(crate) fn read(&self) -> Manifests {
+        manifest::read(&self.specs(), &mut std::io::stdin().lock())
+    }
+}
+
+/// Why an argument is not what it must be.
+#[derive(Debug, Error)]
+pub(super) enum ArgError {
+    #[error("is no name of a namespace: lower-case letters, digits and -, 63 at most")]
+    Namespace,
+    #[error("write it as NAMESPACE/NAME")]
+    ObjectName,
+    #[error("is neither an IP address nor a host name in lower case")]
+    Address,
+    #[error("write a percentage, 0 to 100")]
+    Percentage,
+}
+
+/// The name of a namespace.
+pub(super) fn parse_namespace(text: &str) -> Result<String, ArgError> {
+    if is_dns_label(text) { Ok(text.into()) } else { Err(ArgError::Namespace) }
+}
+
+/// The settings: from a file, each overridden by its flag.
+#[derive(Clone, Debug)]
+pub(crate) struct SettingsArgs {
+    file: Option<PathBuf>,
+    flags: ArgMatches,
+}
+
+impl SettingsArgs {
+    /// The settings these flags and their file come to.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or holds something else.
+    pub(crate) fn resolve(&self) -> anyhow::Result<Settings> {
+        let mut settings = match &self.file {
+            None => Settings::default(),
+            Some(path) => {
+                read_settings(path).with_context(|| format!("settings file {}", path.display()))?
+            }
+        };
+        settings.update_from_arg_matches(&self.flags)?;
+        settings.validate()?;
+        Ok(settings)
+    }
+}
+
+fn read_settings(path: &Path) -> anyhow::Result<Settings> {
+    let text = fs::read_to_string(path)?;
+    let options = serde_saphyr::options! { with_snippet: false };
+    // A file that holds nothing, or only comments, is null.
+    let settings: Option<Settings> = serde_saphyr::from_str_with_options(&text, options)?;
+    let settings = settings.unwrap_or_default();
+    settings.validate()?;
+    Ok(settings)
+}
+
+impl FromArgMatches for SettingsArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self { file: matches.get_one("settings").cloned(), flags: matches.clone() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for SettingsArgs {
+    fn augment_args(command: Command) -> Command {
+        let file = Arg::new("settings")
+            .long("settings")
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help("A YAML file with any of the following, in camelCase; a flag wins over it")
+            .help_heading("Settings");
+        let defaults = json!(Settings::default());
+        let declared = Settings::augment_args(Command::new("settings").arg(file));
+        command.args(declared.get_arguments().map(|flag| with_default(flag.clone(), &defaults)))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+/// A flag whose help says what is so without it.
+fn with_default(mut flag: Arg, defaults: &Value) -> Arg {
+    let Some(default) = default_of(flag.get_id().as_str(), defaults) else { return flag };
+    if let Some(help) = flag.get_help() {
+        let help = format!("{help} [default: {default}]");
+        flag = flag.help(help);
+    }
+    if let Some(help) = flag.get_long_help() {
+        let help = format!("{help}\n\n[default: {default}]");
+        flag = flag.long_help(help);
+    }
+    flag
+}
+
+/// The default of a flag, as one would write it; none where there is none.
+fn default_of(flag: &str, settings: &Value) -> Option<String> {
+    let key = |(index, word): (usize, &str)| match word.split_at_checked(1) {
+        Some((first, rest)) if index > 0 => first.to_uppercase() + rest,
+        _ => word.to_owned(),
+    };
+    let value = match flag.strip_prefix("gateway_") {
+        Some(key) => settings.get("gateway")?.get(key)?,
+        None => settings.get(flag.split('_').enumerate().map(key).collect::<String>())?,
+    };
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Object(labels) => {
+            let labels = labels.iter().filter_map(|(key, value)| Some((key, value.as_str()?)));
+            let pairs: Vec<_> = labels.map(|(key, value)| format!("{key}={value}")).collect();
+            Some(pairs.join(","))
+        }
+        value => Some(value.to_string()),
+    }
+}
+
+/// The addresses to listen on.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Listening")]
+pub(crate) struct ListenArgs {
+    /// Serve HTTP here; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) http: SocketAddr,
+
+    /// Serve HTTPS here, where there is any certificate; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    pub(crate) https: SocketAddr,
+
+    /// Envoy's admin interface; whoever reaches it controls Envoy
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(crate) admin: SocketAddr,
+}
+
+impl From<ListenArgs> for Listening {
+    fn from(ListenArgs { http, https, admin }: ListenArgs) -> Self {
+        Self { http, https, admin }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(command_line: &[&str]) -> SettingsArgs {
+        let command = SettingsArgs::augment_args(Command::new("check").no_binary_name(true));
+        SettingsArgs::from_arg_matches(&command.get_matches_from(command_line)).unwrap()
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_that_over_the_default() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, "{trustedHops: 2, gateway: {name: edge, namespace: web}}").unwrap();
+        let file = file.path().to_str().unwrap();
+        let settings =
+            flags(&["--settings", file, "--gateway-name", "front", "--access-log=false"]);
+        let settings = settings.resolve().unwrap();
+        let mut expected = Settings { trusted_hops: 2, access_log: false, ..Settings::default() };
+        expected.gateway.name = "front".into();
+        expected.gateway.namespace = "web".into();
+        assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn each_flag_says_its_default() {
+        let command = SettingsArgs::augment_args(Command::new("check"));
+        for (flag, default) in [
+            ("ingress_class", "istio"),
+            ("ingress_controller_mode", "strict"),
+            ("gateway_labels", "istio=ingress"),
+            ("access_log", "true"),
+            ("trusted_hops", "0"),
+        ] {
+            let help = command.get_arguments().find(|arg| *arg.get_id() == flag);
+            let help = help.and_then(Arg::get_help).unwrap().to_string();
+            assert!(help.ends_with(&format!(" [default: {default}]")), "{help}");
+        }
+        let without = command.get_arguments().filter(|arg| {
+            !arg.get_help().is_some_and(|help| help.to_string().contains("[default: "))
+        });
+        let without: Vec<_> = without.map(|arg| arg.get_id().as_str()).collect();
+        assert_eq!(without, ["settings", "https_port", "default_timeout"]);
+    }
+}

@@ -1,0 +1,60 @@
+//! Why a port of a service cannot be reached.
+
+use thiserror::Error;
+
+use crate::finding::quote;
+
+/// See the module. Services are written `namespace/name`.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(super) enum Unreachable {
+    #[error(
+        "there is no service {} in namespace {namespace}; add it, or correct the name",
+        quote(name)
+    )]
+    NoService { namespace: String, name: String },
+    #[error(
+        "service {0} is of type ExternalName, which could lead anywhere; allow it with \
+         --external-name-services"
+    )]
+    ExternalNotAllowed(String),
+    #[error(
+        "service {0} is of type ExternalName without a DNS name; correct its spec.externalName"
+    )]
+    ExternalWithoutName(String),
+    #[error("service {service} has no such port; it has {ports}{remedy}")]
+    NoSuchPort { service: String, ports: String, remedy: &'static str },
+    #[error(
+        "service {service} has no port{} of number {number}, to which the Ingress sends requests; it has {ports}",
+        nor_named(name)
+    )]
+    NoPortLike { service: String, name: String, number: u16, ports: String },
+    #[error(
+        "port {port} of service {service} speaks {protocol}, not HTTP; where that is untrue, \
+         name the port http, http2 or grpc, with an optional -suffix, or set its appProtocol"
+    )]
+    NotHttp { port: u16, service: String, protocol: String },
+}
+
+/// What a message is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    Service,
+    Port,
+}
+
+impl Unreachable {
+    pub(super) fn subject(&self) -> Subject {
+        match self {
+            Self::NoService { .. } | Self::ExternalNotAllowed(_) | Self::ExternalWithoutName(_) => {
+                Subject::Service
+            }
+            Self::NoSuchPort { .. } | Self::NoPortLike { .. } | Self::NotHttp { .. } => {
+                Subject::Port
+            }
+        }
+    }
+}
+
+fn nor_named(name: &str) -> String {
+    if name.is_empty() { String::new() } else { format!(" named {} nor one", quote(name)) }
+}

@@ -1,0 +1,293 @@
+//! Data flows in one direction through the rooms of `config/src`, as
+//! ARCHITECTURE.md draws it: a room imports only rooms that stand to its left.
+//!
+//! A room is a top-level module, with everything below it. An import is a path
+//! into another room: in a `use`, in the middle of code, inside a macro. The
+//! lexer leaves out comments and strings, so what these mention is free.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+
+/// Every room, in the direction in which data flows.
+const ORDER: [&str; 27] = [
+    // What all the others share.
+    "object_ref",
+    "finding",
+    "digest",
+    "files",
+    "signals",
+    "off_worker",
+    // From manifests to what the gateway is to be.
+    "manifest",
+    "objects",
+    "settings",
+    "certificates",
+    "selection",
+    "model",
+    "rbac",
+    "compile",
+    // From there to a running Envoy.
+    "envoy",
+    "xds",
+    "rollout",
+    "isolation",
+    "envoy_binary",
+    "serve",
+    "controller",
+    // The same without an Envoy.
+    "explain",
+    "route_test",
+    // What people type.
+    "module_image",
+    "upstream",
+    "commands",
+    "cli",
+];
+
+/// What the order would allow, but a room is to know nothing of.
+const NEVER: [(&str, &[&str]); 5] = [
+    ("model", &["manifest", "objects"]),
+    ("envoy", &["compile"]),
+    ("xds", &["compile"]),
+    ("rollout", &["compile"]),
+    ("explain", &["serve", "controller", "rollout", "xds"]),
+];
+
+/// A path into a room.
+#[derive(Debug, PartialEq, Eq)]
+struct Import {
+    line: usize,
+    room: String,
+}
+
+#[test]
+fn rooms_import_only_rooms_to_their_left() {
+    let source = Path::new("src");
+    let problems: Vec<String> = files_below(source)
+        .iter()
+        .flat_map(|file| {
+            let text = fs::read_to_string(file).unwrap();
+            check(file.strip_prefix(source).unwrap(), &text)
+        })
+        .collect();
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+#[test]
+fn the_order_names_the_rooms_that_exist() {
+    let files = files_below(Path::new("src"));
+    let mut rooms: Vec<_> =
+        files.iter().map(|file| room(file.strip_prefix("src").unwrap())).collect();
+    rooms.sort();
+    rooms.dedup();
+    rooms.retain(|room| !matches!(&**room, "lib" | "main"));
+    let mut order = ORDER.to_vec();
+    order.sort_unstable();
+    assert_eq!(rooms, order);
+}
+
+/// What is wrong with the imports of one file, whose path is relative to `src`.
+fn check(file: &Path, text: &str) -> Vec<String> {
+    let from = room(file);
+    if matches!(&*from, "lib" | "main") {
+        return Vec::new();
+    }
+    let position = |room: &str| ORDER.iter().position(|known| *known == room);
+    let never = NEVER.iter().filter(|(room, _)| *room == from).flat_map(|(_, never)| *never);
+    let never: Vec<_> = never.copied().collect();
+    let problem = |Import { line, room }: Import| {
+        let is_forbidden = never.contains(&&*room);
+        let remedy = if position(&room).is_none() {
+            "which is not a room; add it to ORDER in config/tests/rooms.rs".to_owned()
+        } else if is_forbidden {
+            format!("of which it is to know nothing; pass in what `{from}` needs")
+        } else if position(&room) > position(&from) {
+            format!(
+                "which stands to its right; move what both need to a room left of `{from}`, or pass it in"
+            )
+        } else {
+            return None;
+        };
+        Some(format!("config/src/{}:{line}: `{from}` imports `{room}`, {remedy}", file.display()))
+    };
+    imports(file, text)
+        .into_iter()
+        .filter(|import| import.room != from)
+        .filter_map(problem)
+        .collect()
+}
+
+fn room(file: &Path) -> String {
+    let first = file.iter().next().unwrap();
+    Path::new(first).file_stem().unwrap().to_str().unwrap().to_owned()
+}
+
+/// The Rust files below a folder.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] })
+        .collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "rs"));
+    files
+}
+
+/// The paths that leave the module of a file for the root of the crate.
+fn imports(file: &Path, text: &str) -> Vec<Import> {
+    // `a.rs` and `a/mod.rs` would be one below the root, `a/b.rs` is two.
+    let depth = match room(file).as_str() {
+        "lib" | "main" => 0,
+        _ => file.iter().count(),
+    };
+    let tokens = text.parse().unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let mut found = Vec::new();
+    collect(tokens, depth, &mut found);
+    found
+}
+
+/// Finds `crate::room`, and `super::room` where that many `super` lead to the
+/// root, in a module that is `depth` below it.
+fn collect(tokens: TokenStream, depth: usize, found: &mut Vec<Import>) {
+    let tokens: Vec<_> = tokens.into_iter().collect();
+    let mut rest = &tokens[..];
+    let mut is_module = false;
+    while let [token, after @ ..] = rest {
+        rest = after;
+        match token {
+            TokenTree::Ident(name) if name == "crate" => path_from_root(rest, found),
+            TokenTree::Ident(name) if name == "super" => {
+                let mut supers = 1;
+                while let [_, _, TokenTree::Ident(next), after @ ..] = rest
+                    && next == "super"
+                {
+                    supers += 1;
+                    rest = after;
+                }
+                if supers == depth {
+                    path_from_root(rest, found);
+                }
+            }
+            TokenTree::Group(group) => {
+                let is_body = is_module && group.delimiter() == Delimiter::Brace;
+                collect(group.stream(), depth + usize::from(is_body), found);
+                is_module = false;
+            }
+            TokenTree::Ident(name) if name == "mod" => is_module = true,
+            TokenTree::Punct(punct) if punct.as_char() == ';' => is_module = false,
+            _ => {}
+        }
+    }
+}
+
+/// What follows the root of the crate: `::room`, `::{room, room::Item}` or `::*`.
+fn path_from_root(rest: &[TokenTree], found: &mut Vec<Import>) {
+    let [TokenTree::Punct(colon), TokenTree::Punct(_), next, ..] = rest else { return };
+    // As in `pub(crate) fn`.
+    if colon.as_char() != ':' {
+        return;
+    }
+    match next {
+        TokenTree::Group(group) => {
+            let parts: Vec<_> = group.stream().into_iter().collect();
+            for part in
+                parts.split(|part| matches!(part, TokenTree::Punct(p) if p.as_char() == ','))
+            {
+                found.extend(part.first().and_then(named));
+            }
+        }
+        next => found.extend(named(next)),
+    }
+}
+
+/// Items of the root, such as constants, are for all.
+fn named(token: &TokenTree) -> Option<Import> {
+    let room = token.to_string();
+    let is_item = room.starts_with(|first: char| first.is_ascii_uppercase());
+    (!is_item).then(|| Import { line: token.span().start().line, room })
+}
+
+#[test]
+fn every_way_to_import_is_found() {
+    let text = r#"
+        //! crate::cli is only mentioned.
+        use crate::finding::{Finding, quote};
+        use crate::{model, xds::Server as Other};
+        use super::super::envoy;
+        use super::sibling;
+        /* crate::cli */
+        pub(crate) fn text() -> &'static str {
+            println!("{}", crate::digest::of("crate::cli"));
+            crate::MODULE
+        }
+        mod tests {
+            use super::super::super::rollout;
+            use super::super::sibling;
+            use crate::*;
+        }
+    "#;
+    let imports = imports(Path::new("a/b.rs"), text);
+    let found: Vec<_> = imports.iter().map(|import| (import.line, &*import.room)).collect();
+    let expected = [
+        (3, "finding"),
+        (4, "model"),
+        (4, "xds"),
+        (5, "envoy"),
+        (9, "digest"),
+        (13, "rollout"),
+        (15, "*"),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_wrong_import_is_named_with_what_to_do() {
+    let problems = |file: &str, text| check(Path::new(file), text);
+    assert!(problems("compile.rs", "use crate::{model::Gateway, compile::routes};").is_empty());
+    assert!(problems("lib.rs", "use crate::cli::Cli;").is_empty());
+    for (file, text, expected) in [
+        (
+            "digest.rs",
+            "\nuse crate::envoy::Layout;",
+            "config/src/digest.rs:2: `digest` imports `envoy`, which stands to its right; \
+             move what both need to a room left of `digest`, or pass it in",
+        ),
+        (
+            "rbac/secrets.rs",
+            "use super::super::compile;",
+            "config/src/rbac/secrets.rs:1: `rbac` imports `compile`, which stands to its right; \
+             move what both need to a room left of `rbac`, or pass it in",
+        ),
+        (
+            "envoy/render.rs",
+            "fn f() { crate::compile::compile() }",
+            "config/src/envoy/render.rs:1: `envoy` imports `compile`, of which it is to know \
+             nothing; pass in what `envoy` needs",
+        ),
+        (
+            "cli.rs",
+            "use crate::attic::Thing;",
+            "config/src/cli.rs:1: `cli` imports `attic`, which is not a room; add it to ORDER in \
+             config/tests/rooms.rs",
+        ),
+    ] {
+        assert_eq!(problems(file, text), [expected]);
+    }
+}
+
+#[test]
+fn what_the_design_forbids_fails() {
+    for (from, never) in [
+        ("rbac", &["compile"][..]),
+        ("model", &["manifest", "objects", "envoy"]),
+        ("envoy", &["compile"]),
+        ("xds", &["compile"]),
+        ("rollout", &["compile"]),
+    ] {
+        for room in never {
+            let problems = check(Path::new(&format!("{from}.rs")), &format!("use crate::{room};"));
+            assert_eq!(problems.len(), 1, "{from} may not import {room}");
+        }
+    }
+}
