@@ -6,6 +6,8 @@
 
 mod attempt;
 #[cfg(test)]
+mod real_envoy;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -13,11 +13,9 @@
 mod admin;
 mod envoy;
 mod plan;
-#[cfg(test)]
-mod real_envoy;
 mod snapshots;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -185,6 +183,22 @@ impl Rollout {
     /// Tells Envoy once more, with the next rollout, what it has refused.
     pub(crate) fn retry(&mut self) {
         self.transitions.envoy.retry();
+    }
+}
+
+#[cfg(test)]
+impl Rollout {
+    /// Whether an Envoy that starts would be told the table that this one holds.
+    pub(crate) async fn is_table_told(&mut self) -> bool {
+        let at = self.transitions.envoy.position(&crate::envoy::Resources::default()).await;
+        let at = at.expect("Envoy is connected");
+        let version = |at: &crate::xds::Versions| at.version(Kind::Filter, FILTER_NAME).cloned();
+        version(&at.told) == version(&at.held)
+    }
+
+    /// What would be written to files.
+    pub(crate) fn json(&self, gateway: &Gateway) -> Vec<serde_json::Value> {
+        self.renderer.lock().unwrap_or_else(PoisonError::into_inner).json(gateway)
     }
 }
 

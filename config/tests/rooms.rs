@@ -19,6 +19,7 @@ const ORDER: [&str; 27] = [
     "files",
     "signals",
     "off_worker",
+    "envoy_binary",
     // From manifests to what the gateway is to be.
     "manifest",
     "objects",
@@ -33,7 +34,6 @@ const ORDER: [&str; 27] = [
     "xds",
     "rollout",
     "isolation",
-    "envoy_binary",
     "serve",
     "controller",
     // The same without an Envoy.

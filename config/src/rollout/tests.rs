@@ -105,7 +105,7 @@ static CERTIFICATES: LazyLock<[Arc<Certificate>; 2]> = LazyLock::new(|| {
 });
 
 /// A certificate for each of these hosts, and the hosts by its name.
-pub(super) fn certificates_of(
+pub(crate) fn certificates_of(
     hosts: &[&str],
 ) -> (BTreeMap<String, Arc<Certificate>>, BTreeMap<String, String>) {
     let named = |(index, host): (usize, &&str)| ((*host).to_owned(), format!("d/s{index}"));
@@ -115,7 +115,7 @@ pub(super) fn certificates_of(
 }
 
 /// A certificate with another chain, whatever that is.
-pub(super) fn with_chain(certificate: &Certificate, chain: &str) -> Arc<Certificate> {
+pub(crate) fn with_chain(certificate: &Certificate, chain: &str) -> Arc<Certificate> {
     let key = certificate.pair.key.clone();
     let pair = Arc::new(KeyPair::new(chain.to_owned(), key));
     let (names, not_after) = (certificate.names.clone(), certificate.not_after);

@@ -9,19 +9,22 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use ingress_filter::RouteTable;
 use ingress_filter::table::{Action, Backend, Forward, PathMatch, Respond, Route, VirtualHost};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::*;
+use super::{Isolation, Verdict};
 use crate::certificates::Certificate;
-use crate::envoy::prepare;
-use crate::isolation::{Isolation, Verdict};
+use crate::envoy::{Kind, Layout, Listening, prepare};
 use crate::manifest::{Names, Node};
-use crate::model::{Cluster, Discovery, EndpointSelector, Https, Protocol};
+use crate::model::{Cluster, Discovery, EndpointSelector, Gateway, Https, Protocol};
 use crate::object_ref::ObjectRef;
+use crate::rollout::tests::{certificates_of, with_chain};
+use crate::rollout::{Change, Rollout, RolloutError};
+use crate::settings::Settings;
 
 type Certificates = BTreeMap<String, Arc<Certificate>>;
 
@@ -235,12 +238,11 @@ async fn a_refused_cluster_is_left_out_and_its_neighbours_go_on() {
 async fn a_refused_chain_is_left_out_and_its_neighbours_go_on() {
     let mut edge = Edge::start().await;
     let load = Load::start(edge.http);
-    let (good, hosts) = tests::certificates_of(&["victim.example", "bad.example"]);
+    let (good, hosts) = certificates_of(&["victim.example", "bad.example"]);
     // Envoy refuses this chain, and only this test comes to it.
     let mut bad = good.clone();
     let spoilt = bad.get_mut("d/s1").unwrap();
-    *spoilt =
-        tests::with_chain(spoilt, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    *spoilt = with_chain(spoilt, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     let mut isolation = Isolation::new();
     let start = Instant::now();
     let with = |names: &[&str], certificates: &Certificates| {
@@ -302,10 +304,7 @@ async fn a_refused_table_is_taken_without_the_object_that_is_to_blame() {
     edge.assert_served_soon("next.example", start);
     assert_eq!(edge.status("bad.example"), 404);
     // An Envoy that starts again is told what was taken, not what was refused.
-    let at =
-        edge.rollout.transitions.envoy.position(&crate::envoy::Resources::default()).await.unwrap();
-    let filter = |at: &crate::xds::Versions| at.version(Kind::Filter, FILTER_NAME).cloned();
-    assert_eq!(filter(&at.told), filter(&at.held));
+    assert!(edge.rollout.is_table_told().await);
     edge.rollout.apply(&edge.gateway(&["victim", "next", "bad"])).await.unwrap();
     assert_eq!(edge.status("bad.example"), 200, "mended");
     load.stop();
@@ -342,12 +341,12 @@ async fn bytes_say_what_files_say() {
     let mut forward = Forward::to("a".to_owned());
     forward.mirror = Some("c".to_owned());
     Arc::make_mut(&mut gateway.table).backends[0].default = Action::from(forward);
-    let (pairs, hosts) = tests::certificates_of(&["*.a.example", "b.example"]);
+    let (pairs, hosts) = certificates_of(&["*.a.example", "b.example"]);
     gateway.https = Some(Https { certificates: pairs, hosts });
     edge.rollout.apply(&gateway).await.unwrap();
     let admin = edge.rollout.envoy().ready().await.unwrap().unwrap().admin;
     let dump = config_dump(admin);
-    let wanted = edge.rollout.renderer.lock().unwrap().json(&gateway);
+    let wanted = edge.rollout.json(&gateway);
     assert_eq!(wanted.len(), 3 + 2 + 1 + 1);
     for resource in wanted {
         let name = resource["name"].as_str().unwrap().to_owned();
