@@ -55,7 +55,7 @@ pub(crate) struct Rollout {
 }
 
 /// What a rollout changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Change {
     Nothing,
     /// Endpoints or clusters, not what is exposed.

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 use super::known::Known;
-use super::metrics::{self, Metrics};
+use super::metrics::Metrics;
 use super::reports::Outcome;
 use super::store::{Changes, Snapshot, Store};
 use crate::certificates::CheckCache;
@@ -273,13 +273,10 @@ impl Driver {
         changes: Option<&Changes>,
         took: Duration,
     ) {
-        let counted = match change {
-            Change::Nothing => return,
-            Change::Upstreams => metrics::Change::Upstreams,
-            Change::Certificates => metrics::Change::Certificates,
-            Change::RouteTable => metrics::Change::RouteTable,
-        };
-        self.metrics.applied(counted, took);
+        if change == Change::Nothing {
+            return;
+        }
+        self.metrics.applied(change, took);
         let Some(changes) = changes else { return };
         let waited = changes.since.elapsed();
         self.metrics.served_after(waited);

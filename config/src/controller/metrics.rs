@@ -17,6 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
 use crate::finding::Severity;
+use crate::rollout::Change;
 
 use super::reports::Report;
 
@@ -39,17 +40,6 @@ const KINDS: [&str; 12] = [
 
 fn known(kind: &str) -> &'static str {
     KINDS.iter().copied().find(|known| *known == kind).unwrap_or("other")
-}
-
-/// What was changed by a configuration that Envoy took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Change {
-    /// Clusters or their endpoints.
-    Upstreams,
-    /// Certificates or the hosts that they are for, and perhaps upstreams.
-    Certificates,
-    /// The route table, and perhaps the others.
-    RouteTable,
 }
 
 /// What is written to the API.
@@ -79,11 +69,12 @@ macro_rules! label_values {
     };
 }
 
-label_values!(Change {
-    Upstreams => "upstreams",
-    Certificates => "certificates",
-    RouteTable => "route_table",
-});
+impl EncodeLabelValue for Change {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        EncodeLabelValue::encode(&self.name(), encoder)
+    }
+}
+
 label_values!(Written { Status => "status", Event => "event" });
 label_values!(Ending { Success => "success", Failure => "failure" });
 
