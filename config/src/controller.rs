@@ -1,11 +1,12 @@
 //! Watches a Kubernetes API and keeps the Envoy beside it right.
 //!
-//! The API is the only state. [`source`] watches it and fills the [`store`];
-//! [`driver`] compiles what changed and brings Envoy there by the same
-//! [`Rollout`](crate::rollout::Rollout) as `serve`; [`reports`] tells the API
-//! what came of it, from one replica only. Envoy runs beside us, on a folder
-//! that both share, so that it goes on when we do not.
+//! The API is the only state; [`api`] is how it is asked and watched. [`source`]
+//! fills the [`store`] with it; [`driver`] compiles what changed and brings Envoy
+//! there by the same [`Rollout`](crate::rollout::Rollout) as `serve`; [`reports`]
+//! tells the API what came of it, from one replica only. Envoy runs beside us, on
+//! a folder that both share, so that it goes on when we do not.
 
+mod api;
 mod drain;
 mod driver;
 
@@ -258,7 +259,7 @@ async fn connect(options: &Options) -> anyhow::Result<Client> {
         "there are no credentials for a Kubernetes API; name a kubeconfig file by --kubeconfig, \
          or run this in a pod with a service account",
     )?;
-    config.read_timeout = Some(source::SILENCE);
+    config.read_timeout = Some(api::SILENCE);
     info!(api = %config.cluster_url, "connecting");
     if config.accept_invalid_certs {
         warn!(

@@ -25,10 +25,10 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tracing::{debug, warn};
 
+use super::api::{Complaints, Failure, Task, ask};
 use super::metrics::{Metrics, Written};
-use super::reports::failure::{Complaints, Failure, Task, ask, until};
 use super::reports::{Options, Outcome};
-use super::retry::Backoff;
+use super::retry::{Backoff, until};
 
 use content::Author;
 use ledger::{Action, Ledger};

@@ -23,10 +23,10 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout, timeout_at};
+use tokio::time::{sleep, timeout_at};
 use tracing::{info, warn};
 
-use super::reports::failure::{Complaints, Failure, Task};
+use super::api::{Complaints, Failure, Task, ask_within};
 
 use record::{Action, Observed};
 
@@ -214,11 +214,9 @@ fn parameters() -> PostParams {
     PostParams { field_manager: Some("ingressctl".to_owned()), ..PostParams::default() }
 }
 
+/// A shorter way to ask, for what has a deadline.
 async fn within<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
-    match timeout(REQUEST_TIMEOUT, request).await {
-        Ok(result) => result.map_err(|error| Failure::of(&error)),
-        Err(_) => Err(Failure::Away(format!("no answer within {REQUEST_TIMEOUT:?}"))),
-    }
+    ask_within(REQUEST_TIMEOUT, request).await
 }
 
 /// A name that no other process has: the pod's, and a random part, since a

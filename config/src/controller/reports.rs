@@ -2,8 +2,6 @@
 //! Ingresses and Events. One replica writes, the one that leads; nothing here
 //! can keep traffic from being served.
 
-pub(super) mod failure;
-
 use std::sync::Arc;
 
 use kube::Client;

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::time::sleep;
+use futures::future;
+use tokio::time::{sleep, sleep_until};
 
 /// Ever longer, with a random part, so that many replicas do not all come back
 /// at once.
@@ -75,6 +76,14 @@ impl Iterator for LastingBackoff {
 impl kube::runtime::utils::Backoff for LastingBackoff {
     /// Called at whatever is no error.
     fn reset(&mut self) {}
+}
+
+/// At `time`; without one, never.
+pub(super) async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => future::pending().await,
+    }
 }
 
 #[cfg(test)]

@@ -4,23 +4,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::StreamExt;
 use kube::core::DynamicObject;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Error, Event, watcher};
+use kube::runtime::watcher::Event;
 use kube::{Api, Client};
 use tokio::sync::watch as channel;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
 
+use super::api::{Told, Trouble, Watch, WatchFailure};
 use super::kinds::Kind;
 use super::known::{Known, Reader};
 use super::metrics::Metrics;
-use super::source::{QUIET, Trouble, WATCH_SECONDS, backoff, describe, lasting, status};
 use super::store::Store;
 use crate::compile::UnreadableSecret;
 use crate::settings::ObjectName;
@@ -67,38 +62,27 @@ impl SecretSource {
         let mut reader = Reader::new(Kind::Secret, resource.clone(), self.manager.clone());
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), name.namespace(), &resource);
-        let selector = format!("metadata.name={}", name.name());
-        let config = watcher::Config::default().timeout(WATCH_SECONDS).fields(&selector);
+        let mut watch = Watch::of_one(api, name.name());
         let mut trouble = Trouble::new(format!("the watch of Secret {name}"));
         let mut listed = None;
+        let mut trial = Trial::None;
         loop {
-            let begin = || watcher(api.clone(), config.clone());
-            // A watch that goes on tells nothing until the Secret changes, so
-            // only a list says that it may be read again.
-            let events = lasting(begin, |error| status(error).is_some()).backoff(backoff());
-            let mut events = pin!(events);
-            let mut trial = Trial::None;
-            loop {
-                let patience = if trial == Trial::UnderWay { QUIET } else { Duration::MAX };
-                let Ok(event) = timeout(patience, events.next()).await else {
+            match watch.next(trial == Trial::UnderWay).await {
+                Told::Quiet => {
                     trial = Trial::None;
                     self.store.trust_secret(&name);
-                    continue;
-                };
-                let Some(event) = event else { break };
-                match event {
-                    Ok(event) => {
-                        if !matches!(event, Event::Init) {
-                            trouble.is_over();
-                        }
-                        trial = trial.after(&event);
-                        let is_trusted = trial == Trial::None;
-                        self.take(&name, event, is_trusted, &mut listed, &mut reader);
+                }
+                Told::Event(event) => {
+                    if !matches!(event, Event::Init) {
+                        trouble.is_over();
                     }
-                    Err(error) => {
-                        trial = trial.after_error(&error);
-                        self.failed(&name, &error, &mut trouble);
-                    }
+                    trial = trial.after(&event);
+                    let is_trusted = trial == Trial::None;
+                    self.take(&name, event, is_trusted, &mut listed, &mut reader);
+                }
+                Told::Failed(failure) => {
+                    trial = trial.after_failure(&failure);
+                    self.failed(&name, &failure, &mut trouble);
                 }
             }
         }
@@ -126,9 +110,9 @@ impl SecretSource {
 
     /// Where the API server does not answer at all, nothing is known. What has
     /// no rights is a finding, told there with the remedy.
-    fn failed(&self, name: &ObjectName, error: &Error, trouble: &mut Trouble) {
+    fn failed(&self, name: &ObjectName, failure: &WatchFailure, trouble: &mut Trouble) {
         self.metrics.watch_restarted(Kind::Secret.name());
-        match status(error) {
+        match failure.status() {
             Some(status) if status.code == 403 => {
                 self.store.refuse_secret(name, UnreadableSecret::Denied);
             }
@@ -138,11 +122,11 @@ impl SecretSource {
                 let reason = format!("{} {}", status.code, status.message);
                 self.store.refuse_secret(name, UnreadableSecret::Failed(reason));
             }
-            None if is_unreadable(error) => {
+            None if failure.is_unreadable() => {
                 // What it says of it may quote what is in the Secret.
                 trouble.tell("the answer is none that the API would give");
             }
-            None => trouble.tell(&describe(Kind::Secret, error)),
+            None => trouble.tell(&failure.describe(Kind::Secret)),
         }
     }
 }
@@ -168,23 +152,13 @@ impl Trial {
         }
     }
 
-    fn after_error(self, error: &Error) -> Self {
-        match (self, error) {
-            (_, Error::WatchStartFailed(_)) if status(error).is_some() => Self::Ahead,
-            (Self::None, _) => Self::None,
-            _ => Self::Ahead,
+    fn after_failure(self, failure: &WatchFailure) -> Self {
+        match self {
+            _ if failure.is_refused_watch() => Self::Ahead,
+            Self::None => Self::None,
+            Self::Ahead | Self::UnderWay => Self::Ahead,
         }
     }
-}
-
-/// Whether there is an answer that is not understood.
-fn is_unreadable(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::InitialListFailed(kube::Error::SerdeError(_))
-            | Error::WatchStartFailed(kube::Error::SerdeError(_))
-            | Error::WatchFailed(kube::Error::SerdeError(_))
-    )
 }
 
 fn reduced(mut object: DynamicObject) -> DynamicObject {

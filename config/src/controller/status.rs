@@ -24,10 +24,10 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::debug;
 
+use super::api::{Complaints, Failure, Task, ask};
 use super::metrics::{Metrics, Written};
-use super::reports::failure::{Complaints, Failure, Task, ask, until};
 use super::reports::{Options, Outcome};
-use super::retry::Backoff;
+use super::retry::{Backoff, until};
 
 pub(crate) use addresses::Publish;
 pub(super) use ownership::is_published_by;

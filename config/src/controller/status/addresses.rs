@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::controller::reports::failure::{Complaints, Failure, Task};
+use crate::controller::api::{Complaints, Task, single};
 
 /// The items of `status.loadBalancer.ingress`.
 pub(super) type Addresses = Vec<Value>;
@@ -64,8 +64,7 @@ async fn follow_service(
     let services = Api::<Service>::namespaced(client, namespace);
     let mut complaints = Complaints::default();
     loop {
-        let only = watcher::Config::default().fields(&format!("metadata.name={name}"));
-        let events = watcher(services.clone(), only).default_backoff();
+        let events = watcher(services.clone(), single(name)).default_backoff();
         let mut events = pin!(events);
         let mut is_there = false;
         loop {
@@ -78,7 +77,7 @@ async fn follow_service(
                     take(event, &mut is_there, sender, (namespace, name));
                 }
                 // It goes on, after a while.
-                Err(error) => complaints.failed(WATCH, &failure(error)),
+                Err(error) => complaints.failed(WATCH, &error.into()),
                 // It does not end by itself.
                 Ok(None) => break,
             }
@@ -118,17 +117,6 @@ fn take(
             name, "there is no such Service to publish: status of Ingresses stays as it is"
         ),
         watcher::Event::InitDone => {}
-    }
-}
-
-fn failure(error: watcher::Error) -> Failure {
-    use watcher::Error;
-    match error {
-        Error::InitialListFailed(error)
-        | Error::WatchStartFailed(error)
-        | Error::WatchFailed(error) => Failure::of(&error),
-        Error::WatchError(status) => Failure::of(&kube::Error::Api(status)),
-        Error::NoResourceVersion => Failure::Away(error.to_string()),
     }
 }
 

@@ -1,12 +1,9 @@
 //! Why a request to the API failed, and what to do about it.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use futures::future;
-use tokio::time::{sleep_until, timeout};
-use tracing::{info, warn};
+use tokio::time::timeout;
 
 /// How long one request may take. The client itself waits for ever, since a
 /// watch does.
@@ -53,7 +50,7 @@ impl Failure {
     }
 
     /// What is the same about failures that are logged once.
-    fn kind(&self) -> &'static str {
+    pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Gone => "gone",
             Self::Conflict => "conflict",
@@ -77,7 +74,7 @@ impl fmt::Display for Failure {
 }
 
 /// An error of the client says what failed; what lies beneath says why.
-fn with_sources(error: &dyn std::error::Error) -> String {
+pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -94,55 +91,17 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 pub(in crate::controller) async fn ask<T>(
     request: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, Failure> {
-    match timeout(REQUEST_TIMEOUT, request).await {
+    ask_within(REQUEST_TIMEOUT, request).await
+}
+
+/// What `request` comes to within `limit`.
+pub(in crate::controller) async fn ask_within<T>(
+    limit: Duration,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, Failure> {
+    match timeout(limit, request).await {
         Ok(result) => result.map_err(|error| Failure::of(&error)),
-        Err(_) => Err(Failure::Away(format!("no answer within {REQUEST_TIMEOUT:?}"))),
-    }
-}
-
-/// At `time`; without one, never.
-pub(in crate::controller) async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time.into()).await,
-        None => future::pending().await,
-    }
-}
-
-/// Something that is done on the API.
-#[derive(Clone, Copy)]
-pub(in crate::controller) struct Task {
-    /// What, as in "cannot …".
-    pub(in crate::controller) what: &'static str,
-    /// The right that it takes.
-    pub(in crate::controller) right: &'static str,
-}
-
-/// What has been complained about, so that it is said once and not at each try.
-#[derive(Default)]
-pub(in crate::controller) struct Complaints(BTreeSet<(&'static str, &'static str)>);
-
-impl Complaints {
-    /// Says that and why `task` failed, and what helps, unless that was said.
-    pub(in crate::controller) fn failed(&mut self, task: Task, failure: &Failure) {
-        if !self.0.insert((task.what, failure.kind())) {
-            return;
-        }
-        let Task { what, right } = task;
-        if let Failure::Forbidden(_) = failure {
-            // A quota or a webhook may forbid as well: the API says which.
-            warn!(%failure, right, "cannot {what}: forbidden; grant the right if it is missing");
-        } else {
-            warn!(%failure, "cannot {what}; trying again");
-        }
-    }
-
-    /// The whole of `task` is done: the next failure is news.
-    pub(in crate::controller) fn settle(&mut self, task: Task) {
-        let before = self.0.len();
-        self.0.retain(|(what, _)| *what != task.what);
-        if self.0.len() < before {
-            info!("can {} again", task.what);
-        }
+        Err(_) => Err(Failure::Away(format!("no answer within {limit:?}"))),
     }
 }
 
@@ -192,19 +151,5 @@ mod tests {
         };
         let status = Status::failure("m", "Forbidden").with_code(403).with_details(details);
         assert_eq!(failure(status), Failure::Gone);
-    }
-
-    #[test]
-    fn a_complaint_is_made_once_until_all_is_well() {
-        let task = Task { what: "x", right: "y" };
-        let mut complaints = Complaints::default();
-        complaints.failed(task, &Failure::Away("a".to_owned()));
-        complaints.failed(task, &Failure::Away("b".to_owned()));
-        complaints.failed(task, &Failure::Forbidden("c".to_owned()));
-        assert_eq!(complaints.0.len(), 2);
-        complaints.settle(Task { what: "z", right: "y" });
-        assert_eq!(complaints.0.len(), 2);
-        complaints.settle(task);
-        assert!(complaints.0.is_empty());
     }
 }

@@ -1,0 +1,101 @@
+//! What fails again and again, told once.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use super::Failure;
+
+/// How often the same trouble is told.
+const REMINDER_PERIOD: Duration = Duration::from_mins(1);
+
+/// Something that is done on the API.
+#[derive(Clone, Copy)]
+pub(in crate::controller) struct Task {
+    /// What, as in "cannot …".
+    pub(in crate::controller) what: &'static str,
+    /// The right that it takes.
+    pub(in crate::controller) right: &'static str,
+}
+
+/// What has been complained about, so that it is said once and not at each try.
+#[derive(Default)]
+pub(in crate::controller) struct Complaints(BTreeSet<(&'static str, &'static str)>);
+
+impl Complaints {
+    /// Says that and why `task` failed, and what helps, unless that was said.
+    pub(in crate::controller) fn failed(&mut self, task: Task, failure: &Failure) {
+        if !self.0.insert((task.what, failure.kind())) {
+            return;
+        }
+        let Task { what, right } = task;
+        if let Failure::Forbidden(_) = failure {
+            // A quota or a webhook may forbid as well: the API says which.
+            warn!(%failure, right, "cannot {what}: forbidden; grant the right if it is missing");
+        } else {
+            warn!(%failure, "cannot {what}; trying again");
+        }
+    }
+
+    /// The whole of `task` is done: the next failure is news.
+    pub(in crate::controller) fn settle(&mut self, task: Task) {
+        let before = self.0.len();
+        self.0.retain(|(what, _)| *what != task.what);
+        if self.0.len() < before {
+            info!("can {} again", task.what);
+        }
+    }
+}
+
+/// Something that fails, told once and then now and again.
+pub(in crate::controller) struct Trouble {
+    what: String,
+    told: Option<(String, Instant)>,
+}
+
+impl Trouble {
+    pub(in crate::controller) fn new(what: String) -> Self {
+        Self { what, told: None }
+    }
+
+    pub(in crate::controller) fn tell(&mut self, error: &str) {
+        let is_known = self
+            .told
+            .as_ref()
+            .is_some_and(|(told, at)| told == error && at.elapsed() < REMINDER_PERIOD);
+        if !is_known {
+            warn!("{} fails: {error}; trying again, what is served stays", self.what);
+            self.told = Some((error.to_owned(), Instant::now()));
+        }
+    }
+
+    pub(in crate::controller) fn is_told(&self) -> bool {
+        self.told.is_some()
+    }
+
+    pub(in crate::controller) fn is_over(&mut self) {
+        if self.told.take().is_some() {
+            info!("{} works again", self.what);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_is_made_once_until_all_is_well() {
+        let task = Task { what: "x", right: "y" };
+        let mut complaints = Complaints::default();
+        complaints.failed(task, &Failure::Away("a".to_owned()));
+        complaints.failed(task, &Failure::Away("b".to_owned()));
+        complaints.failed(task, &Failure::Forbidden("c".to_owned()));
+        assert_eq!(complaints.0.len(), 2);
+        complaints.settle(Task { what: "z", right: "y" });
+        assert_eq!(complaints.0.len(), 2);
+        complaints.settle(task);
+        assert!(complaints.0.is_empty());
+    }
+}
