@@ -156,7 +156,7 @@ pub(crate) fn compile_objects<'a>(
         ..RouteTable::empty()
     };
     let table = Arc::new(with_name(table, &findings));
-    let gateway = Gateway { table, clusters, https };
+    let gateway = Gateway { table, clusters: Arc::new(clusters), https };
     let findings = findings.into_inner().into_sorted();
     Compiled { gateway, findings, ingresses, secrets, recheck_at }
 }

@@ -1,7 +1,7 @@
 //! The configuration of Envoy, as typed messages that libraries serialise: no
 //! text of a manifest is ever pasted into a configuration.
 //!
-//! [`EnvoyFiles`] is for an Envoy by itself, [`Renderer`] for one that has a
+//! [`EnvoyFiles`] is for an Envoy by itself, the renderer for one that has a
 //! controller beside it.
 
 mod bootstrap;

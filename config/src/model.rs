@@ -19,7 +19,7 @@ pub struct Gateway {
     /// What the filter serves.
     pub table: Arc<RouteTable>,
     /// What the table's backends forward to, by name.
-    pub clusters: Clusters,
+    pub clusters: Arc<Clusters>,
     /// What is served over HTTPS.
     pub(crate) https: Option<Https>,
 }

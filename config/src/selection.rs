@@ -51,7 +51,8 @@ impl<'a> Selection<'a> {
         findings: &RefCell<Findings>,
     ) -> Self {
         let mut selection = Self::default();
-        let mut seen = HashMap::new();
+        let objects = objects.into_iter();
+        let mut seen = HashMap::with_capacity(objects.size_hint().0);
         for object in objects {
             let Some(list) = selection.list(object) else { continue };
             if !is_served(object, findings) {

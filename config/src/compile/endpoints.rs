@@ -52,7 +52,7 @@ pub(crate) fn with_endpoints<'a>(
         return None;
     }
     let mut gateway = compiled.gateway.clone();
-    for cluster in gateway.clusters.values_mut() {
+    for cluster in Arc::make_mut(&mut gateway.clusters).values_mut() {
         let Cluster { service, selector, discovery, .. } = &**cluster;
         if !names.contains(&(&*service.namespace, &*service.name)) {
             continue;

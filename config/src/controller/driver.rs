@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch as channel;
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
@@ -99,7 +100,9 @@ impl Driver {
                     Event::GaveUpOnSecrets
                 }
                 Step::Compile => {
-                    work.compiled = Some(self.compile(&work).await);
+                    let before = work.compiled.replace(self.compile(&work).await);
+                    // Large, and nobody waits for it to go.
+                    drop(spawn_blocking(move || drop(before)));
                     Event::Compiled
                 }
                 Step::MoveEndpoints => Self::move_endpoints(&agenda, &mut work).await,

@@ -85,7 +85,7 @@ pub(crate) struct Renderer {
 /// All clusters, as they were rendered last.
 #[derive(Default)]
 struct RenderedClusters {
-    of: Clusters,
+    of: Arc<Clusters>,
     each: BTreeMap<String, RenderedCluster>,
     clusters: Arc<Named>,
     endpoints: Arc<Named>,
@@ -190,14 +190,14 @@ impl Renderer {
 }
 
 impl RenderedClusters {
-    fn update(&mut self, next: &Clusters) {
+    fn update(&mut self, next: &Arc<Clusters>) {
         if self.of == *next {
             return;
         }
         let mut known = std::mem::take(&mut self.each);
         let (mut clusters, mut endpoints, mut asked) =
             (Named::new(), Named::new(), BTreeMap::new());
-        for (name, cluster) in next {
+        for (name, cluster) in &**next {
             let rendered = known.remove(name).filter(|known| known.is_of(cluster));
             let rendered = rendered.unwrap_or_else(|| RenderedCluster::new(cluster));
             let key: Arc<str> = name.as_str().into();
@@ -208,7 +208,7 @@ impl RenderedClusters {
             clusters.insert(key, rendered.resource.clone());
             self.each.insert(name.clone(), rendered);
         }
-        self.of.clone_from(next);
+        self.of = Arc::clone(next);
         self.endpoints = Arc::new(endpoints);
         // Where only endpoints have moved, the rest is as it was.
         if *self.clusters != clusters {

@@ -112,7 +112,7 @@ impl Edge {
             virtual_hosts: names.iter().map(host).collect(),
             ..RouteTable::empty()
         };
-        let clusters = names.iter().map(cluster).collect();
+        let clusters = Arc::new(names.iter().map(cluster).collect());
         Gateway { table: Arc::new(table), clusters, https: None }
     }
 
@@ -211,7 +211,7 @@ async fn a_refused_cluster_is_left_out_and_its_neighbours_go_on() {
     let load = Load::start(edge.http);
     // Envoy refuses an empty name, and only this test comes to it.
     let spoil = |gateway: &mut Gateway, name: &str| {
-        let cluster = Arc::make_mut(gateway.clusters.get_mut(name).unwrap());
+        let cluster = Arc::make_mut(Arc::make_mut(&mut gateway.clusters).get_mut(name).unwrap());
         cluster.discovery = Discovery::Dns(String::new(), 80);
     };
     let mut isolation = Isolation::new();
@@ -314,7 +314,7 @@ async fn a_refused_table_is_taken_without_the_object_that_is_to_blame() {
 async fn an_envoy_that_starts_again_is_told_everything_but_what_is_refused() {
     let mut edge = Edge::start().await;
     let mut gateway = edge.gateway(&["victim", "bad"]);
-    let cluster = Arc::make_mut(gateway.clusters.get_mut("bad").unwrap());
+    let cluster = Arc::make_mut(Arc::make_mut(&mut gateway.clusters).get_mut("bad").unwrap());
     cluster.discovery = Discovery::Dns(String::new(), 80);
     edge.rollout.apply(&gateway).await.unwrap();
     edge.restart_envoy().await;
@@ -332,7 +332,7 @@ async fn bytes_say_what_files_say() {
     let mut edge = Edge::start().await;
     let mut gateway = edge.gateway(&["a", "b", "c"]);
     let cluster = |gateway: &mut Gateway, name: &str, change: fn(&mut Cluster)| {
-        change(Arc::make_mut(gateway.clusters.get_mut(name).unwrap()));
+        change(Arc::make_mut(Arc::make_mut(&mut gateway.clusters).get_mut(name).unwrap()));
     };
     cluster(&mut gateway, "a", |cluster| cluster.protocol = Protocol::Http2);
     cluster(&mut gateway, "b", |cluster| {

@@ -30,7 +30,7 @@ fn gateway(ingresses: &[String], rules: &[&str]) -> Gateway {
         }],
         ..RouteTable::empty()
     };
-    Gateway { table: Arc::new(table), clusters: BTreeMap::new(), https: None }
+    Gateway { table: Arc::new(table), clusters: Arc::default(), https: None }
 }
 
 fn names(count: usize) -> Vec<String> {

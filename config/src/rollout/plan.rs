@@ -88,9 +88,7 @@ pub(super) fn plan<'b>(
     let mut steps = vec![planner.upstreams()];
     let has_listeners = at.settled.contains(&Kind::Listeners)
         || at.held.version(Kind::Listeners, HTTP_LISTENER).is_some();
-    if !has_listeners {
-        steps.push(planner.opening());
-    } else {
+    if has_listeners {
         let listeners = planner.listeners();
         let bridge = planner.bridge().filter(|_| !listeners.is_empty());
         let is_bridged = bridge.is_some();
@@ -98,6 +96,8 @@ pub(super) fn plan<'b>(
         steps.extend(bridge);
         steps.push(listeners);
         steps.push(planner.table(is_bridged));
+    } else {
+        steps.push(planner.opening());
     }
     steps.push(planner.removals());
     steps.retain(|step| !step.is_empty());

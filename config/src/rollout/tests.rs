@@ -68,7 +68,7 @@ impl Spec {
         let certificates: BTreeMap<_, _> = self.certificates.iter().map(certificate).collect();
         let https =
             (!certificates.is_empty()).then(|| Https { certificates, hosts: self.hosts.clone() });
-        Gateway { table: Arc::new(table), clusters, https }
+        Gateway { table: Arc::new(table), clusters: Arc::new(clusters), https }
     }
 }
 
