@@ -69,7 +69,8 @@ pub(crate) enum Verdict {
     Settled,
     /// Compile again, with what is refused now.
     Again,
-    /// Nothing can be set aside: Envoy would refuse any table.
+    /// Nothing can be set aside: Envoy would refuse any table. That may pass, so all
+    /// is tried again later.
     Hopeless,
 }
 
@@ -179,6 +180,7 @@ impl Isolation {
             // Then it was not for those either.
             self.refused = Refused::default();
             self.untried.clear();
+            self.retry = Some(now + self.pause);
             return Verdict::Hopeless;
         }
         if suspects.len() > 1 {

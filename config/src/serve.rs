@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tempfile::TempDir;
@@ -100,7 +100,7 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
         let has_https = ready.https.is_some();
         when_ready(ready);
         has_served.set(true);
-        let updates = follow(watcher, options.settings.clone(), update.compiled.recheck_at);
+        let updates = follow(watcher, options.settings.clone(), Arc::new(update));
         keep_up(updates, &mut edge, has_https).await
     };
     tokio::select! {
@@ -129,7 +129,7 @@ fn exit_code(status: ExitStatus) -> ExitCode {
 
 /// Brings each change to Envoy.
 async fn keep_up(
-    mut updates: channel::Receiver<Option<Arc<Update>>>,
+    mut updates: channel::Receiver<Arc<Update>>,
     edge: &mut Edge,
     mut has_https: bool,
 ) -> anyhow::Result<Infallible> {
@@ -144,8 +144,7 @@ async fn keep_up(
                 Err(_) => edge.retry_refused(),
             },
         }
-        let update = Option::clone(&updates.borrow_and_update());
-        let Some(update) = update else { continue };
+        let update = Arc::clone(&updates.borrow_and_update());
         let is_done = edge.update(&update).await?;
         let later = (!is_done).then(|| Instant::now() + RETRY_PERIOD);
         retry = later.into_iter().chain(edge.isolation.retry_at()).min();
@@ -211,21 +210,22 @@ fn compile_again(
     compile_objects(&manifests.objects, manifests.findings.clone(), &circumstances)
 }
 
-/// Reads and compiles the manifests whenever they have changed. A reader
-/// that is slow gets the last update. At `recheck_at` they may come to
-/// something else without a change.
+/// Reads and compiles the manifests whenever they have changed. A reader that is
+/// slow gets the last update. Without a change they may come to something else,
+/// since certificates begin and end to be valid.
 fn follow(
     mut watcher: Watcher,
     settings: Settings,
-    mut recheck_at: Option<SystemTime>,
-) -> channel::Receiver<Option<Arc<Update>>> {
-    let (sender, receiver) = channel::channel(None);
+    first: Arc<Update>,
+) -> channel::Receiver<Arc<Update>> {
+    let mut recheck_at = first.compiled.recheck_at;
+    let (sender, receiver) = channel::channel(first);
     let checks = CheckCache::default();
     thread::spawn(move || {
         while let Ok(manifests) = watcher.changed(recheck_at) {
             let update = Update::new(manifests, &settings, &checks);
             recheck_at = update.compiled.recheck_at;
-            if sender.send(Some(Arc::new(update))).is_err() {
+            if sender.send(Arc::new(update)).is_err() {
                 return;
             }
         }

@@ -132,13 +132,15 @@ impl Driver {
         work.start = Instant::now();
         let Snapshot { objects, unreadable, mut changes } = self.store.take();
         (work.objects, work.unreadable) = (objects, unreadable);
+        let mut is_time_for =
+            |what| changes = Changes::joined(Some(Changes::of(what)), changes.take());
         if recheck_at.is_some_and(|at| at <= SystemTime::now()) {
-            changes.get_or_insert_with(|| Changes::of("the validity of certificates"));
+            is_time_for("the validity of certificates");
         }
         if is_due {
             work.isolation.retry(Instant::now());
             self.rollout.retry();
-            changes.get_or_insert_with(|| Changes::of("another try of what Envoy refused"));
+            is_time_for("another try of what Envoy refused");
         }
         if changes.as_ref().is_some_and(Changes::may_name_secrets) {
             self.want_secrets(work).await;

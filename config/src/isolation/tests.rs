@@ -108,6 +108,7 @@ fn where_envoy_takes_no_table_nobody_is_to_blame() {
     assert_eq!(isolation.refused.objects().count(), 3, "without any");
     assert_eq!(refuse(&mut isolation, &gateway(&[], &[])), Verdict::Hopeless);
     assert!(isolation.refused.is_empty());
+    assert!(isolation.retry_at().is_some(), "that may pass");
 }
 
 #[test]
