@@ -177,11 +177,7 @@ impl Isolation {
             _ => Vec::new(),
         };
         if suspects.is_empty() {
-            // Then it was not for those either.
-            self.refused = Refused::default();
-            self.untried.clear();
-            self.retry = Some(now + self.pause);
-            return Verdict::Hopeless;
+            return self.give_up(now);
         }
         if suspects.len() > 1 {
             // Without any first: it is not known yet whether Envoy takes anything.
@@ -189,20 +185,44 @@ impl Isolation {
             suspects.drain(..half);
             self.untried.push(suspects.clone());
         }
+        let mut is_any = false;
         for suspect in suspects {
-            match suspect {
-                Suspect::Object(object) => {
-                    if let Some(node) = find(&object) {
-                        self.refused.add_object(object, node, message);
-                    }
+            is_any |= self.leave_out(suspect, message, now, &find);
+        }
+        // To compile the same again would go on without end.
+        if is_any { Verdict::Again } else { self.give_up(now) }
+    }
+
+    /// It was not for what is left out either.
+    fn give_up(&mut self, now: Instant) -> Verdict {
+        self.refused = Refused::default();
+        self.untried.clear();
+        self.retry = Some(now + self.pause);
+        Verdict::Hopeless
+    }
+
+    /// Says whether there is anything to leave out.
+    fn leave_out(
+        &mut self,
+        suspect: Suspect,
+        message: &Arc<str>,
+        now: Instant,
+        find: impl Fn(&ObjectRef) -> Option<Node>,
+    ) -> bool {
+        match suspect {
+            Suspect::Object(object) => {
+                let node = find(&object);
+                let is_there = node.is_some();
+                if let Some(node) = node {
+                    self.refused.add_object(object, node, message);
                 }
-                Suspect::Certificate(fingerprint) => {
-                    self.refused.add_certificate(&fingerprint, message);
-                    self.retry_certificates.get_or_insert(now + CERTIFICATE_PAUSE);
-                }
+                is_there
+            }
+            Suspect::Certificate(fingerprint) => {
+                self.retry_certificates.get_or_insert(now + CERTIFICATE_PAUSE);
+                self.refused.add_certificate(&fingerprint, message)
             }
         }
-        Verdict::Again
     }
 
     /// Those that Envoy has not taken before.

@@ -22,6 +22,18 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// One of which no more is known than what decides how it is served.
+    #[cfg(test)]
+    pub(super) fn of_object(object: Object) -> std::sync::Arc<Self> {
+        std::sync::Arc::new(Self {
+            object,
+            uid: String::new(),
+            resource_version: String::new(),
+            published: Vec::new(),
+            is_published_by_us: false,
+        })
+    }
+
     /// Whether another state of the same object is served alike.
     pub(super) fn is_served_like(&self, other: &Self) -> bool {
         self.object.node == other.object.node

@@ -1,11 +1,13 @@
 //! One try to bring Envoy to what objects have come to.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Isolation, Verdict};
 use crate::manifest::Object;
 use crate::model::Gateway;
+use crate::object_ref::ObjectRef;
 use crate::rollout::{Applied, Change, Rollout, RolloutError};
 
 /// How it ended.
@@ -28,7 +30,7 @@ impl Isolation {
         &mut self,
         rollout: &mut Rollout,
         gateway: &Gateway,
-        objects: impl Iterator<Item = &'o Object> + Clone,
+        objects: impl Iterator<Item = &'o Object>,
     ) -> Attempt {
         match rollout.apply(gateway).await {
             Ok(Applied { change, refused }) => {
@@ -38,10 +40,11 @@ impl Isolation {
                 }
             }
             Err(RolloutError::Refused(key, refusal)) => {
-                let find = |wanted: &_| {
-                    let mut objects = objects.clone();
-                    objects.find(|object| object.reference() == *wanted).map(|o| o.node.clone())
-                };
+                // Many may be suspects.
+                let by_reference: HashMap<_, _> =
+                    objects.map(|object| (object.reference(), object)).collect();
+                let find =
+                    |wanted: &ObjectRef| by_reference.get(wanted).map(|object| object.node.clone());
                 let message = Arc::clone(&refusal.message);
                 match self.refused_whole(&key, &message, gateway, Instant::now(), find) {
                     Verdict::Again => Attempt::Again { change: Change::Nothing, is_refused: true },

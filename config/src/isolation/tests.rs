@@ -112,6 +112,15 @@ fn where_envoy_takes_no_table_nobody_is_to_blame() {
 }
 
 #[test]
+fn where_a_suspect_is_not_there_the_same_is_not_compiled_without_end() {
+    let mut isolation = Isolation::new();
+    let key = Key::new(Kind::Filter, "ingress");
+    let (all, now) = (gateway(&names(3), &[]), Instant::now());
+    let verdict = isolation.refused_whole(&key, &"no".into(), &all, now, |_| None);
+    assert_eq!(verdict, Verdict::Hopeless);
+}
+
+#[test]
 fn what_is_refused_is_tried_again_later_each_time_until_it_is_taken() {
     let mut isolation = Isolation::new();
     let all = names(2);

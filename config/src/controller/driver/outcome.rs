@@ -50,3 +50,35 @@ fn subject(known: &Known) -> Subject {
         uid: known.uid.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::compile;
+    use crate::manifest::read_text;
+    use crate::object_ref::ObjectRef;
+    use crate::settings::Settings;
+
+    /// What Envoy refuses of a cluster is an Event on its Service.
+    #[test]
+    fn a_finding_of_what_envoy_refuses_is_told_on_its_object() {
+        let text =
+            "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}";
+        let manifests = read_text("web.yaml", text);
+        let compiled = compile(&manifests, &Settings::default());
+        let objects: Vec<_> = manifests.objects.into_iter().map(Known::of_object).collect();
+        let refused = Finding::error("Envoy refuses it").object(objects[0].object.reference());
+        let elsewhere = Finding::error("no such object").object(ObjectRef {
+            kind: "Service".into(),
+            namespace: "default".into(),
+            name: "other".into(),
+        });
+        let outcome = outcome(&objects, &compiled, &[refused.clone(), elsewhere]);
+        let told: Vec<_> = outcome
+            .reports
+            .iter()
+            .map(|report| (&*report.subject.kind, &*report.subject.name, &report.finding))
+            .collect();
+        assert_eq!(told, [("Service", "web", &refused)]);
+    }
+}
