@@ -27,9 +27,12 @@ pub(crate) fn digest_of(bytes: &[u8]) -> String {
 /// # Errors
 /// Where it cannot be written so.
 pub(crate) fn digest_of_json(value: &impl Serialize) -> serde_json::Result<String> {
-    let mut hasher = HashWriter(Sha256::new());
-    serde_json::to_writer(&mut hasher, value)?;
-    Ok(hex(&hasher.0.finalize()[..NAME_BYTES]))
+    // JSON comes in many small pieces, of which each would cost a call.
+    let mut writer = io::BufWriter::new(HashWriter(Sha256::new()));
+    serde_json::to_writer(&mut writer, value)?;
+    let HashWriter(hasher) =
+        writer.into_inner().map_err(|error| serde_json::Error::io(error.into_error()))?;
+    Ok(hex(&hasher.finalize()[..NAME_BYTES]))
 }
 
 struct HashWriter(Sha256);

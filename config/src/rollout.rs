@@ -25,6 +25,7 @@ use anyhow::Context;
 use ingress_filter::table::TlsHost;
 use thiserror::Error;
 use tokio::time::sleep;
+use tracing::debug;
 
 use crate::envoy::{
     FILTER_NAME, HTTP_LISTENER, HTTPS_LISTENER, Key, Kind, Layout, Listening, Renderer,
@@ -269,7 +270,12 @@ impl<E: Envoy> Transitions<E> {
         self.envoy.confirm(&needs, Confirm::Always).await?;
         self.refusals(&needs)?;
         match step.stage {
-            Stage::Upstreams { resolves: true } => self.envoy.warm(Warming::Clusters).await,
+            Stage::Upstreams { resolves: true } => {
+                if let Err(error) = self.envoy.warm(Warming::Clusters).await {
+                    debug!("{error}; going on without");
+                }
+                Ok(())
+            }
             Stage::Listeners => self.envoy.warm(Warming::Listeners).await,
             _ => Ok(()),
         }

@@ -51,11 +51,15 @@ impl<'a> Selection<'a> {
         findings: &RefCell<Findings>,
     ) -> Self {
         let mut selection = Self::default();
-        let objects = objects.into_iter();
-        let mut seen = HashMap::with_capacity(objects.size_hint().0);
+        let mut seen = HashMap::new();
         for object in objects {
             let Some(list) = selection.list(object) else { continue };
             if !is_served(object, findings) {
+                continue;
+            }
+            // An API has each object once.
+            if object.file.is_none() {
+                list.push(object);
                 continue;
             }
             let first =

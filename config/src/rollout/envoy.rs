@@ -12,6 +12,10 @@ use crate::xds::{Position, Refusal, Server, Unconfirmed};
 /// How long Envoy may take to confirm a step.
 const STEP_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long names may take to be resolved. One that takes longer is a matter of its
+/// own cluster: what goes there is answered with 503 until it is resolved.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How often the admin port is asked, about what no answer on the stream tells.
 const POLL_PERIOD: Duration = Duration::from_millis(10);
 
@@ -86,11 +90,15 @@ impl Envoy for RunningEnvoy {
     }
 
     async fn warm(&mut self, what: Warming) -> Result<(), RolloutError> {
-        let (name, kind) = match what {
-            Warming::Clusters => ("cluster_manager.warming_clusters", Kind::Clusters),
-            Warming::Listeners => ("listener_manager.total_listeners_warming", Kind::Listeners),
+        let (name, kind, patience) = match what {
+            Warming::Clusters => {
+                ("cluster_manager.warming_clusters", Kind::Clusters, RESOLVE_TIMEOUT)
+            }
+            Warming::Listeners => {
+                ("listener_manager.total_listeners_warming", Kind::Listeners, STEP_TIMEOUT)
+            }
         };
-        let deadline = Instant::now() + STEP_TIMEOUT;
+        let deadline = Instant::now() + patience;
         loop {
             let cause = match self.admin.stats(&[name]).await {
                 Ok(stats) if stats.get(name).is_none_or(|count| count == "0") => return Ok(()),

@@ -134,6 +134,7 @@ struct FakeEnvoy {
     /// How many more resources it takes in, before the process that tells it ends.
     life: Option<usize>,
     taken: usize,
+    resolves_nothing: bool,
     /// In which order it takes in what it is told at once.
     seed: u64,
     /// All targets, for what their resources mean.
@@ -285,8 +286,11 @@ impl Envoy for FakeEnvoy {
         Ok(())
     }
 
-    async fn warm(&mut self, _: Warming) -> Result<(), RolloutError> {
-        Ok(())
+    async fn warm(&mut self, what: Warming) -> Result<(), RolloutError> {
+        match what {
+            Warming::Clusters if self.resolves_nothing => Err(Self::unconfirmed()),
+            _ => Ok(()),
+        }
     }
 
     fn refusals<'k>(&self, keys: impl IntoIterator<Item = &'k Key>) -> Vec<(Key, Refusal)> {
@@ -447,6 +451,16 @@ fn a_cluster_that_is_refused_is_left_out_and_the_others_go_on() {
     process.transitions.envoy.refuses = None;
     spec.clusters.insert("bad".into(), (1, 0));
     assert_eq!(left_out(&process.apply(&spec).unwrap()), [""; 0], "mended");
+    process.assert_holds(&spec);
+}
+
+#[test]
+fn a_name_that_is_not_resolved_holds_up_nobody() {
+    let envoy = FakeEnvoy { resolves_nothing: true, ..FakeEnvoy::default() };
+    let mut process = Process::new(envoy);
+    let mut spec = Spec::of(&["a", "b"], &[]);
+    spec.clusters.insert("named".into(), (2, 0));
+    assert_eq!(process.apply(&spec).unwrap().change, Change::RouteTable);
     process.assert_holds(&spec);
 }
 
