@@ -11,6 +11,7 @@ mod h2;
 mod httpbin;
 mod kubernetes;
 mod made;
+mod meanwhile;
 mod offline;
 mod own_envoy;
 mod process;
@@ -27,6 +28,7 @@ pub use httpbin::HttpBin;
 pub use kubernetes::{
     ApiProxy, ApiServer, Asked, Gateway, Kubectl, Namespace, Service, Verdict, Writer, machine_ip,
 };
+pub use meanwhile::meanwhile;
 pub use offline::Offline;
 pub use own_envoy::{OwnEnvoy, compile, compiled, edit_json, validate};
 pub use process::Process;

@@ -1,11 +1,11 @@
 //! A controller that is killed, at any moment.
 
 use std::fs;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use ingress_tests::{ApiProxy, ApiServer, Gateway, Upstream, Verdict, machine_ip};
+use ingress_tests::{ApiProxy, ApiServer, Gateway, Upstream, Verdict, machine_ip, meanwhile};
 
 use crate::setup::{Ruled, assert_nothing_was_rejected, ingress, rule, slice, wait};
 
@@ -26,15 +26,6 @@ fn change(ruled: &Ruled, upstream: &Upstream, index: usize) {
     ruled.writer.delete(&rule("other", ""));
 }
 
-/// Ends the changes, also where the test fails.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 fn is_left_over(name: &str) -> bool {
     name.starts_with(".ingressctl-")
 }
@@ -49,14 +40,8 @@ fn twenty_kills_fail_no_request() {
     let mut gateway = Gateway::start_as(&namespace, &proxy.kubeconfig(), &[]);
     let load = Ruled::load(&gateway);
     let changes = AtomicUsize::new(0);
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let over = Over(&is_over);
-        scope.spawn(|| {
-            while !is_over.load(Ordering::Relaxed) {
-                change(&ruled, &upstream, changes.fetch_add(1, Ordering::Relaxed));
-            }
-        });
+    let next_change = || change(&ruled, &upstream, changes.fetch_add(1, Ordering::Relaxed));
+    let ((), changes) = meanwhile(1, next_change, || {
         for kill in 0..KILLS {
             // At any moment of its start, and of what comes after.
             let longest = if kill % 2 == 0 { 300 } else { 1_500 };
@@ -68,7 +53,6 @@ fn twenty_kills_fail_no_request() {
                 gateway.launch_controller();
             }
         }
-        drop(over);
     });
     gateway.kill_controller();
     gateway.start_controller();
@@ -78,7 +62,7 @@ fn twenty_kills_fail_no_request() {
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
     let left: Vec<_> = names.filter(|name| is_left_over(name)).collect();
     assert!(left.is_empty(), "{left:?}");
-    let (asked, changes) = (load.stop(), changes.into_inner() * 4);
+    let (asked, changes) = (load.stop(), changes * 4);
     println!(
         "{} kills, {changes} changes, the last served {took:?} after; {asked} requests, none failed",
         KILLS + 1

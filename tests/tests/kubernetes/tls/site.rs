@@ -2,13 +2,11 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use ingress_tests::{
     ApiServer, Authority, Gateway, Issued, Namespace, Service, TlsClient, Upstream, ingressctl,
-    machine_ip, wait_until, workspace,
+    machine_ip, meanwhile, wait_until, workspace,
 };
 use serde_json::{Value, json};
 
@@ -142,24 +140,14 @@ impl<'a> Site<'a> {
         host: &str,
         during: impl FnOnce() -> T,
     ) -> T {
-        let (is_over, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
-        let result = thread::scope(|scope| {
-            // Ends the load also where the test fails.
-            let over = Over(&is_over);
-            scope.spawn(|| {
-                while !is_over.load(Ordering::Relaxed) {
-                    let mut connection = self.client.connect(https, host).unwrap();
-                    for _ in 0..5 {
-                        assert_eq!(connection.get(host, "/").by(), "web");
-                        asked.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-            });
-            let result = during();
-            drop(over);
-            result
-        });
-        println!("{} requests for {host}, none failed", asked.into_inner());
+        let ask = || {
+            let mut connection = self.client.connect(https, host).unwrap();
+            for _ in 0..5 {
+                assert_eq!(connection.get(host, "/").by(), "web");
+            }
+        };
+        let (result, connections) = meanwhile(1, ask, during);
+        println!("{} requests for {host}, none failed", connections * 5);
         result
     }
 
@@ -171,14 +159,6 @@ impl<'a> Site<'a> {
         };
         let message = |event: &Value| event["message"].as_str().unwrap().to_owned();
         events.iter().filter(is_on).map(message).collect()
-    }
-}
-
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 
