@@ -126,6 +126,7 @@ async fn accept(
     received: Arc<Mutex<Vec<Received>>>,
 ) {
     while let Ok((stream, _)) = listener.accept().await {
+        let _ = stream.set_nodelay(true);
         let received = Arc::clone(&received);
         tokio::spawn(async move {
             let service =

@@ -27,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 pub struct Gateway {
     folder: TempDir,
     arguments: Vec<String>,
+    envoy_arguments: Vec<String>,
     log_filter: Option<String>,
     controller: Option<Process>,
     envoy: Process,
@@ -52,11 +53,32 @@ impl Gateway {
         Self::start_as(namespace, &namespace.gateway_account(), flags)
     }
 
+    /// As [`Self::start_with`], with flags for Envoy too.
+    ///
+    /// # Panics
+    /// Where it does not get ready.
+    pub fn start_with_envoy(
+        namespace: &Namespace<'_>,
+        flags: &[&str],
+        envoy_flags: &[&str],
+    ) -> Self {
+        Self::start_whole(namespace, &namespace.gateway_account(), flags, envoy_flags)
+    }
+
     /// As [`Self::start_with`], with another kubeconfig file.
     ///
     /// # Panics
     /// Where it does not get ready.
     pub fn start_as(namespace: &Namespace<'_>, kubeconfig: &Path, flags: &[&str]) -> Self {
+        Self::start_whole(namespace, kubeconfig, flags, &[])
+    }
+
+    fn start_whole(
+        namespace: &Namespace<'_>,
+        kubeconfig: &Path,
+        flags: &[&str],
+        envoy_flags: &[&str],
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let shared = folder.path().join("shared");
         fs::create_dir(&shared).expect("a folder to share");
@@ -69,7 +91,8 @@ impl Gateway {
         arguments.extend(["--https".into(), https.to_string()]);
         arguments.extend(["--folder".into(), text(&shared)]);
         prepare(folder.path(), &arguments);
-        let envoy = spawn_envoy(folder.path(), &shared);
+        let envoy_arguments: Vec<_> = envoy_flags.iter().map(ToString::to_string).collect();
+        let envoy = spawn_envoy(folder.path(), &shared, &envoy_arguments);
 
         arguments.extend(["--kubeconfig".into(), text(kubeconfig)]);
         arguments.extend(["--namespace".into(), namespace.name.clone()]);
@@ -80,6 +103,7 @@ impl Gateway {
         let mut gateway = Self {
             folder,
             arguments,
+            envoy_arguments,
             log_filter: None,
             controller: None,
             envoy,
@@ -225,7 +249,7 @@ impl Gateway {
         self.kill_envoy();
         // That of the one that was killed.
         fs::remove_file(shared.join("admin-address")).expect("its address");
-        self.envoy = spawn_envoy(self.folder.path(), &shared);
+        self.envoy = spawn_envoy(self.folder.path(), &shared, &self.envoy_arguments);
     }
 
     /// Waits until Envoy listens.
@@ -307,7 +331,7 @@ fn prepare(folder: &Path, arguments: &[String]) {
     assert!(status.success(), "--prepare: {status}: {log}");
 }
 
-fn spawn_envoy(folder: &Path, shared: &Path) -> Process {
+fn spawn_envoy(folder: &Path, shared: &Path, flags: &[String]) -> Process {
     let mut command = bound(envoy());
     command
         .arg("--config-path")
@@ -316,6 +340,7 @@ fn spawn_envoy(folder: &Path, shared: &Path) -> Process {
         .arg(shared.join("admin-address"))
         .args(["--disable-hot-restart", "--log-level", "warning", "--concurrency", "2"])
         .args(["--drain-time-s", "10", "--drain-strategy", "immediate"])
+        .args(flags)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log_file(&folder.join("envoy.log")));

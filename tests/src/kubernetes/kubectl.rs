@@ -117,6 +117,20 @@ impl Kubectl {
         }
     }
 
+    /// The messages of the Events on an object.
+    ///
+    /// # Panics
+    /// Where they cannot be read.
+    #[track_caller]
+    pub fn events_on(&self, kind: &str, name: &str) -> Vec<String> {
+        let events = self.list("events");
+        let is_on = |event: &&Value| {
+            event["involvedObject"]["kind"] == kind && event["involvedObject"]["name"] == name
+        };
+        let message = |event: &Value| event["message"].as_str().expect("a message").to_owned();
+        events.iter().filter(is_on).map(message).collect()
+    }
+
     #[track_caller]
     fn json(&self, args: &[&str]) -> Value {
         let text = self.expect(&[args, &["-o", "json"]].concat(), "");

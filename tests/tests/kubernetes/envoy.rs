@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use ingress_tests::{ApiServer, Gateway, Service, Upstream, machine_ip, wait_until};
 
-use serde_json::Value;
-
 use crate::setup::{host_to, ingress};
 
 #[test]
@@ -52,12 +50,7 @@ fn what_envoy_rejects_is_undone_and_told() {
     wait_until("it is counted", || {
         rejected().contains("ingressctl_configurations_rejected_total 1\n")
     });
-    let events = || {
-        let events = namespace.list("events");
-        let is_on_it = |event: &&Value| event["involvedObject"]["name"] == "more";
-        let message = |event: &Value| event["message"].as_str().unwrap().to_owned();
-        events.iter().filter(is_on_it).map(message).collect::<Vec<_>>()
-    };
+    let events = || namespace.events_on("Ingress", "more");
     wait_until("its author is told", || {
         events()
             .iter()

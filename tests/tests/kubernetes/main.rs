@@ -10,6 +10,7 @@ mod definition;
 mod deployment;
 mod envoy;
 mod page;
+mod refused;
 mod resilience;
 mod rights;
 mod routes;

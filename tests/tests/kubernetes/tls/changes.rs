@@ -61,11 +61,11 @@ fn a_malformed_certificate_is_told_on_its_secret_and_the_others_stay() {
         site.replace(&malformed.to_string());
         site.wait_for(&gateway, "one.example", &default);
         wait_until("an Event on the Secret", || {
-            site.events_on("Secret", "one").iter().any(|event| event.contains("tls.crt"))
+            site.namespace.events_on("Secret", "one").iter().any(|event| event.contains("tls.crt"))
         });
         let one = site.replace_secret("one", &["one.example"]);
         site.wait_for(&gateway, "one.example", &one);
-        wait_until("no Event any more", || site.events_on("Secret", "one").is_empty());
+        wait_until("no Event any more", || site.namespace.events_on("Secret", "one").is_empty());
     });
     assert_eq!(site.certificate(&gateway, "two.example"), Some(two.der()));
 }

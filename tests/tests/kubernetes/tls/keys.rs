@@ -67,7 +67,7 @@ fn a_key_is_in_the_file_of_secrets_and_nowhere_else_whatever_is_logged() {
     let mut mismatched: Value = serde_json::from_str(&site.secret("two", &two)).unwrap();
     mismatched["stringData"]["tls.key"] = json!(one.key);
     site.replace(&mismatched.to_string());
-    wait_until("it is told", || !site.events_on("Secret", "two").is_empty());
+    wait_until("it is told", || !site.namespace.events_on("Secret", "two").is_empty());
 
     let log = gateway.log();
     assert!(log.contains("TRACE"), "it logs all");

@@ -33,7 +33,7 @@ fn role_told(site: &Site<'_>, gateway: &Gateway, secret: &str) -> Value {
     let what = format!("`{}/{secret}` may not be read", site.namespace.name);
     let mut role = None;
     wait_until("the Role is told", || {
-        let events = site.events_on("Ingress", "web");
+        let events = site.namespace.events_on("Ingress", "web");
         role = events
             .iter()
             .find(|event| event.contains(&what))
@@ -69,7 +69,7 @@ fn without_rights_the_finding_has_the_role_that_gives_them() {
     let took = site.wait_for(&gateway, "two.example", &two);
     println!("a certificate is served {took:?} after the right to read it was given");
     assert_eq!(gateway.controller_pid(), pid);
-    wait_until("no finding any more", || site.events_on("Ingress", "web").is_empty());
+    wait_until("no finding any more", || site.namespace.events_on("Ingress", "web").is_empty());
     assert_eq!(site.certificate(&gateway, "one.example"), Some(one.der()));
 }
 
@@ -169,7 +169,7 @@ fn what_was_read_stays_served_where_a_right_is_taken_away_and_is_read_again_once
         site.under_load(&gateway, "one.example", || {
             proxy.cut();
             wait_until("it is refused", || was_refused.load(Ordering::Relaxed));
-            let events = || site.events_on("Ingress", "web");
+            let events = || site.namespace.events_on("Ingress", "web");
             if is_list {
                 let is_told = |event: &String| event.contains("what was read before");
                 wait_until("it is told", || events().iter().any(is_told));
@@ -190,8 +190,8 @@ fn what_was_read_stays_served_where_a_right_is_taken_away_and_is_read_again_once
         if is_one { Verdict::Status(403) } else { Verdict::Pass }
     });
     proxy.cut();
-    wait_until("it is told", || !site.events_on("Ingress", "web").is_empty());
+    wait_until("it is told", || !site.namespace.events_on("Ingress", "web").is_empty());
     proxy.heal();
-    wait_until("no finding any more", || site.events_on("Ingress", "web").is_empty());
+    wait_until("no finding any more", || site.namespace.events_on("Ingress", "web").is_empty());
     assert_eq!(site.certificate(&gateway, "one.example"), one);
 }

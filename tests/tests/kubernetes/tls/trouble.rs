@@ -45,7 +45,7 @@ fn holds_up_no_other(what: &str, verdict: Verdict) {
     println!("{what}: started after {started:?}, a host more after {added:?}");
     assert!(started < SOME_SECONDS && added < SOME_SECONDS, "{started:?} {added:?}");
     wait_until("it is told", || {
-        site.events_on("Ingress", "web").iter().any(|event| event.contains("bad-0"))
+        site.namespace.events_on("Ingress", "web").iter().any(|event| event.contains("bad-0"))
     });
     // Each is asked for less and less often.
     let tries = tries.load(Ordering::Relaxed);

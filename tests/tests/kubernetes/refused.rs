@@ -1,0 +1,67 @@
+//! A cluster that Envoy refuses concerns its own service alone.
+
+use std::time::{Duration, Instant};
+
+use ingress_tests::{ApiServer, Gateway, Service, Upstream, machine_ip, meanwhile, wait_until};
+use serde_json::{Value, json};
+
+use crate::setup::{host_to, ingress, object};
+
+/// How long a neighbour's change may take, kubectl included, which alone takes
+/// some hundred milliseconds.
+const SOON: Duration = Duration::from_secs(2);
+
+/// An Envoy built without clusters that are found by DNS, which those of
+/// ExternalName services are, refuses them.
+const WITHOUT_DNS: [&str; 2] = ["--disable-extensions", "envoy.clusters/envoy.cluster.strict_dns"];
+
+#[test]
+fn a_refused_cluster_gets_an_event_and_its_neighbours_go_on() {
+    let api = ApiServer::shared();
+    let namespace = api.namespace("refused-cluster");
+    let upstream = Upstream::start_on(machine_ip(), "web");
+    namespace.create(&Service::new("web").at(&upstream).manifests());
+    namespace.create(&ingress("web", &host_to("web.example", "web")));
+    let refused = |name: &str| format!("{name}.example");
+    let create_refused = |name: &str| {
+        let port: Value = json!([{"name": "http", "port": 80}]);
+        let spec = json!({"type": "ExternalName", "externalName": "localhost", "ports": port});
+        namespace.create(&object("v1", "Service", &json!({"name": name}), &spec));
+        namespace.create(&ingress(name, &host_to(&refused(name), name)));
+    };
+    create_refused("at-start");
+    let flags = ["--external-name-services"];
+    let gateway = Gateway::start_with_envoy(&namespace, &flags, &WITHOUT_DNS);
+    gateway.wait_for("web.example", "/", 200);
+
+    let ask_neighbour = || {
+        assert_eq!(gateway.get("web.example", "/").by(), "web");
+    };
+    let ((), asked) = meanwhile(1, ask_neighbour, || {
+        create_refused("later");
+        for name in ["at-start", "later"] {
+            wait_until("an Event on its Service", || {
+                let events = namespace.events_on("Service", name);
+                events.iter().any(|event| event.contains("Envoy refuses the cluster"))
+            });
+            assert_eq!(gateway.get(&refused(name), "/").status, 503);
+        }
+        for index in 0..3 {
+            let (name, host) = (format!("next-{index}"), format!("next-{index}.example"));
+            let start = Instant::now();
+            namespace.create(&ingress(&name, &host_to(&host, "web")));
+            gateway.wait_for(&host, "/", 200);
+            let took = start.elapsed();
+            println!("a neighbour's change, kubectl included: {took:?}");
+            assert!(took < SOON, "{took:?}");
+        }
+        for name in ["at-start", "later"] {
+            let in_cluster = r#"{"spec": {"type": "ClusterIP", "externalName": null}}"#;
+            namespace.run(&["patch", "service", name, "-p", in_cluster]).unwrap();
+            namespace.apply(&Service::new(name).at(&upstream).manifests());
+            gateway.wait_for(&refused(name), "/", 200);
+            wait_until("the Event is gone", || namespace.events_on("Service", name).is_empty());
+        }
+    });
+    println!("{asked} requests to a neighbour, none failed");
+}
