@@ -21,7 +21,7 @@ mod unreachable;
 mod unreadable;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -57,7 +57,7 @@ pub struct Compiled {
     pub findings: Vec<Finding>,
     /// The Ingresses of our class, and whether they serve anything: one whose
     /// every path is wrong, or an older one's, does not.
-    pub ingresses: BTreeMap<ObjectRef, bool>,
+    pub ingresses: Arc<HashMap<ObjectRef, bool>>,
     /// The Secrets that are asked for, among the objects or not.
     pub secrets: BTreeSet<ObjectName>,
     /// When the same objects may come to something else, since certificates
@@ -136,7 +136,7 @@ pub(crate) fn compile_objects<'a>(
     let is_served = |object: &Object| served.contains(&(&*object.namespace, &*object.name));
     let ingresses = ours.iter().map(|ours| (ours.object.reference(), is_served(ours.object)));
     let left_out = left_out.iter().map(|ours| (ours.object.reference(), false));
-    let ingresses = ingresses.chain(left_out).collect();
+    let ingresses = Arc::new(ingresses.chain(left_out).collect());
     let secrets = named_secrets(&ours, settings);
     let Tls { https, hosts: tls_hosts, recheck_at } = tls.finish(circumstances, &secrets);
     circumstances.checks.sweep();

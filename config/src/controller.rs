@@ -19,6 +19,7 @@ mod metrics;
 mod reports;
 mod retry;
 mod secrets;
+mod served;
 mod source;
 mod status;
 mod store;
@@ -164,6 +165,7 @@ impl Parts {
     ) -> JoinSet<()> {
         let Self { client, options, reporter, store, metrics } = self;
         let (outcomes, outcome) = channel::channel(None);
+        let (served, newest) = channel::channel(None);
         let (wants, wanted) = channel::channel(BTreeSet::new());
         let secrets = SecretSource {
             client: client.clone(),
@@ -185,12 +187,13 @@ impl Parts {
             rollout,
             metrics: Arc::clone(&metrics),
             wants,
-            outcomes,
+            served,
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(source.run());
         tasks.spawn(secrets.run(wanted));
         tasks.spawn(driver.run());
+        tasks.spawn(served::follow(newest, outcomes, Arc::clone(&metrics)));
         tasks.spawn(reports::run(client, reporter, outcome, leads, Arc::clone(&metrics)));
         tasks.spawn(async move { match health::serve(listener, is_ready, metrics).await {} });
         tasks

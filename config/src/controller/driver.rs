@@ -4,7 +4,6 @@
 //! does it.
 
 mod agenda;
-mod outcome;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use tracing::{error, info, warn};
 
 use super::known::Known;
 use super::metrics::Metrics;
-use super::reports::Outcome;
+use super::served::Served;
 use super::store::{Changes, Snapshot, Store};
 use crate::certificates::CheckCache;
 use crate::compile::{Circumstances, Compiled, UnreadableSecrets, compile_objects, with_endpoints};
@@ -31,7 +30,6 @@ use crate::selection::secrets_wanted;
 use crate::settings::Settings;
 
 use agenda::{Agenda, End, Event, Step};
-use outcome::outcome;
 
 /// Changes that follow one another closer than this are one.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -54,13 +52,13 @@ pub(super) struct Driver {
     pub(super) metrics: Arc<Metrics>,
     /// Gets the Secrets that are to be watched.
     pub(super) wants: channel::Sender<BTreeSet<ObjectName>>,
-    /// Gets what each configuration came from that is served.
-    pub(super) outcomes: channel::Sender<Option<Arc<Outcome>>>,
+    /// Gets what the configuration came from that is served.
+    pub(super) served: channel::Sender<Option<Arc<Served>>>,
 }
 
 /// What is being worked on.
 struct Work {
-    objects: Vec<Arc<Known>>,
+    objects: Arc<Vec<Arc<Known>>>,
     unreadable: UnreadableSecrets,
     /// What was compiled last.
     compiled: Option<Compiled>,
@@ -83,7 +81,7 @@ impl Driver {
     pub(super) async fn run(mut self) {
         let mut agenda = Agenda::new(self.rollout.has_certificates());
         let mut work = Work {
-            objects: Vec::new(),
+            objects: Arc::default(),
             unreadable: UnreadableSecrets::new(),
             compiled: None,
             isolation: Isolation::new(),
@@ -131,7 +129,7 @@ impl Driver {
         let is_due = self.gather(retry, recheck_at, work).await;
         work.start = Instant::now();
         let Snapshot { objects, unreadable, mut changes } = self.store.take();
-        (work.objects, work.unreadable) = (objects, unreadable);
+        (work.objects, work.unreadable) = (Arc::new(objects), unreadable);
         let mut is_time_for =
             |what| changes = Changes::joined(Some(Changes::of(what)), changes.take());
         if recheck_at.is_some_and(|at| at <= SystemTime::now()) {
@@ -181,7 +179,7 @@ impl Driver {
 
     /// Asks for the Secrets that the objects name.
     async fn want_secrets(&self, work: &Work) {
-        let (objects, settings) = (work.objects.clone(), Arc::clone(&self.settings));
+        let (objects, settings) = (Arc::clone(&work.objects), Arc::clone(&self.settings));
         let names = off_worker(move || {
             let objects = objects.iter().map(|known| &known.object);
             secrets_wanted(objects, &settings).value
@@ -198,7 +196,7 @@ impl Driver {
     }
 
     async fn compile(&self, work: &Work) -> Compiled {
-        let (objects, unreadable) = (work.objects.clone(), work.unreadable.clone());
+        let (objects, unreadable) = (Arc::clone(&work.objects), work.unreadable.clone());
         let refused = work.isolation.refused().clone();
         let (settings, checks) = (Arc::clone(&self.settings), Arc::clone(&self.checks));
         for (kind, number) in self.store.counts() {
@@ -226,7 +224,7 @@ impl Driver {
         let (Some(mut compiled), Some(services)) = (work.compiled.take(), agenda.moved()) else {
             return Event::EndpointsSayMore;
         };
-        let (objects, services) = (work.objects.clone(), services.clone());
+        let (objects, services) = (Arc::clone(&work.objects), services.clone());
         let (compiled, is_moved) = off_worker(move || {
             let objects = objects.iter().map(|known| &known.object);
             let moved = with_endpoints(&compiled, &services, objects);
@@ -299,9 +297,12 @@ impl Driver {
     /// is perhaps to be written again.
     fn report(&self, work: &Work) {
         let Some(compiled) = &work.compiled else { return };
-        let outcome = outcome(&work.objects, compiled, work.isolation.findings());
-        self.metrics.set_findings(&outcome.reports);
-        self.outcomes.send_replace(Some(Arc::new(outcome)));
+        let served = Served {
+            objects: Arc::clone(&work.objects),
+            ingresses: Arc::clone(&compiled.ingresses),
+            findings: compiled.findings.iter().chain(work.isolation.findings()).cloned().collect(),
+        };
+        self.served.send_replace(Some(Arc::new(served)));
     }
 }
 

@@ -17,7 +17,8 @@ pub(super) struct Known {
     pub(super) resource_version: String,
     /// Of an Ingress: `status.loadBalancer.ingress`.
     pub(super) published: Vec<Json>,
-    /// Whether that was written under our name.
+    /// Whether our field manager owns that, as `metadata.managedFields` has it:
+    /// see [`is_published_by`].
     pub(super) is_published_by_us: bool,
 }
 

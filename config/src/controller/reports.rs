@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::finding::Finding;
 
 use super::events;
+use super::known::Known;
 use super::metrics::Metrics;
 use super::status::{self, Publish};
 
@@ -23,15 +24,7 @@ pub(super) struct Outcome {
 /// An Ingress as the API has it, and whether it is served.
 #[derive(Clone, Debug)]
 pub(super) struct IngressState {
-    pub(super) api_version: String,
-    pub(super) namespace: String,
-    pub(super) name: String,
-    pub(super) resource_version: String,
-    /// `status.loadBalancer.ingress` as it is now.
-    pub(super) published: Vec<serde_json::Value>,
-    /// Whether our field manager owns `status.loadBalancer` according to
-    /// `metadata.managedFields`: see [`status::is_published_by`].
-    pub(super) is_published_by_us: bool,
+    pub(super) known: Arc<Known>,
     pub(super) is_served: bool,
 }
 

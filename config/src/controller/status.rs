@@ -153,7 +153,7 @@ impl Writer<'_> {
         loop {
             while under_way.len() < CONCURRENCY && !is_away && !is_late() {
                 let Some(change) = rest.next() else { break };
-                if !forbidden.contains(&*change.state.namespace) {
+                if !forbidden.contains(change.namespace()) {
                     under_way.push(self.write(change));
                 }
             }
@@ -161,7 +161,7 @@ impl Writer<'_> {
             match &result {
                 Err(Failure::Away(_)) => is_away = true,
                 Err(Failure::Forbidden(_)) => {
-                    forbidden.insert(&*change.state.namespace);
+                    forbidden.insert(change.namespace());
                 }
                 _ => {}
             }
@@ -174,18 +174,18 @@ impl Writer<'_> {
     }
 
     async fn patch(&self, change: &Change<'_>) -> Result<(), Failure> {
-        let state = change.state;
-        let (group, version) = state.api_version.split_once('/').unwrap_or_default();
+        let object = &change.state.known.object;
+        let (group, version) = object.api_version.split_once('/').unwrap_or_default();
         let kind = GroupVersionKind::gvk(group, version, "Ingress");
         let resource = ApiResource::from_gvk_with_plural(&kind, "ingresses");
         let client = self.client.clone();
-        let api = Api::<DynamicObject>::namespaced_with(client, &state.namespace, &resource);
+        let api = Api::<DynamicObject>::namespaced_with(client, &object.namespace, &resource);
         let parameters = PatchParams {
             field_manager: Some(self.field_manager.clone()),
             ..PatchParams::default()
         };
         let patch = Patch::Merge(change.patch());
-        ask(api.patch_status(&state.name, &parameters, &patch)).await?;
+        ask(api.patch_status(&object.name, &parameters, &patch)).await?;
         debug!(ingress = %change.ingress(), "wrote its status");
         Ok(())
     }

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::task::spawn_blocking;
+
 use super::{Isolation, Verdict};
 use crate::manifest::Object;
 use crate::model::Gateway;
@@ -27,6 +29,19 @@ pub(crate) enum Attempt {
 impl Isolation {
     /// Brings Envoy to `gateway`, which is compiled from these objects.
     pub(crate) async fn attempt<'o>(
+        &mut self,
+        rollout: &mut Rollout,
+        gateway: &Gateway,
+        objects: impl Iterator<Item = &'o Object>,
+    ) -> Attempt {
+        let before = self.good.as_ref().map(|good| Arc::clone(&good.table));
+        let attempt = self.attempt_once(rollout, gateway, objects).await;
+        // It is large, and nobody waits for it to go.
+        drop(spawn_blocking(move || drop(before)));
+        attempt
+    }
+
+    async fn attempt_once<'o>(
         &mut self,
         rollout: &mut Rollout,
         gateway: &Gateway,

@@ -1,11 +1,12 @@
 //! Which status has to be written: what is, and what should be.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 
 use serde_json::{Value, json};
 
 use crate::controller::reports::IngressState;
+use crate::object_ref::ObjectRef;
 
 use super::addresses::Addresses;
 
@@ -20,8 +21,16 @@ pub(super) struct Change<'a> {
 impl<'a> Change<'a> {
     /// Which Ingress it concerns.
     pub(super) fn ingress(&self) -> impl fmt::Display + use<'a> {
-        let state = self.state;
-        fmt::from_fn(move |f| write!(f, "{}/{}", state.namespace, state.name))
+        let object = &self.state.known.object;
+        fmt::from_fn(move |f| write!(f, "{}/{}", object.namespace, object.name))
+    }
+
+    pub(super) fn namespace(&self) -> &'a str {
+        &self.state.known.object.namespace
+    }
+
+    fn resource_version(&self) -> &'a str {
+        &self.state.known.resource_version
     }
 
     /// The merge patch that does it.
@@ -30,7 +39,7 @@ impl<'a> Change<'a> {
             Some(addresses) => json!({ "status": { "loadBalancer": { "ingress": addresses } } }),
             // Only what was looked at may be removed: by now it may be another's.
             None => json!({
-                "metadata": { "resourceVersion": self.state.resource_version },
+                "metadata": { "resourceVersion": self.resource_version() },
                 "status": { "loadBalancer": { "ingress": null } },
             }),
         }
@@ -40,21 +49,19 @@ impl<'a> Change<'a> {
 /// What was written, on top of which version of which Ingress: until the API
 /// has told us of it, an outcome still has the version before.
 #[derive(Debug, Default)]
-pub(super) struct Done(BTreeMap<(String, String), (String, Option<Addresses>)>);
+pub(super) struct Done(HashMap<ObjectRef, (String, Option<Addresses>)>);
 
 impl Done {
     /// `change` needs no more to be done.
     pub(super) fn note(&mut self, change: &Change<'_>) {
-        let state = change.state;
-        let key = (state.namespace.clone(), state.name.clone());
-        self.0.insert(key, (state.resource_version.clone(), change.addresses.cloned()));
+        let written = (change.resource_version().to_owned(), change.addresses.cloned());
+        self.0.insert(change.state.known.object.reference(), written);
     }
 
     fn has(&self, change: &Change<'_>) -> bool {
-        let state = change.state;
-        let key = (state.namespace.clone(), state.name.clone());
-        self.0.get(&key).is_some_and(|(version, addresses)| {
-            *version == state.resource_version && addresses.as_ref() == change.addresses
+        let written = self.0.get(&change.state.known.object.reference());
+        written.is_some_and(|(version, addresses)| {
+            version == change.resource_version() && addresses.as_ref() == change.addresses
         })
     }
 }
@@ -70,19 +77,19 @@ pub(super) fn plan<'a>(
     let changes = ingresses.iter().filter_map(|state| needed(state, addresses));
     let changes = changes.filter(|change| !done.has(change)).collect();
     // What the API has told us of since need not be remembered.
-    let versions: BTreeMap<_, _> = ingresses
-        .iter()
-        .map(|state| ((&*state.namespace, &*state.name), &*state.resource_version))
-        .collect();
-    done.0.retain(|(namespace, name), (version, _)| {
-        versions.get(&(&**namespace, &**name)) == Some(&&**version)
-    });
+    if !done.0.is_empty() {
+        let versions = ingresses
+            .iter()
+            .map(|IngressState { known, .. }| (known.object.reference(), &*known.resource_version));
+        let versions: HashMap<_, _> = versions.collect();
+        done.0.retain(|ingress, (version, _)| versions.get(ingress) == Some(&&**version));
+    }
     changes
 }
 
 fn needed<'a>(state: &'a IngressState, addresses: Option<&'a Addresses>) -> Option<Change<'a>> {
     let removal = || {
-        let is_ours = state.is_published_by_us && !state.published.is_empty();
+        let is_ours = state.known.is_published_by_us && !state.known.published.is_empty();
         is_ours.then_some(Change { state, addresses: None })
     };
     if !state.is_served {
@@ -92,23 +99,34 @@ fn needed<'a>(state: &'a IngressState, addresses: Option<&'a Addresses>) -> Opti
     if addresses.is_empty() {
         return removal();
     }
-    (state.published != *addresses).then_some(Change { state, addresses: Some(addresses) })
+    (state.known.published != *addresses).then_some(Change { state, addresses: Some(addresses) })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::controller::known::Known;
+    use crate::manifest::read_text;
 
     fn state(name: &str, published: &[&str], is_ours: bool, is_served: bool) -> IngressState {
-        IngressState {
-            api_version: "networking.k8s.io/v1".to_owned(),
-            namespace: "n".to_owned(),
-            name: name.to_owned(),
-            resource_version: "7".to_owned(),
-            published: ips(published),
-            is_published_by_us: is_ours,
-            is_served,
-        }
+        let known = known(name, "7", ips(published), is_ours);
+        IngressState { known: Arc::new(known), is_served }
+    }
+
+    fn known(
+        name: &str,
+        resource_version: &str,
+        published: Vec<Value>,
+        is_published_by_us: bool,
+    ) -> Known {
+        let text = format!(
+            "{{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {{name: {name}}}}}"
+        );
+        let object = read_text("ingress.yaml", &text).objects.remove(0);
+        let resource_version = resource_version.to_owned();
+        Known { object, uid: String::new(), resource_version, published, is_published_by_us }
     }
 
     fn ips(addresses: &[&str]) -> Vec<Value> {
@@ -184,7 +202,7 @@ mod tests {
         assert!(plan(&states, Some(&addresses), &mut done).is_empty());
         assert_eq!(plan(&states, Some(&other), &mut done).len(), 2);
         // As another has left it since.
-        states[0].resource_version = "8".to_owned();
+        states[0].known = Arc::new(known("a", "8", Vec::new(), false));
         assert_eq!(plan(&states, Some(&addresses), &mut done).len(), 1);
         assert_eq!(done.0.len(), 1);
         assert!(plan(&[], Some(&addresses), &mut done).is_empty());

@@ -1,0 +1,113 @@
+//! What Envoy serves, and what to tell the API of it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::known::Known;
+use super::metrics::Metrics;
+use super::reports::{IngressState, Outcome, Report, Subject};
+use crate::finding::Finding;
+use crate::object_ref::ObjectRef;
+use crate::off_worker::off_worker;
+
+/// What Envoy serves came from these.
+#[derive(Debug)]
+pub(super) struct Served {
+    pub(super) objects: Arc<Vec<Arc<Known>>>,
+    /// The Ingresses of our class, and whether they serve anything.
+    pub(super) ingresses: Arc<HashMap<ObjectRef, bool>>,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Works out what is to be told of the newest that is served, beside what is done
+/// for traffic. Ends when nothing is served any more.
+pub(super) async fn follow(
+    mut served: watch::Receiver<Option<Arc<Served>>>,
+    outcomes: watch::Sender<Option<Arc<Outcome>>>,
+    metrics: Arc<Metrics>,
+) {
+    while served.changed().await.is_ok() {
+        let Some(newest) = served.borrow_and_update().clone() else { continue };
+        let outcome = off_worker(move || newest.outcome()).await;
+        metrics.set_findings(&outcome.reports);
+        outcomes.send_replace(Some(Arc::new(outcome)));
+    }
+}
+
+impl Served {
+    fn outcome(&self) -> Outcome {
+        let ingresses = self.objects.iter().filter(|known| &*known.object.kind == "Ingress");
+        let ingresses = ingresses.map(|known| IngressState {
+            is_served: self.ingresses.get(&known.object.reference()).copied().unwrap_or(false),
+            known: Arc::clone(known),
+        });
+        Outcome { ingresses: ingresses.collect(), reports: self.reports() }
+    }
+
+    fn reports(&self) -> Vec<Report> {
+        let found: HashSet<_> =
+            self.findings.iter().filter_map(|finding| finding.object.as_ref()).collect();
+        if found.is_empty() {
+            return Vec::new();
+        }
+        let subjects = self.objects.iter().filter_map(|known| {
+            let object = known.object.reference();
+            // What is wrong with an Ingress of another class is not ours to tell.
+            let is_foreign = &*object.kind == "Ingress" && !self.ingresses.contains_key(&object);
+            let is_told = !is_foreign && found.contains(&object);
+            is_told.then_some((object, known))
+        });
+        let subjects: HashMap<_, _> = subjects.collect();
+        let reports = self.findings.iter().filter_map(|finding| {
+            let known = subjects.get(finding.object.as_ref()?)?;
+            Some(Report { subject: subject(known), finding: finding.clone() })
+        });
+        reports.collect()
+    }
+}
+
+fn subject(known: &Known) -> Subject {
+    Subject {
+        api_version: known.object.api_version.to_string(),
+        kind: known.object.kind.to_string(),
+        namespace: known.object.namespace.to_string(),
+        name: known.object.name.to_string(),
+        uid: known.uid.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::compile;
+    use crate::manifest::read_text;
+    use crate::settings::Settings;
+
+    /// What Envoy refuses of a cluster is an Event on its Service.
+    #[test]
+    fn a_finding_of_what_envoy_refuses_is_told_on_its_object() {
+        let text =
+            "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}";
+        let manifests = read_text("web.yaml", text);
+        let compiled = compile(&manifests, &Settings::default());
+        let objects: Vec<_> = manifests.objects.into_iter().map(Known::of_object).collect();
+        let refused = Finding::error("Envoy refuses it").object(objects[0].object.reference());
+        let elsewhere = Finding::error("no such object").object(ObjectRef {
+            kind: "Service".into(),
+            namespace: "default".into(),
+            name: "other".into(),
+        });
+        let mut findings = compiled.findings;
+        findings.extend([refused.clone(), elsewhere]);
+        let served = Served { objects: Arc::new(objects), ingresses: compiled.ingresses, findings };
+        let outcome = served.outcome();
+        let told: Vec<_> = outcome
+            .reports
+            .iter()
+            .map(|report| (&*report.subject.kind, &*report.subject.name, &report.finding))
+            .collect();
+        assert_eq!(told, [("Service", "web", &refused)]);
+    }
+}
