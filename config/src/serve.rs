@@ -1,11 +1,11 @@
 //! Runs Envoy on manifests and keeps the two in step: what changes in the
 //! manifests is swapped in without a restart.
 
+mod edge;
 mod process;
 mod watch;
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fs;
 use std::net::TcpListener;
@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use tempfile::TempDir;
@@ -23,25 +23,20 @@ use tokio::sync::watch as channel;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::certificates::CheckCache;
-use crate::compile::{Circumstances, Compiled, Refused, compile_objects};
-use crate::envoy::{Kind, Layout, Listening, prepare};
+use crate::compile::{Compiled, Refused};
+use crate::envoy::{Layout, Listening, prepare};
 use crate::envoy_binary;
-use crate::finding::Finding;
-use crate::isolation::{Attempt, Isolation};
 use crate::manifest::{Manifests, PathSpec};
-use crate::rollout::{Change, Ready, Rollout, RolloutError};
+use crate::rollout::{Ready, Rollout};
 use crate::settings::Settings;
 use crate::signals::Signals;
 
+use edge::{Compiler, Edge, Reported};
 use process::EnvoyProcess;
 use watch::Watcher;
 
 /// How long a fetch of Envoy may take to end after a Ctrl-C.
 const FETCH_GRACE_PERIOD: Duration = Duration::from_secs(5);
-
-/// When a rollout whose end is not known is tried again.
-const RETRY_PERIOD: Duration = Duration::from_secs(1);
 
 /// What to serve, and how.
 #[derive(Clone, Debug)]
@@ -74,34 +69,28 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
         return Ok(ExitCode::SUCCESS);
     };
     let envoy = envoy??;
-    let reading = read(options.manifests.clone(), options.settings.clone());
+    let compiler = Compiler::new(options.settings.clone());
+    let reading = read(options.manifests.clone(), &compiler);
     let Some(read) = signals.unless_received(reading).await else {
         return Ok(ExitCode::SUCCESS);
     };
-    let (watcher, update) = read?;
-    let mut reported = Reported::default();
-    reported.print(update.compiled.findings.iter());
+    let First { watcher, manifests, compiled, reported } = read?;
 
     let folder = private_folder()?;
     let layout = Layout::new(folder.path());
-    refuse_shared_ports(options.listening, update.compiled.gateway.https.is_some())?;
+    refuse_shared_ports(options.listening, compiled.gateway.https.is_some())?;
     prepare(&layout, options.listening)
         .with_context(|| format!("folder {}", layout.folder().display()))?;
     let mut process = EnvoyProcess::start(&envoy, options.concurrency, &layout)?;
-    let mut edge = Edge {
-        rollout: Rollout::new(layout, options.listening, options.settings.clone())?,
-        isolation: Isolation::new(),
-        settings: options.settings.clone(),
-        reported,
-    };
+    let rollout = Rollout::new(layout, options.listening, options.settings.clone())?;
+    let mut edge = Edge::new(rollout, compiler, reported);
     let has_served = Cell::new(false);
     let serving = async {
-        let ready = edge.start(&update, options.listening).await?;
+        let ready = edge.start(&manifests, compiled, options.listening).await?;
         let has_https = ready.https.is_some();
         when_ready(ready);
         has_served.set(true);
-        let updates = follow(watcher, options.settings.clone(), Arc::new(update));
-        keep_up(updates, &mut edge, has_https).await
+        keep_up(follow(watcher, manifests), &mut edge, has_https).await
     };
     tokio::select! {
         result = serving => match result? {},
@@ -129,27 +118,21 @@ fn exit_code(status: ExitStatus) -> ExitCode {
 
 /// Brings each change to Envoy.
 async fn keep_up(
-    mut updates: channel::Receiver<Arc<Update>>,
+    mut newest: channel::Receiver<Arc<Manifests>>,
     edge: &mut Edge,
     mut has_https: bool,
 ) -> anyhow::Result<Infallible> {
-    let mut retry = edge.isolation.retry_at();
     loop {
-        let changed = updates.changed();
-        let rest = retry.map(|at| at.saturating_duration_since(Instant::now()));
-        match rest {
-            None => changed.await.context("the manifests can no longer be watched")?,
-            Some(rest) => match timeout(rest, changed).await {
-                Ok(changed) => changed.context("the manifests can no longer be watched")?,
-                Err(_) => edge.retry_refused(),
-            },
+        tokio::select! {
+            changed = newest.changed() => {
+                changed.context("the manifests can no longer be watched")?;
+            }
+            () = edge.due() => {}
         }
-        let update = Arc::clone(&updates.borrow_and_update());
-        let is_done = edge.update(&update).await?;
-        let later = (!is_done).then(|| Instant::now() + RETRY_PERIOD);
-        retry = later.into_iter().chain(edge.isolation.retry_at()).min();
+        let manifests = Arc::clone(&newest.borrow_and_update());
+        edge.update(&manifests).await;
         // The line that said where all is was before that.
-        let https = edge.rollout.envoy().ready().await.ok().flatten().map(|ready| ready.https);
+        let https = edge.ready().await.map(|ready| ready.https);
         if let Some(https) = https.filter(|https| https.is_some() != has_https) {
             has_https = https.is_some();
             match https {
@@ -170,181 +153,42 @@ fn refuse_shared_ports(listening: Listening, has_https: bool) -> anyhow::Result<
     Ok(())
 }
 
+/// What is read at the start.
+struct First {
+    watcher: Watcher,
+    manifests: Arc<Manifests>,
+    compiled: Compiled,
+    reported: Reported,
+}
+
 /// Reads the manifests for the first time, and watches them from then on.
-async fn read(manifests: Vec<PathSpec>, settings: Settings) -> anyhow::Result<(Watcher, Update)> {
+async fn read(manifests: Vec<PathSpec>, compiler: &Compiler) -> anyhow::Result<First> {
     let reading = spawn_blocking(move || {
         // From before the first reading, so that no change is missed.
         let mut watcher = Watcher::new(&manifests)?;
         let manifests = watcher.read()?;
-        let update = Update::new(manifests, &settings, &CheckCache::default());
-        std::io::Result::Ok((watcher, update))
+        std::io::Result::Ok((watcher, Arc::new(manifests)))
     });
-    let (watcher, update) = reading.await?.context("the manifests cannot be read or watched")?;
-    if !update.manifests.is_complete() {
-        Reported::default().print(update.compiled.findings.iter());
+    let (watcher, manifests) = reading.await?.context("the manifests cannot be read or watched")?;
+    let first = compiler.compile(&manifests, &Refused::default()).await;
+    let mut reported = Reported::default();
+    reported.print(first.findings.iter());
+    if !manifests.is_complete() {
         anyhow::bail!("nothing is served: not all manifests could be read");
     }
-    Ok((watcher, update))
+    Ok(First { watcher, manifests, compiled: first, reported })
 }
 
-/// The manifests as they are after a change.
-struct Update {
-    manifests: Arc<Manifests>,
-    compiled: Arc<Compiled>,
-}
-
-impl Update {
-    fn new(manifests: Manifests, settings: &Settings, checks: &CheckCache) -> Self {
-        let compiled = compile_again(&manifests, settings, &Refused::default(), checks);
-        Self { manifests: Arc::new(manifests), compiled: Arc::new(compiled) }
-    }
-}
-
-fn compile_again(
-    manifests: &Manifests,
-    settings: &Settings,
-    refused: &Refused,
-    checks: &CheckCache,
-) -> Compiled {
-    let circumstances = Circumstances::of_manifests(settings, refused, checks);
-    compile_objects(&manifests.objects, manifests.findings.clone(), &circumstances)
-}
-
-/// Reads and compiles the manifests whenever they have changed. A reader that is
-/// slow gets the last update. Without a change they may come to something else,
-/// since certificates begin and end to be valid.
-fn follow(
-    mut watcher: Watcher,
-    settings: Settings,
-    first: Arc<Update>,
-) -> channel::Receiver<Arc<Update>> {
-    let mut recheck_at = first.compiled.recheck_at;
+/// Reads the manifests whenever they have changed. A reader that is slow gets the
+/// newest.
+fn follow(mut watcher: Watcher, first: Arc<Manifests>) -> channel::Receiver<Arc<Manifests>> {
     let (sender, receiver) = channel::channel(first);
-    let checks = CheckCache::default();
     thread::spawn(move || {
-        while let Ok(manifests) = watcher.changed(recheck_at) {
-            let update = Update::new(manifests, &settings, &checks);
-            recheck_at = update.compiled.recheck_at;
-            if sender.send(Arc::new(update)).is_err() {
+        while let Ok(manifests) = watcher.changed() {
+            if sender.send(Arc::new(manifests)).is_err() {
                 return;
             }
         }
     });
     receiver
-}
-
-/// Envoy, and what is told of it.
-struct Edge {
-    rollout: Rollout,
-    isolation: Isolation,
-    settings: Settings,
-    reported: Reported,
-}
-
-impl Edge {
-    /// Takes in the first update, of an Envoy that has just been started.
-    async fn start(&mut self, update: &Update, listening: Listening) -> anyhow::Result<Ready> {
-        self.rollout.wait_until_started().await?;
-        match self.bring(update).await {
-            Err(RolloutError::Refused(key, _)) if key.kind == Kind::Listeners => {
-                let Listening { http, https, .. } = listening;
-                anyhow::bail!("Envoy cannot listen on {http} or {https}; its log says why")
-            }
-            result => result?,
-        };
-        self.rollout.envoy().ready().await?.context("Envoy does not listen; its log says why")
-    }
-
-    /// Takes an update in, or leaves everything as it is. Says whether that is
-    /// done, or is to be tried again.
-    async fn update(&mut self, update: &Update) -> anyhow::Result<bool> {
-        if !update.manifests.is_complete() {
-            self.reported.print(update.compiled.findings.iter());
-            // What cannot be read is not what was deleted.
-            eprintln!(
-                "ingressctl: not all manifests could be read; what was served before is still served"
-            );
-            return Ok(true);
-        }
-        let start = Instant::now();
-        let result = self.bring(update).await;
-        let took = start.elapsed().as_millis();
-        match result {
-            Ok(Change::Nothing) => {}
-            Ok(Change::Upstreams) => eprintln!("ingressctl: upstreams applied in {took} ms"),
-            Ok(Change::Certificates) => eprintln!("ingressctl: certificates applied in {took} ms"),
-            Ok(Change::RouteTable) => {
-                let table = &update.compiled.gateway.table.name;
-                eprintln!("ingressctl: route table {table} applied in {took} ms");
-            }
-            Err(error @ RolloutError::Refused(..)) => {
-                eprintln!("ingressctl: {error}; what was served before is still served");
-            }
-            Err(error) => {
-                eprintln!("ingressctl: {error}; trying again");
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Brings Envoy to what the manifests come to, without what it refuses of
-    /// that.
-    async fn bring(&mut self, update: &Update) -> Result<Change, RolloutError> {
-        let mut compiled = Arc::clone(&update.compiled);
-        if !self.isolation.refused().is_empty() {
-            compiled = self.compile(update);
-        }
-        let mut changed = Change::Nothing;
-        loop {
-            let objects = update.manifests.objects.iter();
-            let Self { rollout, isolation, .. } = self;
-            match isolation.attempt(rollout, &compiled.gateway, objects).await {
-                Attempt::Again { change, .. } => {
-                    changed = changed.max(change);
-                    compiled = self.compile(update);
-                }
-                Attempt::Served(change) => {
-                    let more = self.isolation.findings();
-                    self.reported.print(compiled.findings.iter().chain(more));
-                    return Ok(changed.max(change));
-                }
-                Attempt::Failed(error) => {
-                    self.reported.print(compiled.findings.iter());
-                    return Err(error);
-                }
-            }
-        }
-    }
-
-    fn compile(&self, update: &Update) -> Arc<Compiled> {
-        let refused = self.isolation.refused();
-        let checks = CheckCache::default();
-        Arc::new(compile_again(&update.manifests, &self.settings, refused, &checks))
-    }
-
-    fn retry_refused(&mut self) {
-        let now = Instant::now();
-        if self.isolation.retry_at().is_some_and(|at| at <= now) {
-            self.isolation.retry(now);
-            self.rollout.retry();
-        }
-    }
-}
-
-/// The findings that were printed last, so that a change prints what is new.
-#[derive(Default)]
-struct Reported(BTreeSet<String>);
-
-impl Reported {
-    fn print<'f>(&mut self, findings: impl Iterator<Item = &'f Finding>) {
-        let lines: BTreeSet<_> = findings.map(ToString::to_string).collect();
-        for line in lines.difference(&self.0) {
-            eprintln!("{line}");
-        }
-        if lines.is_empty() && !self.0.is_empty() {
-            eprintln!("ingressctl: all findings are resolved");
-        }
-        self.0 = lines;
-    }
 }

@@ -27,6 +27,7 @@ struct RefusedObject {
 }
 
 impl Refused {
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.certificates.is_empty() && self.objects.is_empty()
     }

@@ -32,7 +32,7 @@ use crate::settings::Settings;
 use agenda::{Agenda, End, Event, Step};
 
 /// Changes that follow one another closer than this are one.
-const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// But none waits longer than this for others, so that a steady stream of
 /// changes starves nobody.

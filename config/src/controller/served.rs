@@ -2,8 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::known::Known;
 use super::metrics::Metrics;
@@ -11,6 +13,10 @@ use super::reports::{IngressState, Outcome, Report, Subject};
 use crate::finding::Finding;
 use crate::object_ref::ObjectRef;
 use crate::off_worker::off_worker;
+
+/// How often at most that is worked out: under a stream of changes, each would
+/// take from traffic what nobody looks at.
+const PERIOD: Duration = Duration::from_millis(250);
 
 /// What Envoy serves came from these.
 #[derive(Debug)]
@@ -29,10 +35,12 @@ pub(super) async fn follow(
     metrics: Arc<Metrics>,
 ) {
     while served.changed().await.is_ok() {
+        let start = Instant::now();
         let Some(newest) = served.borrow_and_update().clone() else { continue };
         let outcome = off_worker(move || newest.outcome()).await;
         metrics.set_findings(&outcome.reports);
         outcomes.send_replace(Some(Arc::new(outcome)));
+        sleep(PERIOD.saturating_sub(start.elapsed())).await;
     }
 }
 

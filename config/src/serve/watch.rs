@@ -16,7 +16,7 @@ mod writing;
 
 use std::io::{self, Cursor, Read};
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use inotify::EventMask;
 
@@ -25,9 +25,6 @@ use crate::manifest::{self, Manifests, PathSpec};
 use emptied::Emptied;
 use folders::{Event, Folders};
 use writing::Writing;
-
-/// How long to wait at most before the clock is looked at again.
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// How long it must be quiet before the manifests are read: tools write several
 /// files, or one in several steps.
@@ -99,16 +96,10 @@ impl Watcher {
         })
     }
 
-    /// Waits for a change, and for it to be complete, or until `due`; then reads
-    /// everything.
-    pub(super) fn changed(&mut self, due: Option<SystemTime>) -> io::Result<Manifests> {
+    /// Waits for a change, and for it to be complete; then reads everything.
+    pub(super) fn changed(&mut self) -> io::Result<Manifests> {
         while self.happened == Effect::None {
-            let left = due.map(|due| due.duration_since(SystemTime::now()).unwrap_or_default());
-            if left == Some(Duration::ZERO) {
-                break;
-            }
-            // A clock may be set, so it is looked at now and then.
-            self.wait(left.map(|left| left.min(LONGEST_WAIT)))?;
+            self.wait(None)?;
         }
         self.read()
     }

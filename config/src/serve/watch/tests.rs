@@ -60,7 +60,7 @@ impl Watching {
             let mut watcher = Watcher::with_patience(&specs, patience).unwrap();
             let mut manifests = watcher.read();
             while sender.send(names(&manifests.unwrap())).is_ok() {
-                manifests = watcher.changed(None);
+                manifests = watcher.changed();
             }
         });
         let first = readings.recv_timeout(SURELY).unwrap();
