@@ -2,16 +2,25 @@
 //! `ingressctl` carries it inside.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 
 const TARGET: &str = "wasm32-wasip1";
 
+/// Leaves out what the module exports in vain.
+const LINKER: &str = "config/module-linker.sh";
+
 fn main() {
     let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    for input in
-        ["filter/src", "filter/Cargo.toml", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"]
-    {
+    for input in [
+        "filter/src",
+        "filter/Cargo.toml",
+        "Cargo.toml",
+        "Cargo.lock",
+        "rust-toolchain.toml",
+        LINKER,
+    ] {
         println!("cargo::rerun-if-changed={}", workspace.join(input).display());
     }
     require_target(&workspace);
@@ -19,8 +28,10 @@ fn main() {
     // A target directory of its own: the outer cargo holds the lock of this
     // one. Beside it, so that all profiles share one module.
     let target_dir = target_dir(&out).join("module");
+    let folder = target_dir.join(TARGET).join("module");
+    require_link(&workspace.join(LINKER), &folder.join("deps/ingress_filter.wasm"));
     build(&workspace, &target_dir);
-    let module = target_dir.join(TARGET).join("module/ingress_filter.wasm");
+    let module = folder.join("ingress_filter.wasm");
     println!("cargo::rustc-env=INGRESS_FILTER_WASM={}", module.display());
 }
 
@@ -50,6 +61,15 @@ fn target_dir(out: &Path) -> PathBuf {
         .find(|folder| folder.ends_with("build"))
         .expect("OUT_DIR lies in a folder `build`");
     build.ancestors().nth(2).expect("which lies two levels below the target directory").to_owned()
+}
+
+/// Cargo does not link again because the linker has changed, but does where there
+/// is no module.
+fn require_link(linker: &Path, module: &Path) {
+    let time = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    if time(module) < time(linker) {
+        let _ = fs::remove_file(module);
+    }
 }
 
 fn build(workspace: &Path, target_dir: &Path) {
@@ -87,6 +107,7 @@ fn build(workspace: &Path, target_dir: &Path) {
     }
     // The target is there. The path of a wrapper would change the module.
     command.env("RUSTC_WORKSPACE_WRAPPER", "");
+    command.env("CARGO_TARGET_WASM32_WASIP1_LINKER", workspace.join(LINKER));
     let status = command.status().expect("cargo can be run");
     assert!(status.success(), "ingress_filter.wasm could not be built");
 }

@@ -117,6 +117,8 @@ struct Stream {
 
 impl Context for Stream {}
 
+/// A callback that is implemented here has to be exported too, as
+/// `config/module-linker.sh` lists them.
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         let headers = RequestHeaders::new(&self.random);
