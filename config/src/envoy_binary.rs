@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail, ensure};
 use sha2::{Digest, Sha256};
 
+use crate::cache::cache_folder;
 use crate::digest::hex;
 
 /// The version that is fetched, which is the one this project is tested with.
@@ -69,19 +70,6 @@ fn named(path: &Path) -> anyhow::Result<PathBuf> {
 fn is_executable(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-}
-
-/// `$XDG_CACHE_HOME/ingressctl`, by default `~/.cache/ingressctl`.
-fn cache_folder() -> anyhow::Result<PathBuf> {
-    let cache =
-        match env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) {
-            Some(cache) => cache,
-            None => PathBuf::from(
-                env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?,
-            )
-            .join(".cache"),
-        };
-    Ok(cache.join("ingressctl"))
 }
 
 fn fetch(to: &Path) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! From Kubernetes objects to a route table and an Envoy configuration, and
 //! what runs them: the library of the command `ingressctl`.
 
+mod cache;
 mod certificates;
 pub mod cli;
 mod commands;
@@ -19,6 +20,7 @@ mod module_image;
 pub mod object_ref;
 mod objects;
 mod off_worker;
+pub mod offline_module;
 mod rbac;
 mod rollout;
 pub mod route_test;

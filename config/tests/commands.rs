@@ -397,3 +397,24 @@ fn wrong_usage_exits_with_2() {
     }
     assert!(!sandbox.path("out").exists());
 }
+
+#[test]
+fn explain_keeps_the_compiled_module_and_does_without() {
+    let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS), ("service.yaml", SERVICE)]);
+    let explain = |cache: Option<&Path>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ingressctl"));
+        command.args(["explain", "-f", ".", "http://any.example/cart"]);
+        command.current_dir(sandbox.0.path()).env_remove("HOME").env_remove("XDG_CACHE_HOME");
+        command.envs(cache.map(|cache| ("XDG_CACHE_HOME", cache)));
+        let output = command.output().expect("ingressctl runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    let cache = tempfile::tempdir().expect("a folder");
+    let compiled = explain(Some(cache.path()));
+    let modules = cache.path().join("ingressctl/modules");
+    assert!(fs::read_dir(modules).expect("its folder").next().is_some());
+    assert_eq!(explain(Some(cache.path())), compiled, "taken from there");
+    assert_eq!(explain(Some(Path::new("/dev/null"))), compiled, "where nothing can be kept");
+    assert_eq!(explain(None), compiled, "without a home");
+}

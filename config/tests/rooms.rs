@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Every room, in the direction in which data flows.
-const ORDER: [&str; 27] = [
+const ORDER: [&str; 29] = [
     // What all the others share.
     "object_ref",
     "finding",
@@ -19,7 +19,9 @@ const ORDER: [&str; 27] = [
     "files",
     "signals",
     "off_worker",
+    "cache",
     "envoy_binary",
+    "offline_module",
     // From manifests to what the gateway is to be.
     "manifest",
     "objects",

@@ -20,6 +20,14 @@ pub enum Error {
         /// What the engine said.
         message: String,
     },
+    /// The folder for compiled code cannot be used.
+    #[error("cannot keep compiled code in {}: {message}", folder.display())]
+    Cache {
+        /// The folder.
+        folder: PathBuf,
+        /// What the engine said.
+        message: String,
+    },
     /// The module lacks an export that every Proxy-Wasm module has.
     #[error("the module does not export {name}")]
     MissingExport {

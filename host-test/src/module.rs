@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use wasmtime::{
-    Config, Engine, ExternType, FuncType, InstancePre, Linker, OptLevel, Store, ValType,
+    Cache, CacheConfig, Config, Engine, ExternType, FuncType, InstancePre, Linker, OptLevel, Store,
+    ValType,
 };
 
 use crate::abi::{ABI_VERSIONS, ALLOCATORS, CALLBACKS, Callback};
@@ -72,6 +73,40 @@ impl Module {
         Self::with_optimization(bytes, Optimization::default())
     }
 
+    /// As [`Module::new`], but keeps the code in `folder`, and takes it from there the next time:
+    /// that takes some milliseconds. The folder is made if need be; whoever can write to it can
+    /// have this process run any code. What is not used for long is removed.
+    ///
+    /// ```
+    /// use host_test::Module;
+    ///
+    /// let wasm = wat::parse_str(
+    ///     r#"(module
+    ///         (memory (export "memory") 1)
+    ///         (func (export "proxy_abi_version_0_2_1"))
+    ///         (func (export "malloc") (param i32) (result i32) i32.const 1024))"#,
+    /// )?;
+    /// let folder = std::env::temp_dir().join("host-test-doc");
+    /// let module = Module::cached(&wasm, &folder)?;
+    /// assert_eq!(Module::cached(&wasm, &folder)?.exports(), module.exports());
+    /// # std::fs::remove_dir_all(folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be used, or is not an absolute path, and as [`Module::new`].
+    pub fn cached(bytes: impl AsRef<[u8]>, folder: impl AsRef<Path>) -> Result<Self, Error> {
+        let folder = folder.as_ref();
+        let mut config = CacheConfig::new();
+        config.with_directory(folder);
+        let cache = Cache::new(config).map_err(|error| Error::Cache {
+            folder: folder.to_path_buf(),
+            message: format!("{error:#}"),
+        })?;
+        Self::compile(bytes.as_ref(), Optimization::default(), Some(cache))
+    }
+
     /// Compiles a module from a file, for a quick start.
     ///
     /// # Errors
@@ -93,16 +128,23 @@ impl Module {
         bytes: impl AsRef<[u8]>,
         optimization: Optimization,
     ) -> Result<Self, Error> {
+        Self::compile(bytes.as_ref(), optimization, None)
+    }
+
+    fn compile(
+        bytes: &[u8],
+        optimization: Optimization,
+        cache: Option<Cache>,
+    ) -> Result<Self, Error> {
         let mut config = Config::new();
-        config.consume_fuel(true).cranelift_opt_level(match optimization {
+        config.cache(cache).consume_fuel(true).cranelift_opt_level(match optimization {
             Optimization::None => OptLevel::None,
             Optimization::Speed => OptLevel::Speed,
         });
         let compile_error =
             |error: wasmtime::Error| Error::Compile { message: format!("{error:#}") };
         let engine = Engine::new(&config).map_err(compile_error)?;
-        let module =
-            wasmtime::Module::from_binary(&engine, bytes.as_ref()).map_err(compile_error)?;
+        let module = wasmtime::Module::from_binary(&engine, bytes).map_err(compile_error)?;
         check_exports(&module)?;
 
         let link_error =

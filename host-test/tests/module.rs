@@ -2,8 +2,12 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use common::{callback, module, text};
-use host_test::{Module, Optimization, Plugin};
+use host_test::{Error, Module, Optimization, Plugin};
 
 const GET: [(&str, &str); 1] = [(":path", "/")];
 const OK: [(&str, &str); 1] = [(":status", "200")];
@@ -29,4 +33,44 @@ fn imports_and_exports_are_listed() {
         module.imports().into_iter().map(|import| (import.module, import.name)).collect();
     assert_eq!(imports, [("env".to_owned(), "proxy_log".to_owned())]);
     assert!(module.exports().contains(&"proxy_on_tick".to_owned()));
+}
+
+/// The files of compiled code below a folder.
+fn kept(folder: &Path) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.append(&mut kept(&path));
+        } else if path.metadata().is_ok_and(|file| file.len() > 1_000) {
+            files.insert(path);
+        }
+    }
+    files
+}
+
+#[test]
+fn code_is_kept_in_the_folder_and_taken_from_there() {
+    let wasm = |name| wat::parse_str(text(&callback(name, ""))).expect("valid text");
+    let folder = tempfile::tempdir().expect("a folder");
+    let exports = |wasm: &[u8]| Module::cached(wasm, folder.path()).expect("a module").exports();
+    let (ticks, logs) = (wasm("tick"), wasm("log"));
+    assert!(exports(&ticks).contains(&"proxy_on_tick".to_owned()));
+    let of_ticks = kept(folder.path()).pop_first().expect("a file");
+    assert!(exports(&logs).contains(&"proxy_on_log".to_owned()));
+    let of_logs = kept(folder.path()).into_iter().find(|file| *file != of_ticks).expect("another");
+
+    fs::copy(&of_logs, &of_ticks).expect("a copy");
+    assert!(exports(&ticks).contains(&"proxy_on_log".to_owned()), "it is not compiled again");
+    fs::write(&of_ticks, "something else").expect("a broken file");
+    assert!(exports(&ticks).contains(&"proxy_on_tick".to_owned()), "it is compiled again");
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_is_an_error() {
+    let wasm = wat::parse_str(text("")).expect("valid text");
+    for folder in ["not/absolute", "/dev/null/folder"] {
+        let error = Module::cached(&wasm, folder).err().expect("a refusal");
+        assert!(matches!(error, Error::Cache { .. }), "{error}");
+    }
 }

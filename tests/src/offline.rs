@@ -1,10 +1,9 @@
 //! The module without Envoy: the same bytes, in the thin host.
 
-use std::sync::LazyLock;
-
 use host_test::{ExchangeRecord, Module, Plugin};
 use ingressctl::compile::{Compiled, compile};
 use ingressctl::manifest::read_text;
+use ingressctl::offline_module::offline_module;
 use ingressctl::settings::Settings;
 
 /// The module with the route table of some manifests.
@@ -18,9 +17,7 @@ impl Offline {
     /// # Panics
     /// Where it is no Proxy-Wasm module.
     pub fn module() -> &'static Module {
-        static MODULE: LazyLock<Module> =
-            LazyLock::new(|| Module::new(ingressctl::MODULE).expect("a Proxy-Wasm module"));
-        &MODULE
+        offline_module().expect("a Proxy-Wasm module")
     }
 
     /// The module with the route table of `manifests`.

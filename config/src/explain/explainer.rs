@@ -3,10 +3,9 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
-use std::sync::OnceLock;
 
-use anyhow::{Context, ensure};
-use host_test::{Module, Options, Plugin};
+use anyhow::ensure;
+use host_test::{Options, Plugin};
 use ingress_filter::table::{Action, Backend, Destination, Forward, Plaintext};
 use ingress_filter::{CLUSTER_HEADER, MIRROR_HEADER, RouteTable};
 
@@ -17,6 +16,7 @@ use super::exchange::{Answer, By, Passage, pass};
 use super::reason::{Chosen, misdirected, reason, refused_by_envoy};
 use super::rules::{self, Seen};
 use super::{Explanation, Request, Share};
+use crate::offline_module::offline_module;
 use crate::settings::Settings;
 
 /// So many random values keep their plugin.
@@ -267,18 +267,11 @@ impl Explainer {
 
     fn start(&self, fixed_random: Option<u64>) -> anyhow::Result<Plugin> {
         let table = RouteTable { fixed_random, ..self.labelled.clone() };
-        let plugin = Plugin::with_options(module()?, Options::default())?;
+        let plugin = Plugin::with_options(offline_module()?, Options::default())?;
         let taken_in = plugin.configure(serde_json::to_vec(&table)?)?;
         ensure!(taken_in, "the module refuses the route table: {:?}", plugin.activity().log);
         Ok(plugin)
     }
-}
-
-/// The module, compiled once: that takes longer than anything else here.
-fn module() -> anyhow::Result<&'static Module> {
-    static MODULE: OnceLock<Result<Module, host_test::Error>> = OnceLock::new();
-    let module = MODULE.get_or_init(|| Module::new(crate::MODULE));
-    module.as_ref().context("the module inside this program is broken")
 }
 
 /// The table with every route and rule named by its place, so that what the
