@@ -16,7 +16,7 @@ use crate::tools::{envoy, ingressctl};
 
 /// A real Envoy on a configuration file; stopped when dropped.
 pub struct OwnEnvoy {
-    _process: Process,
+    process: Process,
     /// For what Envoy writes.
     folder: TempDir,
     edge: Edge,
@@ -56,7 +56,12 @@ impl OwnEnvoy {
             http.is_some()
         });
         let (http, https) = (http.expect("it listens"), listener(admin, "https"));
-        Self { _process: process, folder, edge: Edge { http, https, admin } }
+        Self { process, folder, edge: Edge { http, https, admin } }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// What Envoy has logged so far.
