@@ -1,7 +1,7 @@
 //! Envoy's routes (RDS): few, whatever the manifests say. Whatever the filter
 //! lets through goes to the cluster it named.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ingress_filter::table::{Action, RouteTable};
 use ingress_filter::{CLUSTER_HEADER, MIRROR_HEADER, WEBSOCKET_HEADER};
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::ROUTE_CONFIGURATION;
 use super::core::StringMatcher;
-use super::message::{Seconds, is_unset, typed};
+use super::message::{Extension, Seconds, is_unset, typed};
 
 /// What the filter says to Envoy, and is nobody's business upstream. The router
 /// itself removes what it obeys, the fault filter does not.
@@ -39,6 +39,51 @@ struct VirtualHost {
     #[prost(string, repeated, tag = "2")]
     domains: Vec<String>,
     #[prost(message, repeated, tag = "3")]
+    #[serde(skip_serializing_if = "is_unset")]
+    routes: Vec<Route>,
+    #[prost(message, optional, tag = "21")]
+    #[serde(skip_serializing_if = "is_unset")]
+    matcher: Option<MirrorMatcher>,
+}
+
+/// `xds.type.matcher.v3.Matcher` that looks a header up in a map.
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct MirrorMatcher {
+    #[prost(message, optional, tag = "2")]
+    matcher_tree: Option<MirrorTree>,
+    #[prost(message, optional, tag = "3")]
+    on_no_match: Option<OnMatch>,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct MirrorTree {
+    #[prost(message, optional, tag = "1")]
+    input: Option<Extension<HeaderInput>>,
+    #[prost(message, optional, tag = "2")]
+    exact_match_map: Option<MirrorMap>,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct MirrorMap {
+    #[prost(btree_map = "string, message", tag = "1")]
+    map: BTreeMap<String, OnMatch>,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct OnMatch {
+    #[prost(message, optional, tag = "2")]
+    action: Option<Extension<RouteList>>,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct HeaderInput {
+    #[prost(string, tag = "1")]
+    header_name: String,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct RouteList {
+    #[prost(message, repeated, tag = "1")]
     routes: Vec<Route>,
 }
 
@@ -115,27 +160,54 @@ struct RequestMirrorPolicy {
 }
 
 typed! {
+    HeaderInput = "envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
+    RouteList = "envoy.config.route.v3.RouteList",
     RouteConfiguration = "envoy.config.route.v3.RouteConfiguration",
 }
 
 impl RouteConfiguration {
-    /// The routes for `table`: one for each cluster that gets copies, since
-    /// Envoy cannot take the name of that from a header without passing the
+    /// The routes for `table`: for each cluster that gets copies some of its own,
+    /// since Envoy cannot take the name of that from a header without passing the
     /// header on.
     pub(super) fn new(table: &RouteTable) -> Self {
         let mirrors = mirrors(table);
-        let mut routes = vec![Route::refusing_trace(), Route::refusing_upgrades()];
-        if !mirrors.is_empty() {
-            // Looks at one header, not at all of the mirrors.
-            routes.push(Route::forwarding(vec![HeaderMatcher::absent(MIRROR_HEADER)], None));
+        let mut virtual_host = VirtualHost {
+            name: "ingress".to_owned(),
+            domains: vec!["*".to_owned()],
+            ..VirtualHost::default()
+        };
+        if mirrors.is_empty() {
+            virtual_host.routes = routes(None);
+        } else {
+            virtual_host.matcher = Some(MirrorMatcher::new(&mirrors));
         }
-        routes.extend(mirrors.iter().map(|cluster| {
-            Route::forwarding(vec![HeaderMatcher::exact(MIRROR_HEADER, cluster)], Some(cluster))
-        }));
-        routes.push(Route::forwarding(Vec::new(), None));
-        let virtual_host =
-            VirtualHost { name: "ingress".to_owned(), domains: vec!["*".to_owned()], routes };
         Self { name: ROUTE_CONFIGURATION.to_owned(), virtual_hosts: vec![virtual_host] }
+    }
+}
+
+/// What becomes of a request that the filter lets through, with a copy to `mirror`
+/// or without.
+fn routes(mirror: Option<&str>) -> Vec<Route> {
+    vec![Route::refusing_trace(), Route::refusing_upgrades(), Route::forwarding(mirror)]
+}
+
+impl MirrorMatcher {
+    /// Envoy walks a list of routes one by one, but looks a value up in a map.
+    fn new(mirrors: &BTreeSet<&str>) -> Self {
+        let input = HeaderInput { header_name: MIRROR_HEADER.to_owned() };
+        let map = mirrors.iter().map(|cluster| ((*cluster).to_owned(), OnMatch::to(Some(cluster))));
+        let tree = MirrorTree {
+            input: Some(Extension::new("envoy.matching.inputs.request_headers", input)),
+            exact_match_map: Some(MirrorMap { map: map.collect() }),
+        };
+        Self { matcher_tree: Some(tree), on_no_match: Some(OnMatch::to(None)) }
+    }
+}
+
+impl OnMatch {
+    fn to(mirror: Option<&str>) -> Self {
+        let list = RouteList { routes: routes(mirror) };
+        Self { action: Some(Extension::new("routes", list)) }
     }
 }
 
@@ -156,7 +228,7 @@ fn mirror(action: &Action) -> Option<&str> {
 
 impl Route {
     /// There is no timeout but the one the filter asks for, and the idle ones.
-    fn forwarding(headers: Vec<HeaderMatcher>, mirror: Option<&str>) -> Self {
+    fn forwarding(mirror: Option<&str>) -> Self {
         let policy = |cluster: &str| RequestMirrorPolicy { cluster: cluster.to_owned() };
         let action = RouteAction {
             cluster_header: CLUSTER_HEADER.to_owned(),
@@ -164,7 +236,7 @@ impl Route {
             request_mirror_policies: mirror.map(policy).into_iter().collect(),
         };
         Self {
-            matches: Some(RouteMatch::all_with(headers)),
+            matches: Some(RouteMatch::all_with(Vec::new())),
             action: Some(RouteOrResponse::Route(action)),
             request_headers_to_remove: HEADERS_TO_REMOVE.map(str::to_owned).to_vec(),
         }

@@ -58,3 +58,26 @@ fn a_dead_mirror_harms_no_client() {
     }
     assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
 }
+
+/// With mirrors, Envoy finds its route in another way.
+#[test]
+fn beside_mirrors_trace_and_upgrades_are_refused_as_ever() {
+    let mirrored = |path: &str| {
+        rule(
+            path,
+            &format!(
+                "match: {{request: {{headers: {{uri: {{prefix: /{path}}}}}}}}}, mirror: {{name: other}}"
+            ),
+        )
+    };
+    let edge = Ruled::start(&[mirrored("one"), mirrored("two")]);
+    for path in ["/one", "/two", "/none"] {
+        assert_eq!(edge.ask_envoy("TRACE", path, &[]).status, 405, "{path}");
+        let upgrade = ["connection: upgrade", "upgrade: websocket"];
+        assert_eq!(edge.ask_envoy("GET", path, &upgrade).status, 403, "{path}");
+        assert_eq!(edge.get(path).status, 200, "{path}");
+        if path != "/none" {
+            copies(&edge, 1);
+        }
+    }
+}
