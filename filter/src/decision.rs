@@ -11,6 +11,7 @@ mod view;
 use crate::headers::HeaderEdit;
 use crate::router::Router;
 use crate::rules::Action;
+use crate::table::AbortStatus;
 pub use request::Request;
 use view::View;
 
@@ -62,6 +63,10 @@ pub struct Forwarding<'t> {
     pub fixed: &'t [HeaderEdit<'static>],
     /// Changes to its headers that depend on it.
     pub dynamic: Vec<HeaderEdit<'t>>,
+    /// How many milliseconds it waits first.
+    pub delay: Option<u32>,
+    /// What it is answered after that, in place of going to the upstream.
+    pub abort: Option<AbortStatus>,
 }
 
 impl<'t> Forwarding<'t> {

@@ -10,6 +10,7 @@ mod counters;
 mod headers;
 mod host;
 mod random;
+mod waiting;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,13 +18,15 @@ use std::time::Duration;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
-use crate::decision::{CLUSTER_HEADER, Decision, Request, Verdict};
+use crate::decision::{CLUSTER_HEADER, Decision, Forwarding, Request, Verdict};
 use crate::headers::HeaderEdit;
 use crate::router::Router;
+use crate::table::AbortStatus;
 use counters::Counters;
 use headers::RequestHeaders;
 use host::Level;
 use random::Random;
+use waiting::{Due, Waiting};
 
 /// How often the counters are flushed.
 const FLUSH_PERIOD: Duration = Duration::from_secs(1);
@@ -37,11 +40,13 @@ struct Plugin {
     router: Option<Rc<Router>>,
     counters: Rc<Counters>,
     random: Rc<Random>,
+    waiting: Rc<Waiting>,
 }
 
 impl Default for Plugin {
     fn default() -> Self {
-        Self { router: None, counters: Rc::default(), random: Rc::new(Random::new()) }
+        let random = Rc::new(Random::new());
+        Self { router: None, counters: Rc::default(), random, waiting: Rc::default() }
     }
 }
 
@@ -79,17 +84,21 @@ impl RootContext for Plugin {
 
     fn on_tick(&mut self) {
         self.counters.flush();
+        self.waiting.tick();
     }
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
 
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         Some(Box::new(Stream {
+            id,
             router: self.router.clone(),
             counters: Rc::clone(&self.counters),
             random: Rc::clone(&self.random),
+            waiting: Rc::clone(&self.waiting),
+            due: None,
             answers_head: false,
             response_headers: Vec::new(),
         }))
@@ -106,13 +115,25 @@ impl Drop for Plugin {
 
 /// One request.
 struct Stream {
+    id: u32,
     router: Option<Rc<Router>>,
     counters: Rc<Counters>,
     random: Rc<Random>,
+    waiting: Rc<Waiting>,
+    /// When it goes on, where it waits.
+    due: Option<Due>,
     /// What the answer of the upstream gets.
     response_headers: Vec<HeaderEdit<'static>>,
     /// Whether the filter itself has answered a HEAD request.
     answers_head: bool,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Some(due) = self.due {
+            self.waiting.remove(due);
+        }
+    }
 }
 
 impl Context for Stream {}
@@ -140,6 +161,9 @@ impl HttpContext for Stream {
             Verdict::Forward(forwarding) => {
                 let edits = decision.response_headers.into_iter();
                 self.response_headers = edits.map(HeaderEdit::into_owned).collect();
+                if forwarding.abort.is_some() {
+                    self.answers_head = is_head(&headers);
+                }
                 for edit in forwarding.edits() {
                     let change = if edit.appends {
                         host::add_request_header
@@ -149,10 +173,15 @@ impl HttpContext for Stream {
                     change(&edit.name, &edit.value);
                 }
                 host::set_request_header(CLUSTER_HEADER, forwarding.cluster.as_bytes());
-                Action::Continue
+                match (forwarding.delay, forwarding.abort) {
+                    (None, None) => return Action::Continue,
+                    (None, Some(status)) => abort(status),
+                    (Some(ms), status) => self.due = Some(self.waiting.add(self.id, ms, status)),
+                }
+                Action::Pause
             }
             Verdict::Respond(status) => {
-                self.answers_head = headers.first_value(":method").as_deref() == Some(b"HEAD");
+                self.answers_head = is_head(&headers);
                 host::respond(status, &decision.response_headers);
                 Action::Pause
             }
@@ -174,8 +203,28 @@ impl HttpContext for Stream {
     }
 }
 
+fn is_head(headers: &RequestHeaders<'_>) -> bool {
+    headers.first_value(":method").as_deref() == Some(b"HEAD")
+}
+
+/// Answers the current request in place of its upstream.
+fn abort(status: AbortStatus) {
+    match status {
+        AbortStatus::Http(status) => host::respond(status, &[]),
+        AbortStatus::Grpc(status) => host::respond_grpc(status),
+    }
+}
+
 /// Leaves word for the access log.
 fn record(decision: &Decision<'_>) {
+    if let Verdict::Forward(Forwarding { delay, abort, .. }) = &decision.verdict {
+        if let Some(ms) = delay {
+            host::set_property("fault_delay_ms", ms.to_string().as_bytes());
+        }
+        if abort.is_some() {
+            host::set_property("fault_abort", b"1");
+        }
+    }
     if let Some(source) = decision.source {
         host::set_property("ingress_route", source.as_bytes());
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 pub(crate) use action::{
-    Action, Cors, Destination, Forward, Redirect, Replaced, Rewrite, abort_edit, envoy, retry_edits,
+    Action, Cors, Destination, Forward, Redirect, Replaced, Rewrite, envoy, retry_edits,
 };
 pub(crate) use condition::{Source, Test};
 

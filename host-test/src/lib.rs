@@ -85,7 +85,8 @@
 //! * No foreign functions: `proxy_call_foreign_function` answers [`Status::NotFound`].
 //! * No TCP streams: the callbacks for downstream and upstream data are not run.
 //! * No proxy around the module: headers are not validated, no router runs, no time passes by
-//!   itself ([`Plugin::tick`] is up to the caller), and `proxy_on_queue_ready` is not run.
+//!   itself ([`Plugin::tick`] and [`Plugin::advance`] are up to the caller), and `proxy_on_queue_ready`
+//!   is not run.
 //!
 //! Where Envoy would hide a mistake of the module, this host shows it: an allocator without room is
 //! an error, pairs that cannot be read are refused, and a module that fails once is not run again.

@@ -107,6 +107,14 @@ impl Plugin {
         delete_replaced_roots(&mut vm)
     }
 
+    /// Lets time pass for the module: from now on its clock is ahead by so much more. What waits
+    /// for that goes on with the next [`tick`](Self::tick).
+    pub fn advance(&self, by: Duration) {
+        let mut vm = self.vm();
+        let ahead = &mut vm.state_mut().clock_ahead;
+        *ahead = ahead.saturating_add(by);
+    }
+
     /// Begins an exchange: creates an HTTP stream.
     ///
     /// # Errors

@@ -30,6 +30,8 @@ pub(crate) struct State {
     pub(crate) shared_data: BTreeMap<Vec<u8>, SharedValue>,
     pub(crate) last_cas: u32,
     pub(crate) queues: Vec<Queue>,
+    /// How much the caller has let pass.
+    pub(crate) clock_ahead: Duration,
     random: u64,
 }
 
@@ -117,6 +119,7 @@ impl State {
             queues: Vec::new(),
             random: options.random_seed,
             options,
+            clock_ahead: Duration::ZERO,
         }
     }
 
@@ -221,6 +224,7 @@ impl State {
         let time = self.options.fixed_time.unwrap_or_else(|| {
             SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
         });
+        let time = time.saturating_add(self.clock_ahead);
         u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
     }
 

@@ -300,20 +300,27 @@ fn log_lines_below_the_level_are_dropped() {
 }
 
 #[test]
-fn the_clock_can_be_stopped() {
+fn the_clock_can_be_stopped_and_moved() {
     let module = module(&callback(
         "tick",
         "(drop (call $proxy_get_current_time_nanoseconds (i32.const 0)))
          (drop (call $proxy_log (i32.const 2) (i32.const 0) (i32.const 8)))",
     ));
-    let time = |options: Options| {
-        let plugin = Plugin::with_options(&module, options).expect("a module that starts");
+    let start = |options| Plugin::with_options(&module, options).expect("a module that starts");
+    let time = |plugin: &Plugin| {
         plugin.tick().expect("no failure");
-        let bytes = plugin.activity().log[0].message.clone();
+        let log = plugin.activity().log;
+        let bytes = log.last().expect("a line").message.clone();
         u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
     };
-    assert_eq!(time(Options::default().fixed_time(Duration::from_secs(7))), 7_000_000_000);
-    assert!(time(Options::default()) > 1_700_000_000_000_000_000, "the host's clock");
+    let stopped = start(Options::default().fixed_time(Duration::from_secs(7)));
+    assert_eq!(time(&stopped), 7_000_000_000);
+    stopped.advance(Duration::from_millis(1_500));
+    assert_eq!(time(&stopped), 8_500_000_000);
+    stopped.advance(Duration::MAX);
+    assert_eq!(time(&stopped), u64::MAX, "as far as it goes");
+    let running = start(Options::default());
+    assert!(time(&running) > 1_700_000_000_000_000_000, "the host's clock");
 }
 
 #[test]

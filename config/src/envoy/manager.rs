@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::core::{ConfigSource, StringMatcher};
 use super::filter::Wasm;
-use super::message::{Empty, Extension, Filter, Seconds, Typed, is_unset, json_names, typed};
+use super::message::{Extension, Filter, Seconds, Typed, is_unset, json_names, typed};
 use super::{FILTER_NAME, ROUTE_CONFIGURATION, STAT_PREFIX};
 
 /// What a client may claim about how it came here; believed only from the
@@ -97,7 +97,6 @@ struct Rds {
 #[serde(untagged)]
 enum HttpFilter {
     Discovered(DiscoveredFilter),
-    Fault(Filter<Fault>),
     Router(Filter<Router>),
 }
 
@@ -153,38 +152,6 @@ struct Http2ProtocolOptions {
     initial_stream_window_size: Option<u32>,
     #[prost(message, optional, tag = "4")]
     initial_connection_window_size: Option<u32>,
-}
-
-/// Waits and answers as the filter before it says in headers; a client's are
-/// removed before.
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct Fault {
-    #[prost(message, optional, tag = "1")]
-    delay: Option<FaultDelay>,
-    #[prost(message, optional, tag = "2")]
-    abort: Option<FaultAbort>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct FaultDelay {
-    #[prost(message, optional, tag = "5")]
-    header_delay: Option<Empty>,
-    #[prost(message, optional, tag = "4")]
-    percentage: Option<Percentage>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct FaultAbort {
-    #[prost(message, optional, tag = "4")]
-    header_abort: Option<Empty>,
-    #[prost(message, optional, tag = "3")]
-    percentage: Option<Percentage>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct Percentage {
-    #[prost(uint32, tag = "1")]
-    numerator: u32,
 }
 
 /// Envoy decides on an upgrade before any filter runs; the routes refuse those
@@ -283,7 +250,6 @@ typed! {
     Router = "envoy.extensions.filters.http.router.v3.Router",
     HeaderMutation = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
     StdoutAccessLog = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
-    Fault = "envoy.extensions.filters.http.fault.v3.HTTPFault",
 }
 
 /// What of the HTTP connection manager is not the same everywhere.
@@ -310,7 +276,6 @@ impl HttpConnectionManager {
             }),
             http_filters: vec![
                 HttpFilter::discovered(&options.filter),
-                HttpFilter::Fault(Filter::new("envoy.filters.http.fault", Fault::by_header())),
                 HttpFilter::Router(Filter::new("envoy.filters.http.router", Router {})),
             ],
             upgrade_configs: vec![UpgradeConfig { upgrade_type: "websocket".to_owned() }],
@@ -362,7 +327,6 @@ impl Message for HttpFilter {
     fn encode_raw(&self, buffer: &mut impl BufMut) {
         match self {
             Self::Discovered(filter) => filter.encode_raw(buffer),
-            Self::Fault(filter) => filter.encode_raw(buffer),
             Self::Router(filter) => filter.encode_raw(buffer),
         }
     }
@@ -376,7 +340,6 @@ impl Message for HttpFilter {
     ) -> Result<(), DecodeError> {
         match self {
             Self::Discovered(filter) => filter.merge_field(tag, wire_type, buffer, context),
-            Self::Fault(filter) => filter.merge_field(tag, wire_type, buffer, context),
             Self::Router(filter) => filter.merge_field(tag, wire_type, buffer, context),
         }
     }
@@ -384,7 +347,6 @@ impl Message for HttpFilter {
     fn encoded_len(&self) -> usize {
         match self {
             Self::Discovered(filter) => filter.encoded_len(),
-            Self::Fault(filter) => filter.encoded_len(),
             Self::Router(filter) => filter.encoded_len(),
         }
     }
@@ -407,19 +369,6 @@ impl StdoutAccessLog {
         let fields = ACCESS_LOG_LINE.into_iter().map(field).collect();
         let log_format = LogFormat { json_format: Some(Struct { fields }) };
         Filter::new("envoy.access_loggers.stdout", Self { log_format: Some(log_format) })
-    }
-}
-
-impl Fault {
-    fn by_header() -> Self {
-        let percentage = Some(Percentage { numerator: 100 });
-        Self {
-            delay: Some(FaultDelay {
-                header_delay: Some(Empty {}),
-                percentage: percentage.clone(),
-            }),
-            abort: Some(FaultAbort { header_abort: Some(Empty {}), percentage }),
-        }
     }
 }
 

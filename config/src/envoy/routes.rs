@@ -13,15 +13,8 @@ use super::core::StringMatcher;
 use super::message::{Extension, Seconds, is_unset, typed};
 
 /// What the filter says to Envoy, and is nobody's business upstream. The router
-/// itself removes what it obeys, the fault filter does not.
-const HEADERS_TO_REMOVE: [&str; 6] = [
-    CLUSTER_HEADER,
-    MIRROR_HEADER,
-    WEBSOCKET_HEADER,
-    "x-envoy-fault-abort-grpc-request",
-    "x-envoy-fault-abort-request",
-    "x-envoy-fault-delay-request",
-];
+/// itself removes what it obeys.
+const HEADERS_TO_REMOVE: [&str; 3] = [CLUSTER_HEADER, MIRROR_HEADER, WEBSOCKET_HEADER];
 
 /// `route.v3.RouteConfiguration`.
 #[derive(Clone, PartialEq, Message, Serialize)]

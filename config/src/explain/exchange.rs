@@ -1,10 +1,11 @@
 //! One request through the module, and what Envoy does with the module's word:
-//! its fault filter and its routes stand behind.
+//! its routes stand behind.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
-use host_test::{ExchangeRecord, HeaderMap, Outcome, Plugin};
+use host_test::{ExchangeRecord, HeaderMap, Outcome, Plugin, StreamType};
 use ingress_filter::WEBSOCKET_HEADER;
 
 use super::Request;
@@ -12,6 +13,10 @@ use super::edge::{Headers, joined};
 
 /// The port a client sends from, for want of a real one.
 const CLIENT_PORT: u16 = 50_000;
+
+/// The properties by which the module says that a request has a fault.
+const DELAY: &str = "fault_delay_ms";
+const ABORT: &str = "fault_abort";
 
 /// What came of a request.
 pub(super) struct Passage {
@@ -37,7 +42,7 @@ pub(super) struct Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum By {
     Filter,
-    /// Envoy's fault filter, on the filter's word.
+    /// The filter, on purpose.
     Fault,
     /// Envoy's route that refuses upgrades.
     NoUpgrade,
@@ -60,9 +65,22 @@ pub(super) fn pass(
     if let Some(certificate) = certificate {
         exchange.set_property(&["xds", "filter_chain_name"], certificate);
     }
-    let answer = match exchange.request_headers(headers.clone(), true)? {
+    let mut outcome = exchange.request_headers(headers.clone(), true)?;
+    if outcome == Outcome::Pause
+        && let Some(ms) = property(&exchange.record(), DELAY).and_then(|ms| ms.parse().ok())
+    {
+        plugin.advance(Duration::from_millis(ms));
+        plugin.tick()?;
+        let is_answered = exchange.record().local_reply.is_some();
+        outcome = match exchange.is_paused(StreamType::HttpRequest) {
+            _ if is_answered => Outcome::LocalReply,
+            true => Outcome::Pause,
+            false => Outcome::Continue,
+        };
+    }
+    let answer = match outcome {
         Outcome::Continue => {
-            let answer = answer_behind(&text_of(&exchange.record().request.headers), is_trace)?;
+            let answer = answer_behind(&text_of(&exchange.record().request.headers), is_trace);
             let status = answer.map_or(200, |answer| answer.status).to_string();
             let mut response = vec![(":status".to_owned(), status)];
             if answer.is_none() {
@@ -74,8 +92,12 @@ pub(super) fn pass(
         Outcome::LocalReply => {
             let record = exchange.record();
             exchange.local_response()?;
+            let by = match property(&record, ABORT) {
+                Some(_) => By::Fault,
+                None if is_trace => By::NoTrace,
+                None => By::Filter,
+            };
             let reply = record.local_reply.context("a reply without one")?;
-            let by = if is_trace { By::NoTrace } else { By::Filter };
             Some(Answer { status: reply.status.try_into()?, grpc_status: reply.grpc_status, by })
         }
         outcome => bail!("the module does not let the request go on: {outcome:?}"),
@@ -89,35 +111,31 @@ pub(super) fn pass(
 impl Passage {
     /// A property that the module set.
     pub(super) fn property(&self, name: &str) -> Option<String> {
-        self.record.property(&[name]).map(|value| String::from_utf8_lossy(value).into_owned())
+        property(&self.record, name)
     }
 
-    /// How long Envoy's fault filter holds the request back.
+    /// How long the filter holds the request back.
     pub(super) fn delay(&self) -> Option<u64> {
-        joined(&self.request, "x-envoy-fault-delay-request")?.parse().ok()
+        self.property(DELAY)?.parse().ok()
     }
 }
 
+fn property(record: &ExchangeRecord, name: &str) -> Option<String> {
+    record.property(&[name]).map(|value| String::from_utf8_lossy(value).into_owned())
+}
+
 /// What Envoy answers behind the filter, where no upstream gets to.
-fn answer_behind(headers: &Headers, is_trace: bool) -> anyhow::Result<Option<Answer>> {
-    let answer = |status, grpc_status, by| Ok(Some(Answer { status, grpc_status, by }));
-    if let Some(status) = joined(headers, "x-envoy-fault-abort-request") {
-        let status = status.parse().context("an abort without a status")?;
-        return answer(status, None, By::Fault);
-    }
-    if let Some(status) = joined(headers, "x-envoy-fault-abort-grpc-request") {
-        let status = status.parse().context("an abort without a gRPC status")?;
-        return answer(200, Some(status), By::Fault);
-    }
+fn answer_behind(headers: &Headers, is_trace: bool) -> Option<Answer> {
+    let answer = |status, by| Some(Answer { status, grpc_status: None, by });
     if is_trace {
-        return answer(405, None, By::NoTrace);
+        return answer(405, By::NoTrace);
     }
     // Where it gets here, it is an upgrade to WebSocket.
     let is_upgrade = joined(headers, "upgrade").is_some();
     if is_upgrade && joined(headers, WEBSOCKET_HEADER).is_none() {
-        return answer(403, None, By::NoUpgrade);
+        return answer(403, By::NoUpgrade);
     }
-    Ok(None)
+    None
 }
 
 fn text_of(headers: &HeaderMap) -> Headers {
@@ -132,24 +150,18 @@ mod tests {
     fn behind(headers: &[(&str, &str)], is_trace: bool) -> Option<Answer> {
         let headers =
             headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        answer_behind(&headers, is_trace).unwrap()
+        answer_behind(&headers, is_trace)
     }
 
     #[test]
     fn envoy_behind_the_filter_obeys_it() {
-        let answer = |status, grpc_status, by| Some(Answer { status, grpc_status, by });
+        let answer = |status, by| Some(Answer { status, grpc_status: None, by });
         let upgrade = ("upgrade", "websocket");
         for (headers, is_trace, expected) in [
-            (&[("x-envoy-fault-delay-request", "5")][..], false, None),
-            (&[("x-envoy-fault-abort-request", "418")], false, answer(418, None, By::Fault)),
-            (
-                &[("x-envoy-fault-abort-grpc-request", "14")],
-                false,
-                answer(200, Some(14), By::Fault),
-            ),
-            (&[upgrade], false, answer(403, None, By::NoUpgrade)),
+            (&[][..], false, None),
+            (&[upgrade], false, answer(403, By::NoUpgrade)),
             (&[upgrade, ("x-ingress-websocket", "1")], false, None),
-            (&[], true, answer(405, None, By::NoTrace)),
+            (&[], true, answer(405, By::NoTrace)),
         ] {
             assert_eq!(behind(headers, is_trace), expected, "{headers:?}");
         }

@@ -8,7 +8,7 @@ use super::{Forwarding, Verdict};
 use crate::duration;
 use crate::headers::HeaderEdit;
 use crate::random::hits;
-use crate::rules::{Destination, Forward, Rewrite, abort_edit, envoy, retry_edits};
+use crate::rules::{Destination, Forward, Rewrite, envoy, retry_edits};
 use crate::table::AbortStatus;
 
 /// The most retries that a client may ask for: each is one more request to the
@@ -33,12 +33,18 @@ impl Forward {
         };
         let mut dynamic = Vec::new();
         self.replace_limits(view, &mut dynamic);
-        self.draw_faults(view, &mut dynamic);
+        let (delay, abort) = (self.draw_delay(view), self.draw_abort(view));
         if let Some(rewrite) = &self.rewrite {
             rewrite.apply(view, prefix, &mut dynamic)?;
         }
-        let forwarding =
-            Forwarding { cluster, websocket: self.websocket, fixed: &self.edits, dynamic };
+        let forwarding = Forwarding {
+            cluster,
+            websocket: self.websocket,
+            fixed: &self.edits,
+            dynamic,
+            delay,
+            abort,
+        };
         Ok((Verdict::Forward(forwarding), response_headers))
     }
 
@@ -62,26 +68,25 @@ impl Forward {
         }
     }
 
-    /// Delay and abort, each drawn on its own.
-    fn draw_faults<'t, R: Request + ?Sized>(
-        &'t self,
-        view: &View<'_, R>,
-        edits: &mut Vec<HeaderEdit<'t>>,
-    ) {
-        if let Some(delay) = &self.fault.delay
-            && hits(view.random(), delay.per_million)
-        {
-            let header = delay.override_header.as_ref().and_then(|header| view.first_value(header));
-            let replaced = header.and_then(|value| duration::parse_header(&value));
-            edits.push(HeaderEdit::number(envoy::FAULT_DELAY, replaced.unwrap_or(delay.ms)));
+    /// Delay and abort are each drawn on their own.
+    fn draw_delay<R: Request + ?Sized>(&self, view: &View<'_, R>) -> Option<u32> {
+        let delay = self.fault.delay.as_ref()?;
+        if !hits(view.random(), delay.per_million) {
+            return None;
         }
-        if let Some(abort) = &self.fault.abort
-            && hits(view.random(), abort.per_million)
-        {
-            let header = abort.override_header.as_ref().and_then(|header| view.first_value(header));
-            let replaced = header.and_then(|value| same_kind(abort.status, &value));
-            edits.push(abort_edit(replaced.unwrap_or(abort.status)));
+        let header = delay.override_header.as_ref().and_then(|header| view.first_value(header));
+        let replaced = header.and_then(|value| duration::parse_header(&value));
+        Some(replaced.unwrap_or(delay.ms))
+    }
+
+    fn draw_abort<R: Request + ?Sized>(&self, view: &View<'_, R>) -> Option<AbortStatus> {
+        let abort = self.fault.abort.as_ref()?;
+        if !hits(view.random(), abort.per_million) {
+            return None;
         }
+        let header = abort.override_header.as_ref().and_then(|header| view.first_value(header));
+        let replaced = header.and_then(|value| same_kind(abort.status, &value));
+        Some(replaced.unwrap_or(abort.status))
     }
 }
 

@@ -7,9 +7,6 @@ use super::host;
 use super::random::Random;
 use crate::decision::{INTERNAL_HEADER_PREFIX, Request};
 
-/// What Envoy's fault filter obeys, whoever sent it.
-const FAULT_HEADER_PREFIX: &str = "x-envoy-fault-";
-
 /// After so many headers by themselves, all are read at once: rules that ask for
 /// thousands cost a request no more than that.
 const MAX_SINGLE_READS: usize = 8;
@@ -31,11 +28,11 @@ impl<'r> RequestHeaders<'r> {
         Self { random, single_reads: Cell::new(0), all: OnceCell::new(), method: OnceCell::new() }
     }
 
-    /// Removes what a client sent under our prefix, or to the fault filter
-    /// behind us, at the price of reading everything.
+    /// Removes what a client sent under our prefix, at the price of reading
+    /// everything.
     pub(super) fn remove_internal(&self) {
         for (name, _) in self.all.get_or_init(host::request_headers) {
-            if name.starts_with(INTERNAL_HEADER_PREFIX) || name.starts_with(FAULT_HEADER_PREFIX) {
+            if name.starts_with(INTERNAL_HEADER_PREFIX) {
                 host::remove_request_header(name);
             }
         }

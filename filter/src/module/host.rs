@@ -9,10 +9,10 @@
 //! a cluster, a 503.
 #![expect(clippy::disallowed_methods, reason = "the one place that may call the host")]
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
+use proxy_wasm::types::{BufferType, GrpcStatusCode, LogLevel, MapType, MetricType};
 
 use crate::headers::HeaderEdit;
 pub(super) use proxy_wasm::types::LogLevel as Level;
@@ -84,6 +84,52 @@ pub(super) fn respond(status: u16, headers: &[HeaderEdit<'_>]) {
         .filter_map(|header| Some((&*header.name, std::str::from_utf8(&header.value).ok()?)));
     let headers = headers.collect();
     let _ = hostcalls::send_http_response(u32::from(status), headers, None);
+}
+
+/// Answers the current request as an RPC that ended with this status, where it is
+/// one.
+pub(super) fn respond_grpc(status: u8) {
+    let _ = hostcalls::send_grpc_response(grpc_status(status), None, Vec::new());
+}
+
+fn grpc_status(status: u8) -> GrpcStatusCode {
+    use GrpcStatusCode as Code;
+    match status {
+        0 => Code::Ok,
+        1 => Code::Cancelled,
+        3 => Code::InvalidArgument,
+        4 => Code::DeadlineExceeded,
+        5 => Code::NotFound,
+        6 => Code::AlreadyExists,
+        7 => Code::PermissionDenied,
+        8 => Code::ResourceExhausted,
+        9 => Code::FailedPrecondition,
+        10 => Code::Aborted,
+        11 => Code::OutOfRange,
+        12 => Code::Unimplemented,
+        13 => Code::Internal,
+        14 => Code::Unavailable,
+        15 => Code::DataLoss,
+        16 => Code::Unauthenticated,
+        _ => Code::Unknown,
+    }
+}
+
+/// Nanoseconds since 1970.
+pub(super) fn now() -> u64 {
+    let time = hostcalls::get_current_time().ok();
+    let since = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since.and_then(|since| u64::try_from(since.as_nanos()).ok()).unwrap_or_default()
+}
+
+/// Makes the request of a stream the current one. Says whether it is there.
+pub(super) fn select_stream(id: u32) -> bool {
+    hostcalls::set_effective_context(id).is_ok()
+}
+
+/// Lets the current request go on, which waits.
+pub(super) fn resume_request() {
+    let _ = hostcalls::resume_http_request();
 }
 
 /// One of Envoy's attributes. One that is empty counts as absent.

@@ -6,7 +6,6 @@ use super::checks::{
 };
 use crate::error::{LoadError, Place};
 use crate::headers::HeaderEdit;
-use crate::random::MILLION;
 use crate::table::{self, AbortStatus};
 
 /// What happens to a request.
@@ -89,8 +88,7 @@ pub(crate) struct Cors {
     pub(crate) exposed: Option<HeaderEdit<'static>>,
 }
 
-/// Faults that a draw or a header decides. Those that hit every request alike
-/// are among the edits.
+/// Faults, without those that hit no request.
 #[derive(Debug, Default)]
 pub(crate) struct Fault {
     pub(crate) delay: Option<table::Delay>,
@@ -121,17 +119,13 @@ impl Action {
     }
 }
 
-/// Envoy's headers, by which the filter says what it wants of the router and
-/// of the fault filter.
+/// Envoy's headers, by which the filter says what it wants of the router.
 pub(crate) mod envoy {
     pub(crate) const TIMEOUT: &str = "x-envoy-upstream-rq-timeout-ms";
     pub(crate) const RETRY_ON: &str = "x-envoy-retry-on";
     pub(crate) const MAX_RETRIES: &str = "x-envoy-max-retries";
     pub(crate) const PER_TRY_TIMEOUT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
     pub(crate) const ORIGINAL_PATH: &str = "x-envoy-original-path";
-    pub(crate) const FAULT_DELAY: &str = "x-envoy-fault-delay-request";
-    pub(crate) const FAULT_ABORT: &str = "x-envoy-fault-abort-request";
-    pub(crate) const FAULT_ABORT_GRPC: &str = "x-envoy-fault-abort-grpc-request";
 }
 
 /// What has Envoy's router try so often again, and on what, as the original had
@@ -229,13 +223,7 @@ impl Forward {
             check_share(delay.per_million, &place)?;
             check_ms(delay.ms, &place.field("ms"))?;
             check_override(delay.override_header.as_ref(), &place)?;
-            match delay {
-                table::Delay { per_million: 0, .. } => {}
-                table::Delay { per_million: MILLION, ms, override_header: None } => {
-                    self.edits.push(HeaderEdit::number(envoy::FAULT_DELAY, *ms));
-                }
-                _ => self.fault.delay = Some(delay.clone()),
-            }
+            self.fault.delay = Some(delay.clone()).filter(|delay| delay.per_million > 0);
         }
         if let Some(abort) = &fault.abort {
             let place = place.field("abort");
@@ -249,23 +237,9 @@ impl Forward {
                 }
                 AbortStatus::Grpc(_) => {}
             }
-            match abort {
-                table::Abort { per_million: 0, .. } => {}
-                table::Abort { per_million: MILLION, status, override_header: None } => {
-                    self.edits.push(abort_edit(*status));
-                }
-                _ => self.fault.abort = Some(abort.clone()),
-            }
+            self.fault.abort = Some(abort.clone()).filter(|abort| abort.per_million > 0);
         }
         Ok(())
-    }
-}
-
-/// What has Envoy's fault filter answer with `status`.
-pub(crate) fn abort_edit(status: AbortStatus) -> HeaderEdit<'static> {
-    match status {
-        AbortStatus::Http(status) => HeaderEdit::number(envoy::FAULT_ABORT, status.into()),
-        AbortStatus::Grpc(status) => HeaderEdit::number(envoy::FAULT_ABORT_GRPC, status.into()),
     }
 }
 

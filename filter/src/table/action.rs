@@ -181,7 +181,7 @@ pub struct Cors {
 }
 
 /// What goes wrong on purpose, first the delay, then the abort; each drawn on
-/// its own. Needs Envoy's fault filter behind this one.
+/// its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

@@ -112,7 +112,7 @@ fn each_feature_costs_what_it_uses() {
     assert_eq!(of(json!({"cors": {"allow_origins": ["https://b.example"]}})), ["get origin"]);
     assert_eq!(
         of(json!({"fault": {"delay": {"per_million": 1_000_000, "ms": 5}}})),
-        ["replace x-envoy-fault-delay-request"]
+        ["get_current_time_nanoseconds ", "set_tick_period_milliseconds "]
     );
     assert_eq!(of(json!({"fault": {"delay": {"per_million": 999_999, "ms": 5}}})), [""; 0]);
 }

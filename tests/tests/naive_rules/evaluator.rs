@@ -147,7 +147,7 @@ impl Forward {
         }
         let share = u64::from(self.abort_percent.unwrap_or(0)) * 10_000;
         if asked.random % 1_000_000 >= 1_000_000 - share {
-            set(decided, "x-envoy-fault-abort-request", "418");
+            set(decided, "abort", "418");
         }
     }
 

@@ -9,6 +9,7 @@ mod rules;
 
 use std::fmt::Write;
 
+use ingress_filter::table::AbortStatus;
 use ingress_filter::{HeaderEdit, Router, Verdict};
 use ingressctl::compile::compile;
 use ingressctl::manifest::read_text;
@@ -32,6 +33,9 @@ fn decided(router: &Router, asked: &Asked) -> Decided {
             set(&mut decided, "cluster", forwarding.cluster);
             for edit in forwarding.edits() {
                 set(&mut decided, &edit.name, text(edit));
+            }
+            if let Some(AbortStatus::Http(status)) = forwarding.abort {
+                set(&mut decided, "abort", status.to_string());
             }
         }
     }

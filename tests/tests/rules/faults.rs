@@ -1,5 +1,6 @@
 //! Faults that are injected.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use crate::setup::{Ruled, rule};
@@ -110,4 +111,68 @@ fn a_share_of_the_requests_has_the_fault() {
     assert!((8..=92).contains(&fraction), "{fraction}");
     let each = aborted("/each", 4_000);
     assert!((1_810..=2_190).contains(&each), "{each}");
+}
+
+/// Each waits by itself, and in a worker all on one timer.
+#[test]
+fn ten_thousand_requests_wait_and_go_on() {
+    const CONNECTIONS: usize = 100;
+    const STREAMS: usize = 100;
+    let edge = Ruled::start(&[at("delayed", "{delay: {percent: 100, fixedDelay: 3s}}")]);
+    let start = Instant::now();
+    let output = std::process::Command::new(ingress_tests::tool("h2load"))
+        .args(["-n", &(CONNECTIONS * STREAMS).to_string(), "-c", &CONNECTIONS.to_string()])
+        .args(["-m", &STREAMS.to_string()])
+        .args(["-H", ":authority: shop.example"])
+        .arg(format!("http://{}/delayed", edge.serving.http))
+        .output()
+        .unwrap();
+    let took = start.elapsed();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("10000 succeeded, 0 failed, 0 errored"), "{said}");
+    assert!(said.contains("status codes: 10000 2xx"), "{said}");
+    // One after another in each connection, it would be minutes.
+    assert!((Duration::from_secs(3)..Duration::from_secs(20)).contains(&took), "{took:?}");
+    println!("10,000 requests that wait 3 s each took {took:?}");
+}
+
+#[test]
+fn who_waits_goes_on_by_the_rules_that_were_there() {
+    let mut edge = Ruled::start(&[at("delayed", "{delay: {percent: 100, fixedDelay: 2s}}")]);
+    let http = edge.serving.http;
+    let start = Instant::now();
+    let waiting =
+        std::thread::spawn(move || ingress_tests::get(http, "shop.example", "/delayed").status);
+    ingress_tests::wait_until("it waits", || {
+        edge.serving.stat("http.ingress_http.downstream_rq_active") == 1
+    });
+    // With other tables meanwhile.
+    for round in 0..3 {
+        edge.replace(&[at(
+            "aborted",
+            &format!("{{abort: {{percent: 100, httpStatus: {}}}}}", 500 + round),
+        )]);
+    }
+    assert_eq!(waiting.join().unwrap(), 200);
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_body_waits_with_its_request_and_who_leaves_is_forgotten() {
+    let edge = Ruled::start(&[
+        at("delayed", "{delay: {percent: 100, fixedDelay: 1s}}"),
+        at("long", "{delay: {percent: 100, fixedDelay: 60s}}"),
+    ]);
+    let start = Instant::now();
+    let request = b"POST /delayed HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 5\r\n\r\nhello";
+    let answer = ingress_tests::raw(edge.serving.http, request);
+    assert_eq!(answer.status, 200);
+    assert!(start.elapsed() >= Duration::from_millis(980), "{:?}", start.elapsed());
+    for _ in 0..50 {
+        let mut left = std::net::TcpStream::connect(edge.serving.http).unwrap();
+        left.write_all(b"GET /long HTTP/1.1\r\nhost: shop.example\r\n\r\n").unwrap();
+    }
+    let active = || edge.serving.stat("http.ingress_http.downstream_rq_active");
+    ingress_tests::wait_until("they have left", || active() == 0);
+    assert_eq!(edge.get("/delayed").status, 200, "others wait and go on as before");
 }
