@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{check, compile, controller, demo, explain, module, rbac, serve, test};
+use crate::commands::{
+    check, compile, controller, demo, explain, module, rbac, serve, table, test,
+};
 
 /// A Kubernetes Ingress for any stock Envoy: compiles manifests to a route
 /// table and an Envoy configuration, serves them, explains what happens to a
@@ -27,6 +29,7 @@ enum Command {
     Controller(Box<controller::Controller>),
     Rbac(Box<rbac::Rbac>),
     Module(module::Module),
+    Table(table::Table),
 }
 
 impl Cli {
@@ -46,6 +49,7 @@ impl Cli {
             Command::Controller(controller) => controller.run(),
             Command::Rbac(rbac) => rbac.run(),
             Command::Module(module) => module.run(),
+            Command::Table(table) => table.run(),
         }
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod module;
 pub(crate) mod rbac;
 pub(crate) mod serve;
+pub(crate) mod table;
 pub(crate) mod test;
 
 use std::io::{self, Write};

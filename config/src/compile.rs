@@ -30,10 +30,9 @@ use ingress_filter::RouteTable;
 use ingress_filter::table::DEFAULT_HTTPS_PORT;
 
 use crate::certificates::CheckCache;
-use crate::digest::digest_of_json;
 use crate::finding::{Finding, Findings};
 use crate::manifest::{Manifests, Object};
-use crate::model::Gateway;
+use crate::model::{Gateway, ServedTable};
 use crate::object_ref::ObjectRef;
 use crate::selection::{OurIngress, Selection, named_secrets};
 use crate::settings::{ObjectName, Settings};
@@ -155,20 +154,8 @@ pub(crate) fn compile_objects<'a>(
         tls_hosts,
         ..RouteTable::empty()
     };
-    let table = Arc::new(with_name(table, &findings));
+    let table = Arc::new(ServedTable::from(table));
     let gateway = Gateway { table, clusters: Arc::new(clusters), https };
     let findings = findings.into_inner().into_sorted();
     Compiled { gateway, findings, ingresses, secrets, recheck_at }
-}
-
-/// A table with the name that is the same for the same content.
-fn with_name(table: RouteTable, findings: &RefCell<Findings>) -> RouteTable {
-    match digest_of_json(&table) {
-        Ok(name) => RouteTable { name, ..table },
-        Err(error) => {
-            let message = format!("the route table cannot be written: {error}");
-            findings.borrow_mut().push(Finding::error(message));
-            table
-        }
-    }
 }

@@ -21,7 +21,7 @@ use crate::compile::Refused;
 use crate::envoy::{Key, Kind};
 use crate::finding::Finding;
 use crate::manifest::Node;
-use crate::model::Gateway;
+use crate::model::{Gateway, ServedTable};
 use crate::object_ref::ObjectRef;
 use crate::xds::Refusal;
 
@@ -58,7 +58,7 @@ enum Suspect {
 
 /// What Envoy has taken last.
 struct Good {
-    table: Arc<RouteTable>,
+    table: Arc<ServedTable>,
     certificates: BTreeSet<String>,
 }
 
@@ -170,7 +170,7 @@ impl Isolation {
     ) -> Verdict {
         let mut suspects: Vec<_> = match key.kind {
             Kind::Filter => {
-                let good = self.good.as_ref().map(|good| &*good.table);
+                let good = self.good.as_ref().map(|good| &**good.table);
                 suspects(good, &gateway.table).into_iter().map(Suspect::Object).collect()
             }
             Kind::Listeners => self.suspect_certificates(gateway),
@@ -265,7 +265,10 @@ fn suspects(good: Option<&RouteTable>, table: &RouteTable) -> BTreeSet<ObjectRef
     let after = Parts::of(table);
     let is_other_backend = |name: &str| {
         let (before, after) = (before.backends.get(name), after.backends.get(name));
-        before.map(|backend| &backend.default) != after.map(|backend| &backend.default)
+        let is_same = |before: &&Backend, after: &&Backend| {
+            before.default == after.default && before.ports == after.ports
+        };
+        !before.zip(after).is_some_and(|(before, after)| is_same(before, after))
     };
     let routes = after.routes.iter().filter(|(source, (host, route))| {
         before.routes.get(*source) != Some(&(*host, *route)) || is_other_backend(&route.backend)

@@ -4,20 +4,21 @@
 //! Compiled from Kubernetes' objects and turned into Envoy's configuration, it
 //! knows neither.
 
+mod served_table;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ingress_filter::RouteTable;
-
 use crate::certificates::{Certificate, KeyPair};
 use crate::object_ref::ObjectRef;
+pub use served_table::{Patterns, ServedTable};
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Gateway {
     /// What the filter serves.
-    pub table: Arc<RouteTable>,
+    pub table: Arc<ServedTable>,
     /// What the table's backends forward to, by name.
     pub clusters: Arc<Clusters>,
     /// What is served over HTTPS.

@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use ingress_filter::LoadError;
 use ingress_filter::table::TlsHost;
 use thiserror::Error;
 use tokio::time::sleep;
@@ -95,8 +96,22 @@ pub(crate) enum RolloutError {
     /// It is not known what Envoy holds.
     #[error("Envoy has not confirmed {what}: {cause}")]
     Unconfirmed { what: String, cause: String },
-    #[error("the route table cannot be written: {0}")]
-    Table(#[from] serde_json::Error),
+    /// The filter would refuse the table, so Envoy has not been told of it.
+    #[error("the route table is wrong: {0}")]
+    Table(#[from] Arc<LoadError>),
+}
+
+impl RolloutError {
+    /// What is refused as a whole, by Envoy or before it, and why.
+    pub(crate) fn refusal(&self) -> Option<(Key, Arc<str>)> {
+        match self {
+            Self::Refused(key, refusal) => Some((key.clone(), Arc::clone(&refusal.message))),
+            Self::Table(error) => {
+                Some((Key::new(Kind::Filter, FILTER_NAME), error.to_string().into()))
+            }
+            Self::Unconfirmed { .. } => None,
+        }
+    }
 }
 
 /// The addresses of Envoy, now that it listens.
@@ -256,7 +271,7 @@ impl<E: Envoy> Transitions<E> {
     async fn take(&mut self, step: &Step, target: &Target) -> Result<(), RolloutError> {
         let mut resources = target.select(&step.tell);
         if let Stage::Bridge(hosts) = &step.stage {
-            let filter = target.filter_with(hosts.clone())?;
+            let filter = target.filter_with(hosts.clone()).map_err(Arc::new)?;
             self.remember(filter.version.clone(), hosts.clone());
             resources.push((Key::new(Kind::Filter, FILTER_NAME), filter));
         }

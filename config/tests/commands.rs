@@ -399,6 +399,40 @@ fn wrong_usage_exits_with_2() {
 }
 
 #[test]
+fn a_route_table_is_turned_into_each_form_and_back() {
+    let json = json!({
+        "version": 1,
+        "name": "by hand",
+        "backends": [{"name": "a", "default": {"forward": {"cluster": "a"}}}],
+        "virtual_hosts": [{"hosts": ["*"], "routes": [{"match": {"regex": "/a+"}, "backend": "a"}]}]
+    });
+    let bad = json!({"version": 1, "default_backend": {"backend": "a"}}).to_string();
+    let sandbox = Sandbox::new(&[("table.json", &json.to_string()), ("bad.json", &bad)]);
+    let run = |arguments: &[&str]| {
+        let output = sandbox.run(arguments);
+        assert_eq!(output.code, Some(0), "{arguments:?}: {output:?}");
+        output.stdout
+    };
+    run(&["table", "table.json", "-o", "table.bin"]);
+    run(&["table", "table.bin", "--to", "embedded", "-o", "embedded.json"]);
+    run(&["table", "embedded.json", "-o", "again.bin"]);
+    assert_eq!(
+        fs::read(sandbox.0.path().join("table.bin")).unwrap(),
+        fs::read(sandbox.0.path().join("again.bin")).unwrap()
+    );
+    let back: Value = serde_json::from_str(&run(&["table", "again.bin", "--to", "json"])).unwrap();
+    assert_eq!(back, json);
+
+    let refused = sandbox.run(&["table", "bad.json", "-o", "bad.bin"]);
+    assert_eq!(refused.code, Some(1));
+    assert_eq!(
+        refused.stderr,
+        "error: bad.json: default_backend.backend: no backend is named \"a\"\n"
+    );
+    assert_eq!(sandbox.run(&["table", "none.json"]).code, Some(1));
+}
+
+#[test]
 fn explain_keeps_the_compiled_module_and_does_without() {
     let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS), ("service.yaml", SERVICE)]);
     let explain = |cache: Option<&Path>| {

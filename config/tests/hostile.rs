@@ -114,7 +114,7 @@ fn compile_and_check(name: &str, text: &str) {
     };
     let outcome = std::panic::catch_unwind(|| {
         let compiled = compile(&read_text("f.yaml", text), &settings);
-        let refused = Router::new((*compiled.gateway.table).clone()).err();
+        let refused = Router::new(&compiled.gateway.table).err();
         (compiled, refused)
     });
     let Ok((compiled, refused)) = outcome else { panic!("{name} panics:\n{text}") };

@@ -38,7 +38,7 @@ fn exposed() -> String {
 fn compile_rules(rules: &str) -> Compiled {
     let compiled =
         compile(&read_text("f.yaml", &format!("{}{rules}", exposed())), &Settings::default());
-    if let Err(error) = Router::new((*compiled.gateway.table).clone()) {
+    if let Err(error) = Router::new(&compiled.gateway.table) {
         panic!("{error}\n{rules}");
     }
     compiled

@@ -1,32 +1,14 @@
 //! What happens to a request: its headers in, one decision out.
 
-mod cors;
-mod forward;
-mod path;
 mod plaintext;
-mod redirect;
-mod request;
-mod view;
 
+use crate::action::Routed;
+use crate::flat::Broken;
 use crate::headers::HeaderEdit;
+use crate::request::Request;
 use crate::router::Router;
-use crate::rules::Action;
-use crate::table::AbortStatus;
-pub use request::Request;
-use view::View;
-
-/// Headers that start so are this project's own. A client's are removed, and
-/// none reaches an upstream.
-pub const INTERNAL_HEADER_PREFIX: &str = "x-ingress-";
-
-/// The header that names the cluster to Envoy's only route.
-pub const CLUSTER_HEADER: &str = "x-ingress-cluster";
-
-/// The header that names the cluster that gets a copy.
-pub const MIRROR_HEADER: &str = "x-ingress-mirror";
-
-/// The header that allows an upgrade to WebSocket.
-pub const WEBSOCKET_HEADER: &str = "x-ingress-websocket";
+use crate::verdict::{Applied, Forwarding, Outcome, Verdict};
+use crate::view::View;
 
 /// What happens to a request, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,71 +23,6 @@ pub struct Decision<'t> {
     pub source: Option<&'t str>,
     /// The name of the rule that decided, where one did.
     pub rule: Option<&'t str>,
-}
-
-/// What happens to a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict<'t> {
-    /// It goes to an upstream.
-    Forward(Forwarding<'t>),
-    /// It is answered with this status and an empty body.
-    Respond(u16),
-}
-
-/// To which upstream a request goes, and what becomes of it on the way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forwarding<'t> {
-    /// The name of the cluster.
-    pub cluster: &'t str,
-    /// Whether it may be upgraded to WebSocket.
-    pub websocket: bool,
-    /// Changes to its headers that are the same for every request.
-    pub fixed: &'t [HeaderEdit<'static>],
-    /// Changes to its headers that depend on it.
-    pub dynamic: Vec<HeaderEdit<'t>>,
-    /// How many milliseconds it waits first.
-    pub delay: Option<u32>,
-    /// What it is answered after that, in place of going to the upstream.
-    pub abort: Option<AbortStatus>,
-}
-
-impl<'t> Forwarding<'t> {
-    /// All changes to its headers but that which names the cluster.
-    pub fn edits(&self) -> impl Iterator<Item = &HeaderEdit<'t>> {
-        self.fixed.iter().chain(&self.dynamic)
-    }
-}
-
-/// The kinds of decisions, each of which has its counter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// A route serves the request.
-    Routed,
-    /// Nothing serves its host and path, or nothing without TLS: 404.
-    NoRoute,
-    /// Its host has another certificate than its connection: 421. Clients that
-    /// share a connection among hosts send it again on one of its own.
-    Misdirected,
-    /// It is of a kind that no route may serve: TRACE (405), an upgrade that no
-    /// rule allows (403), an authority that is none (404), a target that is no
-    /// path (404) or would be one that leads elsewhere (400); or there is no
-    /// table (503).
-    Refused,
-}
-
-impl Outcome {
-    /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 4] = [Self::Routed, Self::NoRoute, Self::Misdirected, Self::Refused];
-
-    /// What metrics call it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Routed => "routed",
-            Self::NoRoute => "no_route",
-            Self::Misdirected => "misdirected",
-            Self::Refused => "refused",
-        }
-    }
 }
 
 impl Decision<'_> {
@@ -154,7 +71,7 @@ impl Router {
         if !self.is_sanitized_by_envoy() && is_trace(request) {
             return Decision::refuse(405);
         }
-        let decision = self.decide_by_route(request);
+        let decision = self.decide_by_route(request).unwrap_or(Decision::refuse(503));
         match &decision.verdict {
             // Envoy's routes refuse TRACE and upgrades, but get to see only
             // what goes on to them.
@@ -169,42 +86,32 @@ impl Router {
         }
     }
 
-    fn decide_by_route(&self, request: &(impl Request + ?Sized)) -> Decision<'_> {
-        let Some(target) = request.first_value(":path") else { return Decision::refuse(404) };
+    fn decide_by_route<R: Request + ?Sized>(&self, request: &R) -> Result<Decision<'_>, Broken> {
+        let Some(target) = request.first_value(":path") else { return Ok(Decision::refuse(404)) };
         // `*` and the target of CONNECT are no paths.
         if !target.starts_with(b"/") {
-            return Decision::refuse(404);
+            return Ok(Decision::refuse(404));
         }
         let authority = request.first_value(":authority").unwrap_or_default();
         if self.is_misdirected(request, &authority) {
-            return Decision { outcome: Outcome::Misdirected, ..Decision::refuse(421) };
+            return Ok(Decision { outcome: Outcome::Misdirected, ..Decision::refuse(421) });
         }
-        let Ok(matched) = self.find(&authority, &target) else { return Decision::refuse(404) };
-        let Some(matched) = matched else {
-            return Decision { outcome: Outcome::NoRoute, ..Decision::refuse(404) };
+        let Ok(host) = self.find_host(&authority) else { return Ok(Decision::refuse(404)) };
+        let Some(matched) = self.find_route(host, &target)? else {
+            return Ok(Decision { outcome: Outcome::NoRoute, ..Decision::refuse(404) });
         };
-        let view = View::new(request, target, authority, matched.backend, self.fixed_random());
+        let (bytes, backend) = (self.bytes(), matched.backend);
+        let slots = (bytes, backend.slots);
+        let view = View::new(request, target, authority, slots, self.fixed_random()?)?;
         if let Some(plaintext) = matched.plaintext.filter(|_| !view.is_https()) {
-            return self.decide_plaintext(plaintext, &view, matched.source);
+            return Ok(self.decide_plaintext(plaintext, &view, matched.source));
         }
-        let (action, rule) = matched.backend.action(&view);
-        let decided = match action {
-            Action::Forward(forward) => forward.decide(&view, matched.prefix),
-            Action::Redirect(redirect) => Ok(redirect.decide(&view)),
-            Action::Respond(status) => Ok((Verdict::Respond(*status), Vec::new())),
-        };
-        match decided {
-            Ok((verdict, response_headers)) => Decision {
-                verdict,
-                response_headers,
-                outcome: Outcome::Routed,
-                source: Some(matched.source),
-                rule,
-            },
-            Err(path::LeadsElsewhere) => {
-                Decision { source: Some(matched.source), rule, ..Decision::refuse(400) }
-            }
-        }
+        let chosen = backend.choose(bytes, &view)?;
+        let routed = Routed { prefix: matched.prefix, port: backend.port(bytes, matched.port)? };
+        let Applied { verdict, response_headers, outcome } =
+            chosen.action.apply(bytes, &view, routed)?;
+        let source = Some(matched.source);
+        Ok(Decision { verdict, response_headers, outcome, source, rule: chosen.rule })
     }
 
     /// Whether the request's host has another certificate than its connection

@@ -2,12 +2,20 @@
 
 use std::fmt;
 
+use crate::flat::Broken;
+
 /// Why a route table was refused.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LoadError {
     /// It is not JSON, or not of the format's shape.
     Format(serde_json::Error),
+    /// It is in a flat form of another version than this one reads.
+    FlatVersion,
+    /// It is in the flat form, but not as it was made.
+    Damaged,
+    /// Its flat form would take 4 GiB or more.
+    TooLarge,
     /// It says something that cannot be.
     Invalid {
         /// The field, such as `virtual_hosts[2].routes[0].backend`.
@@ -22,12 +30,26 @@ impl fmt::Display for LoadError {
         match self {
             // The message ends in "at line … column …".
             Self::Format(error) => write!(f, "{error}"),
+            Self::FlatVersion => f.write_str(
+                "is in a flat form that this version does not read; \
+                 make it with the `ingressctl` that this module comes from",
+            ),
+            Self::Damaged => f.write_str(
+                "is in the flat form, but its digest is not that of its content; make it anew",
+            ),
+            Self::TooLarge => f.write_str("takes 4 GiB or more in the flat form; serve less"),
             Self::Invalid { place, reason } => write!(f, "{place}: {reason}"),
         }
     }
 }
 
 impl std::error::Error for LoadError {}
+
+impl From<Broken> for LoadError {
+    fn from(_: Broken) -> Self {
+        Self::Damaged
+    }
+}
 
 pub(crate) fn invalid(place: impl Into<String>, reason: impl Into<String>) -> LoadError {
     LoadError::Invalid { place: place.into(), reason: reason.into() }
@@ -48,6 +70,10 @@ enum Step<'p> {
 }
 
 impl<'p> Place<'p> {
+    pub(crate) fn root(field: &'p str) -> Self {
+        Self { parent: None, step: Step::Field(field) }
+    }
+
     pub(crate) fn root_item(list: &'p str, index: usize) -> Self {
         Self { parent: None, step: Step::Item(list, index) }
     }

@@ -23,29 +23,37 @@
 //! # Ok::<_, ingress_filter::LoadError>(())
 //! ```
 
+mod action;
 mod authority;
 mod decision;
 pub mod duration;
+mod encoder;
 mod error;
+mod flat;
 mod headers;
 #[cfg(target_family = "wasm")]
 mod module;
+pub mod names;
 mod pattern;
 mod random;
+mod request;
 mod router;
 mod rules;
 mod subnet;
 pub mod table;
 mod trie;
+mod verdict;
+mod view;
 
 pub use authority::host as host_of;
-pub use decision::{
-    CLUSTER_HEADER, Decision, Forwarding, INTERNAL_HEADER_PREFIX, MIRROR_HEADER, Outcome, Request,
-    Verdict, WEBSOCKET_HEADER,
-};
+pub use decision::Decision;
+pub use encoder::Compile;
 pub use error::LoadError;
+pub use flat::FlatTable;
 pub use headers::HeaderEdit;
 pub use pattern::{Pattern, PatternError};
+pub use request::Request;
 pub use router::{Matched, NoHost, Router};
 pub use subnet::{Subnet, SubnetError};
 pub use table::{DEFAULT_CERTIFICATE, RouteTable};
+pub use verdict::{Forwarding, Outcome, Verdict};

@@ -18,10 +18,15 @@ use std::time::Duration;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
-use crate::decision::{CLUSTER_HEADER, Decision, Forwarding, Request, Verdict};
+use crate::decision::Decision;
+use crate::error::LoadError;
+use crate::flat::FlatTable;
 use crate::headers::HeaderEdit;
+use crate::names::CLUSTER_HEADER;
+use crate::request::Request;
 use crate::router::Router;
 use crate::table::AbortStatus;
+use crate::verdict::{Forwarding, Verdict};
 use counters::Counters;
 use headers::RequestHeaders;
 use host::Level;
@@ -59,8 +64,7 @@ impl RootContext for Plugin {
     }
 
     fn on_configure(&mut self, _: usize) -> bool {
-        let table = host::plugin_configuration();
-        match Router::load(&table) {
+        match load(host::plugin_configuration()) {
             Ok(router) => {
                 let (paths, virtual_hosts) = router.size();
                 host::log(
@@ -103,6 +107,12 @@ impl RootContext for Plugin {
             response_headers: Vec::new(),
         }))
     }
+}
+
+/// The flat form is served as it is. The JSON form, for an Envoy of one's own, is
+/// made flat first, on a thread that serves: that is for small tables.
+fn load(table: Vec<u8>) -> Result<Router, LoadError> {
+    Router::from_flat(FlatTable::read(table)?)
 }
 
 impl Drop for Plugin {
@@ -164,7 +174,7 @@ impl HttpContext for Stream {
                 if forwarding.abort.is_some() {
                     self.answers_head = is_head(&headers);
                 }
-                for edit in forwarding.edits() {
+                for edit in &forwarding.edits {
                     let change = if edit.appends {
                         host::add_request_header
                     } else {

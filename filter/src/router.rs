@@ -5,84 +5,115 @@
 //! it costs what the host and the path are long. The semantics are those of
 //! Kubernetes' `networking/v1` Ingress, with Istio's path notation beside it.
 
-mod build;
+mod decode;
+mod encode;
 
 use crate::authority;
+use crate::error::LoadError;
+use crate::flat::{At, Broken, Bytes, FlatTable, List, Text, record, tags};
 use crate::pattern::Pattern;
 use crate::rules::Backend;
 use crate::table::Plaintext;
 use crate::trie::Trie;
 
 /// A route table, validated and indexed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Router {
-    name: String,
-    record_source: bool,
-    sanitized_by_envoy: bool,
-    fixed_random: Option<u64>,
-    hosts: Hosts,
-    /// The routes of each virtual host, by path.
-    paths: Vec<Paths>,
-    destinations: Vec<Destination>,
-    backends: Vec<Backend>,
-    /// The sources of all destinations, end to end.
-    sources: String,
-    default: Option<Destination>,
-    certificates: Certificates,
-    /// What follows a host in a URL of HTTPS: nothing, or a port.
-    https_port: String,
+    table: FlatTable,
+    root: Root,
 }
 
-/// Which hosts have which certificate.
-#[derive(Debug)]
-struct Certificates {
-    /// The numbers index `names`.
-    hosts: Hosts,
-    /// The filter chains whose connections have them.
-    names: Vec<String>,
+record! {
+    /// All of a table.
+    struct Root {
+        name: Text,
+        record_source: bool,
+        sanitized_by_envoy: bool,
+        fixed_random: Option<At<u64>>,
+        backends: List<Backend>,
+        virtual_hosts: List<VirtualHost>,
+        /// The numbers index `virtual_hosts`.
+        hosts: Hosts,
+        default: Option<At<Target>>,
+        tls_hosts: List<TlsHost>,
+        /// The numbers index `tls_hosts`.
+        certificates: Hosts,
+        https_port: u16,
+        /// How many routes there are in all.
+        routes: u32,
+    }
+
+    /// Hosts, and the number that each has.
+    struct Hosts {
+        exact: Trie<Option<u32>>,
+        /// By what comes after `*.`.
+        wildcard: Trie<Option<u32>>,
+        any: Option<u32>,
+    }
+
+    /// Hosts that share their routes.
+    struct VirtualHost {
+        hosts: List<Text>,
+        routes: List<Route>,
+        paths: Trie<PathRoutes>,
+        /// What is tried where `paths` has nothing, the longest first.
+        patterns: List<PathPattern>,
+    }
+
+    struct Route {
+        kind: PathKind,
+        path: Text,
+        target: Target,
+    }
+
+    /// Where a route leads.
+    pub(crate) struct Target {
+        /// Indexes the table's backends.
+        backend: u32,
+        /// Indexes the backend's ports.
+        port: Option<u32>,
+        source: Text,
+        plaintext: Served,
+    }
+
+    /// A route whose path is a regular expression.
+    struct PathPattern {
+        route: u32,
+        automaton: Text,
+    }
+
+    struct TlsHost {
+        hosts: List<Text>,
+        certificate: Text,
+    }
+
+    /// The routes of one virtual host whose path, less the trailing slash of a
+    /// `prefix`, is the same text.
+    #[derive(Default)]
+    struct PathRoutes {
+        exact: Option<u32>,
+        string_prefix: Option<u32>,
+        prefix: Option<u32>,
+        /// That of the prefix.
+        trailing_slash: bool,
+    }
 }
 
-/// Hosts, and the number that each has.
-#[derive(Debug)]
-struct Hosts {
-    exact: Trie<u32>,
-    /// By what comes after `*.`.
-    wildcard: Trie<u32>,
-    any: Option<u32>,
-}
+tags! {
+    /// How a route's path is compared.
+    enum PathKind {
+        Exact = 0,
+        Prefix = 1,
+        StringPrefix = 2,
+        Regex = 3,
+    }
 
-/// The routes of one virtual host, by path.
-#[derive(Debug)]
-struct Paths {
-    trie: Trie<PathRoutes>,
-    /// What is tried where the trie has nothing, the longest first; the numbers
-    /// index [`Router::destinations`].
-    patterns: Vec<(Pattern, u32)>,
-}
-
-/// The routes of one virtual host whose path, less the trailing slash of a
-/// `prefix`, is the same text; the numbers index [`Router::destinations`].
-#[derive(Clone, Copy, Debug, Default)]
-struct PathRoutes {
-    exact: Option<u32>,
-    prefix: Option<Prefix>,
-    string_prefix: Option<u32>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Prefix {
-    destination: u32,
-    trailing_slash: bool,
-}
-
-/// Where a route leads.
-#[derive(Clone, Copy, Debug)]
-struct Destination {
-    /// Indexes [`Router::backends`].
-    backend: u32,
-    /// A range of [`Router::sources`].
-    source: (u32, u32),
-    plaintext: Option<Plaintext>,
+    /// What happens to requests without TLS.
+    enum Served {
+        Always = 0,
+        Redirected = 1,
+        OnlyByTls = 2,
+    }
 }
 
 /// An authority that names no host: malformed, and nobody's.
@@ -93,7 +124,9 @@ pub struct NoHost;
 #[derive(Clone, Copy, Debug)]
 pub struct Matched<'t> {
     /// The backend, whose rules decide what happens.
-    pub(crate) backend: &'t Backend,
+    pub(crate) backend: Backend,
+    /// Which of its ports.
+    pub(crate) port: Option<u32>,
     /// Where the route comes from, as the table says.
     pub source: &'t str,
     /// How many bytes of the path its prefix takes up; none where it is no
@@ -103,35 +136,52 @@ pub struct Matched<'t> {
     pub(crate) plaintext: Option<Plaintext>,
 }
 
+/// A route of a virtual host by its index, and how long its prefix is, if it is
+/// one.
+type Found = (u32, Option<usize>);
+
 impl Router {
+    /// A table in the flat form, ready to serve.
+    ///
+    /// # Errors
+    /// Where it has no root.
+    pub fn from_flat(table: FlatTable) -> Result<Self, LoadError> {
+        Ok(Self { root: table.root()?, table })
+    }
+
+    /// The bytes that everything is read from.
+    pub(crate) fn bytes(&self) -> Bytes<'_> {
+        self.table.reader()
+    }
+
     /// What the table calls itself.
     pub fn name(&self) -> &str {
-        &self.name
+        self.bytes().str(self.root.name).unwrap_or_default()
     }
 
     /// Whether each request's source shall be recorded as properties.
     pub fn records_source(&self) -> bool {
-        self.record_source
+        self.root.record_source
     }
 
     /// Whether the filter can do without looking at all headers.
     pub fn is_sanitized_by_envoy(&self) -> bool {
-        self.sanitized_by_envoy
+        self.root.sanitized_by_envoy
     }
 
     /// What to draw instead of a random number.
-    pub(crate) fn fixed_random(&self) -> Option<u64> {
-        self.fixed_random
+    pub(crate) fn fixed_random(&self) -> Result<Option<u64>, Broken> {
+        self.bytes().option(self.root.fixed_random)
     }
 
-    /// What follows a host in a URL of HTTPS.
-    pub(crate) fn https_port(&self) -> &str {
-        &self.https_port
+    /// The port at which clients reach HTTPS.
+    pub(crate) fn https_port(&self) -> u16 {
+        self.root.https_port
     }
 
     /// How many routes there are on how many virtual hosts.
-    pub fn size(&self) -> (usize, usize) {
-        (self.destinations.len(), self.paths.len())
+    pub fn size(&self) -> (u32, u32) {
+        (self.root.routes, self.root.virtual_hosts.len())
     }
 
     /// What serves `target`, the path of a request with or without its query,
@@ -166,71 +216,108 @@ impl Router {
     /// # Ok::<_, ingress_filter::LoadError>(())
     /// ```
     pub fn find(&self, authority: &[u8], target: &[u8]) -> Result<Option<Matched<'_>>, NoHost> {
-        let routed = self
-            .hosts
-            .find(authority)?
-            .and_then(|index| self.paths.get(index as usize))
-            .and_then(|paths| paths.find(target))
-            .and_then(|(index, prefix)| Some((self.destinations.get(index as usize)?, prefix)));
+        let virtual_host = self.root.hosts.find(authority, self.bytes())?;
+        Ok(self.find_route(virtual_host, target).ok().flatten())
+    }
+
+    /// The same, by the number of the virtual host that [`Self::find_host`] has
+    /// found.
+    pub(crate) fn find_route(
+        &self,
+        virtual_host: Option<u32>,
+        target: &[u8],
+    ) -> Result<Option<Matched<'_>>, Broken> {
+        let bytes = self.bytes();
+        if let Some(number) = virtual_host {
+            let virtual_host = bytes.list(self.root.virtual_hosts)?.get(number)?;
+            if let Some((route, prefix)) = virtual_host.find(target, bytes)? {
+                let route = bytes.list(virtual_host.routes)?.get(route)?;
+                return self.matched(&route.target, prefix).map(Some);
+            }
+        }
         // The default backend is as one at `/`, of which nothing is an element.
-        let by_default = || Some((self.default.as_ref()?, Some(0)));
-        let found = routed.or_else(by_default);
-        Ok(found.and_then(|(destination, prefix)| self.matched(destination, prefix)))
+        let default = bytes.option(self.root.default)?;
+        default.map(|target| self.matched(&target, Some(0))).transpose()
+    }
+
+    /// The number of the virtual host that has the host of an authority.
+    pub(crate) fn find_host(&self, authority: &[u8]) -> Result<Option<u32>, NoHost> {
+        self.root.hosts.find(authority, self.bytes())
     }
 
     /// The certificate that `host`, an authority with or without its port, has:
     /// the name of the filter chain whose connections have it.
     pub fn certificate(&self, host: &[u8]) -> Option<&str> {
         // Where none has one, the host need not be looked at.
-        if self.certificates.names.is_empty() {
+        if self.root.tls_hosts.is_empty() {
             return None;
         }
-        let index = self.certificates.hosts.find(host).ok().flatten()?;
-        self.certificates.names.get(index as usize).map(String::as_str)
+        let bytes = self.bytes();
+        let number = self.root.certificates.find(host, bytes).ok().flatten()?;
+        let tls_host = bytes.list(self.root.tls_hosts).ok()?.get(number).ok()?;
+        bytes.str(tls_host.certificate).ok()
     }
 
-    fn matched(&self, destination: &Destination, prefix: Option<usize>) -> Option<Matched<'_>> {
-        let (start, end) = destination.source;
-        Some(Matched {
-            backend: self.backends.get(destination.backend as usize)?,
-            source: self.sources.get(start as usize..end as usize)?,
+    fn matched(&self, target: &Target, prefix: Option<usize>) -> Result<Matched<'_>, Broken> {
+        let bytes = self.bytes();
+        Ok(Matched {
+            backend: bytes.list(self.root.backends)?.get(target.backend)?,
+            port: target.port,
+            source: bytes.str(target.source)?,
             prefix,
-            plaintext: destination.plaintext,
+            plaintext: target.plaintext.plaintext(),
         })
     }
 }
 
-impl Paths {
-    /// The route for a target, and how long its prefix is, if it is one.
-    fn find(&self, target: &[u8]) -> Option<(u32, Option<usize>)> {
-        most_specific(&self.trie, target).or_else(|| Some((self.by_pattern(target)?, None)))
+impl Served {
+    fn plaintext(self) -> Option<Plaintext> {
+        match self {
+            Self::Always => None,
+            Self::Redirected => Some(Plaintext::Redirect),
+            Self::OnlyByTls => Some(Plaintext::Refuse),
+        }
+    }
+}
+
+impl VirtualHost {
+    fn find(&self, target: &[u8], bytes: Bytes<'_>) -> Result<Option<Found>, Broken> {
+        match most_specific(self.paths, target, bytes) {
+            Some(found) => Ok(Some(found)),
+            None => Ok(self.find_pattern(target, bytes)?.map(|route| (route, None))),
+        }
     }
 
-    fn by_pattern(&self, target: &[u8]) -> Option<u32> {
+    fn find_pattern(&self, target: &[u8], bytes: Bytes<'_>) -> Result<Option<u32>, Broken> {
         if self.patterns.is_empty() {
-            return None;
+            return Ok(None);
         }
         let query = target.iter().position(|byte| matches!(byte, b'?' | b'#'));
-        let path = target.get(..query.unwrap_or(target.len()))?;
-        let found = self.patterns.iter().find(|(pattern, _)| pattern.matches(path));
-        found.map(|(_, destination)| *destination)
+        let path = target.get(..query.unwrap_or(target.len())).unwrap_or(target);
+        for pattern in bytes.list(self.patterns)?.iter() {
+            let PathPattern { route, automaton } = pattern?;
+            if Pattern::compiled(bytes.text(automaton)?).search(path).ok_or(Broken)? {
+                return Ok(Some(route));
+            }
+        }
+        Ok(None)
     }
 }
 
 impl Hosts {
     /// The most specific; there is no falling through from there.
-    fn find(&self, authority: &[u8]) -> Result<Option<u32>, NoHost> {
+    fn find(&self, authority: &[u8], bytes: Bytes<'_>) -> Result<Option<u32>, NoHost> {
         // Most authorities are spelled as the table spells them, and what is in
         // the table is a host.
-        if let Some(exact) = self.exact.get(authority) {
-            return Ok(Some(*exact));
+        if let Some(exact) = self.exact.get(authority, bytes).flatten() {
+            return Ok(Some(exact));
         }
         let host = authority::host(authority).ok_or(NoHost)?;
-        let found = self.exact.get(&host).or_else(|| {
+        let wildcard = || {
             let dot = host.iter().position(|byte| *byte == b'.')?;
-            self.wildcard.get(host.get(dot + 1..)?)
-        });
-        Ok(found.copied().or(self.any))
+            self.wildcard.get(host.get(dot + 1..)?, bytes).flatten()
+        };
+        Ok(self.exact.get(&host, bytes).flatten().or_else(wildcard).or(self.any))
     }
 }
 
@@ -240,22 +327,24 @@ impl Hosts {
 /// The Ingress rule counts elements before bytes. Of two prefixes of one path
 /// the one with more elements is also the longer, so bytes alone decide. And no
 /// path of a table goes on beyond where a query begins.
-fn most_specific(paths: &Trie<PathRoutes>, target: &[u8]) -> Option<(u32, Option<usize>)> {
+fn most_specific(paths: Trie<PathRoutes>, target: &[u8], bytes: Bytes<'_>) -> Option<Found> {
     let mut best = None;
-    for (routes, rest) in paths.walk(target) {
+    for (routes, rest) in paths.walk(target, bytes)? {
         let is_whole = matches!(rest.first(), None | Some(b'?' | b'#'));
         if let Some(exact) = routes.exact.filter(|_| is_whole) {
             return Some((exact, None));
         }
-        let len = target.len() - rest.len();
-        let string_prefix =
-            routes.string_prefix.map(|destination| ((len, false), destination, len));
-        let prefix =
-            routes.prefix.filter(|_| is_whole || rest.first() == Some(&b'/')).map(|prefix| {
-                let rank = (len + usize::from(prefix.trailing_slash), true);
-                (rank, prefix.destination, len)
-            });
-        best = best.max(string_prefix).max(prefix);
+        let len = target.len().saturating_sub(rest.len());
+        // Most nodes have neither.
+        if let Some(route) = routes.string_prefix {
+            best = best.max(Some(((len, false), route, len)));
+        }
+        if let Some(route) = routes.prefix
+            && (is_whole || rest.first() == Some(&b'/'))
+        {
+            let as_written = len.saturating_add(usize::from(routes.trailing_slash));
+            best = best.max(Some(((as_written, true), route, len)));
+        }
     }
-    best.map(|(_, destination, len)| (destination, Some(len)))
+    best.map(|(_, route, len)| (route, Some(len)))
 }

@@ -1,203 +1,167 @@
-//! Backends made ready: their rules in order, each header that any of them asks
-//! for known by a number, strings and regular expressions compiled.
+//! The rules of a backend: which of them is for a request.
 
-mod action;
-mod checks;
 mod condition;
+mod encode;
 
-use std::collections::BTreeMap;
-use std::rc::Rc;
-
-pub(crate) use action::{
-    Action, Cors, Destination, Forward, Redirect, Replaced, Rewrite, envoy, retry_edits,
-};
-pub(crate) use condition::{Source, Test};
-
-use crate::error::{LoadError, Place};
-use crate::pattern::Pattern;
+use crate::action::Action;
+use crate::flat::{Broken, Bytes, List, Records, Text, record};
+use crate::request::Request;
 use crate::subnet::Subnet;
-use crate::table;
+use crate::view::{Slot, View};
 use condition::Condition;
 
-/// A backend, ready to decide.
-#[derive(Debug)]
-pub(crate) struct Backend {
-    /// The headers that the conditions ask for, each once.
-    slots: Vec<Slot>,
-    rules: Vec<Rule>,
-    default: Action,
+record! {
+    /// A backend, as the flat form has it.
+    pub(crate) struct Backend {
+        name: Text,
+        pub(crate) ports: List<Port>,
+        /// The headers that the conditions ask for, each once.
+        pub(crate) slots: List<Slot>,
+        pub(crate) rules: List<Rule>,
+        pub(crate) default: Action,
+    }
+
+    pub(crate) struct Rule {
+        /// Comes first, for of most rules nothing else is read.
+        matches: Match,
+        pub(crate) name: Text,
+        pub(crate) action: Action,
+    }
+
+    struct Match {
+        /// The cheapest first.
+        conditions: List<Condition>,
+        subnets: List<Subnet>,
+    }
+
+    /// Another port of a backend than the one that its rules are written for.
+    pub(crate) struct Port {
+        name: Text,
+        /// In the order of their texts.
+        clusters: List<PortCluster>,
+    }
+
+    /// The cluster that a port has in place of one that rules name.
+    pub(crate) struct PortCluster {
+        named: Text,
+        /// Without one, requests get 503.
+        instead: Option<Text>,
+    }
 }
 
-/// A header that conditions ask for.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    pub(crate) source: Source,
-    /// Whether a condition holds for an empty value, so that it has to be told
-    /// from none.
-    pub(crate) may_be_empty: bool,
-}
-
-#[derive(Debug)]
-struct Rule {
-    name: String,
-    subnets: Vec<Subnet>,
-    /// The cheapest first.
-    conditions: Vec<Condition>,
-    action: Action,
-}
-
-/// What a rule asks of a request.
-pub(crate) trait Facts {
-    /// The value of the slot with this number.
-    fn value(&self, slot: u32) -> Option<&[u8]>;
-    /// The address of the client.
-    fn client(&self) -> Option<std::net::IpAddr>;
+/// What decides on a request.
+#[derive(Clone, Copy)]
+pub(crate) struct Chosen<'t> {
+    pub(crate) action: Action,
+    /// The name of the rule, where it is one.
+    pub(crate) rule: Option<&'t str>,
 }
 
 impl Backend {
-    /// The headers that the conditions ask for.
-    pub(crate) fn slots(&self) -> &[Slot] {
-        &self.slots
+    /// The first rule whose match holds, or the default action.
+    pub(crate) fn choose<'t, R: Request + ?Sized>(
+        &self,
+        bytes: Bytes<'t>,
+        view: &View<'_, R>,
+    ) -> Result<Chosen<'t>, Broken> {
+        let mut values = Values { view, last: None };
+        let rules = bytes.list(self.rules)?;
+        for index in 0..self.rules.len() {
+            if rules.head::<Match>(index)?.holds(bytes, &mut values)? {
+                let Rule { name, action, .. } = rules.get(index)?;
+                return Ok(Chosen { action, rule: Some(bytes.str(name)?) });
+            }
+        }
+        Ok(Chosen { action: self.default, rule: None })
     }
 
-    /// The action of the first rule whose match holds, with that rule's name,
-    /// or the default one.
-    pub(crate) fn action(&self, facts: &impl Facts) -> (&Action, Option<&str>) {
-        let mut values = Values { facts, last: None };
-        match self.rules.iter().find(|rule| rule.holds(&mut values)) {
-            Some(rule) => (&rule.action, Some(&rule.name)),
-            None => (&self.default, None),
+    /// The clusters that a port has in place of those that the rules name.
+    pub(crate) fn port<'t>(
+        &self,
+        bytes: Bytes<'t>,
+        port: Option<u32>,
+    ) -> Result<Option<Records<'t, PortCluster>>, Broken> {
+        let Some(port) = port else { return Ok(None) };
+        bytes.list(bytes.list(self.ports)?.get(port)?.clusters).map(Some)
+    }
+
+    /// The name of a port.
+    pub(crate) fn port_name(&self, bytes: Bytes<'_>, port: u32) -> Result<String, Broken> {
+        bytes.string(bytes.list(self.ports)?.get(port)?.name)
+    }
+
+    pub(crate) fn name<'t>(&self, bytes: Bytes<'t>) -> Result<&'t str, Broken> {
+        bytes.str(self.name)
+    }
+}
+
+/// The cluster in place of `named` at a port; `None` where there is none.
+pub(crate) fn cluster_at(
+    port: Records<'_, PortCluster>,
+    named: Text,
+) -> Result<Option<Text>, Broken> {
+    let (mut from, mut to) = (0, u32::try_from(port.len()).unwrap_or(u32::MAX));
+    while from < to {
+        let middle = u32::midpoint(from, to);
+        let entry = port.get(middle)?;
+        match entry.named.cmp(&named) {
+            std::cmp::Ordering::Equal => return Ok(entry.instead),
+            std::cmp::Ordering::Less => from = middle.saturating_add(1),
+            std::cmp::Ordering::Greater => to = middle,
         }
     }
+    Ok(Some(named))
 }
 
 /// The values that conditions ask for. Rules of one backend tend to ask for the
 /// same one over and over.
-struct Values<'f, F> {
-    facts: &'f F,
-    last: Option<(u32, Option<&'f [u8]>)>,
+struct Values<'v, 'r, R: ?Sized> {
+    view: &'v View<'r, R>,
+    last: Option<(u32, Option<&'v [u8]>)>,
 }
 
-impl<'f, F: Facts> Values<'f, F> {
-    fn get(&mut self, slot: u32) -> Option<&'f [u8]> {
-        match self.last {
-            Some((last, value)) if last == slot => value,
-            _ => {
-                let value = self.facts.value(slot);
-                self.last = Some((slot, value));
-                value
+impl<'v, R: Request + ?Sized> Values<'v, '_, R> {
+    fn get(&mut self, slot: u32) -> Result<Option<&'v [u8]>, Broken> {
+        if let Some((_, value)) = self.last.filter(|(last, _)| *last == slot) {
+            return Ok(value);
+        }
+        let value = self.view.value(slot)?;
+        self.last = Some((slot, value));
+        Ok(value)
+    }
+}
+
+impl Match {
+    fn holds<R: Request + ?Sized>(
+        &self,
+        bytes: Bytes<'_>,
+        values: &mut Values<'_, '_, R>,
+    ) -> Result<bool, Broken> {
+        for condition in bytes.list(self.conditions)?.iter() {
+            let condition = condition?;
+            let Some(value) = values.get(condition.slot())? else { return Ok(false) };
+            if !condition.holds(value, bytes)? {
+                return Ok(false);
             }
         }
-    }
-}
-
-impl Rule {
-    fn holds<F: Facts>(&self, values: &mut Values<'_, F>) -> bool {
-        self.conditions.iter().all(|condition| {
-            values.get(condition.slot()).is_some_and(|value| condition.holds(value))
-        }) && self.admits(values.facts)
+        self.admits(bytes, values.view)
     }
 
-    fn admits(&self, facts: &impl Facts) -> bool {
-        self.subnets.is_empty()
-            || facts
-                .client()
-                .is_some_and(|client| self.subnets.iter().any(|subnet| subnet.contains(client)))
-    }
-}
-
-/// Compiles the backends of one table, of which many may use the same regular
-/// expression.
-#[derive(Default)]
-pub(crate) struct Compiler {
-    patterns: BTreeMap<String, Rc<Pattern>>,
-}
-
-impl Compiler {
-    pub(crate) fn backend(
-        &mut self,
-        backend: &table::Backend,
-        place: &Place<'_>,
-    ) -> Result<Backend, LoadError> {
-        if backend.name.is_empty() {
-            return Err(place.field("name").error("is empty; routes name their backend by it"));
+    /// Whether the client is in one of the networks, where there are any.
+    fn admits<R: Request + ?Sized>(
+        &self,
+        bytes: Bytes<'_>,
+        view: &View<'_, R>,
+    ) -> Result<bool, Broken> {
+        if self.subnets.is_empty() {
+            return Ok(true);
         }
-        let mut slots = Slots::default();
-        let mut rules = Vec::with_capacity(backend.rules.len());
-        for (index, rule) in backend.rules.iter().enumerate() {
-            rules.push(self.rule(rule, &mut slots, &place.item("rules", index))?);
-        }
-        let default = Action::new(&backend.default, Replaced::Route, &place.field("default"))?;
-        Ok(Backend { slots: slots.all, rules, default })
-    }
-
-    fn rule(
-        &mut self,
-        rule: &table::Rule,
-        slots: &mut Slots,
-        place: &Place<'_>,
-    ) -> Result<Rule, LoadError> {
-        let match_place = place.field("match");
-        let subnets = rule.matches.source_subnets.iter().enumerate().map(|(index, subnet)| {
-            Subnet::parse(subnet).map_err(|reason| {
-                match_place.item("source_subnets", index).error(format!("{subnet:?} {reason}"))
-            })
-        });
-        let subnets = subnets.collect::<Result<_, _>>()?;
-        let mut conditions = Vec::with_capacity(rule.matches.headers.len());
-        let mut replaced = Replaced::Route;
-        for (index, header) in rule.matches.headers.iter().enumerate() {
-            let place = match_place.item("headers", index);
-            let test = self.test(&header.value, &place.field("value"))?;
-            let source = Source::new(&header.name, &place.field("name"))?;
-            if source == Source::Path {
-                replaced = match &header.value {
-                    table::StringMatch::Prefix(prefix) => Replaced::Prefix(prefix.len()),
-                    table::StringMatch::Exact(_) | table::StringMatch::Regex(_) => Replaced::Whole,
-                };
+        let Some(client) = view.client() else { return Ok(false) };
+        for subnet in bytes.list(self.subnets)?.iter() {
+            if subnet?.contains(client) {
+                return Ok(true);
             }
-            conditions.push(slots.condition(&source, test));
         }
-        conditions.sort_by_key(Condition::cost);
-        let action = Action::new(&rule.action, replaced, &place.field("action"))?;
-        Ok(Rule { name: rule.name.clone(), subnets, conditions, action })
-    }
-
-    fn test(&mut self, value: &table::StringMatch, place: &Place<'_>) -> Result<Test, LoadError> {
-        Ok(match value {
-            table::StringMatch::Exact(text) => Test::Exact(text.as_bytes().into()),
-            table::StringMatch::Prefix(text) => Test::Prefix(text.as_bytes().into()),
-            table::StringMatch::Regex(text) => {
-                if let Some(known) = self.patterns.get(text) {
-                    return Ok(Test::Regex(Rc::clone(known)));
-                }
-                let pattern = Pattern::new(text)
-                    .map_err(|reason| place.field("regex").error(format!("{text:?} {reason}")))?;
-                let pattern = Rc::new(pattern);
-                self.patterns.insert(text.clone(), Rc::clone(&pattern));
-                Test::Regex(pattern)
-            }
-        })
-    }
-}
-
-/// The headers that the rules of one backend ask for, while they are gathered.
-#[derive(Default)]
-struct Slots {
-    all: Vec<Slot>,
-    numbers: BTreeMap<Source, u32>,
-}
-
-impl Slots {
-    fn condition(&mut self, source: &Source, test: Test) -> Condition {
-        let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
-        let slot = *self.numbers.entry(source.clone()).or_insert(next);
-        if slot == next {
-            self.all.push(Slot { source: source.clone(), may_be_empty: false });
-        }
-        if let Some(known) = self.all.get_mut(slot as usize) {
-            known.may_be_empty |= test.holds(b"");
-        }
-        Condition::new(slot, source, test)
+        Ok(false)
     }
 }

@@ -1,15 +1,19 @@
 //! Networks in CIDR notation (RFC 4632, RFC 4291 section 2.3).
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The addresses that share the first bits of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subnet {
-    is_v4: bool,
-    /// The bits that all have in common.
-    network: u128,
-    mask: u128,
+use crate::flat::record;
+
+record! {
+    /// The addresses that share the first bits of one.
+    #[derive(PartialEq, Eq)]
+    pub struct Subnet {
+        is_v4: bool,
+        /// The bits that all have in common.
+        network: u128,
+        mask: u128,
+    }
 }
 
 impl Subnet {
@@ -53,6 +57,18 @@ impl Subnet {
     pub fn contains(&self, address: IpAddr) -> bool {
         let (is_v4, address) = number(address.to_canonical());
         is_v4 == self.is_v4 && address & self.mask == self.network
+    }
+}
+
+/// As [`Subnet::parse`] reads it.
+impl fmt::Display for Subnet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host_bits = self.mask.trailing_zeros();
+        if self.is_v4 {
+            let address = Ipv4Addr::from_bits(u32::try_from(self.network).unwrap_or_default());
+            return write!(f, "{address}/{}", 32_u32.saturating_sub(host_bits));
+        }
+        write!(f, "{}/{}", Ipv6Addr::from_bits(self.network), 128_u32.saturating_sub(host_bits))
     }
 }
 

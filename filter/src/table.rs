@@ -18,7 +18,7 @@ pub use action::{
     Rewrite, Timeout,
 };
 pub use cluster::{Destination, Share};
-pub use rule::{Backend, HeaderMatch, Rule, RuleMatch, StringMatch};
+pub use rule::{Backend, HeaderMatch, Port, Rule, RuleMatch, StringMatch};
 
 /// The version of the format that this module reads.
 pub const VERSION: u32 = 1;
@@ -96,12 +96,13 @@ impl RouteTable {
     ///     routes: vec![Route {
     ///         path: PathMatch::Prefix("/status".into()),
     ///         backend: "web".into(),
+    ///         port: None,
     ///         source: "default/web".into(),
     ///         plaintext: None,
     ///     }],
     /// });
     ///
-    /// let router = Router::new(table)?;
+    /// let router = Router::new(&table)?;
     /// let found = router.find(b"foo.example.com", b"/status/200").expect("a host");
     /// assert_eq!(found.map(|found| found.source), Some("default/web"));
     /// # Ok::<_, Box<dyn std::error::Error>>(())
@@ -149,6 +150,9 @@ pub struct Route {
     pub path: PathMatch,
     /// The name of the backend that serves them.
     pub backend: String,
+    /// The name of a port of the backend, where it has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
     /// Where this route comes from, for people and logs; the compiler writes
     /// `namespace/ingress#rule.path`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -222,6 +226,9 @@ impl fmt::Display for PathMatch {
 pub struct Target {
     /// The name of the backend.
     pub backend: String,
+    /// As [`Route::port`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
     /// As [`Route::source`].
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub source: String,

@@ -1,4 +1,5 @@
-//! A radix trie over bytes: built once from all its keys, never changed after.
+//! A radix trie over bytes: built once from all its keys, and walked in the
+//! bytes of a table.
 //!
 //! A walk compares each byte of the key at most once and stops at the first one
 //! that no stored key continues with, so its cost depends on the length of the
@@ -7,158 +8,225 @@
 
 use std::collections::VecDeque;
 
+use crate::flat::{Bytes, Flat, List, Records, Text, Writer, record};
+
 /// A map from byte strings to values that also finds every stored key that
 /// another key starts with.
-#[derive(Debug)]
-pub(crate) struct Trie<V> {
-    /// Breadth-first, so that the children of a node lie side by side, in the
-    /// order of the bytes that lead to them. Node 0 is the root.
-    nodes: Vec<Node<V>>,
-    /// What each node's keys have in common after that byte, end to end.
-    labels: Vec<u8>,
+///
+/// Its nodes stand breadth-first, so that the children of a node lie side by
+/// side, in the order of the bytes that lead to them. Node 0 is the root.
+pub(crate) struct Trie<V>(List<Node<V>>);
+
+/// A node, and the value of the key that ends there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node<V> {
+    branch: Branch,
+    /// `V::default()` where no key ends here.
+    value: V,
 }
 
-#[derive(Debug)]
-struct Node<V> {
-    /// The byte that leads here from the parent; of no meaning in the root.
-    byte: u8,
-    label: Span,
-    children: Span,
-    value: Option<V>,
-}
-
-/// `start..start + len` of one of the arrays above.
-#[derive(Clone, Copy, Debug, Default)]
-struct Span {
-    start: u32,
-    len: u32,
-}
-
-impl Span {
-    /// The range of the next `len` elements after `start` existing ones. Sizes
-    /// beyond `u32` cannot occur in a 32-bit module; natively they saturate and
-    /// a lookup finds nothing, rather than wrap and find something else.
-    fn new(start: usize, len: usize) -> Self {
-        Self {
-            start: u32::try_from(start).unwrap_or(u32::MAX),
-            len: u32::try_from(len).unwrap_or(u32::MAX),
-        }
-    }
-
-    fn of<T>(self, all: &[T]) -> &[T] {
-        let start = self.start as usize;
-        all.get(start..start.saturating_add(self.len as usize)).unwrap_or(&[])
+record! {
+    /// Where a walk goes on: all that is read of most nodes.
+    struct Branch {
+        /// The byte that leads here from the parent; of no meaning in the root.
+        byte: u8,
+        /// That of the first child; of no meaning without one.
+        first_byte: u8,
+        /// Whether a key does.
+        ends_here: bool,
+        children: u16,
+        first_child: u32,
+        /// What the keys below have in common after `byte`: a part of one of
+        /// them.
+        label: Text,
     }
 }
 
-impl<V> Trie<V> {
-    /// Builds the trie of `entries`. Where a key stands more than once, `merge`
+impl<V> Clone for Trie<V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V> Copy for Trie<V> {}
+
+impl<V> std::fmt::Debug for Trie<V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<V: Flat> Flat for Node<V> {
+    const SIZE: usize = Branch::SIZE + V::SIZE;
+
+    fn put(self, out: &mut Vec<u8>) {
+        self.branch.put(out);
+        self.value.put(out);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        Some(Self { branch: Flat::take(from)?, value: Flat::take(from)? })
+    }
+}
+
+impl<V> Flat for Trie<V> {
+    const SIZE: usize = 8;
+
+    fn put(self, out: &mut Vec<u8>) {
+        self.0.put(out);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        List::take(from).map(Self)
+    }
+}
+
+/// A key to be stored, where it stands in the table, and its value.
+pub(crate) type Entry<'k, V> = (&'k [u8], Text, V);
+
+impl<V: Flat + Default> Trie<V> {
+    /// Writes the trie of `entries`. Where a key stands more than once, `merge`
     /// takes the values of the later entries into the first one's.
-    pub(crate) fn new(mut entries: Vec<(&[u8], V)>, mut merge: impl FnMut(&mut V, V)) -> Self {
+    pub(crate) fn write(
+        mut entries: Vec<Entry<'_, V>>,
+        mut merge: impl FnMut(&mut V, V),
+        writer: &mut Writer,
+    ) -> Self {
         // Stable: entries of one key stay in their order.
-        entries.sort_by_key(|(key, _)| *key);
-        let (mut keys, mut values) = (Vec::new(), Vec::new());
-        for (key, value) in entries {
-            match values.last_mut() {
-                Some(Some(first)) if keys.last() == Some(&key) => merge(first, value),
-                _ => {
-                    keys.push(key);
-                    values.push(Some(value));
-                }
+        entries.sort_by_key(|(key, ..)| *key);
+        entries.dedup_by(|(later, _, value), (key, _, first)| {
+            let is_same = later == key;
+            if is_same {
+                merge(first, *value);
             }
-        }
-
-        let mut trie = Self { nodes: Vec::new(), labels: Vec::new() };
-        // Subtrees still to be laid out, in the order of their nodes: the byte
-        // that leads to each, the keys below it, and how many bytes of them lead
-        // there.
-        let mut pending = VecDeque::from([(0, 0..keys.len(), 0)]);
-        while let Some((byte, range, consumed)) = pending.pop_front() {
-            let below = keys.get(range.clone()).unwrap_or(&[]);
-            let label = common_prefix(below, consumed);
-            let depth = consumed + label.len();
-            let ends_here = below.first().is_some_and(|key| key.len() == depth);
-
-            let first_child = trie.nodes.len() + 1 + pending.len();
-            let before = pending.len();
-            let mut start = range.start + usize::from(ends_here);
-            let longer = below.get(usize::from(ends_here)..).unwrap_or(&[]);
-            for group in longer.chunk_by(|a, b| a.get(depth) == b.get(depth)) {
-                let byte = group.first().and_then(|key| key.get(depth)).copied();
-                pending.push_back((byte.unwrap_or(0), start..start + group.len(), depth + 1));
-                start += group.len();
-            }
-            trie.nodes.push(Node {
-                byte,
-                label: Span::new(trie.labels.len(), label.len()),
-                children: Span::new(first_child, pending.len() - before),
-                value: values.get_mut(range.start).filter(|_| ends_here).and_then(Option::take),
-            });
-            trie.labels.extend_from_slice(label);
-        }
-        trie
+            is_same
+        });
+        let nodes = layout(&entries);
+        Self(writer.list(&nodes))
     }
+}
 
+/// The nodes of the trie of `entries`, which are sorted.
+fn layout<V: Flat + Default>(entries: &[Entry<'_, V>]) -> Vec<Node<V>> {
+    let mut nodes = Vec::new();
+    // Subtrees still to be laid out, in the order of their nodes: the byte that
+    // leads to each, the entries below it, and how many bytes of their keys lead
+    // there.
+    let mut pending = VecDeque::from([(0, entries, 0)]);
+    while let Some((byte, below, consumed)) = pending.pop_front() {
+        let label_len = common_prefix(below, consumed);
+        let depth = consumed + label_len;
+        let (ends_here, longer) = match below {
+            [first, longer @ ..] if first.0.len() == depth => (Some(first), longer),
+            _ => (None, below),
+        };
+        let first_child = nodes.len() + 1 + pending.len();
+        let before = pending.len();
+        let mut first_byte = None;
+        for group in longer.chunk_by(|a, b| a.0.get(depth) == b.0.get(depth)) {
+            let byte = group.first().and_then(|(key, ..)| key.get(depth)).copied().unwrap_or(0);
+            first_byte = first_byte.or(Some(byte));
+            pending.push_back((byte, group, depth + 1));
+        }
+        let label = below.first().map_or(Text::EMPTY, |(_, text, _)| {
+            text.part(saturated(consumed), saturated(label_len))
+        });
+        let branch = Branch {
+            byte,
+            first_byte: first_byte.unwrap_or(0),
+            ends_here: ends_here.is_some(),
+            // No more than there are bytes.
+            children: u16::try_from(pending.len() - before).unwrap_or(u16::MAX),
+            first_child: saturated(first_child),
+            label,
+        };
+        nodes.push(Node { branch, value: ends_here.map_or_else(V::default, |(.., value)| *value) });
+    }
+    nodes
+}
+
+/// Sizes beyond `u32` make a table too large, which its writer finds out.
+fn saturated(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
+}
+
+/// How many bytes all keys, which are sorted, have in common after `from`.
+fn common_prefix<V>(entries: &[Entry<'_, V>], from: usize) -> usize {
+    let (Some((first, ..)), Some((last, ..))) = (entries.first(), entries.last()) else { return 0 };
+    let (first, last) = (first.get(from..).unwrap_or(&[]), last.get(from..).unwrap_or(&[]));
+    first.iter().zip(last).take_while(|(a, b)| a == b).count()
+}
+
+impl<V: Flat> Trie<V> {
     /// The value stored under exactly `key`.
-    pub(crate) fn get(&self, key: &[u8]) -> Option<&V> {
-        self.walk(key).find_map(|(value, rest)| rest.is_empty().then_some(value))
+    pub(crate) fn get(self, key: &[u8], bytes: Bytes<'_>) -> Option<V> {
+        self.walk(key, bytes)?.find_map(|(value, rest)| rest.is_empty().then_some(value))
     }
 
     /// Every stored key that `key` starts with, shortest first: its value, and
     /// what of `key` comes after it.
-    pub(crate) fn walk<'k>(&self, key: &'k [u8]) -> Walk<'_, 'k, V> {
-        Walk { trie: self, node: self.nodes.first(), rest: key }
-    }
-
-    /// The child of `node` to which `byte` leads.
-    fn child(&self, node: &Node<V>, byte: u8) -> Option<&Node<V>> {
-        let children = node.children.of(&self.nodes);
-        // Numbered names are common, and their digits lie side by side.
-        let guess = usize::from(byte.wrapping_sub(children.first()?.byte));
-        match children.get(guess) {
-            Some(child) if child.byte == byte => Some(child),
-            _ => {
-                let index = children.binary_search_by_key(&byte, |child| child.byte).ok()?;
-                children.get(index)
-            }
-        }
+    pub(crate) fn walk<'t, 'k>(self, key: &'k [u8], bytes: Bytes<'t>) -> Option<Walk<'t, 'k, V>> {
+        let nodes = bytes.list(self.0).ok()?;
+        Some(Walk { bytes, nodes, node: Some(0), rest: key })
     }
 }
 
 /// See [`Trie::walk`].
 pub(crate) struct Walk<'t, 'k, V> {
-    trie: &'t Trie<V>,
-    node: Option<&'t Node<V>>,
+    bytes: Bytes<'t>,
+    nodes: Records<'t, Node<V>>,
+    /// The number of the next one.
+    node: Option<u32>,
     rest: &'k [u8],
 }
 
-impl<'t, 'k, V> Iterator for Walk<'t, 'k, V> {
-    type Item = (&'t V, &'k [u8]);
+impl<'k, V: Flat> Iterator for Walk<'_, 'k, V> {
+    type Item = (V, &'k [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        while let Some(node) = self.node.take() {
-            if node.label.len > 0 {
-                self.rest = self.rest.strip_prefix(node.label.of(&self.trie.labels))?;
+        while let Some(number) = self.node.take() {
+            let branch = self.nodes.head::<Branch>(number).ok()?;
+            if !branch.label.is_empty() {
+                self.rest = self.rest.strip_prefix(self.bytes.text(branch.label).ok()?)?;
             }
             let after_label = self.rest;
             if let Some((byte, rest)) = after_label.split_first() {
                 self.rest = rest;
-                self.node = self.trie.child(node, *byte);
+                self.node = branch.child(self.nodes, *byte);
             }
-            if let Some(value) = &node.value {
-                return Some((value, after_label));
+            if branch.ends_here {
+                return Some((self.nodes.get(number).ok()?.value, after_label));
             }
         }
         None
     }
 }
 
-/// What all of `keys`, which are sorted, have in common after `from`.
-fn common_prefix<'k>(keys: &[&'k [u8]], from: usize) -> &'k [u8] {
-    let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return &[] };
-    let (first, last) = (first.get(from..).unwrap_or(&[]), last.get(from..).unwrap_or(&[]));
-    let len = first.iter().zip(last).take_while(|(a, b)| a == b).count();
-    first.get(..len).unwrap_or(first)
+impl Branch {
+    /// The number of the child to which `byte` leads.
+    fn child<V: Flat>(&self, nodes: Records<'_, Node<V>>, byte: u8) -> Option<u32> {
+        if self.children == 0 {
+            return None;
+        }
+        // The byte is what a node begins with.
+        let byte_of = |number: u32| nodes.head::<u8>(number).ok();
+        let mut from = self.first_child;
+        let mut to = from.saturating_add(self.children.into());
+        // Numbered names are common, and their digits lie side by side.
+        let guess = from.saturating_add(byte.wrapping_sub(self.first_byte).into());
+        if guess < to && byte_of(guess)? == byte {
+            return Some(guess);
+        }
+        while from < to {
+            let middle = u32::midpoint(from, to);
+            match byte_of(middle)?.cmp(&byte) {
+                std::cmp::Ordering::Equal => return Some(middle),
+                std::cmp::Ordering::Less => from = middle.saturating_add(1),
+                std::cmp::Ordering::Greater => to = middle,
+            }
+        }
+        None
+    }
 }
 
 #[cfg(test)]
@@ -166,38 +234,56 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::flat::FlatTable;
 
-    fn trie<'k>(keys: &[&'k str]) -> Trie<&'k str> {
-        Trie::new(keys.iter().map(|key| (key.as_bytes(), *key)).collect(), |_, _| ())
+    /// A table of nothing but a trie of `keys`, each with its number.
+    struct Indexed {
+        table: FlatTable,
+        trie: Trie<Option<u32>>,
+    }
+
+    impl Indexed {
+        fn new<K: AsRef<[u8]>>(keys: &[K]) -> Self {
+            let mut writer = Writer::new();
+            let mut entries = Vec::new();
+            for (number, key) in (0..).zip(keys) {
+                entries.push((key.as_ref(), writer.text(key), Some(number)));
+            }
+            let trie = Trie::write(entries, |_, _| (), &mut writer);
+            Self { table: writer.finish(trie).unwrap(), trie }
+        }
+
+        fn get(&self, key: &str) -> Option<u32> {
+            self.trie.get(key.as_bytes(), self.table.reader()).flatten()
+        }
+
+        fn walk<'k>(&self, key: &'k [u8]) -> Vec<(u32, &'k [u8])> {
+            let visited = self.trie.walk(key, self.table.reader()).unwrap();
+            visited.filter_map(|(value, rest)| Some((value?, rest))).collect()
+        }
     }
 
     #[test]
     fn an_empty_trie_finds_nothing() {
-        assert_eq!(trie(&[]).get(b""), None);
-        assert_eq!(trie(&[]).get(b"/"), None);
+        let trie = Indexed::new::<&str>(&[]);
+        assert_eq!(trie.get(""), None);
+        assert_eq!(trie.get("/"), None);
     }
 
     #[test]
     fn a_walk_visits_prefixes_shortest_first() {
-        let trie = trie(&["/status/", "/", "", "/status", "/stat/x", "/statuses"]);
-        let visited: Vec<_> = trie.walk(b"/status/200").collect();
-        assert_eq!(
-            visited,
-            [
-                (&"", "/status/200".as_bytes()),
-                (&"/", b"status/200"),
-                (&"/status", b"/200"),
-                (&"/status/", b"200"),
-            ]
-        );
+        let trie = Indexed::new(&["/status/", "/", "", "/status", "/stat/x", "/statuses"]);
+        let visited = trie.walk(b"/status/200");
+        let expected: [(u32, &[u8]); 4] =
+            [(2, b"/status/200"), (1, b"status/200"), (3, b"/200"), (0, b"200")];
+        assert_eq!(visited, expected);
     }
 
     #[test]
     fn nesting_as_deep_as_a_key_is_long_needs_no_stack() {
-        let long = "a".repeat(20_000);
-        let keys: Vec<_> = (0..long.len()).map(|len| &long.as_bytes()[..len]).collect();
-        let trie = Trie::new(keys.iter().map(|key| (*key, key.len())).collect(), |_, _| ());
-        assert_eq!(trie.walk(long.as_bytes()).count(), long.len());
+        let long = "a".repeat(5_000);
+        let keys: Vec<_> = (0..long.len()).map(|len| &long[..len]).collect();
+        assert_eq!(Indexed::new(&keys).walk(long.as_bytes()).len(), long.len());
     }
 
     proptest! {
@@ -206,13 +292,14 @@ mod tests {
             keys in prop::collection::btree_set("[ab/]{0,6}", 0..40),
             key in "[ab/]{0,8}",
         ) {
-            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-            let trie = trie(&keys);
-            let mut expected: Vec<_> = keys.iter().copied().filter(|k| key.starts_with(k)).collect();
+            let keys: Vec<String> = keys.into_iter().collect();
+            let trie = Indexed::new(&keys);
+            let mut expected: Vec<_> = keys.iter().filter(|k| key.starts_with(&***k)).collect();
             expected.sort_by_key(|k| k.len());
-            let walked: Vec<_> = trie.walk(key.as_bytes()).map(|(value, _)| *value).collect();
+            let walked = trie.walk(key.as_bytes());
+            let walked: Vec<_> = walked.iter().map(|(number, _)| &keys[*number as usize]).collect();
             prop_assert_eq!(walked, expected);
-            prop_assert_eq!(trie.get(key.as_bytes()).is_some(), keys.contains(&key.as_str()));
+            prop_assert_eq!(trie.get(&key).is_some(), keys.contains(&key));
         }
     }
 }

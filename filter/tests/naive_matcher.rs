@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use ingress_filter::table::{
     Backend, Forward, PathMatch, Plaintext, Route, Target, TlsHost, VirtualHost,
 };
-use ingress_filter::{Request, RouteTable, Router, Verdict};
+use ingress_filter::{FlatTable, Request, RouteTable, Router, Verdict};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -37,6 +37,13 @@ fn naive<'t>(
         );
     best.map(|(_, route)| (&*route.source, route.plaintext))
         .or(table.default_backend.as_ref().map(|target| (&*target.source, target.plaintext)))
+}
+
+/// The table ready to serve, after it was made flat, JSON and flat again.
+fn there_and_back(table: &RouteTable) -> Router {
+    let flat = FlatTable::encode(table).unwrap();
+    assert_eq!(FlatTable::encode(&flat.decode().unwrap()).unwrap(), flat);
+    Router::from_flat(flat).unwrap()
 }
 
 /// The certificate of a host, by looking at all of them.
@@ -113,6 +120,7 @@ fn route() -> impl Strategy<Value = Route> {
             _ => PathMatch::Regex(pattern.into()),
         },
         backend: "web".into(),
+        port: None,
         source: String::new(),
         plaintext,
     })
@@ -130,6 +138,7 @@ fn table() -> impl Strategy<Value = RouteTable> {
             let mut table = RouteTable::empty();
             table.backends.push(Backend {
                 name: "web".into(),
+                ports: Vec::new(),
                 rules: Vec::new(),
                 default: Forward::to("web".to_owned()).into(),
             });
@@ -145,6 +154,7 @@ fn table() -> impl Strategy<Value = RouteTable> {
             }
             table.default_backend = default.map(|plaintext| Target {
                 backend: "web".into(),
+                port: None,
                 source: "default".into(),
                 plaintext,
             });
@@ -229,7 +239,7 @@ proptest! {
         table in table(),
         requests in prop::collection::vec((request_host(), "/[abc/]{0,7}", query()), 20),
     ) {
-        let router = Router::new(table.clone()).unwrap();
+        let router = there_and_back(&table);
         for (host, path, query) in requests {
             let target = format!("{path}{query}");
             let found = router.find(host.as_bytes(), target.as_bytes()).unwrap().map(|matched| matched.source);
@@ -245,7 +255,7 @@ proptest! {
         headers in prop::collection::vec((select(vec![":method", ":path", ":authority", "x"]), prop::collection::vec(any::<u8>(), 0..20)), 0..6),
     ) {
         let headers: Vec<_> = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let router = Router::new(table).unwrap();
+        let router = there_and_back(&table);
         router.decide(&headers[..]);
     }
 
@@ -268,7 +278,7 @@ proptest! {
         table in table(),
         requests in prop::collection::vec(asked(), 20),
     ) {
-        let router = Router::new(table.clone()).unwrap();
+        let router = there_and_back(&table);
         for asked in requests {
             let own = naive_certificate(&table, &asked.host);
             prop_assert_eq!(router.certificate(asked.host.as_bytes()), own, "{}", asked.host);

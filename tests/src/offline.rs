@@ -1,6 +1,7 @@
 //! The module without Envoy: the same bytes, in the thin host.
 
 use host_test::{ExchangeRecord, Module, Plugin};
+use ingress_filter::{FlatTable, RouteTable};
 use ingressctl::compile::{Compiled, compile};
 use ingressctl::manifest::read_text;
 use ingressctl::offline_module::offline_module;
@@ -26,16 +27,20 @@ impl Offline {
     /// Where it refuses that.
     pub fn of_manifests(manifests: &str, settings: &Settings) -> Self {
         let Compiled { gateway, .. } = compile(&read_text("manifests.yaml", manifests), settings);
-        Self::of_table(&serde_json::to_string(&*gateway.table).expect("a table is JSON"))
+        Self::of_flat(gateway.table.flat().expect("a table that may be served"))
     }
 
     /// The module with this route table.
     ///
     /// # Panics
     /// Where it refuses that.
-    pub fn of_table(table: &str) -> Self {
+    pub fn of_table(table: &RouteTable) -> Self {
+        Self::of_flat(&FlatTable::encode(table).expect("a table that may be served"))
+    }
+
+    fn of_flat(table: &FlatTable) -> Self {
         let plugin = Plugin::new(Self::module()).expect("the module starts");
-        let taken = plugin.configure(table).expect("no trap");
+        let taken = plugin.configure(table.bytes()).expect("no trap");
         assert!(taken, "refused: {:?}", plugin.activity());
         Self { plugin }
     }

@@ -4,9 +4,13 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use host_test::{Error, LogLevel, Plugin};
+use ingress_filter::{FlatTable, RouteTable};
 use ingress_tests::{Offline, OwnEnvoy, Upstream, compiled, edit_json, wait_until};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 fn table() -> Value {
     json!({
@@ -26,8 +30,39 @@ fn table() -> Value {
     })
 }
 
+fn flat(table: &RouteTable) -> Vec<u8> {
+    FlatTable::encode(table).expect("a table that may be served").into_bytes()
+}
+
+fn flat_table() -> Vec<u8> {
+    flat(&serde_json::from_value(table()).expect("a table"))
+}
+
 /// Tables that are refused, and what the log says of each.
-fn bad_tables() -> Vec<(String, &'static str)> {
+fn bad_tables() -> Vec<(Vec<u8>, &'static str)> {
+    let json = bad_json().into_iter().map(|(table, reason)| (table.into_bytes(), reason));
+    json.chain(bad_flat()).collect()
+}
+
+fn bad_flat() -> Vec<(Vec<u8>, &'static str)> {
+    let good = flat_table();
+    let damaged = "its digest is not that of its content";
+    let with = |at: usize, value: u8| {
+        let mut table = good.clone();
+        table[at] = value;
+        table
+    };
+    vec![
+        (good[..good.len() / 2].to_vec(), damaged),
+        ([&*good, b"x"].concat(), damaged),
+        (with(good.len() - 1, b'!'), damaged),
+        (with(8, !good[8]), damaged),
+        (with(7, 9), "a flat form that this version does not read"),
+        (b"INGRESS".to_vec(), "a flat form that this version does not read"),
+    ]
+}
+
+fn bad_json() -> Vec<(String, &'static str)> {
     let good = table().to_string();
     let with = |place: &str, value: Value| {
         let mut table = table();
@@ -54,6 +89,10 @@ fn bad_tables() -> Vec<(String, &'static str)> {
         (with("/virtual_hosts/0/hosts/1", json!("foo.com")), "virtual_hosts[0].hosts[1]"),
         (with("/backends/1/default/respond/status", json!(99)), "backends[1]"),
         (with("/backends/0/default/forward/cluster", json!("a\nb")), "backends[0]"),
+        (
+            with("/virtual_hosts/0/routes/0/match", json!({"regex": "/a+"})),
+            "have `ingressctl table` make the flat form of this table",
+        ),
     ]
 }
 
@@ -85,7 +124,7 @@ fn last_error(plugin: &Plugin) -> String {
 }
 
 /// Hands a plugin a table, and says whether it was taken.
-type Configure = fn(&Plugin, &str) -> Result<bool, Error>;
+type Configure = fn(&Plugin, &[u8]) -> Result<bool, Error>;
 
 /// In the context that has a table already, and, as Envoy does, in a new one.
 const WAYS: [Configure; 2] =
@@ -97,12 +136,13 @@ fn a_refused_table_is_logged_with_place_and_reason_and_the_last_one_serves() {
         for configure in WAYS {
             let plugin = started();
             assert!(plugin.configure(table().to_string()).expect("no trap"));
-            assert!(!configure(&plugin, &bad).expect("no trap"), "taken: {bad}");
+            let shown = String::from_utf8_lossy(&bad);
+            assert!(!configure(&plugin, &bad).expect("no trap"), "taken: {shown}");
             let error = last_error(&plugin);
             assert!(error.starts_with("route table refused: "), "{error}");
             assert!(error.contains(reason), "{error}, not {reason}");
             assert_serves_the_good_table(&plugin);
-            assert!(configure(&plugin, r#"{"version": 1}"#).expect("no trap"));
+            assert!(configure(&plugin, br#"{"version": 1}"#).expect("no trap"));
             assert_eq!(serve(&plugin, "/x"), Err(404), "the next good one is taken");
         }
     }
@@ -114,7 +154,7 @@ fn without_any_table_every_request_gets_503() {
         let plugin = started();
         assert!(!plugin.configure(&bad).expect("no trap"));
         for path in ["/x", "/gone", "/", "*"] {
-            assert_eq!(serve(&plugin, path), Err(503), "{path} after {bad}");
+            assert_eq!(serve(&plugin, path), Err(503), "{path} after {bad:?}");
         }
         assert!(plugin.configure(table().to_string()).expect("no trap"));
         assert_serves_the_good_table(&plugin);
@@ -141,6 +181,19 @@ fn no_flipped_bit_breaks_the_module() {
     assert!(refused > good.len() / 2, "{refused} of {} were refused", good.len());
 }
 
+#[test]
+fn no_flipped_bit_of_the_flat_form_is_taken() {
+    let good = flat_table();
+    let plugin = started();
+    assert!(plugin.configure(&good).expect("no trap"));
+    for index in 0..good.len() {
+        let mut bad = good.clone();
+        bad[index] ^= 1 << (index % 8);
+        assert!(!plugin.configure(&bad).expect("no trap"), "bit of byte {index}");
+    }
+    assert_serves_the_good_table(&plugin);
+}
+
 const CONFIG_FAIL: &str = "extension_config_discovery.http_filter.ingress.config_fail";
 const UPDATE_REJECTED: &str = "extension_config_discovery.http_filter.ingress.update_rejected";
 
@@ -154,19 +207,18 @@ fn manifests(upstream: &Upstream, path: &str) -> String {
 }
 
 /// Gives the filter of a running Envoy this table.
-fn replace_table(ecds: &Path, version: &str, table: &str) {
+fn replace_table(ecds: &Path, version: &str, table: &[u8]) {
     edit_json(ecds, |response| {
         response["version_info"] = version.into();
         let config = &mut response["resources"][0]["typed_config"]["config"];
         let value = config.pointer_mut("/configuration/value").expect("the table");
-        *value = table.into();
+        *value = BASE64.encode(table).into();
     });
 }
 
-fn good_table(ecds: &Path) -> String {
-    let response: Value = serde_json::from_slice(&std::fs::read(ecds).unwrap()).unwrap();
-    let value = response.pointer("/resources/0/typed_config/config/configuration/value");
-    value.and_then(Value::as_str).expect("the table").to_owned()
+/// The table that was compiled into a folder, in JSON.
+fn good_table(folder: &TempDir) -> String {
+    std::fs::read_to_string(folder.path().join("route-table.json")).expect("a table")
 }
 
 #[test]
@@ -174,7 +226,7 @@ fn a_running_envoy_keeps_the_good_table_and_counts_the_refused_one() {
     let upstream = Upstream::start("a");
     let folder = compiled(&manifests(&upstream, "/one"));
     let ecds: PathBuf = folder.path().join("ecds.json");
-    let good = good_table(&ecds);
+    let good = good_table(&folder);
     let envoy = OwnEnvoy::start(&folder.path().join("bootstrap.json"));
     let failures = || envoy.stat(CONFIG_FAIL) + envoy.stat(UPDATE_REJECTED);
     assert_eq!((envoy.get("h", "/one").by().as_str(), failures()), ("a", 0));
@@ -185,13 +237,17 @@ fn a_running_envoy_keeps_the_good_table_and_counts_the_refused_one() {
         wait_until(reason, || failures() > before);
         wait_until(reason, || envoy.log()[logged..].contains(reason));
         for _ in 0..8 {
-            assert_eq!(envoy.get("h", "/one").by(), "a", "{bad}");
-            assert_eq!(envoy.get("h", "/two").by(), "404", "{bad}");
+            assert_eq!(envoy.get("h", "/one").by(), "a", "{reason}");
+            assert_eq!(envoy.get("h", "/two").by(), "404", "{reason}");
         }
     }
 
-    replace_table(&ecds, "good", &good.replace("/one", "/two"));
+    let other = good.replace("/one", "/two");
+    replace_table(&ecds, "good", other.as_bytes());
     envoy.wait_for("h", "/two", 200);
+    let flat = flat(&serde_json::from_str(&good).expect("a table"));
+    replace_table(&ecds, "flat", &flat);
+    envoy.wait_for("h", "/one", 200);
 }
 
 #[test]
@@ -199,8 +255,8 @@ fn an_envoy_that_starts_with_a_refused_table_serves_nobody_until_there_is_a_good
     let upstream = Upstream::start("a");
     let folder = compiled(&manifests(&upstream, "/one"));
     let ecds = folder.path().join("ecds.json");
-    let good = good_table(&ecds);
-    replace_table(&ecds, "bad", &good[..good.len() / 2]);
+    let good = good_table(&folder);
+    replace_table(&ecds, "bad", &good.as_bytes()[..good.len() / 2]);
     let envoy = OwnEnvoy::start(&folder.path().join("bootstrap.json"));
     assert!(envoy.log().contains("route table refused: "), "{}", envoy.log());
     for path in ["/one", "/two", "/"] {
@@ -209,6 +265,6 @@ fn an_envoy_that_starts_with_a_refused_table_serves_nobody_until_there_is_a_good
     }
     assert_eq!(upstream.take_received().len(), 0);
 
-    replace_table(&ecds, "good", &good);
+    replace_table(&ecds, "good", good.as_bytes());
     envoy.wait_for("h", "/one", 200);
 }

@@ -98,6 +98,7 @@ impl<'a> Backends<'a> {
                 None => unavailable(name),
                 Some(rules) => Backend {
                     name,
+                    ports: Vec::new(),
                     rules: rules.iter().map(|rule| actions.rule(rule)).collect(),
                     default: actions.default_action(),
                 },
@@ -141,5 +142,10 @@ impl<'a> Backends<'a> {
 
 /// A backend that answers 503.
 fn unavailable(name: String) -> Backend {
-    Backend { name, rules: Vec::new(), default: Action::Respond(Respond { status: 503 }) }
+    Backend {
+        name,
+        ports: Vec::new(),
+        rules: Vec::new(),
+        default: Action::Respond(Respond { status: 503 }),
+    }
 }

@@ -104,7 +104,7 @@ impl<'a, 'b> Collector<'a, 'b> {
         let backend = self.backends.resolve(object, backend.as_ref());
         let source = format!("{}/{}#default", object.namespace, object.name);
         self.served.insert(name_of(object));
-        self.default = Some((Target { backend, source, plaintext }, object, place.at));
+        self.default = Some((Target { backend, port: None, source, plaintext }, object, place.at));
     }
 
     fn add_rule(&mut self, object: &'a Object, rule: &'a Rule, plaintext: Option<Plaintext>) {

@@ -117,6 +117,7 @@ impl Candidate<'_> {
         Route {
             path: self.path.path.clone(),
             backend: self.backend.clone(),
+            port: None,
             source: format!("{namespace}/{name}#{}.{}", self.path.rule, self.path.index),
             plaintext: self.plaintext,
         }

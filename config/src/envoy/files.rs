@@ -3,10 +3,13 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{fs, io};
 
+use ingress_filter::LoadError;
 use prost::Message;
 use serde::Serialize;
+use thiserror::Error;
 
 use super::Delivery;
 use super::bootstrap::Bootstrap;
@@ -124,6 +127,18 @@ pub(crate) fn prepare(layout: &Layout, listening: Listening) -> io::Result<()> {
     write_if_changed(&layout.bootstrap(), bootstrap)
 }
 
+/// Why there are no files for a gateway.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FilesError {
+    /// The filter would refuse the table.
+    #[error("the route table is wrong: {0}")]
+    Table(#[from] Arc<LoadError>),
+    /// A message cannot be written as JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
 /// The content of all files but the module and the certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvoyFiles(Vec<(PathBuf, String)>);
@@ -132,13 +147,14 @@ impl EnvoyFiles {
     /// The files for `gateway`, to lie at `layout`.
     ///
     /// # Errors
-    /// Where something cannot be written as JSON, which is a fault of ours.
+    /// Where the filter would refuse the table, or something cannot be written as
+    /// JSON: faults of ours.
     pub fn new(
         gateway: &Gateway,
         settings: &Settings,
         listening: Listening,
         layout: &Layout,
-    ) -> Result<Self, serde_json::Error> {
+    ) -> Result<Self, FilesError> {
         let options = ConnectionManagerOptions {
             routes: ConfigSource::file(&layout.routes()),
             filter: ConfigSource::file(&layout.filter()),
@@ -152,7 +168,7 @@ impl EnvoyFiles {
         let clusters = gateway.clusters.values();
         let clusters: Vec<_> =
             clusters.map(|cluster| ClusterMessage::new(cluster, Delivery::Files)).collect();
-        let filter = filter_config(&layout.module(), serde_json::to_string(&*gateway.table)?);
+        let filter = filter_config(&layout.module(), gateway.table.flat()?);
         let bootstrap = Bootstrap::new(listening.admin, layout, Delivery::Files);
         Ok(Self(vec![
             (layout.bootstrap(), pretty(&bootstrap)?),
@@ -160,7 +176,7 @@ impl EnvoyFiles {
             (layout.routes(), response(vec![RouteConfiguration::new(&gateway.table)])?),
             (layout.clusters(), response(clusters)?),
             (layout.filter(), response(vec![filter])?),
-            (layout.table(), pretty(&*gateway.table)?),
+            (layout.table(), pretty(&**gateway.table)?),
         ]))
     }
 

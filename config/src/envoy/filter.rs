@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use ingress_filter::FlatTable;
 use prost::{Enumeration, Message};
 use serde::Serialize;
 
 use super::FILTER_NAME;
 use super::core::DataSource;
-use super::message::{Any, Extension, StringValue, json_names, typed};
+use super::message::{Any, BytesValue, Extension, json_names, typed};
 
 /// `core.v3.TypedExtensionConfig` of the filter.
 pub(super) type FilterConfig = Extension<Wasm>;
@@ -32,7 +33,7 @@ struct PluginConfig {
     #[prost(message, optional, tag = "3")]
     vm_config: Option<VmConfig>,
     #[prost(message, optional, tag = "4")]
-    configuration: Option<Any<StringValue>>,
+    configuration: Option<Any<BytesValue>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
@@ -65,8 +66,8 @@ typed! {
     Wasm = "envoy.extensions.filters.http.wasm.v3.Wasm",
 }
 
-/// The module in the file `module`, with the route table `table` as JSON.
-pub(super) fn filter_config(module: &Path, table: String) -> FilterConfig {
+/// The module in the file `module`, with the route table `table`.
+pub(super) fn filter_config(module: &Path, table: &FlatTable) -> FilterConfig {
     let config = PluginConfig {
         name: FILTER_NAME.to_owned(),
         failure_policy: FailurePolicy::FailReload.into(),
@@ -75,13 +76,14 @@ pub(super) fn filter_config(module: &Path, table: String) -> FilterConfig {
             runtime: "envoy.wasm.runtime.v8".to_owned(),
             code: Some(AsyncDataSource { local: Some(DataSource::file(module)) }),
         }),
-        configuration: Some(Any(StringValue { value: table })),
+        configuration: Some(Any(BytesValue { value: table.bytes().to_vec() })),
     };
     Extension::new(FILTER_NAME, Wasm { config: Some(config) })
 }
 
-/// The route table of a configuration, as JSON.
-pub(super) fn table_of(config: &FilterConfig) -> Option<&str> {
+/// The route table of a configuration.
+pub(super) fn table_of(config: &FilterConfig) -> Option<FlatTable> {
     let plugin = config.config().config.as_ref()?;
-    plugin.configuration.as_ref().map(|Any(table)| &*table.value)
+    let Any(table) = plugin.configuration.as_ref()?;
+    FlatTable::parse(table.value.clone()).ok()
 }

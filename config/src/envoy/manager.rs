@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use ingress_filter::INTERNAL_HEADER_PREFIX;
+use ingress_filter::names::INTERNAL_HEADER_PREFIX;
 use prost::bytes::{Buf, BufMut};
 use prost::encoding::{DecodeContext, WireType};
 use prost::{DecodeError, Enumeration, Message, Oneof};

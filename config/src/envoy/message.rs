@@ -5,6 +5,8 @@
 //! (<https://www.envoyproxy.io/docs/envoy/latest/api-v3/api>); only what the
 //! ingress sets is here.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use prost::bytes::{Buf, BufMut};
 use prost::encoding::{self, DecodeContext, WireType};
 use prost::{DecodeError, Message};
@@ -195,6 +197,20 @@ pub(super) struct StringValue {
     pub(super) value: String,
 }
 
+/// `google.protobuf.BytesValue` where it stands by itself.
+#[derive(Clone, PartialEq, Message, Serialize)]
+pub(super) struct BytesValue {
+    #[prost(bytes = "vec", tag = "1")]
+    #[serde(serialize_with = "base64_json")]
+    pub(super) value: Vec<u8>,
+}
+
+/// Protobuf's JSON has bytes in base64.
+fn base64_json<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&BASE64.encode(bytes))
+}
+
 typed! {
+    BytesValue = "google.protobuf.BytesValue",
     StringValue = "google.protobuf.StringValue",
 }

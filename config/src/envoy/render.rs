@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ingress_filter::RouteTable;
+use ingress_filter::LoadError;
 use ingress_filter::table::TlsHost;
 use prost::Message;
 
@@ -20,7 +20,7 @@ use super::routes::RouteConfiguration;
 use super::tls::{Secret, TlsSource};
 use super::{Delivery, FILTER_NAME, ROUTE_CONFIGURATION};
 use crate::certificates::KeyPair;
-use crate::model::{Cluster, Clusters, Discovery, Gateway};
+use crate::model::{Cluster, Clusters, Discovery, Gateway, ServedTable};
 use crate::settings::Settings;
 
 /// All resources of an Envoy, and what is to be known of them to bring it there.
@@ -30,7 +30,7 @@ pub(crate) struct Target {
     /// The endpoints that each cluster asks for, by the cluster's name. The others
     /// resolve a name.
     pub(crate) endpoints: Arc<BTreeMap<Arc<str>, Arc<str>>>,
-    pub(crate) table: Arc<RouteTable>,
+    pub(crate) table: Arc<ServedTable>,
     module: PathBuf,
 }
 
@@ -50,18 +50,17 @@ impl Target {
     /// The filter's configuration with the table, but with these hosts.
     ///
     /// # Errors
-    /// Where the table cannot be written as JSON, which is a fault of ours.
-    pub(crate) fn filter_with(&self, tls_hosts: Vec<TlsHost>) -> serde_json::Result<Resource> {
-        let name = format!("{} between", self.table.name);
-        let table = RouteTable { name, tls_hosts, ..(*self.table).clone() };
-        Ok(Resource::new(&filter_config(&self.module, serde_json::to_string(&table)?)))
+    /// Where the filter would refuse the table.
+    pub(crate) fn filter_with(&self, tls_hosts: Vec<TlsHost>) -> Result<Resource, LoadError> {
+        let table = self.table.with_tls_hosts(tls_hosts)?;
+        Ok(Resource::new(&filter_config(&self.module, &table)))
     }
 
     /// What an earlier process has told, where it is whole.
     pub(crate) fn recover(resources: Resources, layout: &Layout) -> Option<Self> {
         let filter = resources.get(Kind::Filter, FILTER_NAME)?;
         let config = FilterConfig::decode(filter.body.clone()).ok()?;
-        let table = serde_json::from_str(table_of(&config)?).ok()?;
+        let table = ServedTable::recover(table_of(&config)?).ok()?;
         let clusters = resources.of(Kind::Clusters);
         let endpoints = clusters.filter_map(|(name, resource)| {
             let cluster = ClusterMessage::decode(resource.body.clone()).ok()?;
@@ -79,7 +78,7 @@ pub(crate) struct Renderer {
     layout: Layout,
     clusters: RenderedClusters,
     secrets: BTreeMap<String, (Arc<KeyPair>, Resource)>,
-    filter: Option<(Arc<RouteTable>, Resource)>,
+    filter: Option<(Arc<ServedTable>, Resource)>,
 }
 
 /// All clusters, as they were rendered last.
@@ -112,8 +111,8 @@ impl Renderer {
     }
 
     /// # Errors
-    /// Where the table cannot be written as JSON, which is a fault of ours.
-    pub(crate) fn render(&mut self, gateway: &Gateway) -> serde_json::Result<Target> {
+    /// Where the filter would refuse the table.
+    pub(crate) fn render(&mut self, gateway: &Gateway) -> Result<Target, Arc<LoadError>> {
         let mut resources = Resources::default();
         self.clusters.update(&gateway.clusters);
         resources.set(Kind::Clusters, Arc::clone(&self.clusters.clusters));
@@ -167,8 +166,7 @@ impl Renderer {
         let clusters = clusters.map(|cluster| serde_json::to_value(Any(cluster)));
         let listeners = self.listeners(gateway);
         let listeners = listeners.map(|listener| serde_json::to_value(Any(listener)));
-        let table = serde_json::to_string(&*gateway.table).unwrap();
-        let filter = filter_config(&self.layout.module(), table);
+        let filter = filter_config(&self.layout.module(), gateway.table.flat().unwrap());
         let rest = [
             serde_json::to_value(Any(RouteConfiguration::new(&gateway.table))),
             serde_json::to_value(Any(filter)),
@@ -176,14 +174,13 @@ impl Renderer {
         clusters.chain(listeners).chain(rest).map(Result::unwrap).collect()
     }
 
-    fn render_filter(&mut self, table: &Arc<RouteTable>) -> serde_json::Result<Resource> {
+    fn render_filter(&mut self, table: &Arc<ServedTable>) -> Result<Resource, Arc<LoadError>> {
         if let Some((known, resource)) = &self.filter
             && (Arc::ptr_eq(known, table) || known == table)
         {
             return Ok(resource.clone());
         }
-        let json = serde_json::to_string(&**table)?;
-        let resource = Resource::new(&filter_config(&self.layout.module(), json));
+        let resource = Resource::new(&filter_config(&self.layout.module(), table.flat()?));
         self.filter = Some((Arc::clone(table), resource.clone()));
         Ok(resource)
     }

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ingress_filter::names::{CLUSTER_HEADER, MIRROR_HEADER, WEBSOCKET_HEADER};
 use ingress_filter::table::{Action, RouteTable};
-use ingress_filter::{CLUSTER_HEADER, MIRROR_HEADER, WEBSOCKET_HEADER};
 use prost::{Message, Oneof};
 use serde::Serialize;
 

@@ -14,7 +14,7 @@ pub(super) struct Certificates {
 impl Certificates {
     pub(super) fn new(tls_hosts: &[TlsHost]) -> anyhow::Result<Self> {
         let table = RouteTable { tls_hosts: tls_hosts.to_vec(), ..RouteTable::empty() };
-        Ok(Self { router: Router::new(table)? })
+        Ok(Self { router: Router::new(&table)? })
     }
 
     /// The certificate of a connection whose client asks for `server_name`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use host_test::{ExchangeRecord, HeaderMap, Outcome, Plugin, StreamType};
-use ingress_filter::WEBSOCKET_HEADER;
+use ingress_filter::names::WEBSOCKET_HEADER;
 
 use super::Request;
 use super::edge::{Headers, joined};

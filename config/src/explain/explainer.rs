@@ -6,8 +6,12 @@ use std::rc::Rc;
 
 use anyhow::ensure;
 use host_test::{Options, Plugin};
+use ingress_filter::names::{
+    CLUSTER_HEADER, INTERNAL_HEADER_PREFIX, MAX_RETRIES_HEADER, MIRROR_HEADER,
+    ORIGINAL_PATH_HEADER, PER_TRY_TIMEOUT_HEADER, SCHEME_HEADER, TIMEOUT_HEADER,
+};
 use ingress_filter::table::{Action, Backend, Destination, Forward, Plaintext};
-use ingress_filter::{CLUSTER_HEADER, MIRROR_HEADER, RouteTable};
+use ingress_filter::{FlatTable, RouteTable};
 
 use super::candidates::{self, IngressPlace, RouteIndex};
 use super::connection::Certificates;
@@ -189,9 +193,9 @@ impl Explainer {
             host: value(":authority").unwrap_or_default(),
             path: value(":path").unwrap_or_default(),
             location: joined(&passage.response, "location"),
-            timeout_ms: number("x-envoy-upstream-rq-timeout-ms"),
-            per_try_timeout_ms: number("x-envoy-upstream-rq-per-try-timeout-ms"),
-            retries: value("x-envoy-max-retries").and_then(|value| value.parse().ok()),
+            timeout_ms: number(TIMEOUT_HEADER),
+            per_try_timeout_ms: number(PER_TRY_TIMEOUT_HEADER),
+            retries: value(MAX_RETRIES_HEADER).and_then(|value| value.parse().ok()),
             delay_ms: passage.delay(),
             websocket: forward.is_some_and(|forward| forward.websocket),
             request_headers: visible(seen),
@@ -268,7 +272,7 @@ impl Explainer {
     fn start(&self, fixed_random: Option<u64>) -> anyhow::Result<Plugin> {
         let table = RouteTable { fixed_random, ..self.labelled.clone() };
         let plugin = Plugin::with_options(offline_module()?, Options::default())?;
-        let taken_in = plugin.configure(serde_json::to_vec(&table)?)?;
+        let taken_in = plugin.configure(FlatTable::encode(&table)?.into_bytes())?;
         ensure!(taken_in, "the module refuses the route table: {:?}", plugin.activity().log);
         Ok(plugin)
     }
@@ -296,8 +300,7 @@ fn labelled(table: &RouteTable) -> RouteTable {
 
 /// Whether the client did, as Envoy tells the filter.
 fn came_with_tls(passage: &Passage) -> bool {
-    joined(&passage.request, "x-forwarded-proto")
-        .is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
+    joined(&passage.request, SCHEME_HEADER).is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
 }
 
 fn place_of(label: &str) -> Option<RouteIndex> {
@@ -342,8 +345,8 @@ impl Chosen<'_> {
 /// to Envoy.
 fn visible(headers: &Headers) -> BTreeMap<String, String> {
     let is_seen = |name: &str| {
-        let is_word = name.starts_with("x-ingress-") || name.starts_with("x-envoy-");
-        !name.starts_with(':') && (!is_word || name == "x-envoy-original-path")
+        let is_word = name.starts_with(INTERNAL_HEADER_PREFIX) || name.starts_with("x-envoy-");
+        !name.starts_with(':') && (!is_word || name == ORIGINAL_PATH_HEADER)
     };
     let names = headers.iter().map(|(name, _)| name).filter(|name| is_seen(name));
     names.filter_map(|name| Some((name.clone(), joined(headers, name)?))).collect()

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ingress_filter::names::SCHEME_HEADER;
 use ingress_filter::table::{Backend, HeaderMatch, RuleMatch, StringMatch};
 use ingress_filter::{Pattern, Subnet};
 use serde::Serialize;
@@ -87,7 +88,7 @@ impl Seen<'_> {
                 let target = joined(self.headers, ":path")?;
                 target.split('?').next().map(str::to_owned)
             }
-            ":scheme" => joined(self.headers, "x-forwarded-proto"),
+            ":scheme" => joined(self.headers, SCHEME_HEADER),
             name => joined(self.headers, name),
         }
     }
@@ -105,7 +106,7 @@ mod tests {
             (":method", "GET"),
             (":authority", "a.example"),
             (":path", "/delay/x?y"),
-            ("x-forwarded-proto", "http"),
+            (SCHEME_HEADER, "http"),
             ("x-user", "jason"),
             ("x-user", "jane"),
         ];
@@ -117,7 +118,7 @@ mod tests {
             action: Action::Respond(Respond { status: 503 }),
         };
         let default = rule.action.clone();
-        let backend = Backend { name: "b".into(), rules: vec![rule], default };
+        let backend = Backend { name: "b".into(), ports: Vec::new(), rules: vec![rule], default };
         of(&backend, None, seen).remove(0).verdict
     }
 

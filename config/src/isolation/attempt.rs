@@ -54,21 +54,18 @@ impl Isolation {
                     Verdict::Settled | Verdict::Hopeless => Attempt::Served(change),
                 }
             }
-            Err(RolloutError::Refused(key, refusal)) => {
+            Err(error) => {
+                let Some((key, message)) = error.refusal() else { return Attempt::Failed(error) };
                 // Many may be suspects.
                 let by_reference: HashMap<_, _> =
                     objects.map(|object| (object.reference(), object)).collect();
                 let find =
                     |wanted: &ObjectRef| by_reference.get(wanted).map(|object| object.node.clone());
-                let message = Arc::clone(&refusal.message);
                 match self.refused_whole(&key, &message, gateway, Instant::now(), find) {
                     Verdict::Again => Attempt::Again { change: Change::Nothing, is_refused: true },
-                    Verdict::Settled | Verdict::Hopeless => {
-                        Attempt::Failed(RolloutError::Refused(key, refusal))
-                    }
+                    Verdict::Settled | Verdict::Hopeless => Attempt::Failed(error),
                 }
             }
-            Err(error) => Attempt::Failed(error),
         }
     }
 }

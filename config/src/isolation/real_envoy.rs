@@ -23,7 +23,7 @@ use crate::manifest::{Names, Node};
 use crate::model::{Cluster, Discovery, EndpointSelector, Gateway, Https, Protocol};
 use crate::object_ref::ObjectRef;
 use crate::rollout::tests::{certificates_of, with_chain};
-use crate::rollout::{Change, Rollout, RolloutError};
+use crate::rollout::{Change, Rollout};
 use crate::settings::Settings;
 
 type Certificates = BTreeMap<String, Arc<Certificate>>;
@@ -93,6 +93,7 @@ impl Edge {
         };
         let backend = |name: &&str| Backend {
             name: (*name).to_owned(),
+            ports: Vec::new(),
             rules: Vec::new(),
             default: Action::from(Forward::to((*name).to_owned())),
         };
@@ -101,6 +102,7 @@ impl Edge {
             routes: vec![Route {
                 path: PathMatch::Prefix("/".into()),
                 backend: (*name).to_owned(),
+                port: None,
                 source: format!("d/{name}#0.0"),
                 plaintext: None,
             }],
@@ -113,7 +115,7 @@ impl Edge {
             ..RouteTable::empty()
         };
         let clusters = Arc::new(names.iter().map(cluster).collect());
-        Gateway { table: Arc::new(table), clusters, https: None }
+        Gateway { table: Arc::new(table.into()), clusters, https: None }
     }
 
     fn status(&self, host: &str) -> u16 {
@@ -275,30 +277,29 @@ async fn a_refused_table_is_taken_without_the_object_that_is_to_blame() {
     let mut isolation = Isolation::new();
     let first = edge.gateway(&["victim"]);
     isolation.taken(&first, &[], Instant::now());
-    // The filter refuses this status, and only this test comes to it.
+    // No table may say this, and only this test comes to it.
     let spoiled = |edge: &Edge, names: &[&str]| {
         let mut gateway = edge.gateway(names);
-        for backend in &mut Arc::make_mut(&mut gateway.table).backends {
+        let mut table = (**gateway.table).clone();
+        for backend in &mut table.backends {
             if backend.name == "bad" {
                 backend.default = Action::Respond(Respond { status: 99 });
             }
         }
+        gateway.table = Arc::new(table.into());
         gateway
     };
     let start = Instant::now();
     let gateway = spoiled(&edge, &["victim", "bad"]);
     let error = edge.rollout.apply(&gateway).await.unwrap_err();
-    let RolloutError::Refused(key, refusal) = &error else { panic!("{error}") };
+    let (key, message) = error.refusal().expect("a refusal");
     assert_eq!(key.kind, Kind::Filter, "{error}");
     let node = Node::from_json(Value::Null, &mut Names::default());
     let find = |object: &ObjectRef| {
         assert_eq!(object.to_string(), "Ingress d/bad");
         Some(node.clone())
     };
-    assert_eq!(
-        isolation.refused_whole(key, &refusal.message, &gateway, start, find),
-        Verdict::Again
-    );
+    assert_eq!(isolation.refused_whole(&key, &message, &gateway, start, find), Verdict::Again);
     let applied = edge.rollout.apply(&edge.gateway(&["victim", "next"])).await.unwrap();
     assert_eq!(applied.change, Change::RouteTable);
     edge.assert_served_soon("next.example", start);
@@ -340,7 +341,9 @@ async fn bytes_say_what_files_say() {
     });
     let mut forward = Forward::to("a".to_owned());
     forward.mirror = Some("c".to_owned());
-    Arc::make_mut(&mut gateway.table).backends[0].default = Action::from(forward);
+    let mut table = (**gateway.table).clone();
+    table.backends[0].default = Action::from(forward);
+    gateway.table = Arc::new(table.into());
     let (pairs, hosts) = certificates_of(&["*.a.example", "b.example"]);
     gateway.https = Some(Https { certificates: pairs, hosts });
     edge.rollout.apply(&gateway).await.unwrap();

@@ -10,6 +10,7 @@ fn gateway(ingresses: &[String], rules: &[&str]) -> Gateway {
     let route = |name: &String| Route {
         path: PathMatch::Exact(format!("/{name}")),
         backend: "d/web:80".into(),
+        port: None,
         source: format!("d/{name}#0.0"),
         plaintext: None,
     };
@@ -21,6 +22,7 @@ fn gateway(ingresses: &[String], rules: &[&str]) -> Gateway {
     let table = RouteTable {
         backends: vec![Backend {
             name: "d/web:80".into(),
+            ports: Vec::new(),
             rules: rules.iter().map(rule).collect(),
             default: action(),
         }],
@@ -30,7 +32,7 @@ fn gateway(ingresses: &[String], rules: &[&str]) -> Gateway {
         }],
         ..RouteTable::empty()
     };
-    Gateway { table: Arc::new(table), clusters: Arc::default(), https: None }
+    Gateway { table: Arc::new(table.into()), clusters: Arc::default(), https: None }
 }
 
 fn names(count: usize) -> Vec<String> {
@@ -140,7 +142,7 @@ fn what_is_refused_is_tried_again_later_each_time_until_it_is_taken() {
 #[test]
 fn suspects_are_the_objects_by_which_tables_differ() {
     let of = |good: Option<&Gateway>, next: &Gateway| {
-        let suspects = suspects(good.map(|good| &*good.table), &next.table);
+        let suspects = suspects(good.map(|good| &**good.table), &next.table);
         suspects.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let good = gateway(&names(2), &["r"]);
@@ -148,8 +150,8 @@ fn suspects_are_the_objects_by_which_tables_differ() {
     assert_eq!(of(None, &good), ["Ingress d/i0", "Ingress d/i1", "RouteRule d/r"]);
     assert_eq!(of(Some(&good), &gateway(&names(3), &["r"])), ["Ingress d/i2"]);
     assert_eq!(of(Some(&good), &gateway(&names(2), &["r", "s"])), ["RouteRule d/s"]);
-    let mut other = (*good.table).clone();
+    let mut other = (**good.table).clone();
     other.backends[0].default = Action::Respond(Respond { status: 500 });
-    let other = Gateway { table: Arc::new(other), ..good.clone() };
+    let other = Gateway { table: Arc::new(other.into()), ..good.clone() };
     assert_eq!(of(Some(&good), &other), ["Ingress d/i0", "Ingress d/i1"], "of the backend");
 }

@@ -57,18 +57,17 @@ impl Spec {
             hosts,
             certificate: certificate.clone(),
         };
-        let mut table = RouteTable {
+        let table = RouteTable {
             backends: clusters.keys().map(|name| backend(name)).collect(),
             tls_hosts: groups.into_iter().map(group).collect(),
             ..RouteTable::empty()
         };
-        table.name = crate::digest::digest_of_json(&table).unwrap();
         let certificate =
             |(name, index): (&String, &usize)| (name.clone(), Arc::clone(&CERTIFICATES[*index]));
         let certificates: BTreeMap<_, _> = self.certificates.iter().map(certificate).collect();
         let https =
             (!certificates.is_empty()).then(|| Https { certificates, hosts: self.hosts.clone() });
-        Gateway { table: Arc::new(table), clusters: Arc::new(clusters), https }
+        Gateway { table: Arc::new(table.into()), clusters: Arc::new(clusters), https }
     }
 }
 
@@ -89,7 +88,7 @@ fn cluster(name: &str, (definition, endpoints): (u8, u8)) -> Cluster {
 fn backend(cluster: &str) -> Backend {
     let forward = Forward::to(cluster.to_owned());
     let default = Action::Forward(Box::new(forward));
-    Backend { name: cluster.to_owned(), rules: Vec::new(), default }
+    Backend { name: cluster.to_owned(), ports: Vec::new(), rules: Vec::new(), default }
 }
 
 static CERTIFICATES: LazyLock<[Arc<Certificate>; 2]> = LazyLock::new(|| {

@@ -42,7 +42,7 @@ enum Test {
     Prefix(String),
     Suffix(String),
     Contains(String),
-    Regex(String, Box<Pattern>),
+    Regex(String, Box<Pattern<'static>>),
     /// From the first number up to the second, which is not in it.
     Range(i64, i64),
 }

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) fn compile_large(what: &str, text: &str) -> Compiled {
     let start = Instant::now();
     let compiled = compile(&read_text("large.yaml", text), &Settings::default());
-    let router = Router::new((*compiled.gateway.table).clone());
+    let router = Router::new(&compiled.gateway.table);
     let taken = start.elapsed();
     println!("{what}: {} MB in {taken:.2?}", text.len() / 1_000_000);
     assert!(taken < PATIENCE, "{what}: {taken:?}");

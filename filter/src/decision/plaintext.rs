@@ -1,13 +1,14 @@
 //! A request that came without TLS, to a route that is not served so.
 
-use super::redirect;
-use super::request::Request;
-use super::view::View;
-use super::{Decision, Outcome, Verdict};
+use super::Decision;
+use crate::action;
 use crate::authority;
 use crate::headers::HeaderEdit;
+use crate::request::Request;
 use crate::router::Router;
-use crate::table::Plaintext;
+use crate::table::{DEFAULT_HTTPS_PORT, Plaintext};
+use crate::verdict::{Outcome, Verdict};
+use crate::view::View;
 
 impl Router {
     /// What happens instead of all that the backend's rules say.
@@ -38,7 +39,12 @@ impl Router {
     /// HTTP/1.0 may: the path alone would lead back to where it came from.
     fn over_https<R: Request + ?Sized>(&self, view: &View<'_, R>) -> Option<Vec<u8>> {
         let host = authority::host(view.authority()).filter(|host| !host.is_empty())?;
-        let authority = [&host, self.https_port().as_bytes()].concat();
-        Some(redirect::url(b"https", &authority, view.path_and_query()))
+        let mut authority = host.into_owned();
+        match self.https_port() {
+            // The port that the scheme means.
+            DEFAULT_HTTPS_PORT => {}
+            port => authority.extend_from_slice(format!(":{port}").as_bytes()),
+        }
+        Some(action::url(b"https", &authority, view.path_and_query()))
     }
 }

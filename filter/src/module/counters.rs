@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use super::host;
-use crate::decision::Outcome;
+use crate::verdict::Outcome;
 
 /// How many requests had each outcome since the last flush.
 #[derive(Default)]

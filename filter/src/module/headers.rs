@@ -5,7 +5,8 @@ use std::cell::{Cell, OnceCell};
 
 use super::host;
 use super::random::Random;
-use crate::decision::{INTERNAL_HEADER_PREFIX, Request};
+use crate::names::INTERNAL_HEADER_PREFIX;
+use crate::request::Request;
 
 /// After so many headers by themselves, all are read at once: rules that ask for
 /// thousands cost a request no more than that.

@@ -1,81 +1,67 @@
 //! A condition on one header.
 
-use std::rc::Rc;
-
+use crate::encoder::Encoder;
 use crate::error::{LoadError, Place};
-use crate::headers;
+use crate::flat::{Broken, Bytes, Flat, Text, record, tags};
 use crate::pattern::Pattern;
+use crate::table::StringMatch;
 
-/// Where a value comes from.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Source {
-    /// The path up to its query.
-    Path,
-    Authority,
-    Method,
-    /// As Envoy says it in `x-forwarded-proto`.
-    Scheme,
-    Header(Box<str>),
-}
-
-impl Source {
-    /// By the name of a header as a table writes it at `place`.
-    pub(super) fn new(name: &str, place: &Place<'_>) -> Result<Self, LoadError> {
-        Ok(match name {
-            ":path" => Self::Path,
-            ":authority" => Self::Authority,
-            ":method" => Self::Method,
-            ":scheme" => Self::Scheme,
-            name if headers::is_name(name) => Self::Header(name.into()),
-            name => {
-                let reason = format!("{name:?} is no header's name; write it in lower case");
-                return Err(place.error(reason));
-            }
-        })
-    }
-
-    /// Whether it has been read before any rule is looked at.
-    fn is_known(&self) -> bool {
-        matches!(self, Self::Path | Self::Authority)
+tags! {
+    /// How a value is compared.
+    pub(super) enum Test {
+        Exact = 0,
+        Prefix = 1,
+        Regex = 2,
     }
 }
 
-/// How a value is compared.
-#[derive(Debug)]
-pub(crate) enum Test {
-    Exact(Box<[u8]>),
-    Prefix(Box<[u8]>),
-    Regex(Rc<Pattern>),
-}
-
-impl Test {
-    pub(crate) fn holds(&self, value: &[u8]) -> bool {
-        match self {
-            Self::Exact(text) => value == &**text,
-            Self::Prefix(text) => value.starts_with(text),
-            Self::Regex(pattern) => pattern.matches(value),
-        }
+record! {
+    pub(crate) struct Condition {
+        slot: u32,
+        test: Test,
+        /// What it is compared with, as the table has it; of a regular expression,
+        /// where its `Regex` stands.
+        operand: Text,
     }
-}
 
-#[derive(Debug)]
-pub(super) struct Condition {
-    slot: u32,
-    cost: u8,
-    test: Test,
+    struct Regex {
+        automaton: Text,
+        /// As the table has it.
+        text: Text,
+    }
 }
 
 impl Condition {
-    pub(super) fn new(slot: u32, source: &Source, test: Test) -> Self {
-        let is_regex = matches!(test, Test::Regex(_));
-        let cost = u8::from(!source.is_known()) * 2 + u8::from(is_regex);
-        Self { slot, cost, test }
+    /// The condition, and whether it holds for an empty value.
+    pub(super) fn encode(
+        slot: u32,
+        value: &StringMatch,
+        encoder: &mut Encoder<'_>,
+        place: &Place<'_>,
+    ) -> Result<(Self, bool), LoadError> {
+        let (kind, written) = match value {
+            StringMatch::Exact(text) => (Test::Exact, text),
+            StringMatch::Prefix(text) => (Test::Prefix, text),
+            StringMatch::Regex(text) => (Test::Regex, text),
+        };
+        let text = encoder.shared(written);
+        let (operand, holds_empty) = match kind {
+            Test::Exact | Test::Prefix => (text, written.is_empty()),
+            Test::Regex => {
+                let automaton = encoder.automaton(written, &place.field("regex"))?;
+                let regex = encoder.record(Regex { automaton: automaton.text, text });
+                (regex.into(), automaton.matches_empty)
+            }
+        };
+        Ok((Self { slot, test: kind, operand }, holds_empty))
     }
 
-    /// What to look at first: what is known, before what costs a host call;
-    /// bytes, before regular expressions.
-    pub(super) fn cost(&self) -> u8 {
-        self.cost
+    pub(super) fn decode(&self, bytes: Bytes<'_>) -> Result<StringMatch, Broken> {
+        Ok(match self.test {
+            Test::Exact => StringMatch::Exact(bytes.string(self.operand)?),
+            Test::Prefix => StringMatch::Prefix(bytes.string(self.operand)?),
+            Test::Regex => StringMatch::Regex(bytes.string(self.regex(bytes)?.text)?),
+        })
     }
 
     /// The number of the slot that has the value.
@@ -83,7 +69,18 @@ impl Condition {
         self.slot
     }
 
-    pub(super) fn holds(&self, value: &[u8]) -> bool {
-        self.test.holds(value)
+    pub(super) fn holds(&self, value: &[u8], bytes: Bytes<'_>) -> Result<bool, Broken> {
+        match self.test {
+            Test::Exact => Ok(value == bytes.text(self.operand)?),
+            Test::Prefix => Ok(value.starts_with(bytes.text(self.operand)?)),
+            Test::Regex => {
+                let automaton = bytes.text(self.regex(bytes)?.automaton)?;
+                Pattern::compiled(automaton).search(value).ok_or(Broken)
+            }
+        }
+    }
+
+    fn regex(&self, bytes: Bytes<'_>) -> Result<Regex, Broken> {
+        Regex::take(&mut bytes.text(self.operand)?).ok_or(Broken)
     }
 }

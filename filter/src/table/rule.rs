@@ -1,5 +1,7 @@
 //! Backends and their rules: which requests a rule is for.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Action;
@@ -11,11 +13,30 @@ use super::Action;
 pub struct Backend {
     /// What routes call it; unique in the table.
     pub name: String,
+    /// Further ports of the same service, so that rules need not be repeated for
+    /// each: rules and default are written for one port, and a route that names
+    /// another has that one's clusters in place of theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<Port>,
     /// The first rule whose whole match holds decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
     /// What happens where no rule matches.
     pub default: Action,
+}
+
+/// A port of a backend, and the clusters that are its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Port {
+    /// What routes call it; unique in the backend.
+    pub name: String,
+    /// By the name of a cluster in the backend's rules, the one that requests at
+    /// this port go to instead. Without one (`null`), they are answered with 503.
+    /// A cluster that is not named here is the same at this port.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clusters: BTreeMap<String, Option<String>>,
 }
 
 /// A condition and what happens to the requests that meet it.

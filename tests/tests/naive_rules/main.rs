@@ -31,7 +31,7 @@ fn decided(router: &Router, asked: &Asked) -> Decided {
         Verdict::Respond(status) => set(&mut decided, "status", status.to_string()),
         Verdict::Forward(forwarding) => {
             set(&mut decided, "cluster", forwarding.cluster);
-            for edit in forwarding.edits() {
+            for edit in &forwarding.edits {
                 set(&mut decided, &edit.name, text(edit));
             }
             if let Some(AbortStatus::Http(status)) = forwarding.abort {
@@ -61,7 +61,7 @@ proptest! {
         }
         let compiled = compile(&read_text("f.yaml", &text), &Settings::default());
         prop_assert!(!compiled.has_errors(), "{:?}\n{}", compiled.findings, text);
-        let router = Router::new((*compiled.gateway.table).clone()).expect("a table");
+        let router = Router::new(&compiled.gateway.table).expect("a table");
         for asked in &requests {
             prop_assert_eq!(decided(&router, asked), naive(&rules, asked), "{:?}\n{}", asked, text);
         }

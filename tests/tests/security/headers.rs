@@ -146,9 +146,9 @@ fn envoys_headers_from_a_client_are_ignored_twice_over() {
 fn the_filter_alone_removes_all_of_a_clients_internal_headers() {
     let manifests = read_text("manifests.yaml", &Upstreams::start().manifests());
     let compiled = compile(&manifests, &Settings::default());
-    let mut table = (*compiled.gateway.table).clone();
+    let mut table = (**compiled.gateway.table).clone();
     table.sanitized_by_envoy = false;
-    let filter = Offline::of_table(&serde_json::to_string(&table).unwrap());
+    let filter = Offline::of_table(&table);
     let request = |path: &str| {
         filter.request(&[
             (":method", b"GET"),

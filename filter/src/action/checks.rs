@@ -1,9 +1,9 @@
 //! What an action may say.
 
 use crate::authority;
-use crate::decision::INTERNAL_HEADER_PREFIX;
 use crate::error::{LoadError, Place};
-use crate::headers::{self, HeaderEdit};
+use crate::headers;
+use crate::names::INTERNAL_HEADER_PREFIX;
 use crate::random::MILLION;
 use crate::table;
 
@@ -21,10 +21,7 @@ const NEVER_APPENDED: [&str; 9] = [
     "upgrade",
 ];
 
-pub(super) fn appended(
-    header: &table::Header,
-    place: &Place<'_>,
-) -> Result<HeaderEdit<'static>, LoadError> {
+pub(super) fn check_appended(header: &table::Header, place: &Place<'_>) -> Result<(), LoadError> {
     let table::Header { name, value } = header;
     let is_reserved = NEVER_APPENDED.contains(&name.as_str())
         || name.starts_with(INTERNAL_HEADER_PREFIX)
@@ -38,10 +35,10 @@ pub(super) fn appended(
         let reason = format!("{value:?} is no header's value; use visible ASCII");
         return Err(place.field("value").error(reason));
     }
-    Ok(HeaderEdit::append(name, value.as_bytes()).into_owned())
+    Ok(())
 }
 
-pub(super) fn check_cluster(cluster: &str, place: &Place<'_>) -> Result<(), LoadError> {
+pub(crate) fn check_cluster(cluster: &str, place: &Place<'_>) -> Result<(), LoadError> {
     if cluster.is_empty() || !cluster.bytes().all(|byte| byte.is_ascii_graphic()) {
         let reason = format!("{cluster:?} is no cluster's name; use visible ASCII without spaces");
         return Err(place.error(reason));

@@ -1,6 +1,6 @@
 //! Paths with another prefix.
 
-use crate::rules::Replaced;
+use super::Replaced;
 
 /// A path that, rewritten, would hold a dot segment, which some upstreams
 /// follow: it would lead out of where the rule puts it.
@@ -17,7 +17,7 @@ pub(super) fn rewrite(
 ) -> Result<Vec<u8>, LeadsElsewhere> {
     let replaced = match replaced {
         Replaced::Whole => path.len(),
-        Replaced::Prefix(len) => len,
+        Replaced::Prefix(len) => len as usize,
         Replaced::Route => prefix.unwrap_or(path.len()),
     };
     let rest = path.get(replaced..).unwrap_or_default();
@@ -63,7 +63,11 @@ mod tests {
             ("/", "", "/", "/"),
         ] {
             let len = prefix.len();
-            assert_eq!(rewritten(target, new, Replaced::Prefix(len), None), expected, "{target}");
+            assert_eq!(
+                rewritten(target, new, Replaced::prefix(prefix), None),
+                expected,
+                "{target}"
+            );
             assert_eq!(rewritten(target, new, Replaced::Route, Some(len)), expected, "{target}");
         }
     }
@@ -85,7 +89,7 @@ mod tests {
             ("/a..;v/x", "/a", "/"),
             ("/a..", "/a", "/b/"),
         ] {
-            let rewritten = rewritten(target, new, Replaced::Prefix(prefix.len()), None);
+            let rewritten = rewritten(target, new, Replaced::prefix(prefix), None);
             assert_eq!(rewritten, "elsewhere", "{target} {prefix} {new}");
         }
         assert_eq!(rewritten("/a.b/x", "/", Replaced::Prefix(2), None), "/.b/x");

@@ -1,0 +1,91 @@
+//! `ingressctl table`.
+
+use std::fs;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, ensure};
+use clap::{Args, ValueEnum};
+use ingress_filter::FlatTable;
+
+use crate::files::write_atomically;
+
+/// Turn a route table written by hand into the form that the filter serves, or
+/// back
+///
+/// The filter looks requests up in the flat form as it is; regular expressions
+/// are compiled in it. People read and write JSON:
+///
+///   ingressctl table route-table.json -o route-table.bin
+///   ingressctl table route-table.bin --to json
+///
+/// Envoy gives the filter the flat form as its configuration, a
+/// google.protobuf.BytesValue. Where a configuration can only be JSON, as in
+/// Istio's WasmPlugin and in Envoy Gateway's EnvoyExtensionPolicy, use what
+/// --to embedded writes.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+#[expect(clippy::doc_markdown, reason = "it is printed as it is")]
+pub(crate) struct Table {
+    /// The table, in any form; - is standard input
+    #[arg(value_name = "FILE")]
+    input: PathBuf,
+    /// The file to write, in place of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// What to write: the flat form, JSON, or the flat form within JSON
+    #[arg(long, value_enum, default_value = "flat")]
+    to: Form,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Flat,
+    Json,
+    Embedded,
+}
+
+impl Table {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let shown = self.input.display();
+        let read = read(&self.input).with_context(|| format!("file {shown}"))?;
+        let table = match FlatTable::read(read) {
+            Ok(table) => table,
+            Err(error) => {
+                eprintln!("error: {shown}: {error}");
+                return Ok(ExitCode::FAILURE);
+            }
+        };
+        let written = match self.to {
+            Form::Flat => table.into_bytes(),
+            Form::Json => serde_json::to_vec_pretty(&table.decode()?)?,
+            Form::Embedded => table.embedded().into_bytes(),
+        };
+        self.write(written)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn write(&self, mut bytes: Vec<u8>) -> anyhow::Result<()> {
+        if self.to != Form::Flat {
+            bytes.push(b'\n');
+        }
+        let Some(path) = &self.output else {
+            ensure!(
+                self.to != Form::Flat || !io::stdout().is_terminal(),
+                "the flat form is not text; name a file with -o, or write JSON with --to json"
+            );
+            return Ok(io::stdout().write_all(&bytes)?);
+        };
+        write_atomically(path, &bytes).with_context(|| format!("file {}", path.display()))
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if path != Path::new("-") {
+        return fs::read(path);
+    }
+    let mut bytes = Vec::new();
+    io::stdin().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,123 @@
+//! What happens to a request, once it is known which route and rule are for it.
+//! Each action is written into the flat form, read back, and applied by the same
+//! module.
+
+mod checks;
+mod cors;
+mod fault;
+mod forward;
+mod limits;
+mod path;
+mod redirect;
+mod rewrite;
+
+use crate::encoder::Encoder;
+use crate::error::{LoadError, Place};
+use crate::flat::{At, Broken, Bytes, Flat, Records};
+use crate::request::Request;
+use crate::rules::PortCluster;
+use crate::table;
+use crate::verdict::{Applied, Verdict};
+use crate::view::View;
+pub(crate) use checks::check_cluster;
+use checks::check_status;
+use forward::Forward;
+use redirect::Redirect;
+pub(crate) use redirect::url;
+pub(crate) use rewrite::Replaced;
+
+/// What happens to a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Action {
+    Forward(At<Forward>),
+    Redirect(At<Redirect>),
+    Respond(u16),
+}
+
+/// What an action has to know of the route.
+#[derive(Clone, Copy)]
+pub(crate) struct Routed<'t> {
+    /// How many bytes of the path its prefix takes up; none where it is no
+    /// prefix.
+    pub(crate) prefix: Option<usize>,
+    /// The clusters of its port.
+    pub(crate) port: Option<Records<'t, PortCluster>>,
+}
+
+/// A tag and where the rest stands, or the status.
+impl Flat for Action {
+    const SIZE: usize = 5;
+
+    fn put(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Forward(at) => {
+                0_u8.put(out);
+                at.put(out);
+            }
+            Self::Redirect(at) => {
+                1_u8.put(out);
+                at.put(out);
+            }
+            Self::Respond(status) => {
+                2_u8.put(out);
+                u32::from(status).put(out);
+            }
+        }
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Self> {
+        match u8::take(from)? {
+            0 => At::take(from).map(Self::Forward),
+            1 => At::take(from).map(Self::Redirect),
+            2 => Some(Self::Respond(u32::take(from)?.try_into().ok()?)),
+            _ => None,
+        }
+    }
+}
+
+impl Action {
+    /// `replaced` is what a rewrite replaces of the path.
+    pub(crate) fn encode(
+        action: &table::Action,
+        replaced: Replaced,
+        encoder: &mut Encoder<'_>,
+        place: &Place<'_>,
+    ) -> Result<Self, LoadError> {
+        Ok(match action {
+            table::Action::Forward(forward) => {
+                let place = place.field("forward");
+                let forward = Forward::encode(forward, replaced, encoder, &place)?;
+                Self::Forward(encoder.record(forward))
+            }
+            table::Action::Redirect(redirect) => {
+                let redirect = Redirect::encode(redirect, encoder, &place.field("redirect"))?;
+                Self::Redirect(encoder.record(redirect))
+            }
+            table::Action::Respond(table::Respond { status }) => {
+                check_status(*status, &place.field("respond").field("status"))?;
+                Self::Respond(*status)
+            }
+        })
+    }
+
+    pub(crate) fn decode(self, bytes: Bytes<'_>) -> Result<table::Action, Broken> {
+        Ok(match self {
+            Self::Forward(at) => bytes.at(at)?.decode(bytes)?.into(),
+            Self::Redirect(at) => bytes.at(at)?.decode(bytes)?.into(),
+            Self::Respond(status) => table::Action::Respond(table::Respond { status }),
+        })
+    }
+
+    pub(crate) fn apply<'t, R: Request + ?Sized>(
+        self,
+        bytes: Bytes<'t>,
+        view: &View<'_, R>,
+        routed: Routed<'t>,
+    ) -> Result<Applied<'t>, Broken> {
+        match self {
+            Self::Forward(at) => bytes.at(at)?.apply(bytes, view, routed),
+            Self::Redirect(at) => bytes.at(at)?.apply(bytes, view),
+            Self::Respond(status) => Ok(Applied::routed(Verdict::Respond(status), Vec::new())),
+        }
+    }
+}

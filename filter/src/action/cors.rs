@@ -1,0 +1,172 @@
+//! Cross-origin resource sharing: the CORS protocol of the Fetch standard
+//! (<https://fetch.spec.whatwg.org/#http-cors-protocol>).
+
+use std::borrow::Cow;
+
+use crate::encoder::Encoder;
+use crate::error::{LoadError, Place};
+use crate::flat::{At, Broken, Bytes, List, Text, record};
+use crate::headers::HeaderEdit;
+use crate::request::Request;
+use crate::table;
+use crate::view::View;
+
+record! {
+    pub(super) struct Cors {
+        origins: List<Text>,
+        any_origin: bool,
+        credentials: bool,
+        /// Lists are joined with commas, as a client gets them.
+        methods: Option<Text>,
+        headers: Option<Text>,
+        exposed: Option<Text>,
+        max_age_seconds: Option<At<u32>>,
+    }
+}
+
+/// What CORS makes of a request.
+pub(super) enum Asked<'t> {
+    /// A browser asks what a page may do: that is answered at once.
+    Preflight(Vec<HeaderEdit<'t>>),
+    /// Anything else goes on, and its answer gets these headers.
+    Other(Vec<HeaderEdit<'t>>),
+}
+
+/// An origin that is allowed, and what it is told of that.
+struct AllowedOrigin<'t> {
+    value: Cow<'t, [u8]>,
+    /// Whether the answer is another one for other origins.
+    varies: bool,
+}
+
+impl Cors {
+    pub(super) fn encode_option(
+        cors: Option<&table::Cors>,
+        encoder: &mut Encoder<'_>,
+        place: &Place<'_>,
+    ) -> Result<Option<At<Self>>, LoadError> {
+        let Some(cors) = cors else { return Ok(None) };
+        let cors = Self::encode(cors, encoder, place)?;
+        Ok(Some(encoder.record(cors)))
+    }
+
+    fn encode(
+        cors: &table::Cors,
+        encoder: &mut Encoder<'_>,
+        place: &Place<'_>,
+    ) -> Result<Self, LoadError> {
+        for (list, values) in [
+            ("allow_origins", &cors.allow_origins),
+            ("allow_methods", &cors.allow_methods),
+            ("allow_headers", &cors.allow_headers),
+            ("expose_headers", &cors.expose_headers),
+        ] {
+            for (index, value) in values.iter().enumerate() {
+                if value.is_empty() || !value.bytes().all(|b| b.is_ascii_graphic() && b != b',') {
+                    let reason =
+                        format!("{value:?} cannot stand here; use visible ASCII without commas");
+                    return Err(place.item(list, index).error(reason));
+                }
+            }
+        }
+        let origins: Vec<_> =
+            cors.allow_origins.iter().map(|origin| encoder.shared(origin)).collect();
+        let mut joined =
+            |list: &[String]| (!list.is_empty()).then(|| encoder.shared(list.join(",")));
+        Ok(Self {
+            any_origin: cors.allow_origins.iter().any(|origin| origin == "*"),
+            credentials: cors.allow_credentials,
+            methods: joined(&cors.allow_methods),
+            headers: joined(&cors.allow_headers),
+            exposed: joined(&cors.expose_headers),
+            max_age_seconds: cors.max_age_seconds.map(|seconds| encoder.record(seconds)),
+            origins: encoder.list(&origins),
+        })
+    }
+
+    pub(super) fn decode(&self, bytes: Bytes<'_>) -> Result<table::Cors, Broken> {
+        let origins = bytes.list(self.origins)?.iter();
+        let list = |joined: Option<Text>| {
+            let Some(joined) = joined else { return Ok(Vec::new()) };
+            Ok(bytes.str(joined)?.split(',').map(str::to_owned).collect())
+        };
+        Ok(table::Cors {
+            allow_origins: origins.map(|origin| bytes.string(origin?)).collect::<Result<_, _>>()?,
+            allow_methods: list(self.methods)?,
+            allow_headers: list(self.headers)?,
+            expose_headers: list(self.exposed)?,
+            max_age_seconds: bytes.option(self.max_age_seconds)?,
+            allow_credentials: self.credentials,
+        })
+    }
+
+    /// What a request asks of `cors`, if there is any. An origin that is not
+    /// allowed gets no word of it, and its request passes.
+    pub(super) fn ask<'t, R: Request + ?Sized>(
+        cors: Option<At<Self>>,
+        bytes: Bytes<'t>,
+        view: &View<'_, R>,
+    ) -> Result<Asked<'t>, Broken> {
+        let Some(cors) = bytes.option(cors)? else { return Ok(Asked::Other(Vec::new())) };
+        let Some(origin) = cors.allowed_origin(bytes, view)? else {
+            return Ok(Asked::Other(Vec::new()));
+        };
+        let mut headers = cors.origin_headers(origin);
+        let mut add = |name, value: Option<Text>| {
+            let value = value.map(|value| bytes.text(value)).transpose()?;
+            headers.extend(value.map(|value| HeaderEdit::set(name, value)));
+            Ok(())
+        };
+        if !is_preflight(view) {
+            add("access-control-expose-headers", cors.exposed)?;
+            return Ok(Asked::Other(headers));
+        }
+        add("access-control-allow-methods", cors.methods)?;
+        add("access-control-allow-headers", cors.headers)?;
+        let max_age = bytes.option(cors.max_age_seconds)?;
+        headers
+            .extend(max_age.map(|seconds| HeaderEdit::number("access-control-max-age", seconds)));
+        Ok(Asked::Preflight(headers))
+    }
+
+    fn allowed_origin<'t, R: Request + ?Sized>(
+        &self,
+        bytes: Bytes<'t>,
+        view: &View<'_, R>,
+    ) -> Result<Option<AllowedOrigin<'t>>, Broken> {
+        let Some(origin) = view.first_value("origin") else { return Ok(None) };
+        if self.any_origin {
+            if !self.credentials {
+                return Ok(Some(AllowedOrigin { value: b"*".into(), varies: false }));
+            }
+            // It goes into an answer: no more than an origin may hold.
+            let is_clean = !origin.is_empty() && origin.iter().all(u8::is_ascii_graphic);
+            return Ok(
+                is_clean.then(|| AllowedOrigin { value: origin.into_owned().into(), varies: true })
+            );
+        }
+        for known in bytes.list(self.origins)?.iter() {
+            let known = bytes.text(known?)?;
+            if *known == *origin {
+                return Ok(Some(AllowedOrigin { value: known.into(), varies: true }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn origin_headers<'t>(&self, origin: AllowedOrigin<'t>) -> Vec<HeaderEdit<'t>> {
+        let mut headers = vec![HeaderEdit::set("access-control-allow-origin", origin.value)];
+        if self.credentials {
+            headers.push(HeaderEdit::set("access-control-allow-credentials", &b"true"[..]));
+        }
+        if origin.varies {
+            headers.push(HeaderEdit::append("vary", &b"origin"[..]));
+        }
+        headers
+    }
+}
+
+fn is_preflight<R: Request + ?Sized>(view: &View<'_, R>) -> bool {
+    view.first_value(":method").as_deref() == Some(b"OPTIONS")
+        && view.first_value("access-control-request-method").is_some()
+}

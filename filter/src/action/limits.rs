@@ -1,0 +1,116 @@
+//! How long a request may take, and how often it is tried.
+
+use super::checks::{check_ms, check_override};
+use crate::duration;
+use crate::encoder::Encoder;
+use crate::error::{LoadError, Place};
+use crate::flat::{Broken, Bytes, Text, record};
+use crate::headers::HeaderEdit;
+use crate::names::{MAX_RETRIES_HEADER, PER_TRY_TIMEOUT_HEADER, RETRY_ON_HEADER, TIMEOUT_HEADER};
+use crate::request::Request;
+use crate::table;
+use crate::view::View;
+
+/// The most retries that a client may ask for: each is one more request to the
+/// upstream.
+const MAX_CLIENT_RETRIES: u32 = 25;
+
+/// On what Envoy tries again, as the original had it.
+const RETRY_ON: &[u8] = b"5xx,connect-failure,refused-stream";
+
+record! {
+    pub(super) struct Timeout {
+        ms: u32,
+        override_header: Option<Text>,
+    }
+
+    pub(super) struct Retries {
+        attempts: u32,
+        /// 0 is none.
+        per_try_timeout_ms: u32,
+        override_header: Option<Text>,
+    }
+}
+
+/// What the header says that a table lets a client use, if the request has it.
+pub(super) fn replaced<T, R: Request + ?Sized>(
+    header: Option<Text>,
+    bytes: Bytes<'_>,
+    view: &View<'_, R>,
+    parse: impl FnOnce(&[u8]) -> Option<T>,
+) -> Result<Option<T>, Broken> {
+    let Some(header) = header else { return Ok(None) };
+    Ok(view.first_value(bytes.str(header)?).and_then(|value| parse(&value)))
+}
+
+impl Timeout {
+    pub(super) fn encode(
+        timeout: &table::Timeout,
+        encoder: &mut Encoder<'_>,
+        place: &Place<'_>,
+    ) -> Result<Self, LoadError> {
+        check_ms(timeout.ms, &place.field("ms"))?;
+        check_override(timeout.override_header.as_ref(), place)?;
+        let override_header = encoder.shared_option(timeout.override_header.as_ref());
+        Ok(Self { ms: timeout.ms, override_header })
+    }
+
+    pub(super) fn decode(&self, bytes: Bytes<'_>) -> Result<table::Timeout, Broken> {
+        let override_header = bytes.string_option(self.override_header)?;
+        Ok(table::Timeout { ms: self.ms, override_header })
+    }
+
+    pub(super) fn edit<'t, R: Request + ?Sized>(
+        &self,
+        bytes: Bytes<'t>,
+        view: &View<'_, R>,
+    ) -> Result<HeaderEdit<'t>, Broken> {
+        let replaced = replaced(self.override_header, bytes, view, duration::parse_header)?;
+        Ok(HeaderEdit::number(TIMEOUT_HEADER, replaced.unwrap_or(self.ms)))
+    }
+}
+
+impl Retries {
+    pub(super) fn encode(
+        retries: &table::Retries,
+        encoder: &mut Encoder<'_>,
+        place: &Place<'_>,
+    ) -> Result<Self, LoadError> {
+        check_override(retries.override_header.as_ref(), place)?;
+        if let Some(ms) = retries.per_try_timeout_ms {
+            check_ms(ms, &place.field("per_try_timeout_ms"))?;
+        }
+        Ok(Self {
+            attempts: retries.attempts,
+            per_try_timeout_ms: retries.per_try_timeout_ms.unwrap_or_default(),
+            override_header: encoder.shared_option(retries.override_header.as_ref()),
+        })
+    }
+
+    pub(super) fn decode(&self, bytes: Bytes<'_>) -> Result<table::Retries, Broken> {
+        Ok(table::Retries {
+            attempts: self.attempts,
+            per_try_timeout_ms: Some(self.per_try_timeout_ms).filter(|ms| *ms > 0),
+            override_header: bytes.string_option(self.override_header)?,
+        })
+    }
+
+    pub(super) fn apply<'t, R: Request + ?Sized>(
+        &self,
+        bytes: Bytes<'t>,
+        view: &View<'_, R>,
+        edits: &mut Vec<HeaderEdit<'t>>,
+    ) -> Result<(), Broken> {
+        if self.per_try_timeout_ms > 0 {
+            edits.push(HeaderEdit::number(PER_TRY_TIMEOUT_HEADER, self.per_try_timeout_ms));
+        }
+        let replaced = replaced(self.override_header, bytes, view, duration::parse_number)?;
+        let replaced = replaced.filter(|attempts| *attempts <= MAX_CLIENT_RETRIES);
+        let attempts = replaced.unwrap_or(self.attempts);
+        if attempts > 0 {
+            edits.push(HeaderEdit::set(RETRY_ON_HEADER, RETRY_ON));
+            edits.push(HeaderEdit::number(MAX_RETRIES_HEADER, attempts));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! What writes a table in the flat form, with the patterns compiled.
+
+use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use crate::error::{LoadError, Place};
+use crate::flat::{Text, Writer};
+use crate::pattern::{Pattern, PatternError};
+
+/// Compiles a pattern, or has it compiled already.
+pub type Compile<'c> = dyn Fn(&str) -> Result<Arc<Pattern<'static>>, PatternError> + 'c;
+
+pub(crate) struct Encoder<'c> {
+    writer: Writer,
+    compile: &'c Compile<'c>,
+    /// By the pattern: rules tend to have the same.
+    automata: BTreeMap<String, Automaton>,
+}
+
+/// A pattern that has been written.
+#[derive(Clone, Copy)]
+pub(crate) struct Automaton {
+    pub(crate) text: Text,
+    /// Whether it matches an empty value.
+    pub(crate) matches_empty: bool,
+}
+
+impl<'c> Encoder<'c> {
+    pub(crate) fn new(compile: &'c Compile<'c>) -> Self {
+        Self { writer: Writer::new(), compile, automata: BTreeMap::new() }
+    }
+
+    /// The automaton of a pattern at `place`.
+    pub(crate) fn automaton(
+        &mut self,
+        text: &str,
+        place: &Place<'_>,
+    ) -> Result<Automaton, LoadError> {
+        if let Some(known) = self.automata.get(text) {
+            return Ok(*known);
+        }
+        let pattern =
+            (self.compile)(text).map_err(|reason| place.error(format!("{text:?} {reason}")))?;
+        let automaton = Automaton {
+            text: self.writer.text(pattern.automaton()),
+            matches_empty: pattern.matches(b""),
+        };
+        self.automata.insert(text.to_owned(), automaton);
+        Ok(automaton)
+    }
+
+    pub(crate) fn into_writer(self) -> Writer {
+        self.writer
+    }
+}
+
+impl Deref for Encoder<'_> {
+    type Target = Writer;
+
+    fn deref(&self) -> &Writer {
+        &self.writer
+    }
+}
+
+impl DerefMut for Encoder<'_> {
+    fn deref_mut(&mut self) -> &mut Writer {
+        &mut self.writer
+    }
+}

@@ -1,0 +1,61 @@
+//! Why a text is not a regular expression that is taken.
+
+use std::fmt;
+
+/// The longest pattern.
+pub(super) const MAX_CHARACTERS: usize = 1024;
+
+/// The largest automaton, in bytes. What people write takes 1 to 12 KB.
+pub(super) const MAX_SIZE: usize = 64 << 10;
+
+/// Why a text is not a regular expression that is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PatternError {
+    /// It is longer than patterns may be.
+    TooLong {
+        /// What it has.
+        characters: usize,
+    },
+    /// It takes more memory than patterns may.
+    TooLarge,
+    /// It uses look-around.
+    LookAround,
+    /// It uses a back-reference.
+    BackReference,
+    /// It is malformed, or uses what this syntax does not have: the parser's
+    /// word for it.
+    Syntax(String),
+    /// Nothing here compiles patterns.
+    NotCompiled,
+}
+
+impl fmt::Display for PatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong { characters } => write!(
+                f,
+                "is a regular expression of {characters} characters, but {MAX_CHARACTERS} is the most"
+            ),
+            Self::TooLarge => write!(
+                f,
+                "is a regular expression that takes more than {} KiB once compiled; \
+                 repeat less, above all after .* or in alternatives",
+                MAX_SIZE >> 10
+            ),
+            Self::LookAround => f.write_str(
+                "uses look-around, which cannot be matched in linear time; write it without",
+            ),
+            Self::BackReference => f.write_str(
+                "uses a back-reference, which cannot be matched in linear time; write it without",
+            ),
+            Self::Syntax(cause) => write!(f, "is no regular expression: {cause}"),
+            Self::NotCompiled => f.write_str(
+                "is a regular expression, which the module cannot compile; \
+                 have `ingressctl table` make the flat form of this table, and load that",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for PatternError {}

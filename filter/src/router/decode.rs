@@ -1,0 +1,87 @@
+//! The flat form of a table in, the JSON form out.
+
+use super::{PathKind, Root, Route, Target, TlsHost, VirtualHost};
+use crate::error::LoadError;
+use crate::flat::{Broken, Bytes, FlatTable, List, Text};
+use crate::rules::Backend;
+use crate::table::{self, PathMatch, RouteTable, VERSION};
+
+impl FlatTable {
+    /// The JSON form of the table: equal in effect to what this was made of, and
+    /// made into the same bytes again. Conditions of a rule may stand in another
+    /// order, and an address has its length as a network.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn decode(&self) -> Result<RouteTable, LoadError> {
+        let (bytes, root) = (self.reader(), self.root::<Root>()?);
+        let backends: Vec<Backend> = bytes.collect(root.backends)?;
+        let virtual_hosts = bytes.list(root.virtual_hosts)?.iter();
+        let tls_hosts = bytes.list(root.tls_hosts)?.iter();
+        let default = bytes.option(root.default)?;
+        Ok(RouteTable {
+            version: VERSION,
+            name: bytes.string(root.name)?,
+            record_source: root.record_source,
+            sanitized_by_envoy: root.sanitized_by_envoy,
+            fixed_random: bytes.option(root.fixed_random)?,
+            virtual_hosts: virtual_hosts
+                .map(|host| host?.decode(&backends, bytes))
+                .collect::<Result<_, _>>()?,
+            default_backend: default.map(|it| it.decode(&backends, bytes)).transpose()?,
+            backends: backends.iter().map(|it| it.decode(bytes)).collect::<Result<_, _>>()?,
+            tls_hosts: tls_hosts.map(|host| host?.decode(bytes)).collect::<Result<_, _>>()?,
+            https_port: root.https_port,
+        })
+    }
+}
+
+impl VirtualHost {
+    fn decode(&self, backends: &[Backend], bytes: Bytes<'_>) -> Result<table::VirtualHost, Broken> {
+        let routes = bytes.list(self.routes)?.iter();
+        Ok(table::VirtualHost {
+            hosts: decode_hosts(self.hosts, bytes)?,
+            routes: routes.map(|it| it?.decode(backends, bytes)).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl Route {
+    fn decode(&self, backends: &[Backend], bytes: Bytes<'_>) -> Result<table::Route, Broken> {
+        let path = bytes.string(self.path)?;
+        let path = match self.kind {
+            PathKind::Exact => PathMatch::Exact(path),
+            PathKind::Prefix => PathMatch::Prefix(path),
+            PathKind::StringPrefix => PathMatch::StringPrefix(path),
+            PathKind::Regex => PathMatch::Regex(path),
+        };
+        let table::Target { backend, port, source, plaintext } =
+            self.target.decode(backends, bytes)?;
+        Ok(table::Route { path, backend, port, source, plaintext })
+    }
+}
+
+impl Target {
+    fn decode(&self, backends: &[Backend], bytes: Bytes<'_>) -> Result<table::Target, Broken> {
+        let backend = backends.get(self.backend as usize).ok_or(Broken)?;
+        Ok(table::Target {
+            backend: backend.name(bytes)?.to_owned(),
+            port: self.port.map(|port| backend.port_name(bytes, port)).transpose()?,
+            source: bytes.string(self.source)?,
+            plaintext: self.plaintext.plaintext(),
+        })
+    }
+}
+
+impl TlsHost {
+    fn decode(&self, bytes: Bytes<'_>) -> Result<table::TlsHost, Broken> {
+        Ok(table::TlsHost {
+            hosts: decode_hosts(self.hosts, bytes)?,
+            certificate: bytes.string(self.certificate)?,
+        })
+    }
+}
+
+fn decode_hosts(hosts: List<Text>, bytes: Bytes<'_>) -> Result<Vec<String>, Broken> {
+    bytes.list(hosts)?.iter().map(|host| bytes.string(host?)).collect()
+}

@@ -1,0 +1,155 @@
+//! A request while it is decided on: what was asked of it once is not asked
+//! again.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::net::IpAddr;
+
+use crate::flat::{Broken, Bytes, List, Records, Text, record, tags};
+use crate::names::SCHEME_HEADER;
+use crate::request::Request;
+use crate::subnet;
+
+type Value<'r> = Option<Cow<'r, [u8]>>;
+
+tags! {
+    /// Where a value comes from.
+    #[derive(PartialOrd, Ord)]
+    pub(crate) enum Source {
+        /// The path up to its query.
+        Path = 0,
+        Authority = 1,
+        Method = 2,
+        /// As Envoy says it in `x-forwarded-proto`.
+        Scheme = 3,
+        Header = 4,
+    }
+}
+
+record! {
+    /// A value that conditions ask for.
+    pub(crate) struct Slot {
+        pub(crate) source: Source,
+        /// The name of the header, as the table has it.
+        pub(crate) name: Text,
+        /// Whether a condition holds for an empty value, so that it has to be
+        /// told from none.
+        pub(crate) may_be_empty: bool,
+    }
+}
+
+impl Source {
+    /// Whether it has been read before any rule is looked at.
+    pub(crate) fn is_known(self) -> bool {
+        matches!(self, Self::Path | Self::Authority)
+    }
+}
+
+/// See the module.
+pub(crate) struct View<'r, R: ?Sized> {
+    bytes: Bytes<'r>,
+    request: &'r R,
+    target: Cow<'r, [u8]>,
+    /// Where the target's query begins, or its end.
+    path_len: OnceCell<usize>,
+    authority: Cow<'r, [u8]>,
+    scheme: OnceCell<Value<'r>>,
+    client: OnceCell<Option<IpAddr>>,
+    slots: Records<'r, Slot>,
+    values: Vec<OnceCell<Value<'r>>>,
+    fixed_random: Option<u64>,
+}
+
+impl<'r, R: Request + ?Sized> View<'r, R> {
+    /// A request for `target` and `authority`, of which the conditions of its
+    /// backend ask for `slots`.
+    pub(crate) fn new(
+        request: &'r R,
+        target: Cow<'r, [u8]>,
+        authority: Cow<'r, [u8]>,
+        (bytes, slots): (Bytes<'r>, List<Slot>),
+        fixed_random: Option<u64>,
+    ) -> Result<Self, Broken> {
+        let slots = bytes.list(slots)?;
+        let mut values = Vec::new();
+        values.resize_with(slots.len(), OnceCell::new);
+        Ok(Self {
+            bytes,
+            request,
+            target,
+            path_len: OnceCell::new(),
+            authority,
+            scheme: OnceCell::new(),
+            client: OnceCell::new(),
+            slots,
+            values,
+            fixed_random,
+        })
+    }
+
+    pub(crate) fn authority(&self) -> &[u8] {
+        &self.authority
+    }
+
+    /// The path and the query.
+    pub(crate) fn target(&self) -> &[u8] {
+        &self.target
+    }
+
+    /// The path, and the query with what it begins with.
+    pub(crate) fn path_and_query(&self) -> (&[u8], &[u8]) {
+        let path_len = *self.path_len.get_or_init(|| {
+            let query = self.target.iter().position(|byte| matches!(byte, b'?' | b'#'));
+            query.unwrap_or(self.target.len())
+        });
+        self.target.split_at_checked(path_len).unwrap_or((&self.target, &[]))
+    }
+
+    /// Whether the client came with TLS. Nothing but Envoy's word counts; that
+    /// of a proxy it trusts it passes on as it is.
+    pub(crate) fn is_https(&self) -> bool {
+        self.scheme().is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))
+    }
+
+    /// What Envoy says the client came by.
+    pub(crate) fn scheme(&self) -> Option<&[u8]> {
+        self.scheme.get_or_init(|| self.request.first_value(SCHEME_HEADER)).as_deref()
+    }
+
+    pub(crate) fn first_value(&self, name: &str) -> Value<'r> {
+        self.request.first_value(name)
+    }
+
+    pub(crate) fn random(&self) -> u64 {
+        self.fixed_random.unwrap_or_else(|| self.request.random())
+    }
+
+    /// The value of the slot with this number, if the request has it.
+    pub(crate) fn value(&self, slot: u32) -> Result<Option<&[u8]>, Broken> {
+        let Slot { source, name, may_be_empty } = self.slots.get(slot)?;
+        let value = self.values.get(slot as usize).ok_or(Broken)?;
+        Ok(match source {
+            Source::Path => Some(self.path_and_query().0),
+            Source::Authority => Some(&self.authority),
+            Source::Scheme => self.scheme(),
+            Source::Method => value.get_or_init(|| self.request.first_value(":method")).as_deref(),
+            Source::Header => {
+                let name = self.bytes.str(name)?;
+                value.get_or_init(|| self.read(name, may_be_empty)).as_deref()
+            }
+        })
+    }
+
+    fn read(&self, name: &str, may_be_empty: bool) -> Value<'r> {
+        let value = self.request.header(name);
+        if value.is_none() && may_be_empty {
+            return self.request.first_value(name);
+        }
+        value
+    }
+
+    /// The address of the client.
+    pub(crate) fn client(&self) -> Option<IpAddr> {
+        *self.client.get_or_init(|| subnet::parse_client(&self.request.client()?))
+    }
+}

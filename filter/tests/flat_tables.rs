@@ -1,0 +1,192 @@
+//! The flat form of a table: it says what the JSON form says, and no bytes at
+//! all make it trap.
+
+use ingress_filter::{FlatTable, LoadError, RouteTable, Router, Verdict};
+use proptest::prelude::*;
+use serde_json::json;
+
+/// A table with everything that a table can have.
+fn everything() -> RouteTable {
+    let cors = json!({
+        "allow_origins": ["https://a.example", "*"],
+        "allow_methods": ["GET", "PUT"],
+        "allow_headers": ["x-a"],
+        "expose_headers": ["x-b", "x-c"],
+        "max_age_seconds": 4_294_967_295_u32,
+        "allow_credentials": true
+    });
+    let forward = json!({
+        "cluster": [{"cluster": "v1", "weight": 3}, {"weight": 1}, {"cluster": "v2", "weight": 0}],
+        "timeout": {"ms": 1500, "override_header": "x-timeout"},
+        "retries": {"attempts": 3, "per_try_timeout_ms": 200, "override_header": "x-retries"},
+        "rewrite": {"path": "/new", "authority": "inside.example"},
+        "websocket": true,
+        "mirror": "copy",
+        "append_headers": [{"name": "x-added", "value": "a b"}],
+        "cors": cors,
+        "fault": {
+            "delay": {"per_million": 250_000, "ms": 10, "override_header": "x-delay"},
+            "abort": {"per_million": 1_000_000, "status": {"grpc": 14}, "override_header": "x-abort"}
+        }
+    });
+    let rules = json!([
+        {
+            "name": "ns/all",
+            "match": {
+                "source_subnets": ["10.0.0.0/8", "2001:db8::/32", "::/0", "192.0.2.1/32"],
+                "headers": [
+                    {"name": ":path", "value": {"prefix": "/a"}},
+                    {"name": ":authority", "value": {"exact": "a.example"}},
+                    {"name": "cookie", "value": {"prefix": "user="}},
+                    {"name": ":method", "value": {"regex": "GET|PUT"}},
+                    {"name": ":scheme", "value": {"regex": "https?"}},
+                ]
+            },
+            "action": {"forward": forward}
+        },
+        {"action": {"redirect": {"path": "/x?y", "authority": "b.example:8443", "cors": cors}}},
+        {"name": "ns/abort", "action": {"forward": {
+            "cluster": "v1",
+            "fault": {"abort": {"per_million": 1, "status": {"http": 503}}}
+        }}}
+    ]);
+    let table = json!({
+        "version": 1,
+        "name": "everything",
+        "record_source": true,
+        "sanitized_by_envoy": true,
+        "fixed_random": 7,
+        "backends": [
+            {
+                "name": "web",
+                "ports": [
+                    {"name": "443", "clusters": {"v1": "v1-443", "v2": null, "web": "web-443"}},
+                    {"name": "444"}
+                ],
+                "rules": rules,
+                "default": {"forward": {"cluster": "web"}}
+            },
+            {"name": "gone", "default": {"respond": {"status": 503}}}
+        ],
+        "virtual_hosts": [
+            {"hosts": ["a.example", "*.a.example", "[::1]"], "routes": [
+                {"match": {"exact": "/a"}, "backend": "web", "port": "443", "source": "ns/a#0.0"},
+                {"match": {"prefix": "/a/"}, "backend": "web", "plaintext": "redirect"},
+                {"match": {"prefix": "/a"}, "backend": "gone", "plaintext": "refuse"},
+                {"match": {"string_prefix": "/ab"}, "backend": "web"},
+                {"match": {"regex": "/c[0-9]+"}, "backend": "web"},
+                {"match": {"regex": "/.*"}, "backend": "gone"}
+            ]},
+            {"hosts": ["*"]}
+        ],
+        "default_backend": {"backend": "web", "port": "444", "source": "default"},
+        "tls_hosts": [{"hosts": ["a.example", "*.a.example"], "certificate": "ns/a"}],
+        "https_port": 8443
+    });
+    serde_json::from_value(table).unwrap()
+}
+
+/// The same with the digest of its content.
+fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    if let Some((head, content)) = bytes.split_at_mut_checked(16) {
+        head[8..].copy_from_slice(&twox_hash::XxHash64::oneshot(0, content).to_le_bytes());
+    }
+    bytes
+}
+
+/// Asks a router everything that it can be asked.
+fn exercise(router: &Router) {
+    for host in ["a.example", "x.a.example:80", "[::1]", "b.example", "", "a@b"] {
+        for path in ["/a", "/a/b?c", "/abc", "/c12", "/", "*"] {
+            let headers = [
+                (":authority", host),
+                (":path", path),
+                (":method", "GET"),
+                ("x-forwarded-proto", "https"),
+                ("cookie", "user=a"),
+                ("origin", "https://a.example"),
+            ];
+            let headers = headers.map(|(name, value)| (name.to_owned(), value.into()));
+            let decision = router.decide(&headers[..]);
+            assert!(!matches!(decision.verdict, Verdict::Respond(0)));
+        }
+        router.certificate(host.as_bytes());
+    }
+    router.name();
+}
+
+/// Whether bytes are taken; they are asked everything then.
+fn is_taken(bytes: Vec<u8>) -> bool {
+    let Ok(table) = FlatTable::parse(bytes) else { return false };
+    // What cannot be read is an error, never a panic.
+    let _ = table.decode();
+    let Ok(router) = Router::from_flat(table) else { return false };
+    exercise(&router);
+    true
+}
+
+#[test]
+fn both_forms_say_the_same() {
+    let table = everything();
+    let flat = FlatTable::encode(&table).unwrap();
+    let decoded = flat.decode().unwrap();
+    assert_eq!(decoded, table);
+    assert_eq!(FlatTable::encode(&decoded).unwrap(), flat);
+    assert_eq!(FlatTable::parse(flat.bytes().to_vec()).unwrap(), flat);
+}
+
+#[test]
+fn a_table_that_is_not_as_it_was_made_is_refused() {
+    let flat = FlatTable::encode(&everything()).unwrap().into_bytes();
+    for at in 0..flat.len() {
+        let mut damaged = flat.clone();
+        damaged[at] ^= 1 << (at % 8);
+        let error = FlatTable::parse(damaged).unwrap_err();
+        let expected_version = at < 8;
+        assert_eq!(matches!(error, LoadError::FlatVersion), expected_version, "byte {at}");
+        assert!(FlatTable::parse(flat[..at].to_vec()).is_err(), "cut at {at}");
+    }
+}
+
+#[test]
+fn no_table_that_was_made_wrong_is_a_trap() {
+    let flat = FlatTable::encode(&everything()).unwrap().into_bytes();
+    let mut taken = 0;
+    for at in 16..flat.len() {
+        for value in [0, 1, 0x7f, 0xff, flat[at].wrapping_add(1), flat[at].wrapping_sub(1)] {
+            let mut wrong = flat.clone();
+            wrong[at] = value;
+            taken += u32::from(is_taken(sealed(wrong)));
+        }
+        is_taken(sealed(flat[..at].to_vec()));
+    }
+    assert!(taken > 1000, "only {taken} came as far as a request");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_refused_or_answer(
+        content in prop::collection::vec(any::<u8>(), 0..400),
+        root in 0..400_u32,
+    ) {
+        prop_assert!(!is_taken(content.clone()));
+        let head = [&b"INGRESS\x01"[..], &[0; 8], &root.to_le_bytes()].concat();
+        is_taken(sealed([head, content].concat()));
+    }
+
+    #[test]
+    fn any_damage_is_refused_and_sealed_again_answers(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+    ) {
+        let mut flat = FlatTable::encode(&everything()).unwrap().into_bytes();
+        let made = flat.clone();
+        for (at, value) in edits {
+            let at = at.index(flat.len() - 16) + 16;
+            flat[at] = value;
+        }
+        prop_assert_eq!(is_taken(flat.clone()), flat == made);
+        is_taken(sealed(flat));
+    }
+}
