@@ -10,6 +10,7 @@ mod backends;
 mod clusters;
 mod endpoints;
 mod ingresses;
+mod patterns;
 mod refused;
 mod routes;
 mod rules;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use ingress_filter::RouteTable;
-use ingress_filter::table::DEFAULT_HTTPS_PORT;
+use ingress_filter::table::{DEFAULT_HTTPS_PORT, PathMatch};
 
 use crate::certificates::CheckCache;
 use crate::finding::{Finding, Findings};
@@ -39,7 +40,8 @@ use crate::settings::{ObjectName, Settings};
 
 use backends::Backends;
 use ingresses::{Collected, Collector};
-use rules::Rules;
+use patterns::{Admission, PatternCache};
+use rules::{Applicable, Rules};
 use services::Services;
 use tls::{Tls, TlsCollector};
 
@@ -74,9 +76,9 @@ impl Compiled {
 /// Compiles manifests. The result depends on nothing but its arguments and,
 /// where it comes to whether certificates are valid, the time.
 pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
-    let (findings, checks) = (manifests.findings.clone(), CheckCache::default());
+    let (findings, caches) = (manifests.findings.clone(), Caches::default());
     let refused = Refused::default();
-    let circumstances = Circumstances::of_manifests(settings, &refused, &checks);
+    let circumstances = Circumstances::of_manifests(settings, &refused, &caches);
     compile_objects(&manifests.objects, findings, &circumstances)
 }
 
@@ -91,8 +93,17 @@ pub(crate) struct Circumstances<'c> {
     pub(crate) unreadable: &'c UnreadableSecrets,
     /// What Envoy has refused of what came of objects.
     pub(crate) refused: &'c Refused,
-    /// What was found of certificates before. That only makes it quicker.
-    pub(crate) checks: &'c CheckCache,
+    /// What was found before. That only makes it quicker.
+    pub(crate) caches: &'c Caches,
+}
+
+/// What was found of objects before.
+#[derive(Debug, Default)]
+pub(crate) struct Caches {
+    /// Of certificates.
+    pub(crate) checks: CheckCache,
+    /// Of regular expressions.
+    patterns: PatternCache,
 }
 
 impl<'c> Circumstances<'c> {
@@ -100,10 +111,10 @@ impl<'c> Circumstances<'c> {
     pub(crate) fn of_manifests(
         settings: &'c Settings,
         refused: &'c Refused,
-        checks: &'c CheckCache,
+        caches: &'c Caches,
     ) -> Self {
         static NONE: UnreadableSecrets = UnreadableSecrets::new();
-        Self { settings, now: SystemTime::now(), unreadable: &NONE, refused, checks }
+        Self { settings, now: SystemTime::now(), unreadable: &NONE, refused, caches }
     }
 }
 
@@ -124,7 +135,11 @@ pub(crate) fn compile_objects<'a>(
         .into_iter()
         .partition(|ours| refused.leaves_out(ours.object, &findings));
     let mut backends = Backends::new(&services, settings, &findings);
-    let mut collector = Collector::new(&mut backends, settings, &findings);
+    let mut rules = objects.route_rules;
+    rules.retain(|rule| !refused.leaves_out(rule, &findings));
+    let rules = rules::applicable(&rules, settings, &findings);
+    let admission = admit_patterns(&ours, &rules, circumstances);
+    let mut collector = Collector::new(&mut backends, settings, &admission, &findings);
     let mut tls = TlsCollector::new(&objects.secrets, circumstances, &findings);
     for OurIngress { object, read } in &ours {
         let Some(ingress) = read.tell(&findings) else { continue };
@@ -138,10 +153,8 @@ pub(crate) fn compile_objects<'a>(
     let ingresses = Arc::new(ingresses.chain(left_out).collect());
     let secrets = named_secrets(&ours, settings);
     let Tls { https, hosts: tls_hosts, recheck_at } = tls.finish(circumstances, &secrets);
-    circumstances.checks.sweep();
-    let mut rules = objects.route_rules;
-    rules.retain(|rule| !refused.leaves_out(rule, &findings));
-    let rules = Rules::read(&rules, settings, &findings);
+    circumstances.caches.checks.sweep();
+    let rules = Rules::new(rules, &admission, &findings);
     let (backends, clusters) = backends.finish(rules);
 
     let table = RouteTable {
@@ -154,8 +167,34 @@ pub(crate) fn compile_objects<'a>(
         tls_hosts,
         ..RouteTable::empty()
     };
-    let table = Arc::new(ServedTable::from(table));
+    let table = Arc::new(ServedTable::new(table, admission.into_patterns()));
     let gateway = Gateway { table, clusters: Arc::new(clusters), https };
     let findings = findings.into_inner().into_sorted();
     Compiled { gateway, findings, ingresses, secrets, recheck_at }
+}
+
+/// The regular expressions of Ingresses and rules, as far as budgets go.
+fn admit_patterns(
+    ingresses: &[OurIngress<'_>],
+    rules: &[Applicable<'_>],
+    circumstances: &Circumstances<'_>,
+) -> Admission {
+    let of_rules = rules.iter().flat_map(|Applicable { object, rule }| {
+        let patterns = rule.condition.patterns.iter();
+        patterns.map(|pattern| (&*object.namespace, &*pattern.text))
+    });
+    let is_served = circumstances.settings.regex_paths;
+    let ingresses = ingresses.iter().filter(|_| is_served);
+    let of_paths = ingresses.flat_map(|OurIngress { object, read }| {
+        let rules = read.value().iter().flat_map(|ingress| &ingress.rules);
+        let paths = rules.flat_map(|rule| rule.paths.iter().flatten());
+        paths.filter_map(|path| match &path.path {
+            PathMatch::Regex(text) => Some((&*object.namespace, &**text)),
+            _ => None,
+        })
+    });
+    let cache = &circumstances.caches.patterns;
+    let admission = Admission::of(of_rules.chain(of_paths), cache);
+    cache.sweep();
+    admission
 }

@@ -183,7 +183,7 @@ impl Parts {
         let driver = Driver {
             store,
             settings: Arc::new(options.settings),
-            checks: Arc::default(),
+            caches: Arc::default(),
             rollout,
             metrics: Arc::clone(&metrics),
             wants,

@@ -163,15 +163,89 @@ fn rules_times_ports_have_a_limit() {
     assert_eq!(backends.iter().filter(is_open).count(), 50);
 }
 
+fn conditions(count: usize, value: impl Fn(usize) -> String) -> String {
+    let mut spec = "match:\n    request:\n      headers:\n".to_owned();
+    for number in 0..count {
+        let _ = writeln!(spec, "        x-header-{number}: {}", value(number));
+    }
+    spec
+}
+
 #[test]
 fn a_thousand_conditions_in_one_rule() {
-    let mut spec = "match:\n    request:\n      headers:\n".to_owned();
-    for number in 0..1_000 {
-        let _ = writeln!(spec, "        x-header-{number}: {{regex: \"(a+)+{number}$\"}}");
-    }
+    let spec = conditions(1_000, |number| format!("{{prefix: \"{number}\"}}"));
     let compiled = compile_large("1,000 conditions", &(exposed() + &rule("large", &spec)));
     assert!(compiled.findings.is_empty(), "{:?}", compiled.findings.first());
     assert_eq!(backend(&compiled).rules[0].matches.headers.len(), 1_000);
+}
+
+#[test]
+fn a_service_has_no_more_regular_expressions_than_a_request_can_be_searched_for() {
+    let regex = |number: usize| format!("{{regex: \"(a+)+{number}$\"}}");
+    let rules = [
+        rule("a", &conditions(100, regex)),
+        rule("b", &conditions(28, regex)),
+        rule("c", &conditions(1, regex)),
+        rule("d", "match: {request: {headers: {a: b}}}"),
+        rule("e", &conditions(6_000, |number| format!("{{regex: \"e{number}\"}}"))),
+    ];
+    let compiled = compile_large("6,129 expressions", &(exposed() + &rules.concat()));
+    let names: Vec<_> = backend(&compiled).rules.iter().map(|rule| &*rule.name).collect();
+    assert_eq!(names, ["default/a", "default/b", "default/d"]);
+    let message = compiled.findings[0].to_string();
+    assert!(
+        message.contains(
+            "RouteRule default/c: spec.match.request.headers.x-header-0.regex: is beyond the 128"
+        ),
+        "{message}"
+    );
+    assert!(compiled.findings.iter().all(|finding| !finding.to_string().contains("default/d")));
+}
+
+#[test]
+fn a_namespace_that_spends_its_expressions_hurts_no_other() {
+    let mut rules = String::new();
+    for number in 0..100 {
+        let service = format!("greedy-{number}");
+        rules.push_str(&rule_in(
+            "default",
+            &service,
+            &format!(
+                "destination: {{name: web}}\n  {}",
+                conditions(1, |_| format!("{{regex: \"([ab]*a[ab]{{10}})c{number}\"}}"))
+            ),
+        ));
+    }
+    rules.push_str(
+        "---
+apiVersion: v1
+kind: Service
+metadata: {name: other, namespace: other}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: other, namespace: other, annotations: {kubernetes.io/ingress.class: istio}}
+spec: {defaultBackend: {service: {name: other, port: {number: 80}}}}
+",
+    );
+    rules.push_str(&rule_in(
+        "other",
+        "modest",
+        &format!(
+            "destination: {{name: other}}\n  {}",
+            conditions(1, |_| "{regex: \"a+\"}".to_owned())
+        ),
+    ));
+    let compiled = compile_large("100 expressions of 20 KiB", &(exposed() + &rules));
+    let refused = |finding: &ingressctl::finding::Finding| {
+        finding.to_string().contains("beyond what the namespace may have")
+    };
+    let count = compiled.findings.iter().filter(|finding| refused(finding)).count();
+    assert!((60..90).contains(&count), "{count} are refused");
+    let served = compiled.gateway.table.backends.iter().flat_map(|backend| &backend.rules);
+    let served: Vec<_> = served.map(|rule| &*rule.name).collect();
+    assert!(served.contains(&"other/modest"), "{served:?}");
 }
 
 #[test]

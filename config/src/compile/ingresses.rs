@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ingress_filter::table::{PathMatch, Plaintext, Target, VirtualHost};
-use ingress_filter::{Pattern, PatternError};
 use thiserror::Error;
 
 use super::backends::Backends;
+use super::patterns::{Admission, Refusal};
 use super::routes::{Candidate, HostRoutes};
 use crate::finding::{Findings, quote};
 use crate::manifest::{Object, Position};
@@ -30,6 +30,7 @@ pub(super) struct Collector<'a, 'b> {
     backends: &'a mut Backends<'b>,
     findings: &'a RefCell<Findings>,
     regex_paths: bool,
+    admission: &'a Admission,
     /// What becomes of plain HTTP where an Ingress has TLS.
     plaintext: Option<Plaintext>,
     /// By host, as the route table spells it.
@@ -42,12 +43,14 @@ impl<'a, 'b> Collector<'a, 'b> {
     pub(super) fn new(
         backends: &'a mut Backends<'b>,
         settings: &Settings,
+        admission: &'a Admission,
         findings: &'a RefCell<Findings>,
     ) -> Self {
         Self {
             backends,
             findings,
             regex_paths: settings.regex_paths,
+            admission,
             plaintext: settings.http_for_tls.plaintext(),
             hosts: BTreeMap::new(),
             default: None,
@@ -111,19 +114,34 @@ impl<'a, 'b> Collector<'a, 'b> {
         let host = rule.host.as_ref().map_or("*", |host| &host.value);
         // A rule without paths still makes the host its own: it has the default
         // backend, not the routes of a less specific host.
-        let routes = self.hosts.entry(host).or_default();
+        self.hosts.entry(host).or_default();
         let Some(paths) = &rule.paths else {
             self.served.insert(name_of(object));
             return;
         };
         for path in paths {
-            if let Err(reason) = check_regex(path, self.regex_paths) {
+            if let Err(reason) = self.check_regex(&object.namespace, path) {
                 let message = format!("{} {reason}", quote(path.path.text()));
                 self.findings.borrow_mut().push(path.place().error(object, message));
                 continue;
             }
             let backend = self.backends.resolve(object, path.backend.as_ref());
-            routes.push(Candidate { path, backend, plaintext, ingress: object });
+            self.hosts.entry(host).or_default().push(Candidate {
+                path,
+                backend,
+                plaintext,
+                ingress: object,
+            });
+        }
+    }
+
+    /// Regular expressions are served where the settings allow them, and as far
+    /// as budgets go.
+    fn check_regex(&self, namespace: &str, path: &IngressPath) -> Result<(), RegexError> {
+        match &path.path {
+            PathMatch::Regex(_) if !self.regex_paths => Err(RegexError::NotAllowed),
+            PathMatch::Regex(text) => Ok(self.admission.check(namespace, text)?),
+            PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::StringPrefix(_) => Ok(()),
         }
     }
 }
@@ -141,14 +159,5 @@ enum RegexError {
     )]
     NotAllowed,
     #[error(transparent)]
-    Pattern(#[from] PatternError),
-}
-
-/// Regular expressions are served where the settings allow them.
-fn check_regex(path: &IngressPath, is_allowed: bool) -> Result<(), RegexError> {
-    match &path.path {
-        PathMatch::Regex(text) if is_allowed => Ok(Pattern::new(text).map(drop)?),
-        PathMatch::Regex(_) => Err(RegexError::NotAllowed),
-        PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::StringPrefix(_) => Ok(()),
-    }
+    Refused(#[from] Refusal),
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ingress_filter::table::{PathMatch, Plaintext, Route};
 
+use super::patterns::MAX_SEARCHED;
 use crate::finding::{Finding, Findings};
 use crate::manifest::Object;
 use crate::objects::ingress::IngressPath;
@@ -53,8 +54,27 @@ impl<'a> HostRoutes<'a> {
         });
         let mut is_reached = is_reached.collect::<Vec<_>>().into_iter();
         candidates.retain(|_| is_reached.next().unwrap_or(true));
+        leave_out_patterns(&mut candidates, host, findings);
         candidates
     }
+}
+
+/// Leaves out more patterns than one request may have searched.
+fn leave_out_patterns(candidates: &mut Vec<Candidate<'_>>, host: &str, findings: &mut Findings) {
+    let mut searched = 0;
+    candidates.retain(|candidate| {
+        searched += usize::from(matches!(candidate.path.path, PathMatch::Regex(_)));
+        let is_kept = searched <= MAX_SEARCHED || !matches!(candidate.path.path, PathMatch::Regex(_));
+        if !is_kept {
+            let message = format!(
+                "is beyond the {MAX_SEARCHED} regular expressions that the paths of host {host} may have together, \
+                 since a request may have to be compared with all of them; use Exact or Prefix. \
+                 The path is not served"
+            );
+            findings.push(candidate.path.place().error(candidate.ingress, message));
+        }
+        is_kept
+    });
 }
 
 /// By what it matches, the candidate that is reached, with its index.

@@ -5,10 +5,11 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::patterns::{Admission, MAX_SEARCHED};
 use crate::finding::Findings;
 use crate::manifest::Object;
 use crate::objects::describe_labels;
-use crate::objects::route_rule::{RouteRule, Scope, Source};
+use crate::objects::route_rule::{ConditionPattern, RouteRule, Scope, Source};
 use crate::settings::{Gateway, Settings};
 
 /// The rules that can apply, by the namespace and name of their service.
@@ -33,30 +34,44 @@ pub(super) struct Applicable<'a> {
     pub(super) rule: Arc<RouteRule>,
 }
 
+/// The rules of `objects` that can apply at this gateway.
+pub(super) fn applicable<'a>(
+    objects: &[&'a Object],
+    settings: &Settings,
+    findings: &RefCell<Findings>,
+) -> Vec<Applicable<'a>> {
+    let scope = Scope {
+        cluster_domain: settings.cluster_domain.as_str().into(),
+        cross_namespace: settings.cross_namespace_rules,
+    };
+    let applicable = objects.iter().filter_map(|object| {
+        let read = RouteRule::of(object, &scope);
+        let rule = read.tell(findings).as_ref()?;
+        applies(object, rule, &settings.gateway, findings)
+            .then(|| Applicable { object, rule: Arc::clone(rule) })
+    });
+    applicable.collect()
+}
+
 impl<'a> Rules<'a> {
-    pub(super) fn read(
-        objects: &[&'a Object],
-        settings: &Settings,
+    pub(super) fn new(
+        rules: Vec<Applicable<'a>>,
+        admission: &Admission,
         findings: &RefCell<Findings>,
     ) -> Self {
         let mut by_service: BTreeMap<_, ServiceRules<'a>> = BTreeMap::new();
-        let scope = Scope {
-            cluster_domain: settings.cluster_domain.as_str().into(),
-            cross_namespace: settings.cross_namespace_rules,
-        };
-        for object in objects {
-            let read = RouteRule::of(object, &scope);
-            let Some(rule) = read.tell(findings) else { continue };
-            if !applies(object, rule, &settings.gateway, findings) {
+        for applicable in rules {
+            if !applicable.is_admitted(admission, findings) {
                 continue;
             }
-            let rule = Arc::clone(rule);
-            let service = (rule.destination.namespace.clone(), rule.destination.name.clone());
-            by_service.entry(service).or_default().rules.push(Applicable { object, rule });
+            let destination = &applicable.rule.destination;
+            let service = (destination.namespace.clone(), destination.name.clone());
+            by_service.entry(service).or_default().rules.push(applicable);
         }
         for of_service in by_service.values_mut() {
             of_service.sort();
             of_service.cut_after_catch_all(&mut findings.borrow_mut());
+            of_service.leave_out_patterns(&mut findings.borrow_mut());
         }
         Self(by_service)
     }
@@ -111,6 +126,26 @@ impl ServiceRules<'_> {
         });
     }
 
+    /// Leaves out the rules with more patterns than one request may have searched.
+    fn leave_out_patterns(&mut self, findings: &mut Findings) {
+        let mut searched = 0;
+        self.rules.retain(|Applicable { object, rule }| {
+            let patterns = &rule.condition.patterns;
+            if searched + patterns.len() <= MAX_SEARCHED {
+                searched += patterns.len();
+                return true;
+            }
+            let Some(first) = patterns.first() else { return true };
+            let message = format!(
+                "is beyond the {MAX_SEARCHED} regular expressions that the rules of one service may have together, \
+                 since a request may have to be compared with all of them; use exact or prefix. \
+                 This rule is not applied"
+            );
+            findings.push(first.place.error(object, message));
+            false
+        });
+    }
+
     /// Leaves out the rules behind one that every request meets.
     fn cut_after_catch_all(&mut self, findings: &mut Findings) {
         let all = self.rules.iter().position(|found| found.rule.condition.request.is_empty());
@@ -127,6 +162,21 @@ impl ServiceRules<'_> {
             );
             findings.push(lost.destination.place.warning(object, message));
         }
+    }
+}
+
+impl Applicable<'_> {
+    /// Whether all its regular expressions are served.
+    fn is_admitted(&self, admission: &Admission, findings: &RefCell<Findings>) -> bool {
+        let mut is_admitted = true;
+        for ConditionPattern { text, place } in &self.rule.condition.patterns {
+            if let Err(refusal) = admission.check(&self.object.namespace, text) {
+                let message = format!("{refusal}. This rule is not applied");
+                findings.borrow_mut().push(place.error(self.object, message));
+                is_admitted = false;
+            }
+        }
+        is_admitted
     }
 }
 

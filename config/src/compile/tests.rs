@@ -54,7 +54,7 @@ spec:
 #[ignore = "a measurement: run it alone, in release"]
 fn ten_thousand_applications() {
     let manifests = read_text("large.yaml", &applications(10_000));
-    let (settings, checks) = (Settings::default(), CheckCache::default());
+    let (settings, caches) = (Settings::default(), Caches::default());
     for when in ["at first", "with all read before"] {
         let start = Instant::now();
         let wanted = secrets_wanted(&manifests.objects, &settings).value;
@@ -66,7 +66,7 @@ fn ten_thousand_applications() {
             settings: &settings,
             now: SystemTime::now(),
             unreadable: &unreadable,
-            checks: &checks,
+            caches: &caches,
         };
         let compiled = compile_objects(&manifests.objects, Findings::new(), &circumstances);
         println!("{when}: {} clusters in {:?}", compiled.gateway.clusters.len(), start.elapsed());

@@ -247,7 +247,8 @@ impl<'a> Secrets<'a> {
     ) -> Self {
         let by_name = |secret: &&'a Object| ((&*secret.namespace, &*secret.name), *secret);
         let objects = secrets.iter().map(by_name).collect();
-        let Circumstances { now, checks, refused, .. } = *circumstances;
+        let Circumstances { now, caches, refused, .. } = *circumstances;
+        let checks = &caches.checks;
         Self { objects, known: BTreeMap::new(), now, checks, refused, findings }
     }
 

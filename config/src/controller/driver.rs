@@ -18,8 +18,9 @@ use super::known::Known;
 use super::metrics::Metrics;
 use super::served::Served;
 use super::store::{Changes, Snapshot, Store};
-use crate::certificates::CheckCache;
-use crate::compile::{Circumstances, Compiled, UnreadableSecrets, compile_objects, with_endpoints};
+use crate::compile::{
+    Caches, Circumstances, Compiled, UnreadableSecrets, compile_objects, with_endpoints,
+};
 use crate::finding::{Finding, Findings, Severity};
 use crate::isolation::{Attempt, Isolation};
 use crate::model::Gateway;
@@ -47,7 +48,7 @@ pub(super) struct Driver {
     pub(super) store: Arc<Store>,
     pub(super) settings: Arc<Settings>,
     /// What is known of certificates already.
-    pub(super) checks: Arc<CheckCache>,
+    pub(super) caches: Arc<Caches>,
     pub(super) rollout: Rollout,
     pub(super) metrics: Arc<Metrics>,
     /// Gets the Secrets that are to be watched.
@@ -198,7 +199,7 @@ impl Driver {
     async fn compile(&self, work: &Work) -> Compiled {
         let (objects, unreadable) = (Arc::clone(&work.objects), work.unreadable.clone());
         let refused = work.isolation.refused().clone();
-        let (settings, checks) = (Arc::clone(&self.settings), Arc::clone(&self.checks));
+        let (settings, caches) = (Arc::clone(&self.settings), Arc::clone(&self.caches));
         for (kind, number) in self.store.counts() {
             self.metrics.set_objects(kind.name(), number);
         }
@@ -210,7 +211,7 @@ impl Driver {
                 now: SystemTime::now(),
                 unreadable: &unreadable,
                 refused: &refused,
-                checks: &checks,
+                caches: &caches,
             };
             compile_objects(objects, Findings::new(), &circumstances)
         })

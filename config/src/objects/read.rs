@@ -31,6 +31,11 @@ impl<T> Read<T> {
         Self { value, findings: findings.into_inner().into_sorted() }
     }
 
+    /// What was read; what is wrong with it is told elsewhere.
+    pub(crate) fn value(&self) -> &T {
+        &self.value
+    }
+
     /// What was read, and what is wrong with it told.
     pub(crate) fn tell(&self, findings: &RefCell<Findings>) -> &T {
         findings.borrow_mut().extend(self.findings.iter().cloned());

@@ -22,7 +22,7 @@ use ingress_filter::table::{Cors, Fault, Header, Redirect, Retries, Rewrite, Tim
 use super::{Cursor, Read, Reading, is_named_well};
 use crate::manifest::Object;
 
-pub(crate) use condition::{Condition, Source};
+pub(crate) use condition::{Condition, ConditionPattern, Source};
 pub(crate) use route::Share;
 pub(crate) use service_ref::{Scope, ServiceRef};
 

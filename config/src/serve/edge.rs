@@ -7,8 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context;
 use tokio::time::sleep;
 
-use crate::certificates::CheckCache;
-use crate::compile::{Circumstances, Compiled, Refused, compile_objects};
+use crate::compile::{Caches, Circumstances, Compiled, Refused, compile_objects};
 use crate::envoy::{Kind, Listening};
 use crate::finding::Finding;
 use crate::isolation::{Attempt, Isolation};
@@ -27,19 +26,19 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 /// Compiles manifests, off the threads that serve.
 pub(super) struct Compiler {
     settings: Arc<Settings>,
-    checks: Arc<CheckCache>,
+    caches: Arc<Caches>,
 }
 
 impl Compiler {
     pub(super) fn new(settings: Settings) -> Self {
-        Self { settings: Arc::new(settings), checks: Arc::default() }
+        Self { settings: Arc::new(settings), caches: Arc::default() }
     }
 
     pub(super) async fn compile(&self, manifests: &Arc<Manifests>, refused: &Refused) -> Compiled {
-        let (settings, checks) = (Arc::clone(&self.settings), Arc::clone(&self.checks));
+        let (settings, caches) = (Arc::clone(&self.settings), Arc::clone(&self.caches));
         let (manifests, refused) = (Arc::clone(manifests), refused.clone());
         off_worker(move || {
-            let circumstances = Circumstances::of_manifests(&settings, &refused, &checks);
+            let circumstances = Circumstances::of_manifests(&settings, &refused, &caches);
             compile_objects(&manifests.objects, manifests.findings.clone(), &circumstances)
         })
         .await

@@ -5,7 +5,7 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 
 use super::Https;
-use crate::certificates::CheckCache;
+use crate::compile::Caches;
 use crate::compile::{
     Circumstances, Compiled, Refused, UnreadableSecret, UnreadableSecrets, compile_objects,
 };
@@ -58,13 +58,13 @@ fn read_objects(objects: &[Value]) -> Manifests {
 fn compile(objects: &[Value], now: SystemTime, unreadable: &UnreadableSecrets) -> Compiled {
     let manifests = read_objects(objects);
     let findings = manifests.findings.clone();
-    let (settings, checks) = (Settings::default(), CheckCache::default());
+    let (settings, caches) = (Settings::default(), Caches::default());
     let circumstances = Circumstances {
         refused: &Refused::default(),
         settings: &settings,
         now,
         unreadable,
-        checks: &checks,
+        caches: &caches,
     };
     compile_objects(&manifests.objects, findings, &circumstances)
 }

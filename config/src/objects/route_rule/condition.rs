@@ -15,8 +15,17 @@ pub(crate) struct Condition {
     pub(crate) source: Option<Source>,
     /// What the request looks like.
     pub(crate) request: RuleMatch,
+    /// The regular expressions in that, which may be too large to be served.
+    pub(crate) patterns: Vec<ConditionPattern>,
     /// Whether no request can meet it, which a warning has said.
     pub(crate) never_holds: bool,
+}
+
+/// A regular expression, and where it is written.
+#[derive(Debug)]
+pub(crate) struct ConditionPattern {
+    pub(crate) text: String,
+    pub(crate) place: Place,
 }
 
 /// The workload that a request must come from. At an ingress that is the
@@ -90,6 +99,10 @@ impl Condition {
                 (Ok(()), None) => {}
                 (Ok(()), Some(value)) => {
                     self.check_reach(name, &value, &field);
+                    if let StringMatch::Regex(text) = &value {
+                        let place = field.field("regex").map_or(field.place(), |it| it.place());
+                        self.patterns.push(ConditionPattern { text: text.clone(), place });
+                    }
                     self.request.headers.push(HeaderMatch { name: name.to_owned(), value });
                 }
             }
@@ -164,7 +177,7 @@ fn read_value(cursor: &Cursor<'_>) -> Option<StringMatch> {
         "exact" => StringMatch::Exact(text),
         "prefix" => StringMatch::Prefix(text),
         _ => {
-            Pattern::new(&text).map_err(|error| field.error(error.to_string())).ok()?;
+            Pattern::check(&text).map_err(|error| field.error(error.to_string())).ok()?;
             StringMatch::Regex(text)
         }
     })
