@@ -38,7 +38,7 @@ use crate::object_ref::ObjectRef;
 use crate::selection::{OurIngress, Selection, named_secrets};
 use crate::settings::{ObjectName, Settings};
 
-use backends::Backends;
+use backends::{Backends, Finished};
 use ingresses::{Collected, Collector};
 use patterns::{Admission, PatternCache};
 use rules::{Applicable, Rules};
@@ -146,7 +146,7 @@ pub(crate) fn compile_objects<'a>(
         collector.add(object, ingress);
         tls.add(object, ingress);
     }
-    let Collected { virtual_hosts, default_backend, served } = collector.finish();
+    let Collected { mut virtual_hosts, mut default_backend, served } = collector.finish();
     let is_served = |object: &Object| served.contains(&(&*object.namespace, &*object.name));
     let ingresses = ours.iter().map(|ours| (ours.object.reference(), is_served(ours.object)));
     let left_out = left_out.iter().map(|ours| (ours.object.reference(), false));
@@ -155,7 +155,9 @@ pub(crate) fn compile_objects<'a>(
     let Tls { https, hosts: tls_hosts, recheck_at } = tls.finish(circumstances, &secrets);
     circumstances.caches.checks.sweep();
     let rules = Rules::new(rules, &admission, &findings);
-    let (backends, clusters) = backends.finish(rules);
+    let finished = backends.finish(rules);
+    finished.rename(&mut virtual_hosts, default_backend.as_mut());
+    let Finished { backends, clusters, .. } = finished;
 
     let table = RouteTable {
         record_source: settings.access_log,

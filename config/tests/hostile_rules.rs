@@ -5,8 +5,8 @@ mod large;
 use std::fmt::Write;
 use std::time::Instant;
 
-use ingress_filter::Router;
 use ingress_filter::table::{Action, Backend, Destination};
+use ingress_filter::{Router, Verdict};
 use ingressctl::compile::{Compiled, compile};
 use ingressctl::manifest::read_text;
 use ingressctl::settings::Settings;
@@ -137,30 +137,54 @@ fn a_thousand_versions_of_a_thousand_pods() {
     assert_eq!(compiled.gateway.clusters.len(), 1_001);
 }
 
-#[test]
-fn rules_times_ports_have_a_limit() {
+/// The service `web` with so many ports, each of which has a path.
+fn with_ports(ports: u16) -> String {
     let mut text =
         "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec:\n  ports:\n".to_owned();
-    for port in 1..=300 {
+    for port in 1..=ports {
         let _ = writeln!(text, "  - {{name: http-{port}, port: {port}}}");
     }
-    for port in 1..=300 {
+    for port in 1..=ports {
         let path = std::iter::once(format!("/{port}"));
         let exposed = ingress(&format!("web-{port}"), "foo.example.com", path);
         text.push_str(&exposed.replace("number: 80", &format!("number: {port}")));
     }
+    text
+}
+
+#[test]
+fn a_services_ports_share_its_rules() {
+    let mut text = with_ports(300);
     for number in 0..1_000 {
         let spec = format!("match: {{request: {{headers: {{a: \"{number}\"}}}}}}");
         text.push_str(&rule(&format!("r{number}"), &spec));
     }
     let compiled = compile_large("1,000 rules, 300 ports", &text);
-    assert_eq!(compiled.findings.len(), 1, "{:?}", compiled.findings.first());
-    let backends = &compiled.gateway.table.backends;
-    assert_eq!(backends.len(), 300);
-    assert_eq!(backends.iter().map(|backend| backend.rules.len()).sum::<usize>(), 50_000);
-    // Without their rules, requests would be let through that a rule redirects.
-    let is_open = |backend: &&Backend| matches!(backend.default, Action::Forward(_));
-    assert_eq!(backends.iter().filter(is_open).count(), 50);
+    assert!(compiled.findings.is_empty(), "{:?}", compiled.findings.first());
+    let backend = backend(&compiled);
+    assert_eq!((backend.rules.len(), backend.ports.len()), (1_000, 300));
+    let flat = compiled.gateway.table.flat().unwrap();
+    assert!(flat.bytes().len() < 1 << 20, "{} bytes", flat.bytes().len());
+    let router = Router::from_flat(flat.clone()).unwrap();
+    for port in [1, 77, 300] {
+        let headers =
+            [(":authority", "foo.example.com"), (":path", &*format!("/{port}")), ("a", "5")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.into()));
+        let Verdict::Forward(forward) = router.decide(&headers[..]).verdict else { panic!() };
+        assert_eq!(forward.cluster, format!("web.default.svc.cluster.local|{port}"));
+    }
+}
+
+/// One that made a table of 222 MB, when each port had its own rules.
+#[test]
+fn a_rule_of_a_megabyte_and_150_ports() {
+    let value = "v".repeat(1_000);
+    let headers = (0..1_100).map(|number| format!("    x-{number}: {value}\n"));
+    let spec = format!("appendHeaders:\n{}", headers.collect::<String>());
+    let compiled = compile_large("1.1 MB, 150 ports", &(with_ports(150) + &rule("large", &spec)));
+    assert!(compiled.findings.is_empty(), "{:?}", compiled.findings.first());
+    let size = compiled.gateway.table.flat().unwrap().bytes().len();
+    assert!(size < 2 << 20, "{size} bytes");
 }
 
 fn conditions(count: usize, value: impl Fn(usize) -> String) -> String {

@@ -1,11 +1,12 @@
-//! What the rules of a service come to at one of its ports.
+//! What the rules of a service come to.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use ingress_filter::table::{self, Action, Destination, Forward, Timeout};
 
 use super::backends::UsedPort;
-use super::clusters::{Clusters, Reached};
+use super::clusters::{ClusterWarning, Clusters, Reached};
 use super::rules::Applicable;
 use super::unreachable::Unreachable;
 use crate::finding::Findings;
@@ -14,28 +15,94 @@ use crate::objects::route_rule::{Effect, Forwarding, ServiceRef, Share};
 use crate::objects::{Labels, Place};
 use crate::settings::Settings;
 
-/// Makes the actions of one backend.
+/// Makes the actions of the backend of a service.
+///
+/// They are written for one of the ports that are used; the others have the
+/// clusters that are their own in place of those that the actions name.
 pub(super) struct Actions<'c, 'a> {
     clusters: &'c mut Clusters<'a>,
-    port: &'c UsedPort<'a>,
+    /// At least one.
+    ports: &'c [UsedPort<'a>],
     settings: &'c Settings,
     findings: &'c RefCell<Findings>,
+    /// By the service and the version that actions lead to.
+    led_to: BTreeMap<(String, String, Labels), LedTo>,
+    /// For each port, the clusters in place of those that actions name.
+    instead: Vec<BTreeMap<String, Option<String>>>,
+}
+
+/// The most that is told of one version of a service: where it has a problem of
+/// its own at each of many ports, a few will do.
+const MAX_PROBLEMS: usize = 8;
+
+/// A version of a service that actions lead to.
+struct LedTo {
+    /// What actions name for it, if any port has a cluster.
+    named: Option<String>,
+    /// What is wrong with it, at whichever port.
+    problems: Vec<Problem>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Problem {
+    Error(Unreachable),
+    Warning(ClusterWarning),
 }
 
 impl<'c, 'a> Actions<'c, 'a> {
     pub(super) fn new(
         clusters: &'c mut Clusters<'a>,
-        port: &'c UsedPort<'a>,
+        ports: &'c [UsedPort<'a>],
         settings: &'c Settings,
         findings: &'c RefCell<Findings>,
     ) -> Self {
-        Self { clusters, port, settings, findings }
+        let mut this = Self {
+            clusters,
+            ports,
+            settings,
+            findings,
+            led_to: BTreeMap::new(),
+            instead: vec![BTreeMap::new(); ports.len()],
+        };
+        let own: Vec<_> = ports.iter().map(|port| Some(port.cluster.clone())).collect();
+        let named = this.name(own);
+        if let Some(port) = ports.first() {
+            let own = (port.namespace.to_owned(), port.service.to_owned(), Labels::new());
+            // What is wrong with it has been told to who exposes it.
+            this.led_to.insert(own, LedTo { named, problems: Vec::new() });
+        }
+        this
+    }
+
+    /// What each port has in place of what the actions so far name.
+    pub(super) fn into_ports(self) -> Vec<table::Port> {
+        let ports = self.ports.iter().zip(self.instead);
+        let port =
+            |(port, clusters): (&UsedPort<'_>, _)| table::Port { name: port.name(), clusters };
+        ports.map(port).collect()
+    }
+
+    /// The name that actions have for a cluster which is another one at each port:
+    /// that of the first port that has one.
+    fn name(&mut self, at_ports: Vec<Option<String>>) -> Option<String> {
+        let named = at_ports.iter().flatten().next()?.clone();
+        for (instead, cluster) in self.instead.iter_mut().zip(at_ports) {
+            if cluster.as_ref() != Some(&named) {
+                instead.insert(named.clone(), cluster);
+            }
+        }
+        Some(named)
+    }
+
+    /// The cluster that the service itself is named by.
+    fn own_cluster(&self) -> String {
+        self.ports.first().map(|port| port.cluster.clone()).unwrap_or_default()
     }
 
     /// What happens where no rule matches.
     pub(super) fn default_action(&self) -> Action {
         let timeout = self.default_timeout();
-        Forward { timeout, ..Forward::to(self.port.cluster.clone()) }.into()
+        Forward { timeout, ..Forward::to(self.own_cluster()) }.into()
     }
 
     /// The rule as the route table has it.
@@ -81,7 +148,7 @@ impl<'c, 'a> Actions<'c, 'a> {
             .map(|share| table::Share { cluster: self.share(object, share), weight: share.weight })
             .collect();
         match &mut *shares {
-            [] => Destination::Cluster(self.port.cluster.clone()),
+            [] => Destination::Cluster(self.own_cluster()),
             [table::Share { cluster: only @ Some(_), .. }] => {
                 Destination::Cluster(only.take().unwrap_or_default())
             }
@@ -91,51 +158,69 @@ impl<'c, 'a> Actions<'c, 'a> {
 
     /// The cluster of a share; `None`, with a finding, where there is none.
     fn share(&mut self, object: &Object, share: &Share) -> Option<String> {
-        let own = (self.port.namespace, self.port.service);
-        let (namespace, name) =
-            share.destination.as_ref().map_or(own, |other| (&*other.namespace, &*other.name));
-        let reached = self.reach(namespace, name, &share.labels);
-        self.report(object, &share.place, reached, "These requests answer 503")
+        let own = self.ports.first()?;
+        let (namespace, name) = match &share.destination {
+            Some(other) => (&*other.namespace, &*other.name),
+            None => (own.namespace, own.service),
+        };
+        let reached = (namespace, name, &share.labels);
+        self.reach(reached, (object, &share.place), "These requests answer 503")
     }
 
     fn mirror(&mut self, object: &Object, service: &ServiceRef) -> Option<String> {
         let ServiceRef { namespace, name, labels, place } = service;
-        let reached = self.reach(namespace, name, labels);
-        self.report(object, place, reached, "Nothing is mirrored")
+        self.reach((namespace, name, labels), (object, place), "Nothing is mirrored")
+    }
+
+    /// What actions name a version of a service by. What is wrong with it is told
+    /// at each place that leads there.
+    fn reach(
+        &mut self,
+        (namespace, name, labels): (&str, &str, &Labels),
+        (object, place): (&Object, &Place),
+        consequence: &str,
+    ) -> Option<String> {
+        let key = (namespace.to_owned(), name.to_owned(), labels.clone());
+        if !self.led_to.contains_key(&key) {
+            let led_to = self.lead_to(namespace, name, labels);
+            self.led_to.insert(key.clone(), led_to);
+        }
+        let LedTo { named, problems } = self.led_to.get(&key)?;
+        let findings = problems.iter().map(|problem| match problem {
+            Problem::Error(reason) => place.error(object, format!("{reason}. {consequence}")),
+            Problem::Warning(warning) => place.warning(object, warning.message(consequence)),
+        });
+        self.findings.borrow_mut().extend(findings);
+        named.clone()
+    }
+
+    fn lead_to(&mut self, namespace: &str, name: &str, labels: &Labels) -> LedTo {
+        let (mut at_ports, mut problems) = (Vec::with_capacity(self.ports.len()), Vec::new());
+        for port in self.ports {
+            let (cluster, problem) = match self.reach_at(port, namespace, name, labels) {
+                Ok(Reached { cluster, warning }) => (Some(cluster), warning.map(Problem::Warning)),
+                Err(reason) => (None, Some(Problem::Error(reason))),
+            };
+            at_ports.push(cluster);
+            // Most are the same at every port.
+            let is_new =
+                |problem: &Problem| problems.len() < MAX_PROBLEMS && !problems.contains(problem);
+            problems.extend(problem.filter(is_new));
+        }
+        LedTo { named: self.name(at_ports), problems }
     }
 
     /// The cluster of another service, at the port that is most like the one
     /// the Ingress names.
-    fn reach(
+    fn reach_at(
         &mut self,
+        port: &UsedPort<'_>,
         namespace: &str,
         name: &str,
         labels: &Labels,
     ) -> Result<Reached, Unreachable> {
         let service = self.clusters.find(namespace, name)?;
-        let port = service.port_like(self.port.port)?;
+        let port = service.port_like(port.port)?;
         self.clusters.reach(service, port, labels)
-    }
-
-    fn report(
-        &self,
-        object: &Object,
-        place: &Place,
-        reached: Result<Reached, Unreachable>,
-        consequence: &str,
-    ) -> Option<String> {
-        let mut findings = self.findings.borrow_mut();
-        match reached {
-            Err(reason) => {
-                findings.push(place.error(object, format!("{reason}. {consequence}")));
-                None
-            }
-            Ok(Reached { cluster, warning }) => {
-                if let Some(warning) = warning {
-                    findings.push(place.warning(object, warning.message(consequence)));
-                }
-                Some(cluster)
-            }
-        }
     }
 }

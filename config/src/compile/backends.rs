@@ -1,13 +1,13 @@
 //! The backends of Ingress paths: a port of a service, and its cluster.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use ingress_filter::table::{Action, Backend, Respond};
+use ingress_filter::table::{Action, Backend, Respond, Target, VirtualHost};
 
 use super::actions::Actions;
 use super::clusters::{Clusters, PortRef};
-use super::rules::Rules;
+use super::rules::{Applicable, Rules};
 use super::services::Services;
 use super::unreachable::{Subject, Unreachable};
 use crate::finding::{Finding, Findings};
@@ -39,6 +39,40 @@ pub(super) struct UsedPort<'a> {
     pub(super) service: &'a str,
     pub(super) port: &'a ServicePort,
     pub(super) cluster: String,
+}
+
+impl UsedPort<'_> {
+    /// What the route table calls it.
+    pub(super) fn name(&self) -> String {
+        self.port.port.to_string()
+    }
+}
+
+/// What paths and rules come to.
+pub(super) struct Finished {
+    pub(super) backends: Vec<Backend>,
+    pub(super) clusters: model::Clusters,
+    /// By the name that a route has for its backend, where that is only one port
+    /// of it: the backend and the port.
+    renamed: HashMap<String, (String, String)>,
+}
+
+impl Finished {
+    /// Has routes name backends as they are called.
+    pub(super) fn rename(&self, virtual_hosts: &mut [VirtualHost], default: Option<&mut Target>) {
+        if self.renamed.is_empty() {
+            return;
+        }
+        let routes = virtual_hosts.iter_mut().flat_map(|virtual_host| &mut virtual_host.routes);
+        let names = routes.map(|route| (&mut route.backend, &mut route.port));
+        let default = default.map(|target| (&mut target.backend, &mut target.port));
+        for (backend, port) in names.chain(default) {
+            if let Some((name, number)) = self.renamed.get(backend) {
+                backend.clone_from(name);
+                *port = Some(number.clone());
+            }
+        }
+    }
 }
 
 impl<'a> Backends<'a> {
@@ -88,28 +122,59 @@ impl<'a> Backends<'a> {
     }
 
     /// All backends, each with those of `rules` that are for its service, and
-    /// the clusters of them all.
-    pub(super) fn finish(self, mut rules: Rules<'_>) -> (Vec<Backend>, model::Clusters) {
-        let (mut clusters, findings) = (self.clusters, self.findings);
-        let mut backends = Vec::with_capacity(self.used.len() + 1);
-        for (name, port) in self.used {
-            let mut actions = Actions::new(&mut clusters, &port, self.settings, findings);
-            let backend = match rules.of_port(port.namespace, port.service, findings) {
-                None => unavailable(name),
-                Some(rules) => Backend {
-                    name,
-                    ports: Vec::new(),
-                    rules: rules.iter().map(|rule| actions.rule(rule)).collect(),
-                    default: actions.default_action(),
-                },
+    /// the clusters of them all; and what became of the names that routes have.
+    pub(super) fn finish(mut self, mut rules: Rules<'_>) -> Finished {
+        let mut by_service: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (name, port) in std::mem::take(&mut self.used) {
+            by_service.entry((port.namespace, port.service)).or_default().push((name, port));
+        }
+        let (mut backends, mut renamed) =
+            (Vec::with_capacity(by_service.len() + 1), HashMap::new());
+        for ((namespace, service), mut used) in by_service {
+            used.sort_by_key(|(_, port)| port.port.port);
+            let (names, ports): (Vec<_>, Vec<_>) = used.into_iter().unzip();
+            let name = match &*names {
+                [only] => only.clone(),
+                // Its ports share their rules.
+                names => {
+                    let name = format!("{namespace}/{service}");
+                    renamed.extend(
+                        names
+                            .iter()
+                            .cloned()
+                            .zip(ports.iter().map(UsedPort::name))
+                            .map(|(known, port)| (known, (name.clone(), port))),
+                    );
+                    name
+                }
             };
-            backends.push(backend);
+            let rules = rules.of_service(namespace, service, self.findings);
+            backends.push(self.backend(name, &ports, rules));
         }
         if self.some_unavailable {
             backends.push(unavailable(UNAVAILABLE.into()));
         }
-        rules.report_unused(findings);
-        (backends, clusters.finish())
+        rules.report_unused(self.findings);
+        Finished { backends, clusters: self.clusters.finish(), renamed }
+    }
+
+    fn backend(
+        &mut self,
+        name: String,
+        ports: &[UsedPort<'a>],
+        rules: Option<&[Applicable<'_>]>,
+    ) -> Backend {
+        let mut actions = Actions::new(&mut self.clusters, ports, self.settings, self.findings);
+        let several = ports.len() > 1;
+        let (rules, default) = match rules {
+            None => (Vec::new(), UNAVAILABLE_ACTION),
+            Some(rules) => {
+                let rules = rules.iter().map(|rule| actions.rule(rule)).collect();
+                (rules, actions.default_action())
+            }
+        };
+        let ports = if several { actions.into_ports() } else { Vec::new() };
+        Backend { name, ports, rules, default }
     }
 
     /// The backend of a port of a service.
@@ -140,12 +205,9 @@ impl<'a> Backends<'a> {
     }
 }
 
+const UNAVAILABLE_ACTION: Action = Action::Respond(Respond { status: 503 });
+
 /// A backend that answers 503.
 fn unavailable(name: String) -> Backend {
-    Backend {
-        name,
-        ports: Vec::new(),
-        rules: Vec::new(),
-        default: Action::Respond(Respond { status: 503 }),
-    }
+    Backend { name, ports: Vec::new(), rules: Vec::new(), default: UNAVAILABLE_ACTION }
 }

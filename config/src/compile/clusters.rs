@@ -56,6 +56,7 @@ pub(super) struct Reached {
 }
 
 /// What may not be as meant about a cluster.
+#[derive(PartialEq, Eq)]
 pub(super) enum ClusterWarning {
     /// It has no endpoints.
     Empty(String),
@@ -65,10 +66,10 @@ pub(super) enum ClusterWarning {
 
 impl ClusterWarning {
     /// The message; where there are no endpoints, with what comes of that.
-    pub(super) fn message(self, consequence: &str) -> String {
+    pub(super) fn message(&self, consequence: &str) -> String {
         match self {
             Self::Empty(reason) => format!("{reason}. {consequence}"),
-            Self::Vague(reason) => reason,
+            Self::Vague(reason) => reason.clone(),
         }
     }
 }

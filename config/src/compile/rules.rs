@@ -19,13 +19,12 @@ pub(super) struct Rules<'a>(BTreeMap<(String, String), ServiceRules<'a>>);
 #[derive(Default)]
 struct ServiceRules<'a> {
     rules: Vec<Applicable<'a>>,
-    /// How many ports of the service have taken them.
-    ports: usize,
+    /// Whether any Ingress sends requests to the service.
+    is_used: bool,
 }
 
-/// The most rules of one service in the table, which has them once for each of
-/// its ports. A few objects could otherwise make a table of millions, too large
-/// for the filter, and so keep everybody else from changing theirs.
+/// The most rules of one service: a request may have to be compared with all of
+/// them.
 const MAX_RULES: usize = 50_000;
 
 /// A rule, and the object it was read from.
@@ -76,9 +75,9 @@ impl<'a> Rules<'a> {
         Self(by_service)
     }
 
-    /// The rules for a port of a service, to which some Ingress sends requests.
-    /// `None`, with a finding, where they are too many.
-    pub(super) fn of_port(
+    /// The rules for a service, to which some Ingress sends requests. `None`, with
+    /// a finding, where they are too many.
+    pub(super) fn of_service(
         &mut self,
         namespace: &str,
         service: &str,
@@ -87,16 +86,14 @@ impl<'a> Rules<'a> {
         let Some(of_service) = self.0.get_mut(&(namespace.to_owned(), service.to_owned())) else {
             return Some(&[]);
         };
-        of_service.ports += 1;
-        let ServiceRules { rules, ports } = of_service;
-        if rules.len().saturating_mul(*ports) <= MAX_RULES {
+        of_service.is_used = true;
+        let rules = &of_service.rules;
+        if rules.len() <= MAX_RULES {
             return Some(rules);
         }
-        // At the first of them, and the same for each port, so that it is said once.
         if let Some(Applicable { object, rule }) = rules.first() {
             let message = format!(
-                "is a service of {} rules and many ports, but {MAX_RULES} rules for all ports together is the most; \
-                 expose fewer ports, or write fewer rules. Requests to the ports beyond answer 503",
+                "is a service of {} rules, but {MAX_RULES} is the most; write fewer. Its requests answer 503",
                 rules.len()
             );
             findings.borrow_mut().push(rule.destination.place.error(object, message));
@@ -106,7 +103,7 @@ impl<'a> Rules<'a> {
 
     /// Warns about rules for services that nobody has asked for.
     pub(super) fn report_unused(self, findings: &RefCell<Findings>) {
-        let unused = self.0.into_iter().filter(|(_, of_service)| of_service.ports == 0);
+        let unused = self.0.into_iter().filter(|(_, of_service)| !of_service.is_used);
         for ((namespace, service), of_service) in unused {
             for Applicable { object, rule } in of_service.rules {
                 let message = format!(

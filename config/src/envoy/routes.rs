@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ingress_filter::names::{CLUSTER_HEADER, MIRROR_HEADER, WEBSOCKET_HEADER};
-use ingress_filter::table::{Action, RouteTable};
+use ingress_filter::table::{Action, Backend, RouteTable};
 use prost::{Message, Oneof};
 use serde::Serialize;
 
@@ -206,10 +206,16 @@ impl OnMatch {
 
 /// The clusters that get copies of requests.
 fn mirrors(table: &RouteTable) -> BTreeSet<&str> {
-    let actions = table.backends.iter().flat_map(|backend| {
-        backend.rules.iter().map(|rule| &rule.action).chain([&backend.default])
-    });
-    actions.filter_map(mirror).collect()
+    table.backends.iter().flat_map(mirrors_of).collect()
+}
+
+/// Those of a backend, at each of its ports.
+fn mirrors_of(backend: &Backend) -> impl Iterator<Item = &str> {
+    let actions = backend.rules.iter().map(|rule| &rule.action).chain([&backend.default]);
+    let ports = || backend.ports.iter().map(|port| Some(&*port.name)).chain([None]);
+    actions
+        .filter_map(mirror)
+        .flat_map(move |named| ports().filter_map(move |port| backend.cluster_at(port, named)))
 }
 
 fn mirror(action: &Action) -> Option<&str> {

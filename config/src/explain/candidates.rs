@@ -124,11 +124,16 @@ fn candidate(hosts: &str, route: &Route, chosen: bool, verdict: String) -> Candi
     Candidate {
         host: hosts.to_owned(),
         path: route.path.to_string(),
-        backend: route.backend.clone(),
+        backend: backend_name(&route.backend, route.port.as_deref()),
         ingress: IngressPlace::parse(&route.source),
         chosen,
         verdict,
     }
+}
+
+/// A backend as people know it: with the port, where it has several.
+fn backend_name(backend: &str, port: Option<&str>) -> String {
+    port.map_or_else(|| backend.to_owned(), |port| format!("{backend}:{port}"))
 }
 
 fn default_candidate(table: &RouteTable, choice: Option<Choice>) -> Option<Candidate> {
@@ -141,7 +146,7 @@ fn default_candidate(table: &RouteTable, choice: Option<Choice>) -> Option<Candi
     Some(Candidate {
         host: "*".into(),
         path: "default backend".into(),
-        backend: target.backend.clone(),
+        backend: backend_name(&target.backend, target.port.as_deref()),
         ingress: IngressPlace::parse(&target.source),
         chosen: is_chosen,
         verdict: verdict.into(),

@@ -188,7 +188,7 @@ impl Explainer {
             status: answer.map(|answer| answer.status),
             grpc_status: answer.and_then(|answer| answer.grpc_status),
             cluster: value(CLUSTER_HEADER),
-            split: chosen.and_then(Chosen::forward).map(shares).unwrap_or_default(),
+            split: chosen.map(Chosen::shares).unwrap_or_default(),
             mirror: value(MIRROR_HEADER),
             host: value(":authority").unwrap_or_default(),
             path: value(":path").unwrap_or_default(),
@@ -219,14 +219,14 @@ impl Explainer {
             return None;
         }
         let place = place_of(&passage.property("ingress_route")?)?;
-        let (backend, source, plaintext) = match place {
+        let (backend, port, source, plaintext) = match place {
             RouteIndex::Default => {
                 let target = self.table.default_backend.as_ref()?;
-                (&target.backend, &target.source, target.plaintext)
+                (&target.backend, &target.port, &target.source, target.plaintext)
             }
             RouteIndex::Route(host, route) => {
                 let route = self.table.virtual_hosts.get(host)?.routes.get(route)?;
-                (&route.backend, &route.source, route.plaintext)
+                (&route.backend, &route.port, &route.source, route.plaintext)
             }
         };
         let index = *self.backends.get(backend)?;
@@ -237,7 +237,7 @@ impl Explainer {
             let is_sent = joined(&passage.response, "location").is_some();
             if is_sent { wanted } else { Plaintext::Refuse }
         });
-        Some(Chosen { place, source, backend, plaintext, rule })
+        Some(Chosen { place, source, backend, port: port.as_deref(), plaintext, rule })
     }
 
     /// The host of the table under which a request is served.
@@ -310,18 +310,6 @@ fn place_of(label: &str) -> Option<RouteIndex> {
     }
 }
 
-fn shares(forward: &Forward) -> Vec<Share> {
-    match &forward.cluster {
-        Destination::Cluster(_) => Vec::new(),
-        Destination::Split(shares) => {
-            let shares = shares.iter();
-            shares
-                .map(|share| Share { cluster: share.cluster.clone(), weight: share.weight })
-                .collect()
-        }
-    }
-}
-
 impl Chosen<'_> {
     pub(super) fn action(&self) -> &Action {
         let rule = self.rule.and_then(|index| self.backend.rules.get(index));
@@ -333,6 +321,19 @@ impl Chosen<'_> {
             Action::Forward(forward) if self.plaintext.is_none() => Some(forward),
             _ => None,
         }
+    }
+
+    /// The clusters of which the request has drawn one.
+    fn shares(&self) -> Vec<Share> {
+        let Some(Forward { cluster: Destination::Split(shares), .. }) = self.forward() else {
+            return Vec::new();
+        };
+        let share = |share: &ingress_filter::table::Share| {
+            let named = share.cluster.as_deref();
+            let cluster = named.and_then(|named| self.backend.cluster_at(self.port, named));
+            Share { cluster: cluster.map(str::to_owned), weight: share.weight }
+        };
+        shares.iter().map(share).collect()
     }
 
     pub(super) fn rule_name(&self) -> Option<String> {

@@ -14,6 +14,8 @@ pub(super) struct Chosen<'t> {
     pub(super) place: RouteIndex,
     pub(super) source: &'t str,
     pub(super) backend: &'t Backend,
+    /// The name of one of its ports, where it has several.
+    pub(super) port: Option<&'t str>,
     /// What became of the request because it came without TLS.
     pub(super) plaintext: Option<Plaintext>,
     /// The index of the rule that decides.

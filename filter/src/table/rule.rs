@@ -25,6 +25,18 @@ pub struct Backend {
     pub default: Action,
 }
 
+impl Backend {
+    /// The cluster that requests at a port go to, where the rules name `cluster`;
+    /// `None` where they are answered with 503.
+    pub fn cluster_at<'t>(&'t self, port: Option<&str>, cluster: &'t str) -> Option<&'t str> {
+        let port = port.and_then(|name| self.ports.iter().find(|port| port.name == name));
+        match port.and_then(|port| port.clusters.get(cluster)) {
+            Some(instead) => instead.as_deref(),
+            None => Some(cluster),
+        }
+    }
+}
+
 /// A port of a backend, and the clusters that are its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
