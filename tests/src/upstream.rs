@@ -180,7 +180,10 @@ async fn answer(
         received.push(request);
         is_failing
     };
-    tokio::time::sleep(Duration::from_millis(delay.unwrap_or_default())).await;
+    // A delay of nothing would still take a millisecond.
+    if let Some(delay) = delay {
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+    }
     let mut answer = Response::builder().header("x-upstream", name);
     if is_failing {
         answer = answer.status(503);
