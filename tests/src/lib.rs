@@ -5,6 +5,7 @@
 //! Everything listens on ports of its own and ends with the test, so tests run
 //! side by side.
 
+pub mod bench;
 mod client;
 mod edge;
 mod h2;

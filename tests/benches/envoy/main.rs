@@ -1,257 +1,203 @@
-//! What a request costs in Envoy with our filter, beside what it costs without:
+//! What a request costs in Envoy with our filter, beside what it costs without,
+//! and in other proxies:
 //!
 //! ```console
 //! $ cargo build --release && cargo bench -p ingress-tests --bench envoy
 //! ```
 //!
-//! Behind `--`, numbers choose how many paths there are, and `module=PATH` another
-//! build of the module to compare with.
+//! Behind `--`: numbers choose how many paths or hosts there are, `slices=N` how
+//! many pairs of slices, `seconds=N` how long each is, `shape=paths|hosts` and
+//! `http=1|2` one of both, `only=idle,list,matcher,nginx,haproxy` the contenders,
+//! `module=PATH` another build of the module to compare with, and `short` takes
+//! a minute or two.
 //!
-//! One Envoy has a listener for each variant, all with the same connection manager.
-//! They are loaded in pairs of one-second slices in turn, and for each pair there is
-//! the ratio of the CPU time that Envoy's process takes for a request: what else
-//! the machine does changes slowly beside that. Printed are the medians and, of the
-//! ratio, the quartiles.
+//! One Envoy has a listener for each contender, all with the same connection
+//! manager. This filter and a contender get slices of load in turn, and each pair
+//! gives the ratio of the CPU time that the proxy's process takes for a request:
+//! what else the machine does changes slowly beside that. Latencies are of requests
+//! one by one.
 
-use std::fmt::Write;
-use std::fs;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod contender;
+mod haproxy;
+mod listeners;
+mod nginx;
 
-use ingress_tests::{OwnEnvoy, Upstream, compiled, edit_json, get, tool};
-use serde_json::{Value, json};
+use std::path::PathBuf;
 
-/// How many pairs of slices are compared.
-const PAIRS: usize = 15;
+use ingress_tests::bench::{
+    Arguments, Figure, HttpVersion, Load, Notation, Pace, Processes, Report, Shape, Slice,
+    manifests,
+};
+use ingress_tests::{OwnEnvoy, Upstream, compiled};
+use tempfile::TempDir;
 
-const HOST: &str = "shop.example.com";
+use contender::{Contender, Place};
+use haproxy::Haproxy;
+use nginx::Nginx;
 
-/// Has the callbacks that ours has, and does nothing in them.
-const IDLE_MODULE: &str = r#"(module
-    (memory (export "memory") 2)
-    (func (export "_initialize"))
-    (func (export "proxy_abi_version_0_2_1"))
-    (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 65536)
-    (func (export "proxy_on_context_create") (param i32 i32))
-    (func (export "proxy_on_vm_start") (param i32 i32) (result i32) i32.const 1)
-    (func (export "proxy_on_configure") (param i32 i32) (result i32) i32.const 1)
-    (func (export "proxy_on_tick") (param i32))
-    (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) i32.const 0)
-    (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) i32.const 0)
-    (func (export "proxy_on_delete") (param i32)))"#;
+const SIZES: [usize; 4] = [10, 1_000, 10_000, 100_000];
+
+/// The name of what others are compared with.
+const OURS: &str = "this filter";
 
 fn main() {
-    let words: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let other = words.iter().find_map(|word| word.strip_prefix("module=")).map(PathBuf::from);
-    let mut sizes: Vec<usize> = words.iter().filter_map(|word| word.parse().ok()).collect();
-    if sizes.is_empty() {
-        sizes = vec![10, 1_000, 10_000];
-    }
-    for paths in sizes {
-        println!("\n{paths} paths");
-        let bench = Bench::start(paths, other.as_deref());
-        bench.compare("a module that does nothing", "idle");
-        bench.compare("Envoy's route list", "list");
-        if let Some(other) = &other {
-            bench.compare(&other.display().to_string(), "other");
+    let arguments = Arguments::of_process();
+    let mut report = Report::of("envoy", &arguments);
+    let pairs = arguments.number("slices", 9, 3);
+    let seconds = arguments.number("seconds", 1, 1);
+    for shape in [(Shape::Paths, "paths"), (Shape::Hosts, "hosts")] {
+        if arguments.option("shape").is_some_and(|only| only != shape.1) {
+            continue;
+        }
+        for size in arguments.sizes(&SIZES) {
+            let bench = Bench::start(shape.0, size, &arguments, &mut report);
+            for (version, digit) in [(HttpVersion::Http1, "1"), (HttpVersion::Http2, "2")] {
+                if arguments.option("http").is_none_or(|only| only == digit) {
+                    bench.run(version, pairs, seconds, &mut report);
+                }
+            }
+        }
+        if arguments.is_short() {
+            break;
         }
     }
 }
 
-/// An Envoy with all variants.
+/// All contenders, running.
 struct Bench {
-    envoy: OwnEnvoy,
-    /// The last path, which a list comes to last.
-    path: String,
+    shape: Shape,
+    size: usize,
+    ours: Place,
+    others: Vec<(Contender, Place)>,
+    _envoy: OwnEnvoy,
+    _nginx: Option<Nginx>,
+    _haproxy: Option<Haproxy>,
     _upstream: Upstream,
-}
-
-/// What one slice has shown.
-struct Slice {
-    requests: f64,
-    /// Nanoseconds.
-    cpu: f64,
+    _folder: TempDir,
 }
 
 impl Bench {
-    fn start(paths: usize, other: Option<&Path>) -> Self {
+    fn start(shape: Shape, size: usize, arguments: &Arguments, report: &mut Report) -> Self {
+        let module = arguments.path("module");
+        let contenders = contenders(shape, size, arguments, module.as_ref(), report);
         let upstream = Upstream::forgetful([127, 0, 0, 1].into(), "a");
-        let folder = compiled(&manifests(paths, upstream.address));
-        let idle = folder.path().join("idle.wasm");
-        fs::write(&idle, wat::parse_str(IDLE_MODULE).expect("a module"))
-            .expect("a module is written");
-        edit_json(&folder.path().join("lds.json"), |listeners| {
-            let resources = listeners["resources"].as_array_mut().expect("listeners");
-            let ours = resources[0].clone();
-            let manager = |listener: &mut Value| {
-                listener["filter_chains"][0]["filters"][0]["typed_config"].take()
-            };
-            let mut add = |name: &str, edit: &dyn Fn(&mut Value)| {
-                let mut listener = ours.clone();
-                let mut config = manager(&mut listener);
-                edit(&mut config);
-                config["stat_prefix"] = name.into();
-                listener["name"] = name.into();
-                listener["filter_chains"][0]["filters"][0]["typed_config"] = config;
-                resources.push(listener);
-            };
-            add("list", &|config| {
-                config["http_filters"].as_array_mut().expect("filters").remove(0);
-                route(config, &(0..paths).collect::<Vec<_>>());
-            });
-            add("idle", &|config| {
-                config["http_filters"][0] = wasm(&idle, &Value::Null);
-                route(config, &[paths - 1]);
-            });
-            if let Some(other) = other {
-                let table = read_json(&folder.path().join("route-table.json")).to_string();
-                let table = json!({
-                    "@type": "type.googleapis.com/google.protobuf.StringValue",
-                    "value": table,
-                });
-                add("other", &|config| config["http_filters"][0] = wasm(other, &table));
-            }
-        });
+        let folder = compiled(&manifests(shape, size, upstream.address, Notation::Json));
+        listeners::add(folder.path(), shape, size, &contenders, module.as_deref());
         let envoy = OwnEnvoy::start(&folder.path().join("bootstrap.json"));
-        Self { envoy, path: path(paths - 1), _upstream: upstream }
-    }
-
-    /// Where the listener of this name listens.
-    fn address(&self, name: &str) -> SocketAddr {
-        let listeners = get(self.envoy.admin, "admin", "/listeners").body;
-        let mut listeners = listeners.lines().filter_map(|line| line.split_once("::"));
-        let address = listeners.find(|(found, _)| *found == name).expect("a listener").1;
-        address.parse().expect("an address")
-    }
-
-    fn compare(&self, what: &str, name: &str) {
-        let (ours, other) = (self.address("http"), self.address(name));
-        for address in [ours, other] {
-            assert_eq!(get(address, HOST, &self.path).by(), "a", "{what}");
-            self.slice(address);
-        }
-        let pairs: Vec<_> = (0..PAIRS).map(|_| (self.slice(ours), self.slice(other))).collect();
-        let of = |value: &dyn Fn(&(Slice, Slice)) -> f64| {
-            let mut values: Vec<_> = pairs.iter().map(value).collect();
-            values.sort_by(f64::total_cmp);
-            [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
+        let place = |name: &str| Place {
+            addresses: [listeners::address(&envoy, name); 2],
+            processes: Processes::of(envoy.pid()),
         };
-        let [low, median, high] = of(&|(ours, other)| ours.cost() / other.cost());
-        let [_, ours, _] = of(&|(ours, _)| ours.cost());
-        let [_, other, _] = of(&|(_, other)| other.cost());
-        println!(
-            "  ours / {what}: {median:.2} ({low:.2} to {high:.2}); {ours:.1} and {other:.1} µs a request"
-        );
-    }
-
-    fn slice(&self, address: SocketAddr) -> Slice {
-        let before = self.cpu();
-        let output = Command::new(tool("wrk"))
-            .args(["-t1", "-c16", "-d1s", "-H", &format!("Host: {HOST}")])
-            .arg(format!("http://{address}{}", self.path))
-            .output()
-            .expect("wrk runs");
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(!said.contains("Non-2xx"), "{said}");
-        let requests = said.lines().find_map(|line| line.split_once(" requests in "));
-        let requests = requests.and_then(|(number, _)| number.trim().parse().ok());
-        Slice { requests: requests.expect("a number of requests"), cpu: self.cpu() - before }
-    }
-
-    /// What Envoy's threads have run, in nanoseconds.
-    fn cpu(&self) -> f64 {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.envoy.pid())).expect("threads");
-        tasks
-            .filter_map(|task| {
-                let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-                text.split(' ').next()?.parse::<f64>().ok()
-            })
-            .sum()
-    }
-}
-
-impl Slice {
-    /// Microseconds of a request.
-    fn cost(&self) -> f64 {
-        self.cpu / self.requests / 1_000.0
-    }
-}
-
-fn path(index: usize) -> String {
-    format!("/tenant-{:04}/service-{:02}", index / 100, index % 100)
-}
-
-fn cluster(index: usize) -> String {
-    format!("s{}.default.svc.cluster.local|80", index / 100)
-}
-
-/// One host with so many paths, to as many services as there are hundreds.
-fn manifests(paths: usize, upstream: SocketAddr) -> String {
-    let mut text = String::new();
-    for service in 0..paths.div_ceil(100) {
-        let metadata = json!({"name": format!("s{service}")});
-        let ports = json!([{"name": "http", "port": 80}]);
-        let addresses = json!({
-            "addresses": [{"ip": upstream.ip()}],
-            "ports": [{"name": "http", "port": upstream.port()}],
-        });
-        let objects = [
-            json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": ports}}),
-            json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": [addresses]}),
-        ];
-        for object in objects {
-            writeln!(text, "---\n{object}").expect("text");
+        let mut others = Vec::new();
+        let (mut nginx, mut haproxy) = (None, None);
+        for contender in contenders {
+            let place = match contender {
+                Contender::Nginx => {
+                    let nginx = nginx.insert(Nginx::start(shape, size, upstream.address));
+                    Place::of(nginx.addresses, nginx.process.id())
+                }
+                Contender::Haproxy => {
+                    let haproxy = haproxy.insert(Haproxy::start(shape, size, upstream.address));
+                    Place::of(haproxy.addresses, haproxy.process.id())
+                }
+                _ => place(contender.key()),
+            };
+            others.push((contender, place));
+        }
+        Self {
+            shape,
+            size,
+            ours: place("http"),
+            others,
+            _envoy: envoy,
+            _nginx: nginx,
+            _haproxy: haproxy,
+            _upstream: upstream,
+            _folder: folder,
         }
     }
-    let paths = (0..paths).map(|index| {
-        let service = json!({"name": format!("s{}", index / 100), "port": {"number": 80}});
-        json!({"path": path(index), "pathType": "Prefix", "backend": {"service": service}})
-    });
-    let ingress = json!({
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "Ingress",
-        "metadata": {"name": "shop", "annotations": {"kubernetes.io/ingress.class": "istio"}},
-        "spec": {"rules": [{"host": HOST, "http": {"paths": paths.collect::<Vec<_>>()}}]},
-    });
-    writeln!(text, "---\n{ingress}").expect("text");
-    text
-}
 
-/// Has a connection manager choose among these paths by a list of Envoy's own.
-fn route(config: &mut Value, paths: &[usize]) {
-    let routes = paths.iter().map(|index| {
-        json!({
-            "match": {"path_separated_prefix": path(*index)},
-            "route": {"cluster": cluster(*index), "timeout": "0s"},
-        })
-    });
-    let virtual_host =
-        json!({"name": "shop", "domains": [HOST], "routes": routes.collect::<Vec<_>>()});
-    config.as_object_mut().expect("a configuration").remove("rds");
-    config["route_config"] = json!({"name": "list", "virtual_hosts": [virtual_host]});
-}
-
-/// A filter that runs the module at `path`.
-fn wasm(path: &Path, configuration: &Value) -> Value {
-    let vm = json!({
-        "vm_id": path,
-        "runtime": "envoy.wasm.runtime.v8",
-        "code": {"local": {"filename": path}},
-    });
-    let mut plugin = json!({"name": "other", "root_id": "other", "vm_config": vm});
-    if !configuration.is_null() {
-        plugin["configuration"] = configuration.clone();
+    /// Compares with all others.
+    fn run(&self, version: HttpVersion, pairs: usize, seconds: usize, report: &mut Report) {
+        let group = format!("{}, {}", self.shape.name(), version.name());
+        report.begin(&format!("{} {group}", self.size));
+        // A list of routes comes to the last one last.
+        let (host, path) = self.shape.route(self.size - 1);
+        let load = Load::new(version, &host, &path, seconds);
+        let cpu = |place: &Place| place.cpu(&load, version);
+        for place in self.places() {
+            cpu(place.1);
+        }
+        let mut of_ours = Vec::new();
+        for (contender, place) in &self.others {
+            let pairs: Vec<_> = (0..pairs).map(|_| (cpu(&self.ours), cpu(place))).collect();
+            let ratios = pairs.iter().map(|(ours, other)| ours / other);
+            let name = contender.name();
+            let ratio = Figure::median(&group, "CPU, this filter / others", name, ratios, "");
+            report.add(ratio.at(self.size).target(contender.target(self.shape, self.size)));
+            let (ours, other): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+            self.add(&group, "CPU per request", name, other, report);
+            of_ours.extend(ours);
+        }
+        self.add(&group, "CPU per request", OURS, of_ours, report);
+        for (name, place) in self.places() {
+            let slice = |_| place.slice(&load, version, Pace::OneByOne);
+            let slices: Vec<_> = (0..pairs.div_ceil(3)).map(slice).collect();
+            let of = |time: fn(&Slice) -> f64| slices.iter().map(time).collect();
+            self.add(&group, "latency, median", name, of(|slice| slice.half), report);
+            self.add(&group, "latency, 99th percentile", name, of(|slice| slice.most), report);
+        }
     }
-    json!({
-        "name": "other",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-            "config": plugin,
-        },
-    })
+
+    fn places(&self) -> impl Iterator<Item = (&str, &Place)> {
+        let others = self.others.iter().map(|(contender, place)| (contender.name(), place));
+        others.chain([(OURS, &self.ours)])
+    }
+
+    fn add(
+        &self,
+        group: &str,
+        quantity: &str,
+        series: &str,
+        values: Vec<f64>,
+        report: &mut Report,
+    ) {
+        report.add(Figure::median(group, quantity, series, values, "µs").at(self.size));
+    }
 }
 
-fn read_json(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON")
+impl Place {
+    fn slice(&self, load: &Load, version: HttpVersion, pace: Pace) -> Slice {
+        load.slice(self.addresses[usize::from(version == HttpVersion::Http2)], pace)
+    }
+
+    /// Microseconds of CPU of a request, under full load.
+    fn cpu(&self, load: &Load, version: HttpVersion) -> f64 {
+        let before = self.processes.cpu();
+        let slice = self.slice(load, version, Pace::Full);
+        (self.processes.cpu() - before) / slice.requests / 1_000.0
+    }
+}
+
+/// Those that are asked for and possible here.
+fn contenders(
+    shape: Shape,
+    size: usize,
+    arguments: &Arguments,
+    module: Option<&PathBuf>,
+    report: &mut Report,
+) -> Vec<Contender> {
+    let mut found = Vec::new();
+    for contender in Contender::ALL {
+        let is_on = match contender {
+            Contender::OtherModule => module.is_some(),
+            _ => arguments.is_on(contender.key()),
+        };
+        match contender.obstacle(shape, size) {
+            Some(obstacle) if is_on => report.note(&obstacle),
+            None if is_on => found.push(contender),
+            _ => {}
+        }
+    }
+    found
 }

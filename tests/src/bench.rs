@@ -1,0 +1,18 @@
+//! What the benchmarks share: their arguments, what they measure with, and the
+//! figures that they print and keep as JSON.
+
+mod arguments;
+mod figure;
+mod load;
+mod machine;
+mod manifests;
+mod processes;
+mod report;
+
+pub use arguments::Arguments;
+pub use figure::Figure;
+pub use load::{HttpVersion, Load, Pace, Slice};
+pub use machine::Machine;
+pub use manifests::{Notation, Shape, manifests};
+pub use processes::{Processes, memory_peak};
+pub use report::{Report, folder};

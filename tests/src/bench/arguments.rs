@@ -1,0 +1,63 @@
+//! The words behind `--` of a benchmark.
+
+use std::env;
+use std::path::PathBuf;
+
+/// The words behind `--`: numbers are sizes, `NAME=VALUE` are options, others
+/// choose what to run.
+pub struct Arguments {
+    words: Vec<String>,
+}
+
+impl Arguments {
+    /// Those of this process. Cargo adds `--bench`, which is not one.
+    pub fn of_process() -> Self {
+        let words = env::args().skip(1).filter(|word| !word.starts_with('-'));
+        Self { words: words.collect() }
+    }
+
+    /// Whether to measure less, in a minute or so.
+    pub fn is_short(&self) -> bool {
+        self.words.iter().any(|word| word == "short")
+    }
+
+    /// The numbers among the words; without any `default`, or of a short run its
+    /// first two.
+    pub fn sizes(&self, default: &[usize]) -> Vec<usize> {
+        let sizes: Vec<_> = self.words.iter().filter_map(|word| word.parse().ok()).collect();
+        if !sizes.is_empty() {
+            return sizes;
+        }
+        let count = if self.is_short() { 2 } else { default.len() };
+        default.iter().copied().take(count).collect()
+    }
+
+    /// The value of the option `name=`.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// The number of the option `name=`; without it `full`, or `short` of a short
+    /// run.
+    ///
+    /// # Panics
+    /// Where it is not a number.
+    pub fn number(&self, name: &str, full: usize, short: usize) -> usize {
+        match self.option(name) {
+            Some(number) => number.parse().unwrap_or_else(|_| panic!("{name} is not a number")),
+            None if self.is_short() => short,
+            None => full,
+        }
+    }
+
+    /// Whether `name` is in the comma-separated list of the option `only=`, or
+    /// there is no such option.
+    pub fn is_on(&self, name: &str) -> bool {
+        self.option("only").is_none_or(|names| names.split(',').any(|only| only == name))
+    }
+
+    /// The path of the option `name=`.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.option(name).map(PathBuf::from)
+    }
+}

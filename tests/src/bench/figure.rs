@@ -1,0 +1,151 @@
+//! One measured number.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One measured number, and what it is of. Figures that differ in nothing but
+/// `size` are a line of a plot; those of one `group` and `quantity` are a table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// The conditions, such as `paths, HTTP/1.1`.
+    pub group: String,
+    /// What was measured, such as `CPU per request`.
+    pub quantity: String,
+    /// The unit of `value`, such as `µs`; empty for a ratio.
+    pub unit: String,
+    /// Of what, such as `this filter`.
+    pub series: String,
+    /// At how many paths or hosts, where that matters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<usize>,
+    /// The number itself, a median where it was measured several times.
+    pub value: f64,
+    /// The quartiles, or whatever else `value` lies between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<[f64; 2]>,
+    /// The budget, such as `≤ 15`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+impl Figure {
+    /// A figure without size, range and target.
+    pub fn new(group: &str, quantity: &str, series: &str, value: f64, unit: &str) -> Self {
+        Self {
+            group: group.to_owned(),
+            quantity: quantity.to_owned(),
+            unit: unit.to_owned(),
+            series: series.to_owned(),
+            size: None,
+            value,
+            range: None,
+            target: None,
+        }
+    }
+
+    /// The median of `values`, with their quartiles as the range.
+    ///
+    /// # Panics
+    /// Where there is no value.
+    pub fn median(
+        group: &str,
+        quantity: &str,
+        series: &str,
+        values: impl IntoIterator<Item = f64>,
+        unit: &str,
+    ) -> Self {
+        let mut values: Vec<_> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        let last = values.len() - 1;
+        let [low, median, high] = [last / 4, last / 2, last - last / 4].map(|index| values[index]);
+        Self { range: Some([low, high]), ..Self::new(group, quantity, series, median, unit) }
+    }
+
+    /// The same at this size.
+    #[must_use]
+    pub fn at(self, size: usize) -> Self {
+        Self { size: Some(size), ..self }
+    }
+
+    /// The same with a budget, where there is one.
+    #[must_use]
+    pub fn target(self, target: Option<&str>) -> Self {
+        Self { target: target.map(str::to_owned), ..self }
+    }
+
+    /// Whether both are of the same thing, so that the later one replaces the
+    /// earlier.
+    pub(crate) fn is_of_same(&self, other: &Self) -> bool {
+        let of = |figure: &Self| {
+            let Self { group, quantity, series, size, .. } = figure.clone();
+            (group, quantity, series, size)
+        };
+        of(self) == of(other)
+    }
+
+    /// Value and range, as a table shows them.
+    pub fn numbers(&self) -> String {
+        let value = number(self.value);
+        match self.range {
+            Some([low, high]) => format!("{value} ({} to {})", number(low), number(high)),
+            None => value,
+        }
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = self.size.map(grouped).unwrap_or_default();
+        let Self { quantity, series, unit, .. } = self;
+        write!(f, "  {size:>7}  {series:34} {quantity:28} {} {unit}", self.numbers())?;
+        match &self.target {
+            Some(target) => write!(f, " (budget {target})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Three significant digits, and thousands apart.
+fn number(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        1_000.0.. => grouped(value),
+        100.0.. => format!("{value:.0}"),
+        10.0.. => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+/// A whole number with its thousands apart.
+fn grouped(value: impl fmt::Display) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_is_printed_with_three_digits() {
+        let values = [0.0, 0.123_4, 1.234_5, 12.345, 123.45, 1_234.5, 1_234_567.0];
+        let printed = values.map(number);
+        assert_eq!(printed, ["0", "0.12", "1.23", "12.3", "123", "1,234", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_median_has_quartiles() {
+        let figure = Figure::median("g", "q", "s", [5.0, 1.0, 3.0, 2.0, 4.0], "ms");
+        assert_eq!((figure.value, figure.range), (3.0, Some([2.0, 4.0])));
+        assert!(figure.is_of_same(&Figure::new("g", "q", "s", 7.0, "ms")));
+        assert!(!figure.is_of_same(&figure.clone().at(10)));
+    }
+}

@@ -1,0 +1,45 @@
+//! What processes have used.
+
+use std::fs;
+
+/// A process and all that it has started.
+pub struct Processes(Vec<u32>);
+
+impl Processes {
+    /// The process `pid` and those that it has started so far.
+    pub fn of(pid: u32) -> Self {
+        let mut pids = vec![pid];
+        let mut next = 0;
+        while let Some(pid) = pids.get(next).copied() {
+            pids.extend(children(pid));
+            next += 1;
+        }
+        Self(pids)
+    }
+
+    /// The CPU time of their threads, in nanoseconds.
+    pub fn cpu(&self) -> f64 {
+        let tasks = self.0.iter().filter_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).ok());
+        tasks
+            .flatten()
+            .filter_map(|task| {
+                let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+                text.split(' ').next()?.parse::<f64>().ok()
+            })
+            .sum()
+    }
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let children = children.unwrap_or_default();
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// The peak of a process's resident memory so far, in MiB, unless it has ended.
+pub fn memory_peak(pid: u32) -> Option<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kib / 1024.0)
+}

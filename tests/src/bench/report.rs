@@ -1,0 +1,94 @@
+//! What a benchmark has measured, printed as it comes and kept as JSON.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Arguments, Figure, Machine};
+use crate::tools::workspace;
+
+/// The figures of one benchmark. Each is printed and written at once, so that a
+/// run that is interrupted leaves those it has.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// What prints these figures.
+    pub command: String,
+    /// Where they are from.
+    pub machine: Machine,
+    /// What was left out, and why.
+    pub notes: Vec<String>,
+    /// The figures, in the order in which they were first measured.
+    pub figures: Vec<Figure>,
+    #[serde(skip)]
+    file: PathBuf,
+}
+
+/// The folder of the figures: the published ones, or for a short run, which
+/// nobody should publish, one in `target`.
+///
+/// # Panics
+/// Where it cannot be made.
+pub fn folder(is_short: bool) -> PathBuf {
+    let folder = if is_short { "target/benchmarks" } else { "docs/benchmarks" };
+    let folder = workspace().join(folder);
+    fs::create_dir_all(&folder).expect("a folder for figures");
+    folder
+}
+
+impl Report {
+    /// The report of the benchmark `name`: what it measures replaces what was
+    /// measured before, and the rest of that stays.
+    ///
+    /// # Panics
+    /// Where there is a report that cannot be read.
+    pub fn of(name: &str, arguments: &Arguments) -> Self {
+        let file = folder(arguments.is_short()).join(format!("{name}.json"));
+        let before = file.is_file().then(|| Self::read(&file));
+        Self {
+            command: format!("cargo bench -p ingress-tests --bench {name}"),
+            machine: Machine::this(),
+            notes: Vec::new(),
+            figures: before.map(|report| report.figures).unwrap_or_default(),
+            file,
+        }
+    }
+
+    /// The report in this file.
+    ///
+    /// # Panics
+    /// Where it cannot be read.
+    pub fn read(file: &PathBuf) -> Self {
+        let text = fs::read(file).expect("a report");
+        serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+    }
+
+    /// Begins a group of figures.
+    pub fn begin(&self, group: &str) {
+        println!("\n{group}");
+    }
+
+    /// Prints and keeps a figure.
+    pub fn add(&mut self, figure: Figure) {
+        println!("{figure}");
+        match self.figures.iter_mut().find(|before| before.is_of_same(&figure)) {
+            Some(before) => *before = figure,
+            None => self.figures.push(figure),
+        }
+        self.write();
+    }
+
+    /// Prints and keeps what was left out, and why.
+    pub fn note(&mut self, note: &str) {
+        println!("  note: {note}");
+        if !self.notes.iter().any(|before| before == note) {
+            self.notes.push(note.to_owned());
+        }
+        self.write();
+    }
+
+    fn write(&self) {
+        let text = serde_json::to_string_pretty(self).expect("figures are JSON");
+        fs::write(&self.file, text + "\n").expect("figures are written");
+    }
+}
