@@ -11,7 +11,7 @@ mod report;
 
 pub use arguments::Arguments;
 pub use figure::Figure;
-pub use load::{HttpVersion, Load, Pace, Slice};
+pub use load::{HttpVersion, Load, Pace, Running, Slice};
 pub use machine::Machine;
 pub use manifests::{Notation, Shape, manifests};
 pub use processes::{Processes, memory_peak};

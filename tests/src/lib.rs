@@ -15,6 +15,7 @@ mod made;
 mod meanwhile;
 mod offline;
 mod own_envoy;
+mod plugin;
 mod process;
 mod serving;
 mod tls;
@@ -32,6 +33,7 @@ pub use kubernetes::{
 pub use meanwhile::meanwhile;
 pub use offline::Offline;
 pub use own_envoy::{OwnEnvoy, compile, compiled, edit_json, validate};
+pub use plugin::configuration;
 pub use process::Process;
 pub use serving::Serving;
 pub use tls::{Authority, Issued, TlsClient, TlsConnection, refuses_tls_1_1};

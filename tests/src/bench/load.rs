@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -57,12 +58,16 @@ pub struct Load {
 /// What the requests of one slice of time took.
 #[derive(Clone, Copy, Debug)]
 pub struct Slice {
-    /// How many were answered.
+    /// How many were answered with 200.
     pub requests: f64,
+    /// How many were not.
+    pub failed: usize,
     /// How long half of them took at most, in microseconds.
     pub half: f64,
     /// How long 99 of 100 took at most, in microseconds.
     pub most: f64,
+    /// How long the slowest took.
+    pub longest: f64,
 }
 
 impl Load {
@@ -80,29 +85,76 @@ impl Load {
     /// # Panics
     /// Where any request fails.
     pub fn slice(&self, address: SocketAddr, pace: Pace) -> Slice {
-        let log = self.folder.path().join("log");
+        let slice = self.begin(address, pace).end();
+        assert!(slice.failed == 0, "{} of {} requests have failed", slice.failed, slice.requests);
+        slice
+    }
+
+    /// Begins a slice that something else goes on beside.
+    ///
+    /// # Panics
+    /// Where there is no h2load.
+    pub fn begin(&self, address: SocketAddr, pace: Pace) -> Running<'_> {
+        let log = self.log();
         let _ = fs::remove_file(&log);
-        let output = Command::new(tool("h2load"))
+        let child = Command::new(tool("h2load"))
             .args(self.version.arguments(pace))
             .args(["-t1", &format!("-D{}", self.seconds), &format!("--connect-to={address}")])
             .arg(format!("--log-file={}", log.display()))
             .arg(format!("http://{}{}", self.host, self.path))
-            .output()
+            .stdout(Stdio::piped())
+            .spawn()
             .expect("h2load runs");
+        Running { load: self, child }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+}
+
+/// A slice that goes on.
+pub struct Running<'a> {
+    load: &'a Load,
+    child: Child,
+}
+
+impl Running<'_> {
+    /// Whether it still does.
+    pub fn is_on(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits until it is over.
+    ///
+    /// # Panics
+    /// Where no request was answered.
+    pub fn end(self) -> Slice {
+        let output = self.child.wait_with_output().expect("h2load ends");
         let said = String::from_utf8_lossy(&output.stdout);
-        let log = fs::read_to_string(&log).unwrap_or_default();
-        let mut times: Vec<f64> = log.lines().map(time_of_success).collect();
+        let log = fs::read_to_string(self.load.log()).unwrap_or_default();
+        let answers: Vec<_> = log.lines().filter_map(answer).collect();
+        let mut times: Vec<f64> =
+            answers.iter().filter(|(status, _)| *status == "200").map(|(_, time)| *time).collect();
         assert!(!times.is_empty(), "no requests: {said}");
         times.sort_by(f64::total_cmp);
         let at = |percent: usize| times[(times.len() - 1) * percent / 100];
         let requests = f64::from(u32::try_from(times.len()).expect("fewer than four billion"));
-        Slice { requests, half: at(50), most: at(99) }
+        let failed = answers.len() - times.len() + without_answer(&said);
+        Slice { requests, failed, half: at(50), most: at(99), longest: at(100) }
     }
 }
 
-/// A line of the log is the start, the status and the microseconds.
-fn time_of_success(line: &str) -> f64 {
+/// Status and microseconds, which come after the start in a line of the log.
+fn answer(line: &str) -> Option<(&str, f64)> {
     let mut words = line.split('\t').skip(1);
-    assert_eq!(words.next(), Some("200"), "a request has failed: {line}");
-    words.next().and_then(|time| time.parse().ok()).expect("a time")
+    Some((words.next()?, words.next()?.parse().ok()?))
+}
+
+/// How many requests got none, as in `... 10 failed, 10 errored, 0 timeout`, of
+/// which `failed` is the sum.
+fn without_answer(said: &str) -> usize {
+    let line = said.lines().find(|line| line.starts_with("requests:")).unwrap_or_default();
+    let failed = line.split(", ").find_map(|part| part.strip_suffix(" errored"));
+    failed.and_then(|number| number.parse().ok()).expect("a number of failed requests")
 }
