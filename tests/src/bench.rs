@@ -10,7 +10,7 @@ mod processes;
 mod report;
 
 pub use arguments::Arguments;
-pub use figure::Figure;
+pub use figure::{Figure, grouped};
 pub use load::{HttpVersion, Load, Pace, Running, Slice};
 pub use machine::Machine;
 pub use manifests::{Notation, Shape, manifests};

@@ -106,11 +106,11 @@ impl fmt::Display for Figure {
     }
 }
 
-/// Three significant digits, and thousands apart.
+/// Three significant digits, a whole number as it is; thousands apart.
 fn number(value: f64) -> String {
     match value.abs() {
-        0.0 => "0".to_owned(),
         1_000.0.. => grouped(value),
+        size if size.fract() == 0.0 => format!("{value:.0}"),
         100.0.. => format!("{value:.0}"),
         10.0.. => format!("{value:.1}"),
         _ => format!("{value:.2}"),
@@ -118,7 +118,7 @@ fn number(value: f64) -> String {
 }
 
 /// A whole number with its thousands apart.
-fn grouped(value: impl fmt::Display) -> String {
+pub fn grouped(value: impl fmt::Display) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -136,9 +136,9 @@ mod tests {
 
     #[test]
     fn a_figure_is_printed_with_three_digits() {
-        let values = [0.0, 0.123_4, 1.234_5, 12.345, 123.45, 1_234.5, 1_234_567.0];
+        let values = [0.0, 3.0, 0.123_4, 1.234_5, 12.345, 123.45, 1_234.5, 1_234_567.0];
         let printed = values.map(number);
-        assert_eq!(printed, ["0", "0.12", "1.23", "12.3", "123", "1,234", "1,234,567"]);
+        assert_eq!(printed, ["0", "3", "0.12", "1.23", "12.3", "123", "1,234", "1,234,567"]);
     }
 
     #[test]
