@@ -33,9 +33,8 @@ pub(crate) fn run(sizes: &[usize], rounds: usize, report: &mut Report) {
         let loads = (0..rounds).map(|_| load(&module, &configuration).1);
         let loads = Figure::median(GROUP, "load", "the table", loads, "ms");
         add(loads, at_most(size, "≤ 15").unwrap_or_default());
-        let instructions =
-            of("instructions to load", "the table", fuel(&module, &configuration), "");
-        add(instructions, "");
+        let millions = fuel(&module, &configuration) / 1_000_000.0;
+        add(of("instructions to load", "the table", millions, "million"), "");
         let [one, two] = memory(&module, &configuration);
         let target = at_most(size, "≤ 32").unwrap_or_default();
         add(of("VM memory", "one table", one, "MiB"), target);

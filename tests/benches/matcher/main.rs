@@ -49,7 +49,8 @@ fn main() {
                 check(&**peer, &requests, kind);
                 let id = measure(&mut criterion, &**peer, &requests, kind, size);
                 let [low, median, high] = estimate(&id);
-                let figure = Figure::new("finding a route", kind.name(), peer.name(), median, "ns");
+                let figure =
+                    Figure::new(kind.name(), "time to find a route", peer.name(), median, "ns");
                 report.add(Figure { range: Some([low, high]), ..figure.at(size) });
             }
         }

@@ -16,9 +16,19 @@ impl Arguments {
         Self { words: words.collect() }
     }
 
+    /// As they are written behind the command.
+    pub(crate) fn as_given(&self) -> String {
+        if self.words.is_empty() { String::new() } else { format!(" -- {}", self.words.join(" ")) }
+    }
+
     /// Whether to measure less, in a minute or so.
     pub fn is_short(&self) -> bool {
-        self.words.iter().any(|word| word == "short")
+        self.has("short")
+    }
+
+    /// Whether this word is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.words.iter().any(|word| word == name)
     }
 
     /// The numbers among the words; without any `default`, or of a short run its

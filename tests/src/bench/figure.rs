@@ -84,6 +84,23 @@ impl Figure {
         of(self) == of(other)
     }
 
+    /// The number of the budget, which is a most or an exact one.
+    pub fn target_number(&self) -> Option<f64> {
+        let target = self.target.as_deref()?;
+        target.trim_start_matches("≤ ").replace(',', "").parse().ok()
+    }
+
+    /// Whether the budget is kept, where there is one.
+    pub fn is_kept(&self) -> Option<bool> {
+        self.target_number().map(|most| self.value <= most)
+    }
+
+    /// Quantity and unit, as a heading or an axis shows them.
+    pub fn quantity_with_unit(&self) -> String {
+        let Self { quantity, unit, .. } = self;
+        if unit.is_empty() { quantity.clone() } else { format!("{quantity}, {unit}") }
+    }
+
     /// Value and range, as a table shows them.
     pub fn numbers(&self) -> String {
         let value = number(self.value);
@@ -147,5 +164,13 @@ mod tests {
         assert_eq!((figure.value, figure.range), (3.0, Some([2.0, 4.0])));
         assert!(figure.is_of_same(&Figure::new("g", "q", "s", 7.0, "ms")));
         assert!(!figure.is_of_same(&figure.clone().at(10)));
+    }
+
+    #[test]
+    fn a_budget_is_kept_or_not() {
+        let figure = Figure::new("g", "q", "s", 1_100.0, "ms");
+        assert_eq!(figure.is_kept(), None);
+        assert_eq!(figure.clone().target(Some("≤ 1,100")).is_kept(), Some(true));
+        assert_eq!(figure.target(Some("≤ 0.80")).is_kept(), Some(false));
     }
 }

@@ -43,9 +43,11 @@ impl Machine {
     }
 }
 
-/// As in `envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL`.
+/// As in `/bin/envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL`.
 fn envoy_version() -> String {
     let output = Command::new(envoy()).arg("--version").output().expect("envoy runs");
     let said = String::from_utf8_lossy(&output.stdout);
-    said.split('/').nth(1).unwrap_or("unknown").to_owned()
+    // Behind the path of the program, which has slashes of its own.
+    let version = said.split_once("version:").map_or("", |(_, version)| version);
+    version.split('/').nth(1).unwrap_or("unknown").to_owned()
 }

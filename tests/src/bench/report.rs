@@ -46,7 +46,7 @@ impl Report {
         let file = folder(arguments.is_short()).join(format!("{name}.json"));
         let before = file.is_file().then(|| Self::read(&file));
         Self {
-            command: format!("cargo bench -p ingress-tests --bench {name}"),
+            command: format!("cargo bench -p ingress-tests --bench {name}{}", arguments.as_given()),
             machine: Machine::this(),
             notes: Vec::new(),
             figures: before.map(|report| report.figures).unwrap_or_default(),
