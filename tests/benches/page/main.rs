@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Behind `--`, `all short` takes some ten minutes and leaves page, figures and
-//! plots in `target` instead of `docs`.
+//! plots in `target` instead of `docs`; other words beside `all` go to each of the
+//! others, such as `slices=5`.
 
 mod plot;
 mod tables;
@@ -56,7 +57,7 @@ fn measure(arguments: &Arguments, folder: &Path) {
         let _ = fs::remove_file(folder.join(format!("{name}.json")));
         let mut command = Command::new(env!("CARGO"));
         command.args(["bench", "-p", "ingress-tests", "--bench", name, "--"]);
-        run(command.args(arguments.is_short().then_some("short")));
+        run(command.args(arguments.without(ALL)));
     }
 }
 

@@ -31,6 +31,11 @@ impl Arguments {
         self.words.iter().any(|word| word == name)
     }
 
+    /// All words but this one.
+    pub fn without(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.words.iter().map(String::as_str).filter(move |word| *word != name)
+    }
+
     /// The numbers among the words; without any `default`, or of a short run its
     /// first two.
     pub fn sizes(&self, default: &[usize]) -> Vec<usize> {

@@ -57,8 +57,7 @@ impl Figure {
     ) -> Self {
         let mut values: Vec<_> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
-        let last = values.len() - 1;
-        let [low, median, high] = [last / 4, last / 2, last - last / 4].map(|index| values[index]);
+        let [low, median, high] = [1, 2, 3].map(|quarters| quantile(&values, quarters));
         Self { range: Some([low, high]), ..Self::new(group, quantity, series, median, unit) }
     }
 
@@ -109,6 +108,16 @@ impl Figure {
             None => value,
         }
     }
+}
+
+/// So many quarters of the sorted values are at most this, which lies between two of
+/// them where none is there.
+fn quantile(values: &[f64], quarters: usize) -> f64 {
+    let last = values.len() - 1;
+    let (index, rest) = (last * quarters / 4, last * quarters % 4);
+    let next = values[last.min(index + 1)];
+    let part = [0.0, 0.25, 0.5, 0.75][rest];
+    values[index] + (next - values[index]) * part
 }
 
 impl fmt::Display for Figure {
@@ -162,6 +171,8 @@ mod tests {
     fn a_median_has_quartiles() {
         let figure = Figure::median("g", "q", "s", [5.0, 1.0, 3.0, 2.0, 4.0], "ms");
         assert_eq!((figure.value, figure.range), (3.0, Some([2.0, 4.0])));
+        let of_two = Figure::median("g", "q", "s", [2.0, 1.0], "ms");
+        assert_eq!((of_two.value, of_two.range), (1.5, Some([1.25, 1.75])));
         assert!(figure.is_of_same(&Figure::new("g", "q", "s", 7.0, "ms")));
         assert!(!figure.is_of_same(&figure.clone().at(10)));
     }
