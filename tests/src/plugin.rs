@@ -1,12 +1,12 @@
 //! What the module is configured with.
 
-use ingress_filter::RouteTable;
+use ingress_filter::{FlatTable, RouteTable};
 
 /// The configuration that gives the module this table, in the form in which
 /// Envoy gets it.
 ///
 /// # Panics
-/// Never: a table is JSON.
+/// Where the table says what may not be served.
 pub fn configuration(table: &RouteTable) -> Vec<u8> {
-    serde_json::to_vec(table).expect("a table is JSON")
+    FlatTable::encode(table).expect("a table that may be served").into_bytes()
 }

@@ -46,7 +46,7 @@ fn table(size: usize) -> RouteTable {
     let upstream = ([127, 0, 0, 1], 80).into();
     let manifests = manifests(Shape::Paths, size, upstream, Notation::Json);
     let compiled = compile(&read_text("manifests.yaml", &manifests), &Settings::default());
-    (*compiled.gateway.table).clone()
+    (**compiled.gateway.table).clone()
 }
 
 /// A plugin that has taken this in, and how many milliseconds that took.

@@ -22,11 +22,13 @@ impl Ours {
             path: PathMatch::Prefix(path.clone()),
             backend: "web".into(),
             source: path.clone(),
+            port: None,
             plaintext: None,
         };
         let table = RouteTable {
             backends: vec![Backend {
                 name: "web".into(),
+                ports: Vec::new(),
                 rules: Vec::new(),
                 default: Forward::to("web".to_owned()).into(),
             }],
@@ -36,7 +38,7 @@ impl Ours {
             }],
             ..RouteTable::empty()
         };
-        Self(Router::new(table).expect("a valid table"))
+        Self(Router::new(&table).expect("a valid table"))
     }
 }
 

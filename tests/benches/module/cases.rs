@@ -112,6 +112,7 @@ pub(crate) fn table(size: usize, has_default: bool) -> RouteTable {
     table.virtual_hosts[0].routes.extend((0..=size).map(|index| Route {
         path: PathMatch::Prefix(path(index)),
         backend: format!("default/service-{}:80", index / 100),
+        port: None,
         source: format!("default/ingress-{}#0.{}", index / 100, index % 100),
         plaintext: None,
     }));
