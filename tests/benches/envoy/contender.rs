@@ -3,7 +3,7 @@
 use std::env;
 use std::net::SocketAddr;
 
-use ingress_tests::bench::{Processes, Shape};
+use ingress_tests::bench::{Processes, Shape, grouped};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contender {
@@ -65,7 +65,8 @@ impl Contender {
     pub(crate) fn obstacle(self, shape: Shape, size: usize) -> Option<String> {
         match self {
             Self::List if shape == Shape::Paths && size > 10_000 => Some(format!(
-                "Envoy's route list is left out at {size} paths: it compares a request with every one of them"
+                "Envoy's route list is left out at {} paths: it compares a request with every one of them",
+                grouped(size)
             )),
             Self::Nginx | Self::Haproxy if !is_installed(self.key()) => {
                 Some(format!("{} is left out: it is not installed", self.key()))

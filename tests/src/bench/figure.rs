@@ -89,9 +89,10 @@ impl Figure {
         target.trim_start_matches("≤ ").replace(',', "").parse().ok()
     }
 
-    /// Whether the budget is kept, where there is one.
+    /// Whether the budget is kept, where there is one, by the figure as it is printed.
     pub fn is_kept(&self) -> Option<bool> {
-        self.target_number().map(|most| self.value <= most)
+        let printed = number(self.value).replace(',', "").parse().unwrap_or(self.value);
+        self.target_number().map(|most| printed <= most)
     }
 
     /// Quantity and unit, as a heading or an axis shows them.
@@ -182,6 +183,8 @@ mod tests {
         let figure = Figure::new("g", "q", "s", 1_100.0, "ms");
         assert_eq!(figure.is_kept(), None);
         assert_eq!(figure.clone().target(Some("≤ 1,100")).is_kept(), Some(true));
+        let printed_alike = Figure { value: 1.104, ..figure.clone() };
+        assert_eq!(printed_alike.target(Some("≤ 1.10")).is_kept(), Some(true));
         assert_eq!(figure.target(Some("≤ 0.80")).is_kept(), Some(false));
     }
 }
