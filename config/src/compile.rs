@@ -79,7 +79,7 @@ pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
     let (findings, caches) = (manifests.findings.clone(), Caches::default());
     let refused = Refused::default();
     let circumstances = Circumstances::of_manifests(settings, &refused, &caches);
-    compile_objects(&manifests.objects, findings, &circumstances)
+    compile_objects(manifests.objects(), findings, &circumstances)
 }
 
 /// What a result depends on beside the objects.

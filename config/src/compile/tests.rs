@@ -57,7 +57,7 @@ fn ten_thousand_applications() {
     let (settings, caches) = (Settings::default(), Caches::default());
     for when in ["at first", "with all read before"] {
         let start = Instant::now();
-        let wanted = secrets_wanted(&manifests.objects, &settings).value;
+        let wanted = secrets_wanted(manifests.objects(), &settings).value;
         println!("{when}: {} Secrets in {:?}", wanted.len(), start.elapsed());
         let start = Instant::now();
         let unreadable = UnreadableSecrets::new();
@@ -68,7 +68,7 @@ fn ten_thousand_applications() {
             unreadable: &unreadable,
             caches: &caches,
         };
-        let compiled = compile_objects(&manifests.objects, Findings::new(), &circumstances);
+        let compiled = compile_objects(manifests.objects(), Findings::new(), &circumstances);
         println!("{when}: {} clusters in {:?}", compiled.gateway.clusters.len(), start.elapsed());
     }
 }

@@ -100,7 +100,7 @@ mod tests {
             "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}";
         let manifests = read_text("web.yaml", text);
         let compiled = compile(&manifests, &Settings::default());
-        let objects: Vec<_> = manifests.objects.into_iter().map(Known::of_object).collect();
+        let objects: Vec<_> = manifests.objects().cloned().map(Known::of_object).collect();
         let refused = Finding::error("Envoy refuses it").object(objects[0].object.reference());
         let elsewhere = Finding::error("no such object").object(ObjectRef {
             kind: "Service".into(),

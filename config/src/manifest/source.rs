@@ -1,5 +1,6 @@
 //! Finds the files and reads them: what `-f` takes.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::documents::chunks;
@@ -54,7 +56,7 @@ impl From<PathBuf> for PathSpec {
 pub struct Manifests {
     /// In the order of the paths, of the file names in a folder, and of the
     /// file. The same object may be there twice.
-    pub objects: Vec<Object>,
+    pub objects: Vec<Arc<Object>>,
     /// Everything to tell the author, `failures` included.
     pub findings: Findings,
     /// What could not be read at all. While there is any, objects may be
@@ -67,15 +69,39 @@ pub struct Manifests {
 }
 
 impl Manifests {
+    /// All objects.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.objects.iter().map(|object| &**object)
+    }
+
     /// Whether everything was read, whatever is wrong with what it says.
     pub fn is_complete(&self) -> bool {
         self.failures.is_empty()
+    }
+
+    fn append(&mut self, other: Self) {
+        self.objects.extend(other.objects);
+        self.findings.extend(other.findings);
+        self.failures.extend(other.failures);
     }
 
     fn fail(&mut self, failure: ReadFailure) {
         self.findings.push(failure.finding());
         self.failures.push(failure);
     }
+}
+
+/// What files said when they were last read, by their names. Where few of many
+/// change, to parse all again would be most of the work.
+#[derive(Debug, Default)]
+pub(crate) struct ReadCache(HashMap<Arc<str>, ReadFile>);
+
+/// A file that could be read as a whole.
+#[derive(Debug)]
+struct ReadFile {
+    digest: [u8; 32],
+    objects: Vec<Arc<Object>>,
+    findings: Findings,
 }
 
 /// Something that could not be read, or a document that does not parse.
@@ -147,24 +173,34 @@ impl ReadFailure {
 
 /// Reads everything `paths` name. A path given twice is read once.
 pub fn read(paths: &[PathSpec], stdin: &mut dyn Read) -> Manifests {
+    read_again(paths, stdin, &mut ReadCache::default())
+}
+
+/// The same, where files that are as they were are not parsed again.
+pub(crate) fn read_again(
+    paths: &[PathSpec],
+    stdin: &mut dyn Read,
+    cache: &mut ReadCache,
+) -> Manifests {
     let mut manifests = Manifests::default();
     for (index, path) in paths.iter().enumerate() {
         if paths[..index].contains(path) {
             continue;
         }
         let file = match path {
-            PathSpec::Stdin => read_stream(&"<stdin>".into(), stdin, &mut manifests),
+            PathSpec::Stdin => read_stream(&"<stdin>".into(), stdin, &mut manifests, cache),
             PathSpec::Path(path) if path.is_dir() => {
-                read_folder(path, &mut manifests);
+                read_folder(path, &mut manifests, cache);
                 continue;
             }
-            PathSpec::Path(path) => read_file(path, &mut manifests),
+            PathSpec::Path(path) => read_file(path, &mut manifests, cache),
         };
         if let Some(file) = file {
             let message = "no Kubernetes object in here: check that this is the file you mean";
             manifests.findings.warning(Location::start_of(&file), message);
         }
     }
+    cache.0.retain(|file, _| manifests.files.iter().any(|path| *file == name_of(path)));
     manifests
 }
 
@@ -175,7 +211,7 @@ pub fn read_text(file: &str, text: &str) -> Manifests {
     manifests
 }
 
-fn read_folder(folder: &Path, manifests: &mut Manifests) {
+fn read_folder(folder: &Path, manifests: &mut Manifests, cache: &mut ReadCache) {
     manifests.folders.push(folder.to_owned());
     let names = fs::read_dir(folder).and_then(|entries| {
         entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>()
@@ -194,7 +230,7 @@ fn read_folder(folder: &Path, manifests: &mut Manifests) {
             continue;
         }
         found = true;
-        read_file(&path, manifests);
+        read_file(&path, manifests, cache);
     }
     if !found {
         let message =
@@ -212,11 +248,11 @@ pub(crate) fn is_manifest(name: &OsStr) -> bool {
 }
 
 /// The name of the file, if there was nothing in it.
-fn read_file(path: &Path, manifests: &mut Manifests) -> Option<Arc<str>> {
+fn read_file(path: &Path, manifests: &mut Manifests, cache: &mut ReadCache) -> Option<Arc<str>> {
     manifests.files.push(path.to_owned());
     let file = name_of(path);
     match File::open(path) {
-        Ok(mut stream) => read_stream(&file, &mut stream, manifests),
+        Ok(mut stream) => read_stream(&file, &mut stream, manifests, cache),
         Err(error) => {
             manifests.fail(failure(&file, error));
             None
@@ -241,6 +277,7 @@ fn read_stream(
     file: &Arc<str>,
     stream: &mut dyn Read,
     manifests: &mut Manifests,
+    cache: &mut ReadCache,
 ) -> Option<Arc<str>> {
     let mut bytes = Vec::new();
     if let Err(error) = stream.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes) {
@@ -260,8 +297,28 @@ fn read_stream(
         }
     };
     let before = (manifests.objects.len(), manifests.findings.len());
-    take_text(file, text, manifests);
+    cache.take_text(file, text, manifests);
     (before == (manifests.objects.len(), manifests.findings.len())).then(|| Arc::clone(file))
+}
+
+impl ReadCache {
+    fn take_text(&mut self, file: &Arc<str>, text: &str, manifests: &mut Manifests) {
+        let digest = Sha256::digest(text).into();
+        if self.0.get(file).is_none_or(|known| known.digest != digest) {
+            let mut read = Manifests::default();
+            take_text(file, text, &mut read);
+            if !read.is_complete() {
+                self.0.remove(file);
+                return manifests.append(read);
+            }
+            let Manifests { objects, findings, .. } = read;
+            self.0.insert(Arc::clone(file), ReadFile { digest, objects, findings });
+        }
+        if let Some(known) = self.0.get(file) {
+            manifests.objects.extend(known.objects.iter().cloned());
+            manifests.findings.extend(known.findings.clone());
+        }
+    }
 }
 
 /// The position just behind `text`.
@@ -287,7 +344,9 @@ fn take_text(file: &Arc<str>, text: &str, manifests: &mut Manifests) {
             Ok(root) if root.is_null() => {}
             Ok(root) => {
                 let document = Document { file: Arc::clone(file), root };
-                document.into_objects(&mut manifests.objects, &mut manifests.findings);
+                let mut objects = Vec::new();
+                document.into_objects(&mut objects, &mut manifests.findings);
+                manifests.objects.extend(objects.into_iter().map(Arc::new));
             }
             Err(error) => manifests.fail(ReadFailure::Syntax { file: Arc::clone(file), error }),
         }

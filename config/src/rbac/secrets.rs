@@ -27,7 +27,7 @@ pub(crate) fn named_secrets(
             || namespaces.iter().any(|namespace| **namespace == *object.namespace)
     };
     let Read { value: wanted, findings: bearing } =
-        secrets_wanted(manifests.objects.iter().filter(is_seen), settings);
+        secrets_wanted(manifests.objects().filter(is_seen), settings);
 
     let mut secrets = Secrets::default();
     for secret in &wanted {

@@ -39,7 +39,7 @@ impl Compiler {
         let (manifests, refused) = (Arc::clone(manifests), refused.clone());
         off_worker(move || {
             let circumstances = Circumstances::of_manifests(&settings, &refused, &caches);
-            compile_objects(&manifests.objects, manifests.findings.clone(), &circumstances)
+            compile_objects(manifests.objects(), manifests.findings.clone(), &circumstances)
         })
         .await
     }
@@ -153,7 +153,7 @@ impl Edge {
         let mut changed = Change::Nothing;
         loop {
             self.recheck_at = compiled.recheck_at;
-            let objects = manifests.objects.iter();
+            let objects = manifests.objects();
             let Self { rollout, isolation, .. } = self;
             match isolation.attempt(rollout, &compiled.gateway, objects).await {
                 Attempt::Again { change, .. } => {

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use inotify::EventMask;
 
-use crate::manifest::{self, Manifests, PathSpec};
+use crate::manifest::{Manifests, PathSpec, ReadCache, read_again};
 
 use emptied::Emptied;
 use folders::{Event, Folders};
@@ -45,6 +45,8 @@ pub(super) struct Watcher {
     manifests: Vec<PathSpec>,
     /// Standard input can be read but once.
     stdin: Vec<u8>,
+    /// What the files said.
+    cache: ReadCache,
     folders: Folders,
     writing: Writing,
     emptied: Emptied,
@@ -88,6 +90,7 @@ impl Watcher {
         Ok(Self {
             manifests: manifests.to_vec(),
             stdin,
+            cache: ReadCache::default(),
             folders: Folders::new()?,
             writing: Writing::new(patience),
             emptied: Emptied::default(),
@@ -111,7 +114,8 @@ impl Watcher {
         loop {
             self.settle(start)?;
             self.happened = Effect::None;
-            let manifests = manifest::read(&self.manifests, &mut Cursor::new(&self.stdin));
+            let mut stdin = Cursor::new(&self.stdin);
+            let manifests = read_again(&self.manifests, &mut stdin, &mut self.cache);
             let is_emptied = self.emptied.note(&manifests.files, self.patience);
             // Events of what happened while reading are here by now.
             self.wait(Some(Duration::ZERO))?;

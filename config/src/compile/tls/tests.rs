@@ -66,7 +66,7 @@ fn compile(objects: &[Value], now: SystemTime, unreadable: &UnreadableSecrets) -
         unreadable,
         caches: &caches,
     };
-    compile_objects(&manifests.objects, findings, &circumstances)
+    compile_objects(manifests.objects(), findings, &circumstances)
 }
 
 fn compile_now(objects: &[Value]) -> Compiled {
@@ -163,7 +163,7 @@ fn each_host_has_the_certificate_of_its_entry_and_others_the_default_one() {
     let asked: Vec<_> = compiled.secrets.iter().map(ToString::to_string).collect();
     assert_eq!(asked, ["default/bad", "default/gone", "default/one", DEFAULT]);
     let manifests = read_objects(&objects);
-    let wanted = secrets_wanted(&manifests.objects, &Settings::default());
+    let wanted = secrets_wanted(manifests.objects(), &Settings::default());
     assert_eq!((wanted.value, wanted.findings), (compiled.secrets, vec![]), "known beforehand");
     let in_table = compiled
         .gateway

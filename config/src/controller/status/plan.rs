@@ -124,7 +124,7 @@ mod tests {
         let text = format!(
             "{{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {{name: {name}}}}}"
         );
-        let object = read_text("ingress.yaml", &text).objects.remove(0);
+        let object = (*read_text("ingress.yaml", &text).objects[0]).clone();
         let resource_version = resource_version.to_owned();
         Known { object, uid: String::new(), resource_version, published, is_published_by_us }
     }

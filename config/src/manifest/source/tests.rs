@@ -169,3 +169,33 @@ fn a_stream_that_breaks_is_a_failure() {
     assert!(lines(&manifests)[0].starts_with("<stdin>:1:1: error: cannot be read (cut off)"));
     assert!(!manifests.is_complete());
 }
+
+#[test]
+fn files_that_are_as_they_were_are_not_parsed_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let object =
+        |name: &str| format!("{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}}}");
+    let mut cache = ReadCache::default();
+    let mut read =
+        || read_again(&[PathSpec::from(folder.path().to_owned())], &mut io::empty(), &mut cache);
+    write("a.yaml", &object("a"));
+    write("b.yaml", &format!("{}\n---\n{{kind: x}}", object("b")));
+    let first = read();
+    assert_eq!((first.objects.len(), first.findings.len()), (2, 1));
+
+    write("a.yaml", &object("other"));
+    let second = read();
+    assert_eq!(&*second.objects[0].name, "other");
+    assert!(Arc::ptr_eq(&second.objects[1], &first.objects[1]), "the very same");
+    assert_eq!(second.findings.len(), 1, "told again");
+
+    write("a.yaml", "{");
+    let broken = read();
+    assert_eq!((broken.objects.len(), broken.failures.len()), (1, 1));
+    assert_eq!(read().failures.len(), 1, "told again");
+    fs::remove_file(folder.path().join("a.yaml")).unwrap();
+    assert_eq!(read().objects.len(), 1);
+    write("a.yaml", &object("other"));
+    assert_eq!(&*read().objects[0].name, "other");
+}
