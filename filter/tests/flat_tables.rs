@@ -3,87 +3,10 @@
 
 use ingress_filter::{FlatTable, LoadError, RouteTable, Router, Verdict};
 use proptest::prelude::*;
-use serde_json::json;
 
 /// A table with everything that a table can have.
 fn everything() -> RouteTable {
-    let cors = json!({
-        "allow_origins": ["https://a.example", "*"],
-        "allow_methods": ["GET", "PUT"],
-        "allow_headers": ["x-a"],
-        "expose_headers": ["x-b", "x-c"],
-        "max_age_seconds": 4_294_967_295_u32,
-        "allow_credentials": true
-    });
-    let forward = json!({
-        "cluster": [{"cluster": "v1", "weight": 3}, {"weight": 1}, {"cluster": "v2", "weight": 0}],
-        "timeout": {"ms": 1500, "override_header": "x-timeout"},
-        "retries": {"attempts": 3, "per_try_timeout_ms": 200, "override_header": "x-retries"},
-        "rewrite": {"path": "/new", "authority": "inside.example"},
-        "websocket": true,
-        "mirror": "copy",
-        "append_headers": [{"name": "x-added", "value": "a b"}],
-        "cors": cors,
-        "fault": {
-            "delay": {"per_million": 250_000, "ms": 10, "override_header": "x-delay"},
-            "abort": {"per_million": 1_000_000, "status": {"grpc": 14}, "override_header": "x-abort"}
-        }
-    });
-    let rules = json!([
-        {
-            "name": "ns/all",
-            "match": {
-                "source_subnets": ["10.0.0.0/8", "2001:db8::/32", "::/0", "192.0.2.1/32"],
-                "headers": [
-                    {"name": ":path", "value": {"prefix": "/a"}},
-                    {"name": ":authority", "value": {"exact": "a.example"}},
-                    {"name": "cookie", "value": {"prefix": "user="}},
-                    {"name": ":method", "value": {"regex": "GET|PUT"}},
-                    {"name": ":scheme", "value": {"regex": "https?"}},
-                ]
-            },
-            "action": {"forward": forward}
-        },
-        {"action": {"redirect": {"path": "/x?y", "authority": "b.example:8443", "cors": cors}}},
-        {"name": "ns/abort", "action": {"forward": {
-            "cluster": "v1",
-            "fault": {"abort": {"per_million": 1, "status": {"http": 503}}}
-        }}}
-    ]);
-    let table = json!({
-        "version": 1,
-        "name": "everything",
-        "record_source": true,
-        "sanitized_by_envoy": true,
-        "fixed_random": 7,
-        "backends": [
-            {
-                "name": "web",
-                "ports": [
-                    {"name": "443", "clusters": {"v1": "v1-443", "v2": null, "web": "web-443"}},
-                    {"name": "444"}
-                ],
-                "rules": rules,
-                "default": {"forward": {"cluster": "web"}}
-            },
-            {"name": "gone", "default": {"respond": {"status": 503}}}
-        ],
-        "virtual_hosts": [
-            {"hosts": ["a.example", "*.a.example", "[::1]"], "routes": [
-                {"match": {"exact": "/a"}, "backend": "web", "port": "443", "source": "ns/a#0.0"},
-                {"match": {"prefix": "/a/"}, "backend": "web", "plaintext": "redirect"},
-                {"match": {"prefix": "/a"}, "backend": "gone", "plaintext": "refuse"},
-                {"match": {"string_prefix": "/ab"}, "backend": "web"},
-                {"match": {"regex": "/c[0-9]+"}, "backend": "web"},
-                {"match": {"regex": "/.*"}, "backend": "gone"}
-            ]},
-            {"hosts": ["*"]}
-        ],
-        "default_backend": {"backend": "web", "port": "444", "source": "default"},
-        "tls_hosts": [{"hosts": ["a.example", "*.a.example"], "certificate": "ns/a"}],
-        "https_port": 8443
-    });
-    serde_json::from_value(table).unwrap()
+    serde_json::from_str(include_str!("everything.json")).unwrap()
 }
 
 /// The same with the digest of its content.
