@@ -290,3 +290,56 @@ impl HeaderMatcher {
         Self::new(name, HeaderMatch::PresentMatch(false))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// The virtual host for a table with copies to these clusters, as Envoy reads it.
+    fn virtual_host(mirrors: &[String]) -> Value {
+        let backend = |cluster: &String| {
+            let forward = json!({"forward": {"cluster": "web", "mirror": cluster}});
+            json!({"name": cluster, "default": forward, "rules": [{"action": forward}]})
+        };
+        let backends: Vec<_> = mirrors.iter().map(backend).collect();
+        let table = json!({"version": 1, "backends": backends});
+        let table = serde_json::from_value(table).expect("a table");
+        let routes = serde_json::to_value(RouteConfiguration::new(&table)).expect("JSON");
+        routes["virtual_hosts"][0].clone()
+    }
+
+    /// The routes of a match, and the clusters that they send copies to.
+    fn routes_and_copies(on_match: &Value) -> (usize, Vec<Value>) {
+        let routes = on_match["action"]["typed_config"]["routes"].as_array().expect("a list");
+        let copies = routes.iter().filter_map(|route| {
+            route["route"].get("request_mirror_policies").map(|policies| policies[0].clone())
+        });
+        (routes.len(), copies.collect())
+    }
+
+    /// Envoy would walk a list, which costs more the more clusters get copies.
+    #[test]
+    fn each_mirror_is_one_entry_of_a_map() {
+        let mirrors: Vec<_> = (0..100).map(|number| format!("copy-{number}")).collect();
+        let host = virtual_host(&mirrors);
+        assert_eq!(host.get("routes"), None, "a list beside the map");
+        let tree = &host["matcher"]["matcher_tree"];
+        assert_eq!(tree["input"]["typed_config"]["header_name"], MIRROR_HEADER);
+        let map = tree["exact_match_map"]["map"].as_object().expect("a map");
+        assert_eq!(map.len(), mirrors.len());
+        for mirror in &mirrors {
+            let copies = vec![json!({"cluster": mirror})];
+            assert_eq!(routes_and_copies(&map[mirror]), (3, copies), "{mirror}");
+        }
+        assert_eq!(routes_and_copies(&host["matcher"]["on_no_match"]), (3, Vec::new()));
+    }
+
+    #[test]
+    fn without_mirrors_there_is_no_map() {
+        let host = virtual_host(&[]);
+        assert_eq!(host.get("matcher"), None);
+        assert_eq!(host["routes"].as_array().map(Vec::len), Some(3));
+    }
+}
