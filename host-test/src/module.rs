@@ -73,9 +73,12 @@ impl Module {
         Self::with_optimization(bytes, Optimization::default())
     }
 
-    /// As [`Module::new`], but keeps the code in `folder`, and takes it from there the next time:
-    /// that takes some milliseconds. The folder is made if need be; whoever can write to it can
-    /// have this process run any code. What is not used for long is removed.
+    /// As [`Module::new`], but keeps the compiled code in `folder` and loads it from there the next
+    /// time, which takes some milliseconds. The folder is created if it does not exist. Code that
+    /// is not used for long is removed.
+    ///
+    /// The folder must be writable only for users who are trusted: this process runs the code that
+    /// it finds there.
     ///
     /// ```
     /// use host_test::Module;

@@ -10,17 +10,18 @@ use crate::table::AbortStatus;
 /// How exact a delay is. The timer runs so often only while something waits.
 const PERIOD: Duration = Duration::from_millis(10);
 
-/// The requests of a worker that wait, by when they are due, which stands for the
-/// request together with its stream.
+/// The requests of a worker that wait, the first due first. Each is answered with
+/// the status, if it has one, once its delay is over.
 #[derive(Default)]
 pub(super) struct Waiting(RefCell<BTreeMap<Due, Option<AbortStatus>>>);
 
-/// When a stream is due, in nanoseconds since 1970, and its identifier.
+/// When a request is due, in nanoseconds since 1970, and the identifier of its
+/// stream, which tells apart those that are due at the same time.
 pub(super) type Due = (u64, u32);
 
 impl Waiting {
-    /// Has a request, which is paused, go on after so many milliseconds, or be
-    /// answered with `abort` then.
+    /// Adds a request that is paused. After so many milliseconds it goes on, or is
+    /// answered with `abort`.
     pub(super) fn add(&self, stream: u32, ms: u32, abort: Option<AbortStatus>) -> Due {
         let due = (host::now().saturating_add(u64::from(ms).saturating_mul(1_000_000)), stream);
         let mut waiting = self.0.borrow_mut();
@@ -31,19 +32,19 @@ impl Waiting {
         due
     }
 
-    /// Forgets a request, which is over.
+    /// Removes a request that has ended before it was due.
     pub(super) fn remove(&self, due: Due) {
         self.0.borrow_mut().remove(&due);
     }
 
-    /// Lets those go on that are due.
+    /// Ends the wait of all requests that are due.
     pub(super) fn tick(&self) {
         if self.0.borrow().is_empty() {
             return;
         }
         let now = host::now();
         while let Some((stream, status)) = self.next_due(now) {
-            // One that is gone would be a trap.
+            // A call on a stream that is gone would trap.
             match status {
                 _ if !host::select_stream(stream) => {}
                 None => host::resume_request(),
