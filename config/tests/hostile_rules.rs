@@ -207,19 +207,19 @@ fn a_thousand_conditions_in_one_rule() {
 fn a_service_has_no_more_regular_expressions_than_a_request_can_be_searched_for() {
     let regex = |number: usize| format!("{{regex: \"(a+)+{number}$\"}}");
     let rules = [
-        rule("a", &conditions(100, regex)),
-        rule("b", &conditions(28, regex)),
+        rule("a", &conditions(40, regex)),
+        rule("b", &conditions(24, regex)),
         rule("c", &conditions(1, regex)),
         rule("d", "match: {request: {headers: {a: b}}}"),
         rule("e", &conditions(6_000, |number| format!("{{regex: \"e{number}\"}}"))),
     ];
-    let compiled = compile_large("6,129 expressions", &(exposed() + &rules.concat()));
+    let compiled = compile_large("6,065 expressions", &(exposed() + &rules.concat()));
     let names: Vec<_> = backend(&compiled).rules.iter().map(|rule| &*rule.name).collect();
     assert_eq!(names, ["default/a", "default/b", "default/d"]);
     let message = compiled.findings[0].to_string();
     assert!(
         message.contains(
-            "RouteRule default/c: spec.match.request.headers.x-header-0.regex: is beyond the 128"
+            "RouteRule default/c: spec.match.request.headers.x-header-0.regex: is beyond the 64"
         ),
         "{message}"
     );

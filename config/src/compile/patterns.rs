@@ -27,9 +27,9 @@ const MAX_OF_TABLE: usize = 16 << 20;
 const SIZE_GIVEN_UP: usize = 64 << 10;
 
 /// The most that one request has searched: those in the rules of a service, or
-/// among the paths of a host. A search of the longest header takes a tenth of a
+/// among the paths of a host. A search of the longest header takes some tenths of a
 /// millisecond.
-pub(super) const MAX_SEARCHED: usize = 128;
+pub(super) const MAX_SEARCHED: usize = 64;
 
 type Compiled = Result<Arc<Pattern<'static>>, PatternError>;
 
