@@ -12,14 +12,13 @@ mod redirect;
 mod rewrite;
 
 use crate::encoder::Encoder;
-use crate::error::{LoadError, Place};
-use crate::flat::{At, Broken, Bytes, Flat, Records};
+use crate::error::{Broken, LoadError, Place};
+use crate::flat::{At, Bytes, Flat};
+use crate::ports::PortClusters;
 use crate::request::Request;
-use crate::rules::PortCluster;
 use crate::table;
 use crate::verdict::{Applied, Verdict};
 use crate::view::View;
-pub(crate) use checks::check_cluster;
 use checks::check_status;
 use forward::Forward;
 use redirect::Redirect;
@@ -41,7 +40,7 @@ pub(crate) struct Routed<'t> {
     /// prefix.
     pub(crate) prefix: Option<usize>,
     /// The clusters of its port.
-    pub(crate) port: Option<Records<'t, PortCluster>>,
+    pub(crate) port: Option<PortClusters<'t>>,
 }
 
 /// A tag and where the rest stands, or the status.

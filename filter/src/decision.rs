@@ -3,7 +3,7 @@
 mod plaintext;
 
 use crate::action::Routed;
-use crate::flat::Broken;
+use crate::error::Broken;
 use crate::headers::HeaderEdit;
 use crate::request::Request;
 use crate::router::Router;

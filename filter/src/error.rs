@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::flat::Broken;
-
 /// Why a route table was refused.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -44,6 +42,11 @@ impl fmt::Display for LoadError {
 }
 
 impl std::error::Error for LoadError {}
+
+/// Bytes that are not as `config` makes them. The digest has told all that are
+/// damaged, so these were made wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Broken;
 
 impl From<Broken> for LoadError {
     fn from(_: Broken) -> Self {

@@ -46,11 +46,6 @@ use crate::error::LoadError;
 pub(crate) use layout::{At, Bytes, Flat, List, Records, Text, record, tags};
 pub(crate) use writer::Writer;
 
-/// Bytes that are not as `config` makes them. The digest has told all that are
-/// damaged, so these were made wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Broken;
-
 /// What a table begins with; the last byte is the version of the form.
 const MAGIC: &[u8; 8] = b"INGRESS\x01";
 

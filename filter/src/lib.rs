@@ -35,6 +35,7 @@ mod headers;
 mod module;
 pub mod names;
 mod pattern;
+mod ports;
 mod random;
 mod request;
 mod router;

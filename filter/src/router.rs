@@ -9,8 +9,8 @@ mod decode;
 mod encode;
 
 use crate::authority;
-use crate::error::LoadError;
-use crate::flat::{At, Broken, Bytes, FlatTable, List, Text, record, tags};
+use crate::error::{Broken, LoadError};
+use crate::flat::{At, Bytes, FlatTable, List, Text, record, tags};
 use crate::pattern::Pattern;
 use crate::rules::Backend;
 use crate::table::Plaintext;

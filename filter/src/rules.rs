@@ -4,7 +4,9 @@ mod condition;
 mod encode;
 
 use crate::action::Action;
-use crate::flat::{Broken, Bytes, List, Records, Text, record};
+use crate::error::Broken;
+use crate::flat::{Bytes, List, Text, record};
+use crate::ports::{Port, PortClusters};
 use crate::request::Request;
 use crate::subnet::Subnet;
 use crate::view::{Slot, View};
@@ -32,20 +34,6 @@ record! {
         /// The cheapest first.
         conditions: List<Condition>,
         subnets: List<Subnet>,
-    }
-
-    /// Another port of a backend than the one that its rules are written for.
-    pub(crate) struct Port {
-        name: Text,
-        /// In the order of their texts.
-        clusters: List<PortCluster>,
-    }
-
-    /// The cluster that a port has in place of one that rules name.
-    pub(crate) struct PortCluster {
-        named: Text,
-        /// Without one, requests get 503.
-        instead: Option<Text>,
     }
 }
 
@@ -75,42 +63,24 @@ impl Backend {
         Ok(Chosen { action: self.default, rule: None })
     }
 
-    /// The clusters that a port has in place of those that the rules name.
+    /// The clusters of a port.
     pub(crate) fn port<'t>(
         &self,
         bytes: Bytes<'t>,
         port: Option<u32>,
-    ) -> Result<Option<Records<'t, PortCluster>>, Broken> {
+    ) -> Result<Option<PortClusters<'t>>, Broken> {
         let Some(port) = port else { return Ok(None) };
-        bytes.list(bytes.list(self.ports)?.get(port)?.clusters).map(Some)
+        bytes.list(self.ports)?.get(port)?.clusters(bytes).map(Some)
     }
 
     /// The name of a port.
     pub(crate) fn port_name(&self, bytes: Bytes<'_>, port: u32) -> Result<String, Broken> {
-        bytes.string(bytes.list(self.ports)?.get(port)?.name)
+        bytes.list(self.ports)?.get(port)?.name(bytes)
     }
 
     pub(crate) fn name<'t>(&self, bytes: Bytes<'t>) -> Result<&'t str, Broken> {
         bytes.str(self.name)
     }
-}
-
-/// The cluster in place of `named` at a port; `None` where there is none.
-pub(crate) fn cluster_at(
-    port: Records<'_, PortCluster>,
-    named: Text,
-) -> Result<Option<Text>, Broken> {
-    let (mut from, mut to) = (0, u32::try_from(port.len()).unwrap_or(u32::MAX));
-    while from < to {
-        let middle = u32::midpoint(from, to);
-        let entry = port.get(middle)?;
-        match entry.named.cmp(&named) {
-            std::cmp::Ordering::Equal => return Ok(entry.instead),
-            std::cmp::Ordering::Less => from = middle.saturating_add(1),
-            std::cmp::Ordering::Greater => to = middle,
-        }
-    }
-    Ok(Some(named))
 }
 
 /// The values that conditions ask for. Rules of one backend tend to ask for the

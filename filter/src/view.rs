@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
-use crate::flat::{Broken, Bytes, List, Records, Text, record, tags};
+use crate::error::Broken;
+use crate::flat::{Bytes, List, Records, Text, record, tags};
 use crate::names::SCHEME_HEADER;
 use crate::request::Request;
 use crate::subnet;

@@ -38,14 +38,6 @@ pub(super) fn check_appended(header: &table::Header, place: &Place<'_>) -> Resul
     Ok(())
 }
 
-pub(crate) fn check_cluster(cluster: &str, place: &Place<'_>) -> Result<(), LoadError> {
-    if cluster.is_empty() || !cluster.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let reason = format!("{cluster:?} is no cluster's name; use visible ASCII without spaces");
-        return Err(place.error(reason));
-    }
-    Ok(())
-}
-
 pub(super) fn check_status(status: u16, place: &Place<'_>) -> Result<(), LoadError> {
     if !(200..=599).contains(&status) {
         return Err(place.error(format!("{status} is no final status; use 200 to 599")));

@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use crate::encoder::Encoder;
-use crate::error::{LoadError, Place};
-use crate::flat::{At, Broken, Bytes, List, Text, record};
+use crate::error::{Broken, LoadError, Place};
+use crate::flat::{At, Bytes, List, Text, record};
 use crate::headers::HeaderEdit;
 use crate::request::Request;
 use crate::table;

@@ -1,18 +1,18 @@
 //! A request that goes to an upstream.
 
 use super::Routed;
-use super::checks::{check_appended, check_cluster};
+use super::checks::check_appended;
 use super::cors::{Asked, Cors};
 use super::fault::Fault;
 use super::limits::{Retries, Timeout};
 use super::rewrite::{Replaced, Rewrite};
 use crate::encoder::Encoder;
-use crate::error::{LoadError, Place};
-use crate::flat::{At, Broken, Bytes, List, Text, record};
+use crate::error::{Broken, LoadError, Place};
+use crate::flat::{At, Bytes, List, Text, record};
 use crate::headers::HeaderEdit;
 use crate::names::{MIRROR_HEADER, WEBSOCKET_HEADER};
+use crate::ports::check_cluster;
 use crate::request::Request;
-use crate::rules::cluster_at;
 use crate::table;
 use crate::verdict::{Applied, Forwarding, Verdict};
 use crate::view::View;
@@ -131,7 +131,7 @@ impl Forward {
         };
         let at_port = |cluster: Text| match routed.port {
             None => Ok(Some(cluster)),
-            Some(port) => cluster_at(port, cluster),
+            Some(port) => port.cluster(cluster),
         };
         let drawn = self.destination.draw(bytes, view)?.map(at_port).transpose()?.flatten();
         let Some(cluster) = drawn else {

@@ -3,8 +3,8 @@
 use super::checks::{check_ms, check_override};
 use crate::duration;
 use crate::encoder::Encoder;
-use crate::error::{LoadError, Place};
-use crate::flat::{Broken, Bytes, Text, record};
+use crate::error::{Broken, LoadError, Place};
+use crate::flat::{Bytes, Text, record};
 use crate::headers::HeaderEdit;
 use crate::names::{MAX_RETRIES_HEADER, PER_TRY_TIMEOUT_HEADER, RETRY_ON_HEADER, TIMEOUT_HEADER};
 use crate::request::Request;

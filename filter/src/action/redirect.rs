@@ -3,8 +3,8 @@
 use super::checks::check_target;
 use super::cors::{Asked, Cors};
 use crate::encoder::Encoder;
-use crate::error::{LoadError, Place};
-use crate::flat::{At, Broken, Bytes, Text, record};
+use crate::error::{Broken, LoadError, Place};
+use crate::flat::{At, Bytes, Text, record};
 use crate::headers::HeaderEdit;
 use crate::request::Request;
 use crate::table;

@@ -3,8 +3,8 @@
 use super::checks::check_target;
 use super::path::{self, LeadsElsewhere};
 use crate::encoder::Encoder;
-use crate::error::{LoadError, Place};
-use crate::flat::{Broken, Bytes, Flat, Text, record};
+use crate::error::{Broken, LoadError, Place};
+use crate::flat::{Bytes, Flat, Text, record};
 use crate::headers::HeaderEdit;
 use crate::names::ORIGINAL_PATH_HEADER;
 use crate::request::Request;

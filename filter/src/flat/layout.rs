@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::Broken;
+use crate::error::Broken;
 
 /// What takes up a fixed number of bytes.
 pub(crate) trait Flat: Copy {

@@ -1,8 +1,8 @@
 //! The flat form of a table in, the JSON form out.
 
 use super::{PathKind, Root, Route, Target, TlsHost, VirtualHost};
-use crate::error::LoadError;
-use crate::flat::{Broken, Bytes, FlatTable, List, Text};
+use crate::error::{Broken, LoadError};
+use crate::flat::{Bytes, FlatTable, List, Text};
 use crate::rules::Backend;
 use crate::table::{self, PathMatch, RouteTable, VERSION};
 

@@ -1,8 +1,8 @@
 //! A condition on one header.
 
 use crate::encoder::Encoder;
-use crate::error::{LoadError, Place};
-use crate::flat::{Broken, Bytes, Flat, Text, record, tags};
+use crate::error::{Broken, LoadError, Place};
+use crate::flat::{Bytes, Flat, Text, record, tags};
 use crate::pattern::Pattern;
 use crate::table::StringMatch;
 

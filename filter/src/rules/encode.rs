@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::condition::Condition;
-use super::{Backend, Match, Port, PortCluster, Rule};
-use crate::action::{Action, Replaced, check_cluster};
+use super::{Backend, Match, Rule};
+use crate::action::{Action, Replaced};
 use crate::encoder::Encoder;
-use crate::error::{LoadError, Place};
-use crate::flat::{Broken, Bytes};
+use crate::error::{Broken, LoadError, Place};
+use crate::flat::Bytes;
 use crate::headers;
+use crate::ports::Port;
 use crate::subnet::Subnet;
 use crate::table::{self, StringMatch};
 use crate::view::{Slot, Source};
@@ -121,34 +122,6 @@ impl Rule {
             },
             action: self.action.decode(bytes)?,
         })
-    }
-}
-
-impl Port {
-    fn encode(
-        port: &table::Port,
-        encoder: &mut Encoder<'_>,
-        place: &Place<'_>,
-    ) -> Result<Self, LoadError> {
-        let mut clusters = Vec::with_capacity(port.clusters.len());
-        for (named, instead) in &port.clusters {
-            for cluster in [Some(named), instead.as_ref()].into_iter().flatten() {
-                check_cluster(cluster, &place.field("clusters"))?;
-            }
-            let named = encoder.shared(named);
-            clusters.push(PortCluster { named, instead: encoder.shared_option(instead.as_ref()) });
-        }
-        clusters.sort_by_key(|cluster| cluster.named);
-        Ok(Self { name: encoder.text(&port.name), clusters: encoder.list(&clusters) })
-    }
-
-    fn decode(&self, bytes: Bytes<'_>) -> Result<table::Port, Broken> {
-        let cluster = |cluster: Result<PortCluster, Broken>| {
-            let PortCluster { named, instead } = cluster?;
-            Ok((bytes.string(named)?, bytes.string_option(instead)?))
-        };
-        let clusters = bytes.list(self.clusters)?.iter().map(cluster).collect::<Result<_, _>>()?;
-        Ok(table::Port { name: bytes.string(self.name)?, clusters })
     }
 }
 
