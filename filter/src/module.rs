@@ -26,7 +26,7 @@ use crate::names::CLUSTER_HEADER;
 use crate::request::Request;
 use crate::router::Router;
 use crate::table::AbortStatus;
-use crate::verdict::{Forwarding, Verdict};
+use crate::verdict::Verdict;
 use counters::Counters;
 use headers::RequestHeaders;
 use host::Level;
@@ -227,13 +227,10 @@ fn abort(status: AbortStatus) {
 
 /// Leaves word for the access log.
 fn record(decision: &Decision<'_>) {
-    if let Verdict::Forward(Forwarding { delay, abort, .. }) = &decision.verdict {
-        if let Some(ms) = delay {
-            host::set_property("fault_delay_ms", ms.to_string().as_bytes());
-        }
-        if abort.is_some() {
-            host::set_property("fault_abort", b"1");
-        }
+    if let Verdict::Forward(forwarding) = &decision.verdict
+        && let Some(fault) = forwarding.fault()
+    {
+        host::set_property("fault", fault.as_bytes());
     }
     if let Some(source) = decision.source {
         host::set_property("ingress_route", source.as_bytes());

@@ -27,6 +27,22 @@ pub struct Forwarding<'t> {
     pub abort: Option<AbortStatus>,
 }
 
+impl Forwarding<'_> {
+    /// The fault of the request, as the access log shows it: `delay=100ms`,
+    /// `abort=503`, `abort=grpc-14`, or a delay and an abort with a comma between.
+    pub fn fault(&self) -> Option<String> {
+        let delay = self.delay.map(|ms| format!("delay={ms}ms"));
+        let abort = self.abort.map(|status| match status {
+            AbortStatus::Http(status) => format!("abort={status}"),
+            AbortStatus::Grpc(status) => format!("abort=grpc-{status}"),
+        });
+        match (delay, abort) {
+            (Some(delay), Some(abort)) => Some([delay, abort].join(",")),
+            (delay, abort) => delay.or(abort),
+        }
+    }
+}
+
 /// The kinds of decisions, each of which has its counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -79,5 +95,26 @@ impl<'t> Applied<'t> {
     pub(crate) const fn refused(status: u16) -> Self {
         let verdict = Verdict::Respond(status);
         Self { verdict, response_headers: Vec::new(), outcome: Outcome::Refused }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_written_for_the_access_log() {
+        let (http, grpc) = (AbortStatus::Http(503), AbortStatus::Grpc(14));
+        for (delay, abort, expected) in [
+            (None, None, None),
+            (Some(100), None, Some("delay=100ms")),
+            (None, Some(http), Some("abort=503")),
+            (None, Some(grpc), Some("abort=grpc-14")),
+            (Some(100), Some(http), Some("delay=100ms,abort=503")),
+        ] {
+            let edits = Vec::new();
+            let forwarding = Forwarding { cluster: "web", websocket: false, edits, delay, abort };
+            assert_eq!(forwarding.fault().as_deref(), expected);
+        }
     }
 }

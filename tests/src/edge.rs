@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::access_log::AccessLog;
 use crate::client::{Answer, get};
 use crate::process::Process;
 
@@ -21,23 +22,23 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// Runs `ingressctl` until it says where it serves.
+    /// Runs `ingressctl` until it says where it serves. What it says after that is
+    /// the access log.
     ///
     /// # Panics
     /// Where it does not get ready.
-    pub fn run(command: &mut Command) -> (Process, Self) {
+    pub fn run(command: &mut Command) -> (Process, Self, AccessLog) {
         let mut process = Process::spawn(command.stdout(Stdio::piped()));
         let mut lines = BufReader::new(process.output()).lines();
         let ready = lines.next().expect("a line of output").expect("text");
-        // What follows is the access log, which must not fill the pipe.
-        thread::spawn(move || lines.for_each(drop));
+        let access_log = AccessLog::follow(lines);
         let address = |name: &str| {
             let value = ready.split_whitespace().find_map(|word| word.strip_prefix(name));
             value.and_then(|value| value.parse().ok())
         };
         let must = |name: &str| address(name).unwrap_or_else(|| panic!("no {name} in {ready:?}"));
         let edge = Self { http: must("http="), https: address("https="), admin: must("admin=") };
-        (process, edge)
+        (process, edge, access_log)
     }
 
     /// Where it serves HTTPS.

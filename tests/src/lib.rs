@@ -5,6 +5,7 @@
 //! Everything listens on ports of its own and ends with the test, so tests run
 //! side by side.
 
+mod access_log;
 pub mod bench;
 mod client;
 mod edge;
@@ -23,6 +24,7 @@ mod tools;
 mod upstream;
 mod websocket;
 
+pub use access_log::AccessLog;
 pub use client::{Answer, KeepAlive, get, raw};
 pub use edge::{Edge, wait_until};
 pub use h2::h2_request;

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::access_log::AccessLog;
 use crate::edge::Edge;
 use crate::process::Process;
 use crate::tools::{envoy, ingressctl};
@@ -17,6 +18,7 @@ pub struct Serving {
     process: Process,
     folder: TempDir,
     edge: Edge,
+    access_log: AccessLog,
 }
 
 impl Serving {
@@ -37,7 +39,7 @@ impl Serving {
         fs::write(folder.path().join("manifests.yaml"), manifests).expect("a manifest is written");
         let is_told = flags.contains(&"--https");
         let https: &[&str] = if is_told { &[] } else { &["--https", "127.0.0.1:0"] };
-        let (process, edge) = Edge::run(
+        let (process, edge, access_log) = Edge::run(
             Command::new(ingressctl())
                 .args(["serve", "--http", "127.0.0.1:0", "-f"])
                 .arg(folder.path())
@@ -46,7 +48,7 @@ impl Serving {
                 .args(flags)
                 .args(https),
         );
-        Self { process, folder, edge }
+        Self { process, folder, edge, access_log }
     }
 
     /// The folder of the manifests.
@@ -63,6 +65,11 @@ impl Serving {
         let new = self.folder().join("manifests.new");
         fs::write(&new, manifests).expect("a manifest is written");
         fs::rename(new, self.folder().join("manifests.yaml")).expect("a manifest is replaced");
+    }
+
+    /// The access log, where one is asked for.
+    pub fn access_log(&self) -> &AccessLog {
+        &self.access_log
     }
 
     /// Envoy's process, a child of `ingressctl`.

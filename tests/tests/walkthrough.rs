@@ -25,7 +25,7 @@ fn the_sample_rule_gives_delays_four_seconds_and_changes_nothing_else() {
 #[test]
 fn the_demo_shows_the_page_and_leaves_nothing_behind() {
     let temporary = tempfile::tempdir().unwrap();
-    let (demo, edge) = Edge::run(
+    let (demo, edge, _) = Edge::run(
         Command::new(ingressctl())
             .args(["demo", "--http", "127.0.0.1:0", "--concurrency", "2", "--envoy"])
             .arg(envoy())

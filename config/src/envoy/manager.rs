@@ -224,7 +224,7 @@ struct Text {
 }
 
 /// A line of the access log.
-const ACCESS_LOG_LINE: [(&str, &str); 17] = [
+const ACCESS_LOG_LINE: [(&str, &str); 18] = [
     ("time", "%START_TIME%"),
     ("client", "%DOWNSTREAM_REMOTE_ADDRESS%"),
     ("method", "%REQ(:METHOD)%"),
@@ -242,6 +242,7 @@ const ACCESS_LOG_LINE: [(&str, &str); 17] = [
     ("upstream", "%UPSTREAM_HOST%"),
     ("ingress_route", "%FILTER_STATE(wasm.ingress_route:PLAIN)%"),
     ("route_rule", "%FILTER_STATE(wasm.route_rule:PLAIN)%"),
+    ("fault", "%FILTER_STATE(wasm.fault:PLAIN)%"),
 ];
 
 typed! {

@@ -14,9 +14,8 @@ use super::edge::{Headers, joined};
 /// The port a client sends from, for want of a real one.
 const CLIENT_PORT: u16 = 50_000;
 
-/// The properties by which the module says that a request has a fault.
-const DELAY: &str = "fault_delay_ms";
-const ABORT: &str = "fault_abort";
+/// The property by which the module says what fault a request has.
+const FAULT: &str = "fault";
 
 /// What came of a request.
 pub(super) struct Passage {
@@ -67,7 +66,7 @@ pub(super) fn pass(
     }
     let mut outcome = exchange.request_headers(headers.clone(), true)?;
     if outcome == Outcome::Pause
-        && let Some(ms) = property(&exchange.record(), DELAY).and_then(|ms| ms.parse().ok())
+        && let Some(ms) = delay(&exchange.record())
     {
         plugin.advance(Duration::from_millis(ms));
         plugin.tick()?;
@@ -92,10 +91,10 @@ pub(super) fn pass(
         Outcome::LocalReply => {
             let record = exchange.record();
             exchange.local_response()?;
-            let by = match property(&record, ABORT) {
-                Some(_) => By::Fault,
-                None if is_trace => By::NoTrace,
-                None => By::Filter,
+            let by = match property(&record, FAULT) {
+                Some(fault) if fault.contains("abort=") => By::Fault,
+                _ if is_trace => By::NoTrace,
+                _ => By::Filter,
             };
             let reply = record.local_reply.context("a reply without one")?;
             Some(Answer { status: reply.status.try_into()?, grpc_status: reply.grpc_status, by })
@@ -116,8 +115,15 @@ impl Passage {
 
     /// How long the filter holds the request back.
     pub(super) fn delay(&self) -> Option<u64> {
-        self.property(DELAY)?.parse().ok()
+        delay(&self.record)
     }
+}
+
+/// The delay of a fault, in milliseconds.
+fn delay(record: &ExchangeRecord) -> Option<u64> {
+    let fault = property(record, FAULT)?;
+    let (ms, _) = fault.strip_prefix("delay=")?.split_once("ms")?;
+    ms.parse().ok()
 }
 
 fn property(record: &ExchangeRecord, name: &str) -> Option<String> {

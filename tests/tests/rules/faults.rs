@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::setup::{Ruled, rule};
 
 fn at(name: &str, fault: &str) -> String {
@@ -66,6 +68,17 @@ fn delays_and_aborts_are_what_the_rule_says() {
     );
     assert_eq!((grpc.status, grpc.header("grpc-status")), (200, Some("14")));
     assert_eq!(edge.explain("/grpc", &["content-type: application/grpc"]).grpc_status, Some(14));
+    let log = edge.serving.access_log();
+    for (path, fault) in [
+        ("/delayed", json!("delay=1000ms")),
+        ("/aborted", json!("abort=418")),
+        ("/both", json!("delay=1000ms,abort=555")),
+        ("/never", json!(null)),
+        ("/grpc", json!("abort=grpc-14")),
+        ("/none", json!(null)),
+    ] {
+        assert_eq!(log.line(path)["fault"], fault, "{path}");
+    }
 }
 
 #[test]

@@ -113,7 +113,7 @@ impl Ruled {
         let file = tempfile::NamedTempFile::new().expect("a file");
         serde_json::to_writer(&file, settings).expect("settings are written");
         let settings_file = file.path().to_str().expect("a path in UTF-8");
-        let flags = ["--settings", settings_file, "--access-log", "false", "--concurrency", "2"];
+        let flags = ["--settings", settings_file, "--concurrency", "2"];
         Self {
             serving: Serving::start_with(&manifests, &flags),
             explainer: Explainer::new(&compiled.gateway.table, settings)
