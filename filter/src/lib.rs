@@ -55,6 +55,8 @@ pub use headers::HeaderEdit;
 pub use pattern::{Pattern, PatternError};
 pub use request::Request;
 pub use router::{Matched, NoHost, Router};
+#[cfg(not(target_family = "wasm"))]
+pub use rules::Unmet;
 pub use subnet::{Subnet, SubnetError};
 pub use table::{DEFAULT_CERTIFICATE, RouteTable};
 pub use verdict::{Forwarding, Outcome, Verdict};

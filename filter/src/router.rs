@@ -7,6 +7,8 @@
 
 mod decode;
 mod encode;
+#[cfg(not(target_family = "wasm"))]
+mod explain;
 
 use crate::authority;
 use crate::error::{Broken, LoadError};
@@ -313,11 +315,13 @@ impl Hosts {
             return Ok(Some(exact));
         }
         let host = authority::host(authority).ok_or(NoHost)?;
-        let wildcard = || {
-            let dot = host.iter().position(|byte| *byte == b'.')?;
-            self.wildcard.get(host.get(dot + 1..)?, bytes).flatten()
-        };
-        Ok(self.exact.get(&host, bytes).flatten().or_else(wildcard).or(self.any))
+        let exact = self.exact.get(&host, bytes).flatten();
+        Ok(exact.or_else(|| self.find_wildcard(&host, bytes)).or(self.any))
+    }
+
+    fn find_wildcard(&self, host: &[u8], bytes: Bytes<'_>) -> Option<u32> {
+        let dot = host.iter().position(|byte| *byte == b'.')?;
+        self.wildcard.get(host.get(dot + 1..)?, bytes).flatten()
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod condition;
 mod encode;
+#[cfg(not(target_family = "wasm"))]
+mod unmet;
 
 use crate::action::Action;
 use crate::error::Broken;
@@ -11,6 +13,8 @@ use crate::request::Request;
 use crate::subnet::Subnet;
 use crate::view::{Slot, View};
 use condition::Condition;
+#[cfg(not(target_family = "wasm"))]
+pub use unmet::Unmet;
 
 record! {
     /// A backend, as the flat form has it.
@@ -108,9 +112,7 @@ impl Match {
         values: &mut Values<'_, '_, R>,
     ) -> Result<bool, Broken> {
         for condition in bytes.list(self.conditions)?.iter() {
-            let condition = condition?;
-            let Some(value) = values.get(condition.slot())? else { return Ok(false) };
-            if !condition.holds(value, bytes)? {
+            if !condition?.is_met(bytes, values)? {
                 return Ok(false);
             }
         }

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use ingress_filter::Pattern;
-use ingress_filter::table::{PathMatch, Plaintext, Route, RouteTable, VirtualHost};
+use ingress_filter::Router;
+use ingress_filter::table::{
+    Action, Backend, PathMatch, Plaintext, Respond, Route, RouteTable, VirtualHost,
+};
 use serde::Serialize;
 
 /// A route, and what became of it.
@@ -68,47 +70,102 @@ pub(crate) enum RouteIndex {
 /// The place that decides, and what it does where the request came without TLS.
 pub(super) type Choice = (RouteIndex, Option<Plaintext>);
 
-/// All routes of `table`, of which `choice` decides; those of the request's host
-/// first.
+/// What of a request routes are chosen by, and what the router makes of it.
+struct Asked<'a> {
+    /// Without one, nothing may serve the request.
+    host: Option<String>,
+    path: &'a str,
+    /// The indexes of the virtual hosts that the host is one of; the first serves.
+    covering: Vec<usize>,
+    choice: Option<Choice>,
+}
+
+/// All routes of `table`, which `router` is made of; those of the request's host
+/// first. Of them, `choice` decides.
 pub(super) fn of(
     table: &RouteTable,
-    authority: &str,
-    target: &str,
+    router: &Router,
+    (authority, target): (&str, &str),
     choice: Option<Choice>,
 ) -> Vec<Candidate> {
-    let chosen = choice.map(|(place, _)| place);
-    let outcome = choice.map(|(_, plaintext)| outcome(plaintext));
-    let host = ingress_filter::host_of(authority.as_bytes())
-        .map(|host| String::from_utf8_lossy(&host).into_owned());
-    let path = target.split(['?', '#']).next().unwrap_or_default();
-    let serving = host.as_deref().and_then(|host| serving_host(table, host));
-    let mut candidates: Vec<_> = table
-        .virtual_hosts
-        .iter()
-        .enumerate()
-        .flat_map(|(host_index, virtual_host)| {
-            let hosts = virtual_host.hosts.join(", ");
-            let refusal = wrong_host(virtual_host, host.as_deref(), serving);
-            virtual_host.routes.iter().enumerate().map(move |(index, route)| {
-                let is_it = chosen == Some(RouteIndex::Route(host_index, index));
-                let (is_chosen, verdict) = outcome.filter(|_| is_it).unwrap_or_default();
-                let verdict = match &refusal {
-                    _ if is_it => verdict.into(),
-                    Some(refusal) => refusal.clone(),
-                    None => wrong_path(&route.path, path).unwrap_or_else(|| match chosen {
-                        Some(_) => "matches, but less specifically".into(),
-                        None => "matches, but the request is refused whatever its path".into(),
-                    }),
-                };
-                candidate(&hosts, route, is_chosen, verdict)
+    let authority = authority.as_bytes();
+    let hosts = router.hosts_of(authority).unwrap_or_default();
+    let asked = Asked {
+        host: ingress_filter::host_of(authority)
+            .map(|host| String::from_utf8_lossy(&host).into_owned()),
+        path: target.split(['?', '#']).next().unwrap_or_default(),
+        covering: hosts.into_iter().map(|(index, _)| index).collect(),
+        choice,
+    };
+    let mut indexes: Vec<_> = (0..table.virtual_hosts.len()).collect();
+    indexes.sort_by_key(|index| asked.covering.first() != Some(index));
+    let of_hosts = indexes.into_iter().flat_map(|index| asked.of_host(table, index));
+    of_hosts.chain(default_candidate(table, choice)).collect()
+}
+
+impl Asked<'_> {
+    fn of_host(&self, table: &RouteTable, host_index: usize) -> Vec<Candidate> {
+        let VirtualHost { hosts, routes } = &table.virtual_hosts[host_index];
+        let refusal = self.wrong_host(table, host_index);
+        let matches = if refusal.is_none() { self.matches(routes) } else { Vec::new() };
+        let verdict = |index, route: &Route| match (self.choice, &refusal) {
+            (Some((place, plaintext)), _) if place == RouteIndex::Route(host_index, index) => {
+                let (chosen, verdict) = outcome(plaintext);
+                (chosen, verdict.to_owned())
+            }
+            (_, Some(refusal)) => (false, refusal.clone()),
+            _ if matches.get(index) == Some(&false) => (false, mismatch(&route.path, self.path)),
+            (Some(_), None) => (false, "matches, but less specifically".into()),
+            (None, None) => (false, "matches, but the request is refused whatever its path".into()),
+        };
+        let hosts = hosts.join(", ");
+        let routes = routes.iter().enumerate();
+        routes
+            .map(|(index, route)| {
+                let (chosen, verdict) = verdict(index, route);
+                candidate(&hosts, route, chosen, verdict)
             })
-        })
-        .collect();
-    candidates.sort_by_key(|candidate| {
-        serving.is_none_or(|serving| candidate.host != serving.hosts.join(", "))
-    });
-    candidates.extend(default_candidate(table, choice));
-    candidates
+            .collect()
+    }
+
+    /// Why a virtual host does not serve the request's host, unless it does.
+    fn wrong_host(&self, table: &RouteTable, index: usize) -> Option<String> {
+        let Some(host) = &self.host else {
+            return Some("the request's authority is no host".into());
+        };
+        let hosts = |index: usize| table.virtual_hosts[index].hosts.join(", ");
+        let (own, serving) = (hosts(index), self.covering.first().copied());
+        match serving {
+            Some(serving) if serving == index => None,
+            Some(serving) if self.covering.contains(&index) => {
+                Some(format!("host {} is more specific for {host}", hosts(serving)))
+            }
+            _ if own.starts_with("*.") => {
+                Some(format!("{own} stands for one label and its suffix, which {host} is not"))
+            }
+            _ => Some(format!("the request is for host {host}, not {own}")),
+        }
+    }
+
+    /// Whether each route matches the path: asked of a router where each has a
+    /// host of its own, so that none hides another.
+    fn matches(&self, routes: &[Route]) -> Vec<bool> {
+        let name = String::from("any");
+        let alone = |(index, route): (usize, &Route)| VirtualHost {
+            hosts: vec![index.to_string()],
+            routes: vec![Route { backend: name.clone(), port: None, ..route.clone() }],
+        };
+        let default = Action::Respond(Respond { status: 404 });
+        let backend = Backend { name: name.clone(), ports: vec![], rules: vec![], default };
+        let table = RouteTable {
+            backends: vec![backend],
+            virtual_hosts: routes.iter().enumerate().map(alone).collect(),
+            ..RouteTable::empty()
+        };
+        let Ok(asked) = Router::new(&table) else { return Vec::new() };
+        let find = |index: usize| asked.find(index.to_string().as_bytes(), self.path.as_bytes());
+        (0..routes.len()).map(|index| matches!(find(index), Ok(Some(_)))).collect()
+    }
 }
 
 /// Whether what is chosen serves the request, and how.
@@ -153,76 +210,17 @@ fn default_candidate(table: &RouteTable, choice: Option<Choice>) -> Option<Candi
     })
 }
 
-/// Which of the hosts of a virtual host a request's is.
-pub(super) fn host_entry<'t>(virtual_host: &'t VirtualHost, authority: &str) -> Option<&'t str> {
-    let host = ingress_filter::host_of(authority.as_bytes())?;
-    let host = String::from_utf8_lossy(&host);
-    let covering = virtual_host.hosts.iter().filter(|name| covers(name, &host));
-    // The longest is the most specific: `*` before none, and a name that is
-    // written out before a wildcard of one label.
-    covering.max_by_key(|name| (**name == *host, name.len())).map(String::as_str)
-}
-
-/// The most specific virtual host, found by looking at all of them.
-fn serving_host<'t>(table: &'t RouteTable, host: &str) -> Option<&'t VirtualHost> {
-    let named = |wanted: &str| {
-        table
-            .virtual_hosts
-            .iter()
-            .find(|virtual_host| virtual_host.hosts.iter().any(|name| name == wanted))
-    };
-    let wildcard = host.split_once('.').map(|(_, suffix)| format!("*.{suffix}"));
-    named(host).or_else(|| named(&wildcard?)).or_else(|| named("*"))
-}
-
-/// Why a virtual host does not serve the request's host, unless it does.
-fn wrong_host(
-    virtual_host: &VirtualHost,
-    host: Option<&str>,
-    serving: Option<&VirtualHost>,
-) -> Option<String> {
-    let Some(host) = host else { return Some("the request's authority is no host".into()) };
-    if serving.is_some_and(|serving| std::ptr::eq(serving, virtual_host)) {
-        return None;
-    }
-    let hosts = virtual_host.hosts.join(", ");
-    Some(match serving {
-        Some(serving) if virtual_host.hosts.iter().any(|name| covers(name, host)) => {
-            format!("host {} is more specific for {host}", serving.hosts.join(", "))
-        }
-        _ if hosts.starts_with("*.") => {
-            format!("{hosts} stands for one label and its suffix, which {host} is not")
-        }
-        _ => format!("the request is for host {host}, not {hosts}"),
-    })
-}
-
-fn covers(name: &str, host: &str) -> bool {
-    match name.strip_prefix('*') {
-        None => name == host,
-        Some("") => true,
-        Some(suffix) => host.find('.').is_some_and(|dot| &host[dot..] == suffix),
-    }
-}
-
-/// Why a path does not match, unless it does.
-fn wrong_path(wanted: &PathMatch, path: &str) -> Option<String> {
+/// How a path differs from one that it does not match.
+fn mismatch(wanted: &PathMatch, path: &str) -> String {
     match wanted {
-        PathMatch::Exact(text) => (path != text).then(|| format!("{path} is not {text}")),
-        PathMatch::StringPrefix(text) => {
-            (!path.starts_with(text.as_str())).then(|| format!("{path} does not start with {text}"))
-        }
-        PathMatch::Regex(text) => {
-            let matches = Pattern::new(text).is_ok_and(|pattern| pattern.matches(path.as_bytes()));
-            (!matches).then(|| format!("{path} as a whole does not match {text}"))
-        }
+        PathMatch::Exact(text) => format!("{path} is not {text}"),
+        PathMatch::StringPrefix(text) => format!("{path} does not start with {text}"),
+        PathMatch::Regex(text) => format!("{path} as a whole does not match {text}"),
         PathMatch::Prefix(text) => {
-            let stem = text.strip_suffix('/').unwrap_or(text);
-            match path.strip_prefix(stem) {
-                None => Some(format!("{path} does not start with {text}")),
-                Some(rest) if rest.is_empty() || rest.starts_with('/') => None,
+            match path.strip_prefix(text.strip_suffix('/').unwrap_or(text)) {
+                None => format!("{path} does not start with {text}"),
                 Some(rest) => {
-                    Some(format!("{path} goes on with {rest} within the element where {text} ends"))
+                    format!("{path} goes on with {rest} within the element where {text} ends")
                 }
             }
         }
@@ -263,7 +261,11 @@ mod tests {
                 Some("/fox as a whole does not match /f(o+)"),
             ),
         ] {
-            assert_eq!(wrong_path(&wanted, path).as_deref(), expected);
+            let asked = Asked { host: None, path, covering: Vec::new(), choice: None };
+            let route = serde_json::json!({"match": wanted, "backend": "web"});
+            let matches = asked.matches(&[serde_json::from_value(route).unwrap()]);
+            assert_eq!(matches, [expected.is_none()], "{wanted} {path}");
+            assert!(expected.is_none_or(|expected| mismatch(&wanted, path) == expected));
         }
     }
 }

@@ -2,30 +2,12 @@
 
 use std::net::Ipv4Addr;
 
-use ingress_filter::table::TlsHost;
-use ingress_filter::{DEFAULT_CERTIFICATE, RouteTable, Router};
+use ingress_filter::{DEFAULT_CERTIFICATE, Router};
 
-/// The certificates of hosts.
-pub(super) struct Certificates {
-    /// Knows of no more than the hosts.
-    router: Router,
-}
-
-impl Certificates {
-    pub(super) fn new(tls_hosts: &[TlsHost]) -> anyhow::Result<Self> {
-        let table = RouteTable { tls_hosts: tls_hosts.to_vec(), ..RouteTable::empty() };
-        Ok(Self { router: Router::new(&table)? })
-    }
-
-    /// The certificate of a connection whose client asks for `server_name`.
-    pub(super) fn of_connection(&self, server_name: Option<&str>) -> &str {
-        server_name.and_then(|name| self.of_host(name)).unwrap_or(DEFAULT_CERTIFICATE)
-    }
-
-    /// The certificate that the host of `authority` has, if any.
-    pub(super) fn of_host(&self, authority: &str) -> Option<&str> {
-        self.router.certificate(authority.as_bytes())
-    }
+/// The certificate of a connection whose client asks for `server_name`.
+pub(super) fn certificate<'t>(router: &'t Router, server_name: Option<&str>) -> &'t str {
+    let own = server_name.and_then(|name| router.certificate(name.as_bytes()));
+    own.unwrap_or(DEFAULT_CERTIFICATE)
 }
 
 /// The host that a client asks for when it connects to `authority` (RFC 6066
@@ -56,14 +38,12 @@ mod tests {
 
     #[test]
     fn a_connection_has_the_certificate_of_the_host_that_is_asked_for() {
-        let tls_host = |hosts: &[&str], certificate: &str| TlsHost {
-            hosts: hosts.iter().map(ToString::to_string).collect(),
-            certificate: certificate.into(),
-        };
-        let certificates = Certificates::new(&[
-            tls_host(&["a.example", "*.a.example"], "ns/a"),
-            tls_host(&["*.b.a.example", "x.a.example"], "ns/b"),
-        ])
+        let router = Router::load(
+            br#"{"version": 1, "tls_hosts": [
+                {"hosts": ["a.example", "*.a.example"], "certificate": "ns/a"},
+                {"hosts": ["*.b.a.example", "x.a.example"], "certificate": "ns/b"}
+            ]}"#,
+        )
         .unwrap();
         for (name, expected) in [
             ("a.example", "ns/a"),
@@ -74,8 +54,8 @@ mod tests {
             ("z.y.b.a.example", DEFAULT_CERTIFICATE),
             ("example", DEFAULT_CERTIFICATE),
         ] {
-            assert_eq!(certificates.of_connection(Some(name)), expected, "{name}");
+            assert_eq!(certificate(&router, Some(name)), expected, "{name}");
         }
-        assert_eq!(certificates.of_connection(None), DEFAULT_CERTIFICATE);
+        assert_eq!(certificate(&router, None), DEFAULT_CERTIFICATE);
     }
 }

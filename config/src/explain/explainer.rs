@@ -11,10 +11,10 @@ use ingress_filter::names::{
     ORIGINAL_PATH_HEADER, PER_TRY_TIMEOUT_HEADER, SCHEME_HEADER, TIMEOUT_HEADER,
 };
 use ingress_filter::table::{Action, Backend, Destination, Forward, Plaintext};
-use ingress_filter::{FlatTable, RouteTable};
+use ingress_filter::{FlatTable, RouteTable, Router};
 
 use super::candidates::{self, IngressPlace, RouteIndex};
-use super::connection::Certificates;
+use super::connection;
 use super::edge::{self, Headers, Refusal, joined};
 use super::exchange::{Answer, By, Passage, pass};
 use super::reason::{Chosen, misdirected, reason, refused_by_envoy};
@@ -38,8 +38,10 @@ pub struct Explainer {
     table: RouteTable,
     /// The same, each route and rule named by its place.
     labelled: RouteTable,
+    /// Says natively why a route or a rule was not chosen, and which certificate
+    /// a host has.
+    router: Router,
     backends: HashMap<String, usize>,
-    certificates: Certificates,
     trusted_hops: u32,
     /// By what they draw.
     plugins: RefCell<BTreeMap<u64, Rc<Plugin>>>,
@@ -52,16 +54,17 @@ impl Explainer {
     /// Where the module does not start or refuses the table.
     pub fn new(table: &RouteTable, settings: &Settings) -> anyhow::Result<Self> {
         let backends = table.backends.iter().enumerate();
-        let explainer = Self {
-            labelled: labelled(table),
+        let random = table.fixed_random.unwrap_or_default();
+        let labelled = RouteTable { fixed_random: Some(random), ..labelled(table) };
+        let flat = FlatTable::encode(&labelled)?;
+        Ok(Self {
+            labelled,
             backends: backends.map(|(index, backend)| (backend.name.clone(), index)).collect(),
             table: table.clone(),
-            certificates: Certificates::new(&table.tls_hosts)?,
             trusted_hops: settings.trusted_hops,
-            plugins: RefCell::default(),
-        };
-        explainer.plugin(explainer.random(None))?;
-        Ok(explainer)
+            plugins: RefCell::new(BTreeMap::from([(random, Rc::new(start(&flat)?))])),
+            router: Router::from_flat(flat)?,
+        })
     }
 
     /// The table.
@@ -82,12 +85,13 @@ impl Explainer {
         let (mut explanation, chosen) = self.pass(request, &headers)?;
         let seen = Seen { headers: &headers, client: request.client };
         if let Some(chosen) = chosen.as_ref().filter(|chosen| chosen.plaintext.is_none()) {
-            explanation.rules = rules::of(chosen.backend, chosen.rule, seen);
+            let backend = (self.backends[&chosen.backend.name], chosen.backend);
+            explanation.rules = rules::of(backend, chosen.rule, &self.router, seen)?;
         }
         let value = |name| joined(&headers, name).unwrap_or_default();
         let choice = chosen.map(|chosen| (chosen.place, chosen.plaintext));
-        explanation.candidates =
-            candidates::of(&self.table, &value(":authority"), &value(":path"), choice);
+        let asked = (&*value(":authority"), &*value(":path"));
+        explanation.candidates = candidates::of(&self.table, &self.router, asked, choice);
         Ok(explanation)
     }
 
@@ -111,7 +115,7 @@ impl Explainer {
     /// The certificate of the connection.
     fn certificate(&self, request: &Request) -> Option<&str> {
         let is_https = request.scheme == "https";
-        is_https.then(|| self.certificates.of_connection(request.sni.as_deref()))
+        is_https.then(|| connection::certificate(&self.router, request.sni.as_deref()))
     }
 
     /// To which cluster each of `count` such requests goes, `None` being an
@@ -165,7 +169,7 @@ impl Explainer {
     ) -> Option<String> {
         let is_it = matches!(passage.answer?, Answer { status: 421, by: By::Filter, .. });
         let authority = joined(headers, ":authority").filter(|_| is_it)?;
-        let own = self.certificates.of_host(&authority)?;
+        let own = self.router.certificate(authority.as_bytes())?;
         certificate.filter(|other| *other != own).map(|other| misdirected(other, own))
     }
 
@@ -244,9 +248,9 @@ impl Explainer {
     fn host_of(&self, place: RouteIndex, authority: &str) -> Option<String> {
         match place {
             RouteIndex::Default => Some("*".into()),
-            RouteIndex::Route(host, _) => {
-                let virtual_host = self.table.virtual_hosts.get(host)?;
-                candidates::host_entry(virtual_host, authority).map(str::to_owned)
+            RouteIndex::Route(..) => {
+                let hosts = self.router.hosts_of(authority.as_bytes()).ok()?;
+                hosts.into_iter().next().map(|(_, host)| host)
             }
         }
     }
@@ -270,12 +274,15 @@ impl Explainer {
     }
 
     fn start(&self, fixed_random: Option<u64>) -> anyhow::Result<Plugin> {
-        let table = RouteTable { fixed_random, ..self.labelled.clone() };
-        let plugin = Plugin::with_options(offline_module()?, Options::default())?;
-        let taken_in = plugin.configure(FlatTable::encode(&table)?.into_bytes())?;
-        ensure!(taken_in, "the module refuses the route table: {:?}", plugin.activity().log);
-        Ok(plugin)
+        start(&FlatTable::encode(&RouteTable { fixed_random, ..self.labelled.clone() })?)
     }
+}
+
+fn start(table: &FlatTable) -> anyhow::Result<Plugin> {
+    let plugin = Plugin::with_options(offline_module()?, Options::default())?;
+    let taken_in = plugin.configure(table.bytes())?;
+    ensure!(taken_in, "the module refuses the route table: {:?}", plugin.activity().log);
+    Ok(plugin)
 }
 
 /// The table with every route and rule named by its place, so that what the

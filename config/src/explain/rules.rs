@@ -1,10 +1,10 @@
 //! Every rule of a backend, and why it does not apply to a request.
 
-use std::net::IpAddr;
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
 
-use ingress_filter::names::SCHEME_HEADER;
 use ingress_filter::table::{Backend, HeaderMatch, RuleMatch, StringMatch};
-use ingress_filter::{Pattern, Subnet};
+use ingress_filter::{LoadError, Request, Router, Unmet};
 use serde::Serialize;
 
 use super::edge::{Headers, joined};
@@ -20,82 +20,91 @@ pub struct RuleVerdict {
     pub verdict: String,
 }
 
-/// What the conditions of a rule are held against.
+/// A request, as far as the conditions of a rule ask for it.
 #[derive(Clone, Copy)]
 pub(super) struct Seen<'a> {
     pub(super) headers: &'a Headers,
     pub(super) client: IpAddr,
 }
 
-/// All rules of `backend`, of which the one with the index `chosen` decides.
-pub(super) fn of(backend: &Backend, chosen: Option<usize>, seen: Seen<'_>) -> Vec<RuleVerdict> {
-    let verdict = |index: usize, matches: &RuleMatch| match chosen {
-        Some(chosen) if chosen == index => "applies".to_owned(),
-        Some(chosen) if chosen < index => "an earlier rule applies".to_owned(),
-        _ => seen.failure(matches).unwrap_or_else(|| "does not apply".to_owned()),
-    };
-    let rules = backend.rules.iter().enumerate();
-    rules
-        .map(|(index, rule)| RuleVerdict {
-            name: rule.name.clone(),
-            chosen: chosen == Some(index),
-            verdict: verdict(index, &rule.matches),
-        })
-        .collect()
+impl Request for Seen<'_> {
+    fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        joined(self.headers, name).map(|value| value.into_bytes().into())
+    }
+
+    fn first_value(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        let (_, value) = self.headers.iter().find(|(candidate, _)| candidate == name)?;
+        Some(value.as_bytes().into())
+    }
+
+    fn client(&self) -> Option<Cow<'_, [u8]>> {
+        Some(SocketAddr::new(self.client, 0).to_string().into_bytes().into())
+    }
+
+    fn filter_chain(&self) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
+    fn random(&self) -> u64 {
+        0
+    }
 }
 
-impl Seen<'_> {
-    /// The first condition that does not hold, with what there is instead.
-    fn failure(self, matches: &RuleMatch) -> Option<String> {
-        self.wrong_client(&matches.source_subnets)
-            .or_else(|| matches.headers.iter().find_map(|condition| self.wrong_header(condition)))
-    }
+/// All rules of `backend`, which has an index in the table of `router`. Of them,
+/// the one with the index `chosen` decides.
+pub(super) fn of(
+    (index, backend): (usize, &Backend),
+    chosen: Option<usize>,
+    router: &Router,
+    seen: Seen<'_>,
+) -> Result<Vec<RuleVerdict>, LoadError> {
+    let unmet = router.unmet(index, &seen)?;
+    let verdict = |index: usize, matches: &RuleMatch, unmet: &Unmet| match chosen {
+        Some(chosen) if chosen == index => "applies".to_owned(),
+        Some(chosen) if chosen < index => "an earlier rule applies".to_owned(),
+        _ => failure(matches, unmet, seen.client).unwrap_or_else(|| "does not apply".to_owned()),
+    };
+    let rules = backend.rules.iter().zip(&unmet).enumerate();
+    Ok(rules
+        .map(|(index, (rule, unmet))| RuleVerdict {
+            name: rule.name.clone(),
+            chosen: chosen == Some(index),
+            verdict: verdict(index, &rule.matches, unmet),
+        })
+        .collect())
+}
 
-    fn wrong_client(self, subnets: &[String]) -> Option<String> {
-        let is_in =
-            |subnet: &String| Subnet::parse(subnet).is_ok_and(|net| net.contains(self.client));
-        let is_wrong = !subnets.is_empty() && !subnets.iter().any(is_in);
-        is_wrong.then(|| format!("client {} is in none of {}", self.client, subnets.join(", ")))
+/// The first condition, in the order of the table, that does not hold.
+fn failure(matches: &RuleMatch, unmet: &Unmet, client: IpAddr) -> Option<String> {
+    if unmet.client {
+        let subnets = matches.source_subnets.join(", ");
+        return Some(format!("client {client} is in none of {subnets}"));
     }
+    let unmet = |condition| unmet.headers.iter().find(|(unmet, _)| unmet == condition);
+    let (condition, value) = matches.headers.iter().find_map(unmet)?;
+    let value = value.as_deref().map(String::from_utf8_lossy);
+    Some(mismatch(condition, value.as_deref()))
+}
 
-    fn wrong_header(self, condition: &HeaderMatch) -> Option<String> {
-        let Some(value) = self.value(&condition.name) else {
-            return Some(format!("header {} is absent", condition.name));
-        };
-        let what = match condition.name.as_str() {
-            ":path" => value.clone(),
-            name => match name.strip_prefix(':') {
-                Some(pseudo) => format!("{pseudo} {value}"),
-                None => format!("header {name}: {value}"),
-            },
-        };
-        match &condition.value {
-            StringMatch::Exact(text) => (value != *text).then(|| format!("{what} is not {text}")),
-            StringMatch::Prefix(text) => (!value.starts_with(text.as_str()))
-                .then(|| format!("{what} does not start with {text}")),
-            StringMatch::Regex(text) => {
-                let matches =
-                    Pattern::new(text).is_ok_and(|pattern| pattern.matches(value.as_bytes()));
-                (!matches).then(|| format!("{what} does not match {text}"))
-            }
-        }
-    }
-
-    /// What a rule compares under this name.
-    fn value(self, name: &str) -> Option<String> {
-        match name {
-            ":path" => {
-                let target = joined(self.headers, ":path")?;
-                target.split('?').next().map(str::to_owned)
-            }
-            ":scheme" => joined(self.headers, SCHEME_HEADER),
-            name => joined(self.headers, name),
-        }
+/// How a value differs from what a condition wants.
+fn mismatch(HeaderMatch { name, value: wanted }: &HeaderMatch, value: Option<&str>) -> String {
+    let Some(value) = value else { return format!("header {name} is absent") };
+    let what = match name.strip_prefix(':') {
+        Some("path") => value.to_owned(),
+        Some(pseudo) => format!("{pseudo} {value}"),
+        None => format!("header {name}: {value}"),
+    };
+    match wanted {
+        StringMatch::Exact(text) => format!("{what} is not {text}"),
+        StringMatch::Prefix(text) => format!("{what} does not start with {text}"),
+        StringMatch::Regex(text) => format!("{what} does not match {text}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ingress_filter::RouteTable;
+    use ingress_filter::names::SCHEME_HEADER;
     use ingress_filter::table::{Action, Respond, Rule};
 
     use super::*;
@@ -119,7 +128,9 @@ mod tests {
         };
         let default = rule.action.clone();
         let backend = Backend { name: "b".into(), ports: Vec::new(), rules: vec![rule], default };
-        of(&backend, None, seen).remove(0).verdict
+        let table = RouteTable { backends: vec![backend.clone()], ..RouteTable::empty() };
+        let router = Router::new(&table).unwrap();
+        of((0, &backend), None, &router, seen).unwrap().remove(0).verdict
     }
 
     #[test]

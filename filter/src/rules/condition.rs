@@ -1,10 +1,13 @@
 //! A condition on one header.
 
+use super::Values;
 use crate::encoder::Encoder;
 use crate::error::{Broken, LoadError, Place};
 use crate::flat::{Bytes, Flat, Text, record, tags};
 use crate::pattern::Pattern;
-use crate::table::StringMatch;
+use crate::request::Request;
+use crate::table::{HeaderMatch, StringMatch};
+use crate::view::Slot;
 
 tags! {
     /// How a value is compared.
@@ -56,20 +59,30 @@ impl Condition {
         Ok((Self { slot, test: kind, operand }, holds_empty))
     }
 
-    pub(super) fn decode(&self, bytes: Bytes<'_>) -> Result<StringMatch, Broken> {
-        Ok(match self.test {
+    /// The condition as the table has it, on one of `slots`.
+    pub(super) fn decode(&self, slots: &[Slot], bytes: Bytes<'_>) -> Result<HeaderMatch, Broken> {
+        let slot = slots.get(self.slot as usize).ok_or(Broken)?;
+        let value = match self.test {
             Test::Exact => StringMatch::Exact(bytes.string(self.operand)?),
             Test::Prefix => StringMatch::Prefix(bytes.string(self.operand)?),
             Test::Regex => StringMatch::Regex(bytes.string(self.regex(bytes)?.text)?),
-        })
+        };
+        Ok(HeaderMatch { name: bytes.string(slot.name)?, value })
     }
 
     /// The number of the slot that has the value.
+    #[cfg(not(target_family = "wasm"))]
     pub(super) fn slot(&self) -> u32 {
         self.slot
     }
 
-    pub(super) fn holds(&self, value: &[u8], bytes: Bytes<'_>) -> Result<bool, Broken> {
+    /// Whether it holds. What is absent never matches.
+    pub(super) fn is_met<R: Request + ?Sized>(
+        &self,
+        bytes: Bytes<'_>,
+        values: &mut Values<'_, '_, R>,
+    ) -> Result<bool, Broken> {
+        let Some(value) = values.get(self.slot)? else { return Ok(false) };
         match self.test {
             Test::Exact => Ok(value == bytes.text(self.operand)?),
             Test::Prefix => Ok(value.starts_with(bytes.text(self.operand)?)),

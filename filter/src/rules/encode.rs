@@ -104,13 +104,8 @@ impl Rule {
     }
 
     fn decode(&self, slots: &[Slot], bytes: Bytes<'_>) -> Result<table::Rule, Broken> {
-        let header = |condition: Result<Condition, Broken>| {
-            let condition = condition?;
-            let slot = slots.get(condition.slot() as usize).ok_or(Broken)?;
-            let name = bytes.string(slot.name)?;
-            Ok(table::HeaderMatch { name, value: condition.decode(bytes)? })
-        };
         let Match { conditions, subnets } = self.matches;
+        let conditions = bytes.list(conditions)?.iter();
         let subnets = bytes.list(subnets)?.iter();
         Ok(table::Rule {
             name: bytes.string(self.name)?,
@@ -118,7 +113,9 @@ impl Rule {
                 source_subnets: subnets
                     .map(|subnet| Ok(subnet?.to_string()))
                     .collect::<Result<_, _>>()?,
-                headers: bytes.list(conditions)?.iter().map(header).collect::<Result<_, _>>()?,
+                headers: conditions
+                    .map(|condition| condition?.decode(slots, bytes))
+                    .collect::<Result<_, _>>()?,
             },
             action: self.action.decode(bytes)?,
         })
