@@ -1,6 +1,6 @@
 //! Finds the files and reads them: what `-f` takes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -200,7 +200,8 @@ pub(crate) fn read_again(
             manifests.findings.warning(Location::start_of(&file), message);
         }
     }
-    cache.0.retain(|file, _| manifests.files.iter().any(|path| *file == name_of(path)));
+    let files: HashSet<_> = manifests.files.iter().map(|path| name_of(path)).collect();
+    cache.0.retain(|file, _| files.contains(file));
     manifests
 }
 
