@@ -10,6 +10,7 @@ mod backends;
 mod clusters;
 mod endpoints;
 mod ingresses;
+mod ownership;
 mod patterns;
 mod refused;
 mod routes;
@@ -40,6 +41,7 @@ use crate::settings::{ObjectName, Settings};
 
 use backends::{Backends, Finished};
 use ingresses::{Collected, Collector};
+use ownership::Ownership;
 use patterns::{Admission, PatternCache};
 use rules::{Applicable, Rules};
 use services::Services;
@@ -130,17 +132,18 @@ pub(crate) fn compile_objects<'a>(
 
     let services = Services::read(&objects, &findings);
     let refused = circumstances.refused;
-    let (left_out, ours): (Vec<_>, Vec<_>) = objects
-        .ours(settings, &findings)
-        .into_iter()
-        .partition(|ours| refused.leaves_out(ours.object, &findings));
+    let all = objects.ours(settings, &findings);
+    let ownership = Ownership::new(&all, settings.host_ownership);
+    let (left_out, ours): (Vec<_>, Vec<_>) =
+        all.iter().partition(|ours| refused.leaves_out(ours.object, &findings));
     let mut backends = Backends::new(&services, settings, &findings);
     let mut rules = objects.route_rules;
     rules.retain(|rule| !refused.leaves_out(rule, &findings));
     let rules = rules::applicable(&rules, settings, &findings);
     let admission = admit_patterns(&ours, &rules, circumstances);
-    let mut collector = Collector::new(&mut backends, settings, &admission, &findings);
-    let mut tls = TlsCollector::new(&objects.secrets, circumstances, &findings);
+    let mut collector =
+        Collector::new(&mut backends, settings, (&admission, &ownership), &findings);
+    let mut tls = TlsCollector::new(&objects.secrets, &ownership, circumstances, &findings);
     for OurIngress { object, read } in &ours {
         let Some(ingress) = read.tell(&findings) else { continue };
         collector.add(object, ingress);
@@ -151,8 +154,9 @@ pub(crate) fn compile_objects<'a>(
     let ingresses = ours.iter().map(|ours| (ours.object.reference(), is_served(ours.object)));
     let left_out = left_out.iter().map(|ours| (ours.object.reference(), false));
     let ingresses = Arc::new(ingresses.chain(left_out).collect());
-    let secrets = named_secrets(&ours, settings);
+    let secrets = named_secrets(ours, settings);
     let Tls { https, hosts: tls_hosts, recheck_at } = tls.finish(circumstances, &secrets);
+    ownership.report(&findings);
     circumstances.caches.checks.sweep();
     let rules = Rules::new(rules, &admission, &findings);
     let finished = backends.finish(rules);
@@ -177,7 +181,7 @@ pub(crate) fn compile_objects<'a>(
 
 /// The regular expressions of Ingresses and rules, as far as budgets go.
 fn admit_patterns(
-    ingresses: &[OurIngress<'_>],
+    ingresses: &[&OurIngress<'_>],
     rules: &[Applicable<'_>],
     circumstances: &Circumstances<'_>,
 ) -> Admission {

@@ -140,9 +140,12 @@ fn is_served(object: &Object, findings: &RefCell<Findings>) -> bool {
 }
 
 /// The Secrets that these Ingresses name, and that of the default certificate.
-pub(crate) fn named_secrets(ours: &[OurIngress<'_>], settings: &Settings) -> BTreeSet<ObjectName> {
+pub(crate) fn named_secrets<'o>(
+    ours: impl IntoIterator<Item = &'o OurIngress<'o>>,
+    settings: &Settings,
+) -> BTreeSet<ObjectName> {
     let entries = ours
-        .iter()
+        .into_iter()
         .filter_map(|ours| ours.read.value.as_ref())
         .flat_map(|ingress| &ingress.tls.value);
     let named = entries.filter_map(|entry| entry.secret.as_ref()).map(|secret| &secret.value);

@@ -88,6 +88,10 @@ pub struct Settings {
     /// Log each request as a line of JSON on standard output.
     #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub access_log: bool,
+    /// Who may say what happens to a host: the namespace of the oldest Ingress
+    /// that names it, or every namespace.
+    #[arg(long, required = false, value_name = "WHO", value_enum)]
+    pub host_ownership: HostOwnership,
 }
 
 impl Settings {
@@ -264,6 +268,18 @@ impl HttpForTls {
     }
 }
 
+/// Who may say what happens to a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum HostOwnership {
+    /// The namespace of the oldest Ingress that names it. Paths, default backends
+    /// and certificates that others give it are refused.
+    Namespace,
+    /// Every namespace. Of two that claim one path, the older has it.
+    Shared,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -281,6 +297,7 @@ impl Default for Settings {
             external_name_services: false,
             trusted_hops: 0,
             access_log: true,
+            host_ownership: HostOwnership::Namespace,
         }
     }
 }

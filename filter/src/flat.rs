@@ -47,7 +47,7 @@ pub(crate) use layout::{At, Bytes, Flat, List, Records, Text, record, tags};
 pub(crate) use writer::Writer;
 
 /// What a table begins with; the last byte is the version of the form.
-const MAGIC: &[u8; 8] = b"INGRESS\x01";
+const MAGIC: &[u8; 8] = b"INGRESS\x02";
 
 /// What comes before the digest's part.
 const SEALED_FROM: usize = 16;

@@ -60,6 +60,7 @@ record! {
         paths: Trie<PathRoutes>,
         /// What is tried where `paths` has nothing, the longest first.
         patterns: List<PathPattern>,
+        no_default_backend: bool,
     }
 
     struct Route {
@@ -235,6 +236,9 @@ impl Router {
             if let Some((route, prefix)) = virtual_host.find(target, bytes)? {
                 let route = bytes.list(virtual_host.routes)?.get(route)?;
                 return self.matched(&route.target, prefix).map(Some);
+            }
+            if virtual_host.no_default_backend {
+                return Ok(None);
             }
         }
         // The default backend is as one at `/`, of which nothing is an element.

@@ -65,8 +65,8 @@ pub struct RouteTable {
     /// host, and to no other, whether or not one of its routes matches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub virtual_hosts: Vec<VirtualHost>,
-    /// Serves every host and path that nothing else serves; without it, they
-    /// are answered with 404.
+    /// Serves every host and path that nothing else serves, but for virtual hosts
+    /// with `no_default_backend`; without it, they are answered with 404.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_backend: Option<Target>,
     /// The hosts that have a certificate. A request for one of them on a
@@ -100,6 +100,7 @@ impl RouteTable {
     ///         source: "default/web".into(),
     ///         plaintext: None,
     ///     }],
+    ///     no_default_backend: false,
     /// });
     ///
     /// let router = Router::new(&table)?;
@@ -138,6 +139,10 @@ pub struct VirtualHost {
     /// `regex`, then the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Route>,
+    /// Whether a path without a route is answered with 404 even though the table
+    /// has a default backend: the hosts belong to somebody else than that does.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub no_default_backend: bool,
 }
 
 /// A path of a virtual host, and where it leads.

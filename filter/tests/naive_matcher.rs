@@ -35,8 +35,10 @@ fn naive<'t>(
                 (literal, exact, elements, path.text().len(), prefix, Reverse(*index))
             },
         );
+    let default = table.default_backend.as_ref();
+    let default = default.filter(|_| !virtual_host.is_some_and(|v| v.no_default_backend));
     best.map(|(_, route)| (&*route.source, route.plaintext))
-        .or(table.default_backend.as_ref().map(|target| (&*target.source, target.plaintext)))
+        .or(default.map(|target| (&*target.source, target.plaintext)))
 }
 
 /// The table ready to serve, after it was made flat, JSON and flat again.
@@ -130,7 +132,7 @@ fn table() -> impl Strategy<Value = RouteTable> {
     let hosts = subsequence(&HOSTS, 0..HOSTS.len());
     (
         hosts,
-        prop::collection::vec(prop::collection::vec(route(), 0..12), HOSTS.len()),
+        prop::collection::vec((prop::collection::vec(route(), 0..12), any::<bool>()), HOSTS.len()),
         prop::option::of(plaintext()),
         tls_hosts(),
     )
@@ -145,7 +147,11 @@ fn table() -> impl Strategy<Value = RouteTable> {
             table.virtual_hosts = hosts
                 .into_iter()
                 .zip(routes)
-                .map(|(host, routes)| VirtualHost { hosts: vec![host.into()], routes })
+                .map(|(host, (routes, no_default_backend))| VirtualHost {
+                    hosts: vec![host.into()],
+                    routes,
+                    no_default_backend,
+                })
                 .collect();
             for (v, virtual_host) in table.virtual_hosts.iter_mut().enumerate() {
                 for (r, route) in virtual_host.routes.iter_mut().enumerate() {

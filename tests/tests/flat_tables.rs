@@ -285,7 +285,7 @@ fn hand_and_refuse(
 /// The same bytes with the magic and the digest of their content.
 fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     if let Some((head, content)) = bytes.split_at_mut_checked(16) {
-        head[..8].copy_from_slice(b"INGRESS\x01");
+        head[..8].copy_from_slice(b"INGRESS\x02");
         head[8..].copy_from_slice(&twox_hash::XxHash64::oneshot(0, content).to_le_bytes());
     }
     bytes
@@ -357,7 +357,7 @@ fn overwrite(bytes: &mut [u8], at: usize, with: &[u8]) {
 fn any_string_is_refused_or_answers() {
     let (taken, cases) = run("strings", |subject, plugin, rng| {
         let string = string(rng);
-        let with_magic = [b"INGRESS\x01", &*string].concat();
+        let with_magic = [b"INGRESS\x02", &*string].concat();
         // The root, in place of the first four bytes, where there may be one.
         let root = rng.u32(16..64).to_le_bytes();
         let whole = sealed([&[0; 16][..], &root, &string].concat());

@@ -7,10 +7,12 @@ use ingress_filter::table::{PathMatch, Plaintext, Target, VirtualHost};
 use thiserror::Error;
 
 use super::backends::Backends;
+use super::ownership::{ANY_HOST, Ownership};
 use super::patterns::{Admission, Refusal};
 use super::routes::{Candidate, HostRoutes};
 use crate::finding::{Findings, quote};
-use crate::manifest::{Object, Position};
+use crate::manifest::Object;
+use crate::objects::Place;
 use crate::objects::ingress::{DefaultBackend, Ingress, IngressPath, Rule};
 use crate::settings::Settings;
 
@@ -31,11 +33,12 @@ pub(super) struct Collector<'a, 'b> {
     findings: &'a RefCell<Findings>,
     regex_paths: bool,
     admission: &'a Admission,
+    ownership: &'a Ownership<'a>,
     /// What becomes of plain HTTP where an Ingress has TLS.
     plaintext: Option<Plaintext>,
     /// By host, as the route table spells it.
     hosts: BTreeMap<&'a str, HostRoutes<'a>>,
-    default: Option<(Target, &'a Object, Position)>,
+    default: Option<(Target, &'a Object, &'a Place)>,
     served: Names<'a>,
 }
 
@@ -43,7 +46,7 @@ impl<'a, 'b> Collector<'a, 'b> {
     pub(super) fn new(
         backends: &'a mut Backends<'b>,
         settings: &Settings,
-        admission: &'a Admission,
+        (admission, ownership): (&'a Admission, &'a Ownership<'a>),
         findings: &'a RefCell<Findings>,
     ) -> Self {
         Self {
@@ -51,6 +54,7 @@ impl<'a, 'b> Collector<'a, 'b> {
             findings,
             regex_paths: settings.regex_paths,
             admission,
+            ownership,
             plaintext: settings.http_for_tls.plaintext(),
             hosts: BTreeMap::new(),
             default: None,
@@ -62,13 +66,24 @@ impl<'a, 'b> Collector<'a, 'b> {
     /// that can never be reached are left out, with a finding.
     pub(super) fn finish(self) -> Collected<'a> {
         let mut served = self.served;
+        let is_not_of_default = |host: &str| {
+            let default = self.default.as_ref();
+            default.is_some_and(|(_, it, _)| self.ownership.is_foreign(&it.namespace, host))
+        };
         let virtual_hosts = self.hosts.into_iter().map(|(host, routes)| {
             let reachable = routes.finish(host, &mut self.findings.borrow_mut());
             served.extend(reachable.iter().map(|candidate| name_of(candidate.ingress)));
-            let routes = reachable.iter().map(Candidate::route).collect();
-            VirtualHost { routes, hosts: vec![host.to_owned()] }
+            VirtualHost {
+                routes: reachable.iter().map(Candidate::route).collect(),
+                hosts: vec![host.to_owned()],
+                no_default_backend: is_not_of_default(host),
+            }
         });
-        let virtual_hosts = virtual_hosts.collect();
+        let virtual_hosts: Vec<_> = virtual_hosts.collect();
+        if let Some((_, ingress, place)) = &self.default {
+            let left_out = virtual_hosts.iter().filter(|it| it.no_default_backend);
+            tell_left_out(left_out, ingress, place, self.findings);
+        }
         Collected {
             virtual_hosts,
             default_backend: self.default.map(|(target, ..)| target),
@@ -91,15 +106,20 @@ impl<'a, 'b> Collector<'a, 'b> {
     fn add_default(
         &mut self,
         object: &'a Object,
-        default: &DefaultBackend,
+        default: &'a DefaultBackend,
         plaintext: Option<Plaintext>,
     ) {
         let DefaultBackend { backend, place } = default;
-        if let Some((_, older, at)) = &self.default {
+        if let Err(foreign) = self.ownership.check(object, ANY_HOST) {
+            let message = format!("is not used: {foreign}");
+            self.findings.borrow_mut().push(place.error(object, message));
+            return;
+        }
+        if let Some((_, older, older_place)) = &self.default {
             let message = format!(
                 "is not used: {}{} has a default backend and is the older; remove one of the two",
                 older.reference(),
-                older.at(*at),
+                older.at(older_place.at),
             );
             self.findings.borrow_mut().push(place.warning(object, message));
             return;
@@ -107,11 +127,16 @@ impl<'a, 'b> Collector<'a, 'b> {
         let backend = self.backends.resolve(object, backend.as_ref());
         let source = format!("{}/{}#default", object.namespace, object.name);
         self.served.insert(name_of(object));
-        self.default = Some((Target { backend, port: None, source, plaintext }, object, place.at));
+        self.default = Some((Target { backend, port: None, source, plaintext }, object, place));
     }
 
     fn add_rule(&mut self, object: &'a Object, rule: &'a Rule, plaintext: Option<Plaintext>) {
-        let host = rule.host.as_ref().map_or("*", |host| &host.value);
+        let host = rule.host_or_any();
+        if let Err(foreign) = self.ownership.check(object, host) {
+            let message = format!("{foreign}. This rule is not served");
+            self.findings.borrow_mut().push(rule.host_place().error(object, message));
+            return;
+        }
         // A rule without paths still makes the host its own: it has the default
         // backend, not the routes of a less specific host.
         self.hosts.entry(host).or_default();
@@ -144,6 +169,23 @@ impl<'a, 'b> Collector<'a, 'b> {
             PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::StringPrefix(_) => Ok(()),
         }
     }
+}
+
+/// Says which hosts a default backend does not serve, if any.
+fn tell_left_out<'v>(
+    mut hosts: impl Iterator<Item = &'v VirtualHost>,
+    ingress: &Object,
+    place: &Place,
+    findings: &RefCell<Findings>,
+) {
+    let Some(first) = hosts.next() else { return };
+    let message = format!(
+        "does not serve the hosts of other namespaces, {} in all, such as {}: what no path of \
+         theirs matches answers 404. To have it serve them, set hostOwnership: shared",
+        1 + hosts.count(),
+        first.hosts.first().map_or("", |host| host),
+    );
+    findings.borrow_mut().push(place.warning(ingress, message));
 }
 
 fn name_of(ingress: &Object) -> (&str, &str) {

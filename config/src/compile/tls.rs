@@ -8,13 +8,14 @@
 mod tests;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ingress_filter::DEFAULT_CERTIFICATE;
 use ingress_filter::table::TlsHost;
 
+use super::ownership::Ownership;
 use super::unreadable::Remedies;
 use super::{Circumstances, Refused};
 use crate::certificates::{Certificate, CheckCache};
@@ -45,6 +46,7 @@ pub(super) struct Tls {
 pub(super) struct TlsCollector<'a> {
     secrets: Secrets<'a>,
     default: &'a ObjectName,
+    ownership: &'a Ownership<'a>,
     findings: &'a RefCell<Findings>,
     hosts: BTreeMap<&'a str, Claim<'a>>,
     /// Where Secrets are named.
@@ -61,11 +63,13 @@ struct Claim<'a> {
 impl<'a> TlsCollector<'a> {
     pub(super) fn new(
         secrets: &[&'a Object],
+        ownership: &'a Ownership<'a>,
         circumstances: &Circumstances<'a>,
         findings: &'a RefCell<Findings>,
     ) -> Self {
         Self {
             secrets: Secrets::new(secrets, circumstances, findings),
+            ownership,
             default: &circumstances.settings.default_certificate,
             findings,
             hosts: BTreeMap::new(),
@@ -102,7 +106,8 @@ impl<'a> TlsCollector<'a> {
     ) {
         let Some(certificate) = self.secrets.get(secret) else { return };
         for Located { value: host, at } in rules.iter().filter_map(|rule| rule.host.as_ref()) {
-            if certificate.covers(host) {
+            let is_foreign = self.ownership.is_foreign(&ingress.namespace, host);
+            if certificate.covers(host) && !is_foreign {
                 self.hosts.entry(host).or_insert(Claim { secret, ingress, at: *at });
             }
         }
@@ -115,6 +120,11 @@ impl<'a> TlsCollector<'a> {
         secret: &'a ObjectName,
         place: impl Fn() -> Place,
     ) {
+        if let Err(foreign) = self.ownership.check(ingress, host) {
+            let message = format!("{foreign}. It does not get this certificate");
+            self.findings.borrow_mut().push(place().error(ingress, message));
+            return;
+        }
         let warn = |message| self.findings.borrow_mut().push(place().warning(ingress, message));
         if let Some(first) = self.hosts.get(&**host) {
             if first.secret != secret {
@@ -165,11 +175,29 @@ impl<'a> TlsCollector<'a> {
             };
             hosts.insert((*host).to_owned(), name);
         }
+        for host in self.hosts_below_foreign_wildcards() {
+            hosts.insert(host.to_owned(), DEFAULT_CERTIFICATE.to_owned());
+        }
         Tls {
             hosts: by_certificate(&hosts),
             https: (!certificates.is_empty()).then_some(Https { certificates, hosts }),
             recheck_at: self.secrets.recheck_at(),
         }
+    }
+
+    /// The hosts without a certificate of their own that would have one of another
+    /// namespace, by its wildcard.
+    fn hosts_below_foreign_wildcards(&self) -> impl Iterator<Item = &'a str> {
+        let wildcards = self.hosts.iter().filter_map(|(host, claim)| {
+            Some((host.strip_prefix("*.")?, &*claim.ingress.namespace))
+        });
+        let wildcards: HashMap<_, _> = wildcards.collect();
+        let has_none = |host: &&str| !self.hosts.contains_key(host);
+        self.ownership.exact_hosts().filter(has_none).filter(move |host| {
+            let suffix = host.split_once('.').map(|(_, suffix)| suffix);
+            let namespace = suffix.and_then(|suffix| wildcards.get(suffix));
+            namespace.is_some_and(|namespace| self.ownership.is_foreign(namespace, host))
+        })
     }
 
     /// Says of each Secret that is asked for and not there what becomes of its

@@ -100,12 +100,14 @@ pub(super) fn of(
     let mut indexes: Vec<_> = (0..table.virtual_hosts.len()).collect();
     indexes.sort_by_key(|index| asked.covering.first() != Some(index));
     let of_hosts = indexes.into_iter().flat_map(|index| asked.of_host(table, index));
-    of_hosts.chain(default_candidate(table, choice)).collect()
+    let serving = asked.covering.first().and_then(|index| table.virtual_hosts.get(*index));
+    let is_excluded = serving.is_some_and(|host| host.no_default_backend);
+    of_hosts.chain(default_candidate(table, choice, is_excluded)).collect()
 }
 
 impl Asked<'_> {
     fn of_host(&self, table: &RouteTable, host_index: usize) -> Vec<Candidate> {
-        let VirtualHost { hosts, routes } = &table.virtual_hosts[host_index];
+        let VirtualHost { hosts, routes, .. } = &table.virtual_hosts[host_index];
         let refusal = self.wrong_host(table, host_index);
         let matches = if refusal.is_none() { self.matches(routes) } else { Vec::new() };
         let verdict = |index, route: &Route| match (self.choice, &refusal) {
@@ -154,6 +156,7 @@ impl Asked<'_> {
         let alone = |(index, route): (usize, &Route)| VirtualHost {
             hosts: vec![index.to_string()],
             routes: vec![Route { backend: name.clone(), port: None, ..route.clone() }],
+            no_default_backend: false,
         };
         let default = Action::Respond(Respond { status: 404 });
         let backend = Backend { name: name.clone(), ports: vec![], rules: vec![], default };
@@ -193,11 +196,16 @@ fn backend_name(backend: &str, port: Option<&str>) -> String {
     port.map_or_else(|| backend.to_owned(), |port| format!("{backend}:{port}"))
 }
 
-fn default_candidate(table: &RouteTable, choice: Option<Choice>) -> Option<Candidate> {
+fn default_candidate(
+    table: &RouteTable,
+    choice: Option<Choice>,
+    is_excluded: bool,
+) -> Option<Candidate> {
     let target = table.default_backend.as_ref()?;
     let (is_chosen, verdict) = match choice {
         Some((RouteIndex::Default, None)) => (true, "serves the request, which nothing else does"),
         Some((RouteIndex::Default, plaintext)) => outcome(plaintext),
+        _ if is_excluded => (false, "the host belongs to another namespace"),
         _ => (false, "a route serves the request, or none may"),
     };
     Some(Candidate {

@@ -106,6 +106,7 @@ impl Edge {
                 source: format!("d/{name}#0.0"),
                 plaintext: None,
             }],
+            no_default_backend: false,
         };
         let table = RouteTable {
             name: names.join(" "),

@@ -29,6 +29,7 @@ fn gateway(ingresses: &[String], rules: &[&str]) -> Gateway {
         virtual_hosts: vec![VirtualHost {
             hosts: vec!["*".into()],
             routes: ingresses.iter().map(route).collect(),
+            no_default_backend: false,
         }],
         ..RouteTable::empty()
     };

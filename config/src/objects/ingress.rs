@@ -20,7 +20,7 @@ use crate::manifest::{Object, Position};
 pub(crate) use backend::{Backend, BackendPort};
 pub(crate) use class::{CLASS_ANNOTATION, NamedClass};
 pub(crate) use path::PathType;
-pub(crate) use tls::{TlsEntry, TlsHosts};
+pub(crate) use tls::{TlsEntry, TlsHost, TlsHosts};
 
 const NAME_BACKEND: &str = "name the service and port that serve this path. The path answers 503";
 
@@ -48,6 +48,9 @@ pub(crate) struct DefaultBackend {
 /// What serves one host.
 #[derive(Debug)]
 pub(crate) struct Rule {
+    /// The index of the rule, among all that are written.
+    index: usize,
+    at: Position,
     /// Every host, where there is none.
     pub(crate) host: Option<Located<Box<str>>>,
     /// None where the default backend serves the host.
@@ -141,7 +144,20 @@ impl Rule {
             },
         };
         let paths = cursor.field("http").map(|_| read_paths(cursor, index, syntax));
-        Some(Self { host, paths })
+        Some(Self { index, at: cursor.node().at, host, paths })
+    }
+
+    /// The host as the route table spells it: `*` where the rule names none.
+    pub(crate) fn host_or_any(&self) -> &str {
+        self.host.as_ref().map_or("*", |host| &host.value)
+    }
+
+    /// Where the host is named, or the rule that names none.
+    pub(crate) fn host_place(&self) -> Place {
+        match &self.host {
+            Some(host) => Place::new(host.at, format!("spec.rules[{}].host", self.index)),
+            None => Place::new(self.at, format!("spec.rules[{}]", self.index)),
+        }
     }
 }
 

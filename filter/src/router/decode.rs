@@ -42,6 +42,7 @@ impl VirtualHost {
         Ok(table::VirtualHost {
             hosts: decode_hosts(self.hosts, bytes)?,
             routes: routes.map(|it| it?.decode(backends, bytes)).collect::<Result<_, _>>()?,
+            no_default_backend: self.no_default_backend,
         })
     }
 }

@@ -113,6 +113,7 @@ impl FlatTable {
             let hosts = encoder.list(&texts);
             virtual_hosts.push(VirtualHost {
                 hosts,
+                no_default_backend: host.no_default_backend,
                 ..VirtualHost::encode(&host.routes, &names, &mut encoder, &place)?
             });
         }
@@ -356,6 +357,7 @@ impl VirtualHost {
             routes: encoder.list(&records),
             paths: Trie::write(entries, PathRoutes::merge, encoder),
             patterns: encoder.list(&patterns),
+            no_default_backend: false,
         })
     }
 }

@@ -35,6 +35,7 @@ impl Ours {
             virtual_hosts: vec![VirtualHost {
                 hosts: vec!["shop.example.com".into()],
                 routes: paths.iter().map(route).collect(),
+                no_default_backend: false,
             }],
             ..RouteTable::empty()
         };

@@ -125,6 +125,7 @@ fn table(paths: usize) -> RouteTable {
         virtual_hosts: vec![VirtualHost {
             hosts: vec!["shop.example.com".into()],
             routes: (0..paths).map(route).collect(),
+            no_default_backend: false,
         }],
         ..RouteTable::empty()
     }

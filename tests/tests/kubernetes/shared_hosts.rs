@@ -2,12 +2,13 @@
 
 use std::time::SystemTime;
 
-use ingress_tests::{ApiServer, Gateway, Service, Upstream, machine_ip, wait_until};
+use ingress_tests::{ApiServer, Gateway, Namespace, Service, Upstream, machine_ip, wait_until};
+use serde_json::json;
 
-use crate::setup::{host_to, ingress};
+use crate::setup::{all_to, ingress, path, rule};
 
 #[test]
-fn the_older_object_keeps_a_path_and_the_newer_hears_of_it() {
+fn a_host_belongs_to_the_namespace_that_named_it_first() {
     let api = ApiServer::shared();
     // By their names, the order would be the other one.
     let older = api.namespace("claims-z");
@@ -16,27 +17,41 @@ fn the_older_object_keeps_a_path_and_the_newer_hears_of_it() {
     for (namespace, upstream) in [&older, &newer].into_iter().zip(&upstreams) {
         namespace.create(&Service::new("web").at(upstream).manifests());
     }
-    older.create(&ingress("first", &host_to("claimed.example", "web")));
+    let only = path("/shop", "Prefix", "web");
+    older.create(&ingress("first", &json!({"rules": [rule("claimed.example", &[only])]})));
     // Their age is known to the second.
     let second = || SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let created = second();
     wait_until("the next second", || second() > created + 1);
-    newer.create(&ingress("second", &host_to("claimed.example", "web")));
+    let challenges = "/.well-known/acme-challenge";
+    let wanted = [path("/", "Prefix", "web"), path(challenges, "Prefix", "web")];
+    let mut thief = json!({"rules": [rule("claimed.example", &wanted)]});
+    thief["defaultBackend"] = all_to("web")["defaultBackend"].clone();
+    newer.create(&ingress("second", &thief));
     let gateway = Gateway::start_with(&newer, &["--namespace", "claims-z"]);
-    assert_eq!(gateway.get("claimed.example", "/").by(), "older");
+    assert_eq!(gateway.get("claimed.example", "/shop").by(), "older");
+    for path in ["/", "/.well-known/acme-challenge/token", "/other"] {
+        assert_eq!(gateway.get("claimed.example", path).status, 404, "{path}");
+    }
+    assert_eq!(gateway.get("nobody.example", "/").by(), "newer", "by its default backend");
 
-    wait_until("an Event names the older", || {
-        let events = newer.list("events");
-        events.iter().any(|event| {
-            let is_about_it = event["involvedObject"]["name"] == "second"
-                && event["involvedObject"]["kind"] == "Ingress";
-            let message = event["message"].as_str().unwrap_or_default();
-            is_about_it && event["type"] == "Warning" && message.contains("claims-z/first")
-        })
-    });
-    assert!(older.list("events").is_empty(), "the older has nothing to hear of");
+    tells(&newer, "second", "host `claimed.example` belongs to namespace claims-z");
+    tells(&older, "first", "claims-a/second of another namespace");
 
     older.delete("ingresses.networking.k8s.io", "first");
     wait_until("the newer takes over", || gateway.get("claimed.example", "/").by() == "newer");
-    wait_until("nothing is wrong any more, nor said to be", || newer.list("events").is_empty());
+    wait_until("all Events are gone", || newer.list("events").is_empty());
+}
+
+/// Waits for a warning about an Ingress.
+fn tells(namespace: &Namespace<'_>, ingress: &str, text: &str) {
+    wait_until(&format!("an Event says {text}"), || {
+        let events = namespace.list("events");
+        events.iter().any(|event| {
+            let is_about_it = event["involvedObject"]["name"] == ingress
+                && event["involvedObject"]["kind"] == "Ingress";
+            let message = event["message"].as_str().unwrap_or_default();
+            is_about_it && event["type"] == "Warning" && message.contains(text)
+        })
+    });
 }

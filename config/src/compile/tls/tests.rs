@@ -194,6 +194,71 @@ fn the_default_certificate_is_served_without_any_ingress() {
     assert_eq!(findings(&compiled), [""; 0]);
 }
 
+/// An Ingress of a namespace, made on a day of January.
+fn ingress_of(namespace: &str, day: u8, hosts: &[&str], tls: &Value) -> Value {
+    let mut ingress = ingress("web", hosts, tls);
+    ingress["metadata"]["namespace"] = namespace.into();
+    ingress["metadata"]["creationTimestamp"] = format!("2026-01-{day:02}T00:00:00Z").into();
+    ingress
+}
+
+#[test]
+fn a_host_has_no_certificate_of_another_namespace() {
+    let tls = json!([{"hosts": ["a.example", "evil.example"], "secretName": "cert"}]);
+    let objects = [
+        ingress_of("evil", 2, &[], &tls),
+        ingress_of("owner", 1, &["a.example"], &json!([])),
+        secret("evil/cert", &["a.example", "evil.example"]),
+    ];
+    let compiled = compile_now(&objects);
+    assert_eq!(served(&compiled).0, [("evil.example", "evil/cert")].into());
+    let [first, second] = &findings(&compiled)[..] else { panic!("{:?}", compiled.findings) };
+    let expected = "error: Ingress evil/web: spec.tls[0].hosts[0]: host `a.example` belongs to \
+                    namespace owner";
+    assert!(first.contains(expected) && first.ends_with("does not get this certificate"));
+    assert!(second.contains("warning: Ingress owner/web: spec.rules[0].host: Ingress evil/web"));
+}
+
+#[test]
+fn hosts_of_rules_have_no_certificate_of_another_namespace() {
+    let objects = [
+        ingress_of("evil", 2, &["a.example"], &json!([{"secretName": "cert"}])),
+        ingress_of("owner", 1, &["a.example"], &json!([])),
+        secret("evil/cert", &["a.example"]),
+    ];
+    assert_eq!(served(&compile_now(&objects)).0, BTreeMap::new());
+}
+
+#[test]
+fn naming_a_host_under_tls_is_owning_it() {
+    let tls = json!([{"hosts": ["a.example"], "secretName": "cert"}]);
+    let objects = [
+        ingress_of("late", 2, &["a.example"], &tls),
+        ingress_of("owner", 1, &[], &tls),
+        secret("late/cert", &["a.example"]),
+        secret("owner/cert", &["a.example"]),
+    ];
+    assert_eq!(served(&compile_now(&objects)).0, [("a.example", "owner/cert")].into());
+}
+
+#[test]
+fn a_host_below_a_younger_wildcard_keeps_the_default_certificate() {
+    let tls = json!([{"hosts": ["*.example"], "secretName": "cert"}]);
+    let objects = |owner: &str| {
+        [
+            ingress_of("wild", 2, &["*.example", "b.example"], &tls),
+            ingress_of(owner, 1, &["a.example"], &json!([])),
+            secret("wild/cert", &["*.example"]),
+            secret(DEFAULT, &["default.example"]),
+        ]
+    };
+    let foreign = compile_now(&objects("owner"));
+    let expected = [("*.example", "wild/cert"), ("a.example", "default")];
+    assert_eq!(served(&foreign).0, expected.into());
+    let own = compile_now(&objects("wild"));
+    assert_eq!(served(&own).0, [("*.example", "wild/cert")].into());
+}
+
 #[test]
 fn a_host_belongs_to_the_first_that_names_it() {
     let entry = |secret: &str| json!([{"hosts": ["a.example"], "secretName": secret}]);
