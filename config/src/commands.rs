@@ -20,15 +20,21 @@ use crate::finding::{Finding, Severity};
 
 /// `2 errors and 1 warning`, or nothing where there is nothing to say.
 fn summary(findings: &[Finding]) -> Option<String> {
-    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    let number = |severity| findings.iter().filter(|it| it.severity == severity).count();
     let count = |number: usize, noun: &str| match number {
         0 => None,
         1 => Some(format!("1 {noun}")),
         _ => Some(format!("{number} {noun}s")),
     };
-    let parts = [count(errors, "error"), count(findings.len() - errors, "warning")];
+    let severities =
+        [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")];
+    let parts = severities.map(|(severity, noun)| count(number(severity), noun));
     let parts: Vec<_> = parts.into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| parts.join(" and "))
+    let (last, others) = parts.split_last()?;
+    Some(match others {
+        [] => last.clone(),
+        others => format!("{} and {last}", others.join(", ")),
+    })
 }
 
 /// Prints findings for whoever runs a command that does something else.

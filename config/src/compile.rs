@@ -12,6 +12,7 @@ mod endpoints;
 mod ingresses;
 mod ownership;
 mod patterns;
+mod reach;
 mod refused;
 mod routes;
 mod rules;
@@ -48,6 +49,7 @@ use services::Services;
 use tls::{Tls, TlsCollector};
 
 pub(crate) use endpoints::{ServiceName, service_of_endpoints, with_endpoints};
+pub(crate) use reach::{Reach, Resolved, Where};
 pub(crate) use refused::Refused;
 pub(crate) use unreadable::{UnreadableSecret, UnreadableSecrets};
 
@@ -63,6 +65,9 @@ pub struct Compiled {
     pub ingresses: Arc<HashMap<ObjectRef, bool>>,
     /// The Secrets that are asked for, among the objects or not.
     pub secrets: BTreeSet<ObjectName>,
+    /// The DNS names whose addresses are asked for, since Envoy is not to resolve
+    /// them itself.
+    pub(crate) dns_names: BTreeSet<String>,
     /// When the same objects may come to something else, since certificates
     /// begin and end to be valid.
     pub recheck_at: Option<SystemTime>,
@@ -78,9 +83,19 @@ impl Compiled {
 /// Compiles manifests. The result depends on nothing but its arguments and,
 /// where it comes to whether certificates are valid, the time.
 pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
+    compile_for(Where::OwnMachine, manifests, settings)
+}
+
+/// The same, with notes on what the controller would refuse.
+pub fn check(manifests: &Manifests, settings: &Settings) -> Compiled {
+    compile_for(Where::OwnMachineForNow, manifests, settings)
+}
+
+fn compile_for(place: Where<'_>, manifests: &Manifests, settings: &Settings) -> Compiled {
     let (findings, caches) = (manifests.findings.clone(), Caches::default());
     let refused = Refused::default();
-    let circumstances = Circumstances::of_manifests(settings, &refused, &caches);
+    let circumstances =
+        Circumstances { place, ..Circumstances::of_manifests(settings, &refused, &caches) };
     compile_objects(manifests.objects(), findings, &circumstances)
 }
 
@@ -89,6 +104,7 @@ pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
 pub(crate) struct Circumstances<'c> {
     /// What the operator decides.
     pub(crate) settings: &'c Settings,
+    pub(crate) place: Where<'c>,
     /// When certificates have to be valid.
     pub(crate) now: SystemTime,
     /// The Secrets that are not among the objects since they cannot be read.
@@ -116,7 +132,8 @@ impl<'c> Circumstances<'c> {
         caches: &'c Caches,
     ) -> Self {
         static NONE: UnreadableSecrets = UnreadableSecrets::new();
-        Self { settings, now: SystemTime::now(), unreadable: &NONE, refused, caches }
+        let (place, now) = (Where::OwnMachine, SystemTime::now());
+        Self { settings, place, now, unreadable: &NONE, refused, caches }
     }
 }
 
@@ -130,7 +147,8 @@ pub(crate) fn compile_objects<'a>(
     let findings = RefCell::new(findings);
     let objects = Selection::of(objects, &findings);
 
-    let services = Services::read(&objects, &findings);
+    let reach = Reach::new(settings, circumstances.place);
+    let services = Services::read(&objects, reach, &findings);
     let refused = circumstances.refused;
     let all = objects.ours(settings, &findings);
     let ownership = Ownership::new(&all, settings.host_ownership);
@@ -161,7 +179,7 @@ pub(crate) fn compile_objects<'a>(
     let rules = Rules::new(rules, &admission, &findings);
     let finished = backends.finish(rules);
     finished.rename(&mut virtual_hosts, default_backend.as_mut());
-    let Finished { backends, clusters, .. } = finished;
+    let Finished { backends, clusters, dns_names, .. } = finished;
 
     let table = RouteTable {
         record_source: settings.access_log,
@@ -176,7 +194,7 @@ pub(crate) fn compile_objects<'a>(
     let table = Arc::new(ServedTable::new(table, admission.into_patterns()));
     let gateway = Gateway { table, clusters: Arc::new(clusters), https };
     let findings = findings.into_inner().into_sorted();
-    Compiled { gateway, findings, ingresses, secrets, recheck_at }
+    Compiled { gateway, findings, ingresses, secrets, dns_names, recheck_at }
 }
 
 /// The regular expressions of Ingresses and rules, as far as budgets go.

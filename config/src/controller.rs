@@ -17,6 +17,7 @@ mod known;
 mod lease;
 mod metrics;
 mod reports;
+mod resolver;
 mod retry;
 mod secrets;
 mod served;
@@ -50,6 +51,7 @@ use driver::Driver;
 use health::Readiness;
 use lease::Election;
 use metrics::Metrics;
+use resolver::Resolver;
 use secrets::SecretSource;
 use source::Source;
 use store::Store;
@@ -167,6 +169,8 @@ impl Parts {
         let (outcomes, outcome) = channel::channel(None);
         let (served, newest) = channel::channel(None);
         let (wants, wanted) = channel::channel(BTreeSet::new());
+        let (wants_resolved, wanted_names) = channel::channel(BTreeSet::new());
+        let resolver = Resolver::new(Arc::clone(&store));
         let secrets = SecretSource {
             client: client.clone(),
             manager: reporter.field_manager.clone(),
@@ -187,11 +191,13 @@ impl Parts {
             rollout,
             metrics: Arc::clone(&metrics),
             wants,
+            wants_resolved,
             served,
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(source.run());
         tasks.spawn(secrets.run(wanted));
+        tasks.spawn(resolver.run(wanted_names));
         tasks.spawn(driver.run());
         tasks.spawn(served::follow(newest, outcomes, Arc::clone(&metrics)));
         tasks.spawn(reports::run(client, reporter, outcome, leads, Arc::clone(&metrics)));

@@ -15,6 +15,8 @@ pub enum Severity {
     Error,
     /// It works, though perhaps not as meant.
     Warning,
+    /// It works as written here, and would not elsewhere.
+    Note,
 }
 
 impl fmt::Display for Severity {
@@ -22,6 +24,7 @@ impl fmt::Display for Severity {
         f.write_str(match self {
             Self::Error => "error",
             Self::Warning => "warning",
+            Self::Note => "note",
         })
     }
 }
@@ -80,6 +83,11 @@ impl Finding {
     /// A warning without a place.
     pub fn warning(message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, message.into())
+    }
+
+    /// A note without a place.
+    pub fn note(message: impl Into<String>) -> Self {
+        Self::new(Severity::Note, message.into())
     }
 
     fn new(severity: Severity, message: String) -> Self {

@@ -78,8 +78,15 @@ pub enum Protocol {
 pub enum Discovery {
     /// At these addresses, which change without touching the cluster.
     Addresses(BTreeSet<SocketAddr>),
-    /// At all addresses of this DNS name, at this port.
+    /// At all addresses of this DNS name, at this port, which Envoy looks up.
     Dns(String, u16),
+    /// At those addresses of a DNS name that may be reached.
+    Resolved {
+        /// The name.
+        name: String,
+        /// None where they are not known.
+        addresses: BTreeSet<SocketAddr>,
+    },
 }
 
 /// What is served over HTTPS: at least one certificate.

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use clap::{ArgAction, Args, ValueEnum};
 use ingress_filter::duration;
 use ingress_filter::table::Plaintext;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -92,6 +93,15 @@ pub struct Settings {
     /// that names it, or every namespace.
     #[arg(long, required = false, value_name = "WHO", value_enum)]
     pub host_ownership: HostOwnership,
+    /// Networks in which no endpoint of a service may be, such as 10.96.0.1/32 for
+    /// the Kubernetes API.
+    ///
+    /// Beside these, the controller takes no endpoint that only its own pod or
+    /// node could reach: loopback, link-local, multicast and unspecified
+    /// addresses, and those at which clouds tell machines their credentials.
+    #[arg(long, required = false, value_name = "CIDR,…", value_delimiter = ',')]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    pub denied_endpoints: Vec<IpNet>,
 }
 
 impl Settings {
@@ -298,6 +308,7 @@ impl Default for Settings {
             trusted_hops: 0,
             access_log: true,
             host_ownership: HostOwnership::Namespace,
+            denied_endpoints: Vec::new(),
         }
     }
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::args::{Input, SettingsArgs};
 use super::summary;
-use crate::compile::compile;
+use crate::compile::check;
 
 /// Validate manifests
 ///
@@ -32,7 +32,7 @@ enum Output {
 
 impl Check {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let compiled = compile(&self.input.read(), &self.settings.resolve()?);
+        let compiled = check(&self.input.read(), &self.settings.resolve()?);
         let mut out = io::stdout().lock();
         for finding in &compiled.findings {
             match self.output {

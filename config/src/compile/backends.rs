@@ -1,7 +1,7 @@
 //! The backends of Ingress paths: a port of a service, and its cluster.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ingress_filter::table::{Action, Backend, Respond, Target, VirtualHost};
 
@@ -52,6 +52,7 @@ impl UsedPort<'_> {
 pub(super) struct Finished {
     pub(super) backends: Vec<Backend>,
     pub(super) clusters: model::Clusters,
+    pub(super) dns_names: BTreeSet<String>,
     /// By the name that a route has for its backend, where that is only one port
     /// of it: the backend and the port.
     renamed: HashMap<String, (String, String)>,
@@ -155,7 +156,8 @@ impl<'a> Backends<'a> {
             backends.push(unavailable(UNAVAILABLE.into()));
         }
         rules.report_unused(self.findings);
-        Finished { backends, clusters: self.clusters.finish(), renamed }
+        let (clusters, dns_names) = self.clusters.finish();
+        Finished { backends, clusters, dns_names, renamed }
     }
 
     fn backend(

@@ -1,10 +1,11 @@
 //! The clusters that backends and rules forward to: a port of a service, or of
 //! one version of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use super::reach::Where;
 use super::services::Services;
 use super::unreachable::Unreachable;
 use crate::finding::quote;
@@ -23,6 +24,8 @@ pub(super) struct Clusters<'a> {
     services: &'a Services<'a>,
     settings: &'a Settings,
     by_name: model::Clusters,
+    /// The DNS names that are asked for.
+    dns_names: BTreeSet<String>,
 }
 
 /// A service that exists.
@@ -76,12 +79,12 @@ impl ClusterWarning {
 
 impl<'a> Clusters<'a> {
     pub(super) fn new(services: &'a Services<'a>, settings: &'a Settings) -> Self {
-        Self { services, settings, by_name: BTreeMap::new() }
+        Self { services, settings, by_name: BTreeMap::new(), dns_names: BTreeSet::new() }
     }
 
-    /// All of them.
-    pub(super) fn finish(self) -> model::Clusters {
-        self.by_name
+    /// All of them, and the DNS names whose addresses they ask for.
+    pub(super) fn finish(self) -> (model::Clusters, BTreeSet<String>) {
+        (self.by_name, self.dns_names)
     }
 
     /// The service `name` of `namespace`.
@@ -125,7 +128,7 @@ impl<'a> Clusters<'a> {
     /// Where the endpoints of a port are: at the addresses the manifests give,
     /// else behind the service's DNS name.
     fn discover(
-        &self,
+        &mut self,
         target: Named<'_>,
         port: &ServicePort,
         selector: &EndpointSelector,
@@ -138,12 +141,25 @@ impl<'a> Clusters<'a> {
             let external = external
                 .clone()
                 .ok_or_else(|| Unreachable::ExternalWithoutName(target.to_string()))?;
-            return Ok(Discovery::Dns(external, port.port));
+            return Ok(self.resolve(external, port.port));
         }
         Ok(match self.services.endpoints(target.namespace, target.name, selector) {
             Some(addresses) => Discovery::Addresses(addresses),
-            None => Discovery::Dns(host, port.port),
+            None => self.resolve(host, port.port),
         })
+    }
+
+    /// Leaves a DNS name to Envoy, unless what it resolves to is to be looked into
+    /// first.
+    fn resolve(&mut self, name: String, port: u16) -> Discovery {
+        let reach = self.services.reach();
+        let Where::Cluster(resolved) = reach.place else { return Discovery::Dns(name, port) };
+        let addresses = match resolved.get(&name) {
+            Some(Ok(addresses)) => reach.allowed(addresses, port),
+            Some(Err(_)) | None => BTreeSet::new(),
+        };
+        self.dns_names.insert(name.clone());
+        Discovery::Resolved { name, addresses }
     }
 
     /// Why a cluster may have no endpoints, or others than it says.
@@ -175,15 +191,44 @@ impl<'a> Clusters<'a> {
                     ))
                 })
             }
-            Discovery::Dns(host, _) if !labels.is_empty() => Some(ClusterWarning::Vague(format!(
-                "nothing tells which pods of service {namespace}/{name} have {version}, so requests go to all \
+            Discovery::Resolved { name, addresses } if addresses.is_empty() => {
+                self.unresolved(name).map(ClusterWarning::Empty)
+            }
+            Discovery::Dns(host, _) | Discovery::Resolved { name: host, .. }
+                if !labels.is_empty() =>
+            {
+                Some(ClusterWarning::Vague(format!(
+                    "nothing tells which pods of service {namespace}/{name} have {version}, so requests go to all \
                  behind {host}; {}",
-                match target.service.residence {
-                    Residence::InCluster => "add its Endpoints or EndpointSlices, and its Pods",
-                    Residence::External(_) => "leave the labels out",
-                }
-            ))),
-            Discovery::Dns(..) => None,
+                    match target.service.residence {
+                        Residence::InCluster => "add its Endpoints or EndpointSlices, and its Pods",
+                        Residence::External(_) => "leave the labels out",
+                    }
+                )))
+            }
+            Discovery::Dns(..) | Discovery::Resolved { .. } => None,
+        }
+    }
+
+    /// Why a DNS name has no address that may be reached, where that is known.
+    fn unresolved(&self, name: &str) -> Option<String> {
+        let reach = self.services.reach();
+        let Where::Cluster(resolved) = reach.place else { return None };
+        match resolved.get(name)? {
+            Err(reason) => Some(format!(
+                "the DNS name {} is not resolved: {reason}; it is tried again. Correct the name, \
+                 or what answers for it",
+                quote(name)
+            )),
+            Ok(addresses) => {
+                let denied = addresses.iter().find_map(|it| Some((it, reach.denies(*it)?)));
+                denied.map(|(address, reason)| {
+                    format!(
+                        "the DNS name {} resolves to {address}, which {reason}; name another host",
+                        quote(name)
+                    )
+                })
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Compiled;
+use super::reach::Reach;
 use super::services::Services;
 use crate::finding::Finding;
 use crate::manifest::Object;
@@ -36,6 +37,7 @@ fn service_name(object: &Object) -> Option<&str> {
 pub(crate) fn with_endpoints<'a>(
     compiled: &Compiled,
     changed: &BTreeSet<ServiceName>,
+    reach: Reach<'a>,
     objects: impl IntoIterator<Item = &'a Object>,
 ) -> Option<Gateway> {
     let names: BTreeSet<_> =
@@ -47,7 +49,7 @@ pub(crate) fn with_endpoints<'a>(
     let objects: Vec<_> = objects.into_iter().filter(is_of_changed).collect();
     let findings = RefCell::default();
     let selection = Selection::of(objects.iter().copied(), &findings);
-    let services = Services::read(&selection, &findings);
+    let services = Services::read(&selection, reach, &findings);
     if !are_told(&findings.into_inner().into_sorted(), compiled, &objects) {
         return None;
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::reach::Reach;
 use crate::finding::Findings;
 use crate::manifest::Object;
 use crate::model::EndpointSelector;
@@ -21,6 +22,7 @@ pub(super) struct Services<'a> {
     known: ByName<'a, Arc<Read<Option<Service>>>>,
     addresses: ByName<'a, Addresses>,
     pods: ByName<'a, &'a Object>,
+    reach: Reach<'a>,
 }
 
 /// The addresses of one service, from all objects that tell of them.
@@ -28,7 +30,11 @@ pub(super) struct Services<'a> {
 pub(super) struct Addresses(Vec<Arc<Read<PortAddresses>>>);
 
 impl<'a> Services<'a> {
-    pub(super) fn read(objects: &Selection<'a>, findings: &RefCell<Findings>) -> Self {
+    pub(super) fn read(
+        objects: &Selection<'a>,
+        reach: Reach<'a>,
+        findings: &RefCell<Findings>,
+    ) -> Self {
         let mut known = ByName::new();
         for object in &objects.services {
             let read = Service::of(object);
@@ -39,7 +45,12 @@ impl<'a> Services<'a> {
         for object in &objects.pods {
             pods.entry(&*object.namespace).or_default().insert(&*object.name, *object);
         }
-        Self { known, addresses: read_addresses(objects, findings), pods }
+        Self { known, addresses: read_addresses(objects, reach, findings), pods, reach }
+    }
+
+    /// Which addresses their endpoints may have.
+    pub(super) fn reach(&self) -> Reach<'a> {
+        self.reach
     }
 
     /// A service, with its own namespace and name.
@@ -66,7 +77,8 @@ impl<'a> Services<'a> {
             labels.is_empty() || pod.is_some_and(|pod| self.carries(namespace, pod, labels))
         };
         let all = self.addresses(namespace, name)?.at(port);
-        let chosen = all.filter(|(_, pod)| is_of_version(*pod));
+        let is_allowed = |address: &SocketAddr| self.reach.denies(address.ip()).is_none();
+        let chosen = all.filter(|(address, pod)| is_of_version(*pod) && is_allowed(address));
         Some(chosen.map(|(address, _)| address).collect())
     }
 
@@ -96,13 +108,14 @@ impl Addresses {
 /// are the more complete.
 fn read_addresses<'a>(
     objects: &Selection<'a>,
+    reach: Reach<'_>,
     findings: &RefCell<Findings>,
 ) -> ByName<'a, Addresses> {
     let mut addresses: ByName<'a, Addresses> = ByName::new();
     for object in &objects.endpoint_slices {
         if let Some(service) = object.label(SERVICE_LABEL) {
             let read = of_slice(object);
-            read.tell(findings);
+            tell_denied(object, read.tell(findings), reach, findings);
             addresses
                 .entry(&*object.namespace)
                 .or_default()
@@ -114,9 +127,44 @@ fn read_addresses<'a>(
     }
     for object in &objects.endpoints {
         let read = of_endpoints(object);
-        read.tell(findings);
+        tell_denied(object, read.tell(findings), reach, findings);
         let of_namespace = addresses.entry(&*object.namespace).or_default();
         of_namespace.entry(&*object.name).or_insert_with(|| Addresses(vec![read]));
     }
     addresses
+}
+
+/// Says which addresses of an object are left out, or would be in a cluster.
+fn tell_denied(
+    object: &Object,
+    ports: &PortAddresses,
+    reach: Reach<'_>,
+    findings: &RefCell<Findings>,
+) {
+    let addresses: BTreeSet<_> =
+        ports.values().flatten().map(|(address, _)| address.ip()).collect();
+    let field = if &*object.kind == "Endpoints" { "subsets" } else { "endpoints" };
+    let at = object.node.nearest([field]).at;
+    let mut denied = addresses.iter().filter_map(|it| Some((it, reach.denies(*it)?)));
+    if let Some((address, reason)) = denied.next() {
+        let message = format!(
+            "{address} {reason}; this endpoint is left out{}. Give the address of a pod, or of \
+             another host",
+            and_more(denied.count())
+        );
+        findings.borrow_mut().push(object.error(at, field, message));
+    }
+    let mut local = addresses.iter().filter_map(|it| Some((it, reach.would_deny(*it)?)));
+    if let Some((address, kind)) = local.next() {
+        let message = format!(
+            "{address} is {kind}: the command serve sends requests there, while the controller \
+             leaves such an endpoint out{}",
+            and_more(local.count())
+        );
+        findings.borrow_mut().push(object.note(at, field, message));
+    }
+}
+
+fn and_more(others: usize) -> String {
+    if others == 0 { String::new() } else { format!(", and {others} more") }
 }

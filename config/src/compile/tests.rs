@@ -63,6 +63,7 @@ fn ten_thousand_applications() {
         let unreadable = UnreadableSecrets::new();
         let circumstances = Circumstances {
             refused: &Refused::default(),
+            place: Where::OwnMachine,
             settings: &settings,
             now: SystemTime::now(),
             unreadable: &unreadable,

@@ -312,7 +312,7 @@ fn read(
             if problem.key() == "tls.key" { &secret.key_place } else { &secret.chain_place };
         let finding = match problem.severity() {
             Severity::Error => place.error(object, problem.to_string()),
-            Severity::Warning => place.warning(object, problem.to_string()),
+            Severity::Warning | Severity::Note => place.warning(object, problem.to_string()),
         };
         findings.borrow_mut().push(finding);
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch as channel;
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 use super::known::Known;
@@ -19,7 +19,8 @@ use super::metrics::Metrics;
 use super::served::Served;
 use super::store::{Changes, Snapshot, Store};
 use crate::compile::{
-    Caches, Circumstances, Compiled, UnreadableSecrets, compile_objects, with_endpoints,
+    Caches, Circumstances, Compiled, Reach, Resolved, UnreadableSecrets, Where, compile_objects,
+    with_endpoints,
 };
 use crate::finding::{Finding, Findings, Severity};
 use crate::isolation::{Attempt, Isolation};
@@ -43,6 +44,9 @@ const LONGEST_GATHERING: Duration = Duration::from_millis(100);
 /// clock may be set.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
+/// How long a controller that starts waits for the addresses of DNS names.
+const RESOLVING_PATIENCE: Duration = Duration::from_secs(2);
+
 /// What the driver works with.
 pub(super) struct Driver {
     pub(super) store: Arc<Store>,
@@ -53,6 +57,8 @@ pub(super) struct Driver {
     pub(super) metrics: Arc<Metrics>,
     /// Gets the Secrets that are to be watched.
     pub(super) wants: channel::Sender<BTreeSet<ObjectName>>,
+    /// Gets the DNS names that are to be looked up.
+    pub(super) wants_resolved: channel::Sender<BTreeSet<String>>,
     /// Gets what the configuration came from that is served.
     pub(super) served: channel::Sender<Option<Arc<Served>>>,
 }
@@ -61,6 +67,7 @@ pub(super) struct Driver {
 struct Work {
     objects: Arc<Vec<Arc<Known>>>,
     unreadable: UnreadableSecrets,
+    resolved: Arc<Resolved>,
     /// What was compiled last.
     compiled: Option<Compiled>,
     isolation: Isolation,
@@ -84,6 +91,7 @@ impl Driver {
         let mut work = Work {
             objects: Arc::default(),
             unreadable: UnreadableSecrets::new(),
+            resolved: Arc::default(),
             compiled: None,
             isolation: Isolation::new(),
             logged: Logged::default(),
@@ -99,12 +107,13 @@ impl Driver {
                     Event::GaveUpOnSecrets
                 }
                 Step::Compile => {
-                    let before = work.compiled.replace(self.compile(&work).await);
+                    let compiled = self.compile_resolved(&mut work).await;
+                    let before = work.compiled.replace(compiled);
                     // Large, and nobody waits for it to go.
                     drop(spawn_blocking(move || drop(before)));
                     Event::Compiled
                 }
-                Step::MoveEndpoints => Self::move_endpoints(&agenda, &mut work).await,
+                Step::MoveEndpoints => self.move_endpoints(&agenda, &mut work).await,
                 Step::Apply => {
                     let end = self.apply(&agenda, &mut work).await;
                     work.took = work.start.elapsed();
@@ -129,8 +138,9 @@ impl Driver {
         let recheck_at = work.compiled.as_ref().and_then(|compiled| compiled.recheck_at);
         let is_due = self.gather(retry, recheck_at, work).await;
         work.start = Instant::now();
-        let Snapshot { objects, unreadable, mut changes } = self.store.take();
+        let Snapshot { objects, unreadable, resolved, mut changes } = self.store.take();
         (work.objects, work.unreadable) = (Arc::new(objects), unreadable);
+        work.resolved = Arc::new(resolved);
         let mut is_time_for =
             |what| changes = Changes::joined(Some(Changes::of(what)), changes.take());
         if recheck_at.is_some_and(|at| at <= SystemTime::now()) {
@@ -187,18 +197,30 @@ impl Driver {
         })
         .await;
         self.store.want_secrets(&names);
-        self.wants.send_if_modified(|wanted| {
-            let is_modified = *wanted != names;
-            if is_modified {
-                *wanted = names;
+        want(&self.wants, &names);
+    }
+
+    /// Compiles, and has the DNS names looked up that come up. The first time
+    /// their addresses are waited for: an Envoy that serves already would lose
+    /// them. Later nobody waits for another's name server.
+    async fn compile_resolved(&self, work: &mut Work) -> Compiled {
+        let compiled = self.compile(work).await;
+        want(&self.wants_resolved, &compiled.dns_names);
+        if work.compiled.is_some() || compiled.dns_names.is_empty() {
+            return compiled;
+        }
+        match timeout(RESOLVING_PATIENCE, self.store.resolved(&compiled.dns_names)).await {
+            Ok(resolved) => {
+                work.resolved = Arc::new(resolved);
+                self.compile(work).await
             }
-            is_modified
-        });
+            Err(_) => compiled,
+        }
     }
 
     async fn compile(&self, work: &Work) -> Compiled {
         let (objects, unreadable) = (Arc::clone(&work.objects), work.unreadable.clone());
-        let refused = work.isolation.refused().clone();
+        let (refused, resolved) = (work.isolation.refused().clone(), Arc::clone(&work.resolved));
         let (settings, caches) = (Arc::clone(&self.settings), Arc::clone(&self.caches));
         for (kind, number) in self.store.counts() {
             self.metrics.set_objects(kind.name(), number);
@@ -208,6 +230,7 @@ impl Driver {
             let objects = objects.iter().map(|known| &known.object);
             let circumstances = Circumstances {
                 settings: &settings,
+                place: Where::Cluster(&resolved),
                 now: SystemTime::now(),
                 unreadable: &unreadable,
                 refused: &refused,
@@ -221,14 +244,16 @@ impl Driver {
     }
 
     /// Brings other endpoints to Envoy, where nothing else has changed.
-    async fn move_endpoints(agenda: &Agenda, work: &mut Work) -> Event {
+    async fn move_endpoints(&self, agenda: &Agenda, work: &mut Work) -> Event {
         let (Some(mut compiled), Some(services)) = (work.compiled.take(), agenda.moved()) else {
             return Event::EndpointsSayMore;
         };
         let (objects, services) = (Arc::clone(&work.objects), services.clone());
+        let (settings, resolved) = (Arc::clone(&self.settings), Arc::clone(&work.resolved));
         let (compiled, is_moved) = off_worker(move || {
             let objects = objects.iter().map(|known| &known.object);
-            let moved = with_endpoints(&compiled, &services, objects);
+            let reach = Reach::new(&settings, Where::Cluster(&resolved));
+            let moved = with_endpoints(&compiled, &services, reach, objects);
             let is_moved = moved.is_some();
             if let Some(gateway) = moved {
                 compiled.gateway = gateway;
@@ -307,6 +332,17 @@ impl Driver {
     }
 }
 
+/// Asks for these names, if others were asked for before.
+fn want<T: Clone + PartialEq>(wants: &channel::Sender<BTreeSet<T>>, names: &BTreeSet<T>) {
+    wants.send_if_modified(|wanted| {
+        let is_modified = wanted != names;
+        if is_modified {
+            wanted.clone_from(names);
+        }
+        is_modified
+    });
+}
+
 fn millis(duration: Duration) -> u64 {
     duration.as_millis().try_into().unwrap_or(u64::MAX)
 }
@@ -324,6 +360,7 @@ impl Logged {
             match finding.severity {
                 Severity::Error => error!(object, field, "{}", finding.message),
                 Severity::Warning => warn!(object, field, "{}", finding.message),
+                Severity::Note => info!(object, field, "{}", finding.message),
             }
         }
         let fixed = self.0.difference(&now).count();

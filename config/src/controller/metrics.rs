@@ -218,12 +218,13 @@ impl Metrics {
             let severity = match report.finding.severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
+                Severity::Note => "note",
             };
             *numbers.entry((severity, known(&report.subject.kind))).or_default() += 1;
         }
         // One that is no more is at 0, not missing.
         for kind in KINDS.into_iter().chain(["other"]) {
-            for severity in ["error", "warning"] {
+            for severity in ["error", "warning", "note"] {
                 let number = numbers.get(&(severity, kind)).copied().unwrap_or(0);
                 self.findings.get_or_create(&FindingLabels { severity, kind }).set(gauge(number));
             }

@@ -3,6 +3,7 @@
 mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -10,7 +11,9 @@ use tokio::sync::Notify;
 
 use super::kinds::Kind;
 use super::known::Known;
-use crate::compile::{ServiceName, UnreadableSecret, UnreadableSecrets, service_of_endpoints};
+use crate::compile::{
+    Resolved, ServiceName, UnreadableSecret, UnreadableSecrets, service_of_endpoints,
+};
 use crate::manifest::Object;
 use crate::settings::ObjectName;
 
@@ -32,6 +35,8 @@ type ByName = HashMap<(Arc<str>, Arc<str>), Arc<Known>>;
 struct State {
     parts: Vec<Part>,
     secrets: Secrets,
+    /// What the DNS names that are asked for were looked up as last.
+    resolved: Resolved,
     changes: Option<Changes>,
     /// Whether something changed that says nothing of what is served.
     is_touched: bool,
@@ -71,6 +76,8 @@ pub(super) struct Snapshot {
     pub(super) objects: Vec<Arc<Known>>,
     /// The Secrets that are asked for and cannot be read.
     pub(super) unreadable: UnreadableSecrets,
+    /// What DNS names are.
+    pub(super) resolved: Resolved,
     /// None where nothing changed that is served.
     pub(super) changes: Option<Changes>,
 }
@@ -182,6 +189,36 @@ impl Store {
         self.change(|state, noted| state.secrets.refuse(name, unreadable, noted));
     }
 
+    /// From now on these DNS names are looked up, and no others.
+    pub(super) fn want_resolved(&self, names: &BTreeSet<String>) {
+        self.lock().resolved.retain(|name, _| names.contains(name));
+    }
+
+    /// A DNS name was looked up. One that cannot be for now stays what it was.
+    pub(super) fn set_resolved(&self, name: &str, answer: Result<BTreeSet<IpAddr>, String>) {
+        self.change(|state, noted| {
+            let before = state.resolved.get(name);
+            let is_known = matches!(before, Some(Ok(_)));
+            if before == Some(&answer) || (is_known && answer.is_err()) {
+                return;
+            }
+            noted.looked_up(name);
+            state.resolved.insert(name.to_owned(), answer);
+        });
+    }
+
+    /// Waits until each of these DNS names was looked up, and says what they are.
+    pub(super) async fn resolved(&self, names: &BTreeSet<String>) -> Resolved {
+        loop {
+            let notified = self.changed.notified();
+            let resolved = self.lock().resolved.clone();
+            if names.iter().all(|name| resolved.contains_key(name)) {
+                return resolved;
+            }
+            notified.await;
+        }
+    }
+
     /// Waits until there is something to take.
     pub(super) async fn changed(&self) {
         loop {
@@ -210,7 +247,8 @@ impl Store {
         let objects = state.parts.iter().flat_map(|part| part.objects.values()).cloned();
         let objects = objects.chain(state.secrets.objects()).collect();
         let unreadable = state.secrets.unreadable();
-        Snapshot { objects, unreadable, changes: state.changes.take() }
+        let (resolved, changes) = (state.resolved.clone(), state.changes.take());
+        Snapshot { objects, unreadable, resolved, changes }
     }
 
     /// The kinds whose first list has not ended.
@@ -316,6 +354,12 @@ impl Noted {
 
     fn named(&mut self, object: String) {
         self.begin().name(object);
+    }
+
+    fn looked_up(&mut self, name: &str) {
+        let changes = self.gather();
+        changes.is_more = true;
+        changes.name(format!("DNS name {name}"));
     }
 
     /// The first whole list counts even when it is empty.

@@ -142,8 +142,8 @@ impl ClusterMessage {
     pub(super) fn new(cluster: &Cluster, delivery: Delivery) -> Self {
         let kind = match (&cluster.discovery, delivery) {
             (Discovery::Dns(..), _) => DiscoveryType::StrictDns,
-            (Discovery::Addresses(_), Delivery::Files) => DiscoveryType::Static,
-            (Discovery::Addresses(_), Delivery::Stream) => DiscoveryType::Eds,
+            (_, Delivery::Files) => DiscoveryType::Static,
+            (_, Delivery::Stream) => DiscoveryType::Eds,
         };
         let mut message = Self::bare(&cluster.name, kind);
         message.per_connection_buffer_limit_bytes = Some(32 * 1024);
@@ -224,7 +224,9 @@ impl ClusterLoadAssignment {
 
     fn of(cluster: &Cluster) -> Self {
         match &cluster.discovery {
-            Discovery::Addresses(addresses) => Self::discovered(&cluster.name, addresses),
+            Discovery::Addresses(addresses) | Discovery::Resolved { addresses, .. } => {
+                Self::discovered(&cluster.name, addresses)
+            }
             Discovery::Dns(host, port) => Self::new(&cluster.name, [Address::new(host, *port)]),
         }
     }

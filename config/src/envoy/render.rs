@@ -221,9 +221,10 @@ impl RenderedCluster {
     fn new(cluster: &Arc<Cluster>) -> Self {
         let message = ClusterMessage::new(cluster, Delivery::Stream);
         let endpoints = match (message.endpoints_name(), &cluster.discovery) {
-            (Some(name), Discovery::Addresses(addresses)) => {
-                Some((name.into(), endpoints(name, addresses)))
-            }
+            (
+                Some(name),
+                Discovery::Addresses(addresses) | Discovery::Resolved { addresses, .. },
+            ) => Some((name.into(), endpoints(name, addresses))),
             _ => None,
         };
         Self { cluster: Arc::clone(cluster), resource: Resource::new(&message), endpoints }

@@ -97,6 +97,16 @@ impl Object {
     ) -> Finding {
         Finding::warning(message).at(self.location(at)).object(self.reference()).field(field)
     }
+
+    /// A note on one of its fields.
+    pub fn note(
+        &self,
+        at: Position,
+        field: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Finding {
+        Finding::note(message).at(self.location(at)).object(self.reference()).field(field)
+    }
 }
 
 pub(super) fn locate(file: &Arc<str>, at: Position) -> Location {

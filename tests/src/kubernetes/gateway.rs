@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::namespace::Namespace;
@@ -53,16 +54,14 @@ impl Gateway {
         Self::start_as(namespace, &namespace.gateway_account(), flags)
     }
 
-    /// As [`Self::start_with`], with flags for Envoy too.
+    /// As [`Self::start`], with an Envoy that refuses the clusters of upstreams
+    /// that speak HTTP/2: it was built without the options that say so.
     ///
     /// # Panics
     /// Where it does not get ready.
-    pub fn start_with_envoy(
-        namespace: &Namespace<'_>,
-        flags: &[&str],
-        envoy_flags: &[&str],
-    ) -> Self {
-        Self::start_whole(namespace, &namespace.gateway_account(), flags, envoy_flags)
+    pub fn start_without_http2(namespace: &Namespace<'_>) -> Self {
+        let envoy = EnvoyBuild::WithoutHttp2Upstreams;
+        Self::start_whole(namespace, &namespace.gateway_account(), &[], envoy)
     }
 
     /// As [`Self::start_with`], with another kubeconfig file.
@@ -70,14 +69,14 @@ impl Gateway {
     /// # Panics
     /// Where it does not get ready.
     pub fn start_as(namespace: &Namespace<'_>, kubeconfig: &Path, flags: &[&str]) -> Self {
-        Self::start_whole(namespace, kubeconfig, flags, &[])
+        Self::start_whole(namespace, kubeconfig, flags, EnvoyBuild::Whole)
     }
 
     fn start_whole(
         namespace: &Namespace<'_>,
         kubeconfig: &Path,
         flags: &[&str],
-        envoy_flags: &[&str],
+        build: EnvoyBuild,
     ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let shared = folder.path().join("shared");
@@ -91,7 +90,7 @@ impl Gateway {
         arguments.extend(["--https".into(), https.to_string()]);
         arguments.extend(["--folder".into(), text(&shared)]);
         prepare(folder.path(), &arguments);
-        let envoy_arguments: Vec<_> = envoy_flags.iter().map(ToString::to_string).collect();
+        let envoy_arguments = build.prepare(&shared);
         let envoy = spawn_envoy(folder.path(), &shared, &envoy_arguments);
 
         arguments.extend(["--kubeconfig".into(), text(kubeconfig)]);
@@ -318,6 +317,33 @@ fn is_ready(admin: SocketAddr) -> bool {
 }
 
 /// What the init container does.
+/// What an Envoy was built with.
+#[derive(Clone, Copy)]
+enum EnvoyBuild {
+    Whole,
+    WithoutHttp2Upstreams,
+}
+
+impl EnvoyBuild {
+    /// Its flags. Where options of HTTP/2 are missing, its way to the controller
+    /// is written in the way of before there were any.
+    fn prepare(self, shared: &Path) -> Vec<String> {
+        const OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+        if matches!(self, Self::Whole) {
+            return Vec::new();
+        }
+        let file = shared.join("bootstrap.json");
+        let text = fs::read_to_string(&file).expect("a bootstrap");
+        let mut bootstrap: Value = serde_json::from_str(&text).expect("JSON");
+        let controller = &mut bootstrap["static_resources"]["clusters"][0];
+        let cluster = controller.as_object_mut().expect("the cluster of the controller");
+        cluster.remove("typed_extension_protocol_options").expect("options of HTTP/2");
+        cluster.insert("http2_protocol_options".to_owned(), json!({}));
+        fs::write(&file, bootstrap.to_string()).expect("a folder to write to");
+        vec!["--disable-extensions".to_owned(), format!("envoy.upstream_options/{OPTIONS}")]
+    }
+}
+
 fn prepare(folder: &Path, arguments: &[String]) {
     let mut command = bound(ingressctl());
     let log = folder.join("prepare.log");

@@ -19,3 +19,4 @@ mod setup;
 mod shared_hosts;
 mod status;
 mod tls;
+mod upstreams;

@@ -3,17 +3,13 @@
 use std::time::{Duration, Instant};
 
 use ingress_tests::{ApiServer, Gateway, Service, Upstream, machine_ip, meanwhile, wait_until};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::setup::{host_to, ingress, object};
 
 /// How long a neighbour's change may take, kubectl included, which alone takes
 /// some hundred milliseconds.
 const SOON: Duration = Duration::from_secs(2);
-
-/// An Envoy built without clusters that are found by DNS, which those of
-/// ExternalName services are, refuses them.
-const WITHOUT_DNS: [&str; 2] = ["--disable-extensions", "envoy.clusters/envoy.cluster.strict_dns"];
 
 #[test]
 fn a_refused_cluster_gets_an_event_and_its_neighbours_go_on() {
@@ -24,14 +20,12 @@ fn a_refused_cluster_gets_an_event_and_its_neighbours_go_on() {
     namespace.create(&ingress("web", &host_to("web.example", "web")));
     let refused = |name: &str| format!("{name}.example");
     let create_refused = |name: &str| {
-        let port: Value = json!([{"name": "http", "port": 80}]);
-        let spec = json!({"type": "ExternalName", "externalName": "localhost", "ports": port});
+        let spec = json!({"ports": [{"name": "grpc", "port": 80}]});
         namespace.create(&object("v1", "Service", &json!({"name": name}), &spec));
         namespace.create(&ingress(name, &host_to(&refused(name), name)));
     };
     create_refused("at-start");
-    let flags = ["--external-name-services"];
-    let gateway = Gateway::start_with_envoy(&namespace, &flags, &WITHOUT_DNS);
+    let gateway = Gateway::start_without_http2(&namespace);
     gateway.wait_for("web.example", "/", 200);
 
     let ask_neighbour = || {
@@ -56,9 +50,8 @@ fn a_refused_cluster_gets_an_event_and_its_neighbours_go_on() {
             assert!(took < SOON, "{took:?}");
         }
         for name in ["at-start", "later"] {
-            let in_cluster = r#"{"spec": {"type": "ClusterIP", "externalName": null}}"#;
-            namespace.run(&["patch", "service", name, "-p", in_cluster]).unwrap();
-            namespace.apply(&Service::new(name).at(&upstream).manifests());
+            namespace.delete("services", name);
+            namespace.create(&Service::new(name).at(&upstream).manifests());
             gateway.wait_for(&refused(name), "/", 200);
             wait_until("the Event is gone", || namespace.events_on("Service", name).is_empty());
         }

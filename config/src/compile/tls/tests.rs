@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Https;
 use crate::compile::Caches;
 use crate::compile::{
-    Circumstances, Compiled, Refused, UnreadableSecret, UnreadableSecrets, compile_objects,
+    Circumstances, Compiled, Refused, UnreadableSecret, UnreadableSecrets, Where, compile_objects,
 };
 use crate::manifest::{Manifests, read_text};
 use crate::selection::secrets_wanted;
@@ -61,6 +61,7 @@ fn compile(objects: &[Value], now: SystemTime, unreadable: &UnreadableSecrets) -
     let (settings, caches) = (Settings::default(), Caches::default());
     let circumstances = Circumstances {
         refused: &Refused::default(),
+        place: Where::OwnMachine,
         settings: &settings,
         now,
         unreadable,

@@ -86,6 +86,7 @@ impl Author {
         let reason = match report.finding.severity {
             Severity::Error => "Invalid",
             Severity::Warning => "Doubtful",
+            Severity::Note => "Noted",
         };
         let labels = self.labels().map(|(key, value)| (key.to_owned(), value.to_owned()));
         let now = Time(Timestamp::now());

@@ -1,0 +1,50 @@
+//! Endpoints by which a tenant would reach what is not theirs.
+
+use ingress_tests::{ApiServer, Gateway, Service, Upstream, machine_ip, wait_until};
+use serde_json::json;
+
+use crate::setup::{host_to, ingress, object};
+
+#[test]
+fn nothing_is_served_that_only_the_gateway_can_reach() {
+    let api = ApiServer::shared();
+    let namespace = api.namespace("inward");
+    let inside = Upstream::start("inside");
+    let web = Upstream::start_on(machine_ip(), "web");
+    let port = inside.address.port();
+    for (name, address) in [("loopback", "127.0.0.1"), ("unspecified", "0.0.0.0")] {
+        let slice = json!({
+            "apiVersion": "discovery.k8s.io/v1beta1", "kind": "EndpointSlice",
+            "metadata": {"name": name, "labels": {"kubernetes.io/service-name": name}},
+            "addressType": "IPv4", "endpoints": [{"addresses": [address]}],
+            "ports": [{"name": "http", "port": port}],
+        });
+        let spec = json!({"ports": [{"name": "http", "port": 80}]});
+        namespace.create(&object("v1", "Service", &json!({"name": name}), &spec));
+        namespace.create(&slice.to_string());
+    }
+    let spec = json!({
+        "type": "ExternalName", "externalName": "localhost",
+        "ports": [{"name": "http", "port": 80}],
+    });
+    namespace.create(&object("v1", "Service", &json!({"name": "by-name"}), &spec));
+    namespace.create(&Service::new("web").at(&web).manifests());
+    for name in ["loopback", "unspecified", "by-name", "web"] {
+        namespace.create(&ingress(name, &host_to(&format!("{name}.example"), name)));
+    }
+    let gateway = Gateway::start_with(&namespace, &["--external-name-services"]);
+    gateway.wait_for("web.example", "/", 200);
+    for name in ["loopback", "unspecified", "by-name"] {
+        assert_eq!(gateway.get(&format!("{name}.example"), "/").status, 503, "{name}");
+    }
+    for (kind, name, expected) in [
+        ("EndpointSlice", "loopback", "127.0.0.1 is a loopback address"),
+        ("EndpointSlice", "unspecified", "0.0.0.0 is an unspecified address"),
+        ("Ingress", "by-name", "the DNS name `localhost` is not resolved"),
+    ] {
+        wait_until(&format!("an Event says {expected}"), || {
+            namespace.events_on(kind, name).iter().any(|event| event.contains(expected))
+        });
+    }
+    assert!(inside.take_received().is_empty(), "a request came there");
+}
