@@ -171,12 +171,12 @@ impl Parts {
         let (wants, wanted) = channel::channel(BTreeSet::new());
         let (wants_resolved, wanted_names) = channel::channel(BTreeSet::new());
         let resolver = Resolver::new(Arc::clone(&store));
-        let secrets = SecretSource {
-            client: client.clone(),
-            manager: reporter.field_manager.clone(),
-            store: Arc::clone(&store),
-            metrics: Arc::clone(&metrics),
-        };
+        let secrets = SecretSource::new(
+            client.clone(),
+            reporter.field_manager.clone(),
+            Arc::clone(&store),
+            Arc::clone(&metrics),
+        );
         let source = Source {
             client: client.clone(),
             namespaces: options.namespaces,

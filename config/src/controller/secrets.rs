@@ -2,6 +2,8 @@
 //! read these, and no others, are enough. A field selector for `metadata.name`
 //! is what rights by `resourceNames` allow a list and a watch with.
 
+mod pace;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,19 +22,31 @@ use super::store::Store;
 use crate::compile::UnreadableSecret;
 use crate::settings::ObjectName;
 
+use pace::Pace;
+
 /// The keys of a Secret that matter here; what else is in it is not kept.
 const KEYS: [&str; 2] = ["tls.crt", "tls.key"];
 
 /// See the module.
 #[derive(Clone)]
 pub(super) struct SecretSource {
-    pub(super) client: Client,
-    pub(super) manager: String,
-    pub(super) store: Arc<Store>,
-    pub(super) metrics: Arc<Metrics>,
+    client: Client,
+    manager: String,
+    store: Arc<Store>,
+    metrics: Arc<Metrics>,
+    pace: Arc<Pace>,
 }
 
 impl SecretSource {
+    pub(super) fn new(
+        client: Client,
+        manager: String,
+        store: Arc<Store>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { client, manager, store, metrics, pace: Arc::default() }
+    }
+
     /// Watches those that are wanted, for ever.
     pub(super) async fn run(self, mut wanted: channel::Receiver<BTreeSet<ObjectName>>) {
         let mut tasks = JoinSet::new();
@@ -66,11 +80,15 @@ impl SecretSource {
         let mut trouble = Trouble::new(format!("the watch of Secret {name}"));
         let mut listed = None;
         let mut trial = Trial::None;
+        let mut is_refused = false;
         loop {
             match watch.next(trial == Trial::UnderWay).await {
                 Told::Quiet => {
                     trial = Trial::None;
                     self.store.trust_secret(&name);
+                    if std::mem::take(&mut is_refused) {
+                        self.pace.succeeded(name.namespace());
+                    }
                 }
                 Told::Event(event) => {
                     if !matches!(event, Event::Init) {
@@ -78,11 +96,20 @@ impl SecretSource {
                     }
                     trial = trial.after(&event);
                     let is_trusted = trial == Trial::None;
+                    let is_read = !matches!(event, Event::Init | Event::InitApply(_));
+                    if is_read && is_trusted && std::mem::take(&mut is_refused) {
+                        self.pace.succeeded(name.namespace());
+                    }
                     self.take(&name, event, is_trusted, &mut listed, &mut reader);
                 }
                 Told::Failed(failure) => {
                     trial = trial.after_failure(&failure);
                     self.failed(&name, &failure, &mut trouble);
+                    // One that may not go on from where it was is not refused.
+                    if failure.status().is_some_and(|status| status.code != 410) {
+                        is_refused = true;
+                        self.pace.turn(name.namespace()).await;
+                    }
                 }
             }
         }

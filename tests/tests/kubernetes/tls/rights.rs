@@ -1,7 +1,8 @@
 //! Rights that are missing, come and go.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use ingress_tests::{ApiProxy, ApiServer, Gateway, Verdict, wait_until};
 use serde_json::{Value, json};
@@ -194,4 +195,48 @@ fn what_was_read_stays_served_where_a_right_is_taken_away_and_is_read_again_once
     proxy.heal();
     wait_until("no finding any more", || site.namespace.events_on("Ingress", "web").is_empty());
     assert_eq!(site.certificate(&gateway, "one.example"), one);
+}
+
+#[test]
+fn the_number_of_tries_does_not_depend_on_that_of_secrets() {
+    const DENIED: usize = 400;
+    // Twice what one namespace may have a second.
+    const RATE: u32 = 10;
+    let api = ApiServer::shared();
+    let site = Site::create(api, "denied-by-the-hundred");
+    let names: Vec<_> = (0..DENIED).map(|index| format!("denied-{index}")).collect();
+    let hosts: Vec<_> = names.iter().map(|name| format!("{name}.example")).collect();
+    let entries: Vec<_> = hosts.iter().zip(&names).map(|(host, name)| (&**host, &**name)).collect();
+    site.create_allowed(&[secure("web", &[("one.example", "one")]), secure("many", &entries)]);
+    let one = site.create_secret("one", &["one.example"]);
+    let proxy = ApiProxy::start(&site.namespace);
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let (seen, is_allowed) = (Arc::clone(&asked), Arc::new(AtomicBool::new(false)));
+    let allowed = Arc::clone(&is_allowed);
+    proxy.judge(move |request| {
+        let is_denied = request.is_for("secrets") && request.query.contains("denied-");
+        if is_denied {
+            seen.lock().unwrap().push(request.query.clone());
+        }
+        let is_refused = is_denied && !allowed.load(Ordering::Relaxed);
+        if is_refused { Verdict::Status(403) } else { Verdict::Pass }
+    });
+    let gateway = Gateway::start_as(&site.namespace, &proxy.kubeconfig(), &site.flags());
+    site.wait_for(&gateway, "one.example", &one);
+    let count = || asked.lock().unwrap().len();
+    wait_until("each was tried", || count() >= DENIED);
+    let (start, before) = (Instant::now(), count());
+    let tries = 60;
+    wait_until("some are tried again", || count() >= before + tries);
+    let least = Duration::from_secs(tries as u64) / RATE;
+    println!("{tries} tries took {:?}", start.elapsed());
+    assert!(start.elapsed() >= least, "{:?}", start.elapsed());
+
+    is_allowed.store(true, Ordering::Relaxed);
+    asked.lock().unwrap().clear();
+    wait_until("all are asked for once rights are granted", || {
+        let asked = asked.lock().unwrap();
+        let is_asked = |name: &String| asked.iter().any(|query| query.contains(name.as_str()));
+        names.iter().all(is_asked)
+    });
 }
