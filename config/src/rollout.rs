@@ -32,7 +32,7 @@ use crate::envoy::{
     FILTER_NAME, HTTP_LISTENER, HTTPS_LISTENER, Key, Kind, Layout, Listening, Renderer,
     STAT_PREFIX, Target, Version,
 };
-use crate::files::{remove_unfinished, write_if_changed};
+use crate::files::{make_private_folder, remove_unfinished, write_if_changed};
 use crate::model::Gateway;
 use crate::off_worker::off_worker;
 use crate::settings::Settings;
@@ -141,6 +141,7 @@ impl Rollout {
         let begin = || {
             remove_unfinished(layout.folder())?;
             if let Some(folder) = layout.snapshot().parent() {
+                make_private_folder(folder)?;
                 remove_unfinished(folder)?;
             }
             write_if_changed(&layout.module(), crate::MODULE)?;

@@ -452,3 +452,33 @@ fn explain_keeps_the_compiled_module_and_does_without() {
     assert_eq!(explain(Some(Path::new("/dev/null"))), compiled, "where nothing can be kept");
     assert_eq!(explain(None), compiled, "without a home");
 }
+
+/// What others may put into the controller's folder decides what Envoy does.
+#[test]
+fn the_controller_uses_no_folder_or_file_that_others_decide_on() {
+    let sandbox = Sandbox::new(&[]);
+    let prepare = |folder: &str| {
+        let arguments = ["controller", "--prepare", "--admin", "127.0.0.1:0", "--folder", folder];
+        sandbox.run(&arguments)
+    };
+    let refused = |folder: &str, expected: &str| {
+        let output = prepare(folder);
+        assert_eq!(output.code, Some(1), "{output:?}");
+        assert!(output.stderr.contains(expected), "{output:?}");
+    };
+    let at = |name: &str| sandbox.0.path().join(name);
+    assert_eq!(prepare("edge").code, Some(0));
+    assert_eq!(prepare("edge").code, Some(0), "made before");
+
+    std::os::unix::fs::symlink("edge", at("link")).unwrap();
+    refused("link", "link is not a folder, or a symbolic link to one");
+    fs::create_dir(at("shared")).unwrap();
+    fs::set_permissions(at("shared"), fs::Permissions::from_mode(0o1777)).unwrap();
+    refused("shared", "shared can be written to by every user");
+    fs::set_permissions(at("edge/bootstrap.json"), fs::Permissions::from_mode(0o666)).unwrap();
+    refused("edge", "bootstrap.json can be written to by every user");
+    fs::remove_file(at("edge/bootstrap.json")).unwrap();
+    std::os::unix::fs::symlink(at("elsewhere"), at("edge/bootstrap.json")).unwrap();
+    refused("edge", "bootstrap.json is not a regular file");
+    assert!(!at("elsewhere").exists());
+}

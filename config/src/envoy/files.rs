@@ -22,7 +22,7 @@ use super::message::{Any, Typed};
 use super::routes::RouteConfiguration;
 use super::tls::TlsSource;
 use crate::digest::digest_of;
-use crate::files::write_if_changed;
+use crate::files::{check_file, check_folder, write_if_changed};
 use crate::model::Gateway;
 use crate::settings::Settings;
 
@@ -112,14 +112,20 @@ impl Layout {
 }
 
 /// Makes a folder such that an Envoy can start on it which then waits for a
-/// controller. One that has been made so before is left as it is.
+/// controller. One that has been made so before is left as it is, if nobody else
+/// has made it.
 ///
 /// # Errors
-/// Where the folder cannot be written to.
+/// Where the folder cannot be written to, or others may.
 pub(crate) fn prepare(layout: &Layout, listening: Listening) -> io::Result<()> {
     fs::create_dir_all(layout.folder())?;
-    if layout.bootstrap().exists() {
-        return Ok(());
+    check_folder(layout.folder())?;
+    match check_file(&layout.bootstrap()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        checked => {
+            checked?;
+            return check_file(&layout.module());
+        }
     }
     write_if_changed(&layout.module(), crate::MODULE)?;
     // The bootstrap comes last, for it says that the rest is there.
