@@ -5,14 +5,12 @@
 use std::collections::BTreeMap;
 
 use ingress_filter::names::INTERNAL_HEADER_PREFIX;
-use prost::bytes::{Buf, BufMut};
-use prost::encoding::{DecodeContext, WireType};
-use prost::{DecodeError, Enumeration, Message, Oneof};
+use prost::{Enumeration, Message, Oneof};
 use serde::Serialize;
 
 use super::core::{ConfigSource, StringMatcher};
 use super::filter::Wasm;
-use super::message::{Extension, Filter, Seconds, Typed, is_unset, json_names, typed};
+use super::message::{Extension, Filter, Seconds, Typed, any_message, is_unset, json_names, typed};
 use super::{FILTER_NAME, ROUTE_CONFIGURATION, STAT_PREFIX};
 
 /// What a client may claim about how it came here; believed only from the
@@ -99,6 +97,8 @@ enum HttpFilter {
     Discovered(DiscoveredFilter),
     Router(Filter<Router>),
 }
+
+any_message!(HttpFilter { Discovered(DiscoveredFilter), Router });
 
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct DiscoveredFilter {
@@ -314,46 +314,6 @@ impl HttpFilter {
             name: FILTER_NAME.to_owned(),
             config_discovery: Some(source),
         })
-    }
-}
-
-impl Default for HttpFilter {
-    fn default() -> Self {
-        Self::Discovered(DiscoveredFilter::default())
-    }
-}
-
-/// As the one that it is.
-impl Message for HttpFilter {
-    fn encode_raw(&self, buffer: &mut impl BufMut) {
-        match self {
-            Self::Discovered(filter) => filter.encode_raw(buffer),
-            Self::Router(filter) => filter.encode_raw(buffer),
-        }
-    }
-
-    fn merge_field(
-        &mut self,
-        tag: u32,
-        wire_type: WireType,
-        buffer: &mut impl Buf,
-        context: DecodeContext,
-    ) -> Result<(), DecodeError> {
-        match self {
-            Self::Discovered(filter) => filter.merge_field(tag, wire_type, buffer, context),
-            Self::Router(filter) => filter.merge_field(tag, wire_type, buffer, context),
-        }
-    }
-
-    fn encoded_len(&self) -> usize {
-        match self {
-            Self::Discovered(filter) => filter.encoded_len(),
-            Self::Router(filter) => filter.encoded_len(),
-        }
-    }
-
-    fn clear(&mut self) {
-        *self = Self::default();
     }
 }
 

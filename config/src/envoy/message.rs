@@ -45,6 +45,54 @@ macro_rules! json_names {
 }
 pub(super) use json_names;
 
+/// Makes an enumeration of messages a message: it is encoded as the one that it is,
+/// and decoded as the first of them.
+macro_rules! any_message {
+    ($enumeration:ident { $first:ident($message:ty), $($other:ident),+ $(,)? }) => {
+        impl Default for $enumeration {
+            fn default() -> Self {
+                Self::$first(<$message>::default())
+            }
+        }
+
+        impl prost::Message for $enumeration {
+            fn encode_raw(&self, buffer: &mut impl prost::bytes::BufMut) {
+                match self {
+                    Self::$first(message) => message.encode_raw(buffer),
+                    $(Self::$other(message) => message.encode_raw(buffer),)+
+                }
+            }
+
+            fn merge_field(
+                &mut self,
+                tag: u32,
+                wire_type: prost::encoding::WireType,
+                buffer: &mut impl prost::bytes::Buf,
+                context: prost::encoding::DecodeContext,
+            ) -> Result<(), prost::DecodeError> {
+                match self {
+                    Self::$first(message) => message.merge_field(tag, wire_type, buffer, context),
+                    $(Self::$other(message) => {
+                        message.merge_field(tag, wire_type, buffer, context)
+                    })+
+                }
+            }
+
+            fn encoded_len(&self) -> usize {
+                match self {
+                    Self::$first(message) => message.encoded_len(),
+                    $(Self::$other(message) => message.encoded_len(),)+
+                }
+            }
+
+            fn clear(&mut self) {
+                *self = Self::default();
+            }
+        }
+    };
+}
+pub(super) use any_message;
+
 /// Whether a field has the value that leaves it out.
 pub(super) fn is_unset<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
