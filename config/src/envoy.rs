@@ -16,6 +16,7 @@ mod message;
 mod render;
 mod resource;
 mod routes;
+mod sanitising;
 mod tls;
 
 pub(crate) use certificates::{remove_other_certificates, write_certificates};
@@ -23,6 +24,7 @@ pub(crate) use files::prepare;
 pub use files::{EnvoyFiles, Layout, Listening};
 pub(crate) use render::{Renderer, Target};
 pub(crate) use resource::{Key, Kind, Named, Resource, Resources, Version};
+pub(crate) use sanitising::removed;
 
 /// The name under which the filter's configuration is discovered (ECDS).
 pub const FILTER_NAME: &str = "ingress";

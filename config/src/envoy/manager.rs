@@ -4,23 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use ingress_filter::names::INTERNAL_HEADER_PREFIX;
-use prost::{Enumeration, Message, Oneof};
+use prost::{Enumeration, Message};
 use serde::Serialize;
 
-use super::core::{ConfigSource, StringMatcher};
+use super::core::ConfigSource;
 use super::filter::Wasm;
 use super::message::{Extension, Filter, Seconds, Typed, any_message, is_unset, json_names, typed};
+use super::sanitising::EarlyHeaderMutation;
 use super::{FILTER_NAME, ROUTE_CONFIGURATION, STAT_PREFIX};
-
-/// What a client may claim about how it came here; believed only from the
-/// proxies that are trusted.
-const FORWARDING_HEADERS: [&str; 4] =
-    ["x-forwarded-host", "x-forwarded-port", "x-real-ip", "forwarded"];
-
-/// What Envoy obeys or tells. It removes by itself only some of it from a
-/// stranger's request.
-const ENVOY_HEADER_PREFIX: &str = "x-envoy-";
 
 /// `http_connection_manager.v3.HttpConnectionManager`.
 #[derive(Clone, PartialEq, Message, Serialize)]
@@ -37,7 +28,7 @@ pub(super) struct HttpConnectionManager {
     #[serde(skip_serializing_if = "is_unset")]
     access_log: Vec<Filter<StdoutAccessLog>>,
     #[prost(message, repeated, tag = "52")]
-    early_header_mutation_extensions: Vec<Extension<HeaderMutation>>,
+    early_header_mutation_extensions: Vec<Extension<EarlyHeaderMutation>>,
     #[prost(message, optional, tag = "14")]
     use_remote_address: Option<bool>,
     #[prost(uint32, tag = "19")]
@@ -166,34 +157,6 @@ struct UpgradeConfig {
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct Router {}
 
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct HeaderMutation {
-    #[prost(message, repeated, tag = "1")]
-    mutations: Vec<Mutation>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct Mutation {
-    #[prost(oneof = "MutationKind", tags = "1, 3")]
-    #[serde(flatten)]
-    kind: Option<MutationKind>,
-}
-
-#[derive(Clone, PartialEq, Oneof, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum MutationKind {
-    #[prost(string, tag = "1")]
-    Remove(String),
-    #[prost(message, tag = "3")]
-    RemoveOnMatch(RemoveOnMatch),
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct RemoveOnMatch {
-    #[prost(message, optional, tag = "1")]
-    key_matcher: Option<StringMatcher>,
-}
-
 /// `access_loggers.stream.v3.StdoutAccessLog`.
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct StdoutAccessLog {
@@ -249,7 +212,6 @@ typed! {
     HttpConnectionManager =
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
     Router = "envoy.extensions.filters.http.router.v3.Router",
-    HeaderMutation = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
     StdoutAccessLog = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
 }
 
@@ -266,7 +228,7 @@ pub(super) struct ConnectionManagerOptions<'s> {
 impl HttpConnectionManager {
     pub(super) fn new(options: &ConnectionManagerOptions<'_>) -> Self {
         let settings = options.settings;
-        let sanitising = HeaderMutation::sanitising(settings.trusted_hops);
+        let sanitising = EarlyHeaderMutation::sanitising(settings.trusted_hops);
         let name = "envoy.http.early_header_mutation.header_mutation";
         let access_log = settings.access_log.then(StdoutAccessLog::to_filter);
         Self {
@@ -330,21 +292,5 @@ impl StdoutAccessLog {
         let fields = ACCESS_LOG_LINE.into_iter().map(field).collect();
         let log_format = LogFormat { json_format: Some(Struct { fields }) };
         Filter::new("envoy.access_loggers.stdout", Self { log_format: Some(log_format) })
-    }
-}
-
-impl HeaderMutation {
-    /// Removes what only the filter may say, and what only a trusted proxy may.
-    fn sanitising(trusted_hops: u32) -> Self {
-        let prefixes = [INTERNAL_HEADER_PREFIX, ENVOY_HEADER_PREFIX].map(|prefix| {
-            let key_matcher = Some(StringMatcher::header_prefix(prefix));
-            MutationKind::RemoveOnMatch(RemoveOnMatch { key_matcher })
-        });
-        let forwarding = FORWARDING_HEADERS
-            .into_iter()
-            .filter(|_| trusted_hops == 0)
-            .map(|header| MutationKind::Remove(header.to_owned()));
-        let mutations = prefixes.into_iter().chain(forwarding);
-        Self { mutations: mutations.map(|kind| Mutation { kind: Some(kind) }).collect() }
     }
 }

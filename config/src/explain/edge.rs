@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::path::normalize;
 use super::request::Request;
+use crate::envoy::removed;
 
 /// An answer that Envoy gives before the filter sees the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,10 +60,6 @@ const METHODS: [&str; 34] = [
     "UNSUBSCRIBE",
 ];
 
-/// What our configuration removes from a client's request.
-const REMOVED_PREFIXES: [&str; 2] = ["x-ingress-", "x-envoy-"];
-/// What only proxies that are trusted may say.
-const FORWARDING: [&str; 4] = ["x-forwarded-host", "x-forwarded-port", "x-real-ip", "forwarded"];
 /// What Envoy writes itself, or lets nobody say.
 const REPLACED: [&str; 3] = ["x-forwarded-proto", "x-forwarded-client-cert", "x-request-id"];
 /// What concerns only the connection to Envoy.
@@ -105,8 +102,7 @@ pub(super) fn admit(request: &Request, trusted_hops: u32) -> Result<Headers, Ref
     .into();
     let kept = request.extra.iter().filter(|(name, value)| {
         let is_removed = REPLACED.contains(&&**name)
-            || REMOVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-            || (trusted_hops == 0 && FORWARDING.contains(&&**name))
+            || removed(trusted_hops).any(|removed| removed.covers(name))
             || (name == "expect" && value.eq_ignore_ascii_case("100-continue"));
         !is_removed && connection.keeps(name)
     });
@@ -255,11 +251,25 @@ mod tests {
 
     #[test]
     fn what_only_others_may_say_is_removed() {
-        let internal = ["X-Ingress-Cluster: evil", "x-envoy-retry-on: 5xx", "x-user: me"];
+        let internal = [
+            "X-Ingress-Cluster: evil",
+            "x-envoy-retry-on: 5xx",
+            "Proxy: evil",
+            "X-Original-URL: /admin",
+            "x-rewrite-url: /admin",
+            "x-user: me",
+        ];
         assert_eq!(names(&internal, 1), ["x-user"]);
-        let forwarding = ["Forwarded: for=x", "x-real-ip: 1", "x-forwarded-proto: https"];
+        let forwarding = [
+            "Forwarded: for=x",
+            "x-real-ip: 1",
+            "x-original-method: PUT",
+            "x-forwarded-ssl: on",
+            "x-forwarded-proto: https",
+        ];
         assert_eq!(names(&forwarding, 0), [""; 0]);
-        assert_eq!(names(&forwarding, 1), ["forwarded", "x-real-ip"]);
+        let believed = ["forwarded", "x-real-ip", "x-original-method", "x-forwarded-ssl"];
+        assert_eq!(names(&forwarding, 1), believed);
         let headers = admitted("GET", "a.example", &forwarding, 1).unwrap();
         assert_eq!(headers[4].1, "https");
     }

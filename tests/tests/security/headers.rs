@@ -41,9 +41,20 @@ const SPOOFED: &[&str] = &[
     "x-envoy-upstream-stream-duration-ms: 1",
     "x-envoy-anything: 1",
     "x-forwarded-host: victim.example\r\nx-forwarded-port: 1",
+    "x-forwarded-for: 10.0.0.1",
+    "x-forwarded-for: 10.0.0.1, 10.0.0.2\r\nX-Forwarded-For: 10.0.0.3",
     "x-forwarded-proto: https",
+    "x-forwarded-ssl: on\r\nx-forwarded-scheme: https\r\nx-forwarded-uri: /admin\r\nx-forwarded-method: PUT",
+    "x-forwarded-prefix: /admin\r\nx-forwarded-client-cert: By=victim",
+    "front-end-https: on\r\nx-scheme: https",
     "x-real-ip: 10.0.0.1",
+    "x-client-ip: 10.0.0.1\r\nx-cluster-client-ip: 10.0.0.1\r\ntrue-client-ip: 10.0.0.1",
     "forwarded: for=10.0.0.1;host=victim.example",
+    "x-original-forwarded-for: 10.0.0.1\r\nx-original-host: victim.example\r\nx-original-method: PUT",
+    "X-Original-URL: /admin",
+    "x-rewrite-url: /admin",
+    "proxy: http://victim.example",
+    "Proxy: a\r\nproxy: b",
 ];
 
 #[test]

@@ -1,0 +1,122 @@
+//! Which headers of a client's request go no further than Envoy.
+
+use ingress_filter::names::INTERNAL_HEADER_PREFIX;
+use prost::{Message, Oneof};
+use serde::Serialize;
+
+use super::core::StringMatcher;
+use super::message::typed;
+
+/// Headers that are removed from a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removed {
+    /// The one of this name.
+    Named(&'static str),
+    /// All whose names start so.
+    Prefixed(&'static str),
+}
+
+use Removed::{Named, Prefixed};
+
+/// What nobody may say, trusted or not: what Envoy and the filter tell each other,
+/// and what some servers obey although an edge has decided on something else.
+const ALWAYS: [Removed; 5] = [
+    Prefixed(INTERNAL_HEADER_PREFIX),
+    // Envoy removes by itself only some of it from a stranger's request.
+    Prefixed("x-envoy-"),
+    // CGI turns it into HTTP_PROXY, by which programs send their own requests
+    // through a stranger's proxy (httpoxy).
+    Named("proxy"),
+    // IIS and frameworks route by these in place of the path that was decided on.
+    Named("x-original-url"),
+    Named("x-rewrite-url"),
+];
+
+/// What a proxy says about the client and its request: who it is, and what was
+/// asked for. From anyone else it is a lie.
+const FORWARDING: [Removed; 9] = [
+    // Envoy writes -for and -proto itself; and -host, -port, -ssl, -prefix, …
+    Prefixed("x-forwarded-"),
+    // -for, -host, -method, -uri, …
+    Prefixed("x-original-"),
+    Named("forwarded"),
+    Named("x-real-ip"),
+    Named("x-client-ip"),
+    Named("x-cluster-client-ip"),
+    Named("true-client-ip"),
+    Named("front-end-https"),
+    Named("x-scheme"),
+];
+
+impl Removed {
+    pub(crate) fn covers(self, header: &str) -> bool {
+        match self {
+            Named(name) => header == name,
+            Prefixed(prefix) => header.starts_with(prefix),
+        }
+    }
+}
+
+/// What is removed where so many proxies in front are trusted.
+pub(crate) fn removed(trusted_hops: u32) -> impl Iterator<Item = Removed> {
+    let forwarding = FORWARDING.into_iter().filter(move |_| trusted_hops == 0);
+    ALWAYS.into_iter().chain(forwarding)
+}
+
+/// `early_header_mutation.header_mutation.v3.HeaderMutation`: before any filter.
+#[derive(Clone, PartialEq, Message, Serialize)]
+pub(super) struct EarlyHeaderMutation {
+    #[prost(message, repeated, tag = "1")]
+    mutations: Vec<Mutation>,
+}
+
+/// `config.common.mutation_rules.v3.HeaderMutation`.
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct Mutation {
+    #[prost(oneof = "MutationKind", tags = "1, 3")]
+    #[serde(flatten)]
+    kind: Option<MutationKind>,
+}
+
+#[derive(Clone, PartialEq, Oneof, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum MutationKind {
+    #[prost(string, tag = "1")]
+    Remove(String),
+    #[prost(message, tag = "3")]
+    RemoveOnMatch(RemoveOnMatch),
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct RemoveOnMatch {
+    #[prost(message, optional, tag = "1")]
+    key_matcher: Option<StringMatcher>,
+}
+
+typed! {
+    EarlyHeaderMutation =
+        "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+}
+
+impl EarlyHeaderMutation {
+    /// Removes what no client may say.
+    pub(super) fn sanitising(trusted_hops: u32) -> Self {
+        let kinds = removed(trusted_hops).map(MutationKind::from);
+        Self { mutations: kinds.map(|kind| Mutation { kind: Some(kind) }).collect() }
+    }
+}
+
+impl MutationKind {
+    fn removing(names: StringMatcher) -> Self {
+        Self::RemoveOnMatch(RemoveOnMatch { key_matcher: Some(names) })
+    }
+}
+
+impl From<Removed> for MutationKind {
+    fn from(removed: Removed) -> Self {
+        match removed {
+            Named(name) => Self::Remove(name.to_owned()),
+            Prefixed(prefix) => Self::removing(StringMatcher::header_prefix(prefix)),
+        }
+    }
+}
