@@ -10,18 +10,42 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 
+const END_STREAM: u8 = 0x1;
+const END_HEADERS: u8 = 0x4;
+
+/// A name and a value.
+type Field<'f> = (&'f [u8], &'f [u8]);
+
 /// Sends a request of these header fields, pseudo-headers first, on a
 /// connection of its own. Gives its status, or `None` where the stream or the
 /// connection was given up.
 ///
 /// # Panics
 /// Where there is neither, or a status that this does not know.
-pub fn h2_request(address: SocketAddr, fields: &[(&[u8], &[u8])]) -> Option<u16> {
-    let block: Vec<u8> = fields.iter().flat_map(|(name, value)| field(name, value)).collect();
+pub fn h2_request(address: SocketAddr, fields: &[Field<'_>]) -> Option<u16> {
+    h2_request_with_trailers(address, fields, &[])
+}
+
+/// As [`h2_request`], with trailers where there are any.
+///
+/// # Panics
+/// As [`h2_request`].
+pub fn h2_request_with_trailers(
+    address: SocketAddr,
+    fields: &[Field<'_>],
+    trailers: &[Field<'_>],
+) -> Option<u16> {
+    let block = |fields: &[Field<'_>]| -> Vec<u8> {
+        fields.iter().flat_map(|(name, value)| field(name, value)).collect()
+    };
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     bytes.extend(frame(SETTINGS, 0, 0, &[]));
-    // END_STREAM and END_HEADERS.
-    bytes.extend(frame(HEADERS, 0x5, 1, &block));
+    if trailers.is_empty() {
+        bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(fields)));
+    } else {
+        bytes.extend(frame(HEADERS, END_HEADERS, 1, &block(fields)));
+        bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(trailers)));
+    }
     let mut stream = connect(address);
     stream.write_all(&bytes).expect("a request is sent");
     loop {

@@ -27,7 +27,7 @@ mod websocket;
 pub use access_log::AccessLog;
 pub use client::{Answer, KeepAlive, get, raw};
 pub use edge::{Edge, wait_until};
-pub use h2::h2_request;
+pub use h2::{h2_request, h2_request_with_trailers};
 pub use httpbin::HttpBin;
 pub use kubernetes::{
     ApiProxy, ApiServer, Asked, Gateway, Kubectl, Namespace, Service, Verdict, Writer, machine_ip,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Request, Response, Version};
+use hyper::{HeaderMap, Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
@@ -43,6 +43,8 @@ pub struct Received {
     pub headers: Vec<(String, Vec<u8>)>,
     /// Its body.
     pub body: Vec<u8>,
+    /// The names of its trailers.
+    pub trailers: Vec<String>,
 }
 
 impl Received {
@@ -160,12 +162,15 @@ async fn answer(
         .collect();
     let fails_first =
         parts.headers.get("x-fail-first").and_then(|value| value.to_str().ok()?.parse().ok());
+    let body = body.collect().await.unwrap_or_default();
+    let trailers = body.trailers().into_iter().flat_map(HeaderMap::keys);
     let request = Received {
         method: parts.method.to_string(),
         path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
         version: parts.version,
         headers: headers.collect(),
-        body: body.collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default(),
+        trailers: trailers.map(ToString::to_string).collect(),
+        body: body.to_bytes().to_vec(),
     };
     let is_failing = {
         let mut received = received.lock().expect("a healthy test");

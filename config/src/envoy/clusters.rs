@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::Delivery;
 use super::core::{Address, ConfigSource};
-use super::message::{Any, Empty, Seconds, is_unset, json_names, typed};
+use super::message::{Any, Empty, Filter, Seconds, any_message, is_unset, json_names, typed};
+use super::sanitising::MutationFilter;
 use crate::digest::digest_of;
 use crate::model::{Cluster, Discovery, Protocol};
 
@@ -97,7 +98,25 @@ struct Thresholds {
 struct HttpProtocolOptions {
     #[prost(message, optional, tag = "3")]
     explicit_http_config: Option<ExplicitHttpConfig>,
+    #[prost(message, repeated, tag = "6")]
+    #[serde(skip_serializing_if = "is_unset")]
+    http_filters: Vec<UpstreamFilter>,
 }
+
+/// `http_connection_manager.v3.HttpFilter`, one of those between the router and
+/// an upstream.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+enum UpstreamFilter {
+    Mutation(Filter<MutationFilter>),
+    Codec(Filter<UpstreamCodec>),
+}
+
+any_message!(UpstreamFilter { Mutation(Filter<MutationFilter>), Codec });
+
+/// `filters.http.upstream_codec.v3.UpstreamCodec`, which has to be the last.
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct UpstreamCodec {}
 
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct ExplicitHttpConfig {
@@ -134,6 +153,7 @@ struct Endpoint {
 
 typed! {
     ClusterMessage = "envoy.config.cluster.v3.Cluster",
+    UpstreamCodec = "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
     HttpProtocolOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
     ClusterLoadAssignment = "envoy.config.endpoint.v3.ClusterLoadAssignment",
 }
@@ -153,7 +173,8 @@ impl ClusterMessage {
             message.dns_lookup_family = DnsLookupFamily::V4Preferred.into();
         }
         if cluster.protocol == Protocol::Http2 {
-            message.speak_http2();
+            // Over HTTP/1.1 Envoy sends no trailers.
+            message.speak_http2(UpstreamFilter::without_request_trailers());
         }
         if kind == DiscoveryType::Eds {
             let service_name = format!("{}#{}", cluster.name, digest_of(&message.encode_to_vec()));
@@ -169,7 +190,7 @@ impl ClusterMessage {
     pub(super) fn of_socket(name: &str, address: Address) -> Self {
         let mut message = Self::bare(name, DiscoveryType::Static);
         message.load_assignment = Some(ClusterLoadAssignment::new(name, [address]));
-        message.speak_http2();
+        message.speak_http2(Vec::new());
         message
     }
 
@@ -178,9 +199,9 @@ impl ClusterMessage {
     }
 
     /// HTTP/2 with prior knowledge.
-    fn speak_http2(&mut self) {
+    fn speak_http2(&mut self, http_filters: Vec<UpstreamFilter>) {
         let http2 = ExplicitHttpConfig { http2_protocol_options: Some(Empty {}) };
-        let options = HttpProtocolOptions { explicit_http_config: Some(http2) };
+        let options = HttpProtocolOptions { explicit_http_config: Some(http2), http_filters };
         let name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned();
         self.typed_extension_protocol_options = BTreeMap::from([(name, Any(options))]);
     }
@@ -190,6 +211,19 @@ impl ClusterMessage {
     /// to what its predecessor has asked before.
     pub(super) fn endpoints_name(&self) -> Option<&str> {
         self.eds_cluster_config.as_ref().map(|config| &*config.service_name)
+    }
+}
+
+impl UpstreamFilter {
+    /// A server that takes trailers for headers would obey in them what was removed
+    /// from the headers. They may be dropped by anyone on the way (RFC 9110
+    /// section 6.5.1), and gRPC has none in requests.
+    fn without_request_trailers() -> Vec<Self> {
+        let mutation = MutationFilter::without_request_trailers();
+        vec![
+            Self::Mutation(Filter::new("envoy.filters.http.header_mutation", mutation)),
+            Self::Codec(Filter::new("envoy.filters.http.upstream_codec", UpstreamCodec {})),
+        ]
     }
 }
 

@@ -176,6 +176,7 @@ enum StringPattern {
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct SafeRegex {
     #[prost(message, optional, tag = "1")]
+    #[serde(skip_serializing_if = "is_unset")]
     google_re2: Option<Empty>,
     #[prost(string, tag = "2")]
     regex: String,
@@ -191,8 +192,17 @@ impl StringMatcher {
         Self { pattern: Some(StringPattern::Prefix(text.to_owned())), ignore_case: true }
     }
 
+    /// As `xds.type.matcher.v3` has it, which wants the engine named.
     pub(super) fn regex(regex: String) -> Self {
-        let regex = SafeRegex { google_re2: Some(Empty {}), regex };
+        Self::matching(SafeRegex { google_re2: Some(Empty {}), regex })
+    }
+
+    /// Any text. For Envoy's own messages the name of the engine is deprecated.
+    pub(super) fn any() -> Self {
+        Self::matching(SafeRegex { google_re2: None, regex: ".*".to_owned() })
+    }
+
+    fn matching(regex: SafeRegex) -> Self {
         Self { pattern: Some(StringPattern::SafeRegex(regex)), ignore_case: false }
     }
 }

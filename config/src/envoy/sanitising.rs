@@ -1,4 +1,4 @@
-//! Which headers of a client's request go no further than Envoy.
+//! Which headers and trailers of a client's request go no further than Envoy.
 
 use ingress_filter::names::INTERNAL_HEADER_PREFIX;
 use prost::{Message, Oneof};
@@ -70,6 +70,19 @@ pub(super) struct EarlyHeaderMutation {
     mutations: Vec<Mutation>,
 }
 
+/// `filters.http.header_mutation.v3.HeaderMutation`: a filter.
+#[derive(Clone, PartialEq, Message, Serialize)]
+pub(super) struct MutationFilter {
+    #[prost(message, optional, tag = "1")]
+    mutations: Option<Mutations>,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct Mutations {
+    #[prost(message, repeated, tag = "5")]
+    request_trailers_mutations: Vec<Mutation>,
+}
+
 /// `config.common.mutation_rules.v3.HeaderMutation`.
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct Mutation {
@@ -96,6 +109,7 @@ struct RemoveOnMatch {
 typed! {
     EarlyHeaderMutation =
         "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+    MutationFilter = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
 }
 
 impl EarlyHeaderMutation {
@@ -103,6 +117,15 @@ impl EarlyHeaderMutation {
     pub(super) fn sanitising(trusted_hops: u32) -> Self {
         let kinds = removed(trusted_hops).map(MutationKind::from);
         Self { mutations: kinds.map(|kind| Mutation { kind: Some(kind) }).collect() }
+    }
+}
+
+impl MutationFilter {
+    /// Removes all trailers of requests.
+    pub(super) fn without_request_trailers() -> Self {
+        let all = MutationKind::removing(StringMatcher::any());
+        let request_trailers_mutations = vec![Mutation { kind: Some(all) }];
+        Self { mutations: Some(Mutations { request_trailers_mutations }) }
     }
 }
 

@@ -1,12 +1,16 @@
 //! Headers by which a client might say what only Envoy and the filter may.
 
-use ingress_tests::{Edge, Offline, OwnEnvoy, Received, compiled, edit_json};
+use hyper::Version;
+use ingress_tests::{
+    Edge, Offline, OwnEnvoy, Received, Serving, Upstream, compiled, edit_json,
+    h2_request_with_trailers, raw,
+};
 use ingressctl::compile::compile;
 use ingressctl::manifest::read_text;
 use ingressctl::settings::Settings;
 use serde_json::{Value, json};
 
-use crate::setup::{Upstreams, VICTIM, assert_unharmed, get_with, start};
+use crate::setup::{Upstreams, VICTIM, assert_unharmed, get_with, request, start};
 
 /// Headers by which a client might reach what is not for it. `VICTIM` stands
 /// for the cluster.
@@ -84,6 +88,60 @@ fn what_a_client_sends_under_our_names_and_envoys_is_neither_obeyed_nor_forwarde
         }
     }
     assert_unharmed(&serving);
+}
+
+const TRAILERS: [(&[u8], &[u8]); 7] = [
+    (b"host", b"victim.example"),
+    (b"x-ingress-cluster", VICTIM.as_bytes()),
+    (b"x-envoy-retry-on", b"5xx"),
+    (b"x-forwarded-for", b"10.0.0.1"),
+    (b"x-original-url", b"/admin"),
+    (b"authorization", b"Basic YTph"),
+    (b"x-checksum", b"1"),
+];
+
+/// A server may take them for headers.
+#[test]
+fn no_trailer_of_a_request_is_forwarded() {
+    let upstream = Upstream::start("web");
+    let manifests = upstream.manifests("one", "http", 80)
+        + &upstream.manifests("two", "grpc", 80)
+        + "
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: {kubernetes.io/ingress.class: istio}}
+spec:
+  rules:
+  - http:
+      paths:
+      - {path: /one, pathType: Prefix, backend: {service: {name: one, port: {number: 80}}}}
+      - {path: /two, pathType: Prefix, backend: {service: {name: two, port: {number: 80}}}}
+";
+    let serving = Serving::start(&manifests);
+    for (path, version) in [("/one", Version::HTTP_11), ("/two", Version::HTTP_2)] {
+        let fields: [(&[u8], &[u8]); 4] = [
+            (b":method", b"POST"),
+            (b":scheme", b"http"),
+            (b":path", path.as_bytes()),
+            (b":authority", b"any.example"),
+        ];
+        let over_http2 = h2_request_with_trailers(serving.http, &fields, &TRAILERS);
+        let trailers = TRAILERS.map(|(name, value)| [name, b": ", value, b"\r\n"].concat());
+        let chunked = [
+            request("POST", path.as_bytes(), b"any.example", b"transfer-encoding: chunked\r\n"),
+            b"1\r\na\r\n0\r\n".to_vec(),
+            trailers.concat(),
+            b"\r\n".to_vec(),
+        ];
+        let over_http1 = raw(serving.http, &chunked.concat()).status;
+        assert_eq!((over_http2, over_http1), (Some(200), 200), "{path}");
+        let received = upstream.take_received();
+        let received: Vec<_> = received
+            .iter()
+            .map(|request| (request.version, &*request.body, &*request.trailers))
+            .collect();
+        assert_eq!(received, [(version, &b""[..], &[][..]), (version, b"a", &[])], "{path}");
+    }
 }
 
 /// The headers of a request, sorted, but the one that is another one each time.
