@@ -139,11 +139,9 @@ impl Cors {
             if !self.credentials {
                 return Ok(Some(AllowedOrigin { value: b"*".into(), varies: false }));
             }
-            // It goes into an answer: no more than an origin may hold.
-            let is_clean = !origin.is_empty() && origin.iter().all(u8::is_ascii_graphic);
-            return Ok(
-                is_clean.then(|| AllowedOrigin { value: origin.into_owned().into(), varies: true })
-            );
+            let is_origin = is_origin(&origin);
+            return Ok(is_origin
+                .then(|| AllowedOrigin { value: origin.into_owned().into(), varies: true }));
         }
         for known in bytes.list(self.origins)?.iter() {
             let known = bytes.text(known?)?;
@@ -164,6 +162,17 @@ impl Cors {
         }
         headers
     }
+}
+
+/// Whether a browser may have sent it (RFC 6454 section 7.1), so that it can go into
+/// an answer: `null`, or a scheme and a host. `*` would be for everyone, with
+/// whatever a cache has for one of them.
+fn is_origin(value: &[u8]) -> bool {
+    let is_serialized = || {
+        value.windows(3).any(|part| part == b"://")
+            && value.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'*' | b','))
+    };
+    value == b"null" || is_serialized()
 }
 
 fn is_preflight<R: Request + ?Sized>(view: &View<'_, R>) -> bool {

@@ -102,6 +102,12 @@ fn an_answer_tells_an_allowed_origin() {
     assert_headers(&simple("/credentials", &[from_own]), &[own, CREDENTIALS, VARY]);
     let one = ("access-control-expose-headers", "x-three");
     assert_headers(&simple("/open", &[from_own]), &[own, CREDENTIALS, one, VARY]);
+    // What is not an origin: with credentials, a literal * would be for everyone.
+    for origin in ["*", "https://*", "https://a.example,*", "https://a.example, *", "a.example"] {
+        assert_headers(&simple("/open", &[&format!("origin: {origin}")]), &[]);
+    }
+    let sandboxed = (ORIGIN, "null");
+    assert_headers(&simple("/open", &["origin: null"]), &[sandboxed, CREDENTIALS, one, VARY]);
     for headers in [&[][..], &["origin: https://evil.example"]] {
         assert_headers(&simple("/listed", headers), &[]);
         assert_headers(&simple("/credentials", headers), &[]);
