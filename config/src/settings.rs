@@ -89,6 +89,15 @@ pub struct Settings {
     /// Log each request as a line of JSON on standard output.
     #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub access_log: bool,
+    /// The longest timeout or delay that a client can ask for, where a RouteRule
+    /// names a header for it (overrideHeaderName).
+    #[arg(long, required = false, value_name = "DURATION")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub client_time_limit: TimeLimit,
+    /// The most retries that a client can ask for, where a RouteRule names a header
+    /// for it (overrideHeaderName).
+    #[arg(long, required = false, value_name = "N")]
+    pub client_retry_limit: u32,
     /// Who may say what happens to a host: the namespace of the oldest Ingress
     /// that names it, or every namespace.
     #[arg(long, required = false, value_name = "WHO", value_enum)]
@@ -208,6 +217,11 @@ impl Default for Gateway {
 pub struct TimeLimit(u32);
 
 impl TimeLimit {
+    const fn of_seconds(seconds: u16) -> Self {
+        // Lossless, and within bounds; `From` is not const.
+        Self(seconds as u32 * 1_000)
+    }
+
     /// In milliseconds, 1 or more.
     pub fn milliseconds(self) -> u32 {
         self.0
@@ -307,6 +321,8 @@ impl Default for Settings {
             external_name_services: false,
             trusted_hops: 0,
             access_log: true,
+            client_time_limit: TimeLimit::of_seconds(300),
+            client_retry_limit: 25,
             host_ownership: HostOwnership::Namespace,
             denied_endpoints: Vec::new(),
         }

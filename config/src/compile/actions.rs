@@ -124,22 +124,24 @@ impl<'c, 'a> Actions<'c, 'a> {
         let mirror = forwarding.mirror.as_ref();
         let mirror = mirror.and_then(|service| self.mirror(object, service));
         let Forwarding { timeout, retries, rewrite, append_headers, cors, fault, .. } = forwarding;
+        let limits = ClientLimits(self.settings);
         Forward {
             cluster,
-            timeout: timeout.clone().or_else(|| self.default_timeout()),
-            retries: retries.clone(),
+            timeout: limits.timeout(timeout.as_ref()).or_else(|| self.default_timeout()),
+            retries: limits.retries(retries.as_ref()),
             rewrite: rewrite.clone(),
             websocket: forwarding.websocket,
             mirror,
             append_headers: append_headers.clone(),
             cors: cors.clone(),
-            fault: fault.clone(),
+            fault: limits.fault(fault.as_ref()),
         }
     }
 
     fn default_timeout(&self) -> Option<Timeout> {
         let timeout = self.settings.default_timeout?;
-        Some(Timeout { ms: timeout.milliseconds(), override_header: None })
+        let (override_header, override_limit_ms) = (None, None);
+        Some(Timeout { ms: timeout.milliseconds(), override_header, override_limit_ms })
     }
 
     fn destination(&mut self, object: &Object, shares: &[Share]) -> Destination {
@@ -222,5 +224,36 @@ impl<'c, 'a> Actions<'c, 'a> {
         let service = self.clusters.find(namespace, name)?;
         let port = service.port_like(port.port)?;
         self.clusters.reach(service, port, labels)
+    }
+}
+
+/// How much clients may ask for by the headers that rules name.
+struct ClientLimits<'s>(&'s Settings);
+
+impl ClientLimits<'_> {
+    fn timeout(&self, timeout: Option<&Timeout>) -> Option<Timeout> {
+        let mut timeout = timeout?.clone();
+        timeout.override_limit_ms = self.ms(timeout.override_header.as_ref());
+        Some(timeout)
+    }
+
+    fn retries(&self, retries: Option<&table::Retries>) -> Option<table::Retries> {
+        let mut retries = retries?.clone();
+        let limit = self.0.client_retry_limit;
+        retries.override_limit = retries.override_header.as_ref().map(|_| limit);
+        Some(retries)
+    }
+
+    fn fault(&self, fault: Option<&table::Fault>) -> Option<table::Fault> {
+        let mut fault = fault?.clone();
+        if let Some(delay) = &mut fault.delay {
+            delay.override_limit_ms = self.ms(delay.override_header.as_ref());
+        }
+        Some(fault)
+    }
+
+    /// Where there is a header that says it.
+    fn ms(&self, header: Option<&String>) -> Option<u32> {
+        header.map(|_| self.0.client_time_limit.milliseconds())
     }
 }

@@ -1,7 +1,7 @@
 //! What goes wrong on purpose.
 
 use super::checks::{check_ms, check_override, check_share, check_status};
-use super::limits::replaced;
+use super::limits::{client_ms, replaced};
 use crate::duration;
 use crate::encoder::Encoder;
 use crate::error::{Broken, LoadError, Place};
@@ -21,6 +21,7 @@ record! {
         per_million: u32,
         ms: u32,
         override_header: Option<Text>,
+        override_limit_ms: Option<At<u32>>,
     }
 
     struct Abort {
@@ -85,8 +86,8 @@ impl Fault {
         if let Some(delay) = bytes.option(self.delay)?
             && hits(view.random(), delay.per_million)
         {
-            let ms = replaced(delay.override_header, bytes, view, duration::parse_header)?;
-            drawn.delay = Some(ms.unwrap_or(delay.ms));
+            let replacement = (delay.override_header, delay.override_limit_ms);
+            drawn.delay = Some(client_ms(delay.ms, replacement, bytes, view)?);
         }
         if let Some(abort) = bytes.option(self.abort)?
             && hits(view.random(), abort.per_million)
@@ -111,13 +112,21 @@ impl Delay {
         check_share(delay.per_million, place)?;
         check_ms(delay.ms, &place.field("ms"))?;
         check_override(delay.override_header.as_ref(), place)?;
-        let override_header = encoder.shared_option(delay.override_header.as_ref());
-        Ok(Self { per_million: delay.per_million, ms: delay.ms, override_header })
+        Ok(Self {
+            per_million: delay.per_million,
+            ms: delay.ms,
+            override_header: encoder.shared_option(delay.override_header.as_ref()),
+            override_limit_ms: delay.override_limit_ms.map(|limit| encoder.record(limit)),
+        })
     }
 
     fn decode(&self, bytes: Bytes<'_>) -> Result<table::Delay, Broken> {
-        let override_header = bytes.string_option(self.override_header)?;
-        Ok(table::Delay { per_million: self.per_million, ms: self.ms, override_header })
+        Ok(table::Delay {
+            per_million: self.per_million,
+            ms: self.ms,
+            override_header: bytes.string_option(self.override_header)?,
+            override_limit_ms: bytes.option(self.override_limit_ms)?,
+        })
     }
 }
 

@@ -4,16 +4,20 @@ use super::checks::{check_ms, check_override};
 use crate::duration;
 use crate::encoder::Encoder;
 use crate::error::{Broken, LoadError, Place};
-use crate::flat::{Bytes, Text, record};
+use crate::flat::{At, Bytes, Text, record};
 use crate::headers::HeaderEdit;
 use crate::names::{MAX_RETRIES_HEADER, PER_TRY_TIMEOUT_HEADER, RETRY_ON_HEADER, TIMEOUT_HEADER};
 use crate::request::Request;
 use crate::table;
 use crate::view::View;
 
-/// The most retries that a client may ask for: each is one more request to the
-/// upstream.
+/// The most retries that a client may ask for, where nothing else is said: each is
+/// one more request to the upstream.
 const MAX_CLIENT_RETRIES: u32 = 25;
+
+/// How long a client may have a request take, where nothing else is said: Envoy
+/// ends by then what does not move.
+const MAX_CLIENT_MS: u32 = 5 * 60 * 1_000;
 
 /// On what Envoy tries again, as the original had it.
 const RETRY_ON: &[u8] = b"5xx,connect-failure,refused-stream";
@@ -22,6 +26,7 @@ record! {
     pub(super) struct Timeout {
         ms: u32,
         override_header: Option<Text>,
+        override_limit_ms: Option<At<u32>>,
     }
 
     pub(super) struct Retries {
@@ -29,6 +34,7 @@ record! {
         /// 0 is none.
         per_try_timeout_ms: u32,
         override_header: Option<Text>,
+        override_limit: Option<At<u32>>,
     }
 }
 
@@ -43,6 +49,23 @@ pub(super) fn replaced<T, R: Request + ?Sized>(
     Ok(view.first_value(bytes.str(header)?).and_then(|value| parse(&value)))
 }
 
+/// How many milliseconds, if the header may say otherwise than `own`, up to a limit.
+pub(super) fn client_ms<R: Request + ?Sized>(
+    own: u32,
+    (header, limit): (Option<Text>, Option<At<u32>>),
+    bytes: Bytes<'_>,
+    view: &View<'_, R>,
+) -> Result<u32, Broken> {
+    let asked = replaced(header, bytes, view, duration::parse_header)?;
+    Ok(within(own, asked, bytes.option(limit)?.unwrap_or(MAX_CLIENT_MS)))
+}
+
+/// What a client asks for in place of `own`, where that is within the limit. Less
+/// than `own` always is.
+fn within(own: u32, asked: Option<u32>, limit: u32) -> u32 {
+    asked.filter(|asked| *asked <= own.max(limit)).unwrap_or(own)
+}
+
 impl Timeout {
     pub(super) fn encode(
         timeout: &table::Timeout,
@@ -51,13 +74,19 @@ impl Timeout {
     ) -> Result<Self, LoadError> {
         check_ms(timeout.ms, &place.field("ms"))?;
         check_override(timeout.override_header.as_ref(), place)?;
-        let override_header = encoder.shared_option(timeout.override_header.as_ref());
-        Ok(Self { ms: timeout.ms, override_header })
+        Ok(Self {
+            ms: timeout.ms,
+            override_header: encoder.shared_option(timeout.override_header.as_ref()),
+            override_limit_ms: timeout.override_limit_ms.map(|limit| encoder.record(limit)),
+        })
     }
 
     pub(super) fn decode(&self, bytes: Bytes<'_>) -> Result<table::Timeout, Broken> {
-        let override_header = bytes.string_option(self.override_header)?;
-        Ok(table::Timeout { ms: self.ms, override_header })
+        Ok(table::Timeout {
+            ms: self.ms,
+            override_header: bytes.string_option(self.override_header)?,
+            override_limit_ms: bytes.option(self.override_limit_ms)?,
+        })
     }
 
     pub(super) fn edit<'t, R: Request + ?Sized>(
@@ -65,8 +94,8 @@ impl Timeout {
         bytes: Bytes<'t>,
         view: &View<'_, R>,
     ) -> Result<HeaderEdit<'t>, Broken> {
-        let replaced = replaced(self.override_header, bytes, view, duration::parse_header)?;
-        Ok(HeaderEdit::number(TIMEOUT_HEADER, replaced.unwrap_or(self.ms)))
+        let replacement = (self.override_header, self.override_limit_ms);
+        Ok(HeaderEdit::number(TIMEOUT_HEADER, client_ms(self.ms, replacement, bytes, view)?))
     }
 }
 
@@ -84,6 +113,7 @@ impl Retries {
             attempts: retries.attempts,
             per_try_timeout_ms: retries.per_try_timeout_ms.unwrap_or_default(),
             override_header: encoder.shared_option(retries.override_header.as_ref()),
+            override_limit: retries.override_limit.map(|limit| encoder.record(limit)),
         })
     }
 
@@ -92,6 +122,7 @@ impl Retries {
             attempts: self.attempts,
             per_try_timeout_ms: Some(self.per_try_timeout_ms).filter(|ms| *ms > 0),
             override_header: bytes.string_option(self.override_header)?,
+            override_limit: bytes.option(self.override_limit)?,
         })
     }
 
@@ -104,9 +135,9 @@ impl Retries {
         if self.per_try_timeout_ms > 0 {
             edits.push(HeaderEdit::number(PER_TRY_TIMEOUT_HEADER, self.per_try_timeout_ms));
         }
-        let replaced = replaced(self.override_header, bytes, view, duration::parse_number)?;
-        let replaced = replaced.filter(|attempts| *attempts <= MAX_CLIENT_RETRIES);
-        let attempts = replaced.unwrap_or(self.attempts);
+        let asked = replaced(self.override_header, bytes, view, duration::parse_number)?;
+        let limit = bytes.option(self.override_limit)?.unwrap_or(MAX_CLIENT_RETRIES);
+        let attempts = within(self.attempts, asked, limit);
         if attempts > 0 {
             edits.push(HeaderEdit::set(RETRY_ON_HEADER, RETRY_ON));
             edits.push(HeaderEdit::number(MAX_RETRIES_HEADER, attempts));

@@ -91,9 +91,14 @@ pub struct Timeout {
     /// In milliseconds, 1 or more.
     pub ms: u32,
     /// A header of the request that, as milliseconds or a duration such as
-    /// `1.5s`, replaces it. One that is malformed is ignored.
+    /// `1.5s`, replaces it. One that is malformed is ignored, and so is one that
+    /// is greater than both `ms` and `override_limit_ms`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_header: Option<String>,
+    /// How much a client may ask for by that header, in milliseconds; five minutes
+    /// if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_limit_ms: Option<u32>,
 }
 
 /// Tries again on `5xx`, `connect-failure` and `refused-stream`.
@@ -106,10 +111,14 @@ pub struct Retries {
     /// How long each try may take, in milliseconds, 1 or more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_try_timeout_ms: Option<u32>,
-    /// A header of the request that, as a number up to 25, replaces
-    /// `attempts`. One that is malformed or greater is ignored.
+    /// A header of the request that, as a number, replaces `attempts`. One that is
+    /// malformed is ignored, and so is one that is greater than both `attempts` and
+    /// `override_limit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_header: Option<String>,
+    /// How much a client may ask for by that header; 25 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_limit: Option<u32>,
 }
 
 /// What the upstream sees; at least one of the two.
@@ -206,6 +215,9 @@ pub struct Delay {
     /// As [`Timeout::override_header`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_header: Option<String>,
+    /// As [`Timeout::override_limit_ms`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_limit_ms: Option<u32>,
 }
 
 /// Some requests are answered without an upstream.

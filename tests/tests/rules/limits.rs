@@ -44,6 +44,11 @@ fn a_timeout_ends_the_whole_request() {
         ("x-patience: 0", 504, 300, 300),
         ("x-patience: -1", 504, 300, 300),
         ("x-patience: 99999999999999999999", 504, 300, 300),
+        // As much as clients may ask for, and more.
+        ("x-patience: 5m", 200, 1500, 300_000),
+        ("x-patience: 300001", 504, 300, 300),
+        ("x-patience: 49d", 504, 300, 300),
+        ("x-patience: 1000h", 504, 300, 300),
     ] {
         let headers: Vec<_> = [slow, patience].into_iter().filter(|h| !h.is_empty()).collect();
         takes(&edge, "/override", &headers, status, ms);
@@ -68,6 +73,51 @@ fn a_setting_gives_the_timeout_where_no_rule_does() {
     takes(&edge, "/default", &["x-delay-ms: 1000"], 504, 300);
     takes(&edge, "/without", &["x-delay-ms: 1000"], 504, 300);
     takes(&edge, "/longer", &["x-delay-ms: 1000"], 200, 1000);
+}
+
+/// Each holds its resources for as long as a client says.
+#[test]
+fn settings_limit_what_a_client_may_ask_for() {
+    let settings = serde_json::json!({"clientTimeLimit": "1s", "clientRetryLimit": 2});
+    let settings: Settings = serde_json::from_value(settings).expect("settings");
+    let edge = Ruled::start_with(
+        &[
+            rule(
+                "short",
+                "route: [{labels: {version: v1}}], match: {request: {headers: {uri: /short}}}, \
+                 httpReqTimeout: {simpleTimeout: {timeout: 300ms, overrideHeaderName: x-time}}, \
+                 httpReqRetries: {simpleRetry: {attempts: 1, overrideHeaderName: x-tries}}",
+            ),
+            rule(
+                "long",
+                "match: {request: {headers: {uri: /long}}}, \
+                 httpReqTimeout: {simpleTimeout: {timeout: 10s, overrideHeaderName: x-time}}, \
+                 httpReqRetries: {simpleRetry: {attempts: 5, overrideHeaderName: x-tries}}",
+            ),
+            rule(
+                "delayed",
+                "match: {request: {headers: {uri: /delayed}}}, \
+                 httpFault: {delay: {percent: 100, fixedDelay: 100ms, overrideHeaderName: x-time}}",
+            ),
+        ],
+        &settings,
+    );
+    for (path, asked, timeout_ms, retries) in [
+        ("/short", ["x-time: 1s", "x-tries: 2"], 1_000, 2),
+        ("/short", ["x-time: 1001", "x-tries: 3"], 300, 1),
+        // Less than the rule itself says is always within the limit.
+        ("/long", ["x-time: 9s", "x-tries: 4"], 9_000, 4),
+        ("/long", ["x-time: 11s", "x-tries: 6"], 10_000, 5),
+    ] {
+        let decided = edge.explain(path, &asked);
+        let limits = (decided.timeout_ms, decided.retries);
+        assert_eq!(limits, (Some(timeout_ms), Some(retries)), "{path} {asked:?}");
+    }
+    let slow = "x-delay-ms: 1500";
+    takes(&edge, "/short", &[slow, "x-time: 1s", "x-tries: 0"], 504, 1_000);
+    takes(&edge, "/short", &[slow, "x-time: 1001", "x-tries: 0"], 504, 300);
+    takes(&edge, "/delayed", &["x-time: 1s"], 200, 1_000);
+    takes(&edge, "/delayed", &["x-time: 1001"], 200, 100);
 }
 
 #[test]

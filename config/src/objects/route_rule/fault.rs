@@ -50,7 +50,8 @@ fn read_delay(cursor: &Cursor<'_>) -> Option<Delay> {
     }
     let fixed = cursor.required("fixedDelay", "say how long requests wait, as in 5s")?;
     let ms = duration(&fixed)?;
-    per_million.map(|per_million| Delay { per_million, ms, override_header })
+    let override_limit_ms = None;
+    per_million.map(|per_million| Delay { per_million, ms, override_header, override_limit_ms })
 }
 
 fn read_abort(cursor: &Cursor<'_>) -> Option<Abort> {

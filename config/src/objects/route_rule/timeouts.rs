@@ -12,7 +12,7 @@ pub(super) fn timeout(spec: &Cursor<'_>) -> Option<Timeout> {
     simple.only(&["timeout", "overrideHeaderName"]);
     let override_header = override_header(&simple);
     let timeout = simple.required("timeout", "say how long a request may take, as in 4s")?;
-    Some(Timeout { ms: duration(&timeout)?, override_header })
+    Some(Timeout { ms: duration(&timeout)?, override_header, override_limit_ms: None })
 }
 
 pub(super) fn retries(spec: &Cursor<'_>) -> Option<Retries> {
@@ -29,7 +29,13 @@ pub(super) fn retries(spec: &Cursor<'_>) -> Option<Retries> {
     if !is_effective {
         simple.warning("retries nothing; give attempts, or remove it");
     }
-    is_effective.then_some(Retries { attempts, per_try_timeout_ms, override_header })
+    let override_limit = None;
+    is_effective.then_some(Retries {
+        attempts,
+        per_try_timeout_ms,
+        override_header,
+        override_limit,
+    })
 }
 
 /// The policy `name` of `field`, beside which there may be one for some other
