@@ -29,10 +29,19 @@ impl OwnEnvoy {
     /// # Panics
     /// Where it does not get ready.
     pub fn start(config: &Path) -> Self {
+        Self::start_in(config, &[])
+    }
+
+    /// As [`Self::start`], with these variables in its environment.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn start_in(config: &Path, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address_file = folder.path().join("admin-address");
         let process = Process::spawn(
             Command::new(envoy())
+                .envs(environment.iter().copied())
                 .args(["--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"])
                 .arg("--log-path")
                 .arg(folder.path().join("log"))

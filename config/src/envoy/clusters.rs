@@ -1,5 +1,6 @@
 //! Clusters (CDS) and their endpoints (EDS).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
@@ -261,7 +262,16 @@ impl ClusterLoadAssignment {
             Discovery::Addresses(addresses) | Discovery::Resolved { addresses, .. } => {
                 Self::discovered(&cluster.name, addresses)
             }
-            Discovery::Dns(host, port) => Self::new(&cluster.name, [Address::new(host, *port)]),
+            Discovery::Dns(host, port) => {
+                Self::new(&cluster.name, [Address::new(absolute(host), *port)])
+            }
         }
     }
+}
+
+/// A name as it is looked up. Without a dot at its end, search domains would be tried
+/// first: in a pod, `api.example.com` may be a Service of a namespace `com`.
+fn absolute(host: &str) -> Cow<'_, str> {
+    let is_qualified = host.contains('.') && !host.ends_with('.');
+    if is_qualified { Cow::Owned(format!("{host}.")) } else { Cow::Borrowed(host) }
 }

@@ -2,5 +2,6 @@
 //! configuration that `ingressctl` writes.
 
 mod headers;
+mod names;
 mod requests;
 mod setup;
