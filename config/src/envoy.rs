@@ -4,6 +4,7 @@
 //! [`EnvoyFiles`] is for an Envoy by itself, the renderer for one that has a
 //! controller beside it.
 
+mod admin;
 mod bootstrap;
 mod certificates;
 mod clusters;
@@ -19,6 +20,7 @@ mod routes;
 mod sanitising;
 mod tls;
 
+pub use admin::{Admin, AdminError, LoopbackAddr};
 pub(crate) use certificates::{remove_other_certificates, write_certificates};
 pub(crate) use files::prepare;
 pub use files::{EnvoyFiles, Layout, Listening};

@@ -43,6 +43,8 @@ use envoy::{Confirm, Envoy, RunningEnvoy, Warming};
 use plan::{Stage, Step, plan};
 use snapshots::Snapshots;
 
+pub(crate) use admin::AdminAddress;
+
 /// How long Envoy may take to start.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -115,14 +117,14 @@ impl RolloutError {
 }
 
 /// The addresses of Envoy, now that it listens.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Ready {
     /// For HTTP.
     pub http: SocketAddr,
     /// For HTTPS, if there is any certificate.
     pub https: Option<SocketAddr>,
     /// For the admin interface.
-    pub admin: SocketAddr,
+    pub admin: AdminAddress,
 }
 
 impl Rollout {

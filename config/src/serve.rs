@@ -24,7 +24,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::compile::{Compiled, Refused};
-use crate::envoy::{Layout, Listening, prepare};
+use crate::envoy::{Admin, Layout, Listening, prepare};
 use crate::envoy_binary;
 use crate::manifest::{Manifests, PathSpec};
 use crate::rollout::{Ready, Rollout};
@@ -147,7 +147,11 @@ async fn keep_up(
 /// they get.
 fn refuse_shared_ports(listening: Listening, has_https: bool) -> anyhow::Result<()> {
     let https = has_https.then_some(listening.https);
-    for address in [listening.http, listening.admin].into_iter().chain(https) {
+    let admin = match listening.admin {
+        Admin::Loopback(address) => Some(address.get()),
+        Admin::Socket => None,
+    };
+    for address in [listening.http].into_iter().chain(admin).chain(https) {
         drop(TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?);
     }
     Ok(())

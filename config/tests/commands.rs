@@ -457,10 +457,7 @@ fn explain_keeps_the_compiled_module_and_does_without() {
 #[test]
 fn the_controller_uses_no_folder_or_file_that_others_decide_on() {
     let sandbox = Sandbox::new(&[]);
-    let prepare = |folder: &str| {
-        let arguments = ["controller", "--prepare", "--admin", "127.0.0.1:0", "--folder", folder];
-        sandbox.run(&arguments)
-    };
+    let prepare = |folder: &str| sandbox.run(&["controller", "--prepare", "--folder", folder]);
     let refused = |folder: &str, expected: &str| {
         let output = prepare(folder);
         assert_eq!(output.code, Some(1), "{output:?}");
@@ -481,4 +478,49 @@ fn the_controller_uses_no_folder_or_file_that_others_decide_on() {
     std::os::unix::fs::symlink(at("elsewhere"), at("edge/bootstrap.json")).unwrap();
     refused("edge", "bootstrap.json is not a regular file");
     assert!(!at("elsewhere").exists());
+}
+
+/// Its clients control Envoy, and there is no password.
+#[test]
+fn the_admin_interface_is_on_the_loopback_only() {
+    let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS), ("service.yaml", SERVICE)]);
+    let serve = ["serve", "-f", "ingress.yaml", "--envoy", "/bin/false"];
+    let compile = ["compile", "-f", "ingress.yaml", "-o", "out"];
+    for command in [&serve[..], &compile[..], &["demo", "--envoy", "/bin/false"]] {
+        for address in ["0.0.0.0:9901", "[::]:9901", "192.0.2.1:9901"] {
+            let output = sandbox.run(&[command, &["--admin", address]].concat());
+            assert_eq!(output.code, Some(2), "{output:?}");
+            for part in [address, "--admin", "controls Envoy", "use 127.0.0.1:9901"] {
+                assert!(output.stderr.contains(part), "{part}: {output:?}");
+            }
+        }
+    }
+    assert!(!sandbox.path("out").exists());
+}
+
+#[test]
+fn the_controller_has_the_admin_interface_in_its_folder() {
+    let sandbox = Sandbox::new(&[]);
+    let prepare = |folder: &str, flags: &[&str]| {
+        sandbox.run(&[&["controller", "--prepare", "--folder", folder], flags].concat())
+    };
+    for address in ["127.0.0.1:15000", "0.0.0.0:15000"] {
+        let output = prepare("edge", &["--admin", address]);
+        assert_eq!(output.code, Some(2), "{output:?}");
+        assert!(
+            output.stderr.contains("admin.sock in the folder; leave --admin out"),
+            "{output:?}"
+        );
+    }
+    prepare("edge", &[]).expect(0, "", "");
+    let bootstrap = fs::read_to_string(sandbox.path("edge/bootstrap.json")).expect("UTF-8");
+    assert!(bootstrap.contains("edge/admin.sock"), "{bootstrap}");
+    // The longest path that a socket can have, and one byte more.
+    let base = sandbox.path("").as_os_str().len();
+    let fits = "e".repeat(107 - base - "/admin.sock".len());
+    prepare(&fits, &[]).expect(0, "", "");
+    let output = prepare(&(fits + "e"), &[]);
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.stderr.contains("admin.sock in it would have 108 bytes"), "{output:?}");
+    assert!(output.stderr.contains("choose a folder with a shorter path"), "{output:?}");
 }

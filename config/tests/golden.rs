@@ -29,7 +29,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ingress_filter::{FlatTable, RouteTable, Router};
 use ingressctl::compile::{Compiled, compile};
-use ingressctl::envoy::{EnvoyFiles, Layout, Listening};
+use ingressctl::envoy::{Admin, EnvoyFiles, Layout, Listening};
 use ingressctl::manifest::{self, PathSpec};
 use ingressctl::settings::Settings;
 
@@ -79,7 +79,11 @@ fn case_outputs(case: &Path, problems: &mut Vec<String>) -> Files {
 fn outputs(case: &Path, name: &str, compiled: &Compiled, settings: &Settings) -> Files {
     let layout = Layout::new(LAYOUT);
     let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    let listening = Listening { http: address(8080), https: address(8443), admin: address(9901) };
+    let listening = Listening {
+        http: address(8080),
+        https: address(8443),
+        admin: Admin::Loopback(address(9901).try_into().unwrap()),
+    };
     let envoy = EnvoyFiles::new(&compiled.gateway, settings, listening, &layout).expect("JSON");
     let is_of_backend = |path: &Path| path.ends_with("cds.json");
     let mut outputs: Files = envoy

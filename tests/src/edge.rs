@@ -7,18 +7,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::access_log::AccessLog;
+use crate::admin::Admin;
 use crate::client::{Answer, get};
 use crate::process::Process;
 
 /// Where an Envoy serves.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Edge {
     /// HTTP.
     pub http: SocketAddr,
     /// HTTPS, where there is any certificate at the start.
     pub https: Option<SocketAddr>,
     /// Envoy's admin interface.
-    pub admin: SocketAddr,
+    pub admin: Admin,
 }
 
 impl Edge {
@@ -32,12 +33,13 @@ impl Edge {
         let mut lines = BufReader::new(process.output()).lines();
         let ready = lines.next().expect("a line of output").expect("text");
         let access_log = AccessLog::follow(lines);
-        let address = |name: &str| {
-            let value = ready.split_whitespace().find_map(|word| word.strip_prefix(name));
-            value.and_then(|value| value.parse().ok())
+        let value = |name| ready.split_whitespace().find_map(|word| word.strip_prefix(name));
+        let address = |name| value(name)?.parse().ok();
+        let admin = value("admin=").and_then(|value| value.parse().ok());
+        let (Some(http), Some(admin)) = (address("http="), admin) else {
+            panic!("no addresses in {ready:?}");
         };
-        let must = |name: &str| address(name).unwrap_or_else(|| panic!("no {name} in {ready:?}"));
-        let edge = Self { http: must("http="), https: address("https="), admin: must("admin=") };
+        let edge = Self { http, https: address("https="), admin };
         (process, edge, access_log)
     }
 
@@ -68,7 +70,7 @@ impl Edge {
     /// # Panics
     /// Where there is none of that name.
     pub fn stat(&self, name: &str) -> u64 {
-        let text = get(self.admin, "admin", "/stats").body;
+        let text = self.admin.get("/stats").body;
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no statistic {name}"))
     }

@@ -6,6 +6,7 @@
 //! side by side.
 
 mod access_log;
+mod admin;
 pub mod bench;
 mod client;
 mod edge;
@@ -25,6 +26,7 @@ mod upstream;
 mod websocket;
 
 pub use access_log::AccessLog;
+pub use admin::Admin;
 pub use client::{Answer, KeepAlive, get, raw};
 pub use edge::{Edge, wait_until};
 pub use h2::{h2_request, h2_request_with_trailers};

@@ -1,7 +1,6 @@
 //! A real Envoy without `ingressctl` around it.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -9,7 +8,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::client::get;
+use crate::admin::Admin;
 use crate::edge::{Edge, wait_until};
 use crate::process::Process;
 use crate::tools::{envoy, ingressctl};
@@ -53,18 +52,19 @@ impl OwnEnvoy {
         let mut admin = None;
         wait_until("envoy starts", || {
             let address = fs::read_to_string(&address_file).unwrap_or_default();
-            admin = address.trim().parse().ok();
+            admin = address.trim().parse::<Admin>().ok();
             admin.is_some()
         });
         let admin = admin.expect("it has started");
         let mut http = None;
         wait_until("envoy listens", || {
-            http = (get(admin, "admin", "/ready").status == 200)
-                .then(|| listener(admin, "http").or_else(|| listener(admin, "")))
+            http = admin
+                .is_ready()
+                .then(|| admin.listener("http").or_else(|| admin.listener("")))
                 .flatten();
             http.is_some()
         });
-        let (http, https) = (http.expect("it listens"), listener(admin, "https"));
+        let (http, https) = (http.expect("it listens"), admin.listener("https"));
         Self { process, folder, edge: Edge { http, https, admin } }
     }
 
@@ -85,13 +85,6 @@ impl Deref for OwnEnvoy {
     fn deref(&self) -> &Edge {
         &self.edge
     }
-}
-
-/// Where the listener of this name listens, any where it is empty, once it does.
-fn listener(admin: SocketAddr, name: &str) -> Option<SocketAddr> {
-    let listeners = get(admin, "admin", "/listeners").body;
-    let mut listeners = listeners.lines().filter_map(|line| line.split_once("::"));
-    listeners.find(|(found, _)| name.is_empty() || *found == name)?.1.parse().ok()
 }
 
 /// What `envoy --mode validate` says of a configuration.

@@ -9,7 +9,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::envoy::Listening;
+use crate::envoy::{Admin, Listening, LoopbackAddr};
 use crate::manifest::{self, Manifests, PathSpec};
 use crate::objects::is_dns_label;
 use crate::settings::Settings;
@@ -40,6 +40,11 @@ impl Input {
 pub(super) enum ArgError {
     #[error("is no name of a namespace: lower-case letters, digits and -, 63 at most")]
     Namespace,
+    #[error(
+        "Envoy's admin interface is not at an address here, where a route might lead, but at the \
+         socket admin.sock in the folder; leave --admin out"
+    )]
+    AdminOfController,
     #[error("write it as NAMESPACE/NAME")]
     ObjectName,
     #[error("is neither an IP address nor a host name in lower case")]
@@ -165,14 +170,14 @@ pub(crate) struct ListenArgs {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     pub(crate) https: SocketAddr,
 
-    /// Envoy's admin interface; whoever reaches it controls Envoy
+    /// Envoy's admin interface, on a loopback address: its clients control Envoy
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
-    pub(crate) admin: SocketAddr,
+    pub(crate) admin: LoopbackAddr,
 }
 
 impl From<ListenArgs> for Listening {
     fn from(ListenArgs { http, https, admin }: ListenArgs) -> Self {
-        Self { http, https, admin }
+        Self { http, https, admin: Admin::Loopback(admin) }
     }
 }
 

@@ -11,7 +11,10 @@ use clap::Args;
 use super::args::{Input, SettingsArgs};
 use super::{report, summary};
 use crate::compile::compile;
-use crate::envoy::{EnvoyFiles, Layout, Listening, remove_other_certificates, write_certificates};
+use crate::envoy::{
+    Admin, EnvoyFiles, Layout, Listening, LoopbackAddr, remove_other_certificates,
+    write_certificates,
+};
 
 /// Write everything Envoy needs
 ///
@@ -36,9 +39,9 @@ pub(crate) struct Compile {
     /// Where Envoy shall serve HTTPS, if there is any certificate
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     https: SocketAddr,
-    /// Where Envoy's admin interface shall be; whoever reaches it controls Envoy
+    /// Envoy's admin interface, on a loopback address: its clients control Envoy
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9901")]
-    admin: SocketAddr,
+    admin: LoopbackAddr,
     #[command(flatten)]
     settings: SettingsArgs,
 }
@@ -57,7 +60,8 @@ impl Compile {
         let folder = &self.output;
         fs::create_dir_all(folder).with_context(|| format!("folder {}", folder.display()))?;
         let layout = Layout::new(fs::canonicalize(folder)?);
-        let listening = Listening { http: self.http, https: self.https, admin: self.admin };
+        let admin = Admin::Loopback(self.admin);
+        let listening = Listening { http: self.http, https: self.https, admin };
         let files = EnvoyFiles::new(&compiled.gateway, &settings, listening, &layout)?;
         let key_pairs = compiled.gateway.key_pairs();
         let write = || {

@@ -1,5 +1,6 @@
 //! `ingressctl controller`.
 
+use std::convert::Infallible;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,9 +12,10 @@ use tracing_subscriber::filter::{EnvFilter, FilterFn, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::args::{ArgError, ListenArgs, SettingsArgs, parse_namespace};
+use super::args::{ArgError, SettingsArgs, parse_namespace};
 use super::serve::{addresses, block_on, say};
 use crate::controller::{self, Options, Publish};
+use crate::envoy::{Admin, Listening};
 use crate::objects::{is_dns_label, is_dns_subdomain};
 use crate::settings::TimeLimit;
 
@@ -26,9 +28,10 @@ use crate::settings::TimeLimit;
 ///   envoy --config-path DIR/bootstrap.json --admin-address-path DIR/admin-address
 ///   ingressctl controller --folder DIR
 ///
-/// Prints `ready http=ADDR admin=ADDR health=ADDR` on standard output once Envoy
+/// Prints `ready http=ADDR admin=PATH health=ADDR` on standard output once Envoy
 /// serves a complete table, be it that of a process before this one. SIGTERM
-/// drains Envoy, ends it, and then this.
+/// drains Envoy, ends it, and then this. Envoy's admin interface is the socket
+/// admin.sock in the folder: its clients control Envoy.
 ///
 /// Needs the rights in config/deploy; the deployment there runs it.
 #[derive(Debug, Args)]
@@ -47,7 +50,7 @@ pub(crate) struct Controller {
     #[command(flatten)]
     api: ApiArgs,
     #[command(flatten)]
-    listen: ListenArgs,
+    listen: ControllerListenArgs,
     /// Serve /healthz, /readyz and /metrics here
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", help_heading = "Listening")]
     health: SocketAddr,
@@ -59,6 +62,32 @@ pub(crate) struct Controller {
     drain_timeout: TimeLimit,
     #[command(flatten)]
     settings: SettingsArgs,
+}
+
+/// The addresses to listen on.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Listening")]
+struct ControllerListenArgs {
+    /// Serve HTTP here; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    http: SocketAddr,
+    /// Serve HTTPS here, where there is any certificate; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    https: SocketAddr,
+    /// Where Envoy's admin interface was, before it had a socket in the folder
+    #[arg(long, value_name = "ADDR", hide = true, value_parser = refuse_admin)]
+    admin: Option<Infallible>,
+}
+
+impl From<ControllerListenArgs> for Listening {
+    fn from(ControllerListenArgs { http, https, .. }: ControllerListenArgs) -> Self {
+        Self { http, https, admin: Admin::Socket }
+    }
+}
+
+/// Every port of a pod can be an upstream of somebody.
+fn refuse_admin(_: &str) -> Result<Infallible, ArgError> {
+    Err(ArgError::AdminOfController)
 }
 
 /// The API, and what is written to it.
@@ -104,7 +133,7 @@ impl Controller {
         }
         block_on(async {
             controller::run(options, |ready, health| {
-                say(&format!("ready {} health={health}", addresses(ready)));
+                say(&format!("ready {} health={health}", addresses(&ready)));
             })
             .await?;
             Ok(ExitCode::SUCCESS)

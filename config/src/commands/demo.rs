@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::serve::{RunArgs, announce, block_on, say};
-use crate::envoy::Listening;
+use crate::envoy::{Admin, Listening, LoopbackAddr};
 use crate::manifest::PathSpec;
 use crate::rollout::Ready;
 use crate::serve::serve;
@@ -62,9 +62,9 @@ struct DemoListenArgs {
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8443")]
     https: Option<SocketAddr>,
 
-    /// Envoy's admin interface; whoever reaches it controls Envoy
+    /// Envoy's admin interface, on a loopback address: its clients control Envoy
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
-    admin: SocketAddr,
+    admin: LoopbackAddr,
 }
 
 impl Demo {
@@ -72,7 +72,8 @@ impl Demo {
         let DemoListenArgs { http, https, admin } = self.listen;
         // Where there is no certificate, nobody listens there.
         let unused = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listening = Listening { http, https: https.unwrap_or(unused), admin };
+        let listening =
+            Listening { http, https: https.unwrap_or(unused), admin: Admin::Loopback(admin) };
         block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             // A key may lie in it.
@@ -92,8 +93,8 @@ impl Demo {
             }
             let upstream = tokio::spawn(upstream::serve(listener));
             let code = serve(&options, |ready| {
-                announce(ready);
-                print_hints(ready, folder.path());
+                announce(&ready);
+                print_hints(&ready, folder.path());
             })
             .await;
             upstream.abort();
@@ -136,7 +137,7 @@ fn write_secret(folder: &Path, name: &ObjectName) -> anyhow::Result<()> {
         .and_then(|()| file.flush())?)
 }
 
-fn print_hints(ready: Ready, manifests: &Path) {
+fn print_hints(ready: &Ready, manifests: &Path) {
     let manifests = manifests.display();
     let (curl, base) = match ready.https {
         Some(https) => ("curl -k", format!("https://{https}")),

@@ -58,7 +58,7 @@ struct EnvoyArgs {
 impl Serve {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let options = self.run.options(self.input.specs(), self.listen.into())?;
-        block_on(serve(&options, announce))
+        block_on(serve(&options, |ready| announce(&ready)))
     }
 }
 
@@ -82,12 +82,12 @@ impl RunArgs {
 }
 
 /// The line that scripts wait for.
-pub(crate) fn announce(ready: Ready) {
+pub(crate) fn announce(ready: &Ready) {
     say(&format!("ready {}", addresses(ready)));
 }
 
 /// What scripts read: HTTPS only where it is served.
-pub(crate) fn addresses(Ready { http, https, admin }: Ready) -> String {
+pub(crate) fn addresses(Ready { http, https, admin }: &Ready) -> String {
     let https = https.map(|https| format!(" https={https}")).unwrap_or_default();
     format!("http={http}{https} admin={admin}")
 }

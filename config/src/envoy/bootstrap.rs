@@ -1,12 +1,11 @@
 //! What Envoy starts with: where the rest is, the admin port, and how much it
 //! takes on. Written to a file only, so it has no form in bytes.
 
-use std::net::SocketAddr;
-
 use prost::Message;
 use serde::Serialize;
 
 use super::Delivery;
+use super::admin;
 use super::clusters::ClusterMessage;
 use super::core::{Address, ConfigSource};
 use super::files::Layout;
@@ -109,7 +108,7 @@ typed! {
 }
 
 impl Bootstrap {
-    pub(super) fn new(admin: SocketAddr, layout: &Layout, delivery: Delivery) -> Self {
+    pub(super) fn new(admin: admin::Admin, layout: &Layout, delivery: Delivery) -> Self {
         let (lds_config, cds_config) = match delivery {
             Delivery::Stream => (ConfigSource::stream(), ConfigSource::stream()),
             Delivery::Files => {
@@ -120,7 +119,7 @@ impl Bootstrap {
         let controller = || ClusterMessage::of_socket(CONTROLLER, Address::pipe(&layout.socket()));
         Self {
             node: Node { id: "ingress", cluster: "ingress" },
-            admin: Admin { address: admin.into() },
+            admin: Admin { address: Address::of_admin(admin, layout) },
             static_resources: is_stream.then(|| StaticResources { clusters: [controller()] }),
             dynamic_resources: DynamicResources {
                 lds_config,
@@ -136,6 +135,15 @@ impl Bootstrap {
                 )],
             },
             deferred_stat_options: DeferredStatOptions { enable_deferred_creation_stats: true },
+        }
+    }
+}
+
+impl Address {
+    fn of_admin(admin: admin::Admin, layout: &Layout) -> Self {
+        match admin {
+            admin::Admin::Loopback(address) => address.get().into(),
+            admin::Admin::Socket => Self::pipe(&layout.admin_socket()).shared_with_group(),
         }
     }
 }

@@ -39,6 +39,10 @@ struct SocketAddress {
 struct Pipe {
     #[prost(string, tag = "1")]
     path: String,
+    /// What `chmod` would take, where it is a listener's.
+    #[prost(uint32, tag = "2")]
+    #[serde(skip_serializing_if = "is_unset")]
+    mode: u32,
 }
 
 impl Address {
@@ -48,7 +52,16 @@ impl Address {
     }
 
     pub(super) fn pipe(path: &Path) -> Self {
-        Self { kind: Some(AddressKind::Pipe(Pipe { path: path.display().to_string() })) }
+        let pipe = Pipe { path: path.display().to_string(), mode: 0 };
+        Self { kind: Some(AddressKind::Pipe(pipe)) }
+    }
+
+    /// A socket to which the owner and the group may connect, and nobody else.
+    pub(super) fn shared_with_group(mut self) -> Self {
+        if let Some(AddressKind::Pipe(pipe)) = &mut self.kind {
+            pipe.mode = 0o660;
+        }
+        self
     }
 }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::Delivery;
+use super::admin::Admin;
 use super::bootstrap::Bootstrap;
 use super::clusters::ClusterMessage;
 use super::core::ConfigSource;
@@ -34,7 +35,7 @@ pub struct Listening {
     /// For HTTPS, where there is any certificate.
     pub https: SocketAddr,
     /// For the admin interface: its clients control Envoy.
-    pub admin: SocketAddr,
+    pub admin: Admin,
 }
 
 /// Where the files lie, as Envoy sees it.
@@ -89,6 +90,11 @@ impl Layout {
         self.folder.join("xds.sock")
     }
 
+    /// The socket of Envoy's admin interface, where that is at one.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.folder.join("admin.sock")
+    }
+
     /// The folder of certificates, which nobody but the owner may read.
     pub fn certificates(&self) -> PathBuf {
         self.folder.join("certificates")
@@ -116,8 +122,12 @@ impl Layout {
 /// has made it.
 ///
 /// # Errors
-/// Where the folder cannot be written to, or others may.
+/// Where the folder cannot be written to, others may write to it, or sockets cannot
+/// be in it.
 pub(crate) fn prepare(layout: &Layout, listening: Listening) -> io::Result<()> {
+    for socket in [layout.socket(), layout.admin_socket()] {
+        check_socket(&socket).map_err(io::Error::other)?;
+    }
     fs::create_dir_all(layout.folder())?;
     check_folder(layout.folder())?;
     match check_file(&layout.bootstrap()) {
@@ -131,6 +141,30 @@ pub(crate) fn prepare(layout: &Layout, listening: Listening) -> io::Result<()> {
     // The bootstrap comes last, for it says that the rest is there.
     let bootstrap = pretty(&Bootstrap::new(listening.admin, layout, Delivery::Stream))?;
     write_if_changed(&layout.bootstrap(), bootstrap)
+}
+
+/// The longest path that a Unix socket can have: the kernel has room for 108 bytes,
+/// the last of which is 0.
+const LONGEST_SOCKET: usize = 107;
+
+/// The path of a socket is too long.
+#[derive(Debug, Error)]
+#[error(
+    "the path of {name} in it would have {len} bytes, and a Unix socket can have \
+     {LONGEST_SOCKET}; choose a folder with a shorter path"
+)]
+struct LongSocket {
+    name: String,
+    len: usize,
+}
+
+fn check_socket(path: &Path) -> Result<(), LongSocket> {
+    let len = path.as_os_str().len();
+    if len <= LONGEST_SOCKET {
+        return Ok(());
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Err(LongSocket { name, len })
 }
 
 /// Why there are no files for a gateway.

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,12 +19,12 @@ use tempfile::TempDir;
 
 use super::{Isolation, Verdict};
 use crate::certificates::Certificate;
-use crate::envoy::{Kind, Layout, Listening, prepare};
+use crate::envoy::{Admin, Kind, Layout, Listening, prepare};
 use crate::manifest::{Names, Node};
 use crate::model::{Cluster, Discovery, EndpointSelector, Gateway, Https, Protocol};
 use crate::object_ref::ObjectRef;
 use crate::rollout::tests::{certificates_of, with_chain};
-use crate::rollout::{Change, Rollout};
+use crate::rollout::{AdminAddress, Change, Rollout};
 use crate::settings::Settings;
 
 type Certificates = BTreeMap<String, Arc<Certificate>>;
@@ -52,7 +53,7 @@ impl Edge {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::new(folder.path());
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listening = Listening { http: any, https: any, admin: any };
+        let listening = Listening { http: any, https: any, admin: Admin::Socket };
         prepare(&layout, listening).unwrap();
         let envoy = run(&layout);
         let rollout = Rollout::new(layout, listening, Settings::default()).unwrap();
@@ -349,7 +350,7 @@ async fn bytes_say_what_files_say() {
     gateway.https = Some(Https { certificates: pairs, hosts });
     edge.rollout.apply(&gateway).await.unwrap();
     let admin = edge.rollout.envoy().ready().await.unwrap().unwrap().admin;
-    let dump = config_dump(admin);
+    let dump = config_dump(&admin);
     let wanted = edge.rollout.json(&gateway);
     assert_eq!(wanted.len(), 3 + 2 + 1 + 1);
     for resource in wanted {
@@ -361,8 +362,9 @@ async fn bytes_say_what_files_say() {
     }
 }
 
-fn config_dump(admin: SocketAddr) -> Value {
-    let mut stream = TcpStream::connect(admin).unwrap();
+fn config_dump(admin: &AdminAddress) -> Value {
+    let AdminAddress::Unix(socket) = admin else { panic!("{admin} is not a socket") };
+    let mut stream = UnixStream::connect(socket).unwrap();
     stream
         .write_all(b"GET /config_dump HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n")
         .unwrap();

@@ -1,19 +1,25 @@
 //! Envoy's admin interface: which configuration it has taken in.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::handshake;
+use hyper::header::HOST;
 use hyper::{Method, Request, StatusCode};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
 use serde::Deserialize;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::envoy::FILTER_NAME;
@@ -23,9 +29,57 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub(super) struct Admin {
-    client: Client<HttpConnector, Empty<Bytes>>,
     /// Where Envoy writes its address, at each start a new one perhaps.
     address: PathBuf,
+}
+
+/// Where the admin interface is, as Envoy says it: an address, or the path of a
+/// socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminAddress {
+    /// A port of the machine.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// A text is neither.
+#[derive(Debug, Error)]
+#[error("neither an address nor the path of a socket")]
+pub struct AdminAddressError;
+
+/// What bytes go over in both directions.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+impl AdminAddress {
+    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        Ok(match self {
+            Self::Tcp(address) => Box::new(TcpStream::connect(address).await?),
+            Self::Unix(path) => Box::new(UnixStream::connect(path).await?),
+        })
+    }
+}
+
+impl FromStr for AdminAddress {
+    type Err = AdminAddressError;
+
+    fn from_str(text: &str) -> Result<Self, AdminAddressError> {
+        if text.starts_with('/') {
+            return Ok(Self::Unix(text.into()));
+        }
+        text.parse().map(Self::Tcp).map_err(|_| AdminAddressError)
+    }
+}
+
+impl fmt::Display for AdminAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// `/listeners?format=json`.
@@ -59,11 +113,11 @@ pub(super) fn table_version() -> String {
 
 impl Admin {
     pub(super) fn new(address: PathBuf) -> Self {
-        Self { client: Client::builder(TokioExecutor::new()).build_http(), address }
+        Self { address }
     }
 
     /// The address of the admin interface.
-    pub(super) fn address(&self) -> anyhow::Result<SocketAddr> {
+    pub(super) fn address(&self) -> anyhow::Result<AdminAddress> {
         let text = fs::read_to_string(&self.address).unwrap_or_default();
         text.trim().parse().context("Envoy has not started")
     }
@@ -118,15 +172,26 @@ impl Admin {
 
     async fn send(&self, method: Method, path: &str) -> anyhow::Result<(StatusCode, String)> {
         let path = path.replace('^', "%5E").replace('|', "%7C");
-        let uri = format!("http://{}{path}", self.address()?);
-        let request = Request::builder().method(method).uri(uri).body(Empty::new())?;
-        let response = self
-            .client
-            .request(request)
-            .await
-            .context("Envoy's admin interface does not answer")?;
+        let request = Request::builder().method(method).uri(path).header(HOST, "envoy");
+        let stream = self.address()?.connect().await;
+        let stream = stream.context("Envoy's admin interface does not answer")?;
+        Ok(exchange(stream, request.body(Empty::new())?).await?)
+    }
+}
+
+/// One request, on a connection of its own.
+async fn exchange(
+    stream: Box<dyn Stream>,
+    request: Request<Empty<Bytes>>,
+) -> hyper::Result<(StatusCode, String)> {
+    let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
+    let asking = async move {
+        let response = sender.send_request(request).await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
-    }
+    };
+    // The connection ends once it has been asked.
+    let (answer, _) = tokio::join!(asking, connection);
+    answer
 }

@@ -17,7 +17,7 @@ use tokio::runtime::Builder;
 
 use super::*;
 use crate::certificates::{self, Certificate, KeyPair};
-use crate::envoy::{Resource, Resources};
+use crate::envoy::{Admin, Resource, Resources};
 use crate::model::{Cluster, Clusters, Discovery, EndpointSelector, Https, Protocol};
 use crate::object_ref::ObjectRef;
 use crate::xds::{Position, Versions};
@@ -319,7 +319,7 @@ struct Process {
 impl Process {
     fn new(envoy: FakeEnvoy) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], 80));
-        let listening = Listening { http: address, https: address, admin: address };
+        let listening = Listening { http: address, https: address, admin: Admin::Socket };
         let layout = Layout::new(Path::new("/etc/ingress"));
         Self {
             transitions: Transitions::new(envoy, None),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use ingress_tests::bench::Shape;
-use ingress_tests::{OwnEnvoy, edit_json, get};
+use ingress_tests::{OwnEnvoy, edit_json};
 use serde_json::{Map, Value, json};
 
 use crate::contender::Contender;
@@ -56,7 +56,7 @@ pub(crate) fn add(
 
 /// Where the listener of this name listens.
 pub(crate) fn address(envoy: &OwnEnvoy, name: &str) -> SocketAddr {
-    let listeners = get(envoy.admin, "admin", "/listeners").body;
+    let listeners = envoy.admin.get("/listeners").body;
     let mut listeners = listeners.lines().filter_map(|line| line.split_once("::"));
     let address = listeners.find(|(found, _)| *found == name).expect("a listener").1;
     address.parse().expect("an address")

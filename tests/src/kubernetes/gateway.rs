@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::namespace::Namespace;
+use crate::admin::Admin;
 use crate::client::{Answer, get};
 use crate::edge::{Edge, wait_until};
 use crate::process::{Process, bound};
@@ -81,10 +82,7 @@ impl Gateway {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let shared = folder.path().join("shared");
         fs::create_dir(&shared).expect("a folder to share");
-        let mut arguments: Vec<_> =
-            ["controller", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
-                .map(Into::into)
-                .into();
+        let mut arguments: Vec<_> = ["controller", "--http", "127.0.0.1:0"].map(Into::into).into();
         // HTTPS comes and goes, so it cannot take any port that is free.
         let https = SocketAddr::from(([127, 0, 0, 1], free_port()));
         arguments.extend(["--https".into(), https.to_string()]);
@@ -106,7 +104,7 @@ impl Gateway {
             log_filter: None,
             controller: None,
             envoy,
-            edge: Edge { http: nowhere, https: Some(https), admin: nowhere },
+            edge: Edge { http: nowhere, https: Some(https), admin: Admin::Tcp(nowhere) },
             health: nowhere,
         };
         gateway.start_controller();
@@ -156,13 +154,15 @@ impl Gateway {
     /// Where that takes too long.
     pub fn await_ready(&mut self, ready: &Receiver<String>) {
         let line = ready.recv_timeout(PATIENCE).expect("the controller gets ready");
-        let address = |name: &str| {
-            let value = line.split_whitespace().find_map(|word| word.strip_prefix(name));
-            let address = value.and_then(|value| value.parse().ok());
-            address.unwrap_or_else(|| panic!("no {name} in {line:?}"))
+        let value = |name| line.split_whitespace().find_map(|word| word.strip_prefix(name));
+        let address = |name| value(name)?.parse().ok();
+        let admin = value("admin=").and_then(|value| value.parse().ok());
+        let (Some(http), Some(admin), Some(health)) = (address("http="), admin, address("health="))
+        else {
+            panic!("no addresses in {line:?}");
         };
-        (self.edge.http, self.edge.admin) = (address("http="), address("admin="));
-        self.health = address("health=");
+        (self.edge.http, self.edge.admin) = (http, admin);
+        self.health = health;
     }
 
     /// Kills the controller, as a node that runs out of memory does. Envoy goes
@@ -260,13 +260,11 @@ impl Gateway {
         let mut address = None;
         wait_until("Envoy listens", || {
             let admin = fs::read_to_string(shared.join("admin-address")).unwrap_or_default();
-            let Ok(admin) = admin.trim().parse() else { return false };
-            if !is_ready(admin) {
+            let Ok(admin) = admin.trim().parse::<Admin>() else { return false };
+            if !admin.is_ready() {
                 return false;
             }
-            let listeners = get(admin, "admin", "/listeners").body;
-            let http = listeners.lines().find_map(|line| line.strip_prefix("http::")?.parse().ok());
-            address = http.map(|http| (http, admin));
+            address = admin.listener("http").map(|http| (http, admin));
             address.is_some()
         });
         (self.edge.http, self.edge.admin) = address.expect("it listens");
@@ -309,11 +307,6 @@ impl Gateway {
     fn log_path(&self, name: &str) -> PathBuf {
         self.folder.path().join(format!("{name}.log"))
     }
-}
-
-/// Whether Envoy accepts connections.
-fn is_ready(admin: SocketAddr) -> bool {
-    get(admin, "admin", "/ready").status == 200
 }
 
 /// What the init container does.

@@ -1,10 +1,11 @@
 //! What becomes of the controller where Envoy is not as it should be.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::Duration;
 
-use ingress_tests::{ApiServer, Gateway, Service, Upstream, machine_ip, wait_until};
+use ingress_tests::{Admin, ApiServer, Gateway, Service, Upstream, machine_ip, wait_until};
 
 use crate::setup::{host_to, ingress};
 
@@ -99,4 +100,44 @@ fn endpoints_that_move_compile_nothing() {
     namespace.delete("endpointslice", "web-0");
     wait_until("they are gone", || gateway.get("web.example", "/").status == 503);
     assert!(compiled() > before);
+}
+
+/// A route may lead to any port of the pod.
+#[test]
+fn envoy_has_no_port_but_those_that_it_serves() {
+    let api = ApiServer::shared();
+    let namespace = api.namespace("ports");
+    let upstream = Upstream::start_on(machine_ip(), "web");
+    namespace.create(&Service::new("web").at(&upstream).manifests());
+    namespace.create(&ingress("web", &host_to("web.example", "web")));
+    let gateway = Gateway::start(&namespace);
+    let Admin::Unix(socket) = &gateway.admin else { panic!("{:?}", gateway.admin) };
+    let mode = fs::metadata(socket).expect("a socket").permissions().mode();
+    assert_eq!(mode & 0o777, 0o660, "others could control Envoy");
+    // A socket for each worker.
+    let mut ports = listening_ports(gateway.envoy_pid());
+    ports.dedup();
+    assert_eq!(ports, [gateway.http.port()]);
+}
+
+/// The TCP ports on which a process listens, sorted.
+fn listening_ports(pid: u32) -> Vec<u16> {
+    let fds = fs::read_dir(format!("/proc/{pid}/fd")).expect("a process");
+    let links = fds.filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
+    let sockets: Vec<_> = links.map(|link| link.display().to_string()).collect();
+    let tables =
+        ["tcp", "tcp6"].map(|table| fs::read_to_string(format!("/proc/{pid}/net/{table}")));
+    let tables = tables.into_iter().flatten().collect::<String>();
+    let mut ports: Vec<_> = tables
+        .lines()
+        .filter_map(|line| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let is_listening = *fields.get(3)? == "0A";
+            let is_its_own = sockets.contains(&format!("socket:[{}]", fields.get(9)?));
+            let (_, port) = fields.get(1)?.rsplit_once(':')?;
+            (is_listening && is_its_own).then(|| u16::from_str_radix(port, 16).ok())?
+        })
+        .collect();
+    ports.sort_unstable();
+    ports
 }

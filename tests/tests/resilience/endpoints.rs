@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ingress_tests::{ApiServer, Gateway, Service, Upstream, Writer, get, machine_ip};
+use ingress_tests::{ApiServer, Gateway, Service, Upstream, Writer, machine_ip};
 
 use crate::load::Load;
 use crate::setup::{BUSY, assert_nothing_was_rejected, busy, ingress, slice, wait};
@@ -12,7 +12,7 @@ const ROUNDS: usize = 40;
 
 /// Whether Envoy sends requests to this upstream.
 fn is_known(gateway: &Gateway, upstream: &Upstream) -> bool {
-    let clusters = get(gateway.admin, "admin", "/clusters").body;
+    let clusters = gateway.admin.get("/clusters").body;
     clusters.contains(&format!("::{}::", upstream.address))
 }
 

@@ -112,7 +112,7 @@ pub(crate) fn metric(gateway: &Gateway, name: &str) -> u64 {
 /// Envoy has taken in all that it was ever told.
 #[track_caller]
 pub(crate) fn assert_nothing_was_rejected(edge: &Edge) {
-    let stats = ingress_tests::get(edge.admin, "admin", "/stats").body;
+    let stats = edge.admin.get("/stats").body;
     // Not `update_failure`: that counts streams too, which end with the controller.
     let counters = ["update_rejected", "config_fail", "config_conflict"];
     let is_rejection = |line: &&str| {

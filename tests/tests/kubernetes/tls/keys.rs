@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ingress_tests::{ApiProxy, ApiServer, Gateway, Verdict, files_below, get, wait_until};
+use ingress_tests::{ApiProxy, ApiServer, Gateway, Verdict, files_below, wait_until};
 use serde_json::{Value, json};
 
 use super::site::{Site, secure};
@@ -73,7 +73,7 @@ fn a_key_is_in_the_file_of_secrets_and_nowhere_else_whatever_is_logged() {
     assert!(log.contains("TRACE"), "it logs all");
     let mut told = log + &gateway.envoy_log() + &gateway.health("/metrics").body;
     for page in ["/config_dump?include_eds", "/certs", "/stats", "/clusters"] {
-        told += &get(gateway.admin, "admin", page).body;
+        told += &gateway.admin.get(page).body;
     }
     told += &site.namespace.run(&["get", "events,ingresses", "-o", "json"]).unwrap();
     assert!(told.contains("[redacted]"), "Envoy knows them");

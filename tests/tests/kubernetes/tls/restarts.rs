@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ingress_tests::{ApiProxy, ApiServer, Gateway, Verdict, wait_until};
+use ingress_tests::{ApiProxy, ApiServer, Edge, Gateway, Verdict, wait_until};
 
 use super::site::{Site, secure};
 
@@ -23,7 +23,7 @@ fn a_controller_that_is_restarted_takes_no_certificate_away() {
     let one = site.create_secret("one", &["one.example"]);
     let mut gateway = Gateway::start_with(&site.namespace, &site.flags());
     site.wait_for(&gateway, "one.example", &one);
-    let edge = *gateway;
+    let edge = Edge::clone(&gateway);
     let mut open = site.client.connect(edge.https(), "one.example").unwrap();
     site.under_load_of(edge.https(), "one.example", || {
         for _ in 0..3 {
@@ -67,7 +67,7 @@ fn https_is_served_on_while_the_api_is_away() {
     let proxy = ApiProxy::start(&site.namespace);
     let mut gateway = Gateway::start_as(&site.namespace, &proxy.kubeconfig(), &site.flags());
     site.wait_for(&gateway, "one.example", &one);
-    let edge = *gateway;
+    let edge = Edge::clone(&gateway);
     site.under_load_of(edge.https(), "one.example", || {
         let tries = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&tries);
@@ -95,7 +95,7 @@ fn an_api_that_fails_for_a_moment_at_a_restart_takes_no_certificate_away() {
     let proxy = ApiProxy::start(&site.namespace);
     let mut gateway = Gateway::start_as(&site.namespace, &proxy.kubeconfig(), &site.flags());
     site.wait_for(&gateway, "one.example", &one);
-    let edge = *gateway;
+    let edge = Edge::clone(&gateway);
     site.under_load_of(edge.https(), "one.example", || {
         for status in [500, 429, 401] {
             gateway.kill_controller();

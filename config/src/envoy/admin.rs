@@ -1,0 +1,83 @@
+//! Where Envoy's admin interface is: its clients control Envoy.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// Where Envoy is to have its admin interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admin {
+    /// At a port of the loopback interface, for people on the same machine.
+    Loopback(LoopbackAddr),
+    /// At the socket [`Layout::admin_socket`](super::Layout::admin_socket), which no
+    /// request that is routed can reach.
+    Socket,
+}
+
+/// An address that only this machine reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoopbackAddr(SocketAddr);
+
+impl LoopbackAddr {
+    /// The address.
+    pub fn get(self) -> SocketAddr {
+        self.0
+    }
+}
+
+/// Why Envoy's admin interface cannot be at an address.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AdminError {
+    /// It is not an address.
+    #[error("write it as 127.0.0.1:PORT; port 0 takes a free one")]
+    Malformed,
+    /// It is one that others reach.
+    #[error(
+        "not a loopback address: every client of the admin interface controls Envoy, without a \
+         password; use 127.0.0.1:{0}, and reach that from elsewhere through ssh"
+    )]
+    Reachable(u16),
+}
+
+impl TryFrom<SocketAddr> for LoopbackAddr {
+    type Error = AdminError;
+
+    fn try_from(address: SocketAddr) -> Result<Self, AdminError> {
+        if address.ip().to_canonical().is_loopback() {
+            Ok(Self(address))
+        } else {
+            Err(AdminError::Reachable(address.port()))
+        }
+    }
+}
+
+impl FromStr for LoopbackAddr {
+    type Err = AdminError;
+
+    fn from_str(text: &str) -> Result<Self, AdminError> {
+        text.parse::<SocketAddr>().map_err(|_| AdminError::Malformed)?.try_into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_machine_itself_reaches_the_admin_interface() {
+        for address in ["127.0.0.1:0", "127.1.2.3:9901", "[::1]:9901", "[::ffff:127.0.0.1]:1"] {
+            assert!(address.parse::<LoopbackAddr>().is_ok(), "{address}");
+        }
+        for address in ["0.0.0.0:9901", "10.0.0.1:9901", "[::]:9901", "[fe80::1]:1", "128.0.0.1:1"]
+        {
+            let error = address.parse::<LoopbackAddr>().unwrap_err();
+            assert!(matches!(error, AdminError::Reachable(_)), "{address}: {error}");
+        }
+        for text in ["localhost:9901", "127.0.0.1", ""] {
+            let error = text.parse::<LoopbackAddr>().unwrap_err();
+            assert!(matches!(error, AdminError::Malformed), "{text}: {error}");
+        }
+    }
+}

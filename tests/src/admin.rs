@@ -1,0 +1,65 @@
+//! Envoy's admin interface, wherever it is.
+
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::client::{Answer, exchange, get};
+
+/// Where Envoy's admin interface is.
+#[derive(Clone, Debug)]
+pub enum Admin {
+    /// At a port.
+    Tcp(SocketAddr),
+    /// At a socket.
+    Unix(PathBuf),
+}
+
+impl Admin {
+    /// Answers a GET.
+    ///
+    /// # Panics
+    /// Where there is no answer.
+    pub fn get(&self, path: &str) -> Answer {
+        match self {
+            Self::Tcp(address) => get(*address, "admin", path),
+            Self::Unix(socket) => {
+                let mut stream = UnixStream::connect(socket).expect("Envoy listens");
+                let request = format!("GET {path} HTTP/1.1\r\nhost: admin\r\n\r\n");
+                exchange(&mut stream, request.as_bytes())
+            }
+        }
+    }
+
+    /// Whether Envoy has started.
+    ///
+    /// # Panics
+    /// Where there is no answer.
+    pub fn is_ready(&self) -> bool {
+        self.get("/ready").status == 200
+    }
+
+    /// Where the listener of this name listens, any where it is empty, once it does.
+    ///
+    /// # Panics
+    /// Where there is no answer.
+    pub fn listener(&self, name: &str) -> Option<SocketAddr> {
+        let listeners = self.get("/listeners").body;
+        let mut listeners = listeners.lines().filter_map(|line| line.split_once("::"));
+        listeners.find(|(found, _)| name.is_empty() || *found == name)?.1.parse().ok()
+    }
+}
+
+/// As Envoy and `ingressctl` write it.
+impl FromStr for Admin {
+    type Err = std::net::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with('/') {
+            Ok(Self::Unix(text.into()))
+        } else {
+            text.parse().map(Self::Tcp)
+        }
+    }
+}
