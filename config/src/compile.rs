@@ -7,6 +7,7 @@
 
 mod actions;
 mod backends;
+mod budgets;
 mod clusters;
 mod endpoints;
 mod ingresses;
@@ -43,13 +44,15 @@ use crate::settings::{ObjectName, Settings};
 use backends::{Backends, Finished};
 use ingresses::{Collected, Collector};
 use ownership::Ownership;
-use patterns::{Admission, PatternCache};
+use patterns::{Admission, PatternBudget, PatternCache};
 use rules::{Applicable, Rules};
 use services::Services;
 use tls::{Tls, TlsCollector};
 
+pub(crate) use budgets::Usage;
 pub(crate) use endpoints::{ServiceName, service_of_endpoints, with_endpoints};
-pub(crate) use reach::{Reach, Resolved, Where};
+use reach::Reach;
+pub(crate) use reach::{Resolved, Where};
 pub(crate) use refused::Refused;
 pub(crate) use unreadable::{UnreadableSecret, UnreadableSecrets};
 
@@ -68,6 +71,8 @@ pub struct Compiled {
     /// The DNS names whose addresses are asked for, since Envoy is not to resolve
     /// them itself.
     pub(crate) dns_names: BTreeSet<String>,
+    /// What each namespace takes of its budget.
+    pub(crate) usage: Usage,
     /// When the same objects may come to something else, since certificates
     /// begin and end to be valid.
     pub recheck_at: Option<SystemTime>,
@@ -145,19 +150,23 @@ pub(crate) fn compile_objects<'a>(
 ) -> Compiled {
     let settings = circumstances.settings;
     let findings = RefCell::new(findings);
-    let objects = Selection::of(objects, &findings);
+    let mut objects = Selection::of(objects, &findings);
 
+    let mut usage = budgets::admit_endpoints(&mut objects, settings, &findings);
     let reach = Reach::new(settings, circumstances.place);
     let services = Services::read(&objects, reach, &findings);
     let refused = circumstances.refused;
     let all = objects.ours(settings, &findings);
     let ownership = Ownership::new(&all, settings.host_ownership);
-    let (left_out, ours): (Vec<_>, Vec<_>) =
+    let (mut left_out, mut ours): (Vec<_>, Vec<_>) =
         all.iter().partition(|ours| refused.leaves_out(ours.object, &findings));
     let mut backends = Backends::new(&services, settings, &findings);
-    let mut rules = objects.route_rules;
-    rules.retain(|rule| !refused.leaves_out(rule, &findings));
-    let rules = rules::applicable(&rules, settings, &findings);
+    objects.route_rules.retain(|rule| !refused.leaves_out(rule, &findings));
+    let mut rules = rules::applicable(&objects.route_rules, settings, &findings);
+    let admitted = budgets::admit(&ours, &rules, settings, &findings);
+    left_out.extend(ours.extract_if(.., |ours| !admitted.has(ours.object)));
+    rules.retain(|rule| admitted.has(rule.object));
+    usage.add_all(admitted.usage);
     let admission = admit_patterns(&ours, &rules, circumstances);
     let mut collector =
         Collector::new(&mut backends, settings, (&admission, &ownership), &findings);
@@ -194,7 +203,7 @@ pub(crate) fn compile_objects<'a>(
     let table = Arc::new(ServedTable::new(table, admission.into_patterns()));
     let gateway = Gateway { table, clusters: Arc::new(clusters), https };
     let findings = findings.into_inner().into_sorted();
-    Compiled { gateway, findings, ingresses, secrets, dns_names, recheck_at }
+    Compiled { gateway, findings, ingresses, secrets, dns_names, usage, recheck_at }
 }
 
 /// The regular expressions of Ingresses and rules, as far as budgets go.
@@ -218,7 +227,8 @@ fn admit_patterns(
         })
     });
     let cache = &circumstances.caches.patterns;
-    let admission = Admission::of(of_rules.chain(of_paths), cache);
+    let budget = PatternBudget::new(circumstances.settings);
+    let admission = Admission::of(of_rules.chain(of_paths), budget, cache);
     cache.sweep();
     admission
 }

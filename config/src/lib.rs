@@ -1,6 +1,7 @@
 //! From Kubernetes objects to a route table and an Envoy configuration, and
 //! what runs them: the library of the command `ingressctl`.
 
+pub mod budget;
 mod cache;
 mod certificates;
 pub mod cli;

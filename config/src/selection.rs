@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use crate::budget::{Level, Resource};
 use crate::finding::{Findings, quote};
 use crate::manifest::Object;
 use crate::objects::ingress::Ingress;
@@ -139,16 +140,24 @@ fn is_served(object: &Object, findings: &RefCell<Findings>) -> bool {
     is_served
 }
 
-/// The Secrets that these Ingresses name, and that of the default certificate.
+/// The Secrets that these Ingresses name, the oldest first, as far as the budgets of
+/// their namespaces go, and that of the default certificate.
 pub(crate) fn named_secrets<'o>(
     ours: impl IntoIterator<Item = &'o OurIngress<'o>>,
     settings: &Settings,
 ) -> BTreeSet<ObjectName> {
-    let entries = ours
-        .into_iter()
-        .filter_map(|ours| ours.read.value.as_ref())
-        .flat_map(|ingress| &ingress.tls.value);
-    let named = entries.filter_map(|entry| entry.secret.as_ref()).map(|secret| &secret.value);
+    let most = settings.namespace_budget.at(Level::Namespace).of(Resource::Secrets);
+    let mut by_namespace: HashMap<&str, BTreeSet<&ObjectName>> = HashMap::new();
+    for OurIngress { object, read } in ours {
+        let entries = read.value.iter().flat_map(|ingress| &ingress.tls.value);
+        let own = entries.filter_map(|entry| entry.secret.as_ref()).map(|secret| &secret.value);
+        let known = by_namespace.entry(&object.namespace).or_default();
+        let new: BTreeSet<_> = own.filter(|name| !known.contains(name)).collect();
+        if u64::try_from(known.len() + new.len()).is_ok_and(|number| number <= most) {
+            known.extend(new);
+        }
+    }
+    let named = by_namespace.into_values().flatten();
     named.chain([&settings.default_certificate]).cloned().collect()
 }
 

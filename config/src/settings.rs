@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::budget::Limits;
 use crate::finding::quote;
 use crate::objects::{check_label, is_dns_label, is_dns_subdomain};
 
@@ -111,6 +112,22 @@ pub struct Settings {
     #[arg(long, required = false, value_name = "CIDR,…", value_delimiter = ',')]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub denied_endpoints: Vec<IpNet>,
+    /// How much one object may take, where that is not the default: paths, hosts,
+    /// tlsWildcards, secrets, services, rules, conditions, endpoints, bytes,
+    /// regexBytes. An object beyond is left out.
+    #[arg(long, required = false, value_name = "RESOURCE=N,…")]
+    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, u64>"))]
+    pub object_budget: Limits,
+    /// The same of the objects of one namespace together. The newest beyond are
+    /// left out.
+    #[arg(long, required = false, value_name = "RESOURCE=N,…")]
+    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, u64>"))]
+    pub namespace_budget: Limits,
+    /// The same of all objects. Namespaces share it: those that ask for little get
+    /// it, the others the same.
+    #[arg(long, required = false, value_name = "RESOURCE=N,…")]
+    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, u64>"))]
+    pub total_budget: Limits,
 }
 
 impl Settings {
@@ -323,6 +340,9 @@ impl Default for Settings {
             access_log: true,
             client_time_limit: TimeLimit::of_seconds(300),
             client_retry_limit: 25,
+            object_budget: Limits::default(),
+            namespace_budget: Limits::default(),
+            total_budget: Limits::default(),
             host_ownership: HostOwnership::Namespace,
             denied_endpoints: Vec::new(),
         }

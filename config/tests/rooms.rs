@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Every room, in the direction in which data flows.
-const ORDER: [&str; 29] = [
+const ORDER: [&str; 30] = [
     // What all the others share.
     "object_ref",
     "finding",
     "digest",
+    "budget",
     "files",
     "signals",
     "off_worker",

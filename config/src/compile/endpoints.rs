@@ -5,14 +5,15 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Compiled;
-use super::reach::Reach;
+use super::reach::{Reach, Where};
 use super::services::Services;
+use super::{Compiled, budgets};
 use crate::finding::Finding;
 use crate::manifest::Object;
 use crate::model::{Cluster, Discovery, Gateway};
 use crate::objects::endpoints::SERVICE_LABEL;
 use crate::selection::Selection;
+use crate::settings::Settings;
 
 /// The namespace and the name of a Service.
 pub(crate) type ServiceName = (Arc<str>, Arc<str>);
@@ -37,11 +38,15 @@ fn service_name(object: &Object) -> Option<&str> {
 pub(crate) fn with_endpoints<'a>(
     compiled: &Compiled,
     changed: &BTreeSet<ServiceName>,
-    reach: Reach<'a>,
-    objects: impl IntoIterator<Item = &'a Object>,
+    (settings, place): (&'a Settings, Where<'a>),
+    objects: impl IntoIterator<Item = &'a Object> + Clone,
 ) -> Option<Gateway> {
     let names: BTreeSet<_> =
         changed.iter().map(|(namespace, name)| (&**namespace, &**name)).collect();
+    let namespaces = names.iter().map(|(namespace, _)| *namespace).collect();
+    if !budgets::has_room_for_endpoints(&namespaces, objects.clone(), settings) {
+        return None;
+    }
     let is_of_changed = |object: &&Object| match service_name(object) {
         Some(name) => names.contains(&(&*object.namespace, name)),
         None => &*object.kind == "Pod",
@@ -49,7 +54,7 @@ pub(crate) fn with_endpoints<'a>(
     let objects: Vec<_> = objects.into_iter().filter(is_of_changed).collect();
     let findings = RefCell::default();
     let selection = Selection::of(objects.iter().copied(), &findings);
-    let services = Services::read(&selection, reach, &findings);
+    let services = Services::read(&selection, Reach::new(settings, place), &findings);
     if !are_told(&findings.into_inner().into_sorted(), compiled, &objects) {
         return None;
     }

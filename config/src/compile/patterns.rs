@@ -13,14 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ingress_filter::{Pattern, PatternError};
 use thiserror::Error;
 
+use crate::budget::{Level, Limits, Resource, fair_share};
 use crate::model::Patterns;
-
-/// The most bytes of automata for a namespace: room for some hundred of those
-/// that people write, at 1 to 12 KB, and compiled in less than half a second.
-const MAX_OF_NAMESPACE: usize = 512 << 10;
-
-/// The most bytes of automata in a table.
-const MAX_OF_TABLE: usize = 16 << 20;
+use crate::settings::Settings;
 
 /// What one that is given up as too large counts: it took as much work as one of
 /// the largest that are taken.
@@ -30,6 +25,27 @@ const SIZE_GIVEN_UP: usize = 64 << 10;
 /// among the paths of a host. A search of the longest header takes some tenths of a
 /// millisecond.
 pub(super) const MAX_SEARCHED: usize = 64;
+
+/// The most bytes of automata.
+#[derive(Clone, Copy)]
+pub(super) struct PatternBudget {
+    namespace: usize,
+    /// In a table.
+    total: usize,
+}
+
+impl PatternBudget {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let at = |limits: &Limits, level| {
+            let limit = limits.at(level).of(Resource::RegexBytes);
+            usize::try_from(limit).unwrap_or(usize::MAX)
+        };
+        Self {
+            namespace: at(&settings.namespace_budget, Level::Namespace),
+            total: at(&settings.total_budget, Level::Total),
+        }
+    }
+}
 
 type Compiled = Result<Arc<Pattern<'static>>, PatternError>;
 
@@ -73,15 +89,15 @@ pub(super) enum Refusal {
     #[error(
         "is a regular expression beyond what the namespace may have: {} KiB once compiled, of all its objects together; \
          write fewer or simpler ones",
-        MAX_OF_NAMESPACE >> 10
+        .0 >> 10
     )]
-    Namespace,
+    Namespace(usize),
     #[error(
         "is a regular expression beyond the namespace's share of the {} MiB that all namespaces together may have once \
          compiled; write fewer or simpler ones",
-        MAX_OF_TABLE >> 20
+        .0 >> 20
     )]
-    Table,
+    Table(usize),
 }
 
 /// The patterns of all objects, as far as they are admitted.
@@ -96,6 +112,7 @@ impl Admission {
     /// Of those that are `wanted`, by namespace and text, the first come first.
     pub(super) fn of<'a>(
         wanted: impl IntoIterator<Item = (&'a str, &'a str)>,
+        budget: PatternBudget,
         cache: &PatternCache,
     ) -> Self {
         let mut admission = Self::default();
@@ -106,18 +123,18 @@ impl Admission {
                 continue;
             }
             let spent = spent.entry(namespace).or_default();
-            if *spent >= MAX_OF_NAMESPACE {
-                admission.refuse(namespace, text, Refusal::Namespace);
+            if *spent >= budget.namespace {
+                admission.refuse(namespace, text, Refusal::Namespace(budget.namespace));
                 continue;
             }
             let refusal = match cache.compile(text) {
-                Ok(pattern) if *spent + pattern.size() <= MAX_OF_NAMESPACE => {
+                Ok(pattern) if *spent + pattern.size() <= budget.namespace => {
                     *spent += pattern.size();
                     namespaces.entry(namespace).or_default().push((text, pattern.size()));
                     admission.patterns.insert(text.to_owned(), pattern);
                     continue;
                 }
-                Ok(_) => Refusal::Namespace,
+                Ok(_) => Refusal::Namespace(budget.namespace),
                 Err(error) => {
                     if error == PatternError::TooLarge {
                         *spent += SIZE_GIVEN_UP;
@@ -127,20 +144,22 @@ impl Admission {
             };
             admission.refuse(namespace, text, refusal);
         }
-        admission.share_evenly(&namespaces, MAX_OF_TABLE);
+        admission.share_evenly(&namespaces, budget.total);
         admission
     }
 
     /// Refuses what is beyond the share of its namespace.
     fn share_evenly(&mut self, namespaces: &BTreeMap<&str, Vec<(&str, usize)>>, most: usize) {
-        let size = |patterns: &Vec<(&str, usize)>| patterns.iter().map(|(_, size)| size).sum();
-        let share = share(namespaces.values().map(size).collect(), most);
+        let size =
+            |patterns: &Vec<(&str, usize)>| patterns.iter().map(|(_, size)| size).sum::<usize>();
+        let wanted = namespaces.values().map(|it| size(it) as u64).collect();
+        let share = usize::try_from(fair_share(wanted, most as u64)).unwrap_or(usize::MAX);
         for (namespace, patterns) in namespaces {
             let mut spent = 0;
             for (text, size) in patterns {
                 spent += size;
                 if spent > share {
-                    self.refuse(namespace, text, Refusal::Table);
+                    self.refuse(namespace, text, Refusal::Table(most));
                 }
             }
         }
@@ -162,46 +181,21 @@ impl Admission {
     }
 }
 
-/// The most for each, so that all together get no more than `most`, and no one is
-/// cut who asks for less than the others.
-fn share(mut wanted: Vec<usize>, most: usize) -> usize {
-    wanted.sort_unstable();
-    let (mut left, count) = (most, wanted.len());
-    for (index, wanted) in wanted.into_iter().enumerate() {
-        let share = left / (count - index);
-        if wanted > share {
-            return share;
-        }
-        left -= wanted;
-    }
-    usize::MAX
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn who_asks_for_little_gets_it() {
-        for (wanted, most, expected) in [
-            (vec![], 10, usize::MAX),
-            (vec![3, 3, 4], 10, usize::MAX),
-            (vec![1, 9, 9], 11, 5),
-            (vec![1, 2, 100, 100], 103, 50),
-            (vec![5, 5, 5], 9, 3),
-        ] {
-            assert_eq!(share(wanted.clone(), most), expected, "{wanted:?}");
-        }
-    }
+    const BUDGET: PatternBudget = PatternBudget { namespace: 512 << 10, total: 16 << 20 };
+    const OVER: Refusal = Refusal::Namespace(BUDGET.namespace);
 
     #[test]
     fn a_namespace_spends_its_own_budget_alone() {
         let cache = PatternCache::default();
         let many: Vec<_> = (0..2_000).map(|index| format!("(a|b)*-{index}-[0-9]{{4}}")).collect();
         let wanted = many.iter().map(|text| ("greedy", &**text)).chain([("modest", "a+")]);
-        let admission = Admission::of(wanted, &cache);
+        let admission = Admission::of(wanted, BUDGET, &cache);
         assert_eq!(admission.check("greedy", &many[0]), Ok(()));
-        assert_eq!(admission.check("greedy", &many[1_999]), Err(Refusal::Namespace));
+        assert_eq!(admission.check("greedy", &many[1_999]), Err(OVER));
         assert_eq!(admission.check("modest", "a+"), Ok(()));
     }
 
@@ -210,16 +204,16 @@ mod tests {
         let cache = PatternCache::default();
         let large: Vec<_> = (0..100).map(|index| format!("([ab]*a[ab]{{14}})c{index}")).collect();
         let wanted = || large.iter().map(|text| ("greedy", &**text)).chain([("modest", "a+")]);
-        let admission = Admission::of(wanted(), &cache);
+        let admission = Admission::of(wanted(), BUDGET, &cache);
         let compiled = cache.entries.lock().unwrap().len();
-        assert_eq!(compiled, MAX_OF_NAMESPACE / SIZE_GIVEN_UP + 1, "and one of the other's");
+        assert_eq!(compiled, BUDGET.namespace / SIZE_GIVEN_UP + 1, "and one of the other's");
         let too_large = Err(Refusal::from(PatternError::TooLarge));
         assert_eq!(admission.check("greedy", &large[0]), too_large);
-        assert_eq!(admission.check("greedy", &large[99]), Err(Refusal::Namespace));
+        assert_eq!(admission.check("greedy", &large[99]), Err(OVER));
         assert_eq!(admission.check("modest", "a+"), Ok(()));
 
         cache.sweep();
-        let _ = Admission::of(wanted(), &cache);
+        let _ = Admission::of(wanted(), BUDGET, &cache);
         cache.sweep();
         assert_eq!(cache.entries.lock().unwrap().len(), compiled);
         cache.sweep();
@@ -235,7 +229,7 @@ mod tests {
         ]);
         let mut admission = Admission::default();
         admission.share_evenly(&namespaces, 100);
-        assert_eq!(admission.check("a", "2"), Err(Refusal::Table), "45 for each of a and c");
+        assert_eq!(admission.check("a", "2"), Err(Refusal::Table(100)), "45 for each of a and c");
         for (namespace, text) in [("a", "1"), ("b", "1"), ("c", "3"), ("c", "4")] {
             assert_eq!(admission.check(namespace, text), Ok(()), "{namespace} {text}");
         }

@@ -18,8 +18,9 @@ use super::known::Known;
 use super::metrics::Metrics;
 use super::served::Served;
 use super::store::{Changes, Snapshot, Store};
+use crate::budget::Level;
 use crate::compile::{
-    Caches, Circumstances, Compiled, Reach, Resolved, UnreadableSecrets, Where, compile_objects,
+    Caches, Circumstances, Compiled, Resolved, UnreadableSecrets, Where, compile_objects,
     with_endpoints,
 };
 use crate::finding::{Finding, Findings, Severity};
@@ -240,6 +241,8 @@ impl Driver {
         })
         .await;
         self.metrics.compiled(start.elapsed());
+        let limits = self.settings.namespace_budget.at(Level::Namespace);
+        self.metrics.set_usage(&compiled.usage, &limits);
         compiled
     }
 
@@ -252,8 +255,8 @@ impl Driver {
         let (settings, resolved) = (Arc::clone(&self.settings), Arc::clone(&work.resolved));
         let (compiled, is_moved) = off_worker(move || {
             let objects = objects.iter().map(|known| &known.object);
-            let reach = Reach::new(&settings, Where::Cluster(&resolved));
-            let moved = with_endpoints(&compiled, &services, reach, objects);
+            let place = Where::Cluster(&resolved);
+            let moved = with_endpoints(&compiled, &services, (&settings, place), objects);
             let is_moved = moved.is_some();
             if let Some(gateway) = moved {
                 compiled.gateway = gateway;

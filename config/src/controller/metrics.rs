@@ -1,7 +1,8 @@
 //! What the controller counts, for `/metrics`.
 //!
 //! Names and units follow <https://prometheus.io/docs/practices/naming/>. No
-//! label has a value that a manifest could make up.
+//! label has a value that a manifest could make up, but for the few namespaces that
+//! come closest to their budgets.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +17,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
+use crate::budget::Amounts;
+use crate::compile::Usage;
 use crate::finding::Severity;
 use crate::rollout::Change;
 
@@ -84,6 +87,15 @@ struct KindLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BudgetLabels {
+    namespace: String,
+    resource: &'static str,
+}
+
+/// Of how many namespaces the budgets are told, so that the series are bounded.
+const TOLD_NAMESPACES: usize = 20;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FindingLabels {
     severity: &'static str,
     kind: &'static str,
@@ -106,6 +118,7 @@ pub(super) struct Metrics {
     registry: Registry,
     objects: Family<KindLabel, Gauge>,
     findings: Family<FindingLabels, Gauge>,
+    budgets: Family<BudgetLabels, Gauge<f64, AtomicU64>>,
     compile: Histogram,
     apply: Histogram,
     event_to_traffic: Histogram,
@@ -145,6 +158,11 @@ impl Metrics {
         let metrics = Self {
             objects: register(r, "objects", "Objects that were last read, by kind"),
             findings: register(r, "findings", "What is wrong with objects, by severity and kind"),
+            budgets: register(
+                r,
+                "budget_usage_ratio",
+                "What a namespace takes of its budget, for the 20 that come closest to theirs",
+            ),
             applied: register(
                 r,
                 "configurations_applied",
@@ -185,6 +203,18 @@ impl Metrics {
     /// All objects were compiled.
     pub(super) fn compiled(&self, took: Duration) {
         self.compile.observe(took.as_secs_f64());
+    }
+
+    /// Namespaces take so much of what each may take at most.
+    pub(super) fn set_usage(&self, usage: &Usage, limits: &Amounts) {
+        self.budgets.clear();
+        for (namespace, shares) in usage.closest(limits, TOLD_NAMESPACES) {
+            for (resource, share) in shares {
+                let labels =
+                    BudgetLabels { namespace: namespace.to_owned(), resource: resource.name() };
+                self.budgets.get_or_create(&labels).set(share);
+            }
+        }
     }
 
     /// Envoy serves a changed configuration.

@@ -30,6 +30,15 @@ pub(crate) fn of_slice(object: &Object) -> Arc<Read<PortAddresses>> {
     Read::once(object, read_slice)
 }
 
+/// Reads either; none where an object is of another kind.
+pub(crate) fn endpoints_of(object: &Object) -> Option<Arc<Read<PortAddresses>>> {
+    match (object.group(), &*object.kind) {
+        ("discovery.k8s.io", "EndpointSlice") => Some(of_slice(object)),
+        ("", "Endpoints") => Some(of_endpoints(object)),
+        _ => None,
+    }
+}
+
 fn read_endpoints(reading: &Reading<'_>) -> PortAddresses {
     let mut ports = PortAddresses::new();
     let root = reading.root();

@@ -11,7 +11,7 @@ use crate::finding::quote;
 
 /// An object in a namespace, written as `NAMESPACE/NAME`. Both are names that
 /// Kubernetes would take.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ObjectName {
     namespace: String,

@@ -1,0 +1,254 @@
+//! How much of the gateway one object, one namespace and all together may take.
+//!
+//! Without limits one namespace could fill the memory of the controller and of
+//! Envoy, or make each change of the others slow. [`DEFAULTS`] is the one place
+//! of the limits; the settings change them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What there is a budget of.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "camelCase")]
+#[value(rename_all = "camelCase")]
+pub enum Resource {
+    /// Paths of Ingresses: records of the route table.
+    Paths,
+    /// Hosts that Ingresses name.
+    Hosts,
+    /// Wildcards under `spec.tls`: a TLS handshake tries them one by one.
+    TlsWildcards,
+    /// Secrets that Ingresses name: a watch each, and a filter chain of Envoy.
+    Secrets,
+    /// Ports of services, and versions of them, that Ingresses and rules lead to: a
+    /// cluster of Envoy each.
+    Services,
+    /// `RouteRules`.
+    Rules,
+    /// Conditions in them: a request may have to be compared with all of those of
+    /// its service.
+    Conditions,
+    /// Addresses at each port of `EndpointSlices` and Endpoints.
+    Endpoints,
+    /// What the route table holds of the text of Ingresses and rules, about.
+    Bytes,
+    /// Compiled regular expressions.
+    RegexBytes,
+}
+
+/// What a limit is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// One object.
+    Object,
+    /// All objects of a namespace.
+    Namespace,
+    /// All objects.
+    Total,
+}
+
+/// The limits of an object, of a namespace and of all, unless the settings say
+/// otherwise. The last are what the memory limits in `config/deploy` have room for.
+const DEFAULTS: [(Resource, [u64; 3]); 10] = [
+    (Resource::Paths, [100_000, 100_000, 125_000]),
+    (Resource::Hosts, [20_000, 100_000, 125_000]),
+    (Resource::TlsWildcards, [100, 200, 1_000]),
+    (Resource::Secrets, [500, 1_000, 5_000]),
+    (Resource::Services, [5_000, 15_000, 20_000]),
+    (Resource::Rules, [1, 20_000, 50_000]),
+    (Resource::Conditions, [10_000, 100_000, 250_000]),
+    (Resource::Endpoints, [20_000, 100_000, 200_000]),
+    (Resource::Bytes, [16 << 20, 16 << 20, 32 << 20]),
+    // Room for some hundred of those that people write, at 1 to 12 KB, and compiled
+    // in less than half a second.
+    (Resource::RegexBytes, [512 << 10, 512 << 10, 16 << 20]),
+];
+
+impl Resource {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        DEFAULTS.into_iter().map(|(resource, _)| resource)
+    }
+
+    /// The name that the settings and metrics have for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Paths => "paths",
+            Self::Hosts => "hosts",
+            Self::TlsWildcards => "tlsWildcards",
+            Self::Secrets => "secrets",
+            Self::Services => "services",
+            Self::Rules => "rules",
+            Self::Conditions => "conditions",
+            Self::Endpoints => "endpoints",
+            Self::Bytes => "bytes",
+            Self::RegexBytes => "regexBytes",
+        }
+    }
+
+    fn default_limit(self, level: Level) -> u64 {
+        let of_self = DEFAULTS.into_iter().find(|(resource, _)| *resource == self);
+        let [object, namespace, total] = of_self.map_or([u64::MAX; 3], |(_, limits)| limits);
+        match level {
+            Level::Object => object,
+            Level::Namespace => namespace,
+            Level::Total => total,
+        }
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An amount of each resource.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amounts([u64; DEFAULTS.len()]);
+
+impl Amounts {
+    /// That of one resource.
+    pub fn of(&self, resource: Resource) -> u64 {
+        self.0[resource as usize]
+    }
+
+    /// Adds to one.
+    pub fn add(&mut self, resource: Resource, amount: u64) {
+        let of_resource = &mut self.0[resource as usize];
+        *of_resource = of_resource.saturating_add(amount);
+    }
+
+    /// Adds all.
+    pub fn add_all(&mut self, other: &Self) {
+        Resource::all().for_each(|resource| self.add(resource, other.of(resource)));
+    }
+
+    /// The first resource of which both together are more than `limits`.
+    pub fn beyond(&self, more: &Self, limits: &Self) -> Option<Resource> {
+        Resource::all().find(|resource| {
+            let more = more.of(*resource);
+            more > 0 && self.of(*resource).saturating_add(more) > limits.of(*resource)
+        })
+    }
+
+    /// The smaller of both, for each.
+    #[must_use]
+    pub fn min(mut self, resource: Resource, limit: u64) -> Self {
+        let of_resource = &mut self.0[resource as usize];
+        *of_resource = limit.min(*of_resource);
+        self
+    }
+}
+
+/// Limits that are others than the default ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Limits(BTreeMap<Resource, u64>);
+
+impl Limits {
+    /// All limits of a level.
+    pub fn at(&self, level: Level) -> Amounts {
+        let mut amounts = Amounts::default();
+        for resource in Resource::all() {
+            let limit = self.0.get(&resource).copied();
+            amounts.add(resource, limit.unwrap_or_else(|| resource.default_limit(level)));
+        }
+        amounts
+    }
+}
+
+/// As a flag has them: `paths=1000,secrets=10`.
+impl FromStr for Limits {
+    type Err = LimitError;
+
+    fn from_str(text: &str) -> Result<Self, LimitError> {
+        let pairs = text.split(',').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, number) = pair.split_once('=').ok_or_else(|| LimitError(pair.into()))?;
+            let resource = Resource::all().find(|resource| resource.name() == name);
+            let pair = resource.zip(number.parse().ok());
+            pair.ok_or_else(|| LimitError(format!("{name}={number}")))
+        });
+        Ok(Self(pairs.collect::<Result<_, _>>()?))
+    }
+}
+
+/// A text is not a limit.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "{0} is not a limit; write RESOURCE=NUMBER with one of paths, hosts, tlsWildcards, secrets, \
+     services, rules, conditions, endpoints, bytes, regexBytes"
+)]
+pub struct LimitError(String);
+
+/// The most for each, so that all together get no more than `most`, and nobody is
+/// cut who asks for less than the others.
+pub(crate) fn fair_share(mut wanted: Vec<u64>, most: u64) -> u64 {
+    wanted.sort_unstable();
+    let (mut left, count) = (most, wanted.len());
+    for (index, wanted) in wanted.into_iter().enumerate() {
+        let share = left / u64::try_from(count - index).unwrap_or(1);
+        if wanted > share {
+            return share;
+        }
+        left -= wanted;
+    }
+    u64::MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_changes_some_limits() {
+        let limits: Limits = "paths=5,regexBytes=0".parse().unwrap();
+        let namespace = limits.at(Level::Namespace);
+        assert_eq!((namespace.of(Resource::Paths), namespace.of(Resource::RegexBytes)), (5, 0));
+        assert_eq!(namespace.of(Resource::Secrets), 1_000);
+        assert_eq!("".parse(), Ok(Limits::default()));
+        for bad in ["paths", "path=1", "paths=-1", "paths=x"] {
+            let error = bad.parse::<Limits>().unwrap_err().to_string();
+            assert!(error.contains("write RESOURCE=NUMBER"), "{error}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_in_the_order_of_the_resources_and_grow_by_level() {
+        for (index, (resource, [object, namespace, total])) in DEFAULTS.into_iter().enumerate() {
+            assert_eq!(resource as usize, index);
+            assert!(object <= namespace && namespace <= total, "{resource}");
+            let text = serde_json::to_string(&resource).unwrap();
+            assert_eq!(text, format!("\"{resource}\""));
+        }
+    }
+
+    #[test]
+    fn who_asks_for_little_gets_it() {
+        for (wanted, most, expected) in [
+            (vec![], 10, u64::MAX),
+            (vec![3, 3, 4], 10, u64::MAX),
+            (vec![1, 9, 9], 11, 5),
+            (vec![1, 2, 100, 100], 103, 50),
+            (vec![5, 5, 5], 9, 3),
+        ] {
+            assert_eq!(fair_share(wanted.clone(), most), expected, "{wanted:?}");
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! Leaves out what is beyond the budget of its namespace: the newest objects.
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::rules::Applicable;
+use crate::budget::{Amounts, Level, Resource, fair_share};
+use crate::finding::Findings;
+use crate::manifest::{Node, Object, Value};
+use crate::objects::endpoints::{PortAddresses, endpoints_of};
+use crate::objects::ingress::{Backend, BackendPort, Ingress, TlsHosts};
+use crate::objects::route_rule::{Effect, RouteRule};
+use crate::objects::{Labels, ObjectName};
+use crate::selection::{OurIngress, Selection};
+use crate::settings::Settings;
+
+/// About what a record of the route table takes beside its text.
+const RECORD: usize = 32;
+
+/// What objects ask for, the oldest of each kind first.
+#[derive(Default)]
+struct Demands<'a>(Vec<Demand<'a>>);
+
+/// What one object asks for.
+struct Demand<'a> {
+    object: &'a Object,
+    amounts: Amounts,
+    /// What counts once in a namespace, however many objects name it.
+    named: Vec<(Resource, Named<'a>)>,
+}
+
+/// Something that several objects may name.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Named<'a> {
+    Host(&'a str),
+    Secret(&'a ObjectName),
+    Port(&'a str, &'a str, Port<'a>),
+    Version(&'a str, &'a str, &'a Labels),
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Port<'a> {
+    Number(u16),
+    Name(&'a str),
+}
+
+/// What came of it.
+pub(super) struct Admitted {
+    left_out: HashSet<*const Object>,
+    pub(super) usage: Usage,
+}
+
+/// What each namespace takes.
+type Spent<'a> = BTreeMap<&'a str, Amounts>;
+
+/// What namespaces take of their budgets.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Usage(BTreeMap<Box<str>, Amounts>);
+
+impl Usage {
+    fn new(spent: &Spent<'_>) -> Self {
+        Self(spent.iter().map(|(namespace, amounts)| ((*namespace).into(), *amounts)).collect())
+    }
+
+    /// Takes in what they take of other resources.
+    pub(super) fn add_all(&mut self, other: Self) {
+        for (namespace, amounts) in other.0 {
+            self.0.entry(namespace).or_default().add_all(&amounts);
+        }
+    }
+
+    /// Those that come closest to a limit of `limits`, the closest first, each with
+    /// the share of each resource that it takes.
+    pub(crate) fn closest(
+        &self,
+        limits: &Amounts,
+        number: usize,
+    ) -> Vec<(&str, Vec<(Resource, f64)>)> {
+        let shares = self.0.iter().map(|(namespace, amounts)| {
+            let shares = Resource::all().map(|it| (it, ratio(amounts.of(it), limits.of(it))));
+            (&**namespace, shares.collect::<Vec<_>>())
+        });
+        let mut shares: Vec<_> = shares.collect();
+        let greatest =
+            |shares: &[(Resource, f64)]| shares.iter().map(|(_, share)| *share).fold(0.0, f64::max);
+        shares.sort_by(|(_, one), (_, other)| greatest(other).total_cmp(&greatest(one)));
+        shares.truncate(number);
+        shares
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nobody has 2^52 of anything")]
+fn ratio(amount: u64, limit: u64) -> f64 {
+    if limit == 0 { 0.0 } else { amount as f64 / limit as f64 }
+}
+
+/// Admits Ingresses, which come the oldest first, and rules, as far as budgets go.
+pub(super) fn admit<'a>(
+    ingresses: &[&'a OurIngress<'a>],
+    rules: &'a [Applicable<'a>],
+    settings: &Settings,
+    findings: &RefCell<Findings>,
+) -> Admitted {
+    let mut demands = Demands::default();
+    for OurIngress { object, read } in ingresses {
+        if let Some(ingress) = &read.value {
+            demands.add_ingress(object, ingress);
+        }
+    }
+    let mut rules: Vec<_> = rules.iter().collect();
+    rules.sort_by_cached_key(|rule| age(rule.object));
+    for rule in rules {
+        demands.add_rule(rule.object, &rule.rule);
+    }
+    demands.admit(settings, findings)
+}
+
+/// Leaves out the newest objects with endpoints beyond the budget of their
+/// namespace.
+pub(super) fn admit_endpoints(
+    objects: &mut Selection<'_>,
+    settings: &Settings,
+    findings: &RefCell<Findings>,
+) -> Usage {
+    let admitted = Demands::of_endpoints(objects).admit(settings, findings);
+    objects.endpoint_slices.retain(|object| admitted.has(object));
+    objects.endpoints.retain(|object| admitted.has(object));
+    admitted.usage
+}
+
+/// Whether these namespaces have room for all of their endpoints.
+pub(super) fn has_room_for_endpoints<'a>(
+    namespaces: &BTreeSet<&str>,
+    objects: impl IntoIterator<Item = &'a Object>,
+    settings: &Settings,
+) -> bool {
+    let limits = ObjectAndNamespace::of(settings);
+    let mut spent = Spent::new();
+    objects.into_iter().filter(|it| namespaces.contains(&*it.namespace)).all(|object| {
+        let Some(read) = endpoints_of(object) else { return true };
+        let mut amounts = Amounts::default();
+        amounts.add(Resource::Endpoints, number_of(&read.value));
+        let spent = spent.entry(&*object.namespace).or_default();
+        let has_room = limits.refuse(spent, &amounts).is_none();
+        spent.add_all(&amounts);
+        has_room
+    })
+}
+
+fn number_of(ports: &PortAddresses) -> u64 {
+    amount(ports.values().map(BTreeMap::len).sum())
+}
+
+fn age(object: &Object) -> impl Ord {
+    let created = object.creation_timestamp.clone();
+    (created.is_none(), created, object.namespace.clone(), object.name.clone())
+}
+
+impl Admitted {
+    /// Whether an object is among those that there is room for.
+    pub(super) fn has(&self, object: &Object) -> bool {
+        !self.left_out.contains(&std::ptr::from_ref(object))
+    }
+}
+
+impl<'a> Demands<'a> {
+    fn of_endpoints(objects: &Selection<'a>) -> Self {
+        let objects = objects.endpoint_slices.iter().chain(&objects.endpoints);
+        let mut objects: Vec<_> = objects.copied().collect();
+        objects.sort_by_cached_key(|object| age(object));
+        let mut demands = Self::default();
+        for object in objects {
+            let mut amounts = Amounts::default();
+            let number = endpoints_of(object).map_or(0, |read| number_of(&read.value));
+            amounts.add(Resource::Endpoints, number);
+            demands.0.push(Demand { object, amounts, named: Vec::new() });
+        }
+        demands
+    }
+
+    fn add_ingress(&mut self, object: &'a Object, ingress: &'a Ingress) {
+        let (mut amounts, mut named) = (Amounts::default(), Vec::new());
+        for rule in &ingress.rules {
+            let host = rule.host_or_any();
+            named.push((Resource::Hosts, Named::Host(host)));
+            amounts.add(Resource::Bytes, amount(host.len() + RECORD));
+            for path in rule.paths.iter().flatten() {
+                amounts.add(Resource::Paths, 1);
+                amounts.add(Resource::Bytes, amount(path.path.text().len() + RECORD));
+                named.extend(path.backend.iter().map(|backend| port(object, backend)));
+            }
+        }
+        if let Some(default) = &ingress.default_backend {
+            named.extend(default.backend.iter().map(|backend| port(object, backend)));
+        }
+        for entry in &ingress.tls.value {
+            let secret = entry.secret.as_ref().map(|secret| &secret.value);
+            named.extend(secret.map(|secret| (Resource::Secrets, Named::Secret(secret))));
+            if let TlsHosts::Listed(hosts) = &entry.hosts {
+                for host in hosts {
+                    let host = Named::Host(&host.name.value);
+                    named.push((Resource::Hosts, host.clone()));
+                    if matches!(host, Named::Host(host) if host.starts_with('*')) {
+                        named.push((Resource::TlsWildcards, host));
+                    }
+                }
+            }
+        }
+        self.0.push(Demand { object, amounts, named });
+    }
+
+    fn add_rule(&mut self, object: &'a Object, rule: &'a RouteRule) {
+        let (mut amounts, mut named) = (Amounts::default(), Vec::new());
+        amounts.add(Resource::Rules, 1);
+        let request = &rule.condition.request;
+        amounts.add(
+            Resource::Conditions,
+            amount(request.headers.len() + request.source_subnets.len()),
+        );
+        amounts.add(Resource::Bytes, amount(weight(object.node.nearest(["spec"]))));
+        if let Effect::Forward(forwarding) = &rule.effect {
+            for share in &forwarding.route {
+                let service = share.destination.as_ref().unwrap_or(&rule.destination);
+                let version = Named::Version(&service.namespace, &service.name, &share.labels);
+                named.push((Resource::Services, version));
+            }
+            named.extend(forwarding.mirror.iter().map(|service| {
+                let version = Named::Version(&service.namespace, &service.name, &service.labels);
+                (Resource::Services, version)
+            }));
+        }
+        self.0.push(Demand { object, amounts, named });
+    }
+
+    /// Admits what budgets have room for, and says what is left out.
+    fn admit(&self, settings: &Settings, findings: &RefCell<Findings>) -> Admitted {
+        let limits = ObjectAndNamespace::of(settings);
+        let (mut spent, mut refused) = self.admit_within(&limits);
+        let total = settings.total_budget.at(Level::Total);
+        let shares = limits.within(&total, &spent);
+        if shares != limits {
+            (spent, refused) = self.admit_within(&shares);
+        }
+        let mut findings = findings.borrow_mut();
+        for Refused { demand, resource, amount, limit } in &refused {
+            let is_share = shares.namespace.of(*resource) < limits.namespace.of(*resource);
+            let message = limit.message(*resource, *amount, &demand.object.namespace, is_share);
+            let at = demand.object.node.nearest(["metadata", "name"]).at;
+            findings.push(demand.object.error(at, "metadata.name", message));
+        }
+        let left_out = refused.iter().map(|it| std::ptr::from_ref(it.demand.object)).collect();
+        Admitted { left_out, usage: Usage::new(&spent) }
+    }
+
+    fn admit_within(&self, limits: &ObjectAndNamespace) -> (Spent<'a>, Vec<Refused<'_, 'a>>) {
+        let (mut all_spent, mut seen) = (Spent::new(), HashSet::new());
+        let mut refused = Vec::new();
+        for demand in &self.0 {
+            let namespace = &*demand.object.namespace;
+            let (mut amounts, mut new) = (demand.amounts, Vec::new());
+            for (resource, named) in &demand.named {
+                let key = (namespace, *resource, named.clone());
+                if !seen.contains(&key) {
+                    seen.insert(key.clone());
+                    amounts.add(*resource, 1);
+                    new.push(key);
+                }
+            }
+            let spent = all_spent.entry(namespace).or_default();
+            let Some((resource, limit)) = limits.refuse(spent, &amounts) else {
+                spent.add_all(&amounts);
+                continue;
+            };
+            for key in &new {
+                seen.remove(key);
+            }
+            refused.push(Refused { demand, resource, amount: amounts.of(resource), limit });
+        }
+        (all_spent, refused)
+    }
+}
+
+/// An object that is left out.
+struct Refused<'d, 'a> {
+    demand: &'d Demand<'a>,
+    resource: Resource,
+    /// How much of that it asks for.
+    amount: u64,
+    limit: Limit,
+}
+
+/// What an object is beyond.
+#[derive(Clone, Copy)]
+enum Limit {
+    OfObject(u64),
+    OfNamespace { spent: u64, most: u64 },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct ObjectAndNamespace {
+    object: Amounts,
+    namespace: Amounts,
+}
+
+impl ObjectAndNamespace {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            object: settings.object_budget.at(Level::Object),
+            namespace: settings.namespace_budget.at(Level::Namespace),
+        }
+    }
+
+    /// Why an object that asks for so much is left out, if so.
+    fn refuse(&self, spent: &Amounts, amounts: &Amounts) -> Option<(Resource, Limit)> {
+        if let Some(resource) = Amounts::default().beyond(amounts, &self.object) {
+            return Some((resource, Limit::OfObject(self.object.of(resource))));
+        }
+        let resource = spent.beyond(amounts, &self.namespace)?;
+        let (spent, most) = (spent.of(resource), self.namespace.of(resource));
+        Some((resource, Limit::OfNamespace { spent, most }))
+    }
+
+    /// The limits with which all namespaces together stay within `total`.
+    fn within(&self, total: &Amounts, spent: &Spent<'_>) -> Self {
+        let shares = Resource::all().fold(self.namespace, |limits, resource| {
+            let wanted = spent.values().map(|amounts| amounts.of(resource)).collect();
+            limits.min(resource, fair_share(wanted, total.of(resource)))
+        });
+        Self { namespace: shares, ..*self }
+    }
+}
+
+impl Limit {
+    fn message(self, resource: Resource, amount: u64, namespace: &str, is_share: bool) -> String {
+        match self {
+            Self::OfObject(most) => format!(
+                "is left out: it takes {amount} {resource}, and one object may take {most}; divide \
+                 it, or raise the setting objectBudget"
+            ),
+            Self::OfNamespace { spent, most } => {
+                let (of, setting) = if is_share {
+                    ("share of all", "totalBudget")
+                } else {
+                    ("budget", "namespaceBudget")
+                };
+                format!(
+                    "is left out: it takes {amount} {resource}, and older objects of namespace \
+                     {namespace} take {spent} of {most}, its {of}; remove some, or raise the \
+                     setting {setting}"
+                )
+            }
+        }
+    }
+}
+
+fn port<'a>(ingress: &'a Object, backend: &'a Backend) -> (Resource, Named<'a>) {
+    let port = match &backend.port.value {
+        BackendPort::Number(number) => Port::Number(*number),
+        BackendPort::Name(name) => Port::Name(name),
+    };
+    (Resource::Services, Named::Port(&ingress.namespace, &backend.service.value, port))
+}
+
+fn amount(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// About what a table takes for a part of an object.
+fn weight(node: &Node) -> usize {
+    let below = match &node.value {
+        Value::String(text) => text.len(),
+        Value::List(items) => items.iter().map(weight).sum(),
+        Value::Map(entries) => {
+            entries.iter().map(|(key, value)| key.name.len() + weight(value)).sum()
+        }
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => 0,
+    };
+    below + 8
+}
