@@ -90,7 +90,7 @@ pub(crate) struct Options {
 pub(crate) fn prepare(options: &Options) -> anyhow::Result<()> {
     let folder = std::path::absolute(&options.folder)?;
     let layout = Layout::new(folder);
-    prepare_folder(&layout, options.listening)
+    prepare_folder(&layout, options.listening, options.settings.envoy_memory)
         .with_context(|| format!("folder {}", layout.folder().display()))
 }
 

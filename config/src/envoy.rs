@@ -14,6 +14,7 @@ mod filter;
 mod listeners;
 mod manager;
 mod message;
+mod overload;
 mod render;
 mod resource;
 mod routes;

@@ -1,6 +1,7 @@
 //! Runs Envoy on manifests and keeps the two in step: what changes in the
 //! manifests is swapped in without a restart.
 
+mod cgroup;
 mod edge;
 mod process;
 mod watch;
@@ -79,7 +80,8 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
     let folder = private_folder()?;
     let layout = Layout::new(folder.path());
     refuse_shared_ports(options.listening, compiled.gateway.https.is_some())?;
-    prepare(&layout, options.listening)
+    let memory = options.settings.envoy_memory.or_else(cgroup::memory_limit);
+    prepare(&layout, options.listening, memory)
         .with_context(|| format!("folder {}", layout.folder().display()))?;
     let mut process = EnvoyProcess::start(&envoy, options.concurrency, &layout)?;
     let rollout = Rollout::new(layout, options.listening, options.settings.clone())?;

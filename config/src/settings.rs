@@ -3,6 +3,8 @@
 //! [`Settings`] declares each setting once: its key in the file, its flag, the
 //! text of the help and of the JSON Schema. The default is in its `Default`.
 
+mod memory;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::str::FromStr;
@@ -19,6 +21,7 @@ use crate::finding::quote;
 use crate::objects::{check_label, is_dns_label, is_dns_subdomain};
 
 pub use crate::objects::{LabelError, ObjectName, ObjectNameError};
+pub use memory::{Memory, MemoryError};
 
 /// The settings, as `--settings FILE` holds them in YAML. Unknown keys are
 /// refused.
@@ -99,6 +102,11 @@ pub struct Settings {
     /// for it (overrideHeaderName).
     #[arg(long, required = false, value_name = "N")]
     pub client_retry_limit: u32,
+    /// How much memory Envoy may use, such as 1Gi; if omitted, the limit of serve's
+    /// control group, and nothing is known of that of an Envoy that others start.
+    #[arg(long, value_name = "QUANTITY")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub envoy_memory: Option<Memory>,
     /// Who may say what happens to a host: the namespace of the oldest Ingress
     /// that names it, or every namespace.
     #[arg(long, required = false, value_name = "WHO", value_enum)]
@@ -340,6 +348,7 @@ impl Default for Settings {
             access_log: true,
             client_time_limit: TimeLimit::of_seconds(300),
             client_retry_limit: 25,
+            envoy_memory: None,
             object_budget: Limits::default(),
             namespace_budget: Limits::default(),
             total_budget: Limits::default(),

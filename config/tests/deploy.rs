@@ -206,6 +206,20 @@ fn ports_lead_to_what_listens_and_are_let_through() {
     assert_eq!(open, envoy.iter().chain(&controller).map(|(_, port)| *port).collect());
 }
 
+/// It sheds load by the limit at which it would be killed, not that of the container
+/// which writes its configuration.
+#[test]
+fn envoy_knows_its_own_limit() {
+    let prepare = container("prepare");
+    assert_eq!(flag(&prepare, "--envoy-memory").unwrap(), "$(ENVOY_MEMORY)");
+    let variables = prepare["env"].as_array().unwrap();
+    let memory = variables.iter().find(|variable| variable["name"] == "ENVOY_MEMORY").unwrap();
+    let limit = &memory["valueFrom"]["resourceFieldRef"];
+    assert_eq!(limit["containerName"], "envoy");
+    assert_eq!(limit["resource"], "limits.memory");
+    assert!(container("envoy")["resources"]["limits"]["memory"].is_string());
+}
+
 #[test]
 fn each_container_is_confined() {
     let security = &pod()["spec"]["securityContext"];
@@ -268,7 +282,9 @@ fn the_containers_are_told_what_the_command_knows() {
     for name in ["prepare", "controller"] {
         let words = command(&container(name)).into_iter().map(|word| {
             let word = word.replace("/var/run/ingress", folder.path().to_str().unwrap());
-            word.replace("/etc/ingress/settings.yaml", settings_file.to_str().unwrap())
+            let word = word.replace("/etc/ingress/settings.yaml", settings_file.to_str().unwrap());
+            // As the kubelet puts it in, in bytes.
+            word.replace("$(ENVOY_MEMORY)", "1073741824")
         });
         let words: Vec<_> = words.collect();
         let [program, arguments @ ..] = &words[..] else { panic!("{words:?}") };

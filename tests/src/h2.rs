@@ -38,8 +38,7 @@ pub fn h2_request_with_trailers(
     let block = |fields: &[Field<'_>]| -> Vec<u8> {
         fields.iter().flat_map(|(name, value)| field(name, value)).collect()
     };
-    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    bytes.extend(frame(SETTINGS, 0, 0, &[]));
+    let mut bytes = preface();
     if trailers.is_empty() {
         bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(fields)));
     } else {
@@ -64,9 +63,51 @@ pub fn h2_request_with_trailers(
     }
 }
 
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+/// A connection with so many requests, each of 53 KB of headers: a large header that
+/// the first one has is named by one byte each time in all others (RFC 7541
+/// section 6.1).
+///
+/// # Panics
+/// Never, for as many requests as a connection may have.
+pub fn h2_flood(requests: u32, authority: &[u8]) -> Vec<u8> {
+    const LARGE: usize = 3_900;
+    const TIMES: usize = 14;
+    let fields: [Field<'_>; 4] =
+        [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", authority)];
+    let pseudo: Vec<u8> = fields.iter().flat_map(|(name, value)| field(name, value)).collect();
+    // Added to the table of those that are known.
+    let added = [&[0x40, 1, b'x', 127][..], &varint(LARGE - 127), &[b'a'; LARGE]].concat();
+    // Indexed, number 62.
+    let first_of_table = [0xbe; TIMES];
+    let ends = END_HEADERS | END_STREAM;
+    let mut bytes = preface();
+    bytes.extend(frame(HEADERS, ends, 1, &[&pseudo[..], &added].concat()));
+    for request in 1..requests {
+        let block = [&pseudo[..], &first_of_table].concat();
+        bytes.extend(frame(HEADERS, ends, 2 * request + 1, &block));
+    }
+    bytes
+}
+
+/// What a connection begins with.
+fn preface() -> Vec<u8> {
+    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &frame(SETTINGS, 0, 0, &[])[..]].concat()
+}
+
+/// The rest of an integer that fills its prefix (RFC 7541 section 5.1).
+fn varint(mut rest: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while rest >= 128 {
+        bytes.push(u8::try_from(rest % 128).expect("7 bits") | 0x80);
+        rest /= 128;
+    }
+    bytes.push(u8::try_from(rest).expect("7 bits"));
+    bytes
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let [_, len @ ..] = u32::try_from(payload.len()).expect("a small frame").to_be_bytes();
-    [&len[..], &[kind, flags, 0, 0, 0, stream], payload].concat()
+    [&len[..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// A header field as a literal that is not indexed, name and value as they are

@@ -29,14 +29,14 @@ pub use access_log::AccessLog;
 pub use admin::Admin;
 pub use client::{Answer, KeepAlive, get, raw};
 pub use edge::{Edge, wait_until};
-pub use h2::{h2_request, h2_request_with_trailers};
+pub use h2::{h2_flood, h2_request, h2_request_with_trailers};
 pub use httpbin::HttpBin;
 pub use kubernetes::{
     ApiProxy, ApiServer, Asked, Gateway, Kubectl, Namespace, Service, Verdict, Writer, machine_ip,
 };
 pub use meanwhile::meanwhile;
 pub use offline::Offline;
-pub use own_envoy::{OwnEnvoy, compile, compiled, edit_json, validate};
+pub use own_envoy::{OwnEnvoy, compile, compiled, compiled_with, edit_json, validate};
 pub use plugin::configuration;
 pub use process::Process;
 pub use serving::Serving;

@@ -102,10 +102,18 @@ pub fn validate(config: &Path) -> Output {
 /// # Panics
 /// Where nothing is written.
 pub fn compiled(manifests: &str) -> TempDir {
+    compiled_with(manifests, &[])
+}
+
+/// As [`compiled`], with these flags.
+///
+/// # Panics
+/// As [`compiled`].
+pub fn compiled_with(manifests: &str, flags: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let source = folder.path().join("manifests.yaml");
     fs::write(&source, manifests).expect("a manifest is written");
-    compile(&source, folder.path());
+    compile_with(&source, folder.path(), flags);
     folder
 }
 
@@ -114,6 +122,10 @@ pub fn compiled(manifests: &str) -> TempDir {
 /// # Panics
 /// Where nothing is written.
 pub fn compile(source: &Path, folder: &Path) {
+    compile_with(source, folder, &[]);
+}
+
+fn compile_with(source: &Path, folder: &Path, flags: &[&str]) {
     let output = Command::new(ingressctl())
         .args([
             "compile",
@@ -124,6 +136,7 @@ pub fn compile(source: &Path, folder: &Path) {
             "--admin",
             "127.0.0.1:0",
         ])
+        .args(flags)
         .args(["--access-log", "false", "-f"])
         .arg(source)
         .arg("-o")

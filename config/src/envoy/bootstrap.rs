@@ -1,7 +1,6 @@
 //! What Envoy starts with: where the rest is, the admin port, and how much it
 //! takes on. Written to a file only, so it has no form in bytes.
 
-use prost::Message;
 use serde::Serialize;
 
 use super::Delivery;
@@ -9,11 +8,8 @@ use super::admin;
 use super::clusters::ClusterMessage;
 use super::core::{Address, ConfigSource};
 use super::files::Layout;
-use super::message::{Extension, typed};
-
-/// How many clients may be connected at once; further ones are refused, so that
-/// a flood of connections cannot exhaust the memory.
-const MAX_CONNECTIONS: u32 = 50_000;
+use super::overload::OverloadManager;
+use crate::settings::Memory;
 
 /// The cluster of the controller, which tells Envoy everything else.
 const CONTROLLER: &str = "ingress_controller";
@@ -27,6 +23,8 @@ pub(super) struct Bootstrap {
     static_resources: Option<StaticResources>,
     dynamic_resources: DynamicResources,
     overload_manager: OverloadManager,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_allocator_manager: Option<MemoryAllocatorManager>,
     deferred_stat_options: DeferredStatOptions,
 }
 
@@ -92,23 +90,26 @@ struct DeferredStatOptions {
     enable_deferred_creation_stats: bool,
 }
 
+/// Gives back what a flood has left free.
 #[derive(Debug, Serialize)]
-struct OverloadManager {
-    resource_monitors: [Extension<DownstreamConnections>; 1],
+struct MemoryAllocatorManager {
+    bytes_to_release: u64,
+    memory_release_interval: &'static str,
 }
 
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct DownstreamConnections {
-    #[prost(int64, tag = "1")]
-    max_active_downstream_connections: i64,
-}
-
-typed! {
-    DownstreamConnections = "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+impl MemoryAllocatorManager {
+    fn releasing() -> Self {
+        Self { bytes_to_release: 32 << 20, memory_release_interval: "1s" }
+    }
 }
 
 impl Bootstrap {
-    pub(super) fn new(admin: admin::Admin, layout: &Layout, delivery: Delivery) -> Self {
+    pub(super) fn new(
+        admin: admin::Admin,
+        memory: Option<Memory>,
+        layout: &Layout,
+        delivery: Delivery,
+    ) -> Self {
         let (lds_config, cds_config) = match delivery {
             Delivery::Stream => (ConfigSource::stream(), ConfigSource::stream()),
             Delivery::Files => {
@@ -126,14 +127,8 @@ impl Bootstrap {
                 cds_config,
                 ads_config: is_stream.then(ApiConfigSource::controller),
             },
-            overload_manager: OverloadManager {
-                resource_monitors: [Extension::new(
-                    "envoy.resource_monitors.global_downstream_max_connections",
-                    DownstreamConnections {
-                        max_active_downstream_connections: MAX_CONNECTIONS.into(),
-                    },
-                )],
-            },
+            overload_manager: OverloadManager::new(memory),
+            memory_allocator_manager: memory.map(|_| MemoryAllocatorManager::releasing()),
             deferred_stat_options: DeferredStatOptions { enable_deferred_creation_stats: true },
         }
     }

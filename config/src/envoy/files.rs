@@ -25,7 +25,7 @@ use super::tls::TlsSource;
 use crate::digest::digest_of;
 use crate::files::{check_file, check_folder, write_if_changed};
 use crate::model::Gateway;
-use crate::settings::Settings;
+use crate::settings::{Memory, Settings};
 
 /// The addresses to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,14 +117,18 @@ impl Layout {
     }
 }
 
-/// Makes a folder such that an Envoy can start on it which then waits for a
-/// controller. One that has been made so before is left as it is, if nobody else
-/// has made it.
+/// Makes a folder such that an Envoy with so much memory can start on it which then
+/// waits for a controller. One that has been made so before is left as it is, if
+/// nobody else has made it.
 ///
 /// # Errors
 /// Where the folder cannot be written to, others may write to it, or sockets cannot
 /// be in it.
-pub(crate) fn prepare(layout: &Layout, listening: Listening) -> io::Result<()> {
+pub(crate) fn prepare(
+    layout: &Layout,
+    listening: Listening,
+    memory: Option<Memory>,
+) -> io::Result<()> {
     for socket in [layout.socket(), layout.admin_socket()] {
         check_socket(&socket).map_err(io::Error::other)?;
     }
@@ -139,7 +143,7 @@ pub(crate) fn prepare(layout: &Layout, listening: Listening) -> io::Result<()> {
     }
     write_if_changed(&layout.module(), crate::MODULE)?;
     // The bootstrap comes last, for it says that the rest is there.
-    let bootstrap = pretty(&Bootstrap::new(listening.admin, layout, Delivery::Stream))?;
+    let bootstrap = pretty(&Bootstrap::new(listening.admin, memory, layout, Delivery::Stream))?;
     write_if_changed(&layout.bootstrap(), bootstrap)
 }
 
@@ -209,7 +213,8 @@ impl EnvoyFiles {
         let clusters: Vec<_> =
             clusters.map(|cluster| ClusterMessage::new(cluster, Delivery::Files)).collect();
         let filter = filter_config(&layout.module(), gateway.table.flat()?);
-        let bootstrap = Bootstrap::new(listening.admin, layout, Delivery::Files);
+        let bootstrap =
+            Bootstrap::new(listening.admin, settings.envoy_memory, layout, Delivery::Files);
         Ok(Self(vec![
             (layout.bootstrap(), pretty(&bootstrap)?),
             (layout.listeners(), response(listeners)?),

@@ -54,7 +54,7 @@ impl Edge {
         let layout = Layout::new(folder.path());
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let listening = Listening { http: any, https: any, admin: Admin::Socket };
-        prepare(&layout, listening).unwrap();
+        prepare(&layout, listening, None).unwrap();
         let envoy = run(&layout);
         let rollout = Rollout::new(layout, listening, Settings::default()).unwrap();
         rollout.wait_until_started().await.unwrap();

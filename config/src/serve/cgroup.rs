@@ -1,0 +1,36 @@
+//! How much memory this process may use, and Envoy with it.
+
+use std::fs;
+use std::path::Path;
+
+use crate::settings::Memory;
+
+/// The least limit of the control groups that this process is in; `None` where there
+/// is no limit, or none that Envoy could serve with.
+pub(super) fn memory_limit() -> Option<Memory> {
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    // Version 2 has one hierarchy, in which each group's limit holds for those in it.
+    let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let root = Path::new("/sys/fs/cgroup");
+    let folder = root.join(group);
+    let within = folder.ancestors().take_while(|folder| folder.starts_with(root));
+    let limits =
+        within.filter_map(|folder| parse(&fs::read_to_string(folder.join("memory.max")).ok()?));
+    limits.min().and_then(Memory::from_bytes)
+}
+
+/// What `memory.max` says: `max`, or bytes.
+fn parse(text: &str) -> Option<u64> {
+    text.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_a_number_of_bytes() {
+        assert_eq!(parse("max\n"), None);
+        assert_eq!(parse("1073741824\n"), Some(1 << 30));
+    }
+}
