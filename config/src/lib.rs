@@ -14,6 +14,8 @@ pub mod envoy_binary;
 pub mod explain;
 mod files;
 pub mod finding;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod isolation;
 pub mod manifest;
 pub mod model;

@@ -8,6 +8,8 @@
 //! known by its name.
 
 mod discovery;
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
 mod service;
 mod snapshot;
 mod stream;
@@ -33,6 +35,8 @@ use discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
 use subscription::{Subscription, Verdict};
 use told::Told;
 
+#[cfg(feature = "fuzzing")]
+pub use fuzzing::{Ask, Discovery, Step};
 pub(crate) use snapshot::{read_snapshot, write_snapshot};
 pub(crate) use told::Refusal;
 
@@ -149,27 +153,12 @@ impl Server {
 
     /// Tells, from now on, these resources, and has Envoy forget others.
     pub(crate) fn tell(&self, resources: Vec<(Key, Resource)>, withdraw: &[Key]) {
-        self.shared.change(|state| {
-            for (key, resource) in resources {
-                state.settled.remove(&key.kind);
-                state.told.set(&key, resource);
-                state.mark(&key);
-            }
-            for key in withdraw {
-                state.settled.remove(&key.kind);
-                state.told.withdraw(key);
-                state.mark(key);
-            }
-        });
+        self.shared.tell(resources, withdraw);
     }
 
     /// Tells once more what Envoy has refused.
     pub(crate) fn retry(&self) {
-        self.shared.change(|state| {
-            for key in state.told.forgive() {
-                state.mark(&key);
-            }
-        });
+        self.shared.retry();
     }
 
     /// Envoy holds `target`, but for what it has refused.
@@ -251,6 +240,29 @@ impl Shared {
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.lock());
         self.changed.send_replace(());
+    }
+
+    fn tell(&self, resources: Vec<(Key, Resource)>, withdraw: &[Key]) {
+        self.change(|state| {
+            for (key, resource) in resources {
+                state.settled.remove(&key.kind);
+                state.told.set(&key, resource);
+                state.mark(&key);
+            }
+            for key in withdraw {
+                state.settled.remove(&key.kind);
+                state.told.withdraw(key);
+                state.mark(key);
+            }
+        });
+    }
+
+    fn retry(&self) {
+        self.change(|state| {
+            for key in state.told.forgive() {
+                state.mark(&key);
+            }
+        });
     }
 
     fn join(&self) -> u64 {

@@ -20,6 +20,7 @@ use host_test::{
 };
 use ingress_filter::table::{HeaderMatch, StringMatch};
 use ingress_filter::{FlatTable, RouteTable};
+use ingress_tests::fuzz::sealed;
 use ingress_tests::{Offline, workspace};
 use ingressctl::compile::compile;
 use ingressctl::manifest::{PathSpec, read};
@@ -280,15 +281,6 @@ fn hand_and_refuse(
     }
     subject.assert_serves(plugin, rng)?;
     Ok(false)
-}
-
-/// The same bytes with the magic and the digest of their content.
-fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
-    if let Some((head, content)) = bytes.split_at_mut_checked(16) {
-        head[..8].copy_from_slice(b"INGRESS\x02");
-        head[8..].copy_from_slice(&twox_hash::XxHash64::oneshot(0, content).to_le_bytes());
-    }
-    bytes
 }
 
 fn pick<T: Copy>(rng: &mut Rng, of: &[T]) -> T {

@@ -2,44 +2,14 @@
 //! straight from the rules for hosts and paths of an Ingress.
 
 use std::borrow::Cow;
-use std::cmp::Reverse;
 
 use ingress_filter::table::{
     Backend, Forward, PathMatch, Plaintext, Route, Target, TlsHost, VirtualHost,
 };
 use ingress_filter::{FlatTable, Request, RouteTable, Router, Verdict};
+use ingress_tests::naive;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-
-/// The source of the route that serves a request, by looking at all of them, and
-/// what becomes of the request without TLS.
-fn naive<'t>(
-    table: &'t RouteTable,
-    host: &str,
-    path: &str,
-) -> Option<(&'t str, Option<Plaintext>)> {
-    let has =
-        |wanted: &str| table.virtual_hosts.iter().find(|v| v.hosts.iter().any(|h| h == wanted));
-    let wildcard = host.split_once('.').map(|(_, suffix)| format!("*.{suffix}"));
-    let virtual_host = has(host).or_else(|| has(&wildcard?)).or_else(|| has("*"));
-    let routes = virtual_host.map_or(&[][..], |v| &v.routes);
-    let best =
-        routes.iter().enumerate().filter(|(_, route)| matches(&route.path, path)).max_by_key(
-            |(index, Route { path, .. })| {
-                let elements = path.text().trim_end_matches('/').matches('/').count();
-                let exact = matches!(path, PathMatch::Exact(_));
-                let prefix = matches!(path, PathMatch::Prefix(_));
-                // Last of all, and only by their length.
-                let literal = !matches!(path, PathMatch::Regex(_));
-                let elements = if literal { elements } else { 0 };
-                (literal, exact, elements, path.text().len(), prefix, Reverse(*index))
-            },
-        );
-    let default = table.default_backend.as_ref();
-    let default = default.filter(|_| !virtual_host.is_some_and(|v| v.no_default_backend));
-    best.map(|(_, route)| (&*route.source, route.plaintext))
-        .or(default.map(|target| (&*target.source, target.plaintext)))
-}
 
 /// The table ready to serve, after it was made flat, JSON and flat again.
 fn there_and_back(table: &RouteTable) -> Router {
@@ -48,37 +18,18 @@ fn there_and_back(table: &RouteTable) -> Router {
     Router::from_flat(flat).unwrap()
 }
 
-/// The certificate of a host, by looking at all of them.
-fn naive_certificate<'t>(table: &'t RouteTable, host: &str) -> Option<&'t str> {
-    let has = |wanted: &str| table.tls_hosts.iter().find(|t| t.hosts.iter().any(|h| h == wanted));
-    let wildcard = host.split_once('.').map(|(_, suffix)| format!("*.{suffix}"));
-    has(host).or_else(|| has(&wildcard?)).map(|tls_host| &*tls_host.certificate)
-}
-
 /// The status of the filter's answer; none where the request is forwarded.
 fn naive_status(table: &RouteTable, asked: &Asked) -> Option<u16> {
     let chain = asked.chain.unwrap_or_default();
-    if naive_certificate(table, &asked.host).is_some_and(|own| !chain.is_empty() && own != chain) {
+    if naive::certificate(table, &asked.host).is_some_and(|own| !chain.is_empty() && own != chain) {
         return Some(421);
     }
-    match naive(table, &asked.host, &asked.path) {
-        Some((_, plaintext)) if asked.proto == Some("https") || plaintext.is_none() => None,
-        Some((_, Some(Plaintext::Redirect))) if !asked.host.is_empty() => Some(308),
+    let plaintext = naive::route(table, &asked.host, asked.path.as_bytes())
+        .map(|served| served.plaintext.filter(|_| asked.proto != Some("https")));
+    match plaintext {
+        Some(None) => None,
+        Some(Some(Plaintext::Redirect)) if !asked.host.is_empty() => Some(308),
         _ => Some(404),
-    }
-}
-
-fn matches(route: &PathMatch, path: &str) -> bool {
-    match route {
-        PathMatch::Exact(text) => path == text,
-        PathMatch::StringPrefix(text) => path.starts_with(text),
-        PathMatch::Prefix(text) => {
-            let text = text.strip_suffix('/').unwrap_or(text);
-            path.strip_prefix(text).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        }
-        PathMatch::Regex(text) => {
-            regex::Regex::new(&format!("^(?:{text})$")).expect("a pattern").is_match(path)
-        }
     }
 }
 
@@ -249,7 +200,7 @@ proptest! {
         for (host, path, query) in requests {
             let target = format!("{path}{query}");
             let found = router.find(host.as_bytes(), target.as_bytes()).unwrap().map(|matched| matched.source);
-            let expected = naive(&table, &host, &path).map(|(source, _)| source);
+            let expected = naive::route(&table, &host, path.as_bytes()).map(|served| served.source);
             prop_assert_eq!(found, expected, "{} {}", host, path);
         }
     }
@@ -286,7 +237,7 @@ proptest! {
     ) {
         let router = there_and_back(&table);
         for asked in requests {
-            let own = naive_certificate(&table, &asked.host);
+            let own = naive::certificate(&table, &asked.host);
             prop_assert_eq!(router.certificate(asked.host.as_bytes()), own, "{}", asked.host);
             let status = match router.decide(&asked).verdict {
                 Verdict::Forward(_) => None,

@@ -1,0 +1,48 @@
+//! What our checks let pass, BoringSSL takes.
+
+#![no_main]
+
+#[cfg(feature = "boringssl")]
+mod boringssl;
+mod der;
+
+use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target, fuzzer_mutate};
+
+use der::Der;
+
+fuzz_target!(|input: &[u8]| -> Corpus {
+    let Some((chain, key)) = ingress_tests::fuzz::certificates(input) else {
+        // From one that passes, it is not as far to another one.
+        return Corpus::Reject;
+    };
+    #[cfg(feature = "boringssl")]
+    if let Err(reason) = boringssl::check(&chain, &key) {
+        panic!("BoringSSL refuses it: {reason}\n{chain}{key}");
+    }
+    drop((chain, key));
+    Corpus::Keep
+});
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    // Now and then the text itself.
+    let mutated = if seed.is_multiple_of(16) { None } else { mutate(&data[..size], seed) };
+    match mutated.filter(|text| text.len() <= max_size) {
+        Some(text) => {
+            data[..text.len()].copy_from_slice(&text);
+            text.len()
+        }
+        None => fuzzer_mutate(data, size, max_size),
+    }
+});
+
+/// Changes a part of one section, of which the lengths around it stay right.
+fn mutate(text: &[u8], seed: u32) -> Option<Vec<u8>> {
+    let mut sections = pem::parse_many(text).ok()?;
+    let mut random = der::Random::new(seed);
+    let index = random.below(sections.len())?;
+    let section = &sections[index];
+    let mut content = Der::parse(section.contents());
+    content.mutate(&mut random);
+    sections[index] = pem::Pem::new(section.tag(), content.encode());
+    Some(pem::encode_many(&sections).into_bytes())
+}

@@ -1,0 +1,37 @@
+//! What fuzz targets do with an input: any input, for they take what anyone may
+//! send. A failure is a panic. What an input takes in time and memory, the fuzzer
+//! limits.
+//!
+//! `tests/fuzz` has a target for each of [`TARGETS`], and a corpus, whose inputs
+//! the test `corpora` runs with all other tests.
+
+mod certificates;
+mod discovery;
+mod flat_table;
+mod input;
+mod json_table;
+mod manifests;
+mod route_rule;
+mod routes;
+
+pub use certificates::certificates;
+pub use discovery::discovery;
+pub use flat_table::{flat_table, sealed};
+pub use json_table::json_table;
+pub use manifests::manifests;
+pub use route_rule::route_rule;
+pub use routes::routes;
+
+/// Says whether an input was more than refused at first sight.
+pub type Target = fn(&[u8]) -> bool;
+
+/// What is to be fuzzed, by name.
+pub const TARGETS: [(&str, Target); 7] = [
+    ("certificates", |input| certificates(input).is_some()),
+    ("discovery", discovery),
+    ("flat_table", flat_table),
+    ("json_table", json_table),
+    ("manifests", manifests),
+    ("route_rule", route_rule),
+    ("routes", routes),
+];

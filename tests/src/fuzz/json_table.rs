@@ -1,0 +1,59 @@
+//! A table in JSON, and a request.
+
+use ingress_filter::{FlatTable, Request, RouteTable, Router, Verdict};
+
+use super::input::{self, Asked};
+use crate::naive;
+
+/// Hands the matcher a table: it refuses it, or says the same as a matcher that
+/// looks at every route and every rule.
+///
+/// # Panics
+/// Where it does neither.
+pub fn json_table(input: &[u8]) -> bool {
+    let Some((asked, json)) = input::split(input) else { return false };
+    let Ok(table) = serde_json::from_slice::<RouteTable>(json) else {
+        let is_flat = json.starts_with(b"INGRESS") || json.windows(6).any(|key| key == b"\"flat\"");
+        assert!(is_flat || Router::load(json).is_err(), "what is not a table was loaded");
+        return false;
+    };
+    let Ok(flat) = FlatTable::encode(&table) else {
+        assert!(Router::load(json).is_err(), "what has no flat form was loaded");
+        return false;
+    };
+    check(&table, flat, &asked);
+    true
+}
+
+/// Checks a table that may be served, and its flat form.
+pub(super) fn check(table: &RouteTable, flat: FlatTable, asked: &Asked) {
+    let decoded = flat.decode().expect("what was encoded");
+    assert_eq!(FlatTable::encode(&decoded).expect("what was decoded"), flat);
+    let router = Router::from_flat(flat).expect("what was encoded");
+    let (authority, target) = (asked.authority(), asked.target());
+    let (host, path) = (naive::host(&authority), naive::path(&target));
+    let expected = host.as_deref().map(|host| naive::route(table, host, path)).ok_or(());
+    let found = router.find(&authority, &target).map_err(drop);
+    assert_eq!(
+        found.map(|matched| matched.map(|matched| matched.source)),
+        expected.map(|served| served.map(|served| served.source)),
+    );
+    check_rule(table, &router, asked, expected.ok().flatten());
+}
+
+/// Whatever comes before a rule is looked at, what is forwarded was so by the first
+/// that holds.
+fn check_rule(
+    table: &RouteTable,
+    router: &Router,
+    asked: &Asked,
+    served: Option<naive::Served<'_>>,
+) {
+    let decision = router.decide(asked);
+    let Verdict::Forward(_) = decision.verdict else { return };
+    let served = served.expect("what is forwarded has a route");
+    let backend = table.backends.iter().find(|backend| backend.name == served.backend);
+    // Of an authority, conditions see what hosts are compared by.
+    let rule = naive::rule(backend.expect("a table has its backends"), asked);
+    assert_eq!(decision.rule, rule.map(|rule| &*rule.name), "{:?}", asked.header(":authority"));
+}

@@ -1,0 +1,147 @@
+//! What serves a request, by looking at every route and every rule of a table in
+//! JSON, straight from the rules for hosts, paths and conditions. The oracle of
+//! random tests and of fuzz targets.
+
+use std::cmp::Reverse;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use ingress_filter::table::{Backend, PathMatch, Plaintext, Route, Rule, StringMatch};
+use ingress_filter::{Request, RouteTable, Subnet};
+
+/// What serves a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served<'t> {
+    /// The source of the route.
+    pub source: &'t str,
+    /// The name of the backend.
+    pub backend: &'t str,
+    /// What becomes of the request without TLS.
+    pub plaintext: Option<Plaintext>,
+}
+
+/// The host of an authority: in lower case, without port and without the dot of
+/// an absolute name. `None` where it is malformed.
+pub fn host(authority: &[u8]) -> Option<String> {
+    let authority = std::str::from_utf8(authority).ok()?.to_ascii_lowercase();
+    if authority.is_empty() {
+        return Some(authority);
+    }
+    let end = if authority.starts_with('[') { authority.find(']')? + 1 } else { 0 };
+    let colon = authority[end..].find(':').map(|colon| end + colon);
+    let (host, port) = authority.split_at(colon.unwrap_or(authority.len()));
+    let digits = port.strip_prefix(':').unwrap_or_default();
+    if digits.len() > 5 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let is_host = if end > 0 {
+        end == host.len() && host[1..end - 1].parse::<Ipv6Addr>().is_ok()
+    } else {
+        let is_label = |label: &str| {
+            let is_in_labels = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            !label.is_empty() && label.chars().all(is_in_labels)
+        };
+        host.strip_suffix('.').unwrap_or(host).split('.').all(is_label)
+    };
+    let absolute = if end > 0 { host } else { host.strip_suffix('.').unwrap_or(host) };
+    is_host.then(|| absolute.to_owned())
+}
+
+/// The path of a target, without its query.
+pub fn path(target: &[u8]) -> &[u8] {
+    target.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default()
+}
+
+/// What serves a host and a path.
+pub fn route<'t>(table: &'t RouteTable, host: &str, path: &[u8]) -> Option<Served<'t>> {
+    let has =
+        |wanted: &str| table.virtual_hosts.iter().find(|v| v.hosts.iter().any(|h| h == wanted));
+    let wildcard = host.split_once('.').map(|(_, suffix)| format!("*.{suffix}"));
+    let virtual_host = has(host).or_else(|| has(&wildcard?)).or_else(|| has("*"));
+    let routes = virtual_host.map_or(&[][..], |v| &v.routes);
+    let best =
+        routes.iter().enumerate().filter(|(_, route)| matches(&route.path, path)).max_by_key(
+            |(index, Route { path, .. })| {
+                let elements = path.text().trim_end_matches('/').matches('/').count();
+                let exact = matches!(path, PathMatch::Exact(_));
+                let prefix = matches!(path, PathMatch::Prefix(_));
+                // Last of all, and only by their length.
+                let literal = !matches!(path, PathMatch::Regex(_));
+                let elements = if literal { elements } else { 0 };
+                (literal, exact, elements, path.text().len(), prefix, Reverse(*index))
+            },
+        );
+    let default = table.default_backend.as_ref();
+    let default = default.filter(|_| !virtual_host.is_some_and(|v| v.no_default_backend));
+    best.map(|(_, route)| Served {
+        source: &route.source,
+        backend: &route.backend,
+        plaintext: route.plaintext,
+    })
+    .or(default.map(|target| Served {
+        source: &target.source,
+        backend: &target.backend,
+        plaintext: target.plaintext,
+    }))
+}
+
+/// The certificate of a host.
+pub fn certificate<'t>(table: &'t RouteTable, host: &str) -> Option<&'t str> {
+    let has = |wanted: &str| table.tls_hosts.iter().find(|t| t.hosts.iter().any(|h| h == wanted));
+    let wildcard = host.split_once('.').map(|(_, suffix)| format!("*.{suffix}"));
+    has(host).or_else(|| has(&wildcard?)).map(|tls_host| &*tls_host.certificate)
+}
+
+fn matches(route: &PathMatch, path: &[u8]) -> bool {
+    match route {
+        PathMatch::Exact(text) => path == text.as_bytes(),
+        PathMatch::StringPrefix(text) => path.starts_with(text.as_bytes()),
+        PathMatch::Prefix(text) => {
+            let text = text.strip_suffix('/').unwrap_or(text).as_bytes();
+            path.strip_prefix(text).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+        }
+        PathMatch::Regex(text) => is_match(text, path),
+    }
+}
+
+/// The first rule of a backend whose whole match holds.
+pub fn rule<'t>(backend: &'t Backend, request: &impl Request) -> Option<&'t Rule> {
+    backend.rules.iter().find(|Rule { matches, .. }| {
+        let is_from = |subnet: &String| {
+            let client = request.client().and_then(|client| address(&client));
+            let subnet = Subnet::parse(subnet).expect("a network");
+            client.is_some_and(|client| subnet.contains(client))
+        };
+        (matches.source_subnets.is_empty() || matches.source_subnets.iter().any(is_from))
+            && matches.headers.iter().all(|condition| {
+                value(&condition.name, request).is_some_and(|value| match &condition.value {
+                    StringMatch::Exact(text) => value == text.as_bytes(),
+                    StringMatch::Prefix(text) => value.starts_with(text.as_bytes()),
+                    StringMatch::Regex(text) => is_match(text, &value),
+                })
+            })
+    })
+}
+
+/// What a condition of this name looks at.
+fn value(name: &str, request: &impl Request) -> Option<Vec<u8>> {
+    match name {
+        ":path" => request.first_value(":path").map(|target| path(&target).to_vec()),
+        ":scheme" => request.first_value("x-forwarded-proto").map(Into::into),
+        ":method" | ":authority" => request.first_value(name).map(Into::into),
+        name => request.header(name).map(Into::into),
+    }
+}
+
+fn address(client: &[u8]) -> Option<IpAddr> {
+    let client: SocketAddr = std::str::from_utf8(client).ok()?.parse().ok()?;
+    Some(client.ip())
+}
+
+/// Whether a regular expression matches a value as a whole.
+fn is_match(text: &str, value: &[u8]) -> bool {
+    let build = |whole: String| regex::bytes::RegexBuilder::new(&whole).unicode(false).build();
+    let pattern = build(format!("^(?:{text})$"));
+    // One with a comment at its end.
+    let pattern = pattern.or_else(|_| build(format!("^(?:{text}\n)$")));
+    pattern.expect("a pattern").is_match(value)
+}
