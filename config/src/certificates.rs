@@ -6,10 +6,13 @@
 
 mod chain;
 mod check_cache;
+mod der;
+mod ec;
 mod key;
 mod names;
 mod pem;
 mod problem;
+mod rsa;
 mod strict;
 #[cfg(test)]
 mod tests;

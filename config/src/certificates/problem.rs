@@ -38,6 +38,10 @@ pub(crate) enum Problem {
     #[error("is malformed; replace it by the key as it was made: openssl pkey -check -in FILE")]
     MalformedKey,
     #[error(
+        "is in version 2 of PKCS #8, which Envoy does not read; convert it: openssl pkey -in FILE"
+    )]
+    NewerPkcs8,
+    #[error(
         "is a key of a kind that Envoy does not take; use ECDSA on P-256, P-384 or P-521, or RSA of 2048 to 8192 bits"
     )]
     UnsupportedKey,
@@ -116,6 +120,7 @@ impl Problem {
             | Self::NoKey
             | Self::EncryptedKey
             | Self::MalformedKey
+            | Self::NewerPkcs8
             | Self::UnsupportedKey
             | Self::WeakKey(_)
             | Self::Mismatch => "tls.key",

@@ -7,7 +7,7 @@ use boring::x509::X509;
 
 /// Why a server cannot be made of a chain and its key.
 pub(crate) fn check(chain: &str, key: &str) -> Result<(), ErrorStack> {
-    let mut context = SslContext::builder(SslMethod::tls_server())?;
+    let mut context = SslContext::builder(SslMethod::tls())?;
     let mut certificates = X509::stack_from_pem(chain.as_bytes())?.into_iter();
     let leaf = certificates.next().ok_or_else(ErrorStack::get)?;
     context.set_certificate(&leaf)?;

@@ -1,0 +1,117 @@
+//! DER to the letter (X.690): each value has the tag that it is asked for by, and a
+//! length in as few bytes as it takes.
+
+pub(super) const INTEGER: u8 = 0x02;
+pub(super) const BIT_STRING: u8 = 0x03;
+pub(super) const OCTET_STRING: u8 = 0x04;
+pub(super) const NULL: u8 = 0x05;
+pub(super) const OID: u8 = 0x06;
+pub(super) const SEQUENCE: u8 = 0x30;
+pub(super) const SET: u8 = 0x31;
+
+/// What is left to read.
+pub(super) struct Der<'a>(&'a [u8]);
+
+/// Reads all of it; `None` where anything is left.
+pub(super) fn whole<'a, T>(
+    der: &'a [u8],
+    read: impl FnOnce(&mut Der<'a>) -> Option<T>,
+) -> Option<T> {
+    let mut der = Der(der);
+    let value = read(&mut der)?;
+    der.end()?;
+    Some(value)
+}
+
+/// Reads a sequence, which is all that there is.
+pub(super) fn sequence<'a, T>(
+    der: &'a [u8],
+    read: impl FnOnce(&mut Der<'a>) -> Option<T>,
+) -> Option<T> {
+    whole(whole(der, |der| der.next(SEQUENCE))?, read)
+}
+
+impl<'a> Der<'a> {
+    pub(super) fn new(der: &'a [u8]) -> Self {
+        Self(der)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn is_next(&self, tag: u8) -> bool {
+        self.0.first() == Some(&tag)
+    }
+
+    /// The content of what comes next, which has this tag.
+    pub(super) fn next(&mut self, tag: u8) -> Option<&'a [u8]> {
+        self.is_next(tag).then_some(())?;
+        self.any().map(|(_, content)| content)
+    }
+
+    pub(super) fn inside(&mut self, tag: u8) -> Option<Self> {
+        self.next(tag).map(Self)
+    }
+
+    /// The tag and the content of what comes next, whose length is written in
+    /// as few bytes as it takes.
+    pub(super) fn any(&mut self) -> Option<(u8, &'a [u8])> {
+        let (tag, rest) = self.0.split_first()?;
+        let (first, rest) = rest.split_first()?;
+        let (length, rest) = match first {
+            0..=0x7f => (usize::from(*first), rest),
+            0x81..=0x83 => {
+                let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+                let length = bytes.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+                let is_short = *bytes.first()? == 0 || length < 0x80;
+                (!is_short).then_some((length, rest))?
+            }
+            _ => return None,
+        };
+        let (content, rest) = rest.split_at_checked(length)?;
+        self.0 = rest;
+        // A number after the tag is in no certificate.
+        (tag & 0x1f != 0x1f).then_some((*tag, content))
+    }
+
+    pub(super) fn oid(&mut self) -> Option<&'a [u8]> {
+        self.next(OID).filter(|content| is_oid(content))
+    }
+
+    /// A number in as few bytes as it takes.
+    pub(super) fn integer(&mut self) -> Option<&'a [u8]> {
+        match self.next(INTEGER)? {
+            [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..] => None,
+            content => Some(content),
+        }
+    }
+
+    /// One that is not negative, without the zero that says so.
+    pub(super) fn unsigned(&mut self) -> Option<&'a [u8]> {
+        match self.integer()? {
+            [0, rest @ ..] => Some(rest),
+            [0x80..=0xff, ..] => None,
+            content => Some(content),
+        }
+    }
+
+    /// One of whole bytes, as keys and signatures are.
+    pub(super) fn bit_string(&mut self) -> Option<&'a [u8]> {
+        match self.next(BIT_STRING)?.split_first()? {
+            (0, content) => Some(content),
+            _ => None,
+        }
+    }
+
+    pub(super) fn end(&self) -> Option<()> {
+        self.0.is_empty().then_some(())
+    }
+}
+
+/// Whether each number in it ends, and begins with no zero.
+pub(super) fn is_oid(content: &[u8]) -> bool {
+    let is_end = |byte: &u8| byte & 0x80 == 0;
+    content.last().is_some_and(is_end)
+        && content.split_inclusive(is_end).all(|number| number.first() != Some(&0x80))
+}
