@@ -68,8 +68,15 @@ impl KeepAlive {
     /// # Panics
     /// Where there is no answer.
     pub fn get(&mut self, authority: &str, path: &str) -> Answer {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\n\r\n");
-        let answer = exchange(&mut self.stream, request.as_bytes());
+        self.send(format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\n\r\n").as_bytes())
+    }
+
+    /// Sends bytes, which are a request, as [`Self::get`] does.
+    ///
+    /// # Panics
+    /// Where there is no answer.
+    pub fn send(&mut self, request: &[u8]) -> Answer {
+        let answer = exchange(&mut self.stream, request);
         if answer.header("connection") == Some("close") {
             self.stream = connect(self.address);
         }

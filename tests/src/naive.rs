@@ -104,6 +104,9 @@ fn matches(route: &PathMatch, path: &[u8]) -> bool {
 }
 
 /// The first rule of a backend whose whole match holds.
+///
+/// # Panics
+/// Where a condition is not one that a table may have.
 pub fn rule<'t>(backend: &'t Backend, request: &impl Request) -> Option<&'t Rule> {
     backend.rules.iter().find(|Rule { matches, .. }| {
         let is_from = |subnet: &String| {

@@ -47,6 +47,12 @@ pub struct Received {
     pub trailers: Vec<String>,
 }
 
+/// Whether a header is one that Envoy itself adds to a request.
+pub fn is_added_by_envoy(name: &str) -> bool {
+    name.starts_with("x-envoy-")
+        || ["x-forwarded-for", "x-request-id", "content-length"].contains(&name)
+}
+
 impl Received {
     /// The names of its headers, sorted.
     pub fn header_names(&self) -> Vec<&str> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::process::{Command, Output, Stdio};
 
-use ingress_tests::{Received, Serving, Upstream, ingressctl, raw};
+use ingress_tests::{Received, Serving, Upstream, ingressctl, is_added_by_envoy, raw};
 use ingressctl::compile::{Compiled, compile};
 use ingressctl::explain::{Explanation, Request, explain};
 use ingressctl::manifest::read_text;
@@ -89,7 +89,11 @@ impl Both {
                 to: service(&explanation.cluster.expect("a cluster")),
                 host: explanation.host,
                 path: explanation.path,
-                headers: explanation.request_headers.into_iter().filter(is_compared).collect(),
+                headers: explanation
+                    .request_headers
+                    .into_iter()
+                    .filter(|(name, _)| !is_added_by_envoy(name))
+                    .collect(),
             },
         }
     }
@@ -144,14 +148,8 @@ fn headers_of(received: &Received) -> BTreeMap<String, String> {
     let names = received.header_names().into_iter().filter(|name| *name != "host");
     names
         .map(|name| (name.to_owned(), text(&received.values(name).join(&b','))))
-        .filter(is_compared)
+        .filter(|(name, _)| !is_added_by_envoy(name))
         .collect()
-}
-
-/// Not what Envoy itself adds.
-fn is_compared((name, _): &(String, String)) -> bool {
-    !name.starts_with("x-envoy-")
-        && !["x-forwarded-for", "x-request-id", "content-length"].contains(&name.as_str())
 }
 
 #[test]

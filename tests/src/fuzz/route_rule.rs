@@ -40,12 +40,14 @@ spec:
 pub fn route_rule(input: &[u8]) -> bool {
     let Some((asked, spec)) = input::split(input) else { return false };
     let Ok(spec) = std::str::from_utf8(spec) else { return false };
-    let indented: String = spec.lines().map(|line| format!("  {line}\n")).collect();
     // The document is the rule's alone.
     if spec.contains("---") || spec.contains("...") {
         return false;
     }
-    let text = format!("{NEIGHBOURS}{indented}");
+    let mut text = NEIGHBOURS.to_owned();
+    for line in spec.lines() {
+        text.extend(["  ", line, "\n"]);
+    }
     let compiled = compile(&read_text("f.yaml", &text), &Settings::default());
     let table = &compiled.gateway.table;
     assert!(table.backends.iter().any(|backend| backend.name == "default/web"), "{spec}");

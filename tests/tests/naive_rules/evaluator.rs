@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use ingress_tests::random::{Action, Forward, Rule, Test};
+
 use crate::requests::Asked;
-use crate::rules::{Action, Forward, Rule, Test};
 
 /// What is decided, by what it is called in a header or here.
 pub(crate) type Decided = BTreeMap<String, String>;
@@ -47,7 +48,7 @@ pub(crate) fn naive(rules: &[(String, Rule)], asked: &Asked) -> Decided {
             set(&mut decided, "> location", location);
         }
         Some((rule, Action::Forward(forward))) => {
-            forward.expect(rule, service, prefix, asked, &mut decided);
+            expect(forward, rule, service, prefix, asked, &mut decided);
             if asked.is_upgrade && decided.contains_key("status") {
                 return refused();
             }
@@ -90,89 +91,87 @@ fn cluster(service: &str, version: Option<&str>) -> String {
     format!("{service}.default.svc.cluster.local|80{version}")
 }
 
-impl Forward {
-    fn expect(
-        &self,
-        rule: &Rule,
-        service: &str,
-        prefix: Option<usize>,
-        asked: &Asked,
-        decided: &mut Decided,
-    ) {
-        if self.expect_cors(asked, decided) {
-            return;
-        }
-        let mut drawn = u32::try_from(asked.random % 100).expect("below 100");
-        let version = self.route.iter().find(|(_, weight)| {
-            let is_it = drawn < *weight;
-            drawn = drawn.saturating_sub(*weight);
-            is_it
-        });
-        set(decided, "cluster", cluster(service, version.map(|(version, _)| *version)));
-        if let Some((uri, authority)) = self.rewrite {
-            let replaced = match rule.conditions.get("uri") {
-                Some(Test::Prefix(text)) => text.len(),
-                Some(_) => asked.path.len(),
-                None => prefix.unwrap_or(asked.path.len()),
-            };
-            if let Some(uri) = uri {
-                let path = format!("{uri}{}", &asked.path[replaced..]).replace("//", "/");
-                if path != asked.path {
-                    set(decided, ":path", format!("{path}{}", asked.query));
-                    set(decided, "x-envoy-original-path", format!("{}{}", asked.path, asked.query));
-                }
-            }
-            if let Some(authority) = authority {
-                set(decided, ":authority", authority);
+fn expect(
+    forward: &Forward,
+    rule: &Rule,
+    service: &str,
+    prefix: Option<usize>,
+    asked: &Asked,
+    decided: &mut Decided,
+) {
+    if expect_cors(forward, asked, decided) {
+        return;
+    }
+    let mut drawn = u32::try_from(asked.random % 100).expect("below 100");
+    let version = forward.route.iter().find(|(_, weight)| {
+        let is_it = drawn < *weight;
+        drawn = drawn.saturating_sub(*weight);
+        is_it
+    });
+    set(decided, "cluster", cluster(service, version.map(|(version, _)| *version)));
+    if let Some((uri, authority)) = forward.rewrite {
+        let replaced = match rule.conditions.get("uri") {
+            Some(Test::Prefix(text)) => text.len(),
+            Some(_) => asked.path.len(),
+            None => prefix.unwrap_or(asked.path.len()),
+        };
+        if let Some(uri) = uri {
+            let path = format!("{uri}{}", &asked.path[replaced..]).replace("//", "/");
+            if path != asked.path {
+                set(decided, ":path", format!("{path}{}", asked.query));
+                set(decided, "x-envoy-original-path", format!("{}{}", asked.path, asked.query));
             }
         }
-        if let Some(ms) = self.timeout_ms {
-            set(decided, "x-envoy-upstream-rq-timeout-ms", ms.to_string());
-        }
-        if let Some((attempts, per_try)) = self.retries.filter(|(attempts, _)| *attempts > 0) {
-            set(decided, "x-envoy-max-retries", attempts.to_string());
-            set(decided, "x-envoy-retry-on", "5xx,connect-failure,refused-stream");
-            if let Some(ms) = per_try {
-                set(decided, "x-envoy-upstream-rq-per-try-timeout-ms", ms.to_string());
-            }
-        }
-        if self.websocket {
-            set(decided, "x-ingress-websocket", "1");
-        }
-        if self.mirrors {
-            set(decided, "x-ingress-mirror", cluster("two", None));
-        }
-        if self.appends {
-            set(decided, "x-added", "yes");
-        }
-        let share = u64::from(self.abort_percent.unwrap_or(0)) * 10_000;
-        if asked.random % 1_000_000 >= 1_000_000 - share {
-            set(decided, "abort", "418");
+        if let Some(authority) = authority {
+            set(decided, ":authority", authority);
         }
     }
+    if let Some(ms) = forward.timeout_ms {
+        set(decided, "x-envoy-upstream-rq-timeout-ms", ms.to_string());
+    }
+    if let Some((attempts, per_try)) = forward.retries.filter(|(attempts, _)| *attempts > 0) {
+        set(decided, "x-envoy-max-retries", attempts.to_string());
+        set(decided, "x-envoy-retry-on", "5xx,connect-failure,refused-stream");
+        if let Some(ms) = per_try {
+            set(decided, "x-envoy-upstream-rq-per-try-timeout-ms", ms.to_string());
+        }
+    }
+    if forward.websocket {
+        set(decided, "x-ingress-websocket", "1");
+    }
+    if forward.mirrors {
+        set(decided, "x-ingress-mirror", cluster("two", None));
+    }
+    if forward.appends {
+        set(decided, "x-added", "yes");
+    }
+    let share = u64::from(forward.abort_percent.unwrap_or(0)) * 10_000;
+    if asked.random % 1_000_000 >= 1_000_000 - share {
+        set(decided, "abort", "418");
+    }
+}
 
-    /// Whether it is a preflight, and so answered.
-    fn expect_cors(&self, asked: &Asked, decided: &mut Decided) -> bool {
-        let Some((any, credentials)) = self.cors else { return false };
-        let Some(origin) = asked.headers.get("origin") else { return false };
-        if !any && origin != "https://a.example" {
-            return false;
-        }
-        let is_echoed = !any || credentials;
-        let allowed = if is_echoed { origin } else { "*" };
-        set(decided, "> access-control-allow-origin", allowed);
-        if credentials {
-            set(decided, "> access-control-allow-credentials", "true");
-        }
-        if is_echoed {
-            set(decided, "> vary", "origin");
-        }
-        let is_preflight = asked.method == "OPTIONS"
-            && asked.headers.contains_key("access-control-request-method");
-        if is_preflight {
-            set(decided, "status", "200");
-            set(decided, "> access-control-allow-methods", "GET");
-        }
-        is_preflight
+/// Whether it is a preflight, and so answered.
+fn expect_cors(forward: &Forward, asked: &Asked, decided: &mut Decided) -> bool {
+    let Some((any, credentials)) = forward.cors else { return false };
+    let Some(origin) = asked.headers.get("origin") else { return false };
+    if !any && origin != "https://a.example" {
+        return false;
     }
+    let is_echoed = !any || credentials;
+    let allowed = if is_echoed { origin } else { "*" };
+    set(decided, "> access-control-allow-origin", allowed);
+    if credentials {
+        set(decided, "> access-control-allow-credentials", "true");
+    }
+    if is_echoed {
+        set(decided, "> vary", "origin");
+    }
+    let is_preflight =
+        asked.method == "OPTIONS" && asked.headers.contains_key("access-control-request-method");
+    if is_preflight {
+        set(decided, "status", "200");
+        set(decided, "> access-control-allow-methods", "GET");
+    }
+    is_preflight
 }

@@ -3,23 +3,28 @@
 //! the description of the fields.
 
 mod evaluator;
-mod manifests;
 mod requests;
-mod rules;
 
 use std::fmt::Write;
 
 use ingress_filter::table::AbortStatus;
 use ingress_filter::{HeaderEdit, Router, Verdict};
+use ingress_tests::random::{file, manifest, rule, services};
 use ingressctl::compile::compile;
 use ingressctl::manifest::read_text;
 use ingressctl::settings::Settings;
 use proptest::prelude::*;
 
 use evaluator::{Decided, naive, set};
-use manifests::{INGRESS, services};
 use requests::{Asked, asked};
-use rules::{manifest, rule};
+
+/// One host, whose paths go to two services.
+const INGRESS: &str = r#"{"apiVersion": "extensions/v1beta1", "kind": "Ingress",
+ "metadata": {"name": "i", "annotations": {"kubernetes.io/ingress.class": "istio"}},
+ "spec": {"rules": [{"http": {"paths": [
+  {"path": "/a", "backend": {"serviceName": "two", "servicePort": 80}},
+  {"path": "/b.*", "backend": {"serviceName": "two", "servicePort": 80}},
+  {"path": "/.*", "backend": {"serviceName": "one", "servicePort": 80}}]}}]}}"#;
 
 /// What the filter decides, called the same.
 fn decided(router: &Router, asked: &Asked) -> Decided {
@@ -55,9 +60,10 @@ proptest! {
     ) {
         let rules: Vec<_> =
             rules.into_iter().enumerate().map(|(index, rule)| (format!("r{index}"), rule)).collect();
-        let mut text = services() + INGRESS;
+        let mut text = file(&services("", |_, version| ([10, 0, 0, version], 8080).into()));
+        text += INGRESS;
         for (name, rule) in &rules {
-            let _ = write!(text, "\n---\n{}", manifest(name, rule));
+            let _ = write!(text, "\n---\n{}", manifest(name, rule, ""));
         }
         let compiled = compile(&read_text("f.yaml", &text), &Settings::default());
         prop_assert!(!compiled.has_errors(), "{:?}\n{}", compiled.findings, text);

@@ -7,41 +7,69 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
+/// What a header, or a part of the request, has to be.
 #[derive(Clone, Debug)]
-pub(crate) enum Test {
+pub enum Test {
+    /// Equal.
     Exact(String),
+    /// It begins with this.
     Prefix(String),
+    /// It matches as a whole.
     Regex(&'static str),
 }
 
+/// A RouteRule.
 #[derive(Clone, Debug)]
-pub(crate) struct Rule {
-    pub(crate) service: &'static str,
-    pub(crate) precedence: i32,
-    pub(crate) conditions: BTreeMap<&'static str, Test>,
-    pub(crate) subnet: Option<&'static str>,
-    pub(crate) from_gateway: bool,
-    pub(crate) action: Action,
+pub struct Rule {
+    /// The service it is for: `one` or `two`.
+    pub service: &'static str,
+    /// Its precedence.
+    pub precedence: i32,
+    /// By the name of a header, or `uri` or `method`.
+    pub conditions: BTreeMap<&'static str, Test>,
+    /// Where clients have to come from.
+    pub subnet: Option<&'static str>,
+    /// Whether it is for requests from the gateway; it can never hold otherwise.
+    pub from_gateway: bool,
+    /// What happens.
+    pub action: Action,
 }
 
+/// What happens to a request.
 #[derive(Clone, Debug)]
-pub(crate) enum Action {
-    Redirect { uri: Option<&'static str>, authority: Option<&'static str> },
+pub enum Action {
+    /// The client is sent elsewhere.
+    Redirect {
+        /// To this path.
+        uri: Option<&'static str>,
+        /// To this host.
+        authority: Option<&'static str>,
+    },
+    /// It goes to an upstream.
     Forward(Forward),
 }
 
+/// How a request goes to an upstream.
 #[derive(Clone, Debug)]
-pub(crate) struct Forward {
+pub struct Forward {
     /// Versions and weights; none is the service itself.
-    pub(crate) route: Vec<(&'static str, u32)>,
-    pub(crate) rewrite: Option<(Option<&'static str>, Option<&'static str>)>,
-    pub(crate) timeout_ms: Option<u32>,
-    pub(crate) retries: Option<(u32, Option<u32>)>,
-    pub(crate) websocket: bool,
-    pub(crate) mirrors: bool,
-    pub(crate) appends: bool,
-    pub(crate) abort_percent: Option<u32>,
-    pub(crate) cors: Option<(bool, bool)>,
+    pub route: Vec<(&'static str, u32)>,
+    /// The path and the host in place of the request's.
+    pub rewrite: Option<(Option<&'static str>, Option<&'static str>)>,
+    /// How long the answer may take; longer than it ever does.
+    pub timeout_ms: Option<u32>,
+    /// How many retries, and how long each try may take.
+    pub retries: Option<(u32, Option<u32>)>,
+    /// Whether WebSocket is allowed.
+    pub websocket: bool,
+    /// Whether the service `two` gets a copy.
+    pub mirrors: bool,
+    /// Whether a header is added.
+    pub appends: bool,
+    /// How many of a hundred requests are answered 418.
+    pub abort_percent: Option<u32>,
+    /// Whether any origin is allowed, and credentials are.
+    pub cors: Option<(bool, bool)>,
 }
 
 fn test() -> impl Strategy<Value = Test> {
@@ -89,8 +117,8 @@ fn forward() -> impl Strategy<Value = Forward> {
         ]),
     );
     (
-        (route, rewrite, option::weighted(0.3, 1_u32..10_000)),
-        option::weighted(0.3, (0_u32..4, option::of(1_u32..1_000))),
+        (route, rewrite, option::weighted(0.3, 30_000_u32..90_000)),
+        option::weighted(0.3, (0_u32..4, option::of(30_000_u32..40_000))),
         (any::<bool>(), any::<bool>(), any::<bool>()),
         option::weighted(0.3, select(vec![0_u32, 50, 100])),
         option::weighted(0.3, any::<(bool, bool)>()),
@@ -110,7 +138,8 @@ fn forward() -> impl Strategy<Value = Forward> {
         })
 }
 
-pub(crate) fn rule() -> impl Strategy<Value = Rule> {
+/// Any rule.
+pub fn rule() -> impl Strategy<Value = Rule> {
     let redirect = select(vec![
         (Some("/new"), None),
         (Some("/new?q=1"), Some("r.example")),
@@ -138,8 +167,8 @@ pub(crate) fn rule() -> impl Strategy<Value = Rule> {
         })
 }
 
-/// The RouteRule, as people write it.
-pub(crate) fn manifest(name: &str, rule: &Rule) -> Value {
+/// The RouteRule, as people write it. The names of services begin with `prefix`.
+pub fn manifest(name: &str, rule: &Rule, prefix: &str) -> Value {
     let mut headers = serde_json::Map::new();
     for (name, test) in &rule.conditions {
         let test = match test {
@@ -150,7 +179,7 @@ pub(crate) fn manifest(name: &str, rule: &Rule) -> Value {
         headers.insert((*name).to_owned(), test);
     }
     let mut spec = json!({
-        "destination": {"name": rule.service},
+        "destination": {"name": format!("{prefix}{}", rule.service)},
         "precedence": rule.precedence,
         "match": {"source": {"name": if rule.from_gateway { "istio-ingress" } else { "pilot" }}},
     });
@@ -164,13 +193,13 @@ pub(crate) fn manifest(name: &str, rule: &Rule) -> Value {
         Action::Redirect { uri, authority } => {
             spec["redirect"] = json!({"uri": uri, "authority": authority});
         }
-        Action::Forward(forward) => forward.write(&mut spec),
+        Action::Forward(forward) => forward.write(&mut spec, prefix),
     }
     json!({"apiVersion": "config.istio.io/v1alpha2", "kind": "RouteRule", "metadata": {"name": name}, "spec": spec})
 }
 
 impl Forward {
-    fn write(&self, spec: &mut Value) {
+    fn write(&self, spec: &mut Value, prefix: &str) {
         if !self.route.is_empty() {
             let route = self.route.iter();
             spec["route"] = route
@@ -192,7 +221,7 @@ impl Forward {
             spec["websocketUpgrade"] = json!(true);
         }
         if self.mirrors {
-            spec["mirror"] = json!({"name": "two"});
+            spec["mirror"] = json!({"name": format!("{prefix}two")});
         }
         if self.appends {
             spec["appendHeaders"] = json!({"x-added": "yes"});

@@ -1,0 +1,7 @@
+//! Random manifests, for tests that compare two answers to one question.
+
+mod rules;
+mod services;
+
+pub use rules::{Action, Forward, Rule, Test, manifest, rule};
+pub use services::{file, services};
