@@ -97,14 +97,9 @@ impl Resource {
         }
     }
 
-    #[cfg(any(test, feature = "fuzzing"))]
+    #[cfg(test)]
     pub(super) fn name(&self) -> &str {
         &self.name
-    }
-
-    #[cfg(feature = "fuzzing")]
-    pub(super) fn version(&self) -> &str {
-        &self.version
     }
 
     /// The name, the type, and the resource, where there is one.

@@ -1,4 +1,4 @@
-//! What Envoy has BoringSSL do with a certificate and its key.
+//! What Envoy has `BoringSSL` do with a certificate and its key.
 
 use boring::error::ErrorStack;
 use boring::pkey::PKey;

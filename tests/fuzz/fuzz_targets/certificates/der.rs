@@ -13,7 +13,10 @@ struct Value {
 enum Content {
     Bytes(Vec<u8>),
     /// What is in a constructed value, or in a string that holds DER.
-    Values { prefix: Vec<u8>, values: Vec<Value> },
+    Values {
+        prefix: Vec<u8>,
+        values: Vec<Value>,
+    },
 }
 
 /// How deep to look.
@@ -68,7 +71,9 @@ impl Content {
             _ => return Self::Bytes(bytes.to_vec()),
         };
         let (prefix, inner) = bytes.split_at(skipped);
-        match values(inner, depth.saturating_sub(1)).filter(|values| depth > 0 && !values.is_empty()) {
+        match values(inner, depth.saturating_sub(1))
+            .filter(|values| depth > 0 && !values.is_empty())
+        {
             Some(values) => Self::Values { prefix: prefix.to_vec(), values },
             None => Self::Bytes(bytes.to_vec()),
         }

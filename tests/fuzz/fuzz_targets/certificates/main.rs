@@ -1,4 +1,4 @@
-//! What our checks let pass, BoringSSL takes.
+//! What our checks let pass, `BoringSSL` takes.
 
 #![no_main]
 
