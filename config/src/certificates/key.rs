@@ -6,6 +6,7 @@ use std::fmt;
 use ring::signature::Ed25519KeyPair;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::{Error, PemObject};
+use x509_parser::asn1_rs::Oid;
 use x509_parser::oid_registry::{
     OID_KEY_TYPE_EC_PUBLIC_KEY, OID_PKCS1_RSAENCRYPTION, OID_SIG_ED25519,
 };
@@ -96,10 +97,23 @@ pub(super) enum Parts<'a> {
 /// `PrivateKeyInfo` of RFC 5208. RFC 5958 has a second version, with the public
 /// half, which Envoy does not read.
 struct Pkcs8<'a> {
-    algorithm: &'a [u8],
-    /// The tag and the content of what comes with the algorithm.
-    parameters: Option<(u8, &'a [u8])>,
+    identifier: Identifier<'a>,
     key: &'a [u8],
+}
+
+/// `AlgorithmIdentifier` of RFC 5280.
+struct Identifier<'a> {
+    algorithm: &'a [u8],
+    /// The tag and the content.
+    parameters: Option<(u8, &'a [u8])>,
+}
+
+/// What a key is for.
+#[derive(PartialEq, Eq)]
+enum Algorithm {
+    Rsa,
+    Ec(Curve),
+    Ed25519,
 }
 
 impl<'a> Parts<'a> {
@@ -108,21 +122,15 @@ impl<'a> Parts<'a> {
         if version == Some(&[1]) {
             return Err(Problem::NewerPkcs8);
         }
-        let Pkcs8 { algorithm, parameters, key } =
-            sequence(der, Pkcs8::read).ok_or(Problem::MalformedKey)?;
-        match (algorithm, parameters) {
-            (algorithm, Some((NULL, []))) if algorithm == OID_PKCS1_RSAENCRYPTION.as_bytes() => {
-                Self::rsa(key)
-            }
-            (algorithm, Some(parameters)) if algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY.as_bytes() => {
-                Self::ec(key, Some(Curve::of_parameters(parameters)?))
-            }
-            (algorithm, None) if algorithm == OID_SIG_ED25519.as_bytes() => {
+        let Pkcs8 { identifier, key } = sequence(der, Pkcs8::read).ok_or(Problem::MalformedKey)?;
+        match identifier.algorithm()? {
+            Algorithm::Rsa => Self::rsa(key),
+            Algorithm::Ec(curve) => Self::ec(key, Some(curve)),
+            Algorithm::Ed25519 => {
                 // RFC 8410: an octet string within the octet string.
                 let seed = whole(key, |key| key.next(OCTET_STRING)).ok_or(Problem::MalformedKey)?;
                 Ok(Self::Ed25519 { seed })
             }
-            _ => Err(Problem::UnsupportedKey),
         }
     }
 
@@ -150,24 +158,39 @@ impl<'a> Parts<'a> {
 
     /// Whether this is the private half of a public key.
     pub(super) fn belongs_to(&self, public: &SubjectPublicKeyInfo<'_>) -> bool {
-        let algorithm = &public.algorithm.algorithm;
-        let public_key = &*public.subject_public_key.data;
-        match self {
-            Self::Rsa(key) => {
-                *algorithm == OID_PKCS1_RSAENCRYPTION
-                    && rsa::PublicKey::read(public_key) == Some(key.public())
+        let public = sequence(public.raw, |der| Some((Identifier::read(der)?, der.bit_string()?)));
+        let Some((identifier, public)) = public else { return false };
+        match (self, identifier.algorithm()) {
+            (Self::Rsa(key), Ok(Algorithm::Rsa)) => {
+                rsa::PublicKey::read(public) == Some(key.public())
             }
-            Self::Ec(key) => {
-                let parameters = public.algorithm.parameters.as_ref();
-                let curve = parameters.and_then(|parameters| parameters.clone().oid().ok());
-                let curve = curve.and_then(|oid| Curve::of_oid(oid.as_bytes()).ok());
-                *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY
-                    && curve.is_some_and(|curve| key.belongs_to(curve, public_key))
+            (Self::Ec(key), Ok(Algorithm::Ec(curve))) => key.belongs_to(curve, public),
+            (Self::Ed25519 { seed }, Ok(Algorithm::Ed25519)) => {
+                Ed25519KeyPair::from_seed_and_public_key(seed, public).is_ok()
             }
-            Self::Ed25519 { seed } => {
-                *algorithm == OID_SIG_ED25519
-                    && Ed25519KeyPair::from_seed_and_public_key(seed, public_key).is_ok()
+            _ => false,
+        }
+    }
+}
+
+impl<'a> Identifier<'a> {
+    fn read(der: &mut Der<'a>) -> Option<Self> {
+        let mut identifier = der.inside(SEQUENCE)?;
+        let algorithm = identifier.oid()?;
+        let parameters = if identifier.is_empty() { None } else { Some(identifier.any()?) };
+        identifier.end()?;
+        Some(Self { algorithm, parameters })
+    }
+
+    fn algorithm(&self) -> Result<Algorithm, Problem> {
+        let is = |oid: &Oid<'_>| self.algorithm == oid.as_bytes();
+        match self.parameters {
+            Some((NULL, [])) if is(&OID_PKCS1_RSAENCRYPTION) => Ok(Algorithm::Rsa),
+            Some(parameters) if is(&OID_KEY_TYPE_EC_PUBLIC_KEY) => {
+                Curve::of_parameters(parameters).map(Algorithm::Ec)
             }
+            None if is(&OID_SIG_ED25519) => Ok(Algorithm::Ed25519),
+            _ => Err(Problem::UnsupportedKey),
         }
     }
 }
@@ -176,14 +199,11 @@ impl<'a> Pkcs8<'a> {
     fn read(der: &mut Der<'a>) -> Option<Self> {
         const ATTRIBUTES: u8 = 0xa0;
         (der.next(INTEGER)? == [0]).then_some(())?;
-        let mut identifier = der.inside(SEQUENCE)?;
-        let algorithm = identifier.oid()?;
-        let parameters = if identifier.is_empty() { None } else { Some(identifier.any()?) };
-        identifier.end()?;
+        let identifier = Identifier::read(der)?;
         let key = der.next(OCTET_STRING)?;
         if der.is_next(ATTRIBUTES) {
             der.next(ATTRIBUTES)?;
         }
-        Some(Self { algorithm, parameters, key })
+        Some(Self { identifier, key })
     }
 }

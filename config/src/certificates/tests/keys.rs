@@ -148,6 +148,38 @@ fn the_wrapping_of_a_key_is_as_it_should_be() {
 }
 
 #[test]
+fn the_public_key_of_a_certificate_says_what_it_is_of_as_it_should() {
+    // Certificate: what is signed; its public key: algorithm, key.
+    let problems_of = |(_, text): (&str, &str), change: fn(&mut (u8, Vec<u8>))| {
+        let certificate = chain::read(text.as_bytes()).unwrap().remove(0);
+        let in_key = |(_, key): &mut (u8, Vec<u8>)| {
+            *key = inside(with(0, change), key);
+        };
+        let in_signed = |(_, signed): &mut (u8, Vec<u8>)| {
+            *signed = inside(with(6, in_key), signed);
+        };
+        let chain = pem::encode("CERTIFICATE", &with(0, in_signed)(certificate.to_vec()));
+        read(chain.as_bytes(), text.as_bytes(), SystemTime::now()).problems
+    };
+    assert_eq!(problems_of(fixture!("rsa"), |_| ()), []);
+    let without_null = |(_, algorithm): &mut (u8, Vec<u8>)| algorithm.truncate(11);
+    assert_eq!(problems_of(fixture!("rsa"), without_null), [Problem::Mismatch]);
+    let with_null = |(_, algorithm): &mut (u8, Vec<u8>)| algorithm.extend([5, 0]);
+    assert_eq!(problems_of(fixture!("ed25519"), with_null), [Problem::Mismatch]);
+    // The last seven bytes are the OID of the curve.
+    let other_tag = |(_, algorithm): &mut (u8, Vec<u8>)| algorithm[9] = 0x30;
+    assert_eq!(problems_of(fixture!("p521"), other_tag), [Problem::Mismatch]);
+    let without_curve = |(_, algorithm): &mut (u8, Vec<u8>)| algorithm.truncate(9);
+    assert_eq!(problems_of(fixture!("p521"), without_curve), [Problem::Mismatch]);
+}
+
+/// Changes the content of a sequence as the sequence that it is.
+fn inside(change: impl FnOnce(Vec<u8>) -> Vec<u8>, content: &[u8]) -> Vec<u8> {
+    let values = values(&change(value(0x30, content)));
+    values.iter().flat_map(|(tag, content)| value(*tag, content)).collect()
+}
+
+#[test]
 fn a_key_on_a_curve_has_the_public_half_that_it_says() {
     // ECPrivateKey: version, scalar, curve, public half.
     type Change = fn(Vec<u8>) -> Vec<u8>;
