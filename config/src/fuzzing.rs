@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::certificates;
-pub use crate::xds::{Discovery, Step};
+pub use crate::xds::{Ask, Discovery, Step};
 
 /// A chain and its key in PEM, as Envoy would get them; `None` where it gets neither.
 pub fn served_certificate(chain: &[u8], key: &[u8], now: SystemTime) -> Option<(String, String)> {

@@ -36,7 +36,7 @@ use subscription::{Subscription, Verdict};
 use told::Told;
 
 #[cfg(feature = "fuzzing")]
-pub use fuzzing::{Discovery, Step};
+pub use fuzzing::{Ask, Discovery, Step};
 pub(crate) use snapshot::{read_snapshot, write_snapshot};
 pub(crate) use told::Refusal;
 

@@ -97,9 +97,14 @@ impl Resource {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn version(&self) -> &str {
+        &self.version
     }
 
     /// The name, the type, and the resource, where there is one.

@@ -1,6 +1,6 @@
 //! What clients of the discovery service send, while what they are told changes.
 
-use ingressctl::fuzzing::{Discovery, Step};
+use ingressctl::fuzzing::{Ask, Discovery, Step};
 
 /// Takes steps, each with a byte that says which: after any of them, the next client
 /// gets all that it is to get.
@@ -25,6 +25,9 @@ fn step(input: &[u8]) -> Option<(Step<'_>, &[u8])> {
         (b'r', rest) => (Step::Retry, rest),
         (b'j', rest) => (Step::Join, rest),
         (b'l', rest) => (Step::Leave, rest),
+        (b'a', &[kind, subscribe, unsubscribe, initial, nonce, ref rest @ ..]) => {
+            (Step::Ask(Ask { kind, subscribe, unsubscribe, initial, nonce }), rest)
+        }
         (_, [length, rest @ ..]) => {
             let (message, rest) = rest.split_at(usize::from(*length).min(rest.len()));
             (Step::Take(message), rest)
