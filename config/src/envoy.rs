@@ -41,6 +41,9 @@ pub(crate) const HTTP_LISTENER: &str = "http";
 /// The listener for HTTPS, where there is any certificate.
 pub(crate) const HTTPS_LISTENER: &str = "https";
 
+/// The listener that says whether requests can be sent to the others.
+pub(crate) const PROBE_LISTENER: &str = "probe";
+
 /// The statistics prefix of the HTTP connection manager.
 pub const STAT_PREFIX: &str = "ingress_http";
 

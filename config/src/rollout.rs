@@ -369,6 +369,11 @@ impl EnvoyHandle {
         self.0.is_ready().await.unwrap_or(false)
     }
 
+    /// Has it say to probes that no more requests are to be sent.
+    pub(crate) async fn fail_probes(&self) -> anyhow::Result<()> {
+        self.0.post("/healthcheck/fail").await
+    }
+
     /// Lets clients finish what they have begun, and asks them to come back
     /// elsewhere; after Envoy's drain time it no longer listens.
     pub(crate) async fn drain(&self) -> anyhow::Result<()> {

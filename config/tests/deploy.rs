@@ -193,6 +193,11 @@ fn ports_lead_to_what_listens_and_are_let_through() {
             assert!(address.ip().is_unspecified(), "{name}");
         }
     }
+    // The kubelet's, which no policy keeps from its own pods.
+    let (probe, envoy): (Vec<_>, Vec<_>) = envoy.into_iter().partition(|(name, _)| name == "probe");
+    let address: SocketAddr =
+        flag(&self::container("controller"), "--probe").unwrap().parse().unwrap();
+    assert_eq!(probe, [("probe".to_owned(), u64::from(address.port()))]);
     let service = the("Service");
     let service: Vec<_> = service["spec"]["ports"].as_array().unwrap().iter().collect();
     assert_eq!(service.len(), envoy.len());
@@ -218,6 +223,13 @@ fn envoy_knows_its_own_limit() {
     assert_eq!(limit["containerName"], "envoy");
     assert_eq!(limit["resource"], "limits.memory");
     assert!(container("envoy")["resources"]["limits"]["memory"].is_string());
+}
+
+#[test]
+fn the_pod_is_ready_by_envoys_word_alone() {
+    let probe = &container("envoy")["readinessProbe"]["httpGet"];
+    assert_eq!((&probe["path"], &probe["port"]), (&"/ready".into(), &"probe".into()));
+    assert_eq!(container("controller").get("readinessProbe"), None);
 }
 
 #[test]

@@ -83,6 +83,7 @@ fn outputs(case: &Path, name: &str, compiled: &Compiled, settings: &Settings) ->
         http: address(8080),
         https: address(8443),
         admin: Admin::Loopback(address(9901).try_into().unwrap()),
+        probe: None,
     };
     let envoy = EnvoyFiles::new(&compiled.gateway, settings, listening, &layout).expect("JSON");
     let is_of_backend = |path: &Path| path.ends_with("cds.json");

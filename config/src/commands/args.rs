@@ -177,7 +177,7 @@ pub(crate) struct ListenArgs {
 
 impl From<ListenArgs> for Listening {
     fn from(ListenArgs { http, https, admin }: ListenArgs) -> Self {
-        Self { http, https, admin: Admin::Loopback(admin) }
+        Self { http, https, admin: Admin::Loopback(admin), probe: None }
     }
 }
 

@@ -61,7 +61,7 @@ impl Compile {
         fs::create_dir_all(folder).with_context(|| format!("folder {}", folder.display()))?;
         let layout = Layout::new(fs::canonicalize(folder)?);
         let admin = Admin::Loopback(self.admin);
-        let listening = Listening { http: self.http, https: self.https, admin };
+        let listening = Listening { http: self.http, https: self.https, admin, probe: None };
         let files = EnvoyFiles::new(&compiled.gateway, &settings, listening, &layout)?;
         let key_pairs = compiled.gateway.key_pairs();
         let write = || {

@@ -74,14 +74,18 @@ struct ControllerListenArgs {
     /// Serve HTTPS here, where there is any certificate; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     https: SocketAddr,
+    /// Have Envoy answer /ready here: 200 once it serves a complete table, with or
+    /// without this, and 503 while it drains
+    #[arg(long, value_name = "ADDR")]
+    probe: Option<SocketAddr>,
     /// Where Envoy's admin interface was, before it had a socket in the folder
     #[arg(long, value_name = "ADDR", hide = true, value_parser = refuse_admin)]
     admin: Option<Infallible>,
 }
 
 impl From<ControllerListenArgs> for Listening {
-    fn from(ControllerListenArgs { http, https, .. }: ControllerListenArgs) -> Self {
-        Self { http, https, admin: Admin::Socket }
+    fn from(ControllerListenArgs { http, https, probe, .. }: ControllerListenArgs) -> Self {
+        Self { http, https, admin: Admin::Socket, probe }
     }
 }
 

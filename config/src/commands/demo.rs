@@ -72,8 +72,12 @@ impl Demo {
         let DemoListenArgs { http, https, admin } = self.listen;
         // Where there is no certificate, nobody listens there.
         let unused = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listening =
-            Listening { http, https: https.unwrap_or(unused), admin: Admin::Loopback(admin) };
+        let listening = Listening {
+            http,
+            https: https.unwrap_or(unused),
+            admin: Admin::Loopback(admin),
+            probe: None,
+        };
         block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             // A key may lie in it.

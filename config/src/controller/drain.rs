@@ -25,6 +25,9 @@ impl Draining {
     /// Drains Envoy's listeners, and ends it.
     pub(super) async fn run(self, envoy: &EnvoyHandle) {
         info!(delay_ms = self.delay.as_millis(), "draining: no longer ready");
+        if let Err(error) = envoy.fail_probes().await {
+            warn!("envoy cannot be told to fail its probes: {error:#}");
+        }
         sleep(self.delay).await;
         if let Err(error) = envoy.drain().await {
             warn!("envoy's listeners cannot be drained: {error:#}");

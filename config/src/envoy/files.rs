@@ -36,6 +36,8 @@ pub struct Listening {
     pub https: SocketAddr,
     /// For the admin interface: its clients control Envoy.
     pub admin: Admin,
+    /// For whoever asks whether requests can be sent here.
+    pub probe: Option<SocketAddr>,
 }
 
 /// Where the files lie, as Envoy sees it.

@@ -3,14 +3,14 @@
 
 use std::net::SocketAddr;
 
-use prost::Message;
+use prost::{Enumeration, Message};
 use serde::Serialize;
 
 use super::core::Address;
 use super::manager::{ConnectionManagerOptions, HttpConnectionManager};
-use super::message::{Filter, Seconds, Socket, is_unset, typed};
+use super::message::{Filter, Seconds, Socket, is_unset, json_names, typed};
 use super::tls::{ChainMatcher, DownstreamTlsContext, TlsSource};
-use super::{HTTP_LISTENER, HTTPS_LISTENER};
+use super::{HTTP_LISTENER, HTTPS_LISTENER, PROBE_LISTENER};
 use crate::model::Https;
 
 /// How much of a connection waits in memory.
@@ -26,6 +26,11 @@ pub(super) struct Listener {
     address: Option<Address>,
     #[prost(message, optional, tag = "5")]
     per_connection_buffer_limit_bytes: Option<u32>,
+    /// Clients are asked to go once listeners are drained, not as soon as probes fail:
+    /// until that has been seen everywhere, they would come back here.
+    #[prost(enumeration = "DrainType", tag = "8")]
+    #[serde(serialize_with = "DrainType::json")]
+    drain_type: i32,
     #[prost(message, repeated, tag = "9")]
     #[serde(skip_serializing_if = "is_unset")]
     listener_filters: Vec<Socket<TlsInspector>>,
@@ -35,6 +40,15 @@ pub(super) struct Listener {
     #[serde(skip_serializing_if = "is_unset")]
     filter_chain_matcher: Option<ChainMatcher>,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
+#[repr(i32)]
+enum DrainType {
+    Default = 0,
+    ModifyOnly = 1,
+}
+
+json_names!(DrainType { Default = "DEFAULT", ModifyOnly = "MODIFY_ONLY" });
 
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct FilterChain {
@@ -68,6 +82,13 @@ impl Listener {
         Self::new(HTTP_LISTENER, address, vec![FilterChain::plain(options)])
     }
 
+    /// Answers `/ready` with 200, with 503 once Envoy is told to fail its health check,
+    /// and everything else with 404.
+    pub(super) fn probe(address: SocketAddr) -> Self {
+        let manager = HttpConnectionManager::answering_probes();
+        Self::new(PROBE_LISTENER, address, vec![FilterChain::of(manager)])
+    }
+
     /// One filter chain for each certificate.
     pub(super) fn https(
         address: SocketAddr,
@@ -99,6 +120,7 @@ impl Listener {
             name: name.to_owned(),
             address: Some(address.into()),
             per_connection_buffer_limit_bytes: Some(BUFFER_LIMIT),
+            drain_type: DrainType::ModifyOnly.into(),
             filter_chains,
             ..Self::default()
         }
@@ -111,7 +133,10 @@ impl Listener {
 
 impl FilterChain {
     fn plain(options: &ConnectionManagerOptions<'_>) -> Self {
-        let manager = HttpConnectionManager::new(options);
+        Self::of(HttpConnectionManager::new(options))
+    }
+
+    fn of(manager: HttpConnectionManager) -> Self {
         Self {
             filters: vec![Filter::new("envoy.filters.network.http_connection_manager", manager)],
             ..Self::default()

@@ -10,8 +10,9 @@ use serde::Serialize;
 use super::core::ConfigSource;
 use super::filter::Wasm;
 use super::message::{Extension, Filter, Seconds, Typed, any_message, is_unset, json_names, typed};
+use super::routes::{HeaderMatcher, RouteConfiguration};
 use super::sanitising::EarlyHeaderMutation;
-use super::{FILTER_NAME, ROUTE_CONFIGURATION, STAT_PREFIX};
+use super::{FILTER_NAME, PROBE_LISTENER, ROUTE_CONFIGURATION, STAT_PREFIX};
 
 /// `http_connection_manager.v3.HttpConnectionManager`.
 #[derive(Clone, PartialEq, Message, Serialize)]
@@ -20,6 +21,9 @@ pub(super) struct HttpConnectionManager {
     stat_prefix: String,
     #[prost(message, optional, tag = "3")]
     rds: Option<Rds>,
+    #[prost(message, optional, tag = "4")]
+    #[serde(skip_serializing_if = "is_unset")]
+    route_config: Option<RouteConfiguration>,
     #[prost(message, repeated, tag = "5")]
     http_filters: Vec<HttpFilter>,
     #[prost(message, repeated, tag = "23")]
@@ -86,10 +90,11 @@ struct Rds {
 #[serde(untagged)]
 enum HttpFilter {
     Discovered(DiscoveredFilter),
+    HealthCheck(Filter<HealthCheck>),
     Router(Filter<Router>),
 }
 
-any_message!(HttpFilter { Discovered(DiscoveredFilter), Router });
+any_message!(HttpFilter { Discovered(DiscoveredFilter), HealthCheck, Router });
 
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct DiscoveredFilter {
@@ -153,6 +158,15 @@ struct UpgradeConfig {
     upgrade_type: String,
 }
 
+/// `filters.http.health_check.v3.HealthCheck`.
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct HealthCheck {
+    #[prost(message, optional, tag = "1")]
+    pass_through_mode: Option<bool>,
+    #[prost(message, repeated, tag = "5")]
+    headers: Vec<HeaderMatcher>,
+}
+
 /// `filters.http.router.v3.Router`.
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct Router {}
@@ -211,6 +225,7 @@ const ACCESS_LOG_LINE: [(&str, &str); 18] = [
 typed! {
     HttpConnectionManager =
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+    HealthCheck = "envoy.extensions.filters.http.health_check.v3.HealthCheck",
     Router = "envoy.extensions.filters.http.router.v3.Router",
     StdoutAccessLog = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
 }
@@ -237,10 +252,8 @@ impl HttpConnectionManager {
                 route_config_name: ROUTE_CONFIGURATION.to_owned(),
                 config_source: Some(options.routes.clone()),
             }),
-            http_filters: vec![
-                HttpFilter::discovered(&options.filter),
-                HttpFilter::Router(Filter::new("envoy.filters.http.router", Router {})),
-            ],
+            route_config: None,
+            http_filters: vec![HttpFilter::discovered(&options.filter), HttpFilter::router()],
             upgrade_configs: vec![UpgradeConfig { upgrade_type: "websocket".to_owned() }],
             access_log: access_log.into_iter().collect(),
             early_header_mutation_extensions: vec![Extension::new(name, sanitising)],
@@ -266,7 +279,31 @@ impl HttpConnectionManager {
     }
 }
 
+impl HttpConnectionManager {
+    /// Has statistics of its own: a drain does not wait for those that probe.
+    pub(super) fn answering_probes() -> Self {
+        Self {
+            stat_prefix: PROBE_LISTENER.to_owned(),
+            route_config: Some(RouteConfiguration::empty(PROBE_LISTENER)),
+            http_filters: vec![HttpFilter::answering("/ready"), HttpFilter::router()],
+            request_headers_timeout: Some(Seconds::new(10)),
+            stream_idle_timeout: Some(Seconds::new(10)),
+            ..Self::default()
+        }
+    }
+}
+
 impl HttpFilter {
+    fn router() -> Self {
+        Self::Router(Filter::new("envoy.filters.http.router", Router {}))
+    }
+
+    fn answering(path: &str) -> Self {
+        let headers = vec![HeaderMatcher::exact(":path", path)];
+        let check = HealthCheck { pass_through_mode: Some(false), headers };
+        Self::HealthCheck(Filter::new("envoy.filters.http.health_check", check))
+    }
+
     fn discovered(source: &ConfigSource) -> Self {
         let source = ExtensionConfigSource {
             config_source: Some(source.clone()),

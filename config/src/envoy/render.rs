@@ -150,10 +150,11 @@ impl Renderer {
             filter: ConfigSource::stream(),
             settings: &self.settings,
         };
-        let Listening { http, https: address, .. } = self.listening;
+        let Listening { http, https: address, probe, .. } = self.listening;
         let https = gateway.https.as_ref();
         let https = https.map(|https| Listener::https(address, https, &options, TlsSource::Stream));
-        std::iter::once(Listener::http(http, &options)).chain(https)
+        let probe = probe.map(Listener::probe);
+        std::iter::once(Listener::http(http, &options)).chain(https).chain(probe)
     }
 
     /// The same resources as they would be written to files, but for endpoints and

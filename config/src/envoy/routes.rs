@@ -112,7 +112,7 @@ struct RouteMatch {
 }
 
 #[derive(Clone, PartialEq, Message, Serialize)]
-struct HeaderMatcher {
+pub(super) struct HeaderMatcher {
     #[prost(string, tag = "1")]
     name: String,
     #[prost(oneof = "HeaderMatch", tags = "7, 13")]
@@ -159,6 +159,11 @@ typed! {
 }
 
 impl RouteConfiguration {
+    /// No routes: each request gets 404.
+    pub(super) fn empty(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+
     /// The routes for `table`: for each cluster that gets copies some of its own,
     /// since Envoy cannot take the name of that from a header without passing the
     /// header on.
@@ -278,7 +283,7 @@ impl HeaderMatcher {
         Self { name: name.to_owned(), specifier: Some(specifier) }
     }
 
-    fn exact(name: &str, value: &str) -> Self {
+    pub(super) fn exact(name: &str, value: &str) -> Self {
         Self::new(name, HeaderMatch::StringMatch(StringMatcher::exact(value)))
     }
 

@@ -53,7 +53,7 @@ impl Edge {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::new(folder.path());
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listening = Listening { http: any, https: any, admin: Admin::Socket };
+        let listening = Listening { http: any, https: any, admin: Admin::Socket, probe: None };
         prepare(&layout, listening, None).unwrap();
         let envoy = run(&layout);
         let rollout = Rollout::new(layout, listening, Settings::default()).unwrap();

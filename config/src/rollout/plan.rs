@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use ingress_filter::table::TlsHost;
 
-use crate::envoy::{FILTER_NAME, HTTP_LISTENER, HTTPS_LISTENER, Key, Kind, Target, Version};
+use crate::envoy::{
+    FILTER_NAME, HTTP_LISTENER, HTTPS_LISTENER, Key, Kind, PROBE_LISTENER, Target, Version,
+};
 use crate::xds::Position;
 
 /// Something to tell Envoy, and what it has to confirm before the next step.
@@ -98,6 +100,7 @@ pub(super) fn plan<'b>(
         steps.push(planner.table(is_bridged));
     } else {
         steps.push(planner.opening());
+        steps.push(planner.probe());
     }
     steps.push(planner.removals());
     steps.retain(|step| !step.is_empty());
@@ -153,11 +156,18 @@ impl Planner<'_> {
             .map(|key| (Key::new(Kind::Listeners, HTTP_LISTENER), key))
             .collect();
         needs.extend(self.all(&[Kind::Secrets]).into_iter().map(of_https));
-        Step {
-            expect: self.all(&[Kind::Listeners]),
-            needs,
-            ..Step::new(Stage::Listeners, self.all(&[Kind::Routes, Kind::Filter, Kind::Listeners]))
-        }
+        let mut listeners = self.all(&[Kind::Listeners]);
+        listeners.retain(|key| !is_probe(key));
+        let mut tell = self.all(&[Kind::Routes, Kind::Filter]);
+        tell.extend_from_slice(&listeners);
+        Step { expect: listeners, needs, ..Step::new(Stage::Listeners, tell) }
+    }
+
+    /// Says that requests can be sent to the others, once these have a table.
+    fn probe(&self) -> Step {
+        let mut listeners = self.all(&[Kind::Listeners]);
+        listeners.retain(is_probe);
+        Step::new(Stage::Listeners, listeners)
     }
 
     fn listeners(&self) -> Step {
@@ -246,6 +256,10 @@ impl Planner<'_> {
         let surplus = names.filter(|name| self.target.resources.get(kind, name).is_none());
         surplus.map(|name| Key::new(kind, Arc::clone(name))).collect()
     }
+}
+
+fn is_probe(key: &Key) -> bool {
+    key.kind == Kind::Listeners && *key.name == *PROBE_LISTENER
 }
 
 /// A certificate, which its filter chain asks for.

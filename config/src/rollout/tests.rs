@@ -319,7 +319,8 @@ struct Process {
 impl Process {
     fn new(envoy: FakeEnvoy) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], 80));
-        let listening = Listening { http: address, https: address, admin: Admin::Socket };
+        let listening =
+            Listening { http: address, https: address, admin: Admin::Socket, probe: None };
         let layout = Layout::new(Path::new("/etc/ingress"));
         Self {
             transitions: Transitions::new(envoy, None),

@@ -1,9 +1,12 @@
 //! What goes away, and comes back: the API server, its data, the controller,
 //! the pod.
 
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 
-use ingress_tests::{ApiServer, Gateway, Service, Upstream, machine_ip, raw, wait_until};
+use ingress_tests::{
+    ApiServer, Gateway, Service, Upstream, free_port, get, machine_ip, raw, wait_until,
+};
 
 use crate::setup::{host_to, ingress};
 
@@ -83,5 +86,42 @@ fn a_pod_that_ends_answers_what_it_has_been_asked() {
     wait_until("it is not ready", || gateway.health("/readyz").status == 503);
     assert_eq!(gateway.get("web.example", "/").status, 200);
     assert_eq!(slow.join().unwrap(), 200);
+    assert_eq!(gateway.wait_for_end(), (Some(0), Some(0)));
+}
+
+/// Whatever takes a controller away leaves the pod in service.
+#[test]
+fn envoy_says_itself_whether_it_is_ready() {
+    let api = ApiServer::shared();
+    let namespace = api.namespace("probed");
+    let upstream = Upstream::start_on(machine_ip(), "web");
+    namespace.create(&Service::new("web").at(&upstream).manifests());
+    namespace.create(&ingress("web", &host_to("web.example", "web")));
+    let probe = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let flags = ["--probe", &probe.to_string(), "--drain-delay", "3s", "--drain-timeout", "20s"];
+    let mut gateway = Gateway::start_with(&namespace, &flags);
+    let is_ready = || {
+        let listens = TcpStream::connect(probe).is_ok();
+        listens && get(probe, "probe", "/ready").status == 200
+    };
+    wait_until("Envoy is ready", is_ready);
+    assert_eq!(gateway.get("web.example", "/").status, 200);
+    for path in ["/", "/readyz", "/stats", "/ready/x", "/quitquitquit"] {
+        assert_eq!(get(probe, "web.example", path).status, 404, "{path}");
+    }
+    assert_eq!(get(probe, "probe", "/ready").body, "");
+
+    gateway.kill_controller();
+    assert!(is_ready(), "the controller alone is gone");
+    // An Envoy without a table is not ready.
+    gateway.relaunch_envoy();
+    assert!(!is_ready());
+    gateway.start_controller();
+    wait_until("Envoy is ready again", is_ready);
+    gateway.await_envoy();
+
+    gateway.ask_to_end();
+    wait_until("Envoy is not ready", || get(probe, "probe", "/ready").status == 503);
+    assert_eq!(gateway.get("web.example", "/").status, 200, "it drains later");
     assert_eq!(gateway.wait_for_end(), (Some(0), Some(0)));
 }
