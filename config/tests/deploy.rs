@@ -233,6 +233,25 @@ fn the_pod_is_ready_by_envoys_word_alone() {
 }
 
 #[test]
+fn the_namespace_takes_no_pod_with_more_rights() {
+    let labels = the("Namespace")["metadata"]["labels"].clone();
+    assert_eq!(labels["pod-security.kubernetes.io/enforce"], "restricted");
+}
+
+/// Not at any address of the link-local ones, from which the upstreams are kept.
+#[test]
+fn names_are_asked_of_dns_alone() {
+    let policy = the("NetworkPolicy");
+    let rules = policy["spec"]["egress"].as_array().unwrap();
+    let is_dns = |rule: &&Value| rule["ports"][0]["port"] == 53;
+    let rule = rules.iter().find(is_dns).unwrap();
+    let peers = rule["to"].as_array().unwrap();
+    assert_eq!(peers[0]["podSelector"]["matchLabels"]["k8s-app"], "kube-dns");
+    assert_eq!(peers[1]["ipBlock"]["cidr"], "169.254.20.10/32");
+    assert_eq!(peers.len(), 2);
+}
+
+#[test]
 fn each_container_is_confined() {
     let security = &pod()["spec"]["securityContext"];
     assert_eq!(security["runAsNonRoot"], true);
