@@ -50,7 +50,7 @@ pub struct Received {
 /// Whether a header is one that Envoy itself adds to a request.
 pub fn is_added_by_envoy(name: &str) -> bool {
     name.starts_with("x-envoy-")
-        || ["x-forwarded-for", "x-request-id", "content-length"].contains(&name)
+        || ["x-forwarded-for", "x-request-id", "cdn-loop", "content-length"].contains(&name)
 }
 
 impl Received {

@@ -210,9 +210,14 @@ impl StringMatcher {
         Self::matching(SafeRegex { google_re2: Some(Empty {}), regex })
     }
 
-    /// Any text. For Envoy's own messages the name of the engine is deprecated.
+    /// Any text.
     pub(super) fn any() -> Self {
-        Self::matching(SafeRegex { google_re2: None, regex: ".*".to_owned() })
+        Self::text_matching(".*".to_owned())
+    }
+
+    /// In Envoy's own messages, where the name of the engine is deprecated.
+    pub(super) fn text_matching(regex: String) -> Self {
+        Self::matching(SafeRegex { google_re2: None, regex })
     }
 
     fn matching(regex: SafeRegex) -> Self {

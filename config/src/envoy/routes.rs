@@ -16,6 +16,16 @@ use super::message::{Extension, Seconds, is_unset, typed};
 /// itself removes what it obeys.
 const HEADERS_TO_REMOVE: [&str; 3] = [CLUSTER_HEADER, MIRROR_HEADER, WEBSOCKET_HEADER];
 
+/// What each request passes on its way carries (RFC 8586), and what the gateway calls
+/// itself there.
+const LOOP_HEADER: &str = "cdn-loop";
+const LOOP_NAME: &str = "ingressctl";
+
+/// How often a request may pass a gateway: an endpoint may be the gateway itself, and
+/// nothing else would end the loop. Gateways in a row are few, and Envoy takes no
+/// expression for many more.
+const MAX_ROUNDS: usize = 6;
+
 /// `route.v3.RouteConfiguration`.
 #[derive(Clone, PartialEq, Message, Serialize)]
 pub(super) struct RouteConfiguration {
@@ -88,9 +98,27 @@ struct Route {
     #[prost(oneof = "RouteOrResponse", tags = "2, 7")]
     #[serde(flatten)]
     action: Option<RouteOrResponse>,
+    #[prost(message, repeated, tag = "9")]
+    #[serde(skip_serializing_if = "is_unset")]
+    request_headers_to_add: Vec<HeaderValueOption>,
     #[prost(string, repeated, tag = "12")]
     #[serde(skip_serializing_if = "is_unset")]
     request_headers_to_remove: Vec<String>,
+}
+
+/// `core.v3.HeaderValueOption`, beside the values that are there.
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct HeaderValueOption {
+    #[prost(message, optional, tag = "1")]
+    header: Option<HeaderValue>,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct HeaderValue {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(string, tag = "2")]
+    value: String,
 }
 
 #[derive(Clone, PartialEq, Oneof, Serialize)]
@@ -186,7 +214,12 @@ impl RouteConfiguration {
 /// What becomes of a request that the filter lets through, with a copy to `mirror`
 /// or without.
 fn routes(mirror: Option<&str>) -> Vec<Route> {
-    vec![Route::refusing_trace(), Route::refusing_upgrades(), Route::forwarding(mirror)]
+    vec![
+        Route::refusing_trace(),
+        Route::refusing_loops(),
+        Route::refusing_upgrades(),
+        Route::forwarding(mirror),
+    ]
 }
 
 impl MirrorMatcher {
@@ -242,6 +275,7 @@ impl Route {
         Self {
             matches: Some(RouteMatch::all_with(Vec::new())),
             action: Some(RouteOrResponse::Route(action)),
+            request_headers_to_add: vec![HeaderValueOption::this_gateway()],
             request_headers_to_remove: HEADERS_TO_REMOVE.map(str::to_owned).to_vec(),
         }
     }
@@ -250,8 +284,14 @@ impl Route {
         Self {
             matches: Some(RouteMatch::all_with(headers)),
             action: Some(RouteOrResponse::DirectResponse(DirectResponse { status })),
-            request_headers_to_remove: Vec::new(),
+            ..Self::default()
         }
+    }
+
+    /// Requests that come round and round: 508 (RFC 5842, section 7.2).
+    fn refusing_loops() -> Self {
+        let rounds = format!("(?:.*{LOOP_NAME}){{{MAX_ROUNDS}}}.*");
+        Self::refusing(vec![HeaderMatcher::regex(LOOP_HEADER, rounds)], 508)
     }
 
     /// TRACE would show a client the headers added on its way.
@@ -272,6 +312,13 @@ impl Route {
     }
 }
 
+impl HeaderValueOption {
+    fn this_gateway() -> Self {
+        let (key, value) = (LOOP_HEADER.to_owned(), LOOP_NAME.to_owned());
+        Self { header: Some(HeaderValue { key, value }) }
+    }
+}
+
 impl RouteMatch {
     fn all_with(headers: Vec<HeaderMatcher>) -> Self {
         Self { prefix: "/".to_owned(), headers }
@@ -285,6 +332,10 @@ impl HeaderMatcher {
 
     pub(super) fn exact(name: &str, value: &str) -> Self {
         Self::new(name, HeaderMatch::StringMatch(StringMatcher::exact(value)))
+    }
+
+    fn regex(name: &str, text: String) -> Self {
+        Self::new(name, HeaderMatch::StringMatch(StringMatcher::text_matching(text)))
     }
 
     fn present(name: &str) -> Self {
@@ -336,15 +387,15 @@ mod tests {
         assert_eq!(map.len(), mirrors.len());
         for mirror in &mirrors {
             let copies = vec![json!({"cluster": mirror})];
-            assert_eq!(routes_and_copies(&map[mirror]), (3, copies), "{mirror}");
+            assert_eq!(routes_and_copies(&map[mirror]), (4, copies), "{mirror}");
         }
-        assert_eq!(routes_and_copies(&host["matcher"]["on_no_match"]), (3, Vec::new()));
+        assert_eq!(routes_and_copies(&host["matcher"]["on_no_match"]), (4, Vec::new()));
     }
 
     #[test]
     fn without_mirrors_there_is_no_map() {
         let host = virtual_host(&[]);
         assert_eq!(host.get("matcher"), None);
-        assert_eq!(host["routes"].as_array().map(Vec::len), Some(3));
+        assert_eq!(host["routes"].as_array().map(Vec::len), Some(4));
     }
 }

@@ -32,8 +32,9 @@ const MAX_PLUGINS: usize = 8;
 /// connection of its own. Not modelled are: HTTP/2, Envoy's limits to the size
 /// and number of headers, whether the upstream answers, an empty
 /// `x-forwarded-proto` behind a trusted proxy, an empty `te`, that Envoy wraps
-/// its own answers to gRPC clients, and what it adds to the request (its
-/// address to `x-forwarded-for`, `x-request-id`, the framing of a body).
+/// its own answers to gRPC clients, a request that comes round and round, and what
+/// it adds to the request (its address to `x-forwarded-for`, `x-request-id`,
+/// `cdn-loop`, the framing of a body).
 pub struct Explainer {
     table: RouteTable,
     /// The same, each route and rule named by its place.

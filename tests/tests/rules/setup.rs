@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use ingress_tests::{Received, Serving, Upstream, raw};
+use ingress_tests::{Received, Serving, Upstream, is_added_by_envoy, raw};
 use ingressctl::compile::compile;
 use ingressctl::explain::{Explainer, Request};
 use ingressctl::manifest::read_text;
@@ -262,8 +262,7 @@ fn request_headers(received: &Received) -> BTreeMap<String, String> {
 
 /// Not what Envoy itself adds.
 fn is_compared(name: &str) -> bool {
-    let is_envoys = name.starts_with("x-envoy-") && name != "x-envoy-original-path";
-    !is_envoys && !["x-forwarded-for", "x-request-id", "content-length"].contains(&name)
+    name == "x-envoy-original-path" || !is_added_by_envoy(name)
 }
 
 fn is_of_ingress(name: &str) -> bool {

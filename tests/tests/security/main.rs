@@ -2,6 +2,7 @@
 //! configuration that `ingressctl` writes.
 
 mod headers;
+mod loops;
 mod names;
 mod requests;
 mod setup;
