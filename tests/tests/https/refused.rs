@@ -1,5 +1,4 @@
-//! A certificate that passes our checks and that Envoy refuses concerns its own
-//! host alone.
+//! A certificate that Envoy would refuse concerns its own host alone.
 
 use std::thread;
 use std::time::{Duration, Instant};

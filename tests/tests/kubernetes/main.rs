@@ -9,6 +9,7 @@ mod classes;
 mod definition;
 mod deployment;
 mod envoy;
+mod neighbours;
 mod page;
 mod refused;
 mod resilience;

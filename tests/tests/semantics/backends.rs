@@ -129,7 +129,7 @@ fn a_backend_is_a_port_of_a_service_in_the_ingresss_namespace() {
             &[("h", "/here", "503"), ("h", "/there", "d"), ("h", "/back", "503")],
         ),
     ];
-    check_with(&json!({}), &services, &cases);
+    check_with(&json!({"hostOwnership": "shared"}), &services, &cases);
 }
 
 #[test]
