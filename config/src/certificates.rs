@@ -8,6 +8,7 @@ mod chain;
 mod check_cache;
 mod der;
 mod ec;
+mod extensions;
 mod key;
 mod names;
 mod pem;
@@ -138,6 +139,7 @@ fn check(
     let now = seconds(now);
     chain::check_leaf(leaf, now, problems);
     chain::check_issuers(&chain, index, now, problems);
+    problems.extend(extensions::doubts(&chain));
 
     let others = ders.iter().enumerate().filter(|(other, _)| *other != index);
     let sections = std::iter::once(&ders[index]).chain(others.map(|(_, der)| der));

@@ -8,6 +8,7 @@ use x509_parser::oid_registry::{OID_KEY_TYPE_EC_PUBLIC_KEY, Oid, asn1_rs::oid};
 use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 
+use super::extensions;
 use super::pem;
 use super::problem::Problem;
 use super::strict;
@@ -54,7 +55,13 @@ pub(super) fn parse<'a>(
         // Twice the same extension is an error, too (RFC 5280, section 4.2).
         let is_sound =
             rest.is_empty() && certificate.extensions_map().is_ok() && strict::is_certificate(der);
-        is_sound.then_some(certificate).ok_or(malformed)
+        if !is_sound {
+            return Err(malformed);
+        }
+        match extensions::malformed(&certificate) {
+            Some(name) => Err(Problem::MalformedExtension(index + 1, name)),
+            None => Ok(certificate),
+        }
     };
     chain.iter().enumerate().map(parse).collect()
 }

@@ -1,6 +1,7 @@
 //! DER to the letter (X.690): each value has the tag that it is asked for by, and a
 //! length in as few bytes as it takes.
 
+pub(super) const BOOLEAN: u8 = 0x01;
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BIT_STRING: u8 = 0x03;
 pub(super) const OCTET_STRING: u8 = 0x04;
@@ -81,10 +82,7 @@ impl<'a> Der<'a> {
 
     /// A number in as few bytes as it takes.
     pub(super) fn integer(&mut self) -> Option<&'a [u8]> {
-        match self.next(INTEGER)? {
-            [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..] => None,
-            content => Some(content),
-        }
+        self.next(INTEGER).filter(|content| is_integer(content))
     }
 
     /// One that is not negative, without the zero that says so.
@@ -106,6 +104,20 @@ impl<'a> Der<'a> {
 
     pub(super) fn end(&self) -> Option<()> {
         self.0.is_empty().then_some(())
+    }
+}
+
+/// Whether it is a number in as few bytes as it takes.
+pub(super) fn is_integer(content: &[u8]) -> bool {
+    !matches!(content, [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..])
+}
+
+/// Whether the bits that it says are not used are there, and zero.
+pub(super) fn is_bit_string(content: &[u8]) -> bool {
+    match content {
+        [0, ..] => true,
+        [unused @ 1..=7, .., last] => last.trailing_zeros() >= u32::from(*unused),
+        _ => false,
     }
 }
 

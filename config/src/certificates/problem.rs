@@ -26,6 +26,14 @@ pub(crate) enum Problem {
     #[error("certificate {0} of the chain is malformed; have it issued again")]
     Malformed(usize),
     #[error(
+        "the extension {1} of certificate {0} of the chain is malformed, so Envoy or clients refuse it; have the certificate issued again"
+    )]
+    MalformedExtension(usize, &'static str),
+    #[error(
+        "certificate {0} of the chain has a pathLenConstraint and is not that of a CA, so some clients refuse it; have it issued again without"
+    )]
+    PathLengthWithoutCa(usize),
+    #[error(
         "is broken PEM: {0}; replace it by the key as it was made, unchanged from -----BEGIN to -----END"
     )]
     BrokenKey(&'static str),
@@ -104,6 +112,7 @@ impl Problem {
             | Self::NotForServers
             | Self::NoHosts
             | Self::WeakSignature(_)
+            | Self::PathLengthWithoutCa(_)
             | Self::LeafNotFirst(_)
             | Self::OutOfOrder(_)
             | Self::Stranger(_)

@@ -16,6 +16,7 @@ macro_rules! fixture {
     };
 }
 
+mod extensions;
 mod keys;
 
 use std::time::{Duration, SystemTime};
