@@ -6,9 +6,23 @@ use std::time::SystemTime;
 use crate::certificates;
 pub use crate::xds::{Ask, Discovery, Step};
 
-/// A chain and its key in PEM, as Envoy would get them; `None` where it gets neither.
-pub fn served_certificate(chain: &[u8], key: &[u8], now: SystemTime) -> Option<(String, String)> {
-    let certificate = certificates::read(chain, key, now).certificate?;
-    let pair = Arc::clone(&certificate.pair);
-    Some((pair.chain.clone(), pair.key.pem().to_owned()))
+/// What Envoy would get.
+pub struct ServedCertificate {
+    /// The chain in PEM, the server's own certificate first.
+    pub chain: String,
+    /// Its key in PEM.
+    pub key: String,
+    /// What is wrong nonetheless.
+    pub warnings: Vec<String>,
+}
+
+/// Checks a chain and its key in PEM; `None` where Envoy gets neither.
+pub fn served_certificate(chain: &[u8], key: &[u8], now: SystemTime) -> Option<ServedCertificate> {
+    let checked = certificates::read(chain, key, now);
+    let pair = Arc::clone(&checked.certificate?.pair);
+    Some(ServedCertificate {
+        chain: pair.chain.clone(),
+        key: pair.key.pem().to_owned(),
+        warnings: checked.problems.iter().map(ToString::to_string).collect(),
+    })
 }

@@ -14,7 +14,7 @@ mod manifests;
 mod route_rule;
 mod routes;
 
-pub use certificates::certificates;
+pub use certificates::{ServedCertificate, certificates};
 pub use discovery::discovery;
 pub use flat_table::{flat_table, sealed};
 pub use json_table::json_table;

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+pub use ingressctl::fuzzing::ServedCertificate;
 use ingressctl::fuzzing::served_certificate;
 
-/// The chain and the key in PEM that Envoy would get; `None` where it gets neither.
-pub fn certificates(input: &[u8]) -> Option<(String, String)> {
+/// What Envoy would get; `None` where it gets nothing.
+pub fn certificates(input: &[u8]) -> Option<ServedCertificate> {
     // Each reader takes what is its, as Envoy does.
     served_certificate(input, input, today())
 }

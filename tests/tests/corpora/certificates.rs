@@ -2,14 +2,11 @@
 
 use std::fs;
 
-use ingress_tests::fuzz::certificates;
+use ingress_tests::fuzz::{ServedCertificate, certificates};
 use ingress_tests::validate;
 use serde_json::{Value, json};
 
 use super::corpus;
-
-/// A chain and its key.
-type Pair = (String, String);
 
 #[test]
 fn envoy_takes_each_certificate_that_passes() {
@@ -30,7 +27,7 @@ fn envoy_takes_each_certificate_that_passes() {
 }
 
 /// Validates a listener with all of them.
-fn envoy_takes(pairs: &[&Pair]) -> Result<(), String> {
+fn envoy_takes(pairs: &[&ServedCertificate]) -> Result<(), String> {
     let chains: Vec<_> =
         pairs.iter().enumerate().map(|(index, pair)| filter_chain(index, pair)).collect();
     let listener = json!({
@@ -51,7 +48,7 @@ fn envoy_takes(pairs: &[&Pair]) -> Result<(), String> {
     output.status.success().then_some(()).ok_or(said)
 }
 
-fn filter_chain(index: usize, (chain, key): &Pair) -> Value {
+fn filter_chain(index: usize, pair: &ServedCertificate) -> Value {
     json!({
         "filter_chain_match": {"server_names": [format!("host{index}.example")]},
         "filters": [{
@@ -63,8 +60,8 @@ fn filter_chain(index: usize, (chain, key): &Pair) -> Value {
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
                 "common_tls_context": {"tls_certificates": [{
-                    "certificate_chain": {"inline_string": chain},
-                    "private_key": {"inline_string": key},
+                    "certificate_chain": {"inline_string": pair.chain},
+                    "private_key": {"inline_string": pair.key},
                 }]},
             },
         },

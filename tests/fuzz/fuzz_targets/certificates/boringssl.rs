@@ -3,7 +3,9 @@
 use boring::error::ErrorStack;
 use boring::pkey::PKey;
 use boring::ssl::{SslContext, SslMethod};
-use boring::x509::X509;
+use boring::stack::Stack;
+use boring::x509::store::X509StoreBuilder;
+use boring::x509::{X509, X509StoreContext, X509VerifyError};
 
 /// Why a server cannot be made of a chain and its key.
 pub(crate) fn check(chain: &str, key: &str) -> Result<(), ErrorStack> {
@@ -16,4 +18,21 @@ pub(crate) fn check(chain: &str, key: &str) -> Result<(), ErrorStack> {
     }
     context.set_private_key(&*PKey::private_key_from_pem(key.as_bytes())?)?;
     context.check_private_key()
+}
+
+/// Whether each certificate of a chain has extensions that a client can read.
+pub(crate) fn is_legible(chain: &str) -> Result<bool, ErrorStack> {
+    for certificate in X509::stack_from_pem(chain.as_bytes())? {
+        let store = X509StoreBuilder::new()?.build();
+        let result =
+            X509StoreContext::new()?.init(&store, &certificate, &*Stack::new()?, |context| {
+                // No certificate is trusted; what matters is why it is not.
+                drop(context.verify_cert());
+                Ok(context.verify_result())
+            })?;
+        if result == Err(X509VerifyError::INVALID_EXTENSION) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -1,4 +1,4 @@
-//! What our checks let pass, `BoringSSL` takes.
+//! What our checks let pass, `BoringSSL` takes: Envoy's, and a client's.
 
 #![no_main]
 
@@ -11,17 +11,27 @@ use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target, fuzzer_mutate};
 use der::Der;
 
 fuzz_target!(|input: &[u8]| -> Corpus {
-    let Some((chain, key)) = ingress_tests::fuzz::certificates(input) else {
+    let Some(served) = ingress_tests::fuzz::certificates(input) else {
         // From one that passes, it is not as far to another one.
         return Corpus::Reject;
     };
     #[cfg(feature = "boringssl")]
-    if let Err(reason) = boringssl::check(&chain, &key) {
-        panic!("BoringSSL refuses it: {reason}\n{chain}{key}");
-    }
-    drop((chain, key));
+    compare(&served);
+    drop(served);
     Corpus::Keep
 });
+
+#[cfg(feature = "boringssl")]
+fn compare(served: &ingress_tests::fuzz::ServedCertificate) {
+    let (chain, key) = (&served.chain, &served.key);
+    if let Err(reason) = boringssl::check(chain, key) {
+        panic!("BoringSSL refuses it: {reason}\n{chain}{key}");
+    }
+    // Which is a warning, for Envoy takes it.
+    let is_doubtful = served.warnings.iter().any(|warning| warning.contains("pathLenConstraint"));
+    let is_legible = boringssl::is_legible(chain).unwrap_or_default();
+    assert!(is_legible || is_doubtful, "BoringSSL cannot read an extension\n{chain}");
+}
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     // Now and then the text itself.
