@@ -14,5 +14,5 @@ pub use figure::{Figure, grouped};
 pub use load::{HttpVersion, Load, Pace, Running, Slice};
 pub use machine::Machine;
 pub use manifests::{Notation, Shape, manifests};
-pub use processes::{Processes, memory_peak};
+pub use processes::{Processes, Usage, memory_peak, usage};
 pub use report::{Report, folder};

@@ -5,6 +5,8 @@
 mod api_server;
 mod assets;
 mod gateway;
+pub mod hostile;
+pub mod ingresses;
 mod kubectl;
 mod namespace;
 mod objects;

@@ -37,7 +37,8 @@ pub use edge::{Edge, wait_until};
 pub use h2::{h2_flood, h2_request, h2_request_with_trailers};
 pub use httpbin::HttpBin;
 pub use kubernetes::{
-    ApiProxy, ApiServer, Asked, Gateway, Kubectl, Namespace, Service, Verdict, Writer, machine_ip,
+    ApiProxy, ApiServer, Asked, Gateway, Kubectl, Namespace, Service, Verdict, Writer, hostile,
+    ingresses, machine_ip,
 };
 pub use meanwhile::meanwhile;
 pub use offline::Offline;

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde::Serialize;
+
 /// A process and all that it has started.
 pub struct Processes(Vec<u32>);
 
@@ -36,10 +38,35 @@ fn children(pid: u32) -> Vec<u32> {
     children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
+/// What a process has of the machine.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Usage {
+    /// Its resident memory, in MiB.
+    pub resident_mib: f64,
+    /// The peak of that so far.
+    pub peak_mib: f64,
+    /// How many threads it has.
+    pub threads: usize,
+    /// How many files, sockets and pipes it has open.
+    pub descriptors: usize,
+}
+
+/// What a process has at the moment, unless it has ended.
+pub fn usage(pid: u32) -> Option<Usage> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let number = |name| -> Option<f64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().trim_end_matches(" kB").parse().ok()
+    };
+    Some(Usage {
+        resident_mib: number("VmRSS:")? / 1024.0,
+        peak_mib: number("VmHWM:")? / 1024.0,
+        threads: fs::read_dir(format!("/proc/{pid}/task")).ok()?.count(),
+        descriptors: fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count(),
+    })
+}
+
 /// The peak of a process's resident memory so far, in MiB, unless it has ended.
 pub fn memory_peak(pid: u32) -> Option<f64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.trim().trim_end_matches(" kB").parse().ok()?;
-    Some(kib / 1024.0)
+    usage(pid).map(|usage| usage.peak_mib)
 }

@@ -1,12 +1,15 @@
 //! A namespace that one test has for itself.
 
+use std::fs;
 use std::ops::Deref;
 use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use super::api_server::ApiServer;
 use super::kubectl::Kubectl;
+use crate::tools::{ingressctl, workspace};
 
 /// A namespace, and kubectl in it.
 ///
@@ -58,6 +61,42 @@ impl<'a> Namespace<'a> {
                 .create(&json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string());
         }
         api.kubeconfig_for(name, &self.token(NAME))
+    }
+
+    /// Gives the gateway of this namespace the rights on Secrets that `ingressctl
+    /// rbac` prints for these Ingresses and that default certificate.
+    ///
+    /// # Panics
+    /// Where it prints none, or the API refuses.
+    pub fn allow_secrets(&self, ingresses: &[String], default: &str) {
+        let documents: Vec<_> = ingresses
+            .iter()
+            .map(|text| {
+                let mut ingress: Value = serde_json::from_str(text).expect("an Ingress");
+                ingress["metadata"]["namespace"] = json!(self.name);
+                ingress.to_string()
+            })
+            .collect();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let manifests = folder.path().join("all.yaml");
+        fs::write(&manifests, documents.join("\n---\n")).expect("manifests are written");
+        let output = Command::new(ingressctl())
+            .args(["rbac", "-o", "json", "--gateway-namespace", &self.name])
+            .args(["--namespace", &self.name, "--default-certificate", default, "-f"])
+            .arg(&manifests)
+            .arg("-f")
+            .arg(workspace().join("config/deploy/ingress-class.yaml"))
+            .output()
+            .expect("ingressctl runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let printed: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        // The other rights, every gateway of these tests has already.
+        let of_secrets = |item: &&Value| item["metadata"]["name"] == "istio-ingress-certificates";
+        let items: Vec<_> = printed["items"].as_array().into_iter().flatten().collect();
+        let items: Vec<_> = items.into_iter().filter(of_secrets).collect();
+        assert_eq!(items.len(), 2, "a Role and its binding: {printed}");
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+        self.kubectl.apply(&list.to_string());
     }
 
     /// A token of a service account of this namespace.

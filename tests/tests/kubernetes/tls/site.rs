@@ -1,14 +1,13 @@
 //! Hosts with certificates, in a namespace of their own.
 
 use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
 use std::time::Duration;
 
 use ingress_tests::{
-    ApiServer, Authority, Gateway, Issued, Namespace, Service, TlsClient, Upstream, ingressctl,
-    machine_ip, meanwhile, wait_until, workspace,
+    ApiServer, Authority, Gateway, Issued, Namespace, Service, TlsClient, Upstream, machine_ip,
+    meanwhile, wait_until,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::setup::{host_to, ingress};
 
@@ -35,37 +34,9 @@ impl<'a> Site<'a> {
         Self { namespace, authority, client, default, _upstream: upstream }
     }
 
-    /// The rights on Secrets that `ingressctl rbac` prints for these manifests.
+    /// The rights on Secrets that these manifests need.
     pub(crate) fn allow(&self, ingresses: &[String]) {
-        let folder = tempfile::tempdir().unwrap();
-        let manifests = folder.path().join("all.yaml");
-        let namespace = &self.namespace.name;
-        let documents: Vec<_> = ingresses
-            .iter()
-            .map(|text| {
-                let mut ingress: Value = serde_json::from_str(text).unwrap();
-                ingress["metadata"]["namespace"] = json!(namespace);
-                ingress.to_string()
-            })
-            .collect();
-        std::fs::write(&manifests, documents.join("\n---\n")).unwrap();
-        let output = Command::new(ingressctl())
-            .args(["rbac", "-o", "json", "--gateway-namespace", namespace])
-            .args(["--namespace", namespace, "--default-certificate", &self.default, "-f"])
-            .arg(&manifests)
-            .arg("-f")
-            .arg(workspace().join("config/deploy/ingress-class.yaml"))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
-        // The other rights, every gateway of these tests has already.
-        let of_secrets = |item: &&Value| item["metadata"]["name"] == "istio-ingress-certificates";
-        let items: Vec<_> =
-            printed["items"].as_array().unwrap().iter().filter(of_secrets).collect();
-        assert_eq!(items.len(), 2, "a Role and its binding: {printed}");
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
-        self.namespace.apply(&list.to_string());
+        self.namespace.allow_secrets(ingresses, &self.default);
     }
 
     /// Creates Ingresses, and gives the rights for them.
