@@ -9,7 +9,6 @@ mod classes;
 mod definition;
 mod deployment;
 mod envoy;
-mod neighbours;
 mod page;
 mod refused;
 mod resilience;
