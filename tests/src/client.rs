@@ -1,6 +1,6 @@
 //! Clients: one that sends well-formed requests, and one that sends bytes.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -47,6 +47,15 @@ pub fn raw(address: SocketAddr, request: &[u8]) -> Answer {
     exchange(&mut connect(address), request)
 }
 
+/// Sends a GET on a connection that is there.
+///
+/// # Errors
+/// Where there is no answer, or only a part of one.
+pub fn ask(stream: &mut (impl Read + Write), authority: &str, path: &str) -> io::Result<Answer> {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\n\r\n");
+    receive(stream, request.as_bytes()).map_err(|(_, error)| error)
+}
+
 /// A client that keeps its connection.
 pub struct KeepAlive {
     address: SocketAddr,
@@ -85,19 +94,35 @@ impl KeepAlive {
 }
 
 pub(crate) fn exchange(stream: &mut (impl Read + Write), request: &[u8]) -> Answer {
+    receive(stream, request).unwrap_or_else(|(bytes, _)| {
+        let answer = parse(&bytes, is_head(request)).map(|(answer, _)| answer);
+        answer.unwrap_or_else(|| panic!("no HTTP answer: {:?}", String::from_utf8_lossy(&bytes)))
+    })
+}
+
+/// A whole answer, or what came of it until the connection broke.
+fn receive(
+    stream: &mut (impl Read + Write),
+    request: &[u8],
+) -> Result<Answer, (Vec<u8>, io::Error)> {
     // An edge may refuse a request before it is whole.
     let _ = stream.write_all(request).and_then(|()| stream.flush());
-    let is_head = request.starts_with(b"HEAD ");
     let mut bytes = Vec::new();
     let mut buffer = [0; 16 * 1024];
-    while let Ok(len @ 1..) = stream.read(&mut buffer) {
-        bytes.extend_from_slice(&buffer[..len]);
-        if let Some(answer) = parse(&bytes, is_head).filter(|(_, is_whole)| *is_whole) {
-            return answer.0;
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return Err((bytes, io::ErrorKind::UnexpectedEof.into())),
+            Ok(len) => bytes.extend_from_slice(&buffer[..len]),
+            Err(error) => return Err((bytes, error)),
+        }
+        if let Some((answer, true)) = parse(&bytes, is_head(request)) {
+            return Ok(answer);
         }
     }
-    let answer = parse(&bytes, is_head).map(|(answer, _)| answer);
-    answer.unwrap_or_else(|| panic!("no HTTP answer: {:?}", String::from_utf8_lossy(&bytes)))
+}
+
+fn is_head(request: &[u8]) -> bool {
+    request.starts_with(b"HEAD ")
 }
 
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {

@@ -31,7 +31,7 @@ mod websocket;
 
 pub use access_log::AccessLog;
 pub use admin::Admin;
-pub use client::{Answer, KeepAlive, get, raw};
+pub use client::{Answer, KeepAlive, ask, get, raw};
 pub use echo::{Echo, Echoed};
 pub use edge::{Edge, wait_until};
 pub use h2::{h2_flood, h2_request, h2_request_with_trailers};

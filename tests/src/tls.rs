@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
 
-use crate::client::{Answer, connect, exchange};
+use crate::client::{Answer, ask, connect, exchange};
 
 /// An authority that issues certificates.
 pub struct Authority {
@@ -192,9 +192,21 @@ impl TlsClient {
     /// # Panics
     /// Where nobody listens, or `host` is none.
     pub fn connect(&self, address: SocketAddr, host: &str) -> io::Result<TlsConnection> {
+        self.handshake(connect(address), host)
+    }
+
+    /// As [`Self::connect`], on a connection that is there.
+    ///
+    /// # Errors
+    /// Where the certificate is not for `host`, or not by our authority, or there is
+    /// no handshake.
+    ///
+    /// # Panics
+    /// Where `host` is none.
+    pub fn handshake(&self, stream: TcpStream, host: &str) -> io::Result<TlsConnection> {
         let name = ServerName::try_from(host.to_owned()).expect("the name of a host");
         let tls = ClientConnection::new(self.config(), name).map_err(io::Error::other)?;
-        let mut stream = StreamOwned::new(tls, connect(address));
+        let mut stream = StreamOwned::new(tls, stream);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;
         }
@@ -245,6 +257,14 @@ impl TlsConnection {
     pub fn get(&mut self, authority: &str, path: &str) -> Answer {
         let request = format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\n\r\n");
         exchange(&mut self.stream, request.as_bytes())
+    }
+
+    /// Answers a GET over HTTP/1.1.
+    ///
+    /// # Errors
+    /// Where there is no answer, or only a part of one.
+    pub fn ask(&mut self, authority: &str, path: &str) -> io::Result<Answer> {
+        ask(&mut self.stream, authority, path)
     }
 }
 

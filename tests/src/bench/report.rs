@@ -1,7 +1,7 @@
 //! What a benchmark has measured, printed as it comes and kept as JSON.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +43,15 @@ impl Report {
     /// # Panics
     /// Where there is a report that cannot be read.
     pub fn of(name: &str, arguments: &Arguments) -> Self {
-        let file = folder(arguments.is_short()).join(format!("{name}.json"));
+        Self::within(&folder(arguments.is_short()), name, arguments)
+    }
+
+    /// The same in a folder that the benchmark chooses itself.
+    ///
+    /// # Panics
+    /// Where there is a report that cannot be read.
+    pub fn within(folder: &Path, name: &str, arguments: &Arguments) -> Self {
+        let file = folder.join(format!("{name}.json"));
         let before = file.is_file().then(|| Self::read(&file));
         Self {
             command: format!("cargo bench -p ingress-tests --bench {name}{}", arguments.as_given()),

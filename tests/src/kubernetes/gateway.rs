@@ -87,6 +87,7 @@ impl Gateway {
         let https = SocketAddr::from(([127, 0, 0, 1], free_port()));
         arguments.extend(["--https".into(), https.to_string()]);
         arguments.extend(["--folder".into(), text(&shared)]);
+        arguments.extend(flags.iter().map(ToString::to_string));
         prepare(folder.path(), &arguments);
         let envoy_arguments = build.prepare(&shared);
         let envoy = spawn_envoy(folder.path(), &shared, &envoy_arguments);
@@ -95,7 +96,6 @@ impl Gateway {
         arguments.extend(["--namespace".into(), namespace.name.clone()]);
         arguments.extend(["--lease".into(), format!("{}/istio-ingress", namespace.name)]);
         arguments.extend(["--health", "127.0.0.1:0", "--access-log", "false"].map(Into::into));
-        arguments.extend(flags.iter().map(ToString::to_string));
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut gateway = Self {
             folder,
