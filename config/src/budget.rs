@@ -1,7 +1,7 @@
 //! How much of the gateway one object, one namespace and all together may take.
 //!
 //! Without limits one namespace could fill the memory of the controller and of
-//! Envoy, or make each change of the others slow. [`DEFAULTS`] is the one place
+//! Envoy, or make each change of the others slow. `DEFAULTS` is the one place
 //! of the limits; the settings change them.
 
 use std::collections::BTreeMap;
