@@ -135,11 +135,11 @@ impl OverloadManager {
             };
         };
         Self {
-            // A flood fills 50 MiB in that time.
-            refresh_interval: Some("0.1s"),
+            // A flood fills some 50 MiB in that time.
+            refresh_interval: Some("0.05s"),
             resource_monitors: vec![
                 Monitor::connections(memory.bytes() / CONNECTION_BYTES),
-                Monitor::heap(memory.bytes() / 2),
+                Monitor::heap(heap_within(memory)),
             ],
             actions: vec![
                 Action::new("reduce_timeouts", When::scaled(0.75, 0.9)).with(ScaledTimers::new()),
@@ -160,14 +160,20 @@ impl OverloadManager {
     }
 }
 
+/// The rest of what Envoy may use is for its code, the module in each worker, what is
+/// free but not given back, and what comes in before the heap is looked at again,
+/// which is as much with little memory as with more.
+fn heap_within(memory: Memory) -> u64 {
+    let bytes = memory.bytes();
+    (bytes / 3 * 2).saturating_sub(128 << 20).max(bytes / 3)
+}
+
 impl Monitor {
     fn connections(max_active_downstream_connections: u64) -> Self {
         let config = DownstreamConnections { max_active_downstream_connections };
         Self::Connections(Extension::new(CONNECTIONS_MONITOR, config))
     }
 
-    /// The rest of what Envoy may use is for its code, the module in each worker, what
-    /// is free but not given back, and what comes in before the heap is looked at again.
     fn heap(max_heap_size_bytes: u64) -> Self {
         Self::Heap(Extension::new(HEAP_MONITOR, FixedHeap { max_heap_size_bytes }))
     }
