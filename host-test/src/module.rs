@@ -92,7 +92,8 @@ impl Module {
     /// let folder = std::env::temp_dir().join("host-test-doc");
     /// let module = Module::cached(&wasm, &folder)?;
     /// assert_eq!(Module::cached(&wasm, &folder)?.exports(), module.exports());
-    /// # std::fs::remove_dir_all(folder)?;
+    /// # // The cache may still be writing what it knows of its use.
+    /// # let _ = std::fs::remove_dir_all(folder);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
