@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Mutex as Queue, Notify};
 use tokio::time::sleep_until;
 
 /// The time between two tries in a namespace, at first.
@@ -18,21 +18,30 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// By how much it grows at most.
 const MAX_GROWTH: u32 = 10;
 
-/// After each such period without any success it grows.
+/// After each such period without any success it grows, and after one without any
+/// try it is as at first.
 const GROWS_AFTER: Duration = Duration::from_mins(1);
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct Pace {
-    namespaces: Mutex<HashMap<String, Lane>>,
+    namespaces: Mutex<HashMap<String, Arc<Lane>>>,
 }
 
 /// The turns of one namespace.
+#[derive(Default)]
 struct Lane {
-    /// When the next turn is free.
-    free_at: Instant,
-    failing_since: Instant,
-    success: Arc<Notify>,
+    /// Those that wait, first come, first served. One that is not wanted any more
+    /// leaves, and delays nobody.
+    turns: Queue<Option<Failing>>,
+    success: Notify,
+}
+
+/// Tries without a success.
+#[derive(Clone, Copy)]
+struct Failing {
+    since: Instant,
+    last: Instant,
 }
 
 impl Pace {
@@ -40,10 +49,10 @@ impl Pace {
     /// namespace is read meanwhile, that is at once: rights were granted, perhaps
     /// for all.
     pub(super) async fn turn(&self, namespace: &str) {
-        let (at, success) = self.reserve(namespace, Instant::now());
+        let lane = self.lane(namespace);
         tokio::select! {
-            () = sleep_until(at.into()) => {}
-            () = success.notified() => {}
+            () = lane.turn() => {}
+            () = lane.success.notified() => {}
         }
     }
 
@@ -55,58 +64,85 @@ impl Pace {
         }
     }
 
-    fn reserve(&self, namespace: &str, now: Instant) -> (Instant, Arc<Notify>) {
+    fn lane(&self, namespace: &str) -> Arc<Lane> {
         let mut namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
-        if !namespaces.contains_key(namespace) {
-            namespaces.insert(namespace.to_owned(), Lane::new(now));
-        }
-        match namespaces.get_mut(namespace) {
-            Some(lane) => (lane.reserve(now), Arc::clone(&lane.success)),
-            None => (now, Arc::default()),
-        }
+        Arc::clone(namespaces.entry(namespace.to_owned()).or_default())
     }
 }
 
 impl Lane {
-    fn new(now: Instant) -> Self {
-        Self { free_at: now, failing_since: now, success: Arc::default() }
+    async fn turn(&self) {
+        let mut failing = self.turns.lock().await;
+        let next = Failing::next(*failing, Instant::now());
+        sleep_until(next.last.into()).await;
+        *failing = Some(next);
     }
+}
 
-    fn reserve(&mut self, now: Instant) -> Instant {
-        let periods = now.duration_since(self.failing_since).as_secs() / GROWS_AFTER.as_secs();
-        let growth = u32::try_from(periods).unwrap_or(u32::MAX).saturating_add(1).min(MAX_GROWTH);
-        let turn = self.free_at.max(now);
-        self.free_at = turn + INTERVAL * growth;
-        turn
+impl Failing {
+    /// With the next try, which may be at `now` or has to wait.
+    fn next(before: Option<Self>, now: Instant) -> Self {
+        match before {
+            Some(Self { since, last }) if now < last + GROWS_AFTER => {
+                let periods = now.duration_since(since).as_secs() / GROWS_AFTER.as_secs();
+                let growth = u32::try_from(periods).unwrap_or(u32::MAX).saturating_add(1);
+                let last = now.max(last + INTERVAL * growth.min(MAX_GROWTH));
+                Self { since, last }
+            }
+            _ => Self { since: now, last: now },
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::timeout;
+
     use super::*;
 
     #[test]
-    fn the_number_of_tries_does_not_depend_on_that_of_secrets() {
-        let (pace, now) = (Pace::default(), Instant::now());
-        let (first, _) = pace.reserve("a", now);
-        assert_eq!(first, now);
-        let last = (0..100).map(|_| pace.reserve("a", now).0).last();
-        assert_eq!(last, Some(now + 100 * INTERVAL));
-        assert_eq!(pace.reserve("b", now).0, now, "another namespace has turns of its own");
+    fn tries_become_rarer_until_there_are_none() {
+        let start = Instant::now();
+        let wait = |failing_for: Duration, tried_before: Duration| {
+            let now = start + failing_for;
+            let last = now.checked_sub(tried_before).unwrap();
+            Failing::next(Some(Failing { since: start, last }), now).last - now
+        };
+        let (none, second) = (Duration::ZERO, Duration::from_secs(1));
+        assert_eq!(Failing::next(None, start).last, start);
+        assert_eq!(wait(second, none), INTERVAL);
+        assert_eq!(wait(Duration::from_mins(3), none), 4 * INTERVAL);
+        assert_eq!(wait(Duration::from_hours(3), none), MAX_GROWTH * INTERVAL);
+        let rest = MAX_GROWTH * INTERVAL.saturating_sub(second / MAX_GROWTH);
+        assert_eq!(wait(Duration::from_hours(3), second), rest);
+        let after_a_pause = start + Duration::from_hours(3);
+        let before = Failing { since: start, last: start };
+        assert_eq!(Failing::next(Some(before), after_a_pause).since, after_a_pause);
     }
 
-    #[test]
-    fn tries_become_rarer_until_one_succeeds() {
-        let (pace, start) = (Pace::default(), Instant::now());
-        let gap = |after: Duration| {
-            let now = start + after;
-            let (one, _) = pace.reserve("a", now);
-            pace.reserve("a", now).0 - one
+    #[tokio::test]
+    async fn turns_that_nobody_waits_for_any_more_delay_nobody() {
+        let pace = Arc::new(Pace::default());
+        let waiting: Vec<_> = (0..1_000)
+            .map(|_| {
+                let pace = Arc::clone(&pace);
+                tokio::spawn(async move { pace.turn("a").await })
+            })
+            .collect();
+        pace.turn("b").await;
+        timeout(2 * INTERVAL, pace.turn("a")).await.expect_err("others are first");
+        waiting.iter().for_each(tokio::task::JoinHandle::abort);
+        timeout(3 * INTERVAL, pace.turn("a")).await.expect("they are gone");
+    }
+
+    #[tokio::test]
+    async fn a_success_is_the_turn_of_all() {
+        let pace = Pace::default();
+        let waiting = futures::future::join_all((0..1_000).map(|_| pace.turn("a")));
+        let succeed = async {
+            tokio::time::sleep(2 * INTERVAL).await;
+            pace.succeeded("a");
         };
-        assert_eq!(gap(Duration::ZERO), INTERVAL);
-        assert_eq!(gap(Duration::from_mins(3)), 4 * INTERVAL);
-        assert_eq!(gap(Duration::from_hours(3)), MAX_GROWTH * INTERVAL);
-        pace.succeeded("a");
-        assert_eq!(gap(Duration::from_hours(3)), INTERVAL);
+        timeout(10 * INTERVAL, futures::future::join(waiting, succeed)).await.expect("all at once");
     }
 }
