@@ -26,7 +26,6 @@ use thiserror::Error;
     clap::ValueEnum,
 )]
 #[serde(rename_all = "camelCase")]
-#[value(rename_all = "camelCase")]
 pub enum Resource {
     /// Paths of Ingresses: records of the route table.
     Paths,
@@ -148,7 +147,7 @@ impl Amounts {
         })
     }
 
-    /// The smaller of both, for each.
+    /// With no more of a resource than `limit`.
     #[must_use]
     pub fn min(mut self, resource: Resource, limit: u64) -> Self {
         let of_resource = &mut self.0[resource as usize];

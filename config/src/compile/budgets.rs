@@ -33,7 +33,7 @@ struct Demand<'a> {
 }
 
 /// Something that several objects may name.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Named<'a> {
     Host(&'a str),
     Secret(&'a ObjectName),
@@ -41,7 +41,7 @@ enum Named<'a> {
     Version(&'a str, &'a str, &'a Labels),
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Port<'a> {
     Number(u16),
     Name(&'a str),
@@ -154,8 +154,9 @@ fn number_of(ports: &PortAddresses) -> u64 {
     amount(ports.values().map(BTreeMap::len).sum())
 }
 
+/// The order of Ingresses, for other kinds.
 fn age(object: &Object) -> impl Ord {
-    let created = object.creation_timestamp.clone();
+    let created = object.created();
     (created.is_none(), created, object.namespace.clone(), object.name.clone())
 }
 
@@ -202,7 +203,7 @@ impl<'a> Demands<'a> {
             if let TlsHosts::Listed(hosts) = &entry.hosts {
                 for host in hosts {
                     let host = Named::Host(&host.name.value);
-                    named.push((Resource::Hosts, host.clone()));
+                    named.push((Resource::Hosts, host));
                     if matches!(host, Named::Host(host) if host.starts_with('*')) {
                         named.push((Resource::TlsWildcards, host));
                     }
@@ -262,9 +263,8 @@ impl<'a> Demands<'a> {
             let namespace = &*demand.object.namespace;
             let (mut amounts, mut new) = (demand.amounts, Vec::new());
             for (resource, named) in &demand.named {
-                let key = (namespace, *resource, named.clone());
-                if !seen.contains(&key) {
-                    seen.insert(key.clone());
+                let key = (namespace, *resource, *named);
+                if seen.insert(key) {
                     amounts.add(*resource, 1);
                     new.push(key);
                 }

@@ -24,6 +24,10 @@ pub(super) struct Collected<'a> {
     pub(super) served: Names<'a>,
 }
 
+/// What a default backend does not serve.
+const LEFT_OUT: &str = "does not serve the hosts of other namespaces: what no path of theirs matches \
+                        answers 404. To have it serve them, set hostOwnership: shared";
+
 /// By namespace and name.
 type Names<'a> = BTreeSet<(&'a str, &'a str)>;
 
@@ -80,9 +84,11 @@ impl<'a, 'b> Collector<'a, 'b> {
             }
         });
         let virtual_hosts: Vec<_> = virtual_hosts.collect();
-        if let Some((_, ingress, place)) = &self.default {
-            let left_out = virtual_hosts.iter().filter(|it| it.no_default_backend);
-            tell_left_out(left_out, ingress, place, self.findings);
+        if let Some((_, ingress, place)) = &self.default
+            && virtual_hosts.iter().any(|it| it.no_default_backend)
+        {
+            // Which and how many is not for its author to know, and changes all the time.
+            self.findings.borrow_mut().push(place.warning(ingress, LEFT_OUT));
         }
         Collected {
             virtual_hosts,
@@ -169,23 +175,6 @@ impl<'a, 'b> Collector<'a, 'b> {
             PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::StringPrefix(_) => Ok(()),
         }
     }
-}
-
-/// Says which hosts a default backend does not serve, if any.
-fn tell_left_out<'v>(
-    mut hosts: impl Iterator<Item = &'v VirtualHost>,
-    ingress: &Object,
-    place: &Place,
-    findings: &RefCell<Findings>,
-) {
-    let Some(first) = hosts.next() else { return };
-    let message = format!(
-        "does not serve the hosts of other namespaces, {} in all, such as {}: what no path of \
-         theirs matches answers 404. To have it serve them, set hostOwnership: shared",
-        1 + hosts.count(),
-        first.hosts.first().map_or("", |host| host),
-    );
-    findings.borrow_mut().push(place.warning(ingress, message));
 }
 
 fn name_of(ingress: &Object) -> (&str, &str) {

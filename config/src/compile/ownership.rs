@@ -1,8 +1,7 @@
 //! Which namespace a host belongs to: that of the oldest Ingress that names it.
 //!
-//! Whoever may create an Ingress can name any host. If that were enough, a
-//! younger namespace could add a path to the host of another, and get the cookies
-//! that clients send there, or answer the challenges of certificate authorities
+//! An Ingress can name any host. If that were enough, a younger namespace could add a
+//! path to the host of another, and get the cookies that clients send there, or answer the challenges of certificate authorities
 //! (RFC 8555, section 8.3).
 
 #[cfg(test)]

@@ -77,8 +77,8 @@ impl Resolver {
 
     async fn look_up(&self, name: &str) -> Result<BTreeSet<IpAddr>, String> {
         let turn = self.turns.acquire().await;
-        // With the dot, no search domain is tried: whoever may name a host there
-        // would answer for all names.
+        // With the dot, no search domain is tried: a host that has a name there would
+        // answer for all names.
         let name = if name.ends_with('.') { name.to_owned() } else { format!("{name}.") };
         let found = lookup_host((name, 0)).await;
         drop(turn);

@@ -36,7 +36,7 @@ pub struct Listening {
     pub https: SocketAddr,
     /// For the admin interface: its clients control Envoy.
     pub admin: Admin,
-    /// For whoever asks whether requests can be sent here.
+    /// For probes, which ask whether requests can be sent here.
     pub probe: Option<SocketAddr>,
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::kept::Kept;
 use super::node::{Node, Position};
 use crate::finding::{Finding, Location};
@@ -65,6 +67,11 @@ impl Object {
         let (kind, namespace, name) = (&self.kind, &self.namespace, &self.name);
         let (namespace, name) = (Arc::clone(namespace), Arc::clone(name));
         ObjectRef { kind: Arc::clone(kind), namespace, name }
+    }
+
+    /// When it was made, where that is said and can be read.
+    pub fn created(&self) -> Option<Timestamp> {
+        self.creation_timestamp.as_deref()?.parse().ok()
     }
 
     /// A place in the file of this object, if it is in one.

@@ -120,8 +120,8 @@ impl Ingress {
 }
 
 fn read_created(object: &Object, root: &Cursor<'_>) -> Option<Timestamp> {
-    let created = object.creation_timestamp.as_deref()?.parse().ok();
-    if created.is_none() {
+    let created = object.created();
+    if created.is_none() && object.creation_timestamp.is_some() {
         root.warning_in(
             "metadata.creationTimestamp",
             "is no time, so this counts as the youngest; write it as in 2024-12-31T23:59:59Z",

@@ -7,7 +7,7 @@ use std::thread;
 use ingress_tests::{OwnEnvoy, Upstream, compiled, edit_json};
 use serde_json::json;
 
-/// Whoever has a name under a search domain would get the requests.
+/// The owner of a name under a search domain would get the requests.
 #[test]
 fn no_search_domain_is_asked_for_a_service() {
     let upstream = Upstream::start("web");

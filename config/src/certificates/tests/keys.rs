@@ -216,7 +216,7 @@ fn a_key_on_a_curve_has_the_public_half_that_it_says() {
     }
     let other = with(1, flip_last);
     assert_eq!(problems_of(fixture!("sec1-without-public"), other), [Problem::Mismatch]);
-    // Zeros in front of a number are no part of it.
+    // Zeros in front of a number are not part of it.
     let longer = with(1, |(_, scalar)| scalar.insert(0, 0));
     assert_eq!(problems_of(fixture!("sec1-with-parameters"), longer), []);
 }
