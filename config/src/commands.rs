@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod module;
 pub(crate) mod rbac;
+mod runtime;
 pub(crate) mod serve;
 pub(crate) mod table;
 pub(crate) mod test;

@@ -50,7 +50,7 @@ use services::Services;
 use tls::{Tls, TlsCollector};
 
 pub(crate) use budgets::Usage;
-pub(crate) use endpoints::{ServiceName, service_of_endpoints, with_endpoints};
+pub(crate) use endpoints::{Moved, service_of_endpoints, with_endpoints};
 use reach::Reach;
 pub(crate) use reach::{Resolved, Where};
 pub(crate) use refused::Refused;

@@ -121,7 +121,10 @@ pub(crate) async fn run(
     let (namespace, name) = &options.lease;
     let election = Election::new(client.clone(), namespace, name, reporter.identity.clone());
     let draining = Draining { delay: options.drain_delay, timeout: options.drain_timeout };
-    let parts = Parts { client, options, reporter, store: Arc::clone(&store), metrics };
+    let resolver = Resolver::new(Arc::clone(&store), &options.settings.name_servers)
+        .context("cannot look up DNS names")?;
+    let store_of_parts = Arc::clone(&store);
+    let parts = Parts { client, options, reporter, resolver, store: store_of_parts, metrics };
     let mut tasks = parts.spawn(rollout, leads, (listener, is_ready));
     let electing = tokio::spawn(election.run(leadership, async {
         let _ = stopped.await;
@@ -153,6 +156,7 @@ struct Parts {
     client: Client,
     options: Options,
     reporter: reports::Options,
+    resolver: Resolver,
     store: Arc<Store>,
     metrics: Arc<Metrics>,
 }
@@ -165,12 +169,11 @@ impl Parts {
         leads: channel::Receiver<bool>,
         (listener, is_ready): (TcpListener, channel::Receiver<Readiness>),
     ) -> JoinSet<()> {
-        let Self { client, options, reporter, store, metrics } = self;
+        let Self { client, options, reporter, resolver, store, metrics } = self;
         let (outcomes, outcome) = channel::channel(None);
         let (served, newest) = channel::channel(None);
         let (wants, wanted) = channel::channel(BTreeSet::new());
         let (wants_resolved, wanted_names) = channel::channel(BTreeSet::new());
-        let resolver = Resolver::new(Arc::clone(&store));
         let secrets = SecretSource::new(
             client.clone(),
             reporter.field_manager.clone(),

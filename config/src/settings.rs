@@ -4,6 +4,7 @@
 //! text of the help and of the JSON Schema. The default is in its `Default`.
 
 mod memory;
+mod name_server;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
@@ -22,6 +23,7 @@ use crate::objects::{check_label, is_dns_label, is_dns_subdomain};
 
 pub use crate::objects::{LabelError, ObjectName, ObjectNameError};
 pub use memory::{Memory, MemoryError};
+pub use name_server::{NameServer, NameServerError};
 
 /// The settings, as `--settings FILE` holds them in YAML. Unknown keys are
 /// refused.
@@ -120,6 +122,11 @@ pub struct Settings {
     #[arg(long, required = false, value_name = "CIDR,…", value_delimiter = ',')]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub denied_endpoints: Vec<IpNet>,
+    /// The name servers that the controller asks for the DNS names of Services, such
+    /// as 10.96.0.10 or 10.96.0.10:53; if omitted, those of /etc/resolv.conf.
+    #[arg(long, required = false, value_name = "ADDR,…", value_delimiter = ',')]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    pub name_servers: Vec<NameServer>,
     /// How much one object may take, where that is not the default: paths, hosts,
     /// tlsWildcards, secrets, services, rules, conditions, endpoints, bytes,
     /// regexBytes. An object beyond is left out.
@@ -354,6 +361,7 @@ impl Default for Settings {
             total_budget: Limits::default(),
             host_ownership: HostOwnership::Namespace,
             denied_endpoints: Vec::new(),
+            name_servers: Vec::new(),
         }
     }
 }

@@ -18,6 +18,7 @@ mod kubernetes;
 mod made;
 mod meanwhile;
 pub mod naive;
+mod name_server;
 mod offline;
 mod own_envoy;
 mod plugin;
@@ -41,6 +42,7 @@ pub use kubernetes::{
     ingresses, machine_ip,
 };
 pub use meanwhile::meanwhile;
+pub use name_server::NameServer;
 pub use offline::Offline;
 pub use own_envoy::{OwnEnvoy, compile, compiled, compiled_with, edit_json, validate};
 pub use plugin::configuration;

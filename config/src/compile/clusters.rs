@@ -153,11 +153,10 @@ impl<'a> Clusters<'a> {
     /// first.
     fn resolve(&mut self, name: String, port: u16) -> Discovery {
         let reach = self.services.reach();
-        let Where::Cluster(resolved) = reach.place else { return Discovery::Dns(name, port) };
-        let addresses = match resolved.get(&name) {
-            Some(Ok(addresses)) => reach.allowed(addresses, port),
-            Some(Err(_)) | None => BTreeSet::new(),
-        };
+        if !matches!(reach.place, Where::Cluster(_)) {
+            return Discovery::Dns(name, port);
+        }
+        let addresses = reach.resolved(&name, port);
         self.dns_names.insert(name.clone());
         Discovery::Resolved { name, addresses }
     }

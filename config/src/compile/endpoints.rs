@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::reach::{Reach, Where};
@@ -32,17 +33,31 @@ fn service_name(object: &Object) -> Option<&str> {
     }
 }
 
+/// Whose addresses have changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moved {
+    pub(crate) services: BTreeSet<ServiceName>,
+    pub(crate) dns_names: BTreeSet<String>,
+}
+
+impl Moved {
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.services.extend(other.services);
+        self.dns_names.extend(other.dns_names);
+    }
+}
+
 /// What was compiled, with the addresses that these services have now. `None`
 /// where more than addresses changes: whether there are any, or what is to be
 /// said of them. Then all is to be compiled.
 pub(crate) fn with_endpoints<'a>(
     compiled: &Compiled,
-    changed: &BTreeSet<ServiceName>,
+    changed: &Moved,
     (settings, place): (&'a Settings, Where<'a>),
     objects: impl IntoIterator<Item = &'a Object> + Clone,
 ) -> Option<Gateway> {
     let names: BTreeSet<_> =
-        changed.iter().map(|(namespace, name)| (&**namespace, &**name)).collect();
+        changed.services.iter().map(|(namespace, name)| (&**namespace, &**name)).collect();
     let namespaces = names.iter().map(|(namespace, _)| *namespace).collect();
     if !budgets::has_room_for_endpoints(&namespaces, objects.clone(), settings) {
         return None;
@@ -54,25 +69,37 @@ pub(crate) fn with_endpoints<'a>(
     let objects: Vec<_> = objects.into_iter().filter(is_of_changed).collect();
     let findings = RefCell::default();
     let selection = Selection::of(objects.iter().copied(), &findings);
-    let services = Services::read(&selection, Reach::new(settings, place), &findings);
+    let reach = Reach::new(settings, place);
+    let services = Services::read(&selection, reach, &findings);
     if !are_told(&findings.into_inner().into_sorted(), compiled, &objects) {
         return None;
     }
     let mut gateway = compiled.gateway.clone();
     for cluster in Arc::make_mut(&mut gateway.clusters).values_mut() {
         let Cluster { service, selector, discovery, .. } = &**cluster;
-        if !names.contains(&(&*service.namespace, &*service.name)) {
-            continue;
-        }
-        let chosen = services.endpoints(&service.namespace, &service.name, selector)?;
-        let had_some = matches!(discovery, Discovery::Addresses(before) if !before.is_empty());
-        if !had_some || chosen.is_empty() {
-            return None;
-        }
-        let discovery = Discovery::Addresses(chosen);
+        let is_named = names.contains(&(&*service.namespace, &*service.name));
+        let discovery = match discovery {
+            Discovery::Addresses(before) if is_named => {
+                let chosen = services.endpoints(&service.namespace, &service.name, selector)?;
+                Discovery::Addresses(moved(before, chosen)?)
+            }
+            // There may be endpoints now, which come before the name.
+            _ if is_named => return None,
+            Discovery::Resolved { name, addresses } if changed.dns_names.contains(name) => {
+                let port = addresses.first()?.port();
+                let addresses = moved(addresses, reach.resolved(name, port))?;
+                Discovery::Resolved { name: name.clone(), addresses }
+            }
+            _ => continue,
+        };
         *cluster = Arc::new(Cluster { discovery, ..(**cluster).clone() });
     }
     Some(gateway)
+}
+
+/// The addresses now, where there were some and still are.
+fn moved(before: &BTreeSet<SocketAddr>, now: BTreeSet<SocketAddr>) -> Option<BTreeSet<SocketAddr>> {
+    (!before.is_empty() && !now.is_empty()).then_some(now)
 }
 
 /// Whether `findings` are what was told of these objects, and nothing else was.

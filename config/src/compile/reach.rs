@@ -75,8 +75,19 @@ impl<'c> Reach<'c> {
         local(address).filter(|_| matches!(self.place, Where::OwnMachineForNow))
     }
 
+    /// What a DNS name is found at, and may be.
+    pub(super) fn resolved(&self, name: &str, port: u16) -> BTreeSet<SocketAddr> {
+        match self.place {
+            Where::Cluster(resolved) => match resolved.get(name) {
+                Some(Ok(addresses)) => self.allowed(addresses, port),
+                Some(Err(_)) | None => BTreeSet::new(),
+            },
+            Where::OwnMachine | Where::OwnMachineForNow => BTreeSet::new(),
+        }
+    }
+
     /// The addresses at a port of those that may be reached.
-    pub(super) fn allowed(&self, addresses: &BTreeSet<IpAddr>, port: u16) -> BTreeSet<SocketAddr> {
+    fn allowed(&self, addresses: &BTreeSet<IpAddr>, port: u16) -> BTreeSet<SocketAddr> {
         let allowed = addresses.iter().filter(|address| self.denies(**address).is_none());
         allowed.map(|address| SocketAddr::new(*address, port)).collect()
     }
@@ -122,7 +133,7 @@ fn local_v6(address: Ipv6Addr) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compile::{Caches, Circumstances, Refused, compile_objects};
+    use crate::compile::{Caches, Circumstances, Moved, Refused, compile_objects, with_endpoints};
     use crate::finding::Findings;
     use crate::manifest::read_text;
     use crate::model::Discovery;
@@ -188,13 +199,45 @@ ports: [{name: http, port: 15000}]
         (addresses("web"), addresses("outside"), findings)
     }
 
+    fn outside(answer: Result<&[&str], String>) -> Resolved {
+        let answer = answer.map(|ips| ips.iter().map(|ip| ip.parse().unwrap()).collect());
+        Resolved::from([("outside.example".to_owned(), answer)])
+    }
+
+    #[test]
+    fn a_name_with_other_addresses_is_compiled_alone_unless_that_says_more() {
+        let settings = Settings { external_name_services: true, ..Settings::default() };
+        let manifests = read_text("f", MANIFESTS);
+        let (refused, caches) = (Refused::default(), Caches::default());
+        let compile = |resolved: &Resolved| {
+            let place = Where::Cluster(resolved);
+            let circumstances = Circumstances {
+                place,
+                ..Circumstances::of_manifests(&settings, &refused, &caches)
+            };
+            compile_objects(manifests.objects(), Findings::new(), &circumstances)
+        };
+        let moved = Moved { dns_names: ["outside.example".to_owned()].into(), ..Moved::default() };
+        let before = compile(&outside(Ok(&["203.0.113.5"])));
+        let move_to = |resolved: &Resolved| {
+            let circumstances = (&settings, Where::Cluster(resolved));
+            let objects: Vec<_> = manifests.objects().collect();
+            with_endpoints(&before, &moved, circumstances, objects)
+        };
+        let after = outside(Ok(&["203.0.113.6", "203.0.113.7", "127.0.0.1"]));
+        let moved_there = move_to(&after).expect("nothing but addresses");
+        assert_eq!(moved_there.clusters, compile(&after).gateway.clusters);
+        assert_ne!(moved_there.clusters, before.gateway.clusters);
+        for more in [outside(Ok(&["127.0.0.1"])), outside(Err("gone".into())), Resolved::new()] {
+            assert!(move_to(&more).is_none(), "there is something to say: {more:?}");
+        }
+    }
+
     #[test]
     fn a_cluster_denies_addresses_and_says_so() {
-        let ips = |ips: &[&str]| Ok(ips.iter().map(|ip| ip.parse().unwrap()).collect());
-        let resolved = |ips| Resolved::from([("outside.example".to_owned(), ips)]);
-        let good = resolved(ips(&["203.0.113.5", "127.0.0.1"]));
-        let (web, outside, findings) = compile_at(Where::Cluster(&good));
-        assert_eq!((web, outside), (vec!["10.1.0.1:15000".into()], vec!["203.0.113.5:80".into()]));
+        let good = outside(Ok(&["203.0.113.5", "127.0.0.1"]));
+        let (web, by_name, findings) = compile_at(Where::Cluster(&good));
+        assert_eq!((web, by_name), (vec!["10.1.0.1:15000".into()], vec!["203.0.113.5:80".into()]));
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!(
             finding,
@@ -203,17 +246,17 @@ ports: [{name: http, port: 15000}]
              out, and 1 more. Give the address of a pod, or of another host"
         );
 
-        let bad = resolved(ips(&["169.254.169.254"]));
-        let (_, outside, findings) = compile_at(Where::Cluster(&bad));
-        assert!(outside.is_empty());
+        let bad = outside(Ok(&["169.254.169.254"]));
+        let (_, by_name, findings) = compile_at(Where::Cluster(&bad));
+        assert!(by_name.is_empty());
         let expected = "the DNS name `outside.example` resolves to 169.254.169.254, which is a \
                         link-local address";
         assert!(findings[0].contains(expected), "{findings:?}");
 
         let unknown = Resolved::new();
-        let (_, outside, findings) = compile_at(Where::Cluster(&unknown));
-        assert!(outside.is_empty() && findings.len() == 1, "{findings:?}");
-        let failed = resolved(Err("no such host".to_owned()));
+        let (_, by_name, findings) = compile_at(Where::Cluster(&unknown));
+        assert!(by_name.is_empty() && findings.len() == 1, "{findings:?}");
+        let failed = outside(Err("no such host".to_owned()));
         let (_, _, findings) = compile_at(Where::Cluster(&failed));
         assert!(findings[0].contains("is not resolved: no such host"), "{findings:?}");
     }

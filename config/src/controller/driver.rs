@@ -248,17 +248,17 @@ impl Driver {
 
     /// Brings other endpoints to Envoy, where nothing else has changed.
     async fn move_endpoints(&self, agenda: &Agenda, work: &mut Work) -> Event {
-        let (Some(mut compiled), Some(services)) = (work.compiled.take(), agenda.moved()) else {
+        let (Some(mut compiled), Some(moved)) = (work.compiled.take(), agenda.moved()) else {
             return Event::EndpointsSayMore;
         };
-        let (objects, services) = (Arc::clone(&work.objects), services.clone());
+        let (objects, moved) = (Arc::clone(&work.objects), moved.clone());
         let (settings, resolved) = (Arc::clone(&self.settings), Arc::clone(&work.resolved));
         let (compiled, is_moved) = off_worker(move || {
             let objects = objects.iter().map(|known| &known.object);
             let place = Where::Cluster(&resolved);
-            let moved = with_endpoints(&compiled, &services, (&settings, place), objects);
-            let is_moved = moved.is_some();
-            if let Some(gateway) = moved {
+            let gateway = with_endpoints(&compiled, &moved, (&settings, place), objects);
+            let is_moved = gateway.is_some();
+            if let Some(gateway) = gateway {
                 compiled.gateway = gateway;
             }
             (compiled, is_moved)

@@ -3,35 +3,69 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::lookup_host;
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{
+    LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::system_conf::read_system_conf;
 use tokio::sync::{Semaphore, watch as channel};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
+use tracing::warn;
 
 use super::retry::Backoff;
 use super::store::Store;
+use crate::settings::NameServer;
 
-/// How long an answer is used, as in Envoy: the system's resolver does not say how
-/// long it holds.
-const REFRESH: Duration = Duration::from_secs(5);
+/// How long an answer is used at least, as in Envoy, and at most: who moves a
+/// service would rather not wait for the time that its record had.
+const REFRESH: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_mins(1);
 
-/// How many look-ups are under way at once. Each takes a thread for as long as the
-/// system's resolver waits for name servers.
-const MAX_CONCURRENT: usize = 32;
+/// How many look-ups are under way at once. Each takes two ports for as long as a
+/// name server keeps it waiting.
+const MAX_CONCURRENT: usize = 256;
+
+/// The most addresses of one name that are taken. A message over TCP has room for
+/// 4,000 (RFC 1035, section 4.2.2), each of which is an endpoint for Envoy.
+const MAX_ADDRESSES: usize = 100;
 
 /// See the module.
 pub(super) struct Resolver {
     store: Arc<Store>,
+    client: TokioResolver,
     turns: Arc<Semaphore>,
 }
 
 impl Resolver {
-    pub(super) fn new(store: Arc<Store>) -> Self {
-        Self { store, turns: Arc::new(Semaphore::new(MAX_CONCURRENT)) }
+    /// One that asks `servers`, or if there are none, those of the system.
+    pub(super) fn new(store: Arc<Store>, servers: &[NameServer]) -> anyhow::Result<Self> {
+        let (config, mut options) = match servers {
+            [] => of_system(),
+            _ => (
+                ResolverConfig::from_name_servers(servers.iter().map(ask).collect()),
+                ResolverOpts::default(),
+            ),
+        };
+        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        // What a name is to the pod itself is of no use to others.
+        options.use_hosts_file = ResolveHosts::Never;
+        // Answers are kept here, and asked for again when they are old.
+        options.cache_size = 0;
+        options.max_active_requests = 2 * MAX_CONCURRENT;
+        let provider = TokioRuntimeProvider::default();
+        let builder = TokioResolver::builder_with_config(config, provider).with_options(options);
+        Ok(Self {
+            store,
+            client: builder.build()?,
+            turns: Arc::new(Semaphore::new(MAX_CONCURRENT)),
+        })
     }
 
     /// Looks up those that are wanted, each again and again.
@@ -63,27 +97,66 @@ impl Resolver {
     async fn follow(self: Arc<Self>, name: String) -> Infallible {
         let mut backoff = Backoff::for_traffic();
         loop {
-            let answer = self.look_up(&name).await;
-            let is_answered = answer.is_ok();
-            self.store.set_resolved(&name, answer);
-            if is_answered {
-                backoff.reset();
-                sleep(REFRESH).await;
-            } else {
-                backoff.wait().await;
+            match self.look_up(&name).await {
+                Ok((addresses, holds_until)) => {
+                    let rest = holds_until.saturating_duration_since(Instant::now());
+                    self.store.set_resolved(&name, Ok(addresses));
+                    backoff.reset();
+                    sleep(rest.clamp(*REFRESH.start(), *REFRESH.end())).await;
+                }
+                Err(reason) => {
+                    self.store.set_resolved(&name, Err(reason));
+                    backoff.wait().await;
+                }
             }
         }
     }
 
-    async fn look_up(&self, name: &str) -> Result<BTreeSet<IpAddr>, String> {
+    /// The addresses of a name, and how long they hold.
+    async fn look_up(&self, name: &str) -> Result<(BTreeSet<IpAddr>, Instant), String> {
         let turn = self.turns.acquire().await;
         // With the dot, no search domain is tried: a host that has a name there would
         // answer for all names.
         let name = if name.ends_with('.') { name.to_owned() } else { format!("{name}.") };
-        let found = lookup_host((name, 0)).await;
+        let found = self.client.lookup_ip(name).await;
         drop(turn);
-        let addresses: BTreeSet<_> =
-            found.map_err(|error| error.to_string())?.map(|address| address.ip()).collect();
-        if addresses.is_empty() { Err("it has no address".to_owned()) } else { Ok(addresses) }
+        let found = found.map_err(|error| describe(&error))?;
+        let addresses: BTreeSet<_> = found.iter().collect();
+        let holds_until = Instant::from_std(found.valid_until());
+        match addresses.len() {
+            0 => Err(WITHOUT_ADDRESS.to_owned()),
+            // The same ones each time, in whichever order they come.
+            _ => Ok((addresses.into_iter().take(MAX_ADDRESSES).collect(), holds_until)),
+        }
     }
+}
+
+const WITHOUT_ADDRESS: &str = "it has no address";
+
+fn describe(error: &NetError) -> String {
+    match error {
+        _ if error.is_nx_domain() => "the name servers know of no such name".to_owned(),
+        _ if error.is_no_records_found() => WITHOUT_ADDRESS.to_owned(),
+        NetError::Timeout => "the name servers do not answer".to_owned(),
+        other => format!("the name servers answer with an error ({other})"),
+    }
+}
+
+/// What /etc/resolv.conf says, or as resolv.conf(5) has it without one, the name
+/// server of the machine itself.
+fn of_system() -> (ResolverConfig, ResolverOpts) {
+    read_system_conf().unwrap_or_else(|error| {
+        warn!("/etc/resolv.conf names no name server ({error}): asking the one at 127.0.0.1");
+        let local = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
+        (ResolverConfig::from_name_servers(vec![local]), ResolverOpts::default())
+    })
+}
+
+fn ask(server: &NameServer) -> NameServerConfig {
+    let address = server.address();
+    let mut config = NameServerConfig::udp_and_tcp(address.ip());
+    for connection in &mut config.connections {
+        connection.port = address.port();
+    }
+    config
 }

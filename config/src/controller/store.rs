@@ -11,9 +11,7 @@ use tokio::sync::Notify;
 
 use super::kinds::Kind;
 use super::known::Known;
-use crate::compile::{
-    Resolved, ServiceName, UnreadableSecret, UnreadableSecrets, service_of_endpoints,
-};
+use crate::compile::{Moved, Resolved, UnreadableSecret, UnreadableSecrets, service_of_endpoints};
 use crate::manifest::Object;
 use crate::settings::ObjectName;
 
@@ -63,8 +61,8 @@ pub(super) struct Changes {
     named: BTreeSet<String>,
     /// How many there are.
     count: usize,
-    /// The services whose endpoints have changed.
-    moved: BTreeSet<ServiceName>,
+    /// Whose endpoints have changed.
+    moved: Moved,
     /// Whether anything else has.
     is_more: bool,
     /// Whether that says which Secrets are asked for.
@@ -328,7 +326,7 @@ impl Noted {
             Some(before) => {
                 // The service that it told of before may be another.
                 if let Some(service) = service_of_endpoints(&before.object) {
-                    self.gather().moved.insert(service);
+                    self.gather().moved.services.insert(service);
                 }
                 let is_alike = names_secrets_alike(&before.object, &now.object);
                 self.noted(now, !is_alike);
@@ -344,7 +342,7 @@ impl Noted {
     fn noted(&mut self, known: &Known, may_name_secrets: bool) {
         let changes = self.gather();
         match service_of_endpoints(&known.object) {
-            Some(service) => drop(changes.moved.insert(service)),
+            Some(service) => drop(changes.moved.services.insert(service)),
             None => changes.is_more = true,
         }
         changes.may_name_secrets |=
@@ -358,7 +356,7 @@ impl Noted {
 
     fn looked_up(&mut self, name: &str) {
         let changes = self.gather();
-        changes.is_more = true;
+        changes.moved.dns_names.insert(name.to_owned());
         changes.name(format!("DNS name {name}"));
     }
 
@@ -387,7 +385,7 @@ impl Changes {
             until: now,
             named: BTreeSet::new(),
             count: 0,
-            moved: BTreeSet::new(),
+            moved: Moved::default(),
             is_more: false,
             may_name_secrets: false,
         }
@@ -402,12 +400,13 @@ impl Changes {
 
     /// A change of the endpoints of a service.
     #[cfg(test)]
-    pub(super) fn of_endpoints(service: ServiceName) -> Self {
-        Self { moved: BTreeSet::from([service]), ..Self::none() }
+    pub(super) fn of_endpoints(namespace: &str, name: &str) -> Self {
+        let services = BTreeSet::from([(namespace.into(), name.into())]);
+        Self { moved: Moved { services, ..Moved::default() }, ..Self::none() }
     }
 
-    /// The services whose endpoints are all that has changed.
-    pub(super) fn moved(&self) -> Option<&BTreeSet<ServiceName>> {
+    /// Whose endpoints are all that has changed.
+    pub(super) fn moved(&self) -> Option<&Moved> {
         (!self.is_more).then_some(&self.moved)
     }
 

@@ -139,7 +139,7 @@ fn of_waiting() -> Vec<Case> {
             name: "50 names that nobody resolves",
             objects: {
                 let names = (0..50).flat_map(|it| {
-                    let external = format!("n{it}.invalid");
+                    let external = format!("n{it}.nowhere.example");
                     let spec = json!({"type": "ExternalName", "externalName": external,
                         "ports": [{"name": "http", "port": 80}]});
                     let name = format!("n{it}");

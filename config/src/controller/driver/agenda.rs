@@ -3,10 +3,9 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::compile::ServiceName;
+use crate::compile::Moved;
 use crate::controller::retry::Backoff;
 use crate::controller::store::Changes;
 
@@ -88,8 +87,8 @@ impl Agenda {
         self.changes.as_ref()
     }
 
-    /// The services whose endpoints are all that has changed.
-    pub(super) fn moved(&self) -> Option<&BTreeSet<ServiceName>> {
+    /// Whose endpoints are all that has changed.
+    pub(super) fn moved(&self) -> Option<&Moved> {
         self.changes.as_ref()?.moved()
     }
 

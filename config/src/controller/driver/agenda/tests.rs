@@ -5,7 +5,7 @@ fn change() -> Changes {
 }
 
 fn endpoints() -> Changes {
-    Changes::of_endpoints(("d".into(), "web".into()))
+    Changes::of_endpoints("d", "web")
 }
 
 fn woken(changes: impl Into<Option<Changes>>, awaited: usize) -> Event {
