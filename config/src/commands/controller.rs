@@ -13,7 +13,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::args::{ArgError, SettingsArgs, parse_namespace};
-use super::serve::{addresses, block_on, say};
+use super::runtime::block_on;
+use super::serve::{addresses, say};
 use crate::controller::{self, Options, Publish};
 use crate::envoy::{Admin, Listening};
 use crate::objects::{is_dns_label, is_dns_subdomain};

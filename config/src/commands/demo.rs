@@ -13,7 +13,8 @@ use rcgen::{CertificateParams, DnType, KeyPair};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::serve::{RunArgs, announce, block_on, say};
+use super::runtime::block_on;
+use super::serve::{RunArgs, announce, say};
 use crate::envoy::{Admin, Listening, LoopbackAddr};
 use crate::manifest::PathSpec;
 use crate::rollout::Ready;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::args::{Input, ListenArgs, SettingsArgs};
+use super::runtime::block_on;
 use crate::envoy::Listening;
 use crate::manifest::PathSpec;
 use crate::rollout::Ready;
@@ -96,14 +97,4 @@ pub(crate) fn addresses(Ready { http, https, admin }: &Ready) -> String {
 pub(crate) fn say(text: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
-}
-
-/// Runs `future` to its end. Threads that still wait for something then, such
-/// as for a file to be written, do not keep the process.
-pub(crate) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let result = runtime.block_on(future);
-    runtime.shutdown_background();
-    result
 }

@@ -1,0 +1,29 @@
+//! What runs the commands that serve.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::runtime::Builder;
+
+/// Allows this process, and Envoy below it, as many descriptors as it may have: many
+/// systems begin with 1,024, and each Secret that is watched takes a connection.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
+/// How many threads may do what takes a while. The memory that each has used stays
+/// with it: with tokio's 512, twice as much in all.
+const MAX_BLOCKING: usize = 8;
+
+/// Runs `future` to its end. Threads that still wait for something then, such
+/// as for a file to be written, do not keep the process.
+pub(super) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(MAX_BLOCKING)
+        .enable_all()
+        .build()?;
+    raise_descriptor_limit();
+    let result = runtime.block_on(future);
+    runtime.shutdown_background();
+    result
+}
