@@ -67,15 +67,21 @@ impl KeyPair {
 }
 
 /// A certificate that Envoy takes, and its key.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Certificate {
     pub(crate) pair: Arc<KeyPair>,
     /// The DNS names among its alternative names, as found.
     pub(crate) names: Vec<String>,
-    pub(crate) not_after: SystemTime,
+    /// When something else is to be said of its validity, in this order.
+    turns: [SystemTime; 3],
 }
 
 impl Certificate {
+    /// When something else is to be said of it than at `now`, while nothing changes.
+    pub(crate) fn turns_after(&self, now: SystemTime) -> Option<SystemTime> {
+        self.turns.into_iter().find(|turn| *turn > now)
+    }
+
     /// Whether clients take it for `host`: one of an Ingress, perhaps with a
     /// wildcard.
     pub(crate) fn covers(&self, host: &str) -> bool {
@@ -139,7 +145,7 @@ fn check(
     let now = seconds(now);
     chain::check_leaf(leaf, now, problems);
     chain::check_issuers(&chain, index, now, problems);
-    problems.extend(extensions::doubts(&chain));
+    extensions::check(&chain, index, problems);
 
     let others = ders.iter().enumerate().filter(|(other, _)| *other != index);
     let sections = std::iter::once(&ders[index]).chain(others.map(|(_, der)| der));
@@ -147,7 +153,7 @@ fn check(
     Ok(Certificate {
         pair: Arc::new(KeyPair::new(sections.collect(), key.to_pem())),
         names: chain::dns_names(leaf),
-        not_after: system_time(leaf.validity().not_after.timestamp()),
+        turns: chain::turns(leaf).map(system_time),
     })
 }
 

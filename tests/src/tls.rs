@@ -55,15 +55,18 @@ impl Authority {
     /// # Panics
     /// Where it cannot be made.
     pub fn issue(&self, hosts: &[&str]) -> Issued {
-        self.issue_until(hosts, SystemTime::now() + Duration::from_hours(90 * 24))
+        self.issue_with(hosts, |_| ())
     }
 
-    /// A certificate for these hosts, valid from an hour ago until `end`.
+    /// A certificate for these hosts, valid from `start` until `end`.
     ///
     /// # Panics
     /// Where it cannot be made.
-    pub fn issue_until(&self, hosts: &[&str], end: SystemTime) -> Issued {
-        self.issue_with(hosts, |params| params.not_after = end.into())
+    pub fn issue_within(&self, hosts: &[&str], start: SystemTime, end: SystemTime) -> Issued {
+        self.issue_with(hosts, |params| {
+            params.not_before = start.into();
+            params.not_after = end.into();
+        })
     }
 
     /// A certificate for these hosts that may be served only with an OCSP answer

@@ -8,7 +8,6 @@ use x509_parser::oid_registry::{OID_KEY_TYPE_EC_PUBLIC_KEY, Oid, asn1_rs::oid};
 use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 
-use super::extensions;
 use super::pem;
 use super::problem::Problem;
 use super::strict;
@@ -55,13 +54,7 @@ pub(super) fn parse<'a>(
         // Twice the same extension is an error, too (RFC 5280, section 4.2).
         let is_sound =
             rest.is_empty() && certificate.extensions_map().is_ok() && strict::is_certificate(der);
-        if !is_sound {
-            return Err(malformed);
-        }
-        match extensions::malformed(&certificate) {
-            Some(name) => Err(Problem::MalformedExtension(index + 1, name)),
-            None => Ok(certificate),
-        }
+        if is_sound { Ok(certificate) } else { Err(malformed) }
     };
     chain.iter().enumerate().map(parse).collect()
 }
@@ -74,6 +67,15 @@ pub(super) fn check_leaf(leaf: &X509Certificate<'_>, now: i64, problems: &mut Ve
     let signature = &leaf.signature_algorithm.algorithm;
     let weak = WEAK_SIGNATURES.into_iter().find(|(algorithm, _)| algorithm == signature);
     problems.extend(weak.map(|(_, name)| Problem::WeakSignature(name)));
+}
+
+/// When something else is to be said of the validity than before: it begins, is about
+/// to end, and has ended.
+pub(super) fn turns(leaf: &X509Certificate<'_>) -> [i64; 3] {
+    let (from, to) = (leaf.validity().not_before, leaf.validity().not_after);
+    let [from, to] = [from, to].map(|time| time.timestamp());
+    // The last second of each still counts.
+    [from, to.saturating_sub(SOON).saturating_add(1), to.saturating_add(1)]
 }
 
 fn validity(leaf: &X509Certificate<'_>, now: i64) -> Option<Problem> {
@@ -93,11 +95,11 @@ fn time(time: ASN1Time) -> jiff::Timestamp {
     jiff::Timestamp::from_second(time.timestamp()).unwrap_or(jiff::Timestamp::MAX)
 }
 
-/// What the certificate may not be used for.
+/// What the certificate may not be used for. What cannot be read says nothing, and is
+/// told where extensions are.
 fn usage(leaf: &X509Certificate<'_>) -> Vec<Problem> {
-    let (Ok(usage), Ok(extended)) = (leaf.key_usage(), leaf.extended_key_usage()) else {
-        return vec![Problem::Malformed(1)];
-    };
+    let usage = leaf.key_usage().ok().flatten();
+    let extended = leaf.extended_key_usage().ok().flatten();
     let mut problems = Vec::new();
     // BoringSSL asks this of ECDSA keys alone.
     let is_ecdsa = leaf.public_key().algorithm.algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY;
@@ -119,9 +121,7 @@ fn usage(leaf: &X509Certificate<'_>) -> Vec<Problem> {
 /// Whether the certificate is somebody's. Envoy wants a name, of whatever kind;
 /// clients go by alternative names (RFC 9525, section 2).
 fn naming(leaf: &X509Certificate<'_>) -> Option<Problem> {
-    let Ok(alternatives) = leaf.subject_alternative_name() else {
-        return Some(Problem::Malformed(1));
-    };
+    let alternatives = leaf.subject_alternative_name().ok().flatten();
     if !dns_names(leaf).is_empty() {
         return None;
     }

@@ -3,6 +3,7 @@
 //! time, that is most of what a change takes.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -10,8 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Checked, read};
 
-/// Whether a certificate has ended or is about to is looked at again after so
-/// long.
+/// After so long it is looked at again: what issued a certificate ends, too.
 const PERIOD: Duration = Duration::from_hours(1);
 
 /// See the module. Holds what was asked for since the last
@@ -24,7 +24,8 @@ pub(crate) struct CheckCache {
 #[derive(Debug)]
 struct Entry {
     checked: Arc<Checked>,
-    since: SystemTime,
+    /// From when to when it holds.
+    holds: Range<SystemTime>,
     is_used: bool,
 }
 
@@ -38,13 +39,15 @@ impl CheckCache {
         // Each change is one call, so a panic elsewhere leaves them whole.
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = entries.get_mut(&digest)
-            && entry.holds_at(now)
+            && entry.holds.contains(&now)
         {
             entry.is_used = true;
             return Arc::clone(&entry.checked);
         }
         let checked = Arc::new(read(chain, key, now));
-        let entry = Entry { checked: Arc::clone(&checked), since: now, is_used: true };
+        let turn = checked.certificate.as_ref().and_then(|it| it.turns_after(now));
+        let end = turn.into_iter().chain(now.checked_add(PERIOD)).min().unwrap_or(now);
+        let entry = Entry { checked: Arc::clone(&checked), holds: now..end, is_used: true };
         entries.insert(digest, entry);
         checked
     }
@@ -53,18 +56,6 @@ impl CheckCache {
     pub(crate) fn sweep(&self) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|_, entry| std::mem::take(&mut entry.is_used));
-    }
-}
-
-impl Entry {
-    fn holds_at(&self, now: SystemTime) -> bool {
-        let is_recent = now.duration_since(self.since).is_ok_and(|since| since < PERIOD);
-        let has_ended = self
-            .checked
-            .certificate
-            .as_ref()
-            .is_some_and(|certificate| certificate.not_after < now);
-        is_recent && !has_ended
     }
 }
 
@@ -91,8 +82,11 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &read(&chain, &key, now + PERIOD / 4)), "the same");
         assert!(read(&chain, "", now).certificate.is_none(), "another key");
         assert!(read("", &(chain.clone() + &key), now).certificate.is_none(), "split elsewhere");
-        assert!(read(&chain, &key, end + Duration::from_secs(1)).certificate.is_none(), "ended");
-        assert!(read(&chain, &key, now).certificate.is_some(), "the clock was set back");
+        let ended = read(&chain, &key, end + Duration::from_secs(1));
+        assert!(!Arc::ptr_eq(&first, &ended) && first.problems != ended.problems, "ended");
+        let later = read(&chain, &key, end + Duration::from_secs(2));
+        assert!(Arc::ptr_eq(&ended, &later), "it has ended once and for all");
+        assert_eq!(read(&chain, &key, now).problems, first.problems, "the clock was set back");
 
         memo.sweep();
         assert_eq!(memo.entries.lock().unwrap().len(), 3, "all were asked for");

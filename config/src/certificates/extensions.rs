@@ -19,7 +19,7 @@ use super::strict::{attribute, is_directory_string, is_value, name};
 
 type Read = fn(&mut Der<'_>) -> Option<()>;
 
-const KNOWN: [(Oid<'_>, &str, Read); 8] = [
+const KNOWN: [(Oid<'static>, &str, Read); 8] = [
     (OID_X509_EXT_BASIC_CONSTRAINTS, "basicConstraints", |der| basic_constraints(der).map(drop)),
     (OID_X509_EXT_KEY_USAGE, "keyUsage", |der| valid(is_bit_string(der.next(BIT_STRING)?))),
     (OID_X509_EXT_EXTENDED_KEY_USAGE, "extKeyUsage", |der| list(der, |der| der.oid().map(drop))),
@@ -32,23 +32,33 @@ const KNOWN: [(Oid<'_>, &str, Read); 8] = [
     (OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER, "authorityKeyIdentifier", authority_key),
 ];
 
-/// The name of the first that is malformed.
-pub(super) fn malformed(certificate: &X509Certificate<'_>) -> Option<&'static str> {
-    certificate.extensions().iter().find_map(|extension| {
-        let (_, name, read) = KNOWN.into_iter().find(|(oid, ..)| *oid == extension.oid)?;
-        whole(extension.value, read).is_none().then_some(name)
+/// What is wrong with those of the certificates of a chain, of which `leaf` is the
+/// server's own.
+pub(super) fn check(chain: &[X509Certificate<'_>], leaf: usize, problems: &mut Vec<Problem>) {
+    for (index, certificate) in chain.iter().enumerate() {
+        problems.extend(malformed(certificate).map(|(id, name)| match id {
+            _ if id == OID_X509_EXT_KEY_USAGE && index == leaf => Problem::MalformedKeyUsage,
+            _ => Problem::MalformedExtension(index + 1, name),
+        }));
+        let is_doubtful = path_length_without_ca(certificate).unwrap_or_default();
+        problems.extend(is_doubtful.then_some(Problem::PathLengthWithoutCa(index + 1)));
+    }
+}
+
+/// Those that are malformed, and what they are called.
+fn malformed(
+    certificate: &X509Certificate<'_>,
+) -> impl Iterator<Item = (Oid<'static>, &'static str)> {
+    certificate.extensions().iter().filter_map(|extension| {
+        let (id, name, read) = KNOWN.into_iter().find(|(id, ..)| *id == extension.oid)?;
+        whole(extension.value, read).is_none().then_some((id, name))
     })
 }
 
-/// What clients may refuse in the certificates of a chain, though it is well formed.
-pub(super) fn doubts(chain: &[X509Certificate<'_>]) -> impl Iterator<Item = Problem> {
-    chain.iter().enumerate().filter_map(|(index, certificate)| {
-        let extension =
-            certificate.get_extension_unique(&OID_X509_EXT_BASIC_CONSTRAINTS).ok()??;
-        let constraints = whole(extension.value, basic_constraints)?;
-        (constraints.has_path_length && !constraints.is_ca)
-            .then_some(Problem::PathLengthWithoutCa(index + 1))
-    })
+fn path_length_without_ca(certificate: &X509Certificate<'_>) -> Option<bool> {
+    let extension = certificate.get_extension_unique(&OID_X509_EXT_BASIC_CONSTRAINTS).ok()??;
+    let constraints = whole(extension.value, basic_constraints)?;
+    Some(constraints.has_path_length && !constraints.is_ca)
 }
 
 struct BasicConstraints {

@@ -5,8 +5,9 @@ use crate::finding::Severity;
 /// One thing that is wrong, and what to do about it. It never repeats a part of
 /// a key.
 ///
-/// An error is what Envoy 1.40 refuses, and all its listeners with it, or what
-/// no client would take; the certificate is not to be served then.
+/// An error is what Envoy 1.40 refuses, and all its listeners with it, or more than
+/// is looked into; the certificate is not to be served then. The rest is for clients
+/// to decide: a certificate is served as its Secret says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Problem {
     #[error("is larger than 1 MiB; give the certificate and those that issued it alone")]
@@ -26,7 +27,11 @@ pub(crate) enum Problem {
     #[error("certificate {0} of the chain is malformed; have it issued again")]
     Malformed(usize),
     #[error(
-        "the extension {1} of certificate {0} of the chain is malformed, so Envoy or clients refuse it; have the certificate issued again"
+        "the key usage of the certificate is malformed, so Envoy refuses it; have it issued again"
+    )]
+    MalformedKeyUsage,
+    #[error(
+        "the extension {1} of certificate {0} of the chain is malformed, so clients may refuse it; have the certificate issued again"
     )]
     MalformedExtension(usize, &'static str),
     #[error(
@@ -59,10 +64,10 @@ pub(crate) enum Problem {
         "is not the key of any certificate in tls.crt; give the two that were made together: openssl x509 -pubkey -noout -in FILE and openssl pkey -pubout -in FILE print the same"
     )]
     Mismatch,
-    #[error("the certificate has been expired since {0}; renew it. Until then it is not served")]
+    #[error("the certificate has been expired since {0}, so clients refuse it; renew it")]
     Expired(jiff::Timestamp),
     #[error(
-        "the certificate is valid only from {0} on, and is not served before; use another until then, or correct the clock of this machine"
+        "the certificate is valid only from {0} on, so clients refuse it before; use another until then, or correct the clock of this machine"
     )]
     NotYetValid(jiff::Timestamp),
     #[error("the certificate expires at {0}; renew it")]
@@ -108,7 +113,10 @@ pub(crate) enum Problem {
 impl Problem {
     pub(crate) fn severity(&self) -> Severity {
         match self {
-            Self::ExpiresSoon(_)
+            Self::Expired(_)
+            | Self::NotYetValid(_)
+            | Self::ExpiresSoon(_)
+            | Self::MalformedExtension(..)
             | Self::NotForServers
             | Self::NoHosts
             | Self::WeakSignature(_)

@@ -75,7 +75,6 @@ fn a_sound_certificate_has_no_problem() {
     assert_eq!(certificate.pair.chain, chain.replace("\r\n", "\n"));
     assert_eq!(certificate.pair.key.pem(), key.replace("\r\n", "\n"));
     assert_eq!(certificate.names, ["foo.example", "*.bar.example"]);
-    assert_eq!(certificate.not_after, day(2027, 1, 1));
     for host in ["foo.example", "a.bar.example", "*.bar.example"] {
         assert!(certificate.covers(host), "{host}");
     }
@@ -99,19 +98,21 @@ fn times_are_told_from_each_other() {
     let (from, to) = (day(2026, 1, 1), day(2026, 3, 1));
     let at = |time| {
         let checked = read(chain.as_bytes(), key.as_bytes(), time);
-        (checked.certificate.is_some(), checked.problems)
+        let certificate = checked.certificate.expect("clients decide");
+        (certificate.turns_after(time), checked.problems)
     };
     let second = Duration::from_secs(1);
     let time = |text: &str| text.parse().unwrap();
     let expired = Problem::Expired(time("2026-03-01T00:00:00Z"));
     let soon = Problem::ExpiresSoon(time("2026-03-01T00:00:00Z"));
     let early = Problem::NotYetValid(time("2026-01-01T00:00:00Z"));
-    assert_eq!(at(from - second), (false, vec![early]));
-    assert_eq!(at(from), (true, vec![]));
-    assert_eq!(at(day(2026, 2, 15)), (true, vec![]));
-    assert_eq!(at(day(2026, 2, 15) + second), (true, vec![soon.clone()]));
-    assert_eq!(at(to), (true, vec![soon]));
-    assert_eq!(at(to + second), (false, vec![expired]));
+    let fortnight = day(2026, 2, 15);
+    assert_eq!(at(from - second), (Some(from), vec![early]));
+    assert_eq!(at(from), (Some(fortnight + second), vec![]));
+    assert_eq!(at(fortnight), (Some(fortnight + second), vec![]));
+    assert_eq!(at(fortnight + second), (Some(to + second), vec![soon.clone()]));
+    assert_eq!(at(to), (Some(to + second), vec![soon]));
+    assert_eq!(at(to + second), (None, vec![expired]));
 }
 
 #[test]

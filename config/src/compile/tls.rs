@@ -293,9 +293,10 @@ impl<'a> Secrets<'a> {
     }
 
     fn recheck_at(&self) -> Option<SystemTime> {
-        let ends = self.known.values().flatten().map(|certificate| certificate.not_after);
+        let known = self.known.values().flatten();
+        let turns = known.filter_map(|certificate| certificate.turns_after(self.now));
         let soon = (!self.known.is_empty()).then(|| self.now + RECHECK_PERIOD);
-        ends.chain(soon).min()
+        turns.chain(soon).min()
     }
 }
 

@@ -117,8 +117,9 @@ pub(crate) fn certificates_of(
 pub(crate) fn with_chain(certificate: &Certificate, chain: &str) -> Arc<Certificate> {
     let key = certificate.pair.key.clone();
     let pair = Arc::new(KeyPair::new(chain.to_owned(), key));
-    let (names, not_after) = (certificate.names.clone(), certificate.not_after);
-    Arc::new(Certificate { pair, names, not_after })
+    let mut certificate = certificate.clone();
+    certificate.pair = pair;
+    Arc::new(certificate)
 }
 
 /// See the module.

@@ -4,6 +4,7 @@ use std::fs;
 
 use ingress_tests::fuzz::{ServedCertificate, certificates};
 use ingress_tests::validate;
+use rcgen::{CertificateParams, CustomExtension, DnType, KeyPair};
 use serde_json::{Value, json};
 
 use super::corpus;
@@ -24,6 +25,35 @@ fn envoy_takes_each_certificate_that_passes() {
         let refused: Vec<_> = refused.iter().map(|(file, _)| file).collect();
         panic!("{reason}\nEnvoy refuses {refused:#?}");
     }
+}
+
+/// Which is a warning, and clients decide.
+#[test]
+fn envoy_takes_a_certificate_with_a_malformed_extension() {
+    let kinds = [
+        (14, "subjectKeyIdentifier"),
+        (17, "subjectAltName"),
+        (19, "basicConstraints"),
+        (30, "nameConstraints"),
+        (31, "cRLDistributionPoints"),
+        (35, "authorityKeyIdentifier"),
+        (37, "extKeyUsage"),
+    ];
+    let served = kinds.map(|(number, name)| {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.distinguished_name.push(DnType::CommonName, "one.example");
+        let nothing = vec![5, 0];
+        let extension = CustomExtension::from_oid_content(&[2, 5, 29, number], nothing);
+        params.custom_extensions.push(extension);
+        let key = KeyPair::generate().expect("a key");
+        let chain = params.self_signed(&key).expect("a certificate").pem();
+        let served = certificates(format!("{chain}{}", key.serialize_pem()).as_bytes());
+        let served = served.unwrap_or_else(|| panic!("{name} is served"));
+        let is_told = |warning: &String| warning.contains(&format!("extension {name} of"));
+        assert!(served.warnings.iter().any(is_told), "{name}: {:?}", served.warnings);
+        served
+    });
+    envoy_takes(&served.each_ref()).expect("Envoy takes them");
 }
 
 /// Validates a listener with all of them.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use ingress_tests::{Authority, Serving, TlsClient, Upstream, wait_until};
+use ingress_tests::{Authority, Serving, TlsClient, Upstream};
 use serde_json::json;
 
 use crate::setup::{DEFAULT, Hosts, ingress, manifests};
@@ -75,19 +75,16 @@ fn a_certificate_that_cannot_be_used_is_skipped_and_the_others_are_served() {
     let default = authority.issue(&[
         "malformed.example",
         "mismatched.example",
-        "expired.example",
         "huge.example",
         "missing.example",
     ]);
-    let yesterday = SystemTime::now() - Duration::from_mins(30);
-    let expired = authority.issue_until(&["expired.example"], yesterday);
     let mut malformed = good.secret("default", "malformed");
     malformed["stringData"]["tls.crt"] = json!("-----BEGIN CERTIFICATE-----\nAAAA\n-----END");
     let mut mismatched = other.secret("default", "mismatched");
     mismatched["stringData"]["tls.key"] = json!(good.key);
     let mut huge = good.secret("default", "huge");
     huge["stringData"]["tls.crt"] = json!(good.chain.repeat(20_000));
-    let hosts = ["good", "malformed", "mismatched", "expired", "huge", "missing"]
+    let hosts = ["good", "malformed", "mismatched", "huge", "missing"]
         .map(|secret| (format!("{secret}.example"), secret));
     let hosts: Vec<_> = hosts.iter().map(|(host, secret)| (&**host, *secret)).collect();
     let objects = [
@@ -95,7 +92,6 @@ fn a_certificate_that_cannot_be_used_is_skipped_and_the_others_are_served() {
         good.secret("default", "good"),
         malformed,
         mismatched,
-        expired.secret("default", "expired"),
         huge,
         default.secret(DEFAULT.0, DEFAULT.1),
     ];
@@ -108,20 +104,25 @@ fn a_certificate_that_cannot_be_used_is_skipped_and_the_others_are_served() {
     }
 }
 
+/// Clients decide: they may be told to look away, or have another clock.
 #[test]
-fn one_that_ends_while_it_is_served_gives_way_to_the_default_one() {
+fn a_certificate_is_served_before_its_time_and_after_it() {
     let (authority, upstream) = (Authority::new(), Upstream::start("a"));
-    let ending =
-        authority.issue_until(&["one.example"], SystemTime::now() + Duration::from_secs(10));
-    let default = authority.issue(&["one.example"]);
+    let now = SystemTime::now();
+    let hour = Duration::from_hours(1);
+    let expired = authority.issue_within(&["expired.example"], now - 2 * hour, now - hour);
+    let early = authority.issue_within(&["early.example"], now + hour, now + 2 * hour);
+    let default = authority.issue(&["expired.example", "early.example"]);
     let objects = [
-        ingress("web", "a", &[("one.example", "one")]),
-        ending.secret("default", "one"),
+        ingress("web", "a", &[("expired.example", "expired"), ("early.example", "early")]),
+        expired.secret("default", "expired"),
+        early.secret("default", "early"),
         default.secret(DEFAULT.0, DEFAULT.1),
     ];
     let serving = Serving::start(&manifests(&upstream, &objects));
     let client = TlsClient::new(&authority, &[]);
-    let certificate = || Some(client.connect(serving.https(), "one.example").ok()?.certificate());
-    assert_eq!(certificate(), Some(ending.der()));
-    wait_until("the default certificate", || certificate() == Some(default.der()));
+    for (host, expected) in [("expired.example", "expired"), ("early.example", "not valid yet")] {
+        let error = client.connect(serving.https(), host).err().expect("another time").to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }

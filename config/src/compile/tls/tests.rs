@@ -127,11 +127,11 @@ fn a_key_that_is_not_the_certificates_is_an_error_and_never_shown() {
 }
 
 #[test]
-fn what_has_expired_is_an_error() {
+fn what_has_expired_is_a_warning() {
     let secret = secret("default/cert", &["foo.example"]);
     let found = findings_of(secret, "foo.example", SystemTime::now() + 200 * A_DAY);
     let [finding] = &found[..] else { panic!("{found:?}") };
-    assert!(finding.contains("error: Secret default/cert: stringData.tls.crt: "), "{finding}");
+    assert!(finding.contains("warning: Secret default/cert: stringData.tls.crt: "), "{finding}");
     assert!(finding.contains("expired"), "{finding}");
 }
 
