@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use ingress_tests::{Authority, Serving, TlsClient, Upstream};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::setup::{DEFAULT, Hosts, ingress, manifests};
 
@@ -124,5 +124,38 @@ fn a_certificate_is_served_before_its_time_and_after_it() {
     for (host, expected) in [("expired.example", "expired"), ("early.example", "not valid yet")] {
         let error = client.connect(serving.https(), host).err().expect("another time").to_string();
         assert!(error.contains(expected), "{error}");
+    }
+}
+
+/// The host is the one's whose Ingress is older, whatever the younger says of it.
+#[test]
+fn another_namespace_cannot_change_the_certificate_of_a_host() {
+    let (authority, upstream) = (Authority::new(), Upstream::start("a"));
+    let own = authority.issue(&["one.example"]);
+    let foreign = authority.issue(&["one.example", "below.wild.example"]);
+    let wild = authority.issue(&["*.wild.example"]);
+    let in_namespace = |mut object: Value, namespace: &str, created: &str| {
+        object["metadata"]["namespace"] = namespace.into();
+        object["metadata"]["creationTimestamp"] = created.into();
+        object
+    };
+    let hosts = [("one.example", "own"), ("*.wild.example", "wild")];
+    let owner = in_namespace(ingress("web", "a", &hosts), "default", "2020-02-01T00:00:00Z");
+    let mut younger = ingress("other", "a", &[("one.example", "foreign")]);
+    younger["spec"]["tls"][0]["hosts"] = json!(["one.example", "below.wild.example"]);
+    let younger = in_namespace(younger, "tenant", "2020-03-01T00:00:00Z");
+    let objects = [
+        // The younger one comes first among the manifests.
+        younger,
+        owner,
+        foreign.secret("tenant", "foreign"),
+        own.secret("default", "own"),
+        wild.secret("default", "wild"),
+    ];
+    let serving = Serving::start(&manifests(&upstream, &objects));
+    let client = TlsClient::new(&authority, &[]);
+    for (host, expected) in [("one.example", &own), ("below.wild.example", &wild)] {
+        let connection = client.connect(serving.https(), host).unwrap();
+        assert_eq!(connection.certificate(), expected.der(), "{host}");
     }
 }
