@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
+use crate::authority;
 use crate::error::Broken;
 use crate::flat::{Bytes, List, Records, Text, record, tags};
 use crate::names::SCHEME_HEADER;
@@ -19,7 +20,8 @@ tags! {
     pub(crate) enum Source {
         /// The path up to its query.
         Path = 0,
-        Authority = 1,
+        /// The host, however the client wrote it: who closes one closes it whole.
+        Host = 1,
         Method = 2,
         /// As Envoy says it in `x-forwarded-proto`.
         Scheme = 3,
@@ -42,7 +44,7 @@ record! {
 impl Source {
     /// Whether it has been read before any rule is looked at.
     pub(crate) fn is_known(self) -> bool {
-        matches!(self, Self::Path | Self::Authority)
+        matches!(self, Self::Path | Self::Host)
     }
 }
 
@@ -131,7 +133,7 @@ impl<'r, R: Request + ?Sized> View<'r, R> {
         let value = self.values.get(slot as usize).ok_or(Broken)?;
         Ok(match source {
             Source::Path => Some(self.path_and_query().0),
-            Source::Authority => Some(&self.authority),
+            Source::Host => value.get_or_init(|| self.host()).as_deref(),
             Source::Scheme => self.scheme(),
             Source::Method => value.get_or_init(|| self.request.first_value(":method")).as_deref(),
             Source::Header => {
@@ -139,6 +141,10 @@ impl<'r, R: Request + ?Sized> View<'r, R> {
                 value.get_or_init(|| self.read(name, may_be_empty)).as_deref()
             }
         })
+    }
+
+    fn host(&self) -> Value<'r> {
+        authority::host(&self.authority).map(|host| host.into_owned().into())
     }
 
     fn read(&self, name: &str, may_be_empty: bool) -> Value<'r> {

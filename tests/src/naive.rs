@@ -130,7 +130,8 @@ fn value(name: &str, request: &impl Request) -> Option<Vec<u8>> {
     match name {
         ":path" => request.first_value(":path").map(|target| path(&target).to_vec()),
         ":scheme" => request.first_value("x-forwarded-proto").map(Into::into),
-        ":method" | ":authority" => request.first_value(name).map(Into::into),
+        ":authority" => host(&request.first_value(name)?).map(String::into_bytes),
+        ":method" => request.first_value(name).map(Into::into),
         name => request.header(name).map(Into::into),
     }
 }

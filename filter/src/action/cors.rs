@@ -32,13 +32,6 @@ pub(super) enum Asked<'t> {
     Other(Vec<HeaderEdit<'t>>),
 }
 
-/// An origin that is allowed, and what it is told of that.
-struct AllowedOrigin<'t> {
-    value: Cow<'t, [u8]>,
-    /// Whether the answer is another one for other origins.
-    varies: bool,
-}
-
 impl Cors {
     pub(super) fn encode_option(
         cors: Option<&table::Cors>,
@@ -108,16 +101,24 @@ impl Cors {
         view: &View<'_, R>,
     ) -> Result<Asked<'t>, Broken> {
         let Some(cors) = bytes.option(cors)? else { return Ok(Asked::Other(Vec::new())) };
-        let Some(origin) = cors.allowed_origin(bytes, view)? else {
-            return Ok(Asked::Other(Vec::new()));
+        let origin = view.first_value("origin");
+        let mut headers = Vec::new();
+        if cors.varies() {
+            headers.push(HeaderEdit::append("vary", &b"origin"[..]));
+        }
+        let Some(allowed) = cors.allowed_origin(bytes, origin.as_deref())? else {
+            return Ok(Asked::Other(headers));
         };
-        let mut headers = cors.origin_headers(origin);
+        headers.push(HeaderEdit::set("access-control-allow-origin", allowed));
+        if cors.credentials {
+            headers.push(HeaderEdit::set("access-control-allow-credentials", &b"true"[..]));
+        }
         let mut add = |name, value: Option<Text>| {
             let value = value.map(|value| bytes.text(value)).transpose()?;
             headers.extend(value.map(|value| HeaderEdit::set(name, value)));
             Ok(())
         };
-        if !is_preflight(view) {
+        if origin.is_none() || !is_preflight(view) {
             add("access-control-expose-headers", cors.exposed)?;
             return Ok(Asked::Other(headers));
         }
@@ -129,38 +130,32 @@ impl Cors {
         Ok(Asked::Preflight(headers))
     }
 
-    fn allowed_origin<'t, R: Request + ?Sized>(
+    /// Whether an answer is another one for another origin, or for none: a cache must
+    /// not give the one to the other ("CORS protocol and HTTP caches" there).
+    fn varies(&self) -> bool {
+        !self.any_origin || self.credentials
+    }
+
+    /// What the answer says of the origin; nothing where that is not allowed.
+    fn allowed_origin<'t>(
         &self,
         bytes: Bytes<'t>,
-        view: &View<'_, R>,
-    ) -> Result<Option<AllowedOrigin<'t>>, Broken> {
-        let Some(origin) = view.first_value("origin") else { return Ok(None) };
+        origin: Option<&[u8]>,
+    ) -> Result<Option<Cow<'t, [u8]>>, Broken> {
+        if !self.varies() {
+            return Ok(Some(b"*".into()));
+        }
+        let Some(origin) = origin else { return Ok(None) };
         if self.any_origin {
-            if !self.credentials {
-                return Ok(Some(AllowedOrigin { value: b"*".into(), varies: false }));
-            }
-            let is_origin = is_origin(&origin);
-            return Ok(is_origin
-                .then(|| AllowedOrigin { value: origin.into_owned().into(), varies: true }));
+            return Ok(is_origin(origin).then(|| origin.to_owned().into()));
         }
         for known in bytes.list(self.origins)?.iter() {
             let known = bytes.text(known?)?;
-            if *known == *origin {
-                return Ok(Some(AllowedOrigin { value: known.into(), varies: true }));
+            if known == origin {
+                return Ok(Some(known.into()));
             }
         }
         Ok(None)
-    }
-
-    fn origin_headers<'t>(&self, origin: AllowedOrigin<'t>) -> Vec<HeaderEdit<'t>> {
-        let mut headers = vec![HeaderEdit::set("access-control-allow-origin", origin.value)];
-        if self.credentials {
-            headers.push(HeaderEdit::set("access-control-allow-credentials", &b"true"[..]));
-        }
-        if origin.varies {
-            headers.push(HeaderEdit::append("vary", &b"origin"[..]));
-        }
-        headers
     }
 }
 

@@ -132,7 +132,7 @@ fn cost(source: Source, value: &StringMatch) -> u8 {
 fn source(name: &str, place: &Place<'_>) -> Result<Source, LoadError> {
     Ok(match name {
         ":path" => Source::Path,
-        ":authority" => Source::Authority,
+        ":authority" => Source::Host,
         ":method" => Source::Method,
         ":scheme" => Source::Scheme,
         name if headers::is_name(name) => Source::Header,

@@ -92,8 +92,9 @@ impl RuleMatch {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HeaderMatch {
-    /// The header's name in lower case, or one of `:method`; `:authority`, as
-    /// the client wrote it; `:path`, up to its query; `:scheme`, as Envoy says
+    /// The header's name in lower case, or one of `:method`; `:authority`, of which
+    /// the host is compared, in lower case, without its port and without a dot at its
+    /// end; `:path`, up to its query; `:scheme`, as Envoy says
     /// it in `x-forwarded-proto`. A header sent several times counts as its
     /// values joined with `,`; one that is absent never matches.
     pub name: String,

@@ -92,7 +92,17 @@ fn conditions() -> impl Strategy<Value = BTreeMap<&'static str, Test>> {
     );
     let others = prop::collection::btree_map(select(vec!["x-a", "x-b"]), test(), 0..2);
     let method = option::weighted(0.2, select(vec!["GET", "OPTIONS"]));
-    (uri, others, method).prop_map(|(uri, mut all, method)| {
+    let authority = option::weighted(
+        0.2,
+        select(vec![
+            Test::Exact("h.example".into()),
+            Test::Exact("H.Example.".into()),
+            Test::Prefix("H.".into()),
+            Test::Regex("[a-n][.]example"),
+        ]),
+    );
+    (uri, others, method, authority).prop_map(|(uri, mut all, method, authority)| {
+        all.extend(authority.map(|test| ("authority", test)));
         all.extend(uri.map(|test| ("uri", test)));
         all.extend(method.map(|method| ("method", Test::Exact(method.into()))));
         all

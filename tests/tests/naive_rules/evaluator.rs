@@ -43,7 +43,7 @@ pub(crate) fn naive(rules: &[(String, Rule)], asked: &Asked) -> Decided {
             }
             let path = uri.map_or(asked.path.clone(), str::to_owned);
             let query = if path.contains('?') { "" } else { asked.query };
-            let location = format!("http://{}{path}{query}", authority.unwrap_or("h.example"));
+            let location = format!("http://{}{path}{query}", authority.unwrap_or(asked.authority));
             set(&mut decided, "status", "302");
             set(&mut decided, "> location", location);
         }
@@ -72,10 +72,16 @@ fn holds(rule: &Rule, asked: &Asked) -> bool {
             let value = match *name {
                 "uri" => Some(asked.path.as_str()),
                 "method" => Some(asked.method),
+                "authority" => {
+                    Some(if asked.authority == "o.example" { "o.example" } else { "h.example" })
+                }
                 name => asked.headers.get(name).map(String::as_str),
             };
+            let is_host = *name == "authority";
             value.is_some_and(|value| match test {
+                Test::Exact(text) if is_host => value == text.to_lowercase().trim_end_matches('.'),
                 Test::Exact(text) => value == text,
+                Test::Prefix(text) if is_host => value.starts_with(&text.to_lowercase()),
                 Test::Prefix(text) => value.starts_with(text.as_str()),
                 Test::Regex(text) => regex::bytes::RegexBuilder::new(&format!("^(?:{text})$"))
                     .unicode(false)
@@ -154,21 +160,22 @@ fn expect(
 /// Whether it is a preflight, and so answered.
 fn expect_cors(forward: &Forward, asked: &Asked, decided: &mut Decided) -> bool {
     let Some((any, credentials)) = forward.cors else { return false };
-    let Some(origin) = asked.headers.get("origin") else { return false };
-    if !any && origin != "https://a.example" {
-        return false;
+    let origin = asked.headers.get("origin");
+    if !any || credentials {
+        set(decided, "> vary", "origin");
     }
-    let is_echoed = !any || credentials;
-    let allowed = if is_echoed { origin } else { "*" };
+    let allowed = match origin {
+        _ if any && !credentials => "*",
+        Some(origin) if any || origin == "https://a.example" => origin,
+        _ => return false,
+    };
     set(decided, "> access-control-allow-origin", allowed);
     if credentials {
         set(decided, "> access-control-allow-credentials", "true");
     }
-    if is_echoed {
-        set(decided, "> vary", "origin");
-    }
-    let is_preflight =
-        asked.method == "OPTIONS" && asked.headers.contains_key("access-control-request-method");
+    let is_preflight = origin.is_some()
+        && asked.method == "OPTIONS"
+        && asked.headers.contains_key("access-control-request-method");
     if is_preflight {
         set(decided, "status", "200");
         set(decided, "> access-control-allow-methods", "GET");

@@ -11,6 +11,7 @@ use proptest::sample::select;
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) method: &'static str,
+    pub(crate) authority: &'static str,
     pub(crate) path: String,
     pub(crate) query: &'static str,
     pub(crate) headers: BTreeMap<&'static str, String>,
@@ -28,6 +29,7 @@ pub(crate) fn asked() -> impl Strategy<Value = Asked> {
     let preflight = option::weighted(0.5, Just("GET".to_owned()));
     (
         select(vec!["GET", "OPTIONS"]),
+        select(vec!["h.example", "H.Example", "h.example.", "h.example:81", "o.example"]),
         "/[ab/]{0,3}".prop_map(|path| path.replace("//", "/").replace("//", "/")),
         select(vec!["", "?", "?x=/a"]),
         (headers, origin, preflight),
@@ -37,6 +39,7 @@ pub(crate) fn asked() -> impl Strategy<Value = Asked> {
         .prop_map(
             |(
                 method,
+                authority,
                 path,
                 query,
                 (mut headers, origin, preflight),
@@ -45,7 +48,7 @@ pub(crate) fn asked() -> impl Strategy<Value = Asked> {
             )| {
                 headers.extend(origin.map(|origin| ("origin", origin)));
                 headers.extend(preflight.map(|method| ("access-control-request-method", method)));
-                Asked { method, path, query, headers, client, is_upgrade, random }
+                Asked { method, authority, path, query, headers, client, is_upgrade, random }
             },
         )
 }
@@ -55,7 +58,7 @@ impl Request for Asked {
         Some(match name {
             ":method" => self.method.as_bytes().into(),
             ":path" => format!("{}{}", self.path, self.query).into_bytes().into(),
-            ":authority" => b"h.example"[..].into(),
+            ":authority" => self.authority.as_bytes().into(),
             "x-forwarded-proto" => b"http"[..].into(),
             "upgrade" if self.is_upgrade => b"websocket"[..].into(),
             _ => self.headers.get(name)?.as_bytes().into(),

@@ -1,6 +1,6 @@
 //! Which rule decides.
 
-use crate::setup::{Ruled, rule, rule_of};
+use crate::setup::{Ruled, Seen, rule, rule_of};
 use ingressctl::settings::Settings;
 
 /// A rule that leads where it can be told: to `x-rule: NAME`.
@@ -10,7 +10,10 @@ fn marked(name: &str, rest: &str) -> String {
 
 /// The rule that decided.
 fn chosen(edge: &Ruled, method: &str, path: &str, headers: &[&str]) -> String {
-    let seen = edge.ask(method, path, headers);
+    marked_by(&edge.ask(method, path, headers))
+}
+
+fn marked_by(seen: &Seen) -> String {
     seen.request_headers.get("x-rule").cloned().unwrap_or_else(|| "none".into())
 }
 
@@ -73,6 +76,30 @@ fn each_kind_of_condition_holds_for_what_it_says() {
         ("GET", "/", &[], "none"),
     ] {
         assert_eq!(chosen(&edge, method, path, headers), expected, "{method} {path} {headers:?}");
+    }
+}
+
+/// Otherwise who closes a host by a rule has not closed `HOST`, `host:80` and `host.`
+#[test]
+fn a_host_is_the_same_however_the_client_writes_it() {
+    let edge = Ruled::start(&[
+        request("exact", "authority: {exact: 'Exact.Example:80'}"),
+        request("bare", "host: bare.example."),
+        request("prefix", "authority: {prefix: Prefix.}"),
+        request("regex", "authority: {regex: '(a|b)\\.example'}"),
+    ]);
+    for (host, expected) in [
+        ("exact.example", "exact"),
+        ("bare.example", "bare"),
+        ("prefix.example", "prefix"),
+        ("b.example", "regex"),
+        ("notexact.example", "none"),
+    ] {
+        let upper = host.to_uppercase();
+        let written = ["", ".", ":80", ".:8443"].map(|end| format!("{host}{end}"));
+        for host in written.iter().chain([&upper]) {
+            assert_eq!(marked_by(&edge.ask_at(host, "GET", "/", &[])), expected, "{host}");
+        }
     }
 }
 

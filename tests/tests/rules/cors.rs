@@ -75,12 +75,12 @@ fn a_preflight_is_answered_where_the_origin_is_allowed() {
     assert_headers(&preflight("/open", own.1), &[own, CREDENTIALS, VARY]);
     assert_headers(&preflight("/redirect", own.1), &[own, VARY]);
 
-    // Not allowed: no header at all, and the request passes.
+    // Not allowed: nothing is said of it, and the request passes.
     for origin in ["https://a.example.evil", "https://A.example", "http://a.example", "null", "*"] {
         let passed = preflight("/listed", origin);
         assert_eq!(passed.status, 200, "{origin}");
         assert!(passed.by.starts_with('v'), "{origin}");
-        assert_headers(&passed, &[]);
+        assert_headers(&passed, &[VARY]);
     }
     // An OPTIONS that is no preflight.
     let options = edge.ask("OPTIONS", "/any", &["origin: https://a.example"]);
@@ -104,13 +104,16 @@ fn an_answer_tells_an_allowed_origin() {
     assert_headers(&simple("/open", &[from_own]), &[own, CREDENTIALS, one, VARY]);
     // What is not an origin: with credentials, a literal * would be for everyone.
     for origin in ["*", "https://*", "https://a.example,*", "https://a.example, *", "a.example"] {
-        assert_headers(&simple("/open", &[&format!("origin: {origin}")]), &[]);
+        assert_headers(&simple("/open", &[&format!("origin: {origin}")]), &[VARY]);
     }
     let sandboxed = (ORIGIN, "null");
     assert_headers(&simple("/open", &["origin: null"]), &[sandboxed, CREDENTIALS, one, VARY]);
+    // A cache must not give such an answer to a page that is allowed, nor one without
+    // a word of origins to a page at all.
     for headers in [&[][..], &["origin: https://evil.example"]] {
-        assert_headers(&simple("/listed", headers), &[]);
-        assert_headers(&simple("/credentials", headers), &[]);
+        assert_headers(&simple("/listed", headers), &[VARY]);
+        assert_headers(&simple("/credentials", headers), &[VARY]);
+        assert_headers(&simple("/any", headers), &[(ORIGIN, "*")]);
     }
     assert_headers(&simple("/", &[from_own]), &[]);
     // Redirects and Envoy's own answers are answers too.

@@ -26,6 +26,9 @@ spec:
       - {path: /.*, backend: {serviceName: web, servicePort: 80}}
 ";
 
+/// The host that is asked for, which makes no difference.
+const HOST: &str = "shop.example";
+
 /// The upstreams of the services `web` (two versions) and `other`.
 const UPSTREAMS: [&str; 3] = ["v1", "v2", "other"];
 
@@ -156,18 +159,27 @@ impl Ruled {
     /// A request of `shop.example` through Envoy and offline, with one outcome.
     #[track_caller]
     pub(crate) fn ask(&self, method: &str, path: &str, headers: &[&str]) -> Seen {
-        let seen = self.ask_envoy(method, path, headers);
-        let offline = self.ask_offline(method, path, headers, &seen);
+        self.ask_at(HOST, method, path, headers)
+    }
+
+    /// As [`Self::ask`], of another host.
+    pub(crate) fn ask_at(&self, host: &str, method: &str, path: &str, headers: &[&str]) -> Seen {
+        let seen = self.ask_envoy_at(host, method, path, headers);
+        let offline = self.ask_offline(host, method, path, headers, &seen);
         assert_eq!(seen, offline, "{method} {path} {headers:?}: Envoy is left, offline is right");
         seen
     }
 
     pub(crate) fn ask_envoy(&self, method: &str, path: &str, headers: &[&str]) -> Seen {
+        self.ask_envoy_at(HOST, method, path, headers)
+    }
+
+    fn ask_envoy_at(&self, host: &str, method: &str, path: &str, headers: &[&str]) -> Seen {
         for upstream in self.upstreams.values() {
             upstream.take_received();
         }
         let lines: String = headers.iter().flat_map(|header| [header, "\r\n"]).collect();
-        let request = format!("{method} {path} HTTP/1.1\r\nhost: shop.example\r\n{lines}\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n{lines}\r\n");
         let answer = raw(self.serving.http, request.as_bytes());
         let by = answer.header("x-upstream").unwrap_or_default().to_owned();
         let received = self.received(&by).pop();
@@ -192,9 +204,16 @@ impl Ruled {
 
     /// What the module says of the request. `seen` gives the upstream that
     /// Envoy chose of those of the cluster, and what only an upstream knows.
-    fn ask_offline(&self, method: &str, path: &str, headers: &[&str], seen: &Seen) -> Seen {
+    fn ask_offline(
+        &self,
+        host: &str,
+        method: &str,
+        path: &str,
+        headers: &[&str],
+        seen: &Seen,
+    ) -> Seen {
         let headers: Vec<_> = headers.iter().map(ToString::to_string).collect();
-        let url = format!("http://shop.example{path}");
+        let url = format!("http://{host}{path}");
         let request = Request::new(method, &url, &headers).expect("a request");
         let explanation = self.explainer.explain(&request).expect("the module runs");
         let response_headers = joined(

@@ -1,7 +1,9 @@
 //! Which requests a rule is for (`match`).
 
+use std::borrow::Cow;
+
 use ingress_filter::table::{HeaderMatch, RuleMatch, StringMatch};
-use ingress_filter::{Pattern, Subnet};
+use ingress_filter::{Pattern, Subnet, host_of};
 
 use super::service_ref::{Named, Scope};
 use super::values::{check_header_name, is_reserved};
@@ -98,6 +100,7 @@ impl Condition {
                 (Err(error), _) => field.error_at(key.at, error.to_string()),
                 (Ok(()), None) => {}
                 (Ok(()), Some(value)) => {
+                    let value = if name == ":authority" { of_host(value) } else { value };
                     self.check_reach(name, &value, &field);
                     if let StringMatch::Regex(text) = &value {
                         let place = field.field("regex").map_or(field.place(), |it| it.place());
@@ -120,6 +123,10 @@ impl Condition {
             true
         };
         self.never_holds |= match plain {
+            Some(host) if name == ":authority" && !may_be_host(value, host) => never(
+                "is not a host: those of requests are compared in lower case, without port and \
+                 without a dot at the end",
+            ),
             _ if is_reserved(name) => never("is removed from every request before rules are tried"),
             Some("") if name == ":path" => {
                 field.error("is empty; a path starts with /");
@@ -140,6 +147,30 @@ impl Source {
     fn read(cursor: &Cursor<'_>, scope: &Scope) -> Option<Self> {
         let Named { name, namespace, labels } = Named::read(cursor, scope)?;
         Some(Self { name, namespace, labels, place: cursor.place() })
+    }
+}
+
+/// As the filter has hosts: in lower case, without port, and without a dot at the end.
+fn of_host(value: StringMatch) -> StringMatch {
+    match value {
+        StringMatch::Exact(text) => {
+            let host = host_of(text.as_bytes()).map(Cow::into_owned);
+            let host = host.and_then(|host| String::from_utf8(host).ok());
+            StringMatch::Exact(host.unwrap_or(text))
+        }
+        StringMatch::Prefix(text) => StringMatch::Prefix(text.to_ascii_lowercase()),
+        StringMatch::Regex(text) => StringMatch::Regex(text),
+    }
+}
+
+/// Whether a host of a request may be `text`, or begin with it.
+fn may_be_host(value: &StringMatch, text: &str) -> bool {
+    let is_of_host = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+    match value {
+        StringMatch::Exact(_) => host_of(text.as_bytes()).is_some(),
+        // Of an IPv6 address in brackets, more can be.
+        StringMatch::Prefix(_) => text.starts_with('[') || text.bytes().all(is_of_host),
+        StringMatch::Regex(_) => true,
     }
 }
 
