@@ -4,6 +4,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ingressctl::cli::Cli;
+use mimalloc::MiMalloc;
+
+/// Those of C libraries keep what each thread has used, of which the controller's
+/// memory grew in steps, or have one lock for all threads, as that of the image.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match Cli::parse().run() {
