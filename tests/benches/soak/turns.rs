@@ -16,6 +16,10 @@ use crate::site::{Site, host_of, until, value, version_rule};
 /// How long anything may take until it is served or told, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// The same for an Event: one who leads and is killed leaves its Lease, and the next
+/// one writes Events only once that has run out, after 15 seconds.
+const EVENT_PATIENCE: Duration = Duration::from_secs(30);
+
 /// How many hosts are there that turns have made, before the oldest goes.
 const HOSTS: usize = 5;
 
@@ -234,7 +238,7 @@ impl<'s, 'a> Turns<'s, 'a> {
         for object in objects {
             self.site.hostile.create(object);
         }
-        until(&format!("an Event on {name}"), PATIENCE, || {
+        until(&format!("an Event on {name}"), EVENT_PATIENCE, || {
             let events = self.site.hostile.list("events");
             let message = |event: &Value| event["message"].as_str().map(str::to_owned);
             events.iter().filter_map(message).any(|message| message.contains(told))
