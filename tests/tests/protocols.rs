@@ -144,6 +144,69 @@ fn ready_endpoints_share_the_load_and_others_get_none() {
     }
 }
 
+/// KEP-1669: pods that end serve until their endpoints are gone.
+#[test]
+fn endpoints_that_end_are_used_where_no_ready_one_is_left() {
+    let (ending, ready) = (Upstream::start("ending"), Upstream::start("ready"));
+    let slice = |upstream: &Upstream, conditions: &str| {
+        format!(
+            "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
+             metadata: {{name: web-{port}, labels: {{kubernetes.io/service-name: web}}}}\n\
+             addressType: IPv4\nports: [{{name: http, port: {port}}}]\n\
+             endpoints: [{{addresses: [{}], conditions: {conditions}}}]\n",
+            upstream.address.ip(),
+            port = upstream.address.port(),
+        )
+    };
+    let service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: web}\n\
+                   spec: {ports: [{name: http, port: 80}]}\n";
+    let ends = slice(&ending, "{ready: false, serving: true, terminating: true}");
+    let manifests = hosts(&["web"]) + service + &ends;
+    let serving = Serving::start(&manifests);
+    assert_eq!(serving.get("web.test", "/").by(), "ending");
+
+    serving.replace(&(manifests.clone() + &slice(&ready, "{ready: null}")));
+    wait_until("the ready one", || serving.get("web.test", "/").by() == "ready");
+    for _ in 0..20 {
+        assert_eq!(serving.get("web.test", "/").by(), "ready");
+    }
+    serving.replace(&(manifests + &slice(&ready, "{ready: false, serving: false}")));
+    wait_until("the ending one", || serving.get("web.test", "/").by() == "ending");
+}
+
+#[test]
+fn what_kubernetes_takes_for_a_port_is_one() {
+    let upstream = Upstream::start("web");
+    let port = upstream.address.port();
+    let endpoints = upstream.manifests("listed", "http", 80);
+    // As Go writes what is empty.
+    let listed = endpoints.replace("port: 80}", "port: 80, protocol: ''}");
+    assert_ne!(listed, endpoints);
+    let manifests = format!(
+        "apiVersion: v1
+kind: Service
+metadata: {{name: outside}}
+spec: {{type: ExternalName, externalName: localhost}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {{name: web, annotations: {{kubernetes.io/ingress.class: istio}}}}
+spec:
+  rules:
+  - http:
+      paths:
+      - {{path: /outside, pathType: Prefix, backend: {{service: {{name: outside, port: {{number: {port}}}}}}}}}
+      - {{path: /number, pathType: Prefix, backend: {{service: {{name: listed, port: {{name: '', number: 80}}}}}}}}
+      - {{path: /name, pathType: Prefix, backend: {{service: {{name: listed, port: {{name: http, number: 0}}}}}}}}
+{listed}"
+    );
+    let flags = ["--external-name-services", "--access-log", "false"];
+    let serving = Serving::start_with(&manifests, &flags);
+    for path in ["/outside", "/number", "/name"] {
+        serving.wait_for("any.test", path, 200);
+    }
+}
+
 #[test]
 fn a_body_reaches_the_upstream_unchanged() {
     let (one, two) = (Upstream::start("one"), Upstream::start("two"));

@@ -12,6 +12,7 @@ use super::unreachable::Unreachable;
 use crate::finding::Findings;
 use crate::manifest::Object;
 use crate::objects::route_rule::{Effect, Forwarding, ServiceRef, Share};
+use crate::objects::service::Application;
 use crate::objects::{Labels, Place};
 use crate::settings::Settings;
 
@@ -99,10 +100,15 @@ impl<'c, 'a> Actions<'c, 'a> {
         self.ports.first().map(|port| port.cluster.clone()).unwrap_or_default()
     }
 
+    /// Whether any of the ports says so itself, for all share their rules.
+    fn speak_websocket(&self) -> bool {
+        self.ports.iter().any(|used| used.port.application == Application::WebSocket)
+    }
+
     /// What happens where no rule matches.
     pub(super) fn default_action(&self) -> Action {
-        let timeout = self.default_timeout();
-        Forward { timeout, ..Forward::to(self.own_cluster()) }.into()
+        let (timeout, websocket) = (self.default_timeout(), self.speak_websocket());
+        Forward { timeout, websocket, ..Forward::to(self.own_cluster()) }.into()
     }
 
     /// The rule as the route table has it.
@@ -130,7 +136,7 @@ impl<'c, 'a> Actions<'c, 'a> {
             timeout: limits.timeout(timeout.as_ref()).or_else(|| self.default_timeout()),
             retries: limits.retries(retries.as_ref()),
             rewrite: rewrite.clone(),
-            websocket: forwarding.websocket,
+            websocket: forwarding.websocket || self.speak_websocket(),
             mirror,
             append_headers: append_headers.clone(),
             cors: cors.clone(),
@@ -222,8 +228,8 @@ impl<'c, 'a> Actions<'c, 'a> {
         labels: &Labels,
     ) -> Result<Reached, Unreachable> {
         let service = self.clusters.find(namespace, name)?;
-        let port = service.port_like(port.port)?;
-        self.clusters.reach(service, port, labels)
+        let port = service.port_like(&port.port)?;
+        self.clusters.reach(service, &port, labels)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The backends of Ingress paths: a port of a service, and its cluster.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -37,7 +38,7 @@ pub(super) struct Backends<'a> {
 pub(super) struct UsedPort<'a> {
     pub(super) namespace: &'a str,
     pub(super) service: &'a str,
-    pub(super) port: &'a ServicePort,
+    pub(super) port: Cow<'a, ServicePort>,
     pub(super) cluster: String,
 }
 
@@ -190,7 +191,7 @@ impl<'a> Backends<'a> {
         let service_port = service.port(PortRef::from(&backend.port.value))?;
         let name = format!("{namespace}/{service_name}:{}", service_port.port);
         if !self.used.contains_key(&name) {
-            let reached = self.clusters.reach(service, service_port, &Labels::new())?;
+            let reached = self.clusters.reach(service, &service_port, &Labels::new())?;
             if let Some(warning) = reached.warning {
                 let message = warning.message(CONSEQUENCE);
                 self.report(backend.port_place().warning(ingress, message));

@@ -371,7 +371,7 @@ fn amount(number: usize) -> u64 {
 /// About what a table takes for a part of an object.
 fn weight(node: &Node) -> usize {
     let below = match &node.value {
-        Value::String(text) => text.len(),
+        Value::String(text) | Value::Word(text, _) => text.len(),
         Value::List(items) => items.iter().map(weight).sum(),
         Value::Map(entries) => {
             entries.iter().map(|(key, value)| key.name.len() + weight(value)).sum()

@@ -1,6 +1,7 @@
 //! The clusters that backends and rules forward to: a port of a service, or of
 //! one version of it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::finding::quote;
 use crate::model::{self, Cluster, Discovery, EndpointSelector, Protocol};
 use crate::object_ref::ObjectRef;
 use crate::objects::ingress::BackendPort;
-use crate::objects::service::{Application, Residence, Service, ServicePort};
+use crate::objects::service::{Application, Residence, Service, ServicePort, TargetPort};
 use crate::objects::{Labels, describe_labels};
 use crate::settings::Settings;
 
@@ -143,10 +144,18 @@ impl<'a> Clusters<'a> {
                 .ok_or_else(|| Unreachable::ExternalWithoutName(target.to_string()))?;
             return Ok(self.resolve(external, port.port));
         }
-        Ok(match self.services.endpoints(target.namespace, target.name, selector) {
-            Some(addresses) => Discovery::Addresses(addresses),
-            None => self.resolve(host, port.port),
-        })
+        if let Some(addresses) = self.services.endpoints(target.namespace, target.name, selector) {
+            return Ok(Discovery::Addresses(addresses));
+        }
+        let number = match (&target.service.residence, &port.target) {
+            (Residence::Headless, TargetPort::Number(number)) => *number,
+            (Residence::Headless, TargetPort::Name(name)) => {
+                let (service, name) = (target.to_string(), name.to_string());
+                return Err(Unreachable::NamedTargetPort { service, port: port.port, name });
+            }
+            _ => port.port,
+        };
+        Ok(self.resolve(host, number))
     }
 
     /// Leaves a DNS name to Envoy, unless what it resolves to is to be looked into
@@ -200,7 +209,8 @@ impl<'a> Clusters<'a> {
                     "nothing tells which pods of service {namespace}/{name} have {version}, so requests go to all \
                  behind {host}; {}",
                     match target.service.residence {
-                        Residence::InCluster => "add its Endpoints or EndpointSlices, and its Pods",
+                        Residence::InCluster | Residence::Headless =>
+                            "add its Endpoints or EndpointSlices, and its Pods",
                         Residence::External(_) => "leave the labels out",
                     }
                 )))
@@ -245,7 +255,7 @@ impl<'a> Named<'a> {
     }
 
     /// The port of the service that `wanted` means.
-    pub(super) fn port(self, wanted: PortRef<'_>) -> Result<&'a ServicePort, Unreachable> {
+    pub(super) fn port(self, wanted: PortRef<'_>) -> Result<Cow<'a, ServicePort>, Unreachable> {
         self.find_port(wanted).ok_or_else(|| Unreachable::NoSuchPort {
             service: self.to_string(),
             ports: self.describe_ports(),
@@ -255,7 +265,10 @@ impl<'a> Named<'a> {
 
     /// The port of the service that goes by the name of `other`, or else by its
     /// number.
-    pub(super) fn port_like(self, other: &ServicePort) -> Result<&'a ServicePort, Unreachable> {
+    pub(super) fn port_like(
+        self,
+        other: &ServicePort,
+    ) -> Result<Cow<'a, ServicePort>, Unreachable> {
         let by_number = || self.find_port(PortRef::Number(other.port));
         self.find_port(PortRef::Name(&other.name)).or_else(by_number).ok_or_else(|| {
             Unreachable::NoPortLike {
@@ -267,9 +280,23 @@ impl<'a> Named<'a> {
         })
     }
 
+    fn find_port(self, wanted: PortRef<'_>) -> Option<Cow<'a, ServicePort>> {
+        self.find_listed(wanted).map(Cow::Borrowed).or_else(|| match wanted {
+            // An external name has any port.
+            PortRef::Number(number) if self.is_without_ports() => {
+                Some(Cow::Owned(ServicePort::unlisted(number)))
+            }
+            _ => None,
+        })
+    }
+
+    fn is_without_ports(self) -> bool {
+        matches!(self.service.residence, Residence::External(_)) && self.service.ports.is_empty()
+    }
+
     /// A service may have a port for TCP and one for UDP of the same number:
     /// the one that speaks HTTP is meant.
-    fn find_port(self, wanted: PortRef<'_>) -> Option<&'a ServicePort> {
+    fn find_listed(self, wanted: PortRef<'_>) -> Option<&'a ServicePort> {
         let is_wanted = |port: &&ServicePort| match wanted {
             PortRef::Number(number) => port.port == number,
             PortRef::Name(name) => !name.is_empty() && port.name == name,
@@ -281,7 +308,7 @@ impl<'a> Named<'a> {
 
     fn protocol(self, port: &ServicePort) -> Result<Protocol, Unreachable> {
         match &port.application {
-            Application::Http1 => Ok(Protocol::Http1),
+            Application::Http1 | Application::WebSocket => Ok(Protocol::Http1),
             Application::Http2 => Ok(Protocol::Http2),
             Application::Other(protocol) => Err(Unreachable::NotHttp {
                 port: port.port,

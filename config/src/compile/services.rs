@@ -9,7 +9,7 @@ use super::reach::Reach;
 use crate::finding::Findings;
 use crate::manifest::Object;
 use crate::model::EndpointSelector;
-use crate::objects::endpoints::{PortAddresses, SERVICE_LABEL, of_endpoints, of_slice};
+use crate::objects::endpoints::{Endpoint, PortAddresses, SERVICE_LABEL, of_endpoints, of_slice};
 use crate::objects::service::Service;
 use crate::objects::{Labels, Read};
 use crate::selection::Selection;
@@ -66,7 +66,8 @@ impl<'a> Services<'a> {
     }
 
     /// The endpoints of a service that are selected, where the manifests say
-    /// anything of its endpoints.
+    /// anything of its endpoints: those that are ready, or if none is, those that
+    /// serve until they end.
     pub(super) fn endpoints(
         &self,
         namespace: &str,
@@ -78,8 +79,15 @@ impl<'a> Services<'a> {
         };
         let all = self.addresses(namespace, name)?.at(port);
         let is_allowed = |address: &SocketAddr| self.reach.denies(address.ip()).is_none();
-        let chosen = all.filter(|(address, pod)| is_of_version(*pod) && is_allowed(address));
-        Some(chosen.map(|(address, _)| address).collect())
+        let mut ending = BTreeSet::new();
+        let mut ready = BTreeSet::new();
+        for (address, Endpoint { pod, is_ready }) in all {
+            if is_of_version(pod.as_deref()) && is_allowed(&address) {
+                let chosen = if *is_ready { &mut ready } else { &mut ending };
+                chosen.insert(address);
+            }
+        }
+        Some(if ready.is_empty() { ending } else { ready })
     }
 
     /// Whether there is such a pod, and it carries all of `labels`.
@@ -92,10 +100,10 @@ impl<'a> Services<'a> {
 }
 
 impl Addresses {
-    /// The addresses at a port, each with its pod, where it is known to be one.
-    pub(super) fn at(&self, port: &str) -> impl Iterator<Item = (SocketAddr, Option<&str>)> {
+    /// The addresses at a port.
+    fn at(&self, port: &str) -> impl Iterator<Item = (SocketAddr, &Endpoint)> {
         let told = self.0.iter().filter_map(|read| read.value.get(port)).flatten();
-        told.map(|(address, pod)| (*address, pod.as_deref()))
+        told.map(|(address, endpoint)| (*address, endpoint))
     }
 
     /// The names of all ports that have any.

@@ -29,6 +29,13 @@ pub(super) enum Unreachable {
     )]
     NoPortLike { service: String, name: String, number: u16, ports: String },
     #[error(
+        "service {service} is headless, and the target of its port {port} is the port {} of its \
+         pods, whose number nothing tells; add its Endpoints or EndpointSlices, or give targetPort \
+         a number",
+        quote(name)
+    )]
+    NamedTargetPort { service: String, port: u16, name: String },
+    #[error(
         "port {port} of service {service} speaks {protocol}, not HTTP; where that is untrue, \
          name the port http, http2 or grpc, with an optional -suffix, or set its appProtocol"
     )]
@@ -48,9 +55,10 @@ impl Unreachable {
             Self::NoService { .. } | Self::ExternalNotAllowed(_) | Self::ExternalWithoutName(_) => {
                 Subject::Service
             }
-            Self::NoSuchPort { .. } | Self::NoPortLike { .. } | Self::NotHttp { .. } => {
-                Subject::Port
-            }
+            Self::NoSuchPort { .. }
+            | Self::NoPortLike { .. }
+            | Self::NamedTargetPort { .. }
+            | Self::NotHttp { .. } => Subject::Port,
         }
     }
 }

@@ -41,7 +41,7 @@ pub struct Key {
 pub enum Value {
     /// `null`, `~` or nothing at all.
     Null,
-    /// `true` or `false`. YAML 1.1's `yes`, `no`, `on` and `off` are strings.
+    /// `true` or `false`.
     Bool(bool),
     /// A whole number that fits.
     Integer(i64),
@@ -49,6 +49,9 @@ pub enum Value {
     Float(f64),
     /// Text.
     String(Box<str>),
+    /// Text as well, and where a boolean is wanted the truth value that it is in YAML
+    /// 1.1: `yes`, `no`, `on`, `off` or the like, unquoted.
+    Word(Box<str>, bool),
     /// A sequence.
     List(Box<[Node]>),
     /// A mapping, in the order written. No name occurs twice.
@@ -97,15 +100,16 @@ impl Node {
     /// The text, if this is a string.
     pub fn as_str(&self) -> Option<&str> {
         match &self.value {
-            Value::String(text) => Some(text),
+            Value::String(text) | Value::Word(text, _) => Some(text),
             _ => None,
         }
     }
 
-    /// The truth value, if this is one.
+    /// The truth value, if this is one: also a word that is one in YAML 1.1, which
+    /// `kubectl` reads.
     pub fn as_bool(&self) -> Option<bool> {
         match self.value {
-            Value::Bool(value) => Some(value),
+            Value::Bool(value) | Value::Word(_, value) => Some(value),
             _ => None,
         }
     }
@@ -150,7 +154,7 @@ impl Node {
             Value::Null => "null",
             Value::Bool(_) => "a boolean",
             Value::Integer(_) | Value::Float(_) => "a number",
-            Value::String(_) => "a string",
+            Value::String(_) | Value::Word(..) => "a string",
             Value::List(_) => "a list",
             Value::Map(_) => "a mapping",
         }
@@ -162,7 +166,7 @@ impl Node {
             Value::Bool(value) => format!("the boolean `{value}`"),
             Value::Integer(value) => format!("the number `{value}`"),
             Value::Float(value) => format!("the number `{value}`"),
-            Value::String(text) => format!("the string {}", quote(text)),
+            Value::String(text) | Value::Word(text, _) => format!("the string {}", quote(text)),
             Value::Null | Value::List(_) | Value::Map(_) => self.kind_name().to_owned(),
         }
     }

@@ -3,8 +3,9 @@
 //!
 //! Kubernetes reads YAML 1.1, where `0777` is 511, `1_000` is 1000 and `yes` is
 //! true; in YAML 1.2 they are 777, a string and a string. All of these are
-//! strings here: where a number or a boolean is wanted, the author hears of it
-//! and writes what is meant; where a string is wanted, that is what it is.
+//! strings here: where a number is wanted, the author hears of it and writes what is
+//! meant; where a boolean is wanted, `yes` is one; where a string is wanted, that is
+//! what it is.
 
 use super::node::Value;
 
@@ -14,6 +15,7 @@ pub(super) fn resolve(text: &str) -> Value {
         .or_else(|| boolean(text))
         .or_else(|| integer(text))
         .or_else(|| float(text))
+        .or_else(|| word(text))
         .unwrap_or_else(|| Value::String(text.into()))
 }
 
@@ -27,6 +29,16 @@ pub(super) fn resolve_tagged(tag: &str, text: &str) -> Option<Value> {
         "float" => float(text),
         _ => None,
     }
+}
+
+/// What is a boolean where one is wanted (<https://yaml.org/type/bool.html>).
+fn word(text: &str) -> Option<Value> {
+    let value = match text {
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => true,
+        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => false,
+        _ => return None,
+    };
+    Some(Value::Word(text.into(), value))
 }
 
 fn null(text: &str) -> Option<Value> {
@@ -140,12 +152,6 @@ mod tests {
     #[test]
     fn leaves_as_text_what_is_not_clearly_a_number() {
         let texts = [
-            "yes",
-            "no",
-            "on",
-            "off",
-            "y",
-            "n",
             "nan",
             "inf",
             "+inf",
@@ -178,6 +184,18 @@ mod tests {
         ];
         for text in texts {
             assert_eq!(resolve(text), Value::String(text.into()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_a_truth_value_where_one_is_wanted() {
+        for (text, value) in
+            [("yes", true), ("No", false), ("ON", true), ("off", false), ("y", true), ("N", false)]
+        {
+            assert_eq!(resolve(text), Value::Word(text.into(), value));
+        }
+        for text in ["yEs", "nope", "ye", "t"] {
+            assert_eq!(resolve(text), Value::String(text.into()));
         }
     }
 

@@ -1,4 +1,4 @@
-//! Endpoints and EndpointSlices: the ready addresses of a service, by the name
+//! Endpoints and EndpointSlices: the addresses of a service that serve, by the name
 //! of its port, and the pods behind them.
 
 use std::collections::BTreeMap;
@@ -12,8 +12,17 @@ use crate::manifest::Object;
 /// empty where the only port has none.
 pub(crate) type PortAddresses = BTreeMap<String, Addresses>;
 
-/// Each with the name of its pod, where it is known to be one.
-pub(crate) type Addresses = BTreeMap<SocketAddr, Option<Box<str>>>;
+/// What is known of each.
+pub(crate) type Addresses = BTreeMap<SocketAddr, Endpoint>;
+
+/// What is known of an address.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Endpoint {
+    /// The name of its pod, where it is known to be one.
+    pub(crate) pod: Option<Box<str>>,
+    /// Not so where it serves still, though it is about to end (KEP-1669).
+    pub(crate) is_ready: bool,
+}
 
 /// The label by which an `EndpointSlice` says whose addresses it holds.
 pub(crate) const SERVICE_LABEL: &str = "kubernetes.io/service-name";
@@ -53,7 +62,7 @@ fn read_endpoints(reading: &Reading<'_>) -> PortAddresses {
             .filter_map(|item| {
                 let address = item.cursor();
                 let ip = address.expect_mapping().then(|| address.required("ip", NO_IP))??;
-                Some((as_ip(&ip)?, pod(&address)))
+                Some((as_ip(&ip)?, Endpoint { pod: pod(&address), is_ready: true }))
             })
             .collect();
         add(&subset, &addresses, &mut ports);
@@ -77,14 +86,15 @@ fn read_slice(reading: &Reading<'_>) -> PortAddresses {
         if !endpoint.expect_mapping() {
             continue;
         }
-        // Absent counts as ready, as Kubernetes says of this field.
         let conditions = endpoint.field("conditions");
-        let ready = conditions.as_ref().and_then(|conditions| conditions.boolean("ready"));
-        if ready != Some(false) {
-            let pod = pod(&endpoint);
+        let condition = |name| conditions.as_ref().and_then(|conditions| conditions.boolean(name));
+        // Absent and null count as ready, as Kubernetes says of this field.
+        let is_ready = condition("ready") != Some(false);
+        if is_ready || condition("serving") == Some(true) {
+            let known = Endpoint { pod: pod(&endpoint), is_ready };
             let ips = endpoint.list("addresses");
             let ips = ips.iter().filter_map(|item| as_ip(&item.cursor()));
-            addresses.extend(ips.map(|ip| (ip, pod.clone())));
+            addresses.extend(ips.map(|ip| (ip, known.clone())));
         }
     }
     add(&root, &addresses, &mut ports);
@@ -106,9 +116,8 @@ fn pod(endpoint: &Cursor<'_>) -> Option<Box<str>> {
     target.get("name")?.as_str().filter(|_| is_pod).map(Box::from)
 }
 
-/// Adds `addresses`, each with its pod, at each of the ports in the field
-/// `ports`.
-fn add(cursor: &Cursor<'_>, addresses: &[(IpAddr, Option<Box<str>>)], all: &mut PortAddresses) {
+/// Adds `addresses` at each of the ports in the field `ports`.
+fn add(cursor: &Cursor<'_>, addresses: &[(IpAddr, Endpoint)], all: &mut PortAddresses) {
     for item in cursor.list("ports") {
         let port = item.cursor();
         if !port.expect_mapping() {
@@ -118,9 +127,10 @@ fn add(cursor: &Cursor<'_>, addresses: &[(IpAddr, Option<Box<str>>)], all: &mut 
         let number = port.required("port", "give the number at which the addresses listen");
         if let Some(number) = number.and_then(|number| number.as_port()) {
             let of_port = all.entry(name).or_default();
-            for (address, pod) in addresses {
+            for (address, endpoint) in addresses {
                 let known = of_port.entry(SocketAddr::new(*address, number)).or_default();
-                *known = known.take().or_else(|| pod.clone());
+                known.pod = known.pod.take().or_else(|| endpoint.pod.clone());
+                known.is_ready |= endpoint.is_ready;
             }
         }
     }

@@ -16,22 +16,37 @@ pub(crate) struct Service {
 #[derive(Debug)]
 pub(crate) enum Residence {
     InCluster,
+    /// The same without an address of its own (`clusterIP: None`): its DNS name
+    /// leads to its pods, which listen at the target ports.
+    Headless,
     /// Of type `ExternalName`: at this DNS name, if it is one.
     External(Option<String>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ServicePort {
     /// Empty where the only port has none.
     pub(crate) name: String,
     pub(crate) port: u16,
+    /// Where the pods listen.
+    pub(crate) target: TargetPort,
     pub(crate) application: Application,
+}
+
+/// Where the pods behind a port of a service listen.
+#[derive(Clone, Debug)]
+pub(crate) enum TargetPort {
+    Number(u16),
+    /// At the port of theirs that has this name.
+    Name(Box<str>),
 }
 
 /// What is spoken at a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Application {
     Http1,
+    /// HTTP/1.1, and WebSocket for clients that want it (KEP-3726).
+    WebSocket,
     Http2,
     /// Something that an HTTP ingress cannot forward to.
     Other(String),
@@ -64,6 +79,7 @@ impl Service {
         };
         let residence = match spec.string("type") {
             Some("ExternalName") => Residence::External(external_name(&spec)),
+            _ if spec.string("clusterIP") == Some("None") => Residence::Headless,
             _ => Residence::InCluster,
         };
         let ports = spec
@@ -94,10 +110,27 @@ impl ServicePort {
         let port = cursor.required("port", "a service's port has a number")?.as_port()?;
         let name = cursor.string("name").unwrap_or_default().to_owned();
         let application = match cursor.string("protocol") {
-            None | Some("TCP") => Application::new(cursor.string("appProtocol"), &name),
+            None | Some("" | "TCP") => Application::new(cursor.string("appProtocol"), &name),
             Some(other) => Application::Other(other.to_lowercase()),
         };
-        Some(Self { name, port, application })
+        let target = TargetPort::read(cursor).unwrap_or(TargetPort::Number(port));
+        Some(Self { name, port, target, application })
+    }
+
+    /// One that no Service lists, by its number.
+    pub(crate) fn unlisted(port: u16) -> Self {
+        let (name, target) = (String::new(), TargetPort::Number(port));
+        Self { name, port, target, application: Application::Http1 }
+    }
+}
+
+impl TargetPort {
+    /// Whatever it is, it matters only where nothing else tells of endpoints.
+    fn read(cursor: &Cursor<'_>) -> Option<Self> {
+        let target = cursor.field("targetPort")?;
+        let number = target.node().as_i64().and_then(|number| u16::try_from(number).ok());
+        let number = number.filter(|number| *number > 0).map(Self::Number);
+        number.or_else(|| target.node().as_str().map(|name| Self::Name(name.into())))
     }
 }
 
@@ -112,7 +145,8 @@ impl Application {
     fn known(protocol: &str) -> Option<Self> {
         let protocol = protocol.to_ascii_lowercase();
         match protocol.as_str() {
-            "http" | "kubernetes.io/ws" => Some(Self::Http1),
+            "http" => Some(Self::Http1),
+            "kubernetes.io/ws" => Some(Self::WebSocket),
             "http2" | "grpc" | "h2c" | "kubernetes.io/h2c" => Some(Self::Http2),
             "tcp" | "udp" | "sctp" | "mongo" | "redis" | "mysql" | "https" | "tls" | "wss"
             | "kubernetes.io/wss" => Some(Self::Other(protocol)),
@@ -127,7 +161,7 @@ mod tests {
 
     #[test]
     fn app_protocol_counts_before_the_ports_name() {
-        use Application::{Http1, Http2};
+        use Application::{Http1, Http2, WebSocket};
         let other = |name: &str| Application::Other(name.into());
         for (app_protocol, name, expected) in [
             (None, "http", Http1),
@@ -141,7 +175,7 @@ mod tests {
             (None, "https", other("https")),
             (Some("grpc"), "http", Http2),
             (Some("kubernetes.io/h2c"), "web", Http2),
-            (Some("kubernetes.io/ws"), "grpc", Http1),
+            (Some("kubernetes.io/ws"), "grpc", WebSocket),
             (Some("example.com/mine"), "grpc", Http2),
             (Some("kubernetes.io/wss"), "http", other("kubernetes.io/wss")),
         ] {

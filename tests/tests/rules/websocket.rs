@@ -70,6 +70,22 @@ fn an_upgrade_is_allowed_by_rule_and_refused_elsewhere() {
     }
 }
 
+/// KEP-3726.
+#[test]
+fn an_upgrade_is_allowed_where_the_port_says_so() {
+    let (echo, plain) = (EchoServer::start(), Upstream::start("plain"));
+    let manifests = manifests(&echo, &plain)
+        .replace("port: 80}]}\n", "port: 80, appProtocol: kubernetes.io/ws}]}\n");
+    let serving = Serving::start(&manifests);
+    for path in ["/ws/x", "/refused/x"] {
+        let mut socket = upgrade(serving.http, "shop.example", path).expect("an upgrade");
+        socket.send(Message::text("one")).expect("a message is sent");
+        let answer = socket.read().expect("an answer");
+        assert_eq!(answer.to_text().expect("text"), format!("{path} one"));
+    }
+    assert_eq!(upgrade(serving.http, "shop.example", "/moved/x").err(), Some(403));
+}
+
 #[test]
 fn nothing_but_a_websocket_is_tunnelled() {
     let (echo, plain) = (EchoServer::start(), Upstream::start("plain"));

@@ -20,7 +20,7 @@ fn show(node: &Node, places: bool, out: &mut String) {
         Value::Bool(value) => write!(out, "{value}").unwrap(),
         Value::Integer(value) => write!(out, "{value}").unwrap(),
         Value::Float(value) => write!(out, "{value:?}f").unwrap(),
-        Value::String(text) => write!(out, "{text:?}").unwrap(),
+        Value::String(text) | Value::Word(text, _) => write!(out, "{text:?}").unwrap(),
         Value::List(items) => {
             out.push('[');
             for (index, item) in items.iter().enumerate() {

@@ -97,6 +97,13 @@ fn read_nested(cursor: &Cursor<'_>) -> Option<ServicePort> {
     let port = service.required("port", NAME_PORT).filter(Cursor::expect_mapping)?;
     port.only(&["number", "name"]);
     let port_ref = match (port.field("number"), port.field("name")) {
+        // Programs write what is empty, where people leave it out.
+        (Some(number), Some(text)) if number.node().as_i64() == Some(0) => {
+            text.located(BackendPort::Name(text.as_string()?.into()))
+        }
+        (Some(number), Some(text)) if text.node().as_str() == Some("") => {
+            number.located(BackendPort::Number(number.as_port()?))
+        }
         (Some(number), other) => {
             if let Some(other) = other {
                 other.warning("has no effect beside number; remove one of the two");
