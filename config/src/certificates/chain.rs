@@ -34,7 +34,7 @@ const STATUS_REQUEST: [u8; 3] = [2, 1, 5];
 
 /// The certificates in PEM, as they stand.
 pub(super) fn read(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Problem> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem::unglued(text)).collect();
     let all = all.map_err(|error| Problem::BrokenChain(pem::describe(&error)))?;
     match all.len() {
         0 => Err(Problem::NoCertificate),

@@ -1,6 +1,7 @@
 //! Private keys: kept from view, and compared with the certificate they are
 //! said to belong to.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use ring::signature::Ed25519KeyPair;
@@ -56,7 +57,12 @@ impl Parsed {
         // not base64 (RFC 1421).
         let is_encrypted = contains(text, b"BEGIN ENCRYPTED PRIVATE KEY-----")
             || contains(text, b"Proc-Type: 4,ENCRYPTED");
-        PrivateKeyDer::from_pem_slice(text).map(Self).map_err(|error| match error {
+        let mut unglued = pem::unglued(text);
+        let key = PrivateKeyDer::from_pem_slice(&unglued);
+        if let Cow::Owned(text) = &mut unglued {
+            text.zeroize();
+        }
+        key.map(Self).map_err(|error| match error {
             _ if is_encrypted => Problem::EncryptedKey,
             Error::NoItemsFound => Problem::NoKey,
             error => Problem::BrokenKey(pem::describe(&error)),

@@ -1,9 +1,34 @@
 //! PEM (RFC 7468), read and written.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::pem::Error;
 use zeroize::Zeroizing;
+
+/// As `text`, each section on lines of its own: files that are put together without a
+/// newline between them have the end of one and the beginning of the next on one line,
+/// where readers would lose the second without a word.
+pub(super) fn unglued(text: &[u8]) -> Cow<'_, [u8]> {
+    const END: &[u8] = b"-----";
+    const SEAM: &[u8] = b"----------BEGIN ";
+    let is_seam = |at: &usize| text.get(*at..).is_some_and(|rest| rest.starts_with(SEAM));
+    let seams: Vec<_> = (0..text.len()).filter(is_seam).collect();
+    if seams.is_empty() {
+        return text.into();
+    }
+    let mut unglued = Vec::with_capacity(text.len() + seams.len());
+    let mut rest = 0..0;
+    for seam in seams {
+        rest.end = seam + END.len();
+        unglued.extend_from_slice(text.get(rest.clone()).unwrap_or_default());
+        unglued.push(b'\n');
+        rest.start = rest.end;
+    }
+    unglued.extend_from_slice(text.get(rest.start..).unwrap_or_default());
+    unglued.into()
+}
 
 /// Why PEM cannot be read; in words of our own, for the library's repeat what
 /// was read.

@@ -183,6 +183,20 @@ fn what_is_no_certificate_or_no_key_is_told() {
     }
 }
 
+#[test]
+fn sections_that_share_a_line_are_both_read() {
+    let ([root, middle, leaf], key) = hierarchy();
+    let sound = [leaf, middle, root].concat();
+    let glued = sound.replace("-----\n-----BEGIN", "----------BEGIN");
+    assert_ne!(glued, sound);
+    let key_glued = format!("{}{key}", glued.trim_end());
+    for (chain, key) in [(&glued, &key), (&key_glued, &key_glued)] {
+        let checked = read(chain.as_bytes(), key.as_bytes(), today());
+        assert_eq!(checked.problems, []);
+        assert_eq!(checked.certificate.unwrap().pair.chain, sound);
+    }
+}
+
 /// A root, an intermediate and a leaf, and the leaf's key.
 fn hierarchy() -> ([String; 3], String) {
     let ca = |name| {

@@ -97,7 +97,9 @@ impl Ingress {
         let spec = spec.filter(Cursor::expect_mapping)?;
         let syntax = Syntax::of(reading.object());
         let default_field = syntax.default_backend();
-        spec.only(&["rules", "tls", "ingressClassName", default_field]);
+        if !syntax.refuse_other(&spec) {
+            spec.only(&["rules", "tls", "ingressClassName", default_field]);
+        }
         let default_backend = spec.field(default_field).map(|field| DefaultBackend {
             backend: Backend::read(&field, syntax, None),
             place: field.place(),
@@ -235,5 +237,32 @@ impl Syntax {
             Self::Flat => "backend",
             Self::Nested => "defaultBackend",
         }
+    }
+
+    /// The fields that only the other syntax has, and what they are in this one.
+    fn renamed(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Flat => {
+                &[("defaultBackend", "backend"), ("service", "serviceName and servicePort")]
+            }
+            Self::Nested => &[
+                ("backend", "defaultBackend"),
+                ("serviceName", "service.name"),
+                ("servicePort", "service.port.number, or service.port.name"),
+            ],
+        }
+    }
+
+    /// Whether there are fields of the other syntax, each with a finding.
+    fn refuse_other(self, cursor: &Cursor<'_>) -> bool {
+        let version = &cursor.object().api_version;
+        let mut is_other = false;
+        for (other, own) in self.renamed() {
+            if let Some(field) = cursor.field(other) {
+                field.error(format!("is not a field of {version}; write {own}"));
+                is_other = true;
+            }
+        }
+        is_other
     }
 }

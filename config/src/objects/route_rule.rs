@@ -20,6 +20,7 @@ use std::sync::Arc;
 use ingress_filter::table::{Cors, Fault, Header, Redirect, Retries, Rewrite, Timeout};
 
 use super::{Cursor, Read, Reading, is_named_well};
+use crate::finding::quote;
 use crate::manifest::Object;
 
 pub(crate) use condition::{Condition, ConditionPattern, Source};
@@ -152,6 +153,15 @@ impl Forwarding {
 }
 
 fn read_destination(field: &Cursor<'_>, scope: &Scope) -> Option<ServiceRef> {
+    if let Some(host) = service_ref::host_elsewhere(field, scope) {
+        field.warning(format!(
+            "{} is not a service of this cluster, and an Ingress sends requests nowhere else, so \
+             this rule has no effect; the full name of a service is <name>.<namespace>.svc.{}",
+            quote(&host),
+            scope.cluster_domain
+        ));
+        return None;
+    }
     let service = ServiceRef::read(field, scope)?;
     if !service.labels.is_empty() {
         field.error_in(

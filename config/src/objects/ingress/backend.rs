@@ -32,7 +32,7 @@ impl Backend {
         syntax: Syntax,
         path: Option<(usize, usize)>,
     ) -> Option<Self> {
-        if !cursor.expect_mapping() {
+        if !cursor.expect_mapping() || syntax.refuse_other(cursor) {
             return None;
         }
         let (service, port) = match syntax {

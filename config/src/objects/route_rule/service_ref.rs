@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::values::visible;
 use crate::finding::quote;
-use crate::objects::{Cursor, Labels, Place, check_label, is_dns_label};
+use crate::objects::{Cursor, Labels, Place, check_label, is_dns_label, is_dns_subdomain};
 
 /// What services a rule may name, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,20 @@ impl Named {
         }?;
         Some(Self { name, namespace, labels })
     }
+}
+
+/// What a service is called that is elsewhere, as the host of an `EgressRule` is, or
+/// a service of another mesh: rules for sidecars name them.
+pub(super) fn host_elsewhere(cursor: &Cursor<'_>, scope: &Scope) -> Option<String> {
+    let text = |name| Some(cursor.node().get(name)?.as_str()?.to_owned());
+    let (name, domain) = match text("service") {
+        Some(service) => (service.clone(), service),
+        None => (format!("{}.{}", text("name")?, text("domain")?), text("domain")?),
+    };
+    let host = name.strip_prefix("*.").unwrap_or(&name);
+    let is_of_cluster = domain.strip_suffix(&*scope.cluster_domain);
+    let is_of_cluster = is_of_cluster.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    (host.contains('.') && is_dns_subdomain(host) && !is_of_cluster).then_some(name)
 }
 
 /// The service in `name`, `namespace` and `domain`.
