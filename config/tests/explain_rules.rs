@@ -204,7 +204,9 @@ fn an_allowed_origin_is_answered() {
     assert_eq!(explanation.status, None);
     let allowed = response_header(&explanation, "access-control-allow-origin");
     assert_eq!(allowed, Some("https://c.example"));
-    assert!(table.get("a.example", &["origin: https://d.example"]).response_headers.is_empty());
+    let refused = table.get("a.example", &["origin: https://d.example"]);
+    assert_eq!(response_header(&refused, "access-control-allow-origin"), None);
+    assert_eq!(response_header(&refused, "vary"), Some("origin"));
 
     let preflight = ["origin: https://c.example", "access-control-request-method: PUT"];
     let explanation = table.explain(&request("OPTIONS", "a.example", &preflight));
