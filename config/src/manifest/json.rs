@@ -14,9 +14,10 @@ impl Node {
         let value = match json {
             Json::Null => Value::Null,
             Json::Bool(value) => Value::Bool(value),
-            Json::Number(number) => match number.as_i64() {
-                Some(value) => Value::Integer(value),
-                None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+            Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+                (Some(value), _) => Value::Integer(value),
+                (None, Some(value)) => Value::Large(value),
+                (None, None) => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
             },
             Json::String(text) => Value::String(text.into()),
             Json::Array(items) => {

@@ -45,6 +45,8 @@ pub enum Value {
     Bool(bool),
     /// A whole number that fits.
     Integer(i64),
+    /// A whole number that fits without a sign only.
+    Large(u64),
     /// Any other number, infinities and NaN among them.
     Float(f64),
     /// Text.
@@ -114,6 +116,15 @@ impl Node {
         }
     }
 
+    /// The number, if this is a whole one of 64 bits, with or without a sign.
+    pub fn as_i128(&self) -> Option<i128> {
+        match self.value {
+            Value::Integer(value) => Some(value.into()),
+            Value::Large(value) => Some(value.into()),
+            _ => None,
+        }
+    }
+
     /// The number, if this is a whole one that fits.
     pub fn as_i64(&self) -> Option<i64> {
         match self.value {
@@ -127,6 +138,7 @@ impl Node {
     pub fn as_f64(&self) -> Option<f64> {
         match self.value {
             Value::Integer(value) => Some(value as f64),
+            Value::Large(value) => Some(value as f64),
             Value::Float(value) => Some(value),
             _ => None,
         }
@@ -153,7 +165,7 @@ impl Node {
         match &self.value {
             Value::Null => "null",
             Value::Bool(_) => "a boolean",
-            Value::Integer(_) | Value::Float(_) => "a number",
+            Value::Integer(_) | Value::Large(_) | Value::Float(_) => "a number",
             Value::String(_) | Value::Word(..) => "a string",
             Value::List(_) => "a list",
             Value::Map(_) => "a mapping",
@@ -165,6 +177,7 @@ impl Node {
         match &self.value {
             Value::Bool(value) => format!("the boolean `{value}`"),
             Value::Integer(value) => format!("the number `{value}`"),
+            Value::Large(value) => format!("the number `{value}`"),
             Value::Float(value) => format!("the number `{value}`"),
             Value::String(text) | Value::Word(text, _) => format!("the string {}", quote(text)),
             Value::Null | Value::List(_) | Value::Map(_) => self.kind_name().to_owned(),

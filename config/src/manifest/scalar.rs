@@ -25,7 +25,7 @@ pub(super) fn resolve_tagged(tag: &str, text: &str) -> Option<Value> {
         "str" => Some(Value::String(text.into())),
         "null" => null(text),
         "bool" => boolean(text),
-        "int" => integer(text).filter(|value| matches!(value, Value::Integer(_))),
+        "int" => integer(text).filter(|value| !matches!(value, Value::Float(_))),
         "float" => float(text),
         _ => None,
     }
@@ -68,12 +68,10 @@ fn integer(text: &str) -> Option<Value> {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) || leads_with_zero(digits) {
         return None;
     }
-    // Too long for an i64 is still a number; that it is out of range is for
-    // whoever knows the range to say.
-    Some(
-        text.parse()
-            .map_or_else(|_| Value::Float(text.parse().unwrap_or(f64::NAN)), Value::Integer),
-    )
+    let number = text.parse().map(Value::Integer).or_else(|_| text.parse().map(Value::Large));
+    // Too long is still a number; that it is out of range is for those to say who know
+    // the range.
+    Some(number.unwrap_or_else(|_| Value::Float(text.parse().unwrap_or(f64::NAN))))
 }
 
 fn float(text: &str) -> Option<Value> {
@@ -129,7 +127,10 @@ mod tests {
             ("-1", Value::Integer(-1)),
             ("4294967297", Value::Integer(4_294_967_297)),
             ("9223372036854775807", Value::Integer(i64::MAX)),
-            ("9223372036854775808", Value::Float(9_223_372_036_854_775_808.0)),
+            ("9223372036854775808", Value::Large(1 << 63)),
+            ("18446744073709551615", Value::Large(u64::MAX)),
+            ("18446744073709551616", Value::Float(18_446_744_073_709_551_616.0)),
+            ("-9223372036854775809", Value::Float(-9_223_372_036_854_775_809.0)),
             ("123456789012345678901234567890", Value::Float(1.234_567_890_123_456_8e29)),
             ("0x1F", Value::Integer(31)),
             ("0o14", Value::Integer(12)),

@@ -58,6 +58,7 @@ pub(super) enum Aspect {
     Cluster,
     VirtualCluster,
     VirtualHost,
+    RouteMetadata,
     Host,
     Path,
     Location,

@@ -66,7 +66,7 @@ fn actual(aspect: Aspect, explanation: &Explanation) -> String {
     let status = explanation.status.map(|status| status.to_string()).unwrap_or_default();
     match aspect {
         Aspect::Cluster => text(&explanation.cluster),
-        Aspect::VirtualCluster => String::new(),
+        Aspect::VirtualCluster | Aspect::RouteMetadata => String::new(),
         Aspect::VirtualHost => forwarded(explanation.virtual_host.as_deref().unwrap_or_default()),
         Aspect::Host => forwarded(&explanation.host),
         Aspect::Path => forwarded(&explanation.path),

@@ -23,8 +23,10 @@ const VALIDATE: &[&str] = &[
     "response_header_fields",
     "header_fields",
     "custom_header_fields",
+    "route_metadata",
     "ingress",
 ];
+const METADATA: &[&str] = &["namespace", "key", "value"];
 const OURS: &[&str] = &[
     "status",
     "grpc_status",
@@ -55,6 +57,7 @@ pub(super) fn expectations(validate: &Field<'_>) -> Vec<Expectation> {
                 values(field, Check::RequestHeader, &mut expectations);
             }
             "response_header_fields" => values(field, Check::ResponseHeader, &mut expectations),
+            "route_metadata" => metadata(field, &mut expectations),
             "ingress" => expectations.extend(ours(field)),
             _ => expectations.extend(one(said(name, field))),
         }
@@ -163,5 +166,16 @@ fn values(
         let item = item.cursor();
         let matcher = header(&item).map(|(name, value)| HeaderMatcher::equal(name, value));
         expectations.extend(matcher.map(|matcher| expectation(&item, check(matcher))));
+    }
+}
+
+/// What the route says beside where it leads. That of an Ingress says nothing.
+fn metadata(list: &Field<'_>, expectations: &mut Vec<Expectation>) {
+    for item in list.items() {
+        let item = item.cursor();
+        let fields = Fields::of(&item, METADATA);
+        let value = fields.get("value").map_or(Some(""), Field::as_string);
+        let check = value.map(|value| Check::Is(Aspect::RouteMetadata, value.to_owned()));
+        expectations.extend(check.map(|check| expectation(&item, check)));
     }
 }

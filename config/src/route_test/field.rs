@@ -42,11 +42,8 @@ impl Field<'_> {
 
     /// A whole number; as protobuf's JSON does, also one in quotes.
     pub(super) fn integer<T: TryFrom<i128>>(&self, wanted: &str) -> Option<T> {
-        let number = match (self.node().as_i64(), self.node().as_str()) {
-            (Some(number), _) => Some(i128::from(number)),
-            (None, Some(text)) => text.parse().ok(),
-            (None, None) => None,
-        };
+        let in_quotes = || self.node().as_str()?.parse().ok();
+        let number: Option<i128> = self.node().as_i128().or_else(in_quotes);
         let number = number.and_then(|number| T::try_from(number).ok());
         if number.is_none() {
             self.wrong_kind(wanted);

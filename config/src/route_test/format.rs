@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::case::Case;
+use super::case::{Case, Check};
 use super::expect::expectations;
 use super::field::{Field, Fields};
 use crate::explain::{Request, server_name};
@@ -23,6 +23,16 @@ const INPUT: &[&str] = &[
     "additional_response_headers",
     "additional_headers",
     "ingress",
+];
+const FIRST_FORM: &[&str] = &[
+    "authority",
+    "path",
+    "method",
+    "ssl",
+    "internal",
+    "random_value",
+    "additional_headers",
+    "check",
 ];
 const INPUT_OF_OURS: &[&str] = &["client", "sni"];
 /// A header's name had three names over the years.
@@ -56,18 +66,38 @@ fn tests(list: &Field<'_>) -> Vec<Case> {
 }
 
 fn test(item: &Field<'_>) -> Option<Case> {
+    if item.node().get("check").is_some() {
+        return test_of_first_form(item);
+    }
     let fields = Fields::of(item, TEST);
     let name = required(item, &fields, "test_name").and_then(not_empty);
-    let request = required(item, &fields, "input").and_then(request);
+    let request = required(item, &fields, "input")
+        .and_then(|input| request(input, &Fields::of(input, INPUT)));
     let validate = required(item, &fields, "validate");
     let expectations = validate.map(expectations).unwrap_or_default();
     Some(Case { name: name?.to_owned(), at: item.location(), request: request?, expectations })
 }
 
-fn request(input: &Field<'_>) -> Option<Request> {
-    let fields = Fields::of(input, INPUT);
-    let authority = required(input, &fields, "authority").and_then(not_empty);
-    let target = required(input, &fields, "path").and_then(not_empty);
+/// A test that is the request itself, what is expected under `check`.
+fn test_of_first_form(item: &Field<'_>) -> Option<Case> {
+    let fields = Fields::of(item, FIRST_FORM);
+    let mut expectations = fields.get("check").map(expectations).unwrap_or_default();
+    for expectation in &mut expectations {
+        // What an empty string is now.
+        if let Check::Is(_, text) = &mut expectation.check
+            && text == "none"
+        {
+            text.clear();
+        }
+    }
+    let request = request(item, &fields)?;
+    let name = format!("{} {}{}", request.method, request.authority, request.target);
+    Some(Case { name, at: item.location(), request, expectations })
+}
+
+fn request(input: &Field<'_>, fields: &Fields<'_>) -> Option<Request> {
+    let authority = required(input, fields, "authority").and_then(not_empty);
+    let target = required(input, fields, "path").and_then(not_empty);
     let method = fields.get("method").map_or(Some("GET"), not_empty);
     let ssl = fields.get("ssl").map_or(Some(false), Field::as_boolean);
     // An Envoy at the edge lets nobody say that a request is internal.
@@ -81,7 +111,7 @@ fn request(input: &Field<'_>) -> Option<Request> {
         Some(field) => asked_host(field, ssl),
         None => Some(authority.filter(|_| ssl == Some(true)).and_then(server_name)),
     };
-    let extra = headers(&fields, &["additional_request_headers", "additional_headers"]);
+    let extra = headers(fields, &["additional_request_headers", "additional_headers"]);
     Some(Request {
         method: method?.to_owned(),
         scheme: if ssl? { "https" } else { "http" }.into(),
@@ -91,7 +121,7 @@ fn request(input: &Field<'_>) -> Option<Request> {
         sni: sni?,
         client: client.map_or(Some(Ipv4Addr::LOCALHOST.into()), address)?,
         random: Some(random?),
-        answer: headers(&fields, &["additional_response_headers"]),
+        answer: headers(fields, &["additional_response_headers"]),
     })
 }
 

@@ -1,4 +1,4 @@
-use super::case::{Case, Check};
+use super::case::{Aspect, Case, Check};
 use super::read_text;
 use crate::explain::Request;
 
@@ -160,6 +160,39 @@ fn a_file_that_is_none_says_so() {
         let said = findings(text).join("\n");
         assert!(said.contains(expected), "{text:?}: {said}");
     }
+}
+
+#[test]
+fn the_first_form_has_the_request_and_what_is_expected_side_by_side() {
+    let text = r#"[{
+        "authority": "a.example", "path": "/p", "method": "POST", "ssl": true,
+        "additional_headers": [{"name": "X-User", "value": "jason"}],
+        "check": {"cluster_name": "c", "path_redirect": "none"}
+    }]"#;
+    let [(name, request)] = &requests(text)[..] else { panic!("one test") };
+    assert_eq!(name, "POST a.example/p");
+    assert_eq!(request.extra, [("x-user".to_owned(), "jason".to_owned())]);
+    let cases = cases(text);
+    let checks: Vec<_> = cases[0].expectations.iter().map(|it| &it.check).collect();
+    let [Check::Is(Aspect::Cluster, cluster), Check::Is(Aspect::Location, location)] = checks[..]
+    else {
+        panic!("{checks:?}")
+    };
+    assert_eq!((&**cluster, &**location), ("c", ""));
+}
+
+#[test]
+fn the_largest_random_value_and_the_newest_fields_are_read() {
+    let text = "
+tests:
+- test_name: x
+  input: {authority: a, path: /, random_value: 18446744073709551615}
+  validate: {route_metadata: [{namespace: n, key: k, value: v}]}
+";
+    assert_eq!(requests(text)[0].1.random, Some(u64::MAX));
+    let cases = cases(text);
+    let check = &cases[0].expectations[0].check;
+    assert!(matches!(check, Check::Is(Aspect::RouteMetadata, value) if value == "v"), "{check:?}");
 }
 
 #[test]

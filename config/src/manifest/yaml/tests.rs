@@ -19,6 +19,7 @@ fn show(node: &Node, places: bool, out: &mut String) {
         Value::Null => out.push('~'),
         Value::Bool(value) => write!(out, "{value}").unwrap(),
         Value::Integer(value) => write!(out, "{value}").unwrap(),
+        Value::Large(value) => write!(out, "{value}").unwrap(),
         Value::Float(value) => write!(out, "{value:?}f").unwrap(),
         Value::String(text) | Value::Word(text, _) => write!(out, "{text:?}").unwrap(),
         Value::List(items) => {
