@@ -55,7 +55,9 @@ fn a_connection_has_the_certificate_of_its_sni() {
         ("https://192.0.2.1/", &[], Some("default"), None),
         ("http://a.example/", &[], None, None),
         ("https://b.example/", &["host: a.example"], Some("ns/b"), Some(421)),
-        ("https://192.0.2.1/", &["host: a.example"], Some("default"), Some(421)),
+        ("https://other.example/", &["host: a.example"], Some("default"), Some(421)),
+        // Who connects to an address names no host.
+        ("https://192.0.2.1/", &["host: a.example"], Some("default"), None),
         ("https://a.example/", &["host: other.example"], Some("ns/a"), None),
         ("http://b.example/", &["host: a.example"], None, None),
         // Envoy's own answers come by a connection, too.

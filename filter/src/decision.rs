@@ -7,6 +7,7 @@ use crate::error::Broken;
 use crate::headers::HeaderEdit;
 use crate::request::Request;
 use crate::router::Router;
+use crate::table::DEFAULT_CERTIFICATE;
 use crate::verdict::{Applied, Forwarding, Outcome, Verdict};
 use crate::view::View;
 
@@ -121,7 +122,11 @@ impl Router {
     fn is_misdirected(&self, request: &(impl Request + ?Sized), authority: &[u8]) -> bool {
         let Some(certificate) = self.certificate(authority) else { return false };
         let chain = request.filter_chain().unwrap_or_default();
-        !chain.is_empty() && *chain != *certificate.as_bytes()
+        if chain.is_empty() || *chain == *certificate.as_bytes() {
+            return false;
+        }
+        // A client that names no host when it connects claims none.
+        *chain != *DEFAULT_CERTIFICATE.as_bytes() || request.server_name().is_some()
     }
 }
 

@@ -22,6 +22,10 @@ pub trait Request {
     /// none.
     fn filter_chain(&self) -> Option<Cow<'_, [u8]>>;
 
+    /// The host that the client named when it connected by TLS (SNI), as Envoy's
+    /// attribute `connection.requested_server_name` has it; `None` where it named none.
+    fn server_name(&self) -> Option<Cow<'_, [u8]>>;
+
     /// A random number, another one each time.
     fn random(&self) -> u64;
 }
@@ -50,6 +54,10 @@ impl Request for [(String, Vec<u8>)] {
     }
 
     fn filter_chain(&self) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
+    fn server_name(&self) -> Option<Cow<'_, [u8]>> {
         None
     }
 

@@ -11,6 +11,7 @@ struct Asked {
     headers: Vec<(String, Vec<u8>)>,
     chain: &'static str,
     chain_reads: std::cell::Cell<u32>,
+    server_name: Option<&'static str>,
 }
 
 impl Request for Asked {
@@ -31,6 +32,10 @@ impl Request for Asked {
         Some(self.chain.as_bytes().into())
     }
 
+    fn server_name(&self) -> Option<Cow<'_, [u8]>> {
+        self.server_name.map(|host| host.as_bytes().into())
+    }
+
     fn random(&self) -> u64 {
         0
     }
@@ -38,7 +43,8 @@ impl Request for Asked {
 
 fn asked(chain: &'static str, headers: &[(&str, &str)]) -> Asked {
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), value.as_bytes().to_vec());
-    Asked { headers: headers.iter().map(own).collect(), chain, chain_reads: 0.into() }
+    let headers = headers.iter().map(own).collect();
+    Asked { headers, chain, chain_reads: 0.into(), server_name: Some("any.example") }
 }
 
 fn on_chain(chain: &'static str, authority: &str, path: &str) -> Asked {
@@ -106,6 +112,10 @@ fn a_host_on_a_connection_with_another_certificate_is_misdirected() {
     let decision = router.decide(&on_chain("default", "foo.example", "/"));
     assert_eq!(decision.outcome, Outcome::Misdirected);
     assert_eq!((decision.response_headers.len(), decision.source), (0, None));
+    // A client that named no host claims none.
+    let of_nobody = |chain| Asked { server_name: None, ..on_chain(chain, "foo.example", "/") };
+    assert_eq!(verdict(&router, &of_nobody("default")), "a");
+    assert_eq!(verdict(&router, &of_nobody("ns/bar")), "421");
 }
 
 #[test]

@@ -21,7 +21,8 @@ fn there_and_back(table: &RouteTable) -> Router {
 /// The status of the filter's answer; none where the request is forwarded.
 fn naive_status(table: &RouteTable, asked: &Asked) -> Option<u16> {
     let chain = asked.chain.unwrap_or_default();
-    if naive::certificate(table, &asked.host).is_some_and(|own| !chain.is_empty() && own != chain) {
+    let claims = !chain.is_empty() && (chain != "default" || asked.sni.is_some());
+    if naive::certificate(table, &asked.host).is_some_and(|own| claims && own != chain) {
         return Some(421);
     }
     let plaintext = naive::route(table, &asked.host, asked.path.as_bytes())
@@ -143,6 +144,7 @@ struct Asked {
     path: String,
     proto: Option<&'static str>,
     chain: Option<&'static str>,
+    sni: Option<&'static str>,
 }
 
 impl Request for Asked {
@@ -168,6 +170,10 @@ impl Request for Asked {
         self.chain.map(|chain| chain.as_bytes().into())
     }
 
+    fn server_name(&self) -> Option<Cow<'_, [u8]>> {
+        self.sni.map(|host| host.as_bytes().into())
+    }
+
     fn random(&self) -> u64 {
         0
     }
@@ -176,12 +182,9 @@ impl Request for Asked {
 fn asked() -> impl Strategy<Value = Asked> {
     let proto = select(vec![None, Some("http"), Some("https"), Some("")]);
     let chain = select(vec![None, Some(""), Some("default"), Some("ns/a"), Some("ns/b")]);
-    (request_host(), "/[abc/]{0,7}", proto, chain).prop_map(|(host, path, proto, chain)| Asked {
-        host,
-        path,
-        proto,
-        chain,
-    })
+    let sni = select(vec![None, Some("a.example"), Some("other.example")]);
+    (request_host(), "/[abc/]{0,7}", proto, chain, sni)
+        .prop_map(|(host, path, proto, chain, sni)| Asked { host, path, proto, chain, sni })
 }
 
 fn query() -> impl Strategy<Value = &'static str> {

@@ -63,6 +63,9 @@ pub(super) fn pass(
     exchange.set_property(&["source", "address"], address);
     if let Some(certificate) = certificate {
         exchange.set_property(&["xds", "filter_chain_name"], certificate);
+        if let Some(host) = &request.sni {
+            exchange.set_property(&["connection", "requested_server_name"], &**host);
+        }
     }
     let mut outcome = exchange.request_headers(headers.clone(), true)?;
     if outcome == Outcome::Pause

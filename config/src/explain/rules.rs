@@ -45,6 +45,10 @@ impl Request for Seen<'_> {
         None
     }
 
+    fn server_name(&self) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
     fn random(&self) -> u64 {
         0
     }

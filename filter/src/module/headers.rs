@@ -68,6 +68,11 @@ impl Request for RequestHeaders<'_> {
         host::property(vec!["xds", "filter_chain_name"]).map(Cow::from)
     }
 
+    fn server_name(&self) -> Option<Cow<'_, [u8]>> {
+        let name = host::property(vec!["connection", "requested_server_name"])?;
+        (!name.is_empty()).then(|| name.into())
+    }
+
     fn random(&self) -> u64 {
         self.random.next()
     }

@@ -6,6 +6,7 @@
 //! x-version: 2
 //! @client: 10.1.2.3:4711
 //! @chain: ns/a
+//! @sni: a.example
 //!
 //! ```
 
@@ -19,6 +20,7 @@ pub(super) struct Asked {
     headers: Vec<(String, Vec<u8>)>,
     client: Option<Vec<u8>>,
     chain: Option<Vec<u8>>,
+    sni: Option<Vec<u8>>,
     random: u64,
 }
 
@@ -44,6 +46,7 @@ impl Asked {
             match &*name {
                 "@client" => asked.client = Some(value.to_vec()),
                 "@chain" => asked.chain = Some(value.to_vec()),
+                "@sni" => asked.sni = Some(value.to_vec()),
                 "@random" => asked.random = std::str::from_utf8(value).ok()?.parse().ok()?,
                 ":method" | ":path" => return None,
                 _ => asked.headers.push((name, value.to_vec())),
@@ -83,6 +86,10 @@ impl Request for Asked {
 
     fn filter_chain(&self) -> Option<Cow<'_, [u8]>> {
         self.chain.as_deref().map(Cow::from)
+    }
+
+    fn server_name(&self) -> Option<Cow<'_, [u8]>> {
+        self.sni.as_deref().map(Cow::from)
     }
 
     fn random(&self) -> u64 {

@@ -43,9 +43,14 @@ fn a_host_with_a_certificate_costs_one_more() {
     assert_eq!((&*calls[0], &*calls[1], &*calls[3]), (PATH, AUTHORITY, CLUSTER));
     assert!(calls[2].starts_with("proxy_get_property(xds"), "{}", calls[2]);
 
-    let (calls, status) = calls_on(&table, "default", &path(1));
+    let (calls, status) = calls_on(&table, "ns/other", &path(1));
     assert_eq!((calls.len(), status), (6, Some(421)));
     assert_eq!(calls[3..], ANSWER);
+
+    // The client may have named no host.
+    let (calls, status) = calls_on(&table, "default", &path(1));
+    assert_eq!((calls.len(), status), (5, None));
+    assert!(calls[3].starts_with("proxy_get_property(connection"), "{}", calls[3]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsConnector;
 
-use crate::setup::{DEFAULT, ingress, manifests};
+use crate::setup::{DEFAULT, Hosts, ingress, manifests};
 
 /// An HTTP/2 connection whose client has asked for `host`.
 async fn connect(client: &TlsClient, address: SocketAddr, host: &str) -> SendRequest<Empty<Bytes>> {
@@ -80,4 +80,18 @@ fn a_request_for_a_host_of_another_certificate_is_misdirected() {
     assert_eq!(own_host.by(), "a");
     let reached = upstream.take_received().len();
     assert_eq!(reached, 8, "none of those that were misdirected");
+}
+
+#[test]
+fn a_client_that_names_no_host_when_it_connects_is_served() {
+    let hosts = Hosts::new();
+    let serving = Serving::start(&hosts.manifests());
+    let client = TlsClient::new(&hosts.authority, &[]).without_sni();
+    let mut connection = client.connect(serving.https(), "default.example").unwrap();
+    assert_eq!(connection.get("one.example", "/").by(), "a");
+    assert_eq!(connection.get("any.wild.example", "/").by(), "a");
+    // One that has named another has claimed it.
+    let client = TlsClient::new(&hosts.authority, &[]);
+    let mut connection = client.connect(serving.https(), "unknown.example").unwrap();
+    assert_eq!(connection.get("one.example", "/").status, 421);
 }

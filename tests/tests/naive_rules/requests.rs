@@ -77,6 +77,10 @@ impl Request for Asked {
         None
     }
 
+    fn server_name(&self) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
     fn random(&self) -> u64 {
         self.random
     }
