@@ -76,24 +76,24 @@ pub struct Settings {
     ///
     /// Anyone who may create a RouteRule can then take over requests for another
     /// namespace.
-    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub cross_namespace_rules: bool,
     /// Take regular expressions in Ingress paths without a type of their own.
     ///
     /// They are tried after all other paths.
-    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub regex_paths: bool,
     /// Follow services of type ExternalName, wherever they lead.
     ///
     /// Anyone who may create one can point it at the machine itself or at the
     /// metadata of a cloud.
-    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub external_name_services: bool,
     /// Proxies in front of this one whose x-forwarded-* headers are believed.
     #[arg(long, required = false, value_name = "N")]
     pub trusted_hops: u32,
     /// Log each request as a line of JSON on standard output.
-    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub access_log: bool,
     /// The longest timeout or delay that a client can ask for, where a RouteRule
     /// names a header for it (overrideHeaderName).

@@ -1,109 +1,19 @@
 //! The commands `check` and `compile` as scripts see them: arguments in, exit
 //! code, output and files out.
 
+mod sandbox;
+
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
+use sandbox::{INGRESS, SERVICE, Sandbox};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-
-const INGRESS: &str = r"apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata:
-  name: shop
-  annotations: {kubernetes.io/ingress.class: istio}
-spec:
-  rules:
-  - http:
-      paths:
-      - path: /cart
-        pathType: Prefix
-        backend: {service: {name: cart, port: {number: 80}}}
-";
-
-const SERVICE: &str = r"apiVersion: v1
-kind: Service
-metadata: {name: cart}
-spec: {ports: [{name: http, port: 80}]}
----
-apiVersion: v1
-kind: Endpoints
-metadata: {name: cart}
-subsets: [{addresses: [{ip: 10.0.0.1}], ports: [{name: http, port: 8080}]}]
-";
 
 const NO_SERVICE: &str = "error: Ingress default/shop: spec.rules[0].http.paths[0].backend.service.name: \
                           there is no service `cart` in namespace default; add it, or correct the name. \
                           The path answers 503";
-
-/// A folder to run the command in.
-struct Sandbox(TempDir);
-
-#[derive(Debug)]
-struct Output {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Sandbox {
-    fn new(files: &[(&str, &str)]) -> Self {
-        let sandbox = Self(tempfile::tempdir().expect("a folder"));
-        for (name, text) in files {
-            sandbox.write(name, text);
-        }
-        sandbox
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("create a folder");
-        fs::write(path, text).expect("write a file");
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.run_with(arguments, "")
-    }
-
-    fn run_with(&self, arguments: &[&str], stdin: &str) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ingressctl"))
-            .args(arguments)
-            .current_dir(self.0.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("start ingressctl");
-        // It need not read what it is not told to.
-        let _ = child.stdin.take().expect("its input").write_all(stdin.as_bytes());
-        let output = child.wait_with_output().expect("wait for ingressctl");
-        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Output {
-            code: output.status.code(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
-    }
-}
-
-impl Output {
-    fn expect(&self, code: i32, stdout: &str, stderr: &str) {
-        assert_eq!(
-            (self.code, &*self.stdout, &*self.stderr),
-            (Some(code), stdout, stderr),
-            "\n{}{}",
-            self.stdout,
-            self.stderr
-        );
-    }
-}
 
 #[test]
 fn check_says_nothing_where_nothing_is_wrong() {

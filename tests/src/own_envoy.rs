@@ -137,7 +137,7 @@ fn compile_with(source: &Path, folder: &Path, flags: &[&str]) {
             "127.0.0.1:0",
         ])
         .args(flags)
-        .args(["--access-log", "false", "-f"])
+        .args(["--access-log=false", "-f"])
         .arg(source)
         .arg("-o")
         .arg(folder)

@@ -27,7 +27,7 @@ impl Serving {
     /// # Panics
     /// Where it does not get ready.
     pub fn start(manifests: &str) -> Self {
-        Self::start_with(manifests, &["--concurrency", "2", "--access-log", "false"])
+        Self::start_with(manifests, &["--concurrency", "2", "--access-log=false"])
     }
 
     /// Serves `manifests` with these flags.

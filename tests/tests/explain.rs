@@ -51,7 +51,7 @@ impl Both {
         let manifests =
             open.manifests("open", "http", 80) + &admin.manifests("admin", "http", 80) + ROUTES;
         let settings = Settings { trusted_hops, ..Settings::default() };
-        let flags = ["--access-log", "false", "--trusted-hops", &trusted_hops.to_string()];
+        let flags = ["--access-log=false", "--trusted-hops", &trusted_hops.to_string()];
         Self {
             serving: Serving::start_with(&manifests, &flags),
             compiled: compile(&read_text("manifests.yaml", &manifests), &settings),

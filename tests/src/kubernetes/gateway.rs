@@ -95,7 +95,7 @@ impl Gateway {
         arguments.extend(["--kubeconfig".into(), text(kubeconfig)]);
         arguments.extend(["--namespace".into(), namespace.name.clone()]);
         arguments.extend(["--lease".into(), format!("{}/istio-ingress", namespace.name)]);
-        arguments.extend(["--health", "127.0.0.1:0", "--access-log", "false"].map(Into::into));
+        arguments.extend(["--health", "127.0.0.1:0", "--access-log=false"].map(Into::into));
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut gateway = Self {
             folder,

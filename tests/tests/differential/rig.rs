@@ -58,7 +58,7 @@ impl Rig {
         let services = file(&services);
         let settings = Settings { regex_paths: true, ..Settings::default() };
         // With one worker, a mark that is served says that all else is.
-        let flags = ["--concurrency", "1", "--access-log", "false", "--regex-paths", "true"];
+        let flags = ["--concurrency", "1", "--access-log=false", "--regex-paths"];
         let serving = Serving::start_with(&services, &flags);
         Self { echo, serving, settings, services, rounds: 0, requests: 0, forwarded: 0 }
     }

@@ -125,7 +125,7 @@ fn https_comes_with_the_first_certificate_and_goes_with_the_last() {
     let upstream_only = manifests(&hosts.upstream, slice::from_ref(&web));
     let port = free_port();
     let address = format!("127.0.0.1:{port}");
-    let flags = ["--https", &address, "--concurrency", "2", "--access-log", "false"];
+    let flags = ["--https", &address, "--concurrency", "2", "--access-log=false"];
     let serving = Serving::start_with(&upstream_only, &flags);
     assert!(serving.https.is_none(), "nothing to show");
     assert_eq!(serving.get("one.example", "/").by(), "a");

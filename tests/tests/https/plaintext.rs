@@ -9,7 +9,7 @@ fn serve(hosts: &Hosts, http_for_tls: &str) -> Serving {
     let mut plain = ingress("plain", "a", &[("plain.example", "")]);
     plain["spec"].as_object_mut().unwrap().remove("tls");
     let https = format!("127.0.0.1:{}", free_port());
-    let flags = ["--https", &https, "--http-for-tls", http_for_tls, "--access-log", "false"];
+    let flags = ["--https", &https, "--http-for-tls", http_for_tls, "--access-log=false"];
     let manifests = hosts.manifests() + &documents(&[plain]);
     let serving = Serving::start_with(&manifests, &flags);
     assert_eq!(serving.https(), https.parse().unwrap());

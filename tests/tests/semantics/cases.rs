@@ -164,7 +164,7 @@ pub(crate) fn check_with(settings: &Value, services: &str, cases: &[Case]) {
     fs::write(file.path(), settings.to_string()).expect("settings are written");
     let settings = file.path().to_str().expect("a path in UTF-8");
     // One worker: what one request is served from, the next one is, too.
-    let flags = ["--settings", settings, "--access-log", "false", "--concurrency", "1"];
+    let flags = ["--settings", settings, "--access-log=false", "--concurrency", "1"];
     let serving = Serving::start_with(&manifests[0], &flags);
     for (index, (case, manifests)) in cases.iter().zip(&manifests).enumerate() {
         if index > 0 {

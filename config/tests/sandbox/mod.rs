@@ -1,0 +1,101 @@
+//! `ingressctl` as scripts see it: arguments in, exit code, output and files out.
+
+#![allow(dead_code, reason = "each test uses what it needs")]
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+pub(crate) const INGRESS: &str = r"apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: shop
+  annotations: {kubernetes.io/ingress.class: istio}
+spec:
+  rules:
+  - http:
+      paths:
+      - path: /cart
+        pathType: Prefix
+        backend: {service: {name: cart, port: {number: 80}}}
+";
+
+pub(crate) const SERVICE: &str = r"apiVersion: v1
+kind: Service
+metadata: {name: cart}
+spec: {ports: [{name: http, port: 80}]}
+---
+apiVersion: v1
+kind: Endpoints
+metadata: {name: cart}
+subsets: [{addresses: [{ip: 10.0.0.1}], ports: [{name: http, port: 8080}]}]
+";
+
+/// A folder to run the command in.
+pub(crate) struct Sandbox(pub(crate) TempDir);
+
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Sandbox {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        let sandbox = Self(tempfile::tempdir().expect("a folder"));
+        for (name, text) in files {
+            sandbox.write(name, text);
+        }
+        sandbox
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("create a folder");
+        fs::write(path, text).expect("write a file");
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with(arguments, "")
+    }
+
+    pub(crate) fn run_with(&self, arguments: &[&str], stdin: &str) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ingressctl"))
+            .args(arguments)
+            .current_dir(self.0.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start ingressctl");
+        // It need not read what it is not told to.
+        let _ = child.stdin.take().expect("its input").write_all(stdin.as_bytes());
+        let output = child.wait_with_output().expect("wait for ingressctl");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Output {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+}
+
+impl Output {
+    pub(crate) fn expect(&self, code: i32, stdout: &str, stderr: &str) {
+        assert_eq!(
+            (self.code, &*self.stdout, &*self.stderr),
+            (Some(code), stdout, stderr),
+            "\n{}{}",
+            self.stdout,
+            self.stderr
+        );
+    }
+}
