@@ -3,6 +3,8 @@
 
 mod sandbox;
 
+use std::fs;
+
 use sandbox::{INGRESS, SERVICE, Sandbox};
 
 fn with_manifests() -> Sandbox {
@@ -26,5 +28,56 @@ fn a_boolean_flag_leaves_the_next_word_alone() {
         assert!(help.contains(&format!("{flag}[=<BOOL>]")), "{flag}: {help}");
         let output = sandbox.run(&["check", "-f", ".", &format!("{flag}=maybe")]);
         assert_eq!(output.code, Some(2), "{flag}: {output:?}");
+    }
+}
+
+/// What `--http` makes of `address`: what it says in Envoy's configuration, or the
+/// error.
+fn listen_on(sandbox: &Sandbox, address: &str) -> Result<String, String> {
+    let output = sandbox.run(&["compile", "-f", ".", "-o", "out", "--http", address]);
+    match output.code {
+        Some(0) => Ok(fs::read_to_string(sandbox.path("out/lds.json")).unwrap()),
+        code => {
+            assert_eq!(code, Some(2), "{output:?}");
+            Err(output.stderr)
+        }
+    }
+}
+
+#[test]
+fn addresses_to_listen_on_are_written_as_people_write_them() {
+    let sandbox = with_manifests();
+    for address in ["7001", ":7001", "localhost:7001", "127.0.0.1:7001"] {
+        let listeners = listen_on(&sandbox, address).unwrap();
+        assert!(listeners.contains("\"127.0.0.1\""), "{address}: {listeners}");
+        assert!(listeners.contains("7001"), "{address}: {listeners}");
+    }
+    assert!(listen_on(&sandbox, "[::1]:7001").unwrap().contains("\"::1\""));
+    for (address, remedy) in [
+        ("localhost", "write 127.0.0.1:8080"),
+        ("edge.example:80", "write an IP address, as in 127.0.0.1:80"),
+        ("*:80", "write 0.0.0.0:80"),
+        ("http", "write it as IP:PORT"),
+    ] {
+        let error = listen_on(&sandbox, address).unwrap_err();
+        assert!(error.contains(address) && error.contains(remedy), "{error}");
+    }
+    sandbox
+        .run(&[
+            "controller",
+            "--prepare",
+            "--folder",
+            "edge",
+            "--http",
+            ":0",
+            "--probe",
+            "7002",
+            "--health",
+            "localhost:7003",
+        ])
+        .expect(0, "", "");
+    for command in ["serve", "demo", "compile", "controller"] {
+        let help = sandbox.run(&[command, "--help"]).stdout;
+        assert!(help.contains("PORT and :PORT mean 127.0.0.1:PORT"), "{help}");
     }
 }

@@ -300,7 +300,7 @@ fn wrong_usage_exits_with_2() {
         &["check", "-f", "all.yaml", "--ingress-controller-mode", "loose"],
         &["check", "-f", "all.yaml", "--trusted-hops", "-1"],
         &["compile", "-f", "all.yaml"],
-        &["compile", "-f", "all.yaml", "-o", "out", "--http", "8080"],
+        &["compile", "-f", "all.yaml", "-o", "out", "--http", "edge.example:80"],
     ] {
         let output = sandbox.run(arguments);
         assert_eq!((output.code, &*output.stdout), (Some(2), ""), "{arguments:?}: {output:?}");

@@ -9,7 +9,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::envoy::{Admin, Listening, LoopbackAddr};
+use crate::envoy::{Admin, Listening, LoopbackAddr, parse_listen_addr};
 use crate::manifest::{self, Manifests, PathSpec};
 use crate::objects::is_dns_label;
 use crate::settings::Settings;
@@ -158,16 +158,22 @@ fn default_of(flag: &str, settings: &Value) -> Option<String> {
     }
 }
 
+/// What an ADDR to listen on may be.
+pub(super) const ADDRESSES: &str = "\
+ADDR is IP:PORT, [IPV6]:PORT or localhost:PORT. PORT and :PORT mean 127.0.0.1:PORT, which only this \
+machine can reach; 0.0.0.0:PORT is all its IPv4 addresses, [::]:PORT all its IPv6 addresses. Port 0 \
+takes a free port.";
+
 /// The addresses to listen on.
 #[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "Listening")]
 pub(crate) struct ListenArgs {
-    /// Serve HTTP here; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    /// Serve HTTP here
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = parse_listen_addr)]
     pub(crate) http: SocketAddr,
 
-    /// Serve HTTPS here, where there is any certificate; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    /// Serve HTTPS here, where there is any certificate
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443", value_parser = parse_listen_addr)]
     pub(crate) https: SocketAddr,
 
     /// Envoy's admin interface, on a loopback address: its clients control Envoy

@@ -8,12 +8,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 
-use super::args::{Input, SettingsArgs};
+use super::args::{ADDRESSES, Input, SettingsArgs};
 use super::{report, summary};
 use crate::compile::compile;
 use crate::envoy::{
-    Admin, EnvoyFiles, Layout, Listening, LoopbackAddr, remove_other_certificates,
-    write_certificates,
+    Admin, EnvoyFiles, Layout, Listening, LoopbackAddr, parse_listen_addr,
+    remove_other_certificates, write_certificates,
 };
 
 /// Write everything Envoy needs
@@ -27,17 +27,18 @@ use crate::envoy::{
 /// What is wrong in the manifests is printed; the rest of them is written, and
 /// the exit code is 1. If any of them cannot be read, nothing is written.
 #[derive(Debug, Args)]
+#[command(after_help = ADDRESSES)]
 pub(crate) struct Compile {
     #[command(flatten)]
     input: Input,
     /// The folder to write to; made if it is not there
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Where Envoy shall serve HTTP
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    /// Address on which Envoy serves HTTP
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = parse_listen_addr)]
     http: SocketAddr,
-    /// Where Envoy shall serve HTTPS, if there is any certificate
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    /// Address on which Envoy serves HTTPS, if there is any certificate
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443", value_parser = parse_listen_addr)]
     https: SocketAddr,
     /// Envoy's admin interface, on a loopback address: its clients control Envoy
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9901")]

@@ -12,11 +12,11 @@ use tracing_subscriber::filter::{EnvFilter, FilterFn, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::args::{ArgError, SettingsArgs, parse_namespace};
+use super::args::{ADDRESSES, ArgError, SettingsArgs, parse_namespace};
 use super::runtime::block_on;
 use super::serve::{addresses, say};
 use crate::controller::{self, Options, Publish};
-use crate::envoy::{Admin, Listening};
+use crate::envoy::{Admin, Listening, parse_listen_addr};
 use crate::objects::{is_dns_label, is_dns_subdomain};
 use crate::settings::TimeLimit;
 
@@ -36,7 +36,7 @@ use crate::settings::TimeLimit;
 ///
 /// Needs the rights in config/deploy; the deployment there runs it.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(verbatim_doc_comment, after_help = ADDRESSES)]
 pub(crate) struct Controller {
     /// The folder that Envoy shares; made if it is not there
     #[arg(long, value_name = "DIR")]
@@ -53,7 +53,7 @@ pub(crate) struct Controller {
     #[command(flatten)]
     listen: ControllerListenArgs,
     /// Serve /healthz, /readyz and /metrics here
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", help_heading = "Listening")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = parse_listen_addr, help_heading = "Listening")]
     health: SocketAddr,
     /// Once asked to end, how long to serve on without being ready
     #[arg(long, value_name = "DURATION", default_value = "5s", help_heading = "Ending")]
@@ -69,15 +69,15 @@ pub(crate) struct Controller {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Listening")]
 struct ControllerListenArgs {
-    /// Serve HTTP here; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    /// Serve HTTP here
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = parse_listen_addr)]
     http: SocketAddr,
-    /// Serve HTTPS here, where there is any certificate; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    /// Serve HTTPS here, where there is any certificate
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443", value_parser = parse_listen_addr)]
     https: SocketAddr,
     /// Have Envoy answer /ready here: 200 once it serves a complete table, with or
     /// without this, and 503 while it drains
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = parse_listen_addr)]
     probe: Option<SocketAddr>,
     /// Where Envoy's admin interface was, before it had a socket in the folder
     #[arg(long, value_name = "ADDR", hide = true, value_parser = refuse_admin)]

@@ -13,9 +13,10 @@ use rcgen::{CertificateParams, DnType, KeyPair};
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use super::args::ADDRESSES;
 use super::runtime::block_on;
 use super::serve::{RunArgs, announce, say};
-use crate::envoy::{Admin, Listening, LoopbackAddr};
+use crate::envoy::{Admin, Listening, LoopbackAddr, parse_listen_addr};
 use crate::manifest::PathSpec;
 use crate::rollout::Ready;
 use crate::serve::serve;
@@ -43,6 +44,7 @@ const VALIDITY: Duration = Duration::from_hours(30 * 24);
 /// serves the secure Ingress of the documentation. The first run fetches Envoy
 /// (37 MB) if there is none. Ctrl-C stops everything and leaves nothing behind.
 #[derive(Debug, Args)]
+#[command(after_help = ADDRESSES)]
 pub(crate) struct Demo {
     #[command(flatten)]
     listen: DemoListenArgs,
@@ -54,13 +56,13 @@ pub(crate) struct Demo {
 #[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "Listening")]
 struct DemoListenArgs {
-    /// Serve HTTP here; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    /// Serve HTTP here
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = parse_listen_addr)]
     http: SocketAddr,
 
     /// Serve HTTPS too, with a certificate made for it, at 127.0.0.1:8443 unless
     /// told otherwise
-    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8443")]
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8443", value_parser = parse_listen_addr)]
     https: Option<SocketAddr>,
 
     /// Envoy's admin interface, on a loopback address: its clients control Envoy

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::args::{Input, ListenArgs, SettingsArgs};
+use super::args::{ADDRESSES, Input, ListenArgs, SettingsArgs};
 use super::runtime::block_on;
 use crate::envoy::Listening;
 use crate::manifest::PathSpec;
@@ -25,6 +25,7 @@ use crate::serve::{Options, serve};
 /// Upstream addresses come from the Endpoints or EndpointSlices in the
 /// manifests; a service without any is looked up by its DNS name.
 #[derive(Debug, Args)]
+#[command(after_help = ADDRESSES)]
 pub(crate) struct Serve {
     #[command(flatten)]
     input: Input,

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use super::listen_addr::{ListenAddrError, parse_listen_addr};
+
 /// Where Envoy is to have its admin interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admin {
@@ -31,8 +33,8 @@ impl LoopbackAddr {
 #[non_exhaustive]
 pub enum AdminError {
     /// It is not an address.
-    #[error("write it as 127.0.0.1:PORT; port 0 takes a free one")]
-    Malformed,
+    #[error(transparent)]
+    Malformed(#[from] ListenAddrError),
     /// It is one that others reach.
     #[error(
         "not a loopback address: every client of the admin interface controls Envoy, without a \
@@ -57,7 +59,7 @@ impl FromStr for LoopbackAddr {
     type Err = AdminError;
 
     fn from_str(text: &str) -> Result<Self, AdminError> {
-        text.parse::<SocketAddr>().map_err(|_| AdminError::Malformed)?.try_into()
+        parse_listen_addr(text)?.try_into()
     }
 }
 
@@ -67,7 +69,9 @@ mod tests {
 
     #[test]
     fn only_the_machine_itself_reaches_the_admin_interface() {
-        for address in ["127.0.0.1:0", "127.1.2.3:9901", "[::1]:9901", "[::ffff:127.0.0.1]:1"] {
+        for address in
+            ["127.0.0.1:0", "127.1.2.3:9901", "[::1]:9901", "[::ffff:127.0.0.1]:1", ":9901"]
+        {
             assert!(address.parse::<LoopbackAddr>().is_ok(), "{address}");
         }
         for address in ["0.0.0.0:9901", "10.0.0.1:9901", "[::]:9901", "[fe80::1]:1", "128.0.0.1:1"]
@@ -75,9 +79,9 @@ mod tests {
             let error = address.parse::<LoopbackAddr>().unwrap_err();
             assert!(matches!(error, AdminError::Reachable(_)), "{address}: {error}");
         }
-        for text in ["localhost:9901", "127.0.0.1", ""] {
+        for text in ["edge.example:9901", "127.0.0.1", ""] {
             let error = text.parse::<LoopbackAddr>().unwrap_err();
-            assert!(matches!(error, AdminError::Malformed), "{text}: {error}");
+            assert!(matches!(error, AdminError::Malformed(_)), "{text}: {error}");
         }
     }
 }
