@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, compile, controller, demo, explain, module, rbac, serve, table, test,
+    InvalidSettings, check, compile, controller, demo, explain, module, rbac, serve, table, test,
 };
 
 /// A Kubernetes Ingress for any stock Envoy: compiles manifests to a route
@@ -33,23 +33,41 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what the command line says.
-    ///
-    /// # Errors
-    /// Where something outside the manifests is wrong; what is wrong in them
-    /// are findings, printed, and shown by the exit code.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
-        match self.command {
-            Command::Demo(demo) => demo.run(),
-            Command::Serve(serve) => serve.run(),
-            Command::Check(check) => check.run(),
-            Command::Compile(compile) => compile.run(),
-            Command::Explain(explain) => explain.run(),
-            Command::Test(test) => test.run(),
-            Command::Controller(controller) => controller.run(),
-            Command::Rbac(rbac) => rbac.run(),
-            Command::Module(module) => module.run(),
-            Command::Table(table) => table.run(),
+    /// Does what the command line says. What is wrong in the manifests are
+    /// findings, printed, and shown by the exit code.
+    pub fn run(self) -> ExitCode {
+        match self.command.run() {
+            Ok(code) => code,
+            // Whoever read the output has had enough.
+            Err(error) if is_broken_pipe(&error) => ExitCode::FAILURE,
+            Err(error) => {
+                // It begins with its place, for editors.
+                let is_placed = error.is::<InvalidSettings>();
+                eprintln!("{}{error:#}", if is_placed { "" } else { "ingressctl: " });
+                ExitCode::FAILURE
+            }
         }
     }
+}
+
+impl Command {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Demo(demo) => demo.run(),
+            Self::Serve(serve) => serve.run(),
+            Self::Check(check) => check.run(),
+            Self::Compile(compile) => compile.run(),
+            Self::Explain(explain) => explain.run(),
+            Self::Test(test) => test.run(),
+            Self::Controller(controller) => controller.run(),
+            Self::Rbac(rbac) => rbac.run(),
+            Self::Module(module) => module.run(),
+            Self::Table(table) => table.run(),
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

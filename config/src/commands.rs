@@ -19,6 +19,8 @@ use anyhow::Context;
 
 use crate::finding::{Finding, Severity};
 
+pub(crate) use args::InvalidSettings;
+
 /// `2 errors and 1 warning`, or nothing where there is nothing to say.
 fn summary(findings: &[Finding]) -> Option<String> {
     let number = |severity| findings.iter().filter(|it| it.severity == severity).count();

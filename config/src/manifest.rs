@@ -22,7 +22,7 @@ mod scalar;
 mod source;
 mod yaml;
 
-pub(crate) use cursor::{Cursor, Located, Manner, Place, Reading, Subject};
+pub(crate) use cursor::{Cursor, Located, Manner, Place, Reading, Subject, nearest};
 pub use documents::{Chunk, chunks};
 pub use kept::Kept;
 pub use names::Names;

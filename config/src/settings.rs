@@ -3,22 +3,25 @@
 //! [`Settings`] declares each setting once: its key in the file, its flag, the
 //! text of the help and of the JSON Schema. The default is in its `Default`.
 
+mod file;
 mod memory;
 mod name_server;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
+use std::path::Path;
 use std::str::FromStr;
 
 use clap::{ArgAction, Args, ValueEnum};
 use ingress_filter::duration;
 use ingress_filter::table::Plaintext;
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 use crate::budget::Limits;
-use crate::finding::quote;
+use crate::finding::{Finding, quote};
 use crate::objects::{check_label, is_dns_label, is_dns_subdomain};
 
 pub use crate::objects::{LabelError, ObjectName, ObjectNameError};
@@ -53,7 +56,8 @@ pub struct Settings {
     #[command(flatten)]
     pub gateway: Gateway,
     /// The DNS domain of the cluster.
-    #[arg(long, required = false, value_name = "DOMAIN")]
+    #[arg(long, required = false, value_name = "DOMAIN", value_parser = parse_domain)]
+    #[serde(deserialize_with = "read_domain")]
     pub cluster_domain: String,
     /// The Secret with the certificate for clients that ask for no host, or for
     /// one without a certificate of its own.
@@ -146,43 +150,49 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether everything can be as the settings say.
+    /// The settings in the file at `path`, in YAML; a file that holds nothing is
+    /// the default.
     ///
     /// # Errors
-    /// Where not: the key, what is wrong with its value, and what to write.
-    pub fn validate(&self) -> Result<(), InvalidSetting> {
-        // It becomes a part of names of clusters and hosts.
-        if !is_dns_subdomain(&self.cluster_domain) {
-            return Err(InvalidSetting::ClusterDomain(self.cluster_domain.clone()));
-        }
-        self.gateway.validate()
+    /// Where it cannot be read or holds something else: what, and where.
+    pub fn from_file(path: &Path) -> Result<Self, Box<Finding>> {
+        file::read(path)
     }
 }
 
-/// A setting with which nothing can be served. It names the key.
+/// A name with which nothing can be served.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum InvalidSetting {
-    /// The domain of the cluster.
-    #[error(
-        "setting clusterDomain: {} is no DNS name; write one in lower case, as in cluster.local",
-        quote(.0)
-    )]
-    ClusterDomain(String),
-    /// A name of the gateway.
-    #[error(
-        "setting gateway.{key}: {} is no DNS label; use lower-case letters, digits and -, 63 at most",
-        quote(name)
-    )]
-    GatewayName {
-        /// `name` or `namespace`.
-        key: &'static str,
-        /// What it is set to.
-        name: String,
-    },
-    /// A label of the gateway.
-    #[error("setting gateway.labels")]
-    GatewayLabel(#[from] LabelError),
+pub enum NameError {
+    /// It is to be a DNS name.
+    #[error("{} is not a DNS name; write one in lower case, as in cluster.local", quote(.0))]
+    Domain(String),
+    /// It is to be a DNS label.
+    #[error("{} is not a DNS label; use lower-case letters, digits and -, 63 at most", quote(.0))]
+    Label(String),
+}
+
+/// It becomes a part of names of clusters and hosts.
+fn parse_domain(text: &str) -> Result<String, NameError> {
+    if is_dns_subdomain(text) { Ok(text.into()) } else { Err(NameError::Domain(text.into())) }
+}
+
+fn parse_dns_label(text: &str) -> Result<String, NameError> {
+    if is_dns_label(text) { Ok(text.into()) } else { Err(NameError::Label(text.into())) }
+}
+
+fn read_domain<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
+    parse_domain(&String::deserialize(value)?).map_err(D::Error::custom)
+}
+
+fn read_dns_label<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
+    parse_dns_label(&String::deserialize(value)?).map_err(D::Error::custom)
+}
+
+fn read_labels<'de, D: Deserializer<'de>>(value: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let labels = BTreeMap::<String, String>::deserialize(value)?;
+    labels.iter().try_for_each(|(key, value)| check_label(key, value)).map_err(D::Error::custom)?;
+    Ok(labels)
 }
 
 /// Who this gateway is, for match.source of RouteRules.
@@ -191,26 +201,31 @@ pub enum InvalidSetting {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Gateway {
     /// The name of this gateway's service, for match.source of RouteRules.
-    #[arg(id = "gateway_name", long = "gateway-name", required = false, value_name = "NAME")]
+    #[arg(id = "gateway_name", long = "gateway-name", required = false, value_name = "NAME", value_parser = parse_dns_label)]
+    #[serde(deserialize_with = "read_dns_label")]
     pub name: String,
     /// The namespace of this gateway, for match.source of RouteRules.
     #[arg(
         id = "gateway_namespace",
         long = "gateway-namespace",
         required = false,
-        value_name = "NAME"
+        value_name = "NAME",
+        value_parser = parse_dns_label
     )]
+    #[serde(deserialize_with = "read_dns_label")]
     pub namespace: String,
     /// The labels of this gateway's pods, for match.source of RouteRules.
     #[arg(id = "gateway_labels", long = "gateway-labels", required = false, value_name = "K=V,…", value_parser = parse_labels)]
+    #[serde(deserialize_with = "read_labels")]
     pub labels: BTreeMap<String, String>,
 }
 
 /// Labels as `kubectl` takes them: `istio=ingress,app=edge`.
-fn parse_labels(text: &str) -> Result<BTreeMap<String, String>, NotAPair> {
+fn parse_labels(text: &str) -> Result<BTreeMap<String, String>, InvalidLabel> {
     let pairs = text.split(',').filter(|pair| !pair.is_empty());
     let pairs = pairs.map(|pair| {
-        let (key, value) = pair.split_once('=').ok_or_else(|| NotAPair(pair.into()))?;
+        let (key, value) = pair.split_once('=').ok_or_else(|| InvalidLabel::NoPair(pair.into()))?;
+        check_label(key, value)?;
         Ok((key.to_owned(), value.to_owned()))
     });
     pairs.collect()
@@ -218,19 +233,11 @@ fn parse_labels(text: &str) -> Result<BTreeMap<String, String>, NotAPair> {
 
 /// A text is not a label with its value.
 #[derive(Debug, PartialEq, Eq, Error)]
-#[error("{} is no label; write key=value", quote(.0))]
-struct NotAPair(String);
-
-impl Gateway {
-    fn validate(&self) -> Result<(), InvalidSetting> {
-        for (key, name) in [("name", &self.name), ("namespace", &self.namespace)] {
-            if !is_dns_label(name) {
-                return Err(InvalidSetting::GatewayName { key, name: name.clone() });
-            }
-        }
-        let mut labels = self.labels.iter();
-        Ok(labels.try_for_each(|(key, value)| check_label(key, value))?)
-    }
+enum InvalidLabel {
+    #[error("{} is not a label; write key=value", quote(.0))]
+    NoPair(String),
+    #[error(transparent)]
+    Invalid(#[from] LabelError),
 }
 
 impl Default for Gateway {
@@ -370,29 +377,6 @@ impl Default for Settings {
 mod tests {
     use super::*;
 
-    fn validate(change: impl FnOnce(&mut Settings)) -> Result<(), InvalidSetting> {
-        let mut settings = Settings::default();
-        change(&mut settings);
-        settings.validate()
-    }
-
-    #[test]
-    fn what_is_wrong_names_its_key() {
-        assert_eq!(validate(|_| {}), Ok(()));
-        for (problem, key) in [
-            (validate(|settings| settings.cluster_domain = "a|b".into()), "clusterDomain"),
-            (validate(|settings| settings.gateway.name = "a.b".into()), "gateway.name"),
-            (validate(|settings| settings.gateway.namespace = String::new()), "gateway.namespace"),
-            (
-                validate(|settings| drop(settings.gateway.labels.insert("a=b".into(), "c".into()))),
-                "gateway.labels",
-            ),
-        ] {
-            let problem = format!("{:#}", anyhow::Error::from(problem.unwrap_err()));
-            assert!(problem.starts_with(&format!("setting {key}: ")), "{problem}");
-        }
-    }
-
     #[test]
     fn labels_are_pairs() {
         let labels = parse_labels("istio=ingress,app=").unwrap();
@@ -402,6 +386,7 @@ mod tests {
         );
         assert_eq!(parse_labels(""), Ok(BTreeMap::new()));
         assert!(parse_labels("istio").unwrap_err().to_string().contains("key=value"));
+        assert!(parse_labels("a|b=c").unwrap_err().to_string().contains("`a|b`"));
     }
 
     #[test]

@@ -81,3 +81,43 @@ fn addresses_to_listen_on_are_written_as_people_write_them() {
         assert!(help.contains("PORT and :PORT mean 127.0.0.1:PORT"), "{help}");
     }
 }
+
+#[test]
+fn what_is_wrong_in_a_settings_file_is_said_with_its_place() {
+    let sandbox = with_manifests();
+    for (settings, expected) in [
+        (
+            "# ours\nregexPath: true\n",
+            "2:1: error: unknown key `regexPath`; did you mean `regexPaths`?",
+        ),
+        ("gateway: {namespce: a}\n", "1:11: error: unknown key `namespce`; did you mean `namespace`?"),
+        ("color: red\n", "1:1: error: unknown key `color`; known here: ingressClass, "),
+        ("accessLog: maybe\n", "1:12: error: not a boolean; write true or false"),
+        ("trustedHops: -1\n", "1:14: error: not a count; write a whole number"),
+        (
+            "ingressControllerMode: stric\n",
+            "1:24: error: `stric` is not allowed here; did you mean `strict`?",
+        ),
+        ("\nclusterDomain: a b\n", "2:16: error: `a b` is not a DNS name; "),
+        ("gateway:\n  name: a.b\n", "2:9: error: `a.b` is not a DNS label; "),
+        ("gateway:\n  labels: {a b: c}\n", "2:"),
+        ("defaultTimeout: 15\n", "1:17: error: `15` is no duration"),
+        ("ingressClass: a\ningressClass: b\n", "2:1: error: the key `ingressClass` is given twice"),
+        (
+            "objectBudget: {path: 5}\n",
+            "1:16: error: `path` is not allowed here; did you mean `paths`?",
+        ),
+        ("httpsPort: 70000\n", "1:12: error: not a port; write a number from 1 to 65535"),
+        ("objectBudget: {paths: -1}\n", "1:23: error: not a count; "),
+        ("- a\n", "1:1: error: not a mapping; write keys"),
+        ("ingressClass: b: c\n", "1:16: error: "),
+    ] {
+        sandbox.write("settings.yaml", settings);
+        let output = sandbox.run(&["check", "-f", ".", "--settings", "settings.yaml"]);
+        let expected = format!("settings.yaml:{expected}");
+        assert!(output.stderr.starts_with(&expected), "{expected}\n{}", output.stderr);
+        assert_eq!((&*output.stdout, output.stderr.lines().count()), ("", 1), "{output:?}");
+    }
+    let missing = sandbox.run(&["check", "-f", ".", "--settings", "missing.yaml"]).stderr;
+    assert!(missing.starts_with("missing.yaml:1:1: error: no such file or folder"), "{missing}");
+}

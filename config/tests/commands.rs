@@ -231,34 +231,6 @@ fn settings_come_from_a_file_and_flags_win() {
 }
 
 #[test]
-fn wrong_settings_are_refused_with_their_place() {
-    let sandbox = Sandbox::new(&[("all.yaml", &format!("{INGRESS}---\n{SERVICE}"))]);
-    for (settings, named) in [
-        ("ingressClas: mine\n", "ingressClas"),
-        ("trustedHops: -1\n", "line 1"),
-        ("ingressControllerMode: loose\n", "loose"),
-        ("accessLog: 5\n", "line 1"),
-        ("ingressClass: a\ningressClass: b\n", "ingressClass"),
-        ("clusterDomain: a b\n", "clusterDomain"),
-        ("- a\n", "line 1"),
-    ] {
-        sandbox.write("settings.yaml", settings);
-        let output = sandbox.run(&["check", "-f", "all.yaml", "--settings", "settings.yaml"]);
-        assert_eq!((output.code, &*output.stdout), (Some(1), ""), "{settings}: {output:?}");
-        let where_and_what = output.stderr.contains("settings.yaml")
-            && output.stderr.contains(named)
-            && !output.stderr.trim_end().contains('\n');
-        assert!(where_and_what, "{settings}: {}", output.stderr);
-    }
-    let output = sandbox.run(&["check", "-f", "all.yaml", "--settings", "missing.yaml"]);
-    assert_eq!(output.code, Some(1));
-    assert!(output.stderr.contains("missing.yaml"), "{output:?}");
-    let output = sandbox.run(&["check", "-f", "all.yaml", "--cluster-domain", "a b"]);
-    assert_eq!(output.code, Some(1));
-    assert!(output.stderr.contains("clusterDomain"), "{output:?}");
-}
-
-#[test]
 fn help_tells_what_scripts_rely_on() {
     let sandbox = Sandbox::new(&[]);
     let contracts = [
@@ -299,6 +271,9 @@ fn wrong_usage_exits_with_2() {
         &["check", "-f", "all.yaml", "-o", "xml"],
         &["check", "-f", "all.yaml", "--ingress-controller-mode", "loose"],
         &["check", "-f", "all.yaml", "--trusted-hops", "-1"],
+        &["check", "-f", "all.yaml", "--cluster-domain", "a b"],
+        &["check", "-f", "all.yaml", "--gateway-name", "a.b"],
+        &["check", "-f", "all.yaml", "--gateway-labels", "a b=c"],
         &["compile", "-f", "all.yaml"],
         &["compile", "-f", "all.yaml", "-o", "out", "--http", "edge.example:80"],
     ] {

@@ -1,15 +1,14 @@
 //! What several commands take.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::envoy::{Admin, Listening, LoopbackAddr, parse_listen_addr};
+use crate::finding::Finding;
 use crate::manifest::{self, Manifests, PathSpec};
 use crate::objects::is_dns_label;
 use crate::settings::Settings;
@@ -73,25 +72,17 @@ impl SettingsArgs {
     pub(crate) fn resolve(&self) -> anyhow::Result<Settings> {
         let mut settings = match &self.file {
             None => Settings::default(),
-            Some(path) => {
-                read_settings(path).with_context(|| format!("settings file {}", path.display()))?
-            }
+            Some(path) => Settings::from_file(path).map_err(InvalidSettings)?,
         };
         settings.update_from_arg_matches(&self.flags)?;
-        settings.validate()?;
         Ok(settings)
     }
 }
 
-fn read_settings(path: &Path) -> anyhow::Result<Settings> {
-    let text = fs::read_to_string(path)?;
-    let options = serde_saphyr::options! { with_snippet: false };
-    // A file that holds nothing, or only comments, is null.
-    let settings: Option<Settings> = serde_saphyr::from_str_with_options(&text, options)?;
-    let settings = settings.unwrap_or_default();
-    settings.validate()?;
-    Ok(settings)
-}
+/// What is wrong with a file of settings.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(crate) struct InvalidSettings(Box<Finding>);
 
 impl FromArgMatches for SettingsArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
@@ -189,6 +180,8 @@ impl From<ListenArgs> for Listening {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn flags(command_line: &[&str]) -> SettingsArgs {

@@ -10,7 +10,7 @@ use super::{Key, Node, Object, Position};
 use crate::finding::{Finding, Findings, Location};
 use crate::object_ref::ObjectRef;
 
-pub(crate) use manner::Manner;
+pub(crate) use manner::{Manner, nearest};
 
 /// What findings are about.
 pub(crate) trait Subject {

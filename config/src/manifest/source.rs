@@ -154,6 +154,15 @@ pub enum ReadFailure {
 }
 
 impl ReadFailure {
+    /// Why `file` could not be read.
+    pub(crate) fn new(file: &Arc<str>, error: io::Error) -> Self {
+        let file = Arc::clone(file);
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Missing { file },
+            _ => Self::Unreadable { file, error },
+        }
+    }
+
     /// The finding that tells the author.
     pub fn finding(&self) -> Finding {
         Finding::error(self.to_string()).at(self.location())
@@ -219,7 +228,7 @@ fn read_folder(folder: &Path, manifests: &mut Manifests, cache: &mut ReadCache) 
     });
     let mut names = match names {
         Ok(names) => names,
-        Err(error) => return manifests.fail(failure(&name_of(folder), error)),
+        Err(error) => return manifests.fail(ReadFailure::new(&name_of(folder), error)),
     };
     names.retain(|name| is_manifest(name));
     names.sort();
@@ -255,7 +264,7 @@ fn read_file(path: &Path, manifests: &mut Manifests, cache: &mut ReadCache) -> O
     match File::open(path) {
         Ok(mut stream) => read_stream(&file, &mut stream, manifests, cache),
         Err(error) => {
-            manifests.fail(failure(&file, error));
+            manifests.fail(ReadFailure::new(&file, error));
             None
         }
     }
@@ -263,14 +272,6 @@ fn read_file(path: &Path, manifests: &mut Manifests, cache: &mut ReadCache) -> O
 
 fn name_of(path: &Path) -> Arc<str> {
     path.to_string_lossy().into()
-}
-
-fn failure(file: &Arc<str>, error: io::Error) -> ReadFailure {
-    let file = Arc::clone(file);
-    match error.kind() {
-        io::ErrorKind::NotFound => ReadFailure::Missing { file },
-        _ => ReadFailure::Unreadable { file, error },
-    }
 }
 
 /// Never reads more than fits, whatever the stream: it may be a device.
@@ -282,7 +283,7 @@ fn read_stream(
 ) -> Option<Arc<str>> {
     let mut bytes = Vec::new();
     if let Err(error) = stream.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes) {
-        manifests.fail(failure(file, error));
+        manifests.fail(ReadFailure::new(file, error));
         return None;
     }
     if bytes.len() > MAX_FILE_BYTES {

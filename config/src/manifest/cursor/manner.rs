@@ -63,7 +63,8 @@ impl Manner {
     }
 }
 
-fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+/// The one of `known` that `name` is perhaps a slip of.
+pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let likeness = |known: &str| strsim::normalized_damerau_levenshtein(name, known);
     let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     nearest.copied().filter(|nearest| likeness(nearest) >= ALIKE)
