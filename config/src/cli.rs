@@ -1,5 +1,9 @@
 //! The command line of `ingressctl`.
 
+mod hints;
+
+use std::env;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -33,6 +37,14 @@ enum Command {
 }
 
 impl Cli {
+    /// What this process was called with.
+    ///
+    /// Ends the process where that is help, or wrong: with 2, and what to write.
+    pub fn from_arguments() -> Self {
+        let words: Vec<OsString> = env::args_os().collect();
+        Self::try_parse_from(&words).unwrap_or_else(|error| hints::with_hint(error, &words).exit())
+    }
+
     /// Does what the command line says. What is wrong in the manifests are
     /// findings, printed, and shown by the exit code.
     pub fn run(self) -> ExitCode {

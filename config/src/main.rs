@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use ingressctl::cli::Cli;
 use mimalloc::MiMalloc;
 
@@ -12,5 +11,5 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    Cli::parse().run()
+    Cli::from_arguments().run()
 }

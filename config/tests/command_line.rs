@@ -121,3 +121,39 @@ fn what_is_wrong_in_a_settings_file_is_said_with_its_place() {
     let missing = sandbox.run(&["check", "-f", ".", "--settings", "missing.yaml"]).stderr;
     assert!(missing.starts_with("missing.yaml:1:1: error: no such file or folder"), "{missing}");
 }
+
+#[test]
+fn a_forgotten_f_is_hinted_at() {
+    let sandbox = with_manifests();
+    sandbox.write("cases.yaml", "tests: []\n");
+    let url = "http://any.example/cart";
+    for (arguments, hint) in [
+        (&["check", "ingress.yaml"][..], "-f ingress.yaml"),
+        (&["check", "-f", "service.yaml", "manifests"], "-f manifests"),
+        (&["serve", "."], "-f ."),
+        (&["compile", "-o", "out", "ingress.yaml"], "-f ingress.yaml"),
+        (&["rbac", "ingress.yaml"], "-f ingress.yaml"),
+        (&["explain", "ingress.yaml", url], "-f ingress.yaml"),
+        (&["explain", url, "ingress.yaml"], "-f ingress.yaml"),
+        (&["explain", "--regex-paths", url, "none.yml"], "-f none.yml"),
+        (&["test", "ingress.yaml", "cases.yaml"], "-f ingress.yaml"),
+        (&["check", "-f", ".", "--access-log", "false"], "--access-log=false"),
+    ] {
+        let output = sandbox.run(arguments);
+        assert_eq!((output.code, &*output.stdout), (Some(2), ""), "{arguments:?}: {output:?}");
+        let hint = format!(", use '{hint}'\n");
+        assert!(output.stderr.contains(&hint), "{arguments:?}: {hint}{}", output.stderr);
+    }
+    for arguments in [
+        &["check"][..],
+        &["check", "--acess-log", "-f", "."],
+        &["explain", url],
+        &["test", "cases.yaml"],
+        &["compile", "-o", "cases.yaml"],
+        &["table", "a.json", "b.json"],
+    ] {
+        let output = sandbox.run(arguments);
+        assert_eq!(output.code, Some(2), "{arguments:?}: {output:?}");
+        assert!(!output.stderr.contains("to read manifests"), "{arguments:?}: {}", output.stderr);
+    }
+}
