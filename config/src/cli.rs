@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    InvalidSettings, check, compile, controller, demo, explain, module, rbac, serve, table, test,
+    InvalidFile, check, compile, controller, demo, explain, module, rbac, serve, table, test,
 };
 
 /// A Kubernetes Ingress for any stock Envoy: compiles manifests to a route
@@ -48,21 +48,28 @@ impl Cli {
     /// Does what the command line says. What is wrong in the manifests are
     /// findings, printed, and shown by the exit code.
     pub fn run(self) -> ExitCode {
-        match self.command.run() {
-            Ok(code) => code,
-            // Whoever read the output has had enough.
-            Err(error) if is_broken_pipe(&error) => ExitCode::FAILURE,
-            Err(error) => {
-                // It begins with its place, for editors.
-                let is_placed = error.is::<InvalidSettings>();
-                eprintln!("{}{error:#}", if is_placed { "" } else { "ingressctl: " });
-                ExitCode::FAILURE
-            }
-        }
+        let failure = self.command.failure();
+        self.command.run().unwrap_or_else(|error| {
+            // It begins with its place, for editors.
+            let is_placed = error.is::<InvalidFile>();
+            eprintln!("{}{error:#}", if is_placed { "" } else { "ingressctl: " });
+            failure
+        })
     }
 }
 
+/// Of commands that tell by 1 that something is wrong in the manifests.
+const COULD_NOT_RUN: u8 = 3;
+
 impl Command {
+    /// The exit code where it could not do what it is for.
+    fn failure(&self) -> ExitCode {
+        match self {
+            Self::Check(_) | Self::Compile(_) => ExitCode::from(COULD_NOT_RUN),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Demo(demo) => demo.run(),
@@ -77,9 +84,4 @@ impl Command {
             Self::Table(table) => table.run(),
         }
     }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let error = error.downcast_ref::<std::io::Error>();
-    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -15,11 +15,11 @@ pub(crate) mod test;
 
 use std::io::{self, Write};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use thiserror::Error;
 
 use crate::finding::{Finding, Severity};
-
-pub(crate) use args::InvalidSettings;
+use crate::manifest::Manifests;
 
 /// `2 errors and 1 warning`, or nothing where there is nothing to say.
 fn summary(findings: &[Finding]) -> Option<String> {
@@ -47,10 +47,27 @@ fn report(findings: &[Finding]) {
     }
 }
 
-/// Prints a text and ends its last line. Whoever stops reading has seen enough.
+/// What is wrong with a file without which nothing can be done.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(crate) struct InvalidFile(Box<Finding>);
+
+/// That all manifests could be read; else `undone` is what was not done.
+fn ensure_complete(manifests: &Manifests, undone: &str) -> anyhow::Result<()> {
+    ensure!(manifests.is_complete(), "{undone}: not all manifests could be read");
+    Ok(())
+}
+
+/// Prints a text and ends its last line.
 fn print(text: &str) -> anyhow::Result<()> {
+    let text = text.trim_end();
+    print_bytes(if text.is_empty() { String::new() } else { format!("{text}\n") }.as_bytes())
+}
+
+/// Prints what may be no text. Whoever stops reading has seen enough.
+fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.context("standard output"),
     }

@@ -3,9 +3,12 @@
 
 mod sandbox;
 
-use std::fs;
+use std::fs::{self, File};
+use std::process::{Command, Stdio};
 
 use sandbox::{INGRESS, SERVICE, Sandbox};
+
+const URL: &str = "http://any.example/cart";
 
 fn with_manifests() -> Sandbox {
     Sandbox::new(&[("ingress.yaml", INGRESS), ("service.yaml", SERVICE)])
@@ -19,7 +22,7 @@ fn a_boolean_flag_leaves_the_next_word_alone() {
     let sandbox = with_manifests();
     for flag in BOOLEANS {
         for flag in [flag, &format!("{flag}=true"), &format!("{flag}=false")] {
-            let arguments = ["explain", "-f", ".", flag, "http://any.example/cart"];
+            let arguments = ["explain", "-f", ".", flag, URL];
             let output = sandbox.run(&arguments);
             assert_eq!(output.code, Some(0), "{flag}: {output:?}");
             assert!(output.stdout.contains("cart.default.svc.cluster.local|80"), "{output:?}");
@@ -90,7 +93,10 @@ fn what_is_wrong_in_a_settings_file_is_said_with_its_place() {
             "# ours\nregexPath: true\n",
             "2:1: error: unknown key `regexPath`; did you mean `regexPaths`?",
         ),
-        ("gateway: {namespce: a}\n", "1:11: error: unknown key `namespce`; did you mean `namespace`?"),
+        (
+            "gateway: {namespce: a}\n",
+            "1:11: error: unknown key `namespce`; did you mean `namespace`?",
+        ),
         ("color: red\n", "1:1: error: unknown key `color`; known here: ingressClass, "),
         ("accessLog: maybe\n", "1:12: error: not a boolean; write true or false"),
         ("trustedHops: -1\n", "1:14: error: not a count; write a whole number"),
@@ -126,16 +132,15 @@ fn what_is_wrong_in_a_settings_file_is_said_with_its_place() {
 fn a_forgotten_f_is_hinted_at() {
     let sandbox = with_manifests();
     sandbox.write("cases.yaml", "tests: []\n");
-    let url = "http://any.example/cart";
     for (arguments, hint) in [
         (&["check", "ingress.yaml"][..], "-f ingress.yaml"),
         (&["check", "-f", "service.yaml", "manifests"], "-f manifests"),
         (&["serve", "."], "-f ."),
         (&["compile", "-o", "out", "ingress.yaml"], "-f ingress.yaml"),
         (&["rbac", "ingress.yaml"], "-f ingress.yaml"),
-        (&["explain", "ingress.yaml", url], "-f ingress.yaml"),
-        (&["explain", url, "ingress.yaml"], "-f ingress.yaml"),
-        (&["explain", "--regex-paths", url, "none.yml"], "-f none.yml"),
+        (&["explain", "ingress.yaml", URL], "-f ingress.yaml"),
+        (&["explain", URL, "ingress.yaml"], "-f ingress.yaml"),
+        (&["explain", "--regex-paths", URL, "none.yml"], "-f none.yml"),
         (&["test", "ingress.yaml", "cases.yaml"], "-f ingress.yaml"),
         (&["check", "-f", ".", "--access-log", "false"], "--access-log=false"),
     ] {
@@ -147,7 +152,7 @@ fn a_forgotten_f_is_hinted_at() {
     for arguments in [
         &["check"][..],
         &["check", "--acess-log", "-f", "."],
-        &["explain", url],
+        &["explain", URL],
         &["test", "cases.yaml"],
         &["compile", "-o", "cases.yaml"],
         &["table", "a.json", "b.json"],
@@ -155,5 +160,126 @@ fn a_forgotten_f_is_hinted_at() {
         let output = sandbox.run(arguments);
         assert_eq!(output.code, Some(2), "{arguments:?}: {output:?}");
         assert!(!output.stderr.contains("to read manifests"), "{arguments:?}: {}", output.stderr);
+    }
+}
+
+#[test]
+fn exit_codes_tell_what_happened() {
+    let sandbox = Sandbox::new(&[
+        ("good/ingress.yaml", INGRESS),
+        ("good/service.yaml", SERVICE),
+        ("wrong.yaml", INGRESS),
+        ("unreadable.yaml", "a: b: c\n"),
+        ("settings.yaml", "color: red\n"),
+        ("passes.yaml", &route_test("cart.default.svc.cluster.local|80")),
+        ("fails.yaml", &route_test("other")),
+        ("empty/notes.txt", ""),
+        ("table.json", r#"{"version": 1}"#),
+        ("bad-table.json", r#"{"version": 0}"#),
+    ]);
+    let settings = ["--settings", "settings.yaml"];
+    let manifests = [
+        ("good", &[][..], Outcome::Good),
+        ("wrong.yaml", &[], Outcome::Wrong),
+        ("unreadable.yaml", &[], Outcome::Unreadable),
+        ("missing.yaml", &[], Outcome::Unreadable),
+        ("good", &settings, Outcome::Settings),
+        ("good", &["--color", "red"], Outcome::Usage),
+    ];
+    for (path, flags, outcome) in manifests {
+        for (command, codes) in [
+            (&["check"][..], [0, 1, 1, 3, 2]),
+            (&["compile", "-o", "out"], [0, 1, 3, 3, 2]),
+            (&["explain", URL], [0, 0, 1, 1, 2]),
+            (&["test", "passes.yaml"], [0, 1, 1, 1, 2]),
+            (&["rbac"], [0, 0, 1, 1, 2]),
+        ] {
+            let arguments = [command, &["-f", path], flags].concat();
+            let output = sandbox.run(&arguments);
+            let expected = codes[outcome as usize];
+            assert_eq!(output.code, Some(expected), "{arguments:?}: {output:?}");
+        }
+    }
+    for (arguments, code) in [
+        (&["compile", "-f", "good", "-o", "wrong.yaml"][..], 3),
+        (&["explain", "-f", "good", URL, "-H", "x"], 1),
+        (&["test", "-f", "good", "fails.yaml"], 1),
+        (&["test", "-f", "good", "passes.yaml", "--fail-under", "100"], 0),
+        (&["test", "-f", "good", "empty"], 1),
+        (&["test", "-f", "good", "missing.yaml"], 1),
+        (&["table", "table.json", "--to", "json"], 0),
+        (&["table", "bad-table.json", "--to", "json"], 1),
+        (&["table", "missing.json"], 1),
+        (&["module", "-o", "out"], 1),
+        (&["module", "-o", "filter.wasm"], 0),
+        (&["serve", "-f", "good", "--settings", "settings.yaml"], 1),
+        (&["serve", "-f", "good", "--envoy", "missing"], 1),
+        (&["demo", "--envoy", "missing", "--http", "0"], 1),
+        (&["controller", "--folder", "wrong.yaml"], 1),
+        (&["controller", "--folder", "edge", "--kubeconfig", "missing"], 1),
+        (&["controller", "--folder", "edge", "--prepare"], 0),
+        (&["--help"], 0),
+        (&["check", "--help"], 0),
+        (&["chekc"], 2),
+    ] {
+        let output = sandbox.run(arguments);
+        assert_eq!(output.code, Some(code), "{arguments:?}: {output:?}");
+    }
+}
+
+/// What may come of manifests and flags.
+#[derive(Clone, Copy)]
+enum Outcome {
+    Good,
+    Wrong,
+    Unreadable,
+    Settings,
+    Usage,
+}
+
+fn route_test(cluster: &str) -> String {
+    format!(
+        "tests: [{{test_name: a, input: {{authority: any.example, path: /cart}}, \
+         validate: {{cluster_name: {cluster}}}}}]\n"
+    )
+}
+
+#[test]
+fn what_cannot_be_printed_is_a_failure_and_a_closed_pipe_is_not() {
+    let sandbox =
+        Sandbox::new(&[("ingress.yaml", INGRESS), ("other/table.json", r#"{"version": 1}"#)]);
+    let run = |arguments: &[&str], stdout: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ingressctl"));
+        command.args(arguments).current_dir(sandbox.path("")).stdout(stdout).stderr(Stdio::null());
+        command.status().expect("ingressctl runs").code()
+    };
+    let full = || Stdio::from(File::create("/dev/full").expect("a full device"));
+    let closed = || Stdio::from(std::io::pipe().expect("a pipe").1);
+    let table = ["table", "other/table.json", "--to", "json"];
+    for (arguments, code, could_not_print) in
+        [(&["check", "-f", "."][..], 1, 3), (&["rbac", "-f", "."], 0, 1), (&table, 0, 1)]
+    {
+        assert_eq!(run(arguments, full()), Some(could_not_print), "{arguments:?}");
+        assert_eq!(run(arguments, closed()), Some(code), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_is_told_in_the_same_words() {
+    let sandbox = with_manifests();
+    for arguments in [
+        &["check", "-f", "none.yaml"][..],
+        &["compile", "-f", "none.yaml", "-o", "out"],
+        &["explain", "-f", "none.yaml", URL],
+        &["rbac", "-f", "none.yaml"],
+        &["check", "-f", ".", "--settings", "none.yaml"],
+        &["test", "-f", ".", "none.yaml"],
+        &["table", "none.yaml"],
+    ] {
+        let output = sandbox.run(arguments);
+        let all = output.stdout + &output.stderr;
+        let message =
+            "none.yaml:1:1: error: no such file or folder: correct the path, or create it\n";
+        assert!(all.starts_with(message), "{arguments:?}: {all}");
     }
 }

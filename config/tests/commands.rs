@@ -183,7 +183,7 @@ fn compile_writes_the_rest_where_something_is_wrong() {
 fn compile_writes_nothing_where_anything_cannot_be_read() {
     let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS), ("service.yaml", "a: b: c\n")]);
     let output = sandbox.run(&COMPILE);
-    assert_eq!((output.code, &*output.stdout), (Some(1), ""));
+    assert_eq!((output.code, &*output.stdout), (Some(3), ""));
     assert!(output.stderr.contains("service.yaml:1:5: error: not valid YAML"), "{output:?}");
     assert!(output.stderr.contains("nothing was written"), "{output:?}");
     assert!(!sandbox.path("out").exists());
@@ -192,7 +192,7 @@ fn compile_writes_nothing_where_anything_cannot_be_read() {
     sandbox.run(&COMPILE).expect(0, "", "");
     let before = fs::read(sandbox.path("out/deep/cds.json")).expect("a file");
     fs::remove_file(sandbox.path("service.yaml")).expect("remove it");
-    assert_eq!(sandbox.run(&COMPILE).code, Some(1));
+    assert_eq!(sandbox.run(&COMPILE).code, Some(3));
     assert_eq!(fs::read(sandbox.path("out/deep/cds.json")).expect("a file"), before);
 }
 
@@ -201,7 +201,7 @@ fn compile_names_a_folder_it_cannot_write_to() {
     let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS), ("service.yaml", SERVICE)]);
     let file = ["compile", "-f", "ingress.yaml", "-f", "service.yaml", "-o", "service.yaml"];
     let output = sandbox.run(&file);
-    assert_eq!(output.code, Some(1));
+    assert_eq!(output.code, Some(3));
     assert!(output.stderr.starts_with("ingressctl: folder service.yaml: "), "{output:?}");
 }
 
@@ -312,7 +312,7 @@ fn a_route_table_is_turned_into_each_form_and_back() {
     assert_eq!(refused.code, Some(1));
     assert_eq!(
         refused.stderr,
-        "error: bad.json: default_backend.backend: no backend is named \"a\"\n"
+        "bad.json:1:1: error: default_backend.backend: no backend is named \"a\"\n"
     );
     assert_eq!(sandbox.run(&["table", "none.json"]).code, Some(1));
 }

@@ -7,8 +7,8 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use super::InvalidFile;
 use crate::envoy::{Admin, Listening, LoopbackAddr, parse_listen_addr};
-use crate::finding::Finding;
 use crate::manifest::{self, Manifests, PathSpec};
 use crate::objects::is_dns_label;
 use crate::settings::Settings;
@@ -72,17 +72,12 @@ impl SettingsArgs {
     pub(crate) fn resolve(&self) -> anyhow::Result<Settings> {
         let mut settings = match &self.file {
             None => Settings::default(),
-            Some(path) => Settings::from_file(path).map_err(InvalidSettings)?,
+            Some(path) => Settings::from_file(path).map_err(InvalidFile)?,
         };
         settings.update_from_arg_matches(&self.flags)?;
         Ok(settings)
     }
 }
-
-/// What is wrong with a file of settings.
-#[derive(Debug, Error)]
-#[error("{0}")]
-pub(crate) struct InvalidSettings(Box<Finding>);
 
 impl FromArgMatches for SettingsArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {

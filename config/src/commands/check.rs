@@ -1,18 +1,18 @@
 //! `ingressctl check`.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
 use super::args::{Input, SettingsArgs};
-use super::summary;
+use super::{print, summary};
 use crate::compile::check;
 
 /// Validate manifests
 ///
 /// Prints one line per finding, `file:line:col: error|warning: object: field:
-/// message`, and exits with 1 if any is an error.
+/// message`, and exits with 1 if any is an error, and with 3 if it could not run, as
+/// with wrong settings.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
@@ -33,13 +33,11 @@ enum Output {
 impl Check {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let compiled = check(&self.input.read(), &self.settings.resolve()?);
-        let mut out = io::stdout().lock();
-        for finding in &compiled.findings {
-            match self.output {
-                Output::Text => writeln!(out, "{finding}")?,
-                Output::Json => writeln!(out, "{}", serde_json::to_string(finding)?)?,
-            }
-        }
+        let lines = compiled.findings.iter().map(|finding| match self.output {
+            Output::Text => Ok(format!("{finding}\n")),
+            Output::Json => serde_json::to_string(finding).map(|line| line + "\n"),
+        });
+        print(&lines.collect::<Result<String, _>>()?)?;
         if let Some(summary) = summary(&compiled.findings) {
             eprintln!("{summary}");
         }

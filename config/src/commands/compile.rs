@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::args::{ADDRESSES, Input, SettingsArgs};
-use super::{report, summary};
+use super::{ensure_complete, report, summary};
 use crate::compile::compile;
 use crate::envoy::{
     Admin, EnvoyFiles, Layout, Listening, LoopbackAddr, parse_listen_addr,
@@ -25,7 +25,8 @@ use crate::envoy::{
 /// it with `envoy -c DIR/bootstrap.json`.
 ///
 /// What is wrong in the manifests is printed; the rest of them is written, and
-/// the exit code is 1. If any of them cannot be read, nothing is written.
+/// the exit code is 1. If any of them cannot be read, or anything else is in the
+/// way, nothing is written, and the exit code is 3.
 #[derive(Debug, Args)]
 #[command(after_help = ADDRESSES)]
 pub(crate) struct Compile {
@@ -53,10 +54,7 @@ impl Compile {
         let manifests = self.input.read();
         let compiled = compile(&manifests, &settings);
         report(&compiled.findings);
-        anyhow::ensure!(
-            manifests.is_complete(),
-            "nothing was written: not all manifests could be read"
-        );
+        ensure_complete(&manifests, "nothing was written")?;
 
         let folder = &self.output;
         fs::create_dir_all(folder).with_context(|| format!("folder {}", folder.display()))?;

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::args::{Input, SettingsArgs};
-use super::{print, report};
+use super::{ensure_complete, print, report};
 use crate::compile::compile;
 use crate::explain::{Request, explain};
 
@@ -67,10 +67,7 @@ impl Explain {
         let settings = self.settings.resolve()?;
         let compiled = compile(&manifests, &settings);
         report(&compiled.findings);
-        anyhow::ensure!(
-            manifests.is_complete(),
-            "nothing is explained: not all manifests could be read"
-        );
+        ensure_complete(&manifests, "nothing was explained")?;
         let explanation = explain(&compiled.gateway.table, &settings, &request)?;
         print(&match self.output {
             Output::Json => serde_json::to_string_pretty(&explanation)?,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::args::{Input, SettingsArgs, parse_namespace};
-use super::{print, report, summary};
+use super::{ensure_complete, print, report, summary};
 use crate::finding::Severity;
 use crate::rbac;
 
@@ -53,10 +53,7 @@ impl Rbac {
         let manifests = self.input.read();
         let (secrets, findings) = rbac::named_secrets(&manifests, &settings, &self.namespaces);
         report(&findings);
-        anyhow::ensure!(
-            manifests.is_complete(),
-            "no rights were printed: not all manifests could be read"
-        );
+        ensure_complete(&manifests, "no rights were printed")?;
         let grants = rbac::grants(&settings, &self.namespaces, &secrets);
         print(&match self.output {
             Output::Yaml => rbac::to_yaml(&grants)?,

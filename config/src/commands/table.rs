@@ -1,15 +1,19 @@
 //! `ingressctl table`.
 
 use std::fs;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use ingress_filter::FlatTable;
 
+use super::{InvalidFile, print_bytes};
 use crate::files::write_atomically;
+use crate::finding::{Finding, Location};
+use crate::manifest::ReadFailure;
 
 /// Turn a route table written by hand into the form that the filter serves, or
 /// back
@@ -48,15 +52,12 @@ enum Form {
 
 impl Table {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let shown = self.input.display();
-        let read = read(&self.input).with_context(|| format!("file {shown}"))?;
-        let table = match FlatTable::read(read) {
-            Ok(table) => table,
-            Err(error) => {
-                eprintln!("error: {shown}: {error}");
-                return Ok(ExitCode::FAILURE);
-            }
-        };
+        let file: Arc<str> = self.input.to_string_lossy().into();
+        let read = read(&self.input)
+            .map_err(|error| InvalidFile(Box::new(ReadFailure::new(&file, error).finding())))?;
+        let table = FlatTable::read(read).map_err(|error| {
+            InvalidFile(Box::new(Finding::error(error.to_string()).at(Location::start_of(&file))))
+        })?;
         let written = match self.to {
             Form::Flat => table.into_bytes(),
             Form::Json => serde_json::to_vec_pretty(&table.decode()?)?,
@@ -75,7 +76,7 @@ impl Table {
                 self.to != Form::Flat || !io::stdout().is_terminal(),
                 "the flat form is not text; name a file with -o, or write JSON with --to json"
             );
-            return Ok(io::stdout().write_all(&bytes)?);
+            return print_bytes(&bytes);
         };
         write_atomically(path, &bytes).with_context(|| format!("file {}", path.display()))
     }

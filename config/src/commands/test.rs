@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 
 use super::args::{ArgError, Input, SettingsArgs};
-use super::{report, summary};
+use super::{ensure_complete, report, summary};
 use crate::compile::compile;
 use crate::explain::Explainer;
 use crate::route_test::{Report, junit, read, run, text};
@@ -88,7 +88,7 @@ impl Test {
         let manifests = self.input.read();
         let compiled = compile(&manifests, &settings);
         report(&compiled.findings);
-        ensure!(manifests.is_complete(), "nothing was tested: not all manifests could be read");
+        ensure_complete(&manifests, "nothing was tested")?;
         let cases = read(&self.cases, &mut io::stdin().lock());
         report(&cases.findings.clone().into_sorted());
         ensure!(!cases.findings.has_errors(), "nothing was tested: correct the tests first");

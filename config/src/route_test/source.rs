@@ -11,7 +11,7 @@ use super::field::TestFile;
 use super::format::tests_of;
 use crate::finding::{Finding, Location};
 use crate::manifest::{
-    MAX_FILE_BYTES, Manner, ParseBudget, Position, Reading, chunks, is_manifest, parse,
+    MAX_FILE_BYTES, Manner, ParseBudget, Position, ReadFailure, Reading, chunks, is_manifest, parse,
 };
 
 /// Reads all tests that `paths` name: files, folders of them, and `-`, which is
@@ -41,12 +41,18 @@ fn read_folder(folder: &Path, cases: &mut Cases) {
     });
     let mut names = match names {
         Ok(names) => names,
-        Err(error) => return fail(&folder.to_string_lossy(), &error, cases),
+        Err(error) => return fail(&folder.to_string_lossy(), error, cases),
     };
     names.retain(|name| is_manifest(name));
     names.sort();
+    let before = cases.cases.len() + cases.findings.len();
     for path in names.into_iter().map(|name| folder.join(name)).filter(|path| path.is_file()) {
         read_file(&path, cases);
+    }
+    if before == cases.cases.len() + cases.findings.len() {
+        let message =
+            "no tests in this folder (*.yaml, *.yml, *.json; subfolders are not searched)";
+        cases.findings.error(Location::start_of(&folder.to_string_lossy().into()), message);
     }
 }
 
@@ -54,18 +60,17 @@ fn read_file(path: &Path, cases: &mut Cases) {
     let name = path.to_string_lossy();
     match File::open(path) {
         Ok(mut file) => read_stream(&name, &mut file, cases),
-        Err(error) => fail(&name, &error, cases),
+        Err(error) => fail(&name, error, cases),
     }
 }
 
 fn read_stream(name: &str, stream: &mut dyn Read, cases: &mut Cases) {
     let mut bytes = Vec::new();
     if let Err(error) = stream.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes) {
-        return fail(name, &error, cases);
+        return fail(name, error, cases);
     }
     if bytes.len() > MAX_FILE_BYTES {
-        let message = format!("larger than {} MiB: split it", MAX_FILE_BYTES >> 20);
-        return cases.findings.error(Location::start_of(&name.into()), message);
+        return cases.findings.push(ReadFailure::TooLarge { file: name.into() }.finding());
     }
     match String::from_utf8(bytes) {
         Ok(text) => take_text(name, &text, cases),
@@ -73,8 +78,8 @@ fn read_stream(name: &str, stream: &mut dyn Read, cases: &mut Cases) {
     }
 }
 
-fn fail(name: &str, error: &io::Error, cases: &mut Cases) {
-    cases.findings.error(Location::start_of(&name.into()), format!("cannot be read: {error}"));
+fn fail(name: &str, error: io::Error, cases: &mut Cases) {
+    cases.findings.push(ReadFailure::new(&name.into(), error).finding());
 }
 
 fn take_text(name: &str, text: &str, cases: &mut Cases) {
