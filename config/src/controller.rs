@@ -106,7 +106,10 @@ pub(crate) async fn run(
     let layout = Layout::new(std::path::absolute(&options.folder)?);
     let rollout = Rollout::new(layout, options.listening, options.settings.clone())?;
     let envoy = rollout.envoy();
-    let client = connect(&options).await?;
+    // A kubeconfig may name a program that takes its time, on the thread that asks.
+    let connecting = tokio::spawn(connect(options.clone()));
+    let Some(client) = signals.unless_received(connecting).await else { return Ok(()) };
+    let client = client??;
     let listener = TcpListener::bind(options.health)
         .await
         .with_context(|| format!("cannot listen on {}", options.health))?;
@@ -138,10 +141,15 @@ pub(crate) async fn run(
         never = probe(&envoy, &readiness, &store, when_ready, health) => match never {},
         () = signals.received() => {}
     }
-    readiness.send_replace(Readiness::Draining);
-    // What changes meanwhile is still served. Whoever asks a second time is in
-    // a hurry.
-    if signals.unless_received(draining.run(&envoy)).await.is_none() {
+    let has_served = !matches!(readiness.send_replace(Readiness::Draining), Readiness::Starting(_));
+    // Envoy may serve what a process before this one has told it.
+    if has_served || matches!(envoy.ready().await, Ok(Some(_))) {
+        // What changes meanwhile is still served. A second signal ends that.
+        if signals.unless_received(draining.run(&envoy)).await.is_none() {
+            let _ = envoy.quit().await;
+        }
+    } else {
+        info!("ending at once: envoy serves nothing yet");
         let _ = envoy.quit().await;
     }
     tasks.shutdown().await;
@@ -256,7 +264,8 @@ fn describe_missing(store: &Store) -> String {
     format!("not listed yet: {}", names.join(", "))
 }
 
-async fn connect(options: &Options) -> anyhow::Result<Client> {
+async fn connect(options: Options) -> anyhow::Result<Client> {
+    let options = &options;
     let config = match &options.kubeconfig {
         Some(path) => {
             let read = Kubeconfig::read_from(path).map_err(anyhow::Error::from);
