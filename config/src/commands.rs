@@ -6,6 +6,7 @@ pub(crate) mod compile;
 pub(crate) mod controller;
 pub(crate) mod demo;
 pub(crate) mod explain;
+mod findings;
 pub(crate) mod module;
 pub(crate) mod rbac;
 mod runtime;

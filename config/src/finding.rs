@@ -57,18 +57,15 @@ fn as_str<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Err
 /// One thing to tell the author of a manifest. The message names the remedy.
 ///
 /// The order of the fields is the order in which findings sort.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Finding {
     /// Where it is; none for what no file says (a flag, an API).
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub source: Option<Location>,
     /// Whether it is an error.
     pub severity: Severity,
     /// The object, as in `Ingress default/simple-ingress`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub object: Option<ObjectRef>,
     /// The field, as in `spec.rules[0].http.paths[2].path`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// What is wrong and what to do about it.
     pub message: String,
@@ -108,6 +105,14 @@ impl Finding {
         self
     }
 
+    /// Object, field and message, on one line.
+    pub fn described(&self) -> String {
+        let object = self.object.as_ref().map(ObjectRef::to_string);
+        let parts = [object.as_deref(), self.field.as_deref(), Some(&*self.message)];
+        let parts: Vec<_> = parts.into_iter().flatten().map(one_line).collect();
+        parts.join(": ")
+    }
+
     /// The same finding, about `field`.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
@@ -118,7 +123,7 @@ impl Finding {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_line(f, &self.file)?;
+        write_escaped(f, &self.file)?;
         write!(f, ":{}:{}", self.line, self.column)
     }
 }
@@ -128,22 +133,12 @@ impl fmt::Display for Finding {
         if let Some(source) = &self.source {
             write!(f, "{source}: ")?;
         }
-        write!(f, "{}: ", self.severity)?;
-        let object = self.object.as_ref().map(ObjectRef::to_string);
-        for part in [object.as_deref(), self.field.as_deref()].into_iter().flatten() {
-            write_line(f, part)?;
-            f.write_str(": ")?;
-        }
-        write_line(f, &self.message)
+        write!(f, "{}: {}", self.severity, self.described())
     }
 }
 
 /// Writes `text` such that it stays on one line and shows what it is: names and
 /// values in a finding come from a manifest, which may come from anyone.
-fn write_line(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    write_escaped(f, text)
-}
-
 fn write_escaped(f: &mut dyn fmt::Write, text: &str) -> fmt::Result {
     for character in text.chars() {
         if is_hidden(character) {
@@ -335,20 +330,6 @@ mod tests {
             lines,
             ["error: no place", "a:9:2: error: e", "a:10:1: error: e", "b:1:1: warning: w"]
         );
-    }
-
-    #[test]
-    fn serializes_flat_without_what_is_absent() {
-        let json = serde_json::to_string(
-            &Finding::error("m").at(at("f", 2, 3)).object(ingress("n", "i")).field("x"),
-        )
-        .unwrap();
-        assert_eq!(
-            json,
-            r#"{"file":"f","line":2,"column":3,"severity":"error","object":"Ingress n/i","field":"x","message":"m"}"#
-        );
-        let json = serde_json::to_string(&Finding::warning("m")).unwrap();
-        assert_eq!(json, r#"{"severity":"warning","message":"m"}"#);
     }
 
     #[test]

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
-
 /// Names an object of any kind: in findings, and where one is looked up. Cheap
 /// to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,12 +31,6 @@ impl fmt::Display for ObjectRef {
             ("", name) => write!(f, " {name}"),
             (namespace, name) => write!(f, " {namespace}/{name}"),
         }
-    }
-}
-
-impl Serialize for ObjectRef {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::process::{Command, Stdio};
 
 use sandbox::{INGRESS, SERVICE, Sandbox};
+use serde_json::{Value, json};
 
 const URL: &str = "http://any.example/cart";
 
@@ -282,4 +283,42 @@ fn a_file_that_is_missing_is_told_in_the_same_words() {
             "none.yaml:1:1: error: no such file or folder: correct the path, or create it\n";
         assert!(all.starts_with(message), "{arguments:?}: {all}");
     }
+}
+
+#[test]
+fn check_prints_one_sarif_log() {
+    let sandbox = Sandbox::new(&[("my ingress.yaml", INGRESS)]);
+    let output = sandbox.run(&["check", "-o", "sarif", "-f", "my ingress.yaml"]);
+    assert_eq!((output.code, &*output.stderr), (Some(1), "1 error\n"));
+    let log: Value = serde_json::from_str(&output.stdout).expect("JSON");
+    let message = "Ingress default/shop: spec.rules[0].http.paths[0].backend.service.name: there is \
+                   no service `cart` in namespace default; add it, or correct the name. The path \
+                   answers 503";
+    let expected = json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {"name": "ingressctl", "version": env!("CARGO_PKG_VERSION")}},
+            "columnKind": "unicodeCodePoints",
+            "results": [{
+                "level": "error",
+                "message": {"text": message},
+                "locations": [{
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": "my%20ingress.yaml"},
+                        "region": {"startLine": 12, "startColumn": 35},
+                    },
+                    "logicalLocations": [
+                        {"fullyQualifiedName": "Ingress default/shop", "kind": "object"},
+                    ],
+                }],
+            }],
+        }],
+    });
+    assert_eq!(log, expected);
+    // A log without results says that there are none.
+    sandbox.write("service.yaml", SERVICE);
+    let output = sandbox.run(&["check", "-o", "sarif", "-f", "."]);
+    let log: Value = serde_json::from_str(&output.stdout).expect("JSON");
+    assert_eq!((output.code, &log["runs"][0]["results"]), (Some(0), &json!([])));
 }

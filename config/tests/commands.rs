@@ -77,7 +77,10 @@ fn check_prints_one_object_a_line_as_json() {
     let expected = json!([
         {
             "file": "ingress.yaml", "line": 12, "column": 35, "severity": "error",
-            "object": "Ingress default/shop",
+            "object": {
+                "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+                "namespace": "default", "name": "shop",
+            },
             "field": "spec.rules[0].http.paths[0].backend.service.name",
             "message": "there is no service `cart` in namespace default; add it, or correct the name. The path answers 503",
         },
@@ -234,9 +237,9 @@ fn settings_come_from_a_file_and_flags_win() {
 fn help_tells_what_scripts_rely_on() {
     let sandbox = Sandbox::new(&[]);
     let contracts = [
-        ("check", "file:line:col: error|warning: object: field: message"),
+        ("check", "file:line:col: error|warning|note: object: field: message"),
         ("check", "exits with 1 if any is an error"),
-        ("check", "[possible values: text, json]"),
+        ("check", "sarif"),
         ("compile", "bootstrap.json"),
         ("compile", "route-table.json"),
         ("compile", "exit code is 1"),

@@ -5,19 +5,19 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::args::{Input, SettingsArgs};
-use super::{print, summary};
+use super::{findings, print, summary};
 use crate::compile::check;
 
 /// Validate manifests
 ///
-/// Prints one line per finding, `file:line:col: error|warning: object: field:
+/// Prints one line per finding, `file:line:col: error|warning|note: object: field:
 /// message`, and exits with 1 if any is an error, and with 3 if it could not run, as
 /// with wrong settings.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
     input: Input,
-    /// How to print the findings; json is one object per line
+    /// How to print the findings
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
     #[command(flatten)]
@@ -26,18 +26,23 @@ pub(crate) struct Check {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Output {
+    /// One line each
     Text,
+    /// One JSON object a line
     Json,
+    /// One SARIF 2.1.0 log, for code hosts and editors
+    Sarif,
 }
 
 impl Check {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let compiled = check(&self.input.read(), &self.settings.resolve()?);
-        let lines = compiled.findings.iter().map(|finding| match self.output {
-            Output::Text => Ok(format!("{finding}\n")),
-            Output::Json => serde_json::to_string(finding).map(|line| line + "\n"),
-        });
-        print(&lines.collect::<Result<String, _>>()?)?;
+        let manifests = self.input.read();
+        let compiled = check(&manifests, &self.settings.resolve()?);
+        print(&match self.output {
+            Output::Text => findings::text(&compiled.findings),
+            Output::Json => findings::json(&compiled.findings, manifests.objects())?,
+            Output::Sarif => findings::sarif(&compiled.findings)?,
+        })?;
         if let Some(summary) = summary(&compiled.findings) {
             eprintln!("{summary}");
         }

@@ -1,0 +1,146 @@
+//! Findings as SARIF 2.1.0, the format in which code hosts and editors take those of
+//! all tools: the few of its properties that we have something for.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use crate::finding::{Finding, Location, Severity};
+
+const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
+
+#[derive(Serialize)]
+pub(super) struct Log {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    version: &'static str,
+    runs: [Run; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Run {
+    tool: Tool,
+    column_kind: &'static str,
+    results: Vec<RunResult>,
+}
+
+#[derive(Serialize)]
+struct Tool {
+    driver: Driver,
+}
+
+#[derive(Serialize)]
+struct Driver {
+    name: &'static str,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct RunResult {
+    level: Severity,
+    message: Message,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    locations: Vec<Place>,
+}
+
+#[derive(Serialize)]
+struct Message {
+    text: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Place {
+    physical_location: PhysicalLocation,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    logical_locations: Vec<LogicalLocation>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PhysicalLocation {
+    artifact_location: ArtifactLocation,
+    region: Region,
+}
+
+#[derive(Serialize)]
+struct ArtifactLocation {
+    uri: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Region {
+    start_line: u32,
+    start_column: u32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LogicalLocation {
+    fully_qualified_name: String,
+    kind: &'static str,
+}
+
+pub(super) fn log(findings: &[Finding]) -> Log {
+    let driver = Driver { name: "ingressctl", version: env!("CARGO_PKG_VERSION") };
+    let results = findings.iter().map(result).collect();
+    // Columns of ours count characters.
+    let run = Run { tool: Tool { driver }, column_kind: "unicodeCodePoints", results };
+    Log { schema: SCHEMA, version: "2.1.0", runs: [run] }
+}
+
+fn result(finding: &Finding) -> RunResult {
+    let text = finding.described();
+    let object = finding
+        .object
+        .as_ref()
+        .map(|object| LogicalLocation { fully_qualified_name: object.to_string(), kind: "object" });
+    let place = finding.source.as_ref().map(|source| Place {
+        physical_location: physical(source),
+        logical_locations: object.into_iter().collect(),
+    });
+    let locations = place.into_iter().collect();
+    RunResult { level: finding.severity, message: Message { text }, locations }
+}
+
+fn physical(Location { file, line, column }: &Location) -> PhysicalLocation {
+    PhysicalLocation {
+        artifact_location: ArtifactLocation { uri: uri(file) },
+        region: Region { start_line: *line, start_column: *column },
+    }
+}
+
+/// The path as a URI: one that is relative stays so.
+fn uri(path: &str) -> String {
+    let mut uri = String::from(if path.starts_with('/') { "file://" } else { "" });
+    for byte in path.bytes() {
+        // What RFC 3986 leaves as it is, in a path without a scheme.
+        if byte.is_ascii_alphanumeric() || b"-._~/!$&'()*+,;=@".contains(&byte) {
+            uri.push(byte.into());
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_a_uri() {
+        for (path, expected) in [
+            ("manifests/web.yaml", "manifests/web.yaml"),
+            ("../a b%.yaml", "../a%20b%25.yaml"),
+            ("/srv/\u{e9}.yaml", "file:///srv/%C3%A9.yaml"),
+            ("a:b#c?d", "a%3Ab%23c%3Fd"),
+            ("<stdin>", "%3Cstdin%3E"),
+        ] {
+            assert_eq!(uri(path), expected);
+        }
+    }
+}
