@@ -43,9 +43,7 @@ fn summary(findings: &[Finding]) -> Option<String> {
 
 /// Prints findings for whoever runs a command that does something else.
 fn report(findings: &[Finding]) {
-    for finding in findings {
-        eprintln!("{finding}");
-    }
+    eprint!("{}", findings::text(findings, &io::stderr()));
 }
 
 /// What is wrong with a file without which nothing can be done.

@@ -160,7 +160,7 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// Whether a terminal would not show `character` as itself: control characters,
 /// line separators, and what makes text read in another order than it is in.
-fn is_hidden(character: char) -> bool {
+pub(crate) fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

@@ -4,8 +4,10 @@
 mod sandbox;
 
 use std::fs::{self, File};
+use std::io::Read;
 use std::process::{Command, Stdio};
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use sandbox::{INGRESS, SERVICE, Sandbox};
 use serde_json::{Value, json};
 
@@ -321,4 +323,43 @@ fn check_prints_one_sarif_log() {
     let output = sandbox.run(&["check", "-o", "sarif", "-f", "."]);
     let log: Value = serde_json::from_str(&output.stdout).expect("JSON");
     assert_eq!((output.code, &log["runs"][0]["results"]), (Some(0), &json!([])));
+}
+
+/// What `check` prints on a terminal.
+fn on_a_terminal(sandbox: &Sandbox, variables: &[(&str, &str)]) -> String {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&terminal).expect("its other end");
+    unlockpt(&terminal).expect("its other end");
+    let name = ptsname(&terminal, Vec::new()).expect("its name").into_string().expect("UTF-8");
+    let end = File::options().read(true).write(true).open(name).expect("its other end");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ingressctl"))
+        .args(["check", "-f", "ingress.yaml"])
+        .current_dir(sandbox.path(""))
+        .env("TERM", "xterm")
+        .env_remove("NO_COLOR")
+        .envs(variables.iter().copied())
+        .stdout(end)
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("ingressctl runs");
+    let mut shown = Vec::new();
+    // A terminal that nobody writes to any more is an error.
+    let _ = File::from(terminal).read_to_end(&mut shown);
+    assert_eq!(child.wait().expect("its end").code(), Some(1));
+    String::from_utf8(shown).expect("UTF-8").replace("\r\n", "\n")
+}
+
+#[test]
+fn a_terminal_shows_the_line_and_a_caret() {
+    let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS)]);
+    let plain = on_a_terminal(&sandbox, &[("NO_COLOR", "1")]);
+    assert!(plain.starts_with("error: Ingress default/shop: spec.rules[0]"), "{plain}");
+    let line = "         backend: {service: {name: cart, port: {number: 80}}}\n";
+    let below = format!("{line}   |                                   ^^^^\n");
+    assert!(plain.contains(" --> ingress.yaml:12:35\n"), "{plain}");
+    assert!(plain.contains(&below) && !plain.contains('\u{1b}'), "{plain}");
+    let coloured = on_a_terminal(&sandbox, &[]);
+    assert!(coloured.contains("\u{1b}["), "{coloured}");
+    assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+    assert!(!on_a_terminal(&sandbox, &[("TERM", "dumb")]).contains('\u{1b}'));
 }

@@ -1,5 +1,6 @@
 //! `ingressctl check`.
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -12,7 +13,7 @@ use crate::compile::check;
 ///
 /// Prints one line per finding, `file:line:col: error|warning|note: object: field:
 /// message`, and exits with 1 if any is an error, and with 3 if it could not run, as
-/// with wrong settings.
+/// with wrong settings. On a terminal, the line of the manifest is shown with each.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
@@ -26,7 +27,7 @@ pub(crate) struct Check {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Output {
-    /// One line each
+    /// One line each; on a terminal with the line of the manifest
     Text,
     /// One JSON object a line
     Json,
@@ -39,7 +40,7 @@ impl Check {
         let manifests = self.input.read();
         let compiled = check(&manifests, &self.settings.resolve()?);
         print(&match self.output {
-            Output::Text => findings::text(&compiled.findings),
+            Output::Text => findings::text(&compiled.findings, &io::stdout()),
             Output::Json => findings::json(&compiled.findings, manifests.objects())?,
             Output::Sarif => findings::sarif(&compiled.findings)?,
         })?;

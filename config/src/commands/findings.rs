@@ -2,16 +2,24 @@
 
 mod json;
 mod sarif;
+mod terminal;
 
 use std::collections::HashMap;
+
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice};
 
 use crate::finding::Finding;
 use crate::manifest::Object;
 use crate::object_ref::ObjectRef;
 
-/// One line each.
-pub(super) fn text(findings: &[Finding]) -> String {
-    findings.iter().map(|finding| format!("{finding}\n")).collect()
+/// For people, and scripts that read lines: on a terminal with the lines of the
+/// manifests and in colour (unless `NO_COLOR` is set), elsewhere one line each.
+pub(super) fn text(findings: &[Finding], to: &impl RawStream) -> String {
+    if to.is_terminal() {
+        return terminal::render(findings, AutoStream::choice(to) != ColorChoice::Never);
+    }
+    findings.iter().map(|finding| finding.to_string() + "\n").collect()
 }
 
 /// One JSON object a line.
