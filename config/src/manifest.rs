@@ -30,6 +30,8 @@ pub use node::{Key, Node, Position, Value};
 pub use object::Object;
 pub use parse_budget::{MAX_COPIED_BYTES, MAX_COPIED_NODES, MAX_NODES, ParseBudget};
 pub use reader::Document;
+pub(crate) use source::is_manifest;
 pub use source::{MAX_FILE_BYTES, Manifests, PathSpec, ReadFailure, read, read_text};
-pub(crate) use source::{ReadCache, is_manifest, read_again};
+#[cfg(target_os = "linux")]
+pub(crate) use source::{ReadCache, read_again};
 pub use yaml::{MAX_DEPTH, SyntaxError, parse};

@@ -4,6 +4,10 @@
 mod cgroup;
 mod edge;
 mod process;
+#[cfg(target_os = "linux")]
+mod watch;
+#[cfg(not(target_os = "linux"))]
+#[path = "serve/no_watch.rs"]
 mod watch;
 
 use std::cell::Cell;
