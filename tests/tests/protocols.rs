@@ -200,7 +200,7 @@ spec:
       - {{path: /name, pathType: Prefix, backend: {{service: {{name: listed, port: {{name: http, number: 0}}}}}}}}
 {listed}"
     );
-    let flags = ["--external-name-services", "--access-log", "false"];
+    let flags = ["--external-name-services", "--access-log=false"];
     let serving = Serving::start_with(&manifests, &flags);
     for path in ["/outside", "/number", "/name"] {
         serving.wait_for("any.test", path, 200);
