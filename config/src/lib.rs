@@ -17,6 +17,7 @@ pub mod finding;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod isolation;
+mod kinds;
 pub mod manifest;
 pub mod model;
 mod module_image;

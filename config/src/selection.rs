@@ -11,19 +11,13 @@ use std::sync::Arc;
 
 use crate::budget::{Level, Resource};
 use crate::finding::{Findings, quote};
+use crate::kinds;
 use crate::manifest::Object;
 use crate::objects::ingress::Ingress;
 use crate::objects::{ObjectName, Read};
 use crate::settings::Settings;
 
 use classes::Classes;
-
-/// The versions of Ingress that are served.
-const INGRESS_VERSIONS: [&str; 3] =
-    ["extensions/v1beta1", "networking.k8s.io/v1beta1", "networking.k8s.io/v1"];
-
-/// The version of RouteRule that is served.
-const RULE_VERSIONS: [&str; 1] = ["config.istio.io/v1alpha2"];
 
 /// The objects that matter, by kind.
 #[derive(Default)]
@@ -80,15 +74,16 @@ impl<'a> Selection<'a> {
     }
 
     fn list(&mut self, object: &Object) -> Option<&mut Vec<&'a Object>> {
-        Some(match (object.group(), &*object.kind) {
-            ("" | "extensions" | "networking.k8s.io", "Ingress") => &mut self.ingresses,
-            ("networking.k8s.io", "IngressClass") => &mut self.ingress_classes,
-            ("", "Service") => &mut self.services,
-            ("", "Endpoints") => &mut self.endpoints,
-            ("discovery.k8s.io", "EndpointSlice") => &mut self.endpoint_slices,
-            ("", "Pod") => &mut self.pods,
-            ("", "Secret") => &mut self.secrets,
-            ("config.istio.io", "RouteRule") => &mut self.route_rules,
+        let kind = kinds::of(&object.api_version, &object.kind)?;
+        Some(match kind.name {
+            "Ingress" => &mut self.ingresses,
+            "IngressClass" => &mut self.ingress_classes,
+            "Service" => &mut self.services,
+            "Endpoints" => &mut self.endpoints,
+            "EndpointSlice" => &mut self.endpoint_slices,
+            "Pod" => &mut self.pods,
+            "Secret" => &mut self.secrets,
+            "RouteRule" => &mut self.route_rules,
             _ => return None,
         })
     }
@@ -118,21 +113,18 @@ impl OurIngress<'_> {
     }
 }
 
-/// Whether an object is of a version that is served, of which the last is the one
-/// to write; a finding where not.
+/// Whether an object is of a version that is served, of which the first is the
+/// one to write; a finding where not.
 fn is_served(object: &Object, findings: &RefCell<Findings>) -> bool {
-    let versions: &[&str] = match &*object.kind {
-        "Ingress" => &INGRESS_VERSIONS,
-        "RouteRule" => &RULE_VERSIONS,
-        _ => return true,
-    };
+    let kind = kinds::named(&object.kind);
+    let versions = kind.map_or(&[][..], |kind| kind.versions);
     let is_served = versions.contains(&&*object.api_version);
     if !is_served {
         let message = format!(
             "{} has no {} that is served; write {}",
             quote(&object.api_version),
             object.kind,
-            versions.last().unwrap_or(&"")
+            versions.first().unwrap_or(&"")
         );
         let at = object.node.nearest(["apiVersion"]).at;
         findings.borrow_mut().push(object.error(at, "apiVersion", message));

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Every room, in the direction in which data flows.
-const ORDER: [&str; 31] = [
+const ORDER: [&str; 32] = [
     // What all the others share.
     "object_ref",
     "finding",
@@ -24,6 +24,7 @@ const ORDER: [&str; 31] = [
     "envoy_binary",
     "offline_module",
     // From manifests to what the gateway is to be.
+    "kinds",
     "manifest",
     "objects",
     "settings",

@@ -5,6 +5,8 @@ use std::fmt;
 use kube::Client;
 use kube::core::ApiResource;
 
+use crate::kinds::{self, ReadKind};
+
 /// A kind of objects that decides what is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Kind {
@@ -26,8 +28,8 @@ pub(super) struct Watched {
     pub(super) resource: ApiResource,
 }
 
-/// Kind, plural, and the API versions that are understood, the best first.
-type Candidate = (&'static str, &'static str, &'static [&'static str]);
+/// A kind and its plural.
+type Candidate = (&'static ReadKind, &'static str);
 
 impl Kind {
     /// Those that are watched as a whole.
@@ -70,34 +72,21 @@ impl Kind {
 
     /// Under its best version, whether that is served or not.
     pub(super) fn resource(self) -> ApiResource {
-        let &(name, plural, versions) = &self.candidates()[0];
-        resource(versions[0], name, plural)
+        let &(kind, plural) = &self.candidates()[0];
+        resource(kind.versions[0], kind.name, plural)
     }
 
     fn candidates(self) -> &'static [Candidate] {
         match self {
-            Self::Ingress => &[(
-                "Ingress",
-                "ingresses",
-                &["networking.k8s.io/v1", "networking.k8s.io/v1beta1", "extensions/v1beta1"],
-            )],
-            Self::IngressClass => &[(
-                "IngressClass",
-                "ingressclasses",
-                &["networking.k8s.io/v1", "networking.k8s.io/v1beta1"],
-            )],
-            Self::RouteRule => &[("RouteRule", "routerules", &["config.istio.io/v1alpha2"])],
-            Self::Service => &[("Service", "services", &["v1"])],
-            Self::Endpoints => &[
-                (
-                    "EndpointSlice",
-                    "endpointslices",
-                    &["discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"],
-                ),
-                ("Endpoints", "endpoints", &["v1"]),
-            ],
-            Self::Pod => &[("Pod", "pods", &["v1"])],
-            Self::Secret => &[("Secret", "secrets", &["v1"])],
+            Self::Ingress => &[(&kinds::INGRESS, "ingresses")],
+            Self::IngressClass => &[(&kinds::INGRESS_CLASS, "ingressclasses")],
+            Self::RouteRule => &[(&kinds::ROUTE_RULE, "routerules")],
+            Self::Service => &[(&kinds::SERVICE, "services")],
+            Self::Endpoints => {
+                &[(&kinds::ENDPOINT_SLICE, "endpointslices"), (&kinds::ENDPOINTS, "endpoints")]
+            }
+            Self::Pod => &[(&kinds::POD, "pods")],
+            Self::Secret => &[(&kinds::SECRET, "secrets")],
         }
     }
 }
@@ -118,10 +107,10 @@ pub(super) async fn discover(client: &Client) -> anyhow::Result<Vec<Watched>> {
     let mut all = Vec::new();
     for kind in Kind::ALL {
         let mut found = None;
-        for &(name, plural, versions) in kind.candidates() {
-            for version in versions {
+        for &(read, plural) in kind.candidates() {
+            for version in read.versions {
                 if found.is_none() && serves(client, version, plural).await? {
-                    found = Some(resource(version, name, plural));
+                    found = Some(resource(version, read.name, plural));
                 }
             }
         }

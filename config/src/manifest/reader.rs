@@ -5,7 +5,10 @@ use std::sync::Arc;
 use super::kept::Kept;
 use super::node::{Key, Node, Position, Value};
 use super::object::{Object, locate};
-use crate::finding::{Finding, Findings, quote};
+use super::source::Manifests;
+use crate::digest::digest_of;
+use crate::finding::{Finding, quote};
+use crate::kinds;
 use crate::object_ref::ObjectRef;
 
 /// The namespace of an object that names none, as with `kubectl`.
@@ -14,26 +17,17 @@ const DEFAULT_NAMESPACE: &str = "default";
 /// The longest name that Kubernetes knows.
 const MAX_NAME_BYTES: usize = 253;
 
+/// How much of `generateName` Kubernetes uses, and how much it adds.
+const MAX_GENERATED_PREFIX: usize = 58;
+const SUFFIX: usize = 5;
+
 /// The most findings about one document, which may be a list of millions.
 const MAX_FINDINGS: usize = 1_000;
 
-/// One document of a file, before anything is known of it.
-#[derive(Clone, Debug)]
-pub struct Document {
-    /// The file, as it was named to us.
-    pub file: Arc<str>,
-    /// Its value.
-    pub root: Node,
-}
-
-impl Document {
-    /// The object in this document, or the objects, if it is a `List` of them.
-    /// What is not an object is an error, and left out.
-    pub fn into_objects(self, objects: &mut Vec<Object>, findings: &mut Findings) {
-        let Self { file, root } = self;
-        let mut reader = Reader { file: &file, objects, findings, left: MAX_FINDINGS };
-        reader.take(root, None, "");
-    }
+/// What is no string where one is to be, or absent.
+enum Missing<'n> {
+    Absent,
+    Wrong(&'n Node),
 }
 
 /// What an item of an `IngressList` need not say itself.
@@ -45,10 +39,27 @@ struct Inherited {
 
 struct Reader<'a> {
     file: &'a Arc<str>,
-    objects: &'a mut Vec<Object>,
-    findings: &'a mut Findings,
+    manifests: &'a mut Manifests,
     /// How many findings there may still be.
     left: usize,
+}
+
+/// Takes the object in a document, or the objects, if it is a `List` of them. What
+/// is of a kind that is not read is passed over; what is to be an object and is
+/// not is an error, and left out.
+pub(super) fn take_document(file: &Arc<str>, root: Node, manifests: &mut Manifests) {
+    let mut reader = Reader { file, manifests, left: MAX_FINDINGS };
+    // Patches and tables are lists, too.
+    if root.as_list().is_some_and(|items| !items.iter().any(is_to_be_object)) {
+        return reader.pass_over("", "", root.at);
+    }
+    reader.take(root, None, "");
+}
+
+/// Whether a mapping looks like an object, though it may not say of which kind.
+fn is_to_be_object(node: &Node) -> bool {
+    let has = |name| node.get(name).is_some_and(|field| !field.is_null());
+    has("metadata") || has("apiVersion") && has("kind")
 }
 
 impl Reader<'_> {
@@ -62,18 +73,61 @@ impl Reader<'_> {
             );
             return self.error(node.at, None, field, message);
         }
-        let api_version =
-            self.type_field(&node, "apiVersion", inherited.map(|i| &*i.api_version), path);
-        let kind = self.type_field(&node, "kind", inherited.map(|i| &*i.kind), path);
-        let (Some(api_version), Some(kind)) = (api_version, kind) else {
-            return;
+        let api_version = type_field(&node, "apiVersion", inherited.map(|i| &*i.api_version));
+        let kind = type_field(&node, "kind", inherited.map(|i| &*i.kind));
+        let (api_version, kind) = match (api_version, kind) {
+            (Ok(api_version), Ok(kind)) => (api_version, kind),
+            (api_version, kind) => return self.untyped(&node, api_version, kind, path),
         };
-        match kind.strip_suffix("List").map(Box::from) {
-            Some(item_kind) if node.get("items").is_some() => {
-                self.take_list(node, &Inherited { api_version, kind: item_kind }, path);
+        let (api_version, kind) = (Box::from(api_version), Box::from(kind));
+        match item_kind(&api_version, &kind).filter(|_| node.get("items").is_some()) {
+            Some(item_kind) => {
+                let kind = item_kind.into();
+                self.take_list(node, &Inherited { api_version, kind }, path);
             }
-            _ => self.take_object(node, api_version, &kind, path),
+            None if kinds::of(&api_version, &kind).is_some() => {
+                self.take_object(node, api_version, &kind, path);
+            }
+            None => self.pass_over(&api_version, &kind, node.at),
         }
+    }
+
+    /// What does not say of which kind it is: an error, unless it is no object, or
+    /// of a kind that is not read anyway.
+    fn untyped(
+        &mut self,
+        node: &Node,
+        api_version: Result<&str, Missing<'_>>,
+        kind: Result<&str, Missing<'_>>,
+        path: &str,
+    ) {
+        let is_ours = match (&api_version, &kind) {
+            (_, Ok(kind)) => kinds::named(kind).is_some(),
+            (Ok(api_version), _) => kinds::is_known_group(api_version) && is_to_be_object(node),
+            _ => is_to_be_object(node),
+        };
+        if !is_ours {
+            return self.pass_over(api_version.unwrap_or(""), kind.unwrap_or(""), node.at);
+        }
+        for (name, field) in [("apiVersion", api_version), ("kind", kind)] {
+            let (at, message) = match field {
+                Ok(_) => continue,
+                Err(Missing::Wrong(value)) => (
+                    value.at,
+                    format!("must be a string that is not empty, not {}", value.describe()),
+                ),
+                Err(Missing::Absent) => (
+                    node.at,
+                    "is missing: every Kubernetes object needs apiVersion, kind and metadata.name"
+                        .into(),
+                ),
+            };
+            self.error(at, None, &format!("{path}{name}"), message);
+        }
+    }
+
+    fn pass_over(&mut self, api_version: &str, kind: &str, at: Position) {
+        self.manifests.passed_over.add(api_version, kind, || locate(self.file, at));
     }
 
     fn take_list(&mut self, node: Node, inherited: &Inherited, path: &str) {
@@ -127,7 +181,7 @@ impl Reader<'_> {
             part("labels").map_or_else(Box::default, |node| self.labels(node, &object, path));
         let file = Some(Arc::clone(self.file));
         let ObjectRef { kind, namespace, name } = object;
-        self.objects.push(Object {
+        self.manifests.objects.push(Arc::new(Object {
             file,
             api_version,
             kind,
@@ -137,7 +191,7 @@ impl Reader<'_> {
             labels,
             node,
             kept: Kept::default(),
-        });
+        }));
     }
 
     /// Name and namespace. Without them there is no telling what an object is
@@ -158,12 +212,13 @@ impl Reader<'_> {
         }
         let name = self.text(metadata, "name", &object, &field)?;
         let namespace = self.text(metadata, "namespace", &object, &field)?;
-        let Some(name) = name else {
-            let message = if metadata.get("generateName").is_some() {
-                "is missing: only a cluster can generate names, so write one"
-            } else {
-                "is missing: give the object a name"
-            };
+        let generated = match &name {
+            None => self.text(metadata, "generateName", &object, &field)?,
+            Some(_) => None,
+        };
+        let generated = generated.map(|prefix| generated_name(&prefix, self.file, node.at));
+        let Some(name) = name.or(generated) else {
+            let message = "is missing: give the object a name";
             self.error(metadata.at, Some(&object), &format!("{field}.name"), message);
             return None;
         };
@@ -193,34 +248,6 @@ impl Reader<'_> {
                     None => format!("must be a string, not {}: quote it", node.describe()),
                 };
                 self.error(node.at, Some(object), &format!("{path}.{name}"), message);
-                None
-            }
-        }
-    }
-
-    fn type_field(
-        &mut self,
-        node: &Node,
-        name: &str,
-        inherited: Option<&str>,
-        path: &str,
-    ) -> Option<Box<str>> {
-        let field = format!("{path}{name}");
-        match node.get(name) {
-            Some(value) if !value.is_null() => match value.as_str() {
-                Some(text) if !text.is_empty() => Some(text.into()),
-                _ => {
-                    let message =
-                        format!("must be a string that is not empty, not {}", value.describe());
-                    self.error(value.at, None, &field, message);
-                    None
-                }
-            },
-            _ if inherited.is_some() => inherited.map(Box::from),
-            _ => {
-                let message =
-                    "is missing: every Kubernetes object needs apiVersion, kind and metadata.name";
-                self.error(node.at, None, &field, message);
                 None
             }
         }
@@ -269,14 +296,44 @@ impl Reader<'_> {
         let place = locate(self.file, at);
         if left == 0 {
             return self
+                .manifests
                 .findings
                 .error(place, "too many errors in this document: correct the ones above first");
         }
         let mut finding = Finding::error(message).at(place);
         finding.object = object.cloned();
         finding.field = Some(field.to_owned()).filter(|field| !field.is_empty());
-        self.findings.push(finding);
+        self.manifests.findings.push(finding);
     }
+}
+
+/// A name such as a cluster would make of `prefix`, and the same each time.
+fn generated_name(prefix: &str, file: &str, at: Position) -> Arc<str> {
+    let end = prefix.floor_char_boundary(MAX_GENERATED_PREFIX);
+    let place = digest_of(format!("{file}:{}:{}", at.line, at.column).as_bytes());
+    format!("{}{}", &prefix[..end], &place[..SUFFIX]).into()
+}
+
+/// The field `name` of an object, or what it inherits.
+fn type_field<'n>(
+    node: &'n Node,
+    name: &str,
+    inherited: Option<&'n str>,
+) -> Result<&'n str, Missing<'n>> {
+    match node.get(name) {
+        Some(value) if !value.is_null() => {
+            value.as_str().filter(|text| !text.is_empty()).ok_or(Missing::Wrong(value))
+        }
+        _ => inherited.ok_or(Missing::Absent),
+    }
+}
+
+/// The kind of the items of a list: any where it is empty. None for what is not
+/// such a list, whatever it is called.
+fn item_kind<'k>(api_version: &str, kind: &'k str) -> Option<&'k str> {
+    let item_kind = kind.strip_suffix("List")?;
+    let is_plain = item_kind.is_empty() && api_version == "v1";
+    (is_plain || kinds::of(api_version, item_kind).is_some()).then_some(item_kind)
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ use super::documents::chunks;
 use super::node::Position;
 use super::object::{Object, locate};
 use super::parse_budget::ParseBudget;
-use super::reader::Document;
+use super::passed_over::PassedOver;
+use super::reader::take_document;
 use super::yaml::{SyntaxError, parse};
 use crate::finding::{Finding, Findings, Location};
 
@@ -57,6 +58,8 @@ pub struct Manifests {
     /// In the order of the paths, of the file names in a folder, and of the
     /// file. The same object may be there twice.
     pub objects: Vec<Arc<Object>>,
+    /// What was passed over, since it is of a kind that is not read.
+    pub passed_over: PassedOver,
     /// Everything to tell the author, `failures` included.
     pub findings: Findings,
     /// What could not be read at all. While there is any, objects may be
@@ -81,6 +84,7 @@ impl Manifests {
 
     fn append(&mut self, other: Self) {
         self.objects.extend(other.objects);
+        self.passed_over.extend(&other.passed_over);
         self.findings.extend(other.findings);
         self.failures.extend(other.failures);
     }
@@ -101,6 +105,7 @@ pub(crate) struct ReadCache(HashMap<Arc<str>, ReadFile>);
 struct ReadFile {
     digest: [u8; 32],
     objects: Vec<Arc<Object>>,
+    passed_over: PassedOver,
     findings: Findings,
 }
 
@@ -298,9 +303,10 @@ fn read_stream(
             return None;
         }
     };
-    let before = (manifests.objects.len(), manifests.findings.len());
+    let told = |it: &Manifests| (it.objects.len(), it.passed_over.objects(), it.findings.len());
+    let before = told(manifests);
     cache.take_text(file, text, manifests);
-    (before == (manifests.objects.len(), manifests.findings.len())).then(|| Arc::clone(file))
+    (before == told(manifests)).then(|| Arc::clone(file))
 }
 
 impl ReadCache {
@@ -313,11 +319,13 @@ impl ReadCache {
                 self.0.remove(file);
                 return manifests.append(read);
             }
-            let Manifests { objects, findings, .. } = read;
-            self.0.insert(Arc::clone(file), ReadFile { digest, objects, findings });
+            let Manifests { objects, passed_over, findings, .. } = read;
+            let known = ReadFile { digest, objects, passed_over, findings };
+            self.0.insert(Arc::clone(file), known);
         }
         if let Some(known) = self.0.get(file) {
             manifests.objects.extend(known.objects.iter().cloned());
+            manifests.passed_over.extend(&known.passed_over);
             manifests.findings.extend(known.findings.clone());
         }
     }
@@ -344,12 +352,7 @@ fn take_text(file: &Arc<str>, text: &str, manifests: &mut Manifests) {
         }
         match parse(chunk.text, chunk.first_line, &mut budget) {
             Ok(root) if root.is_null() => {}
-            Ok(root) => {
-                let document = Document { file: Arc::clone(file), root };
-                let mut objects = Vec::new();
-                document.into_objects(&mut objects, &mut manifests.findings);
-                manifests.objects.extend(objects.into_iter().map(Arc::new));
-            }
+            Ok(root) => take_document(file, root, manifests),
             Err(error) => manifests.fail(ReadFailure::Syntax { file: Arc::clone(file), error }),
         }
     }

@@ -40,13 +40,13 @@ fn reads_what_every_object_has() {
 
 #[test]
 fn takes_null_for_absent_and_default_for_no_namespace() {
-    let text = "apiVersion: v1\nkind: Unknown\nmetadata: {name: x, namespace: '', creationTimestamp: null, labels: ~, annotations: }";
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: x, namespace: '', creationTimestamp: null, labels: ~, annotations: }";
     let manifests = read_text("f", text);
     assert_eq!(lines(&manifests), Vec::<String>::new());
     let object = &manifests.objects[0];
     assert_eq!(
         (&*object.reference().to_string(), object.group(), object.version()),
-        ("Unknown default/x", "", "v1")
+        ("Pod default/x", "", "v1")
     );
     assert!(
         object.annotations().is_none()
@@ -63,18 +63,21 @@ fn says_what_is_wrong_with_metadata_and_where() {
             "just text".to_owned(),
             "1:1: error: expected a Kubernetes object, found the string `just text`",
         ),
-        ("- a\n".to_owned(), "1:1: error: expected a Kubernetes object, found a list"),
+        (
+            "- {apiVersion: v1, kind: Pod, metadata: {name: x}}\n".to_owned(),
+            "1:1: error: expected a Kubernetes object, found a list",
+        ),
         (
             "kind: Pod\n".to_owned(),
             "1:1: error: apiVersion: is missing: every Kubernetes object needs",
         ),
-        ("apiVersion: v1\n".to_owned(), "1:1: error: kind: is missing"),
+        ("apiVersion: v1\nmetadata: {name: x}\n".to_owned(), "1:1: error: kind: is missing"),
         (
             "apiVersion: 1\nkind: Pod".to_owned(),
             "1:13: error: apiVersion: must be a string that is not empty, not the number `1`",
         ),
         (
-            "apiVersion: v1\nkind: ''".to_owned(),
+            "apiVersion: v1\nkind: ''\nmetadata: {}".to_owned(),
             "2:7: error: kind: must be a string that is not empty, not the string ``",
         ),
         (
@@ -95,8 +98,8 @@ fn says_what_is_wrong_with_metadata_and_where() {
             "3:32: error: Pod: metadata.namespace: must be a string, not the number `1.5`",
         ),
         (
-            format!("{start}metadata: {{generateName: x-}}"),
-            "3:11: error: Pod: metadata.name: is missing: only a cluster can generate names",
+            format!("{start}metadata: {{generateName: 1}}"),
+            "3:26: error: Pod: metadata.generateName: must be a string, not the number `1`",
         ),
     ];
     for (text, want) in cases {
@@ -139,15 +142,11 @@ items:
   kind: IngressList
   items:
   - metadata: {name: b}
-  - {kind: Other, metadata: {name: c}}
+  - {kind: IngressClass, metadata: {name: c}}
   - 5
 - {metadata: {name: d}}
 - {apiVersion: v1, kind: List, items: }
 - {apiVersion: v1, kind: PodList, items: 5}
----
-apiVersion: v1
-kind: AllowList
-metadata: {name: e}
 ";
     let manifests = read_text("f", text);
     assert_eq!(
@@ -155,8 +154,7 @@ metadata: {name: e}
         [
             "v1 Service default/a",
             "networking.k8s.io/v1 Ingress default/b",
-            "networking.k8s.io/v1 Other default/c",
-            "v1 AllowList default/e"
+            "networking.k8s.io/v1 IngressClass default/c",
         ]
     );
     assert_eq!(
@@ -176,4 +174,59 @@ fn stops_telling_after_a_thousand_findings() {
     let lines = lines(&read_text("f", &text));
     assert_eq!(lines.len(), 1_000);
     assert!(lines[999].contains("too many errors in this document"), "{}", lines[999]);
+}
+
+/// Each is a document of its own, and nothing is said of any.
+#[test]
+fn passes_over_what_is_of_no_kind_that_is_read() {
+    let documents = [
+        // Kustomize's, whose kind and version may be left out.
+        (
+            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a.yaml]",
+            "Kustomization",
+        ),
+        ("kind: Kustomization\nresources: [a.yaml]", "Kustomization"),
+        ("resources: [a.yaml]\nimages: [{name: a}]", ""),
+        ("- {op: replace, path: /spec/rules/0/host, value: a.example}", ""),
+        // Helm's, and settings of anything.
+        ("apiVersion: v2\nname: chart\nversion: 1.0.0", ""),
+        ("apiVersion: v1\nname: chart\nversion: 1.0.0", ""),
+        ("ingress: {enabled: true, hosts: []}", ""),
+        ("AWSTemplateFormatVersion: '2010-09-09'\nResources: {}", ""),
+        // Of other kinds, whatever they hold.
+        ("apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: x-}", "Job"),
+        ("apiVersion: batch/v1\nkind: Job\nmetadata: [x]", "Job"),
+        ("apiVersion: apps/v1\nkind: Deployment", "Deployment"),
+        (
+            "apiVersion: x.example/v1\nkind: AllowList\nmetadata: {name: 5}\nitems: [a, 5]",
+            "AllowList",
+        ),
+        ("apiVersion: x.example/v1\nkind: List\nitems: {a: b}", "List"),
+        ("apiVersion: x.example/v1\nkind: PodList\nitems: 5", "PodList"),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, labels: [x], annotations: 5}",
+            "ConfigMap",
+        ),
+        ("apiVersion: config.openshift.io/v1\nkind: Ingress\nmetadata: {name: cluster}", "Ingress"),
+    ];
+    for (text, kind) in documents {
+        let manifests = read_text("f", text);
+        let kinds: Vec<_> = manifests.passed_over.iter().map(|(_, kind, _)| kind).collect();
+        assert_eq!((lines(&manifests), kinds), (vec![], vec![kind]), "{text}");
+        assert!(manifests.objects.is_empty() && manifests.is_complete(), "{text}");
+    }
+}
+
+#[test]
+fn names_what_a_cluster_would_name() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {generateName: web-}\n";
+    let manifests = read_text("f", &format!("{pod}---\n{pod}"));
+    assert_eq!(lines(&manifests), Vec::<String>::new());
+    let names: Vec<_> = manifests.objects.iter().map(|object| &*object.name).collect();
+    assert!(names.iter().all(|name| name.starts_with("web-") && name.len() == 9), "{names:?}");
+    assert_ne!(names[0], names[1]);
+    let again = read_text("f", pod);
+    assert_eq!(&*again.objects[0].name, names[0], "the same each time");
+    let long = read_text("f", &pod.replace("web-", &"é".repeat(100)));
+    assert_eq!(long.objects[0].name.len(), 58 + 5);
 }
