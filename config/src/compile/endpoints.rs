@@ -71,9 +71,6 @@ pub(crate) fn with_endpoints<'a>(
     let selection = Selection::of(objects.iter().copied(), &findings);
     let reach = Reach::new(settings, place);
     let services = Services::read(&selection, reach, &findings);
-    if !are_told(&findings.into_inner().into_sorted(), compiled, &objects) {
-        return None;
-    }
     let mut gateway = compiled.gateway.clone();
     for cluster in Arc::make_mut(&mut gateway.clusters).values_mut() {
         let Cluster { service, selector, discovery, .. } = &**cluster;
@@ -94,7 +91,8 @@ pub(crate) fn with_endpoints<'a>(
         };
         *cluster = Arc::new(Cluster { discovery, ..(**cluster).clone() });
     }
-    Some(gateway)
+    let found = findings.take().into_sorted();
+    are_told(&found, compiled, &objects).then_some(gateway)
 }
 
 /// The addresses now, where there were some and still are.

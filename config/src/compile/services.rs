@@ -1,6 +1,9 @@
 //! All services, the addresses behind them, and the pods at those.
+//!
+//! What is wrong with a service or its endpoints is told once it is asked for:
+//! those that no Ingress and no rule of ours names are other people's.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,33 +22,48 @@ type ByName<'a, V> = HashMap<&'a str, HashMap<&'a str, V>>;
 
 /// What is known of services.
 pub(super) struct Services<'a> {
-    known: ByName<'a, Arc<Read<Option<Service>>>>,
-    addresses: ByName<'a, Addresses>,
+    known: ByName<'a, (Arc<Read<Option<Service>>>, Told)>,
+    addresses: ByName<'a, Addresses<'a>>,
     pods: ByName<'a, &'a Object>,
     reach: Reach<'a>,
+    findings: &'a RefCell<Findings>,
 }
 
 /// The addresses of one service, from all objects that tell of them.
 #[derive(Default)]
-pub(super) struct Addresses(Vec<Arc<Read<PortAddresses>>>);
+pub(super) struct Addresses<'a> {
+    objects: Vec<(&'a Object, Arc<Read<PortAddresses>>)>,
+    told: Told,
+}
+
+/// Whether what is wrong with something was told.
+#[derive(Default)]
+struct Told(Cell<bool>);
+
+impl Told {
+    fn once(&self, tell: impl FnOnce()) {
+        if !self.0.replace(true) {
+            tell();
+        }
+    }
+}
 
 impl<'a> Services<'a> {
     pub(super) fn read(
         objects: &Selection<'a>,
         reach: Reach<'a>,
-        findings: &RefCell<Findings>,
+        findings: &'a RefCell<Findings>,
     ) -> Self {
         let mut known = ByName::new();
         for object in &objects.services {
-            let read = Service::of(object);
-            read.tell(findings);
-            known.entry(&*object.namespace).or_default().insert(&*object.name, read);
+            let service = (Service::of(object), Told::default());
+            known.entry(&*object.namespace).or_default().insert(&*object.name, service);
         }
         let mut pods = ByName::new();
         for object in &objects.pods {
             pods.entry(&*object.namespace).or_default().insert(&*object.name, *object);
         }
-        Self { known, addresses: read_addresses(objects, reach, findings), pods, reach }
+        Self { known, addresses: read_addresses(objects), pods, reach, findings }
     }
 
     /// Which addresses their endpoints may have.
@@ -56,12 +74,15 @@ impl<'a> Services<'a> {
     /// A service, with its own namespace and name.
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<(&'a str, &'a str, &Service)> {
         let (namespace, services) = self.known.get_key_value(namespace)?;
-        let (name, service) = services.get_key_value(name)?;
-        Some((namespace, name, service.value.as_ref()?))
+        let (name, (read, told)) = services.get_key_value(name)?;
+        told.once(|| {
+            read.tell(self.findings);
+        });
+        Some((namespace, name, read.value.as_ref()?))
     }
 
     /// The addresses of a service, where the manifests say anything of them.
-    pub(super) fn addresses(&self, namespace: &str, name: &str) -> Option<&Addresses> {
+    pub(super) fn addresses(&self, namespace: &str, name: &str) -> Option<&Addresses<'a>> {
         self.addresses.get(namespace)?.get(name)
     }
 
@@ -77,7 +98,9 @@ impl<'a> Services<'a> {
         let is_of_version = |pod: Option<&str>| {
             labels.is_empty() || pod.is_some_and(|pod| self.carries(namespace, pod, labels))
         };
-        let all = self.addresses(namespace, name)?.at(port);
+        let addresses = self.addresses(namespace, name)?;
+        addresses.told.once(|| addresses.tell(self.reach, self.findings));
+        let all = addresses.at(port);
         let is_allowed = |address: &SocketAddr| self.reach.denies(address.ip()).is_none();
         let mut ending = BTreeSet::new();
         let mut ready = BTreeSet::new();
@@ -99,45 +122,42 @@ impl<'a> Services<'a> {
     }
 }
 
-impl Addresses {
+impl Addresses<'_> {
+    fn tell(&self, reach: Reach<'_>, findings: &RefCell<Findings>) {
+        for (object, read) in &self.objects {
+            tell_denied(object, read.tell(findings), reach, findings);
+        }
+    }
+
     /// The addresses at a port.
     fn at(&self, port: &str) -> impl Iterator<Item = (SocketAddr, &Endpoint)> {
-        let told = self.0.iter().filter_map(|read| read.value.get(port)).flatten();
+        let told = self.objects.iter().filter_map(|(_, read)| read.value.get(port)).flatten();
         told.map(|(address, endpoint)| (*address, endpoint))
     }
 
     /// The names of all ports that have any.
     pub(super) fn ports(&self) -> BTreeSet<&str> {
-        self.0.iter().flat_map(|read| read.value.keys()).map(String::as_str).collect()
+        self.objects.iter().flat_map(|(_, read)| read.value.keys()).map(String::as_str).collect()
     }
 }
 
 /// Slices count where a service has any: Kubernetes writes both, and the slices
 /// are the more complete.
-fn read_addresses<'a>(
-    objects: &Selection<'a>,
-    reach: Reach<'_>,
-    findings: &RefCell<Findings>,
-) -> ByName<'a, Addresses> {
-    let mut addresses: ByName<'a, Addresses> = ByName::new();
+fn read_addresses<'a>(objects: &Selection<'a>) -> ByName<'a, Addresses<'a>> {
+    let mut addresses: ByName<'a, Addresses<'a>> = ByName::new();
     for object in &objects.endpoint_slices {
         if let Some(service) = object.label(SERVICE_LABEL) {
-            let read = of_slice(object);
-            tell_denied(object, read.tell(findings), reach, findings);
-            addresses
-                .entry(&*object.namespace)
-                .or_default()
-                .entry(service)
-                .or_default()
-                .0
-                .push(read);
+            let of_namespace = addresses.entry(&*object.namespace).or_default();
+            let of_service = of_namespace.entry(service).or_default();
+            of_service.objects.push((object, of_slice(object)));
         }
     }
     for object in &objects.endpoints {
-        let read = of_endpoints(object);
-        tell_denied(object, read.tell(findings), reach, findings);
         let of_namespace = addresses.entry(&*object.namespace).or_default();
-        of_namespace.entry(&*object.name).or_insert_with(|| Addresses(vec![read]));
+        of_namespace.entry(&*object.name).or_insert_with(|| Addresses {
+            objects: vec![(object, of_endpoints(object))],
+            told: Told::default(),
+        });
     }
     addresses
 }
