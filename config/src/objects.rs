@@ -18,6 +18,7 @@ pub(crate) use crate::manifest::{Cursor, Located, Place, Reading};
 pub use names::LabelError;
 pub(crate) use names::{
     Labels, check_label, describe_labels, is_dns_label, is_dns_subdomain, is_named_well,
+    is_object_name,
 };
 pub use object_name::{ObjectName, ObjectNameError};
 pub(crate) use read::Read;

@@ -17,7 +17,7 @@ use super::runtime::block_on;
 use super::serve::{addresses, say};
 use crate::controller::{self, Options, Publish};
 use crate::envoy::{Admin, Listening, parse_listen_addr};
-use crate::objects::{is_dns_label, is_dns_subdomain};
+use crate::objects::{is_dns_label, is_dns_subdomain, is_object_name};
 use crate::settings::TimeLimit;
 
 /// Watch a Kubernetes API and keep the Envoy beside it right
@@ -202,7 +202,7 @@ fn unsecretive() -> FilterFn {
 /// `NAMESPACE/NAME`.
 fn parse_name(text: &str) -> Result<(String, String), ArgError> {
     match text.split_once('/') {
-        Some((namespace, name)) if is_dns_label(namespace) && is_dns_subdomain(name) => {
+        Some((namespace, name)) if is_dns_label(namespace) && is_object_name(name) => {
             Ok((namespace.into(), name.into()))
         }
         _ => Err(ArgError::ObjectName),

@@ -16,22 +16,32 @@ pub(crate) type Labels = BTreeMap<String, String>;
 /// Whether `name` is a DNS label (RFC 1123): what names of services and
 /// namespaces are, and what may become part of a cluster's name.
 pub(crate) fn is_dns_label(name: &str) -> bool {
+    name.len() <= 63 && is_label_of_any_length(name)
+}
+
+/// Whether `name` is a DNS subdomain (RFC 1123) of valid labels, as hosts are.
+pub(crate) fn is_dns_subdomain(name: &str) -> bool {
+    name.len() <= 253 && name.split('.').all(is_dns_label)
+}
+
+/// Whether Kubernetes takes `name` for an object: what it calls a DNS subdomain
+/// has no limit for a single label.
+pub(crate) fn is_object_name(name: &str) -> bool {
+    name.len() <= 253 && name.split('.').all(is_label_of_any_length)
+}
+
+fn is_label_of_any_length(name: &str) -> bool {
     let inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    (1..=63).contains(&name.len())
+    !name.is_empty()
         && name.bytes().all(inner)
         && !name.starts_with('-')
         && !name.ends_with('-')
 }
 
-/// Whether `name` is a DNS subdomain (RFC 1123) of valid labels.
-pub(crate) fn is_dns_subdomain(name: &str) -> bool {
-    name.len() <= 253 && name.split('.').all(is_dns_label)
-}
-
 /// Whether Kubernetes would take the name and namespace of `object`, with a
 /// finding where not.
 pub(crate) fn is_named_well(object: &Object, root: &Cursor<'_>) -> bool {
-    if !is_dns_subdomain(&object.name) {
+    if !is_object_name(&object.name) {
         root.error_in(
             "metadata.name",
             "is no DNS name; rename it: lower-case letters, digits, - and ., 253 at most",
@@ -68,7 +78,7 @@ pub(crate) fn check_label(key: &str, value: &str) -> Result<(), LabelError> {
         None => (None, key),
         Some((prefix, name)) => (Some(prefix), name),
     };
-    if !is_qualified(name) || !prefix.is_none_or(is_dns_subdomain) {
+    if !is_qualified(name) || !prefix.is_none_or(is_object_name) {
         return Err(LabelError::Name(key.into()));
     }
     if !value.is_empty() && !is_qualified(value) {
@@ -96,6 +106,29 @@ pub(crate) fn describe_labels(labels: &Labels) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_hosts_and_services_have_labels_of_63() {
+        let long = "a".repeat(64);
+        let longest = "a".repeat(253);
+        for (name, is_label, is_host, is_object) in [
+            ("a-1", true, true, true),
+            ("a.b-c.d", false, true, true),
+            (&*long, false, false, true),
+            (&*format!("{long}.b"), false, false, true),
+            (&*longest, false, false, true),
+            (&*format!("{longest}a"), false, false, false),
+            ("", false, false, false),
+            ("a..b", false, false, false),
+            ("-a", false, false, false),
+            ("a.b-", false, false, false),
+            ("A", false, false, false),
+            ("a_b", false, false, false),
+        ] {
+            let is = (is_dns_label(name), is_dns_subdomain(name), is_object_name(name));
+            assert_eq!(is, (is_label, is_host, is_object), "{name}");
+        }
+    }
 
     #[test]
     fn labels_are_those_of_kubernetes() {

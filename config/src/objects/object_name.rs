@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{is_dns_label, is_dns_subdomain};
+use super::{is_dns_label, is_object_name};
 use crate::finding::quote;
 
 /// An object in a namespace, written as `NAMESPACE/NAME`. Both are names that
@@ -21,7 +21,7 @@ pub struct ObjectName {
 impl ObjectName {
     /// None where one of the two is no such name.
     pub fn new(namespace: &str, name: &str) -> Option<Self> {
-        (is_dns_label(namespace) && is_dns_subdomain(name))
+        (is_dns_label(namespace) && is_object_name(name))
             .then(|| Self { namespace: namespace.into(), name: name.into() })
     }
 
