@@ -376,7 +376,12 @@ fn weight(node: &Node) -> usize {
         Value::Map(entries) => {
             entries.iter().map(|(key, value)| key.name.len() + weight(value)).sum()
         }
-        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Large(_) | Value::Float(_) => 0,
+        Value::Null
+        | Value::Bool(_)
+        | Value::Integer(_)
+        | Value::Large(_)
+        | Value::Float(_)
+        | Value::Flawed(_) => 0,
     };
     below + 8
 }

@@ -6,13 +6,20 @@ use std::sync::Arc;
 use serde_saphyr::granit_parser::{Event, ScalarStyle, Tag};
 
 use super::names::Names;
-use super::node::{Key, Node, Position, Value};
+use super::node::{Flawed, Key, Node, Position, Value};
 use super::parse_budget::{ParseBudget, Weight};
 use super::scalar;
-use super::yaml::{Cause, MAX_DEPTH};
+use super::yaml::{Cause, MAX_DEPTH, SyntaxError};
 
 /// Mappings up to this size are searched, larger ones keep a set of their keys.
 const SMALL_MAP: usize = 16;
+
+/// Where a value is, and its tag, or the value once more where it has none.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) at: Position,
+    pub(super) tag_at: Position,
+}
 
 /// A list or mapping whose end is still to come.
 struct Open {
@@ -20,6 +27,8 @@ struct Open {
     anchor: usize,
     weight: Weight,
     parts: Parts,
+    /// The first that is wrong with it, beside what it holds.
+    flaw: Option<SyntaxError>,
 }
 
 enum Parts {
@@ -91,6 +100,7 @@ pub(super) struct Builder<'a> {
     anchors: HashMap<usize, (Node, Weight)>,
     names: Names,
     root: Option<Node>,
+    has_flaws: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -101,6 +111,7 @@ impl<'a> Builder<'a> {
             anchors: HashMap::new(),
             names: Names::default(),
             root: None,
+            has_flaws: false,
         }
     }
 
@@ -109,8 +120,13 @@ impl<'a> Builder<'a> {
         self.root
     }
 
+    /// Whether any value is flawed.
+    pub(super) fn has_flaws(&self) -> bool {
+        self.has_flaws
+    }
+
     /// Takes the next event, which is at `at`.
-    pub(super) fn take(&mut self, event: Event<'_>, at: Position) -> Result<(), Cause> {
+    pub(super) fn take(&mut self, event: Event<'_>, at: Place) -> Result<(), Cause> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.scalar(&text, style, anchor, tag.as_deref(), at)
@@ -122,7 +138,7 @@ impl<'a> Builder<'a> {
                 self.start(at, anchor, tag.as_deref(), "map", Parts::Map(OpenMap::default()))
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
-            Event::Alias(id) => self.alias(id, at),
+            Event::Alias(id) => self.alias(id, at.at),
             // Where a document begins and ends is known; the rest is not asked for.
             _ => Ok(()),
         }
@@ -134,20 +150,20 @@ impl<'a> Builder<'a> {
         style: ScalarStyle,
         anchor: usize,
         tag: Option<&Tag>,
-        at: Position,
+        Place { at, tag_at }: Place,
     ) -> Result<(), Cause> {
         let plain = style == ScalarStyle::Plain;
         if self.wants_key() {
-            return self.key(text, plain, anchor, tag, at);
+            return self.key(text, plain, anchor, tag, Place { at, tag_at });
         }
         let value = match tag {
             None if plain => scalar::resolve(text),
             None => Value::String(text.into()),
             Some(tag) if is_non_specific(tag) => Value::String(text.into()),
-            Some(tag) => {
-                let kind = tag.core_suffix().ok_or_else(|| unsupported(tag))?;
-                scalar::resolve_tagged(kind, text).ok_or_else(|| Cause::Tagged(kind.to_owned()))?
-            }
+            Some(tag) => scalar::resolve_tagged(tag.core_suffix(), text).unwrap_or_else(|| {
+                let value = Value::String(text.into());
+                self.flawed(value, SyntaxError { at: tag_at, cause: wrong_tag(tag) })
+            }),
         };
         let weight = Weight { nodes: 1, bytes: text.len(), depth: 0 };
         self.finish(Node { at, value }, weight, anchor)
@@ -159,13 +175,12 @@ impl<'a> Builder<'a> {
         plain: bool,
         anchor: usize,
         tag: Option<&Tag>,
-        at: Position,
+        Place { at, tag_at }: Place,
     ) -> Result<(), Cause> {
-        if let Some(tag) = tag
-            && !is_non_specific(tag)
-            && tag.core_suffix().is_none()
-        {
-            return Err(unsupported(tag));
+        let is_merge = tag.map_or(plain, is_merge);
+        let is_known = |tag: &&Tag| is_non_specific(tag) || tag.core_suffix().is_some() || is_merge;
+        if let Some(tag) = tag.filter(|tag| !is_known(tag)) {
+            self.flaw(SyntaxError { at: tag_at, cause: wrong_tag(tag) });
         }
         if plain && tag.is_none() && matches!(scalar::resolve(text), Value::Null) {
             return Err(Cause::Key("null"));
@@ -174,29 +189,42 @@ impl<'a> Builder<'a> {
             let weight = Weight { nodes: 1, bytes: text.len(), depth: 0 };
             self.remember(anchor, &Node { at, value: Value::String(text.into()) }, weight);
         }
-        self.set_key(text, plain && tag.is_none() && text == "<<", at)
+        self.set_key(text, is_merge && text == "<<", at);
+        Ok(())
     }
 
-    fn set_key(&mut self, text: &str, merging: bool, at: Position) -> Result<(), Cause> {
+    fn set_key(&mut self, text: &str, merging: bool, at: Position) {
         let name = self.names.share(text);
         let Some(Open { parts: Parts::Map(map), weight, .. }) = self.open.last_mut() else {
-            return Ok(());
+            return;
         };
-        if merging && map.merged.is_empty() {
-            map.merging = true;
-            return Ok(());
-        }
-        if merging || map.contains(&name) {
-            return Err(Cause::DuplicateKey(name));
-        }
         weight.bytes += text.len();
-        map.key = Some(Key { at, name });
-        Ok(())
+        let is_twice = if merging { !map.merged.is_empty() } else { map.contains(&name) };
+        if merging {
+            map.merging = true;
+        } else {
+            map.key = Some(Key { at, name: Arc::clone(&name) });
+        }
+        if is_twice {
+            self.flaw(SyntaxError { at, cause: Cause::DuplicateKey(name) });
+        }
+    }
+
+    /// Notes what is wrong with the innermost list or mapping that is open.
+    fn flaw(&mut self, flaw: SyntaxError) {
+        if let Some(open) = self.open.last_mut() {
+            open.flaw.get_or_insert(flaw);
+        }
+    }
+
+    fn flawed(&mut self, value: Value, error: SyntaxError) -> Value {
+        self.has_flaws = true;
+        Value::Flawed(Box::new(Flawed { error, value }))
     }
 
     fn start(
         &mut self,
-        at: Position,
+        Place { at, tag_at }: Place,
         anchor: usize,
         tag: Option<&Tag>,
         kind: &str,
@@ -208,27 +236,25 @@ impl<'a> Builder<'a> {
         if self.open.len() >= MAX_DEPTH {
             return Err(Cause::Depth);
         }
-        match tag {
-            Some(tag) if tag.core_suffix().is_none() && !is_non_specific(tag) => {
-                return Err(unsupported(tag));
-            }
-            Some(tag) if tag.core_suffix().is_some_and(|suffix| suffix != kind) => {
-                return Err(Cause::Tagged(tag.suffix().to_owned()));
-            }
-            _ => {}
-        }
+        let is_of_tag = |tag: &&Tag| tag.core_suffix() == Some(kind) || is_non_specific(tag);
+        let tag = tag.filter(|tag| !is_of_tag(tag));
+        let flaw = tag.map(|tag| SyntaxError { at: tag_at, cause: wrong_tag(tag) });
         let weight = Weight { nodes: 1, bytes: 0, depth: 1 };
-        self.open.push(Open { at, anchor, weight, parts });
+        self.open.push(Open { at, anchor, weight, parts, flaw });
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), Cause> {
-        let Some(Open { at, anchor, weight, parts }) = self.open.pop() else {
+        let Some(Open { at, anchor, weight, parts, flaw }) = self.open.pop() else {
             return Ok(());
         };
         let value = match parts {
             Parts::List(items) => Value::List(items.into()),
             Parts::Map(map) => map.finish(),
+        };
+        let value = match flaw {
+            Some(flaw) => self.flawed(value, flaw),
+            None => value,
         };
         self.finish(Node { at, value }, weight, anchor)
     }
@@ -249,7 +275,8 @@ impl<'a> Builder<'a> {
         let node = node.clone();
         if self.wants_key() {
             let name = node.as_str().ok_or(Cause::Key(node.kind_name()))?;
-            return self.set_key(name, false, at);
+            self.set_key(name, false, at);
+            return Ok(());
         }
         self.place(node, weight)
     }
@@ -276,7 +303,7 @@ impl<'a> Builder<'a> {
 
     /// Puts a whole value where it belongs: into what is open around it.
     fn place(&mut self, node: Node, weight: Weight) -> Result<(), Cause> {
-        let Some(Open { weight: total, parts, .. }) = self.open.last_mut() else {
+        let Some(Open { weight: total, parts, flaw, .. }) = self.open.last_mut() else {
             return match self.root.replace(node) {
                 None => Ok(()),
                 Some(_) => Err(Cause::SecondValue),
@@ -290,13 +317,16 @@ impl<'a> Builder<'a> {
             Parts::Map(map) if map.merging => {
                 map.merging = false;
                 if let Some(other) = not_mergeable(&node) {
-                    return Err(Cause::Merge(other.kind_name(), other.at));
+                    let cause = Cause::Merge(other.kind_name());
+                    flaw.get_or_insert(SyntaxError { at: other.at, cause });
                 }
                 map.merged.push(node);
             }
             Parts::Map(map) => {
                 let key = map.key.take().ok_or(Cause::Key(node.kind_name()))?;
-                map.insert(key, node);
+                if !map.contains(&key.name) {
+                    map.insert(key, node);
+                }
             }
         }
         Ok(())
@@ -318,6 +348,15 @@ fn is_non_specific(tag: &Tag) -> bool {
         || tag.handle().is_empty() && tag.suffix() == "!"
 }
 
-fn unsupported(tag: &Tag) -> Cause {
-    Cause::Tag(format!("{}{}", tag.original_handle(), tag.suffix()))
+/// A tag does not fit its value, or is not one of YAML's that are read.
+fn wrong_tag(tag: &Tag) -> Cause {
+    match tag.core_suffix() {
+        Some(kind) => Cause::Tagged(kind.to_owned()),
+        None => Cause::Tag(format!("{}{}", tag.original_handle(), tag.suffix())),
+    }
+}
+
+/// That of `<<`, which is merged without it, too.
+fn is_merge(tag: &Tag) -> bool {
+    tag.suffix_in_namespace("tag:yaml.org,2002:").is_some_and(|name| name == "merge")
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::yaml::SyntaxError;
 use crate::finding::quote;
 
 /// A line and a column, both from 1. Columns count characters.
@@ -58,9 +59,43 @@ pub enum Value {
     List(Box<[Node]>),
     /// A mapping, in the order written. No name occurs twice.
     Map(Box<[(Key, Node)]>),
+    /// Something that has no such value, or not for certain.
+    Flawed(Box<Flawed>),
+}
+
+/// A value that YAML has and objects that are read may not have, such as one with
+/// a tag of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flawed {
+    /// What is wrong with it.
+    pub error: SyntaxError,
+    /// What it would be without.
+    pub value: Value,
 }
 
 impl Node {
+    /// The same without a flaw of its own, and that; those within it stay.
+    pub(super) fn without_flaw(self) -> (Self, Option<SyntaxError>) {
+        let at = self.at;
+        match self.value {
+            Value::Flawed(flawed) => {
+                let Flawed { error, value } = *flawed;
+                (Self { at, value }, Some(error))
+            }
+            value => (Self { at, value }, None),
+        }
+    }
+
+    /// The first flaw in it.
+    pub fn flaw(&self) -> Option<&SyntaxError> {
+        match &self.value {
+            Value::Flawed(flawed) => Some(&flawed.error),
+            Value::List(items) => items.iter().find_map(Self::flaw),
+            Value::Map(entries) => entries.iter().find_map(|(_, value)| value.flaw()),
+            _ => None,
+        }
+    }
+
     /// The value of the field `name`, if this is a mapping that has it.
     pub fn get(&self, name: &str) -> Option<&Node> {
         self.get_entry(name).map(|(_, node)| node)
@@ -169,6 +204,7 @@ impl Node {
             Value::String(_) | Value::Word(..) => "a string",
             Value::List(_) => "a list",
             Value::Map(_) => "a mapping",
+            Value::Flawed(_) => "a value with a flaw",
         }
     }
 
@@ -180,7 +216,9 @@ impl Node {
             Value::Large(value) => format!("the number `{value}`"),
             Value::Float(value) => format!("the number `{value}`"),
             Value::String(text) | Value::Word(text, _) => format!("the string {}", quote(text)),
-            Value::Null | Value::List(_) | Value::Map(_) => self.kind_name().to_owned(),
+            Value::Null | Value::List(_) | Value::Map(_) | Value::Flawed(_) => {
+                self.kind_name().to_owned()
+            }
         }
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::kept::Kept;
 use super::node::{Key, Node, Position, Value};
 use super::object::{Object, locate};
-use super::source::Manifests;
+use super::source::{Manifests, ReadFailure};
+use super::yaml::{Parsed, SyntaxError};
 use crate::digest::digest_of;
 use crate::finding::{Finding, quote};
 use crate::kinds;
@@ -40,6 +41,8 @@ struct Inherited {
 struct Reader<'a> {
     file: &'a Arc<str>,
     manifests: &'a mut Manifests,
+    /// Whether any value in the document is flawed.
+    has_flaws: bool,
     /// How many findings there may still be.
     left: usize,
 }
@@ -47,8 +50,9 @@ struct Reader<'a> {
 /// Takes the object in a document, or the objects, if it is a `List` of them. What
 /// is of a kind that is not read is passed over; what is to be an object and is
 /// not is an error, and left out.
-pub(super) fn take_document(file: &Arc<str>, root: Node, manifests: &mut Manifests) {
-    let mut reader = Reader { file, manifests, left: MAX_FINDINGS };
+pub(super) fn take_document(file: &Arc<str>, parsed: Parsed, manifests: &mut Manifests) {
+    let Parsed { root, has_flaws } = parsed;
+    let mut reader = Reader { file, manifests, has_flaws, left: MAX_FINDINGS };
     // Patches and tables are lists, too.
     if root.as_list().is_some_and(|items| !items.iter().any(is_to_be_object)) {
         return reader.pass_over("", "", root.at);
@@ -65,6 +69,7 @@ fn is_to_be_object(node: &Node) -> bool {
 impl Reader<'_> {
     /// `path` is where in the document `node` is, empty or ending with a dot.
     fn take(&mut self, node: Node, inherited: Option<&Inherited>, path: &str) {
+        let (node, flaw) = node.without_flaw();
         if node.as_map().is_none() {
             let what = node.describe();
             let field = path.trim_end_matches('.');
@@ -83,9 +88,16 @@ impl Reader<'_> {
         match item_kind(&api_version, &kind).filter(|_| node.get("items").is_some()) {
             Some(item_kind) => {
                 let kind = item_kind.into();
+                if let Some(flaw) = flaw {
+                    return self.fail(flaw);
+                }
                 self.take_list(node, &Inherited { api_version, kind }, path);
             }
             None if kinds::of(&api_version, &kind).is_some() => {
+                let within = || node.flaw().filter(|_| self.has_flaws).cloned();
+                if let Some(flaw) = flaw.or_else(within) {
+                    return self.fail(flaw);
+                }
                 self.take_object(node, api_version, &kind, path);
             }
             None => self.pass_over(&api_version, &kind, node.at),
@@ -126,6 +138,14 @@ impl Reader<'_> {
         }
     }
 
+    /// An object that is read, of which something cannot be.
+    fn fail(&mut self, error: SyntaxError) {
+        if let Some(left) = self.left.checked_sub(1) {
+            self.left = left;
+            self.manifests.fail(ReadFailure::Syntax { file: Arc::clone(self.file), error });
+        }
+    }
+
     fn pass_over(&mut self, api_version: &str, kind: &str, at: Position) {
         self.manifests.passed_over.add(api_version, kind, || locate(self.file, at));
     }
@@ -138,6 +158,10 @@ impl Reader<'_> {
             return;
         };
         let path = format!("{path}items");
+        let (items, flaw) = items.without_flaw();
+        if let Some(flaw) = flaw {
+            return self.fail(flaw);
+        }
         match items.value {
             Value::List(items) => {
                 // The items of a plain `List` are of any kind, so each has to say.

@@ -20,8 +20,8 @@ pub(super) fn resolve(text: &str) -> Value {
 }
 
 /// The value of a scalar with one of YAML's own tags, if it can have that type.
-pub(super) fn resolve_tagged(tag: &str, text: &str) -> Option<Value> {
-    match tag {
+pub(super) fn resolve_tagged(tag: Option<&str>, text: &str) -> Option<Value> {
+    match tag? {
         "str" => Some(Value::String(text.into())),
         "null" => null(text),
         "bool" => boolean(text),
@@ -202,11 +202,11 @@ mod tests {
 
     #[test]
     fn a_tag_decides_the_type_or_refuses() {
-        assert_eq!(resolve_tagged("str", "8000"), Some(Value::String("8000".into())));
-        assert_eq!(resolve_tagged("int", "8000"), Some(Value::Integer(8000)));
-        assert_eq!(resolve_tagged("float", "1"), Some(Value::Float(1.0)));
-        assert_eq!(resolve_tagged("bool", "true"), Some(Value::Bool(true)));
-        assert_eq!(resolve_tagged("null", ""), Some(Value::Null));
+        assert_eq!(resolve_tagged(Some("str"), "8000"), Some(Value::String("8000".into())));
+        assert_eq!(resolve_tagged(Some("int"), "8000"), Some(Value::Integer(8000)));
+        assert_eq!(resolve_tagged(Some("float"), "1"), Some(Value::Float(1.0)));
+        assert_eq!(resolve_tagged(Some("bool"), "true"), Some(Value::Bool(true)));
+        assert_eq!(resolve_tagged(Some("null"), ""), Some(Value::Null));
         for (tag, text) in [
             ("int", "x"),
             ("int", &*"9".repeat(30)),
@@ -214,7 +214,7 @@ mod tests {
             ("binary", "aGk="),
             ("map", ""),
         ] {
-            assert_eq!(resolve_tagged(tag, text), None, "{tag} {text}");
+            assert_eq!(resolve_tagged(Some(tag), text), None, "{tag} {text}");
         }
     }
 }

@@ -18,7 +18,7 @@ use super::object::{Object, locate};
 use super::parse_budget::ParseBudget;
 use super::passed_over::PassedOver;
 use super::reader::take_document;
-use super::yaml::{SyntaxError, parse};
+use super::yaml::{Parsed, SyntaxError, parse_flawed};
 use crate::finding::{Finding, Findings, Location};
 
 /// The largest file that is read; 100,000 Ingress paths take some 17 MiB.
@@ -89,7 +89,7 @@ impl Manifests {
         self.failures.extend(other.failures);
     }
 
-    fn fail(&mut self, failure: ReadFailure) {
+    pub(super) fn fail(&mut self, failure: ReadFailure) {
         self.findings.push(failure.finding());
         self.failures.push(failure);
     }
@@ -350,9 +350,9 @@ fn take_text(file: &Arc<str>, text: &str, manifests: &mut Manifests) {
             let at = Position { line: chunk.first_line, column: 1 };
             return manifests.fail(ReadFailure::TooManyErrors { file: Arc::clone(file), at });
         }
-        match parse(chunk.text, chunk.first_line, &mut budget) {
-            Ok(root) if root.is_null() => {}
-            Ok(root) => take_document(file, root, manifests),
+        match parse_flawed(chunk.text, chunk.first_line, &mut budget) {
+            Ok(Parsed { root, .. }) if root.is_null() => {}
+            Ok(parsed) => take_document(file, parsed, manifests),
             Err(error) => manifests.fail(ReadFailure::Syntax { file: Arc::clone(file), error }),
         }
     }

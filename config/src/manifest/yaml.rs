@@ -8,10 +8,10 @@
 
 use std::sync::Arc;
 
-use serde_saphyr::granit_parser::{self, ErrorKind, Parser, ScanError, Span};
+use serde_saphyr::granit_parser::{self, ErrorKind, Parser, ScanError};
 use thiserror::Error;
 
-use super::builder::Builder;
+use super::builder::{Builder, Place};
 use super::node::{Node, Position, Value};
 use super::parse_budget::{MAX_NODES, ParseBudget};
 use crate::finding::quote;
@@ -19,16 +19,16 @@ use crate::finding::quote;
 /// The most lists and mappings within one another.
 pub const MAX_DEPTH: usize = 100;
 /// Why a document does not parse, and where.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Error)]
 #[error("{cause}")]
 pub struct SyntaxError {
     /// The place in the file.
     pub at: Position,
-    cause: Cause,
+    pub(super) cause: Cause,
 }
 
 /// Why a document does not parse.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Error)]
 pub(super) enum Cause {
     #[error("not valid YAML: {0}: {remedy}", remedy = remedy(.0))]
     Scan(ErrorKind),
@@ -41,7 +41,7 @@ pub(super) enum Cause {
     #[error("the value is not what the tag `!!{0}` says: remove the tag or correct the value")]
     Tagged(String),
     #[error("`<<` takes a mapping or a list of mappings, not {0}: give it an alias of a mapping")]
-    Merge(&'static str, Position),
+    Merge(&'static str),
     #[error("this alias stands for a value it is part of: write the value out")]
     SelfReference,
     #[error("lists and mappings are nested deeper than {MAX_DEPTH}: flatten them")]
@@ -60,8 +60,32 @@ pub(super) enum Cause {
 /// document without content is null.
 ///
 /// # Errors
-/// If it is not YAML, repeats a key, or exceeds one of the limits above.
+/// If it is not YAML, repeats a key, has a tag that is not one of YAML's own, or
+/// exceeds one of the limits above.
 pub fn parse(text: &str, first_line: u32, budget: &mut ParseBudget) -> Result<Node, SyntaxError> {
+    let Parsed { root, has_flaws } = parse_flawed(text, first_line, budget)?;
+    match root.flaw().filter(|_| has_flaws) {
+        Some(flaw) => Err(flaw.clone()),
+        None => Ok(root),
+    }
+}
+
+/// A document in which values may be flawed.
+pub(super) struct Parsed {
+    pub(super) root: Node,
+    pub(super) has_flaws: bool,
+}
+
+/// The same, where it is found out later whether what is flawed matters to
+/// anybody.
+///
+/// # Errors
+/// If its values cannot be told apart, or exceed one of the limits above.
+pub(super) fn parse_flawed(
+    text: &str,
+    first_line: u32,
+    budget: &mut ParseBudget,
+) -> Result<Parsed, SyntaxError> {
     let options = granit_parser::options! {
         emit_comments: false,
         // The scanner looks ahead in flow style, so it is the first to know there.
@@ -79,27 +103,14 @@ pub fn parse(text: &str, first_line: u32, budget: &mut ParseBudget) -> Result<No
             SyntaxError { at: in_file(line, column), cause: Cause::of(error.kind()) }
         })?;
         let at = in_file(span.start.line(), span.start.col());
-        builder
-            .take(event, at)
-            .map_err(|cause| SyntaxError { at: cause_place(&cause, &span, at, in_file), cause })?;
+        let tag_at = span.tag_start.map(|tag| in_file(tag.line(), tag.col()));
+        let place = Place { at, tag_at: tag_at.unwrap_or(at) };
+        builder.take(event, place).map_err(|cause| SyntaxError { at, cause })?;
     }
     let at = Position { line: first_line, column: 1 };
-    Ok(builder.into_root().unwrap_or(Node { at, value: Value::Null }))
-}
-
-/// A wrong tag is reported at the tag, what cannot be merged where it stands,
-/// everything else at the value.
-fn cause_place(
-    cause: &Cause,
-    span: &Span,
-    at: Position,
-    in_file: impl Fn(usize, usize) -> Position,
-) -> Position {
-    match (cause, &span.tag_start) {
-        (Cause::Merge(_, at), _) => *at,
-        (Cause::Tag(_) | Cause::Tagged(_), Some(tag)) => in_file(tag.line(), tag.col()),
-        _ => at,
-    }
+    let has_flaws = builder.has_flaws();
+    let root = builder.into_root().unwrap_or(Node { at, value: Value::Null });
+    Ok(Parsed { root, has_flaws })
 }
 
 /// Line from 1 and column from 0, as the parser counts. It reports a tab where

@@ -32,10 +32,7 @@ pub(crate) fn is_object_name(name: &str) -> bool {
 
 fn is_label_of_any_length(name: &str) -> bool {
     let inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    !name.is_empty()
-        && name.bytes().all(inner)
-        && !name.starts_with('-')
-        && !name.ends_with('-')
+    !name.is_empty() && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
 }
 
 /// Whether Kubernetes would take the name and namespace of `object`, with a

@@ -189,6 +189,14 @@ fn passes_over_what_is_of_no_kind_that_is_read() {
         ("resources: [a.yaml]\nimages: [{name: a}]", ""),
         ("- {op: replace, path: /spec/rules/0/host, value: a.example}", ""),
         // Helm's, and settings of anything.
+        ("apiVersion: v1\nkind: ConfigMap\nbinaryData: {a: !!binary aGk=}", "ConfigMap"),
+        (
+            "apiVersion: x.example/v1\nkind: X\nspec: {a: !Ref b, c: !Sub [d], e: !!int f, !x g: !y {}}",
+            "X",
+        ),
+        ("apiVersion: x.example/v1\nkind: X\nspec: {a: 1, a: 2, b: {<<: 5}}\nspec: 5", "X"),
+        ("--- !x\napiVersion: x.example/v1\nkind: X", "X"),
+        ("Resources: {a: !GetAtt b.c}", ""),
         ("apiVersion: v2\nname: chart\nversion: 1.0.0", ""),
         ("apiVersion: v1\nname: chart\nversion: 1.0.0", ""),
         ("ingress: {enabled: true, hosts: []}", ""),
@@ -229,4 +237,32 @@ fn names_what_a_cluster_would_name() {
     assert_eq!(&*again.objects[0].name, names[0], "the same each time");
     let long = read_text("f", &pod.replace("web-", &"é".repeat(100)));
     assert_eq!(long.objects[0].name.len(), 58 + 5);
+}
+
+#[test]
+fn what_is_flawed_costs_the_objects_that_have_it() {
+    let text = "\
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Service, metadata: {name: a}}
+- {apiVersion: v1, kind: Secret, metadata: {name: b}, data: {a: !!binary aGk=}}
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {a: !x b}}
+- {apiVersion: v1, kind: Service, kind: Pod, metadata: {name: d}}
+- {apiVersion: v1, kind: Service, metadata: {name: e}}
+";
+    let manifests = read_text("f", text);
+    assert_eq!(names(&manifests), ["v1 Service default/a", "v1 Service default/e"]);
+    assert_eq!(
+        lines(&manifests),
+        [
+            "f:5:65: error: the tag `!!binary` is not supported: remove it",
+            "f:7:35: error: the key `kind` is given twice in this mapping: keep one of the two",
+        ]
+    );
+    assert!(!manifests.is_complete(), "something is missing");
+    for text in ["items: !x [{}]", "items: []\nitems: []"] {
+        let manifests = read_text("f", &format!("apiVersion: v1\nkind: List\n{text}"));
+        assert_eq!((manifests.failures.len(), manifests.findings.len()), (1, 1), "{text}");
+    }
 }

@@ -30,6 +30,7 @@ fn show(node: &Node, places: bool, out: &mut String) {
             }
             out.push(']');
         }
+        Value::Flawed(flawed) => unreachable!("{}", flawed.error),
         Value::Map(entries) => {
             out.push('{');
             for (index, (key, value)) in entries.iter().enumerate() {
@@ -89,6 +90,7 @@ fn values() {
             "{a: {p: 1}, b: {p: 2, q: 2}, c: {p: 1, q: 2}}",
         ),
         ("a: {<<: {p: 1}}\n\"<<\": b", r#"{a: {p: 1}, <<: "b"}"#),
+        ("a: &x {p: 1}\nb: {!!merge <<: *x}", "{a: {p: 1}, b: {p: 1}}"),
         // Tags.
         (
             "[!!str 8000, !!int \"8000\", !!float 1, ! 8000, !!seq [], !!map {}]",
