@@ -1,24 +1,75 @@
-//! Splits the text of a file into YAML documents.
+//! Splits the text of a file into YAML documents, and JSON ones in a row.
 //!
 //! The parser could do this too, but gives up on a whole stream at its first
 //! mistake, while here one document that does not parse is to cost only itself.
 //! YAML makes it safe: a line that begins with `---` ends whatever precedes it,
 //! an unclosed quote included.
 
+use serde::de::IgnoredAny;
+use serde_json::Deserializer;
+
+use super::node::Position;
+
 /// One document of a file, its markers and directives included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunk<'a> {
     /// The text.
     pub text: &'a str,
-    /// The line of the file its first line is, from 1.
-    pub first_line: u32,
+    /// Where in the file it begins.
+    pub at: Position,
 }
 
 /// The documents of `text` that have any content: not those that are empty or
 /// hold only comments.
 pub fn chunks(text: &str) -> impl Iterator<Item = Chunk<'_>> {
     let mut splitter = Splitter { rest: text, line: 1 };
-    std::iter::from_fn(move || splitter.next_with_content())
+    std::iter::from_fn(move || splitter.next_with_content()).flat_map(json_in_a_row)
+}
+
+/// The documents of a chunk in which JSON documents follow one another with
+/// nothing but white space between them; all of it where it is something else.
+fn json_in_a_row(chunk: Chunk<'_>) -> impl Iterator<Item = Chunk<'_>> {
+    let text = chunk.text.trim_start_matches([' ', '\t', '\n', '\r', '\u{feff}']);
+    let before = chunk.text.len() - text.len();
+    let is_json = text.starts_with('{');
+    let mut stream = Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    let (mut rest, mut start) = (Some(chunk), 0);
+    std::iter::from_fn(move || {
+        let whole = rest.take()?;
+        if !is_json || !matches!(stream.next(), Some(Ok(_))) {
+            return (start == 0 || has_content(whole.text)).then_some(whole);
+        }
+        let end = before + stream.byte_offset();
+        let (text, after) = whole.text.split_at(end - start);
+        start = end;
+        rest = Some(Chunk { text: after, at: behind(text, whole.at) });
+        Some(Chunk { text, ..whole })
+    })
+}
+
+/// Whether the rest of a document says anything.
+fn has_content(mut rest: &str) -> bool {
+    while !rest.is_empty() {
+        let (line, after) = split_line(rest);
+        if !matches!(classify(line), Line::Blank | Line::End) {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
+/// The position behind `text`, which begins at `at`.
+fn behind(mut text: &str, mut at: Position) -> Position {
+    loop {
+        let (line, rest) = split_line(text);
+        if !line.ends_with(['\n', '\r']) {
+            let columns = u32::try_from(line.chars().count()).unwrap_or(u32::MAX);
+            return Position { column: at.column.saturating_add(columns), ..at };
+        }
+        at = Position { line: at.line.saturating_add(1), column: 1 };
+        text = rest;
+    }
 }
 
 /// What one line is to the structure of a stream.
@@ -73,7 +124,7 @@ impl<'a> Splitter<'a> {
             }
         }
         let text = &all[..all.len() - self.rest.len()];
-        content.then_some(Chunk { text, first_line })
+        content.then_some(Chunk { text, at: Position { line: first_line, column: 1 } })
     }
 }
 
@@ -146,8 +197,33 @@ mod tests {
             ("# c\na: |\n  ---\n---\n\n---\nb", &[(1, "# c\na: |\n  ---\n"), (6, "---\nb")]),
         ];
         for (text, want) in cases {
-            let got: Vec<_> = chunks(text).map(|chunk| (chunk.first_line, chunk.text)).collect();
+            let got: Vec<_> = chunks(text).map(|chunk| (chunk.at.line, chunk.text)).collect();
             assert_eq!(got, *want, "{text:?}");
         }
+    }
+
+    #[test]
+    fn json_documents_may_follow_one_another() {
+        type Documents<'t> = &'t [(u32, u32, &'t str)];
+        let cases: &[(&str, Documents<'_>)] = &[
+            ("{\"a\":1}", &[(1, 1, "{\"a\":1}")]),
+            ("{\"a\":1} # c\n...\n", &[(1, 1, "{\"a\":1}")]),
+            ("{\"a\":1}\n{\"b\":2}\n", &[(1, 1, "{\"a\":1}"), (1, 8, "\n{\"b\":2}")]),
+            (
+                "{\"\u{e9}\":\r\n1}{} {}",
+                &[(1, 1, "{\"\u{e9}\":\r\n1}"), (2, 3, "{}"), (2, 5, " {}")],
+            ),
+            ("{}\n---\n{}{}", &[(1, 1, "{}"), (2, 1, "---\n{}{}")]),
+            // The rest is for the parser to refuse.
+            ("{}\n{", &[(1, 1, "{}"), (1, 3, "\n{")]),
+            // YAML that is no JSON.
+            ("{a: {}}\n", &[(1, 1, "{a: {}}\n")]),
+            ("\u{feff}\n{}\n{}", &[(1, 1, "\u{feff}\n{}"), (2, 3, "\n{}")]),
+        ];
+        for (text, want) in cases {
+            let chunks = chunks(text).map(|it| (it.at.line, it.at.column, it.text));
+            assert_eq!(chunks.collect::<Vec<_>>(), *want, "{text:?}");
+        }
+        assert_eq!(chunks(&"{}".repeat(100_000)).count(), 100_000, "soon");
     }
 }

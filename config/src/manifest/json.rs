@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn is_the_tree_of_the_same_yaml() {
         let json = json!({"a": [1, -2, 1.5, true, null, "x"], "b": {"c": {}, "d": []}});
-        let mut yaml = parse(&json.to_string(), 1, &mut ParseBudget::default()).unwrap();
+        let mut yaml = parse(&json.to_string(), NOWHERE, &mut ParseBudget::default()).unwrap();
         forget_places(&mut yaml);
         assert_eq!(Node::from_json(json, &mut Names::default()), yaml);
         let large = Node::from_json(json!(u64::MAX), &mut Names::default());

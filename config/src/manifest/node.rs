@@ -73,6 +73,11 @@ pub struct Flawed {
     pub value: Value,
 }
 
+impl Position {
+    /// The first of a file.
+    pub const START: Self = Self { line: 1, column: 1 };
+}
+
 impl Node {
     /// The same without a flaw of its own, and that; those within it stay.
     pub(super) fn without_flaw(self) -> (Self, Option<SyntaxError>) {

@@ -347,10 +347,10 @@ fn take_text(file: &Arc<str>, text: &str, manifests: &mut Manifests) {
         if manifests.failures.len() - failures >= MAX_FAILURES_PER_FILE
             || manifests.findings.len() - findings >= MAX_FINDINGS_PER_FILE
         {
-            let at = Position { line: chunk.first_line, column: 1 };
-            return manifests.fail(ReadFailure::TooManyErrors { file: Arc::clone(file), at });
+            let (file, at) = (Arc::clone(file), chunk.at);
+            return manifests.fail(ReadFailure::TooManyErrors { file, at });
         }
-        match parse_flawed(chunk.text, chunk.first_line, &mut budget) {
+        match parse_flawed(chunk.text, chunk.at, &mut budget) {
             Ok(Parsed { root, .. }) if root.is_null() => {}
             Ok(parsed) => take_document(file, parsed, manifests),
             Err(error) => manifests.fail(ReadFailure::Syntax { file: Arc::clone(file), error }),

@@ -56,14 +56,14 @@ pub(super) enum Cause {
     SecondValue,
 }
 
-/// Reads one document whose first line is line `first_line` of its file. A
-/// document without content is null.
+/// Reads one document, which begins at `start` in its file. A document without
+/// content is null.
 ///
 /// # Errors
 /// If it is not YAML, repeats a key, has a tag that is not one of YAML's own, or
 /// exceeds one of the limits above.
-pub fn parse(text: &str, first_line: u32, budget: &mut ParseBudget) -> Result<Node, SyntaxError> {
-    let Parsed { root, has_flaws } = parse_flawed(text, first_line, budget)?;
+pub fn parse(text: &str, start: Position, budget: &mut ParseBudget) -> Result<Node, SyntaxError> {
+    let Parsed { root, has_flaws } = parse_flawed(text, start, budget)?;
     match root.flaw().filter(|_| has_flaws) {
         Some(flaw) => Err(flaw.clone()),
         None => Ok(root),
@@ -83,7 +83,7 @@ pub(super) struct Parsed {
 /// If its values cannot be told apart, or exceed one of the limits above.
 pub(super) fn parse_flawed(
     text: &str,
-    first_line: u32,
+    start: Position,
     budget: &mut ParseBudget,
 ) -> Result<Parsed, SyntaxError> {
     let options = granit_parser::options! {
@@ -94,8 +94,8 @@ pub(super) fn parse_flawed(
     };
     let mut builder = Builder::new(budget);
     let in_file = |line: usize, column: usize| Position {
-        line: clamp(line).saturating_add(first_line).saturating_sub(1),
-        column: clamp(column).saturating_add(1),
+        line: clamp(line).saturating_add(start.line).saturating_sub(1),
+        column: clamp(column).saturating_add(if line <= 1 { start.column } else { 1 }),
     };
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|error| {
@@ -107,9 +107,8 @@ pub(super) fn parse_flawed(
         let place = Place { at, tag_at: tag_at.unwrap_or(at) };
         builder.take(event, place).map_err(|cause| SyntaxError { at, cause })?;
     }
-    let at = Position { line: first_line, column: 1 };
     let has_flaws = builder.has_flaws();
-    let root = builder.into_root().unwrap_or(Node { at, value: Value::Null });
+    let root = builder.into_root().unwrap_or(Node { at: start, value: Value::Null });
     Ok(Parsed { root, has_flaws })
 }
 

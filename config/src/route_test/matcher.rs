@@ -191,10 +191,10 @@ mod tests {
     use super::super::field::TestFile;
     use super::*;
     use crate::finding::Finding;
-    use crate::manifest::{Manner, ParseBudget, Reading, parse};
+    use crate::manifest::{Manner, ParseBudget, Position, Reading, parse};
 
     fn read(text: &str) -> Result<HeaderMatcher, Vec<Finding>> {
-        let root = parse(text, 1, &mut ParseBudget::default()).unwrap();
+        let root = parse(text, Position::START, &mut ParseBudget::default()).unwrap();
         let (file, findings) = (TestFile { file: "t".into(), root }, RefCell::default());
         let reading = Reading::in_manner(Manner::RouteTest, &file, &findings);
         let matcher = HeaderMatcher::read(&reading.root());

@@ -87,7 +87,7 @@ fn take_text(name: &str, text: &str, cases: &mut Cases) {
     let before = (cases.cases.len(), cases.findings.len());
     let mut budget = ParseBudget::default();
     for chunk in chunks(text) {
-        let root = match parse(chunk.text, chunk.first_line, &mut budget) {
+        let root = match parse(chunk.text, chunk.at, &mut budget) {
             Ok(root) => root,
             Err(error) => {
                 let Position { line, column } = error.at;

@@ -199,3 +199,16 @@ fn files_that_are_as_they_were_are_not_parsed_again() {
     write("a.yaml", &object("other"));
     assert_eq!(&*read().objects[0].name, "other");
 }
+
+#[test]
+fn reads_json_documents_in_a_row() {
+    let pod = |name: &str| {
+        format!("{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{{\"name\":{name}}}}}")
+    };
+    let text = format!("{}{}\n\n{}\n{{]", pod("\"a\""), pod("5"), pod("\"b\""));
+    let manifests = read_bytes(text.as_bytes());
+    assert_eq!(names(&manifests), ["a", "b"]);
+    let lines = lines(&manifests);
+    assert!(lines[0].starts_with("<stdin>:1:108: error: Pod: metadata.name: "), "{lines:?}");
+    assert!(lines[1].starts_with("<stdin>:4:1: error: not valid YAML"), "{lines:?}");
+}

@@ -4,7 +4,7 @@ use super::*;
 use crate::manifest::node::Value;
 
 fn read(text: &str) -> Result<Node, SyntaxError> {
-    parse(text, 1, &mut ParseBudget::default())
+    parse(text, Position::START, &mut ParseBudget::default())
 }
 
 /// The tree on one line; with `places`, each value and key after its position.
@@ -135,9 +135,11 @@ fn positions() {
     for (text, want) in cases {
         assert_eq!(shown(text, true), want, "{text}");
     }
-    let node = parse("---\na: 1", 41, &mut ParseBudget::default()).unwrap();
+    let node =
+        parse("---\na: 1", Position { line: 41, column: 1 }, &mut ParseBudget::default()).unwrap();
     assert_eq!(node.get("a").unwrap().at, Position { line: 42, column: 4 });
-    let error = parse("---\na: [", 41, &mut ParseBudget::default()).unwrap_err();
+    let error = parse("---\na: [", Position { line: 41, column: 1 }, &mut ParseBudget::default())
+        .unwrap_err();
     assert!(error.at.line >= 42);
 }
 
@@ -269,9 +271,9 @@ fn values_are_counted_across_documents() {
     let text = "[a, b, c]";
     let mut budget = ParseBudget::of(10);
     for _ in 0..2 {
-        assert!(parse(text, 1, &mut budget).is_ok());
+        assert!(parse(text, Position::START, &mut budget).is_ok());
     }
-    let error = parse(text, 1, &mut budget).unwrap_err();
+    let error = parse(text, Position::START, &mut budget).unwrap_err();
     assert!(matches!(error.cause, Cause::Nodes), "{error}");
 }
 
