@@ -3,6 +3,7 @@
 //! What is read depends on the object alone. Whether its services are there, and
 //! its hosts free, is for those to find out who know the others.
 
+mod annotations;
 mod backend;
 mod class;
 mod path;
@@ -93,6 +94,7 @@ impl Ingress {
         if !is_named_well(reading.object(), &root) {
             return None;
         }
+        annotations::tell_ignored(&root);
         let spec = root.required("spec", "give rules or a default backend");
         let spec = spec.filter(Cursor::expect_mapping)?;
         let syntax = Syntax::of(reading.object());
