@@ -38,7 +38,7 @@ use crate::finding::{Finding, Findings};
 use crate::manifest::{Manifests, Object};
 use crate::model::{Gateway, ServedTable};
 use crate::object_ref::ObjectRef;
-use crate::selection::{OurIngress, Selection, named_secrets};
+use crate::selection::{OurIngress, Selection, Unread, named_secrets, unread_kinds};
 use crate::settings::{ObjectName, Settings};
 
 use backends::{Backends, Finished};
@@ -66,6 +66,9 @@ pub struct Compiled {
     /// The Ingresses of our class, and whether they serve anything: one whose
     /// every path is wrong, or an older one's, does not.
     pub ingresses: Arc<HashMap<ObjectRef, bool>>,
+    /// What was not read or is not served though someone may expect it; nothing in
+    /// a cluster, where it is nobody's business here.
+    pub(crate) unread: Vec<Unread>,
     /// The Secrets that are asked for, among the objects or not.
     pub secrets: BTreeSet<ObjectName>,
     /// The DNS names whose addresses are asked for, since Envoy is not to resolve
@@ -97,11 +100,23 @@ pub fn check(manifests: &Manifests, settings: &Settings) -> Compiled {
 }
 
 fn compile_for(place: Where<'_>, manifests: &Manifests, settings: &Settings) -> Compiled {
-    let (findings, caches) = (manifests.findings.clone(), Caches::default());
-    let refused = Refused::default();
+    let (refused, caches) = (Refused::default(), Caches::default());
     let circumstances =
         Circumstances { place, ..Circumstances::of_manifests(settings, &refused, &caches) };
-    compile_objects(manifests.objects(), findings, &circumstances)
+    compile_manifests(manifests, &circumstances)
+}
+
+/// Compiles manifests, of which it is also told what was not read.
+pub(crate) fn compile_manifests(
+    manifests: &Manifests,
+    circumstances: &Circumstances<'_>,
+) -> Compiled {
+    let unread: Vec<_> = unread_kinds(&manifests.passed_over).collect();
+    let mut findings = manifests.findings.clone();
+    findings.extend(unread.iter().map(|unread| unread.finding().clone()));
+    let mut compiled = compile_objects(manifests.objects(), findings, circumstances);
+    compiled.unread.extend(unread);
+    compiled
 }
 
 /// What a result depends on beside the objects.
@@ -156,7 +171,12 @@ pub(crate) fn compile_objects<'a>(
     let reach = Reach::new(settings, circumstances.place);
     let services = Services::read(&objects, reach, &findings);
     let refused = circumstances.refused;
-    let all = objects.ours(settings, &findings);
+    let (all, others) = objects.ours(settings, &findings);
+    let unread: Vec<_> = match circumstances.place {
+        Where::Cluster(_) => Vec::new(),
+        _ => others.unread(settings).collect(),
+    };
+    findings.borrow_mut().extend(unread.iter().map(|unread| unread.finding().clone()));
     let ownership = Ownership::new(&all, settings.host_ownership);
     let (mut left_out, mut ours): (Vec<_>, Vec<_>) =
         all.iter().partition(|ours| refused.leaves_out(ours.object, &findings));
@@ -203,7 +223,7 @@ pub(crate) fn compile_objects<'a>(
     let table = Arc::new(ServedTable::new(table, admission.into_patterns()));
     let gateway = Gateway { table, clusters: Arc::new(clusters), https };
     let findings = findings.into_inner().into_sorted();
-    Compiled { gateway, findings, ingresses, secrets, dns_names, usage, recheck_at }
+    Compiled { gateway, findings, ingresses, unread, secrets, dns_names, usage, recheck_at }
 }
 
 /// The regular expressions of Ingresses and rules, as far as budgets go.

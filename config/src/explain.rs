@@ -73,6 +73,9 @@ pub struct Explanation {
     pub route_rule: Option<String>,
     /// Why, in a sentence.
     pub reason: String,
+    /// What may be why it is not served as someone expects, such as Ingresses of
+    /// other classes.
+    pub hints: Vec<String>,
     /// Every route of the table, and what became of it.
     pub candidates: Vec<Candidate>,
     /// Every rule of the backend that serves the request, and what became of

@@ -15,7 +15,8 @@ pub enum Severity {
     Error,
     /// It works, though perhaps not as meant.
     Warning,
-    /// It works as written here, and would not elsewhere.
+    /// Nothing is wrong, and something is worth knowing: that it would not work
+    /// elsewhere, or is not for this gateway.
     Note,
 }
 

@@ -35,11 +35,50 @@ const CORE: &[&str] = &["v1"];
 const ALL: [&ReadKind; 8] =
     [&INGRESS, &INGRESS_CLASS, &ROUTE_RULE, &SERVICE, &ENDPOINTS, &ENDPOINT_SLICE, &POD, &SECRET];
 
-/// The kind that an object says it is of, if that is one of a group that is read.
-pub(crate) fn of(api_version: &str, name: &str) -> Option<&'static ReadKind> {
-    named(name).filter(|kind| {
-        kind.has_group(group(api_version)) || kind == &&INGRESS && group(api_version).is_empty()
-    })
+/// APIs that route requests, too, and are not read.
+const OTHER_APIS: [&str; 20] = [
+    "gateway.networking.k8s.io",
+    "gateway.networking.x-k8s.io",
+    "gateway.envoyproxy.io",
+    "networking.istio.io",
+    "security.istio.io",
+    "config.istio.io",
+    "projectcontour.io",
+    "contour.heptio.com",
+    "traefik.io",
+    "traefik.containo.us",
+    "k8s.nginx.org",
+    "configuration.konghq.com",
+    "core.haproxy.org",
+    "getambassador.io",
+    "gateway.solo.io",
+    "apisix.apache.org",
+    "route.openshift.io",
+    "networking.gke.io",
+    "elbv2.k8s.aws",
+    "split.smi-spec.io",
+];
+
+/// Names at least so alike are taken for a slip of the pen.
+const ALIKE: f64 = 0.75;
+
+/// Longer names are of no kind.
+const LONGEST: usize = 64;
+
+/// What an object that is not read may be meant to be.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Meant {
+    /// One of this kind, in a version that is understood.
+    Version(&'static ReadKind),
+    /// One of this kind, whose name is misspelled.
+    Kind(&'static ReadKind),
+    /// What it says: an object of an API that another gateway reads.
+    OtherApi,
+}
+
+/// Whether objects of this kind are read, in this version.
+pub(crate) fn is_read(api_version: &str, name: &str) -> bool {
+    named(name).is_some_and(|kind| kind.versions.contains(&api_version))
 }
 
 /// The kind of this name, whatever its group.
@@ -50,6 +89,34 @@ pub(crate) fn named(name: &str) -> Option<&'static ReadKind> {
 /// Whether any kind of the API group of `api_version` is read.
 pub(crate) fn is_known_group(api_version: &str) -> bool {
     ALL.into_iter().any(|kind| kind.has_group(group(api_version)))
+}
+
+/// What an object that is not read may be meant to be; none where nobody would
+/// expect anything of it here.
+pub(crate) fn meant_by(api_version: &str, name: &str) -> Option<Meant> {
+    let group = group(api_version);
+    if let Some(kind) = named(name) {
+        // Kinds of others have names of their own, such as config.openshift.io.
+        let is_of_kubernetes = !group.contains('.') || group.ends_with(".k8s.io");
+        let mut groups = kind.versions.iter().map(|version| self::group(version));
+        if is_of_kubernetes || groups.any(|own| own == group || is_alike(own, group)) {
+            return Some(Meant::Version(kind));
+        }
+    } else if is_known_group(api_version)
+        && let Some(kind) = ALL.into_iter().find(|kind| is_alike(kind.name, name))
+    {
+        return Some(Meant::Kind(kind));
+    }
+    OTHER_APIS.contains(&group).then_some(Meant::OtherApi)
+}
+
+/// Whether two names that are not the same are nearly so.
+pub(crate) fn is_alike(one: &str, other: &str) -> bool {
+    if one == other || one.len().max(other.len()) > LONGEST {
+        return false;
+    }
+    let (one, other) = (one.to_ascii_lowercase(), other.to_ascii_lowercase());
+    strsim::normalized_damerau_levenshtein(&one, &other) >= ALIKE
 }
 
 /// The API group: `networking.k8s.io` of `networking.k8s.io/v1`, nothing of `v1`.
@@ -68,18 +135,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_is_known_by_its_name_and_group() {
-        for (api_version, name, is_read) in [
-            ("networking.k8s.io/v1", "Ingress", true),
-            ("networking.k8s.io/v2", "Ingress", true),
-            ("extensions/v1beta1", "Ingress", true),
-            ("config.openshift.io/v1", "Ingress", false),
-            ("v1", "Service", true),
-            ("serving.knative.dev/v1", "Service", false),
-            ("v1", "ConfigMap", false),
-            ("metrics.k8s.io/v1beta1", "Pod", false),
+    fn an_object_is_read_or_may_be_meant_to_be() {
+        let version = |kind| Some(Meant::Version(kind));
+        let kind = |kind| Some(Meant::Kind(kind));
+        for (api_version, name, expected) in [
+            ("networking.k8s.io/v2", "Ingress", version(&INGRESS)),
+            ("extensions/v1", "Ingress", version(&INGRESS)),
+            ("v1", "Ingress", version(&INGRESS)),
+            ("network.k8s.io/v1", "Ingress", version(&INGRESS)),
+            ("discovery.k8s.io/v1alpha1", "EndpointSlice", version(&ENDPOINT_SLICE)),
+            ("config.istio.io/v1", "RouteRule", version(&ROUTE_RULE)),
+            ("config.isto.io/v1alpha2", "RouteRule", version(&ROUTE_RULE)),
+            ("networking.k8s.io/v1", "Ingres", kind(&INGRESS)),
+            ("networking.k8s.io/v1", "ingress", kind(&INGRESS)),
+            ("networking.k8s.io/v1", "Ingresses", kind(&INGRESS)),
+            ("config.istio.io/v1alpha2", "RouteRules", kind(&ROUTE_RULE)),
+            ("config.istio.io/v1alpha2", "EgressRule", Some(Meant::OtherApi)),
+            ("v1", "Services", kind(&SERVICE)),
+            ("gateway.networking.k8s.io/v1", "HTTPRoute", Some(Meant::OtherApi)),
+            ("networking.istio.io/v1", "VirtualService", Some(Meant::OtherApi)),
+            ("config.openshift.io/v1", "Ingress", None),
+            ("serving.knative.dev/v1", "Service", None),
+            ("networking.internal.knative.dev/v1alpha1", "Ingress", None),
+            ("networking.k8s.io/v1", "NetworkPolicy", None),
+            ("networking.k8s.io/v1", "IPAddress", None),
+            ("v1", "ServiceAccount", None),
+            ("v1", "PodTemplate", None),
+            ("v1", "ConfigMap", None),
+            ("metrics.k8s.io/v1beta1", "PodMetrics", None),
+            ("apps/v1", "Deployment", None),
+            ("example.com/v1", "Ingres", None),
         ] {
-            assert_eq!(of(api_version, name).is_some(), is_read, "{api_version} {name}");
+            assert!(!is_read(api_version, name), "{api_version} {name}");
+            assert_eq!(meant_by(api_version, name), expected, "{api_version} {name}");
+        }
+        for kind in ALL {
+            assert!(kind.versions.iter().all(|version| is_read(version, kind.name)));
         }
     }
 }

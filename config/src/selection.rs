@@ -4,13 +4,14 @@
 //! All that need to know it ask here, whatever they make of these objects.
 
 mod classes;
+mod unread;
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::budget::{Level, Resource};
-use crate::finding::{Findings, quote};
+use crate::finding::Findings;
 use crate::kinds;
 use crate::manifest::Object;
 use crate::objects::ingress::Ingress;
@@ -18,6 +19,7 @@ use crate::objects::{ObjectName, Read};
 use crate::settings::Settings;
 
 use classes::Classes;
+pub(crate) use unread::{Others, Unread, unread_kinds};
 
 /// The objects that matter, by kind.
 #[derive(Default)]
@@ -49,9 +51,6 @@ impl<'a> Selection<'a> {
         let mut seen = HashMap::new();
         for object in objects {
             let Some(list) = selection.list(object) else { continue };
-            if !is_served(object, findings) {
-                continue;
-            }
             // An API has each object once.
             if object.file.is_none() {
                 list.push(object);
@@ -74,8 +73,10 @@ impl<'a> Selection<'a> {
     }
 
     fn list(&mut self, object: &Object) -> Option<&mut Vec<&'a Object>> {
-        let kind = kinds::of(&object.api_version, &object.kind)?;
-        Some(match kind.name {
+        if !kinds::is_read(&object.api_version, &object.kind) {
+            return None;
+        }
+        Some(match &*object.kind {
             "Ingress" => &mut self.ingresses,
             "IngressClass" => &mut self.ingress_classes,
             "Service" => &mut self.services,
@@ -89,19 +90,24 @@ impl<'a> Selection<'a> {
     }
 
     /// The Ingresses of our class, the oldest first: that is the order in which
-    /// they come to their hosts and paths. The findings are about their class;
-    /// what else is wrong with them is beside what was read.
+    /// they come to their hosts and paths; and the others. The findings are about
+    /// classes that cannot be read; what else is wrong with Ingresses is beside
+    /// what was read.
     pub(crate) fn ours(
         &self,
         settings: &Settings,
         findings: &RefCell<Findings>,
-    ) -> Vec<OurIngress<'a>> {
+    ) -> (Vec<OurIngress<'a>>, Others<'a>) {
         let classes = Classes::read(&self.ingress_classes, settings, findings);
-        let ours = self.ingresses.iter().filter(|ingress| classes.serves(ingress));
-        let ours = ours.map(|object| OurIngress { object, read: Ingress::of(object) });
-        let mut ours: Vec<_> = ours.collect();
+        let (mut ours, mut others) = (Vec::new(), Others::default());
+        for object in &self.ingresses {
+            match classes.claim(object) {
+                Ok(()) => ours.push(OurIngress { object, read: Ingress::of(object) }),
+                Err(why) => others.add(why, object),
+            }
+        }
         ours.sort_by(|one, other| one.age().cmp(&other.age()));
-        ours
+        (ours, others)
     }
 }
 
@@ -111,25 +117,6 @@ impl OurIngress<'_> {
         let created = self.read.value.as_ref().and_then(|ingress| ingress.created);
         (created.is_none(), created, &self.object.namespace, &self.object.name)
     }
-}
-
-/// Whether an object is of a version that is served, of which the first is the
-/// one to write; a finding where not.
-fn is_served(object: &Object, findings: &RefCell<Findings>) -> bool {
-    let kind = kinds::named(&object.kind);
-    let versions = kind.map_or(&[][..], |kind| kind.versions);
-    let is_served = versions.contains(&&*object.api_version);
-    if !is_served {
-        let message = format!(
-            "{} has no {} that is served; write {}",
-            quote(&object.api_version),
-            object.kind,
-            versions.first().unwrap_or(&"")
-        );
-        let at = object.node.nearest(["apiVersion"]).at;
-        findings.borrow_mut().push(object.error(at, "apiVersion", message));
-    }
-    is_served
 }
 
 /// The Secrets that these Ingresses name, the oldest first, as far as the budgets of
@@ -163,9 +150,10 @@ pub(crate) fn secrets_wanted<'a>(
     let bears = |object: &&Object| matches!(&*object.kind, "Ingress" | "IngressClass");
     let selection = Selection::of(objects.into_iter().filter(bears), &RefCell::default());
     let findings = RefCell::default();
-    let ours = selection.ours(settings, &findings);
+    let (ours, others) = selection.ours(settings, &findings);
     let value = named_secrets(&ours, settings);
     let mut findings = findings.into_inner();
+    findings.extend(others.unread(settings).map(|unread| unread.finding().clone()));
     for OurIngress { read, .. } in &ours {
         let bearing = read.value.as_ref().map_or(&read.findings, |ingress| &ingress.tls.findings);
         findings.extend(bearing.iter().cloned());

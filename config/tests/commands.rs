@@ -219,7 +219,8 @@ fn settings_come_from_a_file_and_flags_win() {
     ]);
     let table = |flags: &[&str]| {
         let arguments = [&["compile", "-f", "all.yaml", "-o", "out"], flags].concat();
-        sandbox.run(&arguments).expect(0, "", "");
+        let output = sandbox.run(&arguments);
+        assert_eq!((output.code, &*output.stdout), (Some(0), ""), "{}", output.stderr);
         fs::read_to_string(sandbox.path("out/route-table.json")).expect("a table")
     };
     assert!(!table(&[]).contains("/cart"));
@@ -411,4 +412,28 @@ fn the_controller_has_the_admin_interface_in_its_folder() {
     assert_eq!(output.code, Some(1), "{output:?}");
     assert!(output.stderr.contains("admin.sock in it would have 108 bytes"), "{output:?}");
     assert!(output.stderr.contains("choose a folder with a shorter path"), "{output:?}");
+}
+
+#[test]
+fn explain_mentions_what_is_not_read_where_nothing_is_served() {
+    let other =
+        INGRESS.replace("class: istio", "class: nginx").replace("name: shop", "name: other");
+    let hosted = other.replace("  - http:", "  - host: a.example\n    http:");
+    let route =
+        "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: x}\n";
+    let sandbox = Sandbox::new(&[
+        ("one.yaml", &format!("{hosted}---\n{SERVICE}")),
+        ("two.yaml", &format!("{hosted}---\n{INGRESS}---\n{SERVICE}{route}")),
+    ]);
+    let explain = |file: &str, url: &str| sandbox.run(&["explain", "-f", file, url]).stdout;
+    let class = "1 Ingress of class `nginx` is not served: the class of this gateway is `istio`";
+    let kind = "1 object of kind `HTTPRoute` in `gateway.networking.k8s.io/v1` is not read";
+    let text = explain("one.yaml", "a.example/cart");
+    assert!(text.contains("answered with 404") && text.contains(class), "{text}");
+    let text = explain("one.yaml", "b.example/cart");
+    assert!(text.contains("answered with 404") && !text.contains(class), "{text}");
+    let text = explain("two.yaml", "a.example/other");
+    assert!(text.contains(class) && text.contains(kind), "{text}");
+    let text = explain("two.yaml", "a.example/cart");
+    assert!(!text.contains(class) && !text.contains(kind), "{text}");
 }

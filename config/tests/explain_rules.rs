@@ -285,6 +285,7 @@ fn its_json_has_the_promised_names() {
             "websocket": false, "request_headers": {"x-forwarded-proto": "http"},
             "response_headers": {}, "certificate": null, "virtual_host": "a.example",
             "ingress": {"name": "ns/web", "rule": 0, "path": 0}, "route_rule": "ns/rule",
+            "hints": [],
             "reason": "served by ns/web#0.0",
             "candidates": [
                 {"host": "a.example, *.example, *", "path": "prefix /old", "backend": "web",

@@ -1,5 +1,6 @@
 //! `ingressctl explain`.
 
+mod hints;
 mod render;
 
 use std::net::IpAddr;
@@ -68,7 +69,8 @@ impl Explain {
         let compiled = compile(&manifests, &settings);
         report(&compiled.findings);
         ensure_complete(&manifests, "nothing was explained")?;
-        let explanation = explain(&compiled.gateway.table, &settings, &request)?;
+        let mut explanation = explain(&compiled.gateway.table, &settings, &request)?;
+        explanation.hints = hints::hints(&compiled, &request, &explanation);
         print(&match self.output {
             Output::Json => serde_json::to_string_pretty(&explanation)?,
             Output::Text => render::text(&request, &explanation),

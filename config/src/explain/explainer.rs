@@ -210,6 +210,7 @@ impl Explainer {
             ingress: chosen.and_then(|chosen| IngressPlace::parse(chosen.source)),
             route_rule: chosen.and_then(Chosen::rule_name),
             reason,
+            hints: Vec::new(),
             candidates: Vec::new(),
             rules: Vec::new(),
             place: chosen.map(|chosen| chosen.place),

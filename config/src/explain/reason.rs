@@ -109,6 +109,7 @@ pub(super) fn refused_by_envoy(request: &Request, refusal: Refusal) -> Explanati
         ingress: None,
         route_rule: None,
         reason: format!("Envoy refuses it before the filter: {refusal}"),
+        hints: Vec::new(),
         candidates: Vec::new(),
         rules: Vec::new(),
         place: None,

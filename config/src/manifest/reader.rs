@@ -93,7 +93,7 @@ impl Reader<'_> {
                 }
                 self.take_list(node, &Inherited { api_version, kind }, path);
             }
-            None if kinds::of(&api_version, &kind).is_some() => {
+            None if kinds::is_read(&api_version, &kind) => {
                 let within = || node.flaw().filter(|_| self.has_flaws).cloned();
                 if let Some(flaw) = flaw.or_else(within) {
                     return self.fail(flaw);
@@ -357,7 +357,7 @@ fn type_field<'n>(
 fn item_kind<'k>(api_version: &str, kind: &'k str) -> Option<&'k str> {
     let item_kind = kind.strip_suffix("List")?;
     let is_plain = item_kind.is_empty() && api_version == "v1";
-    (is_plain || kinds::of(api_version, item_kind).is_some()).then_some(item_kind)
+    (is_plain || kinds::is_read(api_version, item_kind)).then_some(item_kind)
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use crate::finding::{Findings, quote};
-use crate::manifest::{Object, Position};
+use crate::finding::Findings;
+use crate::manifest::Object;
 use crate::objects::Reading;
-use crate::objects::ingress::{CLASS_ANNOTATION, NamedClass};
+use crate::objects::ingress::NamedClass;
 use crate::objects::ingress_class::IngressClass;
 use crate::settings::{Mode, Settings};
 
@@ -14,6 +14,23 @@ pub(super) struct Classes<'a> {
     settings: &'a Settings,
     findings: &'a RefCell<Findings>,
     by_name: BTreeMap<&'a str, IngressClass>,
+}
+
+/// Why an Ingress is not ours.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum NotOurs {
+    /// No Ingress is.
+    Off,
+    /// What names its class is not a name, which is a finding.
+    Malformed,
+    /// The annotation names another class.
+    Annotation(Box<str>),
+    /// It names an `IngressClass` of another controller.
+    OtherController(Box<str>),
+    /// It names an `IngressClass` that is not there.
+    MissingClass(Box<str>),
+    /// It names none.
+    NoClass,
 }
 
 impl<'a> Classes<'a> {
@@ -28,52 +45,26 @@ impl<'a> Classes<'a> {
         Self { settings, findings, by_name: classes.collect() }
     }
 
-    /// Whether an Ingress is ours. One that names no class, or one that does not
-    /// exist, is most likely meant to be served by somebody.
-    pub(super) fn serves(&self, ingress: &Object) -> bool {
+    /// Whether an Ingress is ours, or why not.
+    pub(super) fn claim(&self, ingress: &Object) -> Result<(), NotOurs> {
         let mode = self.settings.ingress_controller_mode;
         if mode == Mode::Off {
-            return false;
+            return Err(NotOurs::Off);
         }
         match NamedClass::read(&Reading::new(ingress, self.findings)) {
-            NamedClass::Annotation(name) => {
-                name.is_some_and(|name| *name == *self.settings.ingress_class)
+            NamedClass::Annotation(None) | NamedClass::Field(None) => Err(NotOurs::Malformed),
+            NamedClass::Annotation(Some(name)) if *name == *self.settings.ingress_class => Ok(()),
+            NamedClass::Annotation(Some(name)) => Err(NotOurs::Annotation(name)),
+            NamedClass::Field(Some(name)) => match self.by_name.get(&*name) {
+                Some(class) if self.is_ours(class) => Ok(()),
+                Some(_) => Err(NotOurs::OtherController(name)),
+                None => Err(NotOurs::MissingClass(name)),
+            },
+            NamedClass::Nowhere if mode == Mode::Default || self.would_be_default(ingress) => {
+                Ok(())
             }
-            NamedClass::Field(name, at) => {
-                name.is_some_and(|name| self.serves_class(&name, ingress, at))
-            }
-            NamedClass::Nowhere => {
-                let is_served = mode == Mode::Default || self.would_be_default(ingress);
-                if !is_served {
-                    let at = ingress.node.nearest(["spec"]).at;
-                    self.warn(ingress, at, "is missing, so this Ingress is not served; ");
-                }
-                is_served
-            }
+            NamedClass::Nowhere => Err(NotOurs::NoClass),
         }
-    }
-
-    /// Whether the class `name`, named at `at`, is ours. One that does not exist
-    /// is most likely misspelled, one that is not ours is not our concern.
-    fn serves_class(&self, name: &str, ingress: &Object, at: Position) -> bool {
-        let class = self.by_name.get(name);
-        if class.is_none() {
-            let what = format!(
-                "there is no IngressClass {}, so this Ingress is not served; add it, or ",
-                quote(name)
-            );
-            self.warn(ingress, at, &what);
-        }
-        class.is_some_and(|class| self.is_ours(class))
-    }
-
-    /// Says what is wrong with the class of an Ingress, and how to make it ours.
-    fn warn(&self, ingress: &Object, at: Position, problem: &str) {
-        let message = format!(
-            "{problem}name an IngressClass whose spec.controller is {}, or annotate this with {CLASS_ANNOTATION}: {}",
-            self.settings.controller_name, self.settings.ingress_class
-        );
-        self.findings.borrow_mut().push(ingress.warning(at, NamedClass::FIELD, message));
     }
 
     fn is_ours(&self, class: &IngressClass) -> bool {

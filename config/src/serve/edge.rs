@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context;
 use tokio::time::sleep;
 
-use crate::compile::{Caches, Circumstances, Compiled, Refused, compile_objects};
+use crate::compile::{Caches, Circumstances, Compiled, Refused, compile_manifests};
 use crate::envoy::{Kind, Listening};
 use crate::finding::Finding;
 use crate::isolation::{Attempt, Isolation};
@@ -39,7 +39,7 @@ impl Compiler {
         let (manifests, refused) = (Arc::clone(manifests), refused.clone());
         off_worker(move || {
             let circumstances = Circumstances::of_manifests(&settings, &refused, &caches);
-            compile_objects(manifests.objects(), manifests.findings.clone(), &circumstances)
+            compile_manifests(&manifests, &circumstances)
         })
         .await
     }

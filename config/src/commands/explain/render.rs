@@ -10,7 +10,7 @@ pub(super) fn text(request: &Request, explanation: &Explanation) -> String {
         request.method, request.scheme, request.authority, request.target
     );
     let _ = writeln!(text, "  {}: {}", outcome(explanation), explanation.reason);
-    for line in consequences(request, explanation) {
+    for line in consequences(request, explanation).iter().chain(&explanation.hints) {
         let _ = writeln!(text, "  {line}");
     }
     if !explanation.candidates.is_empty() {
@@ -148,6 +148,7 @@ mod tests {
             ingress: None,
             route_rule: Some("ns/second".into()),
             reason: "served by ns/web#0.0".into(),
+            hints: vec!["a hint".into()],
             candidates: vec![Candidate {
                 host: "*".into(),
                 path: "prefix /".into(),
@@ -177,6 +178,7 @@ GET https://a.example/./x?y
   tried again up to 3 times, each within 500 ms
   it may be upgraded to WebSocket
   the answer says vary: origin
+  a hint
 
 Routes:
   * host *, prefix / -> web

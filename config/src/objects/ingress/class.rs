@@ -1,7 +1,6 @@
 //! The class that an Ingress says it is of. It is read before everything else:
 //! what is wrong with an Ingress of another class is not ours to tell.
 
-use crate::manifest::Position;
 use crate::objects::Reading;
 
 /// The annotation that names a class, older than the field and stronger.
@@ -11,14 +10,11 @@ pub(crate) const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
 #[derive(Debug)]
 pub(crate) enum NamedClass {
     Annotation(Option<Box<str>>),
-    Field(Option<Box<str>>, Position),
+    Field(Option<Box<str>>),
     Nowhere,
 }
 
 impl NamedClass {
-    /// The field that names it.
-    pub(crate) const FIELD: &str = "spec.ingressClassName";
-
     pub(crate) fn read(reading: &Reading<'_>) -> Self {
         let root = reading.root();
         // One that is null is there too, and names nobody's class.
@@ -30,7 +26,7 @@ impl NamedClass {
         }
         let spec = root.field("spec");
         match spec.as_ref().and_then(|spec| spec.field("ingressClassName")) {
-            Some(field) => Self::Field(field.as_string().map(Box::from), field.node().at),
+            Some(field) => Self::Field(field.as_string().map(Box::from)),
             None => Self::Nowhere,
         }
     }
