@@ -87,6 +87,11 @@ pub struct Settings {
     /// They are tried after all other paths.
     #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub regex_paths: bool,
+    /// What Ingress paths match whose pathType leaves it to the implementation, and
+    /// those of older API versions without one, where they are not in Istio's
+    /// notation for prefixes, as in /status/.*.
+    #[arg(long, required = false, value_name = "HOW", value_enum)]
+    pub implementation_specific: ImplementationSpecific,
     /// Follow services of type ExternalName, wherever they lead.
     ///
     /// Anyone who may create one can point it at the machine itself or at the
@@ -331,6 +336,17 @@ impl HttpForTls {
     }
 }
 
+/// What paths match that have no type which says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ImplementationSpecific {
+    /// Only themselves, as in Istio 0.5.
+    Istio,
+    /// What they match with pathType: Prefix, as with ingress-nginx.
+    Prefix,
+}
+
 /// Who may say what happens to a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -357,6 +373,7 @@ impl Default for Settings {
             default_timeout: None,
             cross_namespace_rules: false,
             regex_paths: false,
+            implementation_specific: ImplementationSpecific::Istio,
             external_name_services: false,
             trusted_hops: 0,
             access_log: true,

@@ -1,5 +1,6 @@
 //! The rules of Ingresses, gathered into virtual hosts.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,11 +11,11 @@ use super::backends::Backends;
 use super::ownership::{ANY_HOST, Ownership};
 use super::patterns::{Admission, Refusal};
 use super::routes::{Candidate, HostRoutes};
-use crate::finding::{Findings, quote};
+use crate::finding::{Finding, Findings, quote};
 use crate::manifest::Object;
 use crate::objects::Place;
-use crate::objects::ingress::{DefaultBackend, Ingress, IngressPath, Rule};
-use crate::settings::Settings;
+use crate::objects::ingress::{DefaultBackend, Ingress, IngressPath, PathType, Rule};
+use crate::settings::{ImplementationSpecific, Settings};
 
 /// What Ingresses come to.
 pub(super) struct Collected<'a> {
@@ -36,6 +37,7 @@ pub(super) struct Collector<'a, 'b> {
     backends: &'a mut Backends<'b>,
     findings: &'a RefCell<Findings>,
     regex_paths: bool,
+    notation: Notation,
     admission: &'a Admission,
     ownership: &'a Ownership<'a>,
     /// What becomes of plain HTTP where an Ingress has TLS.
@@ -57,6 +59,7 @@ impl<'a, 'b> Collector<'a, 'b> {
             backends,
             findings,
             regex_paths: settings.regex_paths,
+            notation: Notation(settings.implementation_specific),
             admission,
             ownership,
             plaintext: settings.http_for_tls.plaintext(),
@@ -107,6 +110,7 @@ impl<'a, 'b> Collector<'a, 'b> {
         for rule in &ingress.rules {
             self.add_rule(object, rule, plaintext);
         }
+        self.findings.borrow_mut().extend(self.notation.warning(object, ingress));
     }
 
     fn add_default(
@@ -157,8 +161,10 @@ impl<'a, 'b> Collector<'a, 'b> {
                 continue;
             }
             let backend = self.backends.resolve(object, path.backend.as_ref());
+            let pattern = self.notation.pattern(path);
             self.hosts.entry(host).or_default().push(Candidate {
                 path,
+                pattern,
                 backend,
                 plaintext,
                 ingress: object,
@@ -174,6 +180,54 @@ impl<'a, 'b> Collector<'a, 'b> {
             PathMatch::Regex(text) => Ok(self.admission.check(namespace, text)?),
             PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::StringPrefix(_) => Ok(()),
         }
+    }
+}
+
+/// What paths match that have no type which says so.
+#[derive(Clone, Copy)]
+struct Notation(ImplementationSpecific);
+
+impl Notation {
+    fn pattern(self, path: &IngressPath) -> Cow<'_, PathMatch> {
+        match (&path.path, path.path_type, self.0) {
+            (
+                PathMatch::Exact(text),
+                PathType::ImplementationSpecific,
+                ImplementationSpecific::Prefix,
+            ) => Cow::Owned(PathMatch::Prefix(text.clone())),
+            (pattern, ..) => Cow::Borrowed(pattern),
+        }
+    }
+
+    /// A warning about the first path that matches only itself though its author
+    /// may expect more. In Istio's own days only a slash at the end was no path.
+    fn warning(self, object: &Object, ingress: &Ingress) -> Option<Finding> {
+        let is_of_istio = object.version() != "v1";
+        let is_meant = |text: &str| is_of_istio && !text.ends_with('/');
+        let paths = ingress.rules.iter().flat_map(|rule| rule.paths.iter().flatten());
+        let mut unclear = paths.filter_map(|path| match &path.path {
+            PathMatch::Exact(text)
+                if path.path_type == PathType::ImplementationSpecific && !is_meant(text) =>
+            {
+                Some((path, text))
+            }
+            _ => None,
+        });
+        if self.0 == ImplementationSpecific::Prefix {
+            return None;
+        }
+        let (path, text) = unclear.next()?;
+        let others = match unclear.count() {
+            0 => String::new(),
+            1 => ", and so does 1 other path here".into(),
+            others => format!(", and so do {others} other paths here"),
+        };
+        let message = format!(
+            "{} matches only itself{others}: without .* at its end, a path of type ImplementationSpecific or without \
+             a type is exact; write pathType: Prefix for all below it, or Exact, or set implementationSpecific: prefix",
+            quote(text),
+        );
+        Some(path.place().warning(object, message))
     }
 }
 

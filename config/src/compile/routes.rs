@@ -1,5 +1,6 @@
 //! The routes of one virtual host: who wins where several claim a path.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use ingress_filter::table::{PathMatch, Plaintext, Route};
@@ -13,6 +14,8 @@ use crate::objects::ingress::IngressPath;
 #[derive(Debug)]
 pub(super) struct Candidate<'a> {
     pub(super) path: &'a IngressPath,
+    /// What it matches.
+    pub(super) pattern: Cow<'a, PathMatch>,
     pub(super) backend: String,
     pub(super) plaintext: Option<Plaintext>,
     pub(super) ingress: &'a Object,
@@ -42,8 +45,9 @@ impl<'a> HostRoutes<'a> {
     pub(super) fn finish(self, host: &str, findings: &mut Findings) -> Vec<Candidate<'a>> {
         let mut candidates = self.0;
         // Stable, so the oldest stays first among equals.
-        candidates
-            .sort_by_key(|Candidate { path, .. }| (path.path_type, !ends_in_slash(&path.path)));
+        candidates.sort_by_key(|Candidate { path, pattern, .. }| {
+            (path.path_type, !ends_in_slash(pattern))
+        });
         let winners = winners(&candidates);
         let is_reached = candidates.iter().enumerate().map(|(index, candidate)| {
             let Some((winner, by)) = winner(&winners, candidate) else { return true };
@@ -63,8 +67,8 @@ impl<'a> HostRoutes<'a> {
 fn leave_out_patterns(candidates: &mut Vec<Candidate<'_>>, host: &str, findings: &mut Findings) {
     let mut searched = 0;
     candidates.retain(|candidate| {
-        searched += usize::from(matches!(candidate.path.path, PathMatch::Regex(_)));
-        let is_kept = searched <= MAX_SEARCHED || !matches!(candidate.path.path, PathMatch::Regex(_));
+        searched += usize::from(matches!(*candidate.pattern, PathMatch::Regex(_)));
+        let is_kept = searched <= MAX_SEARCHED || !matches!(*candidate.pattern, PathMatch::Regex(_));
         if !is_kept {
             let message = format!(
                 "is beyond the {MAX_SEARCHED} regular expressions that the paths of host {host} may have together, \
@@ -83,7 +87,7 @@ type Winners<'p> = BTreeMap<Matches<'p>, (usize, &'p Candidate<'p>)>;
 fn winners<'p>(candidates: &'p [Candidate<'p>]) -> Winners<'p> {
     let mut winners = BTreeMap::new();
     for (index, candidate) in candidates.iter().enumerate() {
-        winners.entry(Matches::of(&candidate.path.path)).or_insert((index, candidate));
+        winners.entry(Matches::of(&candidate.pattern)).or_insert((index, candidate));
     }
     winners
 }
@@ -95,7 +99,7 @@ fn winner<'p>(
 ) -> Option<(usize, &'p Candidate<'p>)> {
     // `Prefix /foo/` takes all that `/foo/.*` matches, and comes before it;
     // `Prefix /foo` comes after it.
-    let by_elements = match &candidate.path.path {
+    let by_elements = match &*candidate.pattern {
         PathMatch::StringPrefix(text) => {
             text.strip_suffix('/').and_then(|stem| winners.get(&Matches::Elements(stem)))
         }
@@ -103,15 +107,15 @@ fn winner<'p>(
     };
     // Regular expressions come last, so a prefix that takes all leaves them
     // nothing.
-    if let PathMatch::Regex(_) = &candidate.path.path
+    if let PathMatch::Regex(_) = &*candidate.pattern
         && let Some(all) =
             winners.get(&Matches::Elements("")).or_else(|| winners.get(&Matches::StartsWith("/")))
     {
         return Some(*all);
     }
     by_elements
-        .filter(|(_, winner)| ends_in_slash(&winner.path.path))
-        .or_else(|| winners.get(&Matches::of(&candidate.path.path)))
+        .filter(|(_, winner)| ends_in_slash(&winner.pattern))
+        .or_else(|| winners.get(&Matches::of(&candidate.pattern)))
         .copied()
 }
 
@@ -135,7 +139,7 @@ impl Candidate<'_> {
     pub(super) fn route(&self) -> Route {
         let Object { namespace, name, .. } = self.ingress;
         Route {
-            path: self.path.path.clone(),
+            path: self.pattern.clone().into_owned(),
             backend: self.backend.clone(),
             port: None,
             source: format!("{namespace}/{name}#{}.{}", self.path.rule, self.path.index),
@@ -148,7 +152,7 @@ impl Candidate<'_> {
         let on = if host == "*" { "every host".into() } else { format!("host {host}") };
         let message = format!(
             "can never be reached: {} on {on} is served by {} ({}{}); remove one of the two",
-            self.path.path,
+            self.pattern,
             winner.ingress.reference(),
             winner.path.place(),
             winner.ingress.at(winner.path.at),

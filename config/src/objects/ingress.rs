@@ -106,12 +106,6 @@ impl Ingress {
             backend: Backend::read(&field, syntax, None),
             place: field.place(),
         });
-        if default_backend.is_none() && spec.field("rules").is_none() {
-            let message = format!(
-                "is missing; give rules or {default_field}, without them nothing is served"
-            );
-            spec.error_in("rules", message);
-        }
         let rules = spec.list("rules");
         let rules = rules
             .iter()
@@ -119,7 +113,24 @@ impl Ingress {
             .collect();
         let tls = Read::new(reading.object(), tls::read);
         let has_tls = spec.node().get("tls").is_some_and(|tls| !tls.items().is_empty());
+        if default_backend.is_none() {
+            tell_nothing(&spec, default_field, has_tls);
+        }
         Some(Self { created, default_backend, rules, tls, has_tls })
+    }
+}
+
+/// Says so where an Ingress without a default backend has no rules either.
+fn tell_nothing(spec: &Cursor<'_>, default_field: &str, has_tls: bool) {
+    match spec.field("rules") {
+        None => spec.error_in(
+            "rules",
+            format!("is missing; give rules or {default_field}, without them nothing is served"),
+        ),
+        Some(rules) if is_empty(&rules) && !has_tls => rules.warning(format!(
+            "is empty, so nothing comes of this Ingress; give rules or {default_field}"
+        )),
+        Some(_) => {}
     }
 }
 
@@ -172,10 +183,21 @@ fn read_host(field: &Cursor<'_>, text: &str) -> Option<Box<str>> {
         .ok()
 }
 
+/// Whether a field is a list of nothing.
+fn is_empty(field: &Cursor<'_>) -> bool {
+    field.node().as_list().is_some_and(<[_]>::is_empty)
+}
+
 fn read_paths(rule: &Cursor<'_>, index: usize, syntax: Syntax) -> Vec<IngressPath> {
     let Some(http) = rule.mapping("http") else { return Vec::new() };
     http.only(&["paths"]);
     let items = http.list("paths");
+    if http.field("paths").is_none_or(|paths| is_empty(&paths)) {
+        http.warning_in(
+            "paths",
+            "is empty, so no path comes of this rule; give paths, or remove http",
+        );
+    }
     let paths =
         items.iter().map(|item| IngressPath::read(&item.cursor(), (index, item.index), syntax));
     paths.flatten().collect()
@@ -197,6 +219,13 @@ impl IngressPath {
         let text = field.as_ref().map_or(Some(""), Cursor::as_string)?;
         let report = |error| place.error(format!("{} {error}", quote(text)));
         let path = path_type.parse_path(text).map_err(report).ok()?;
+        if path_type.is_literal_regex(text) {
+            let text = quote(text);
+            place.warning(format!(
+                "{text} looks like a regular expression, {}",
+                path::LITERAL_REGEX
+            ));
+        }
         let backend = cursor
             .required("backend", NAME_BACKEND)
             .and_then(|field| Backend::read(&field, syntax, Some((rule, index))));

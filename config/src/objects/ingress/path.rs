@@ -47,9 +47,31 @@ impl PathType {
             }
             Self::ImplementationSpecific => istio_path(path),
         };
-        check(&parsed)?;
-        Ok(parsed)
+        match check(&parsed) {
+            Err(_) if self.is_literal_regex(path) => Err(PathError::Regex),
+            checked => checked.map(|()| parsed),
+        }
     }
+
+    /// Whether `path` looks like a regular expression, and is none with this type.
+    pub(super) fn is_literal_regex(self, path: &str) -> bool {
+        matches!(self, Self::Exact | Self::Prefix) && looks_like_regex(path)
+    }
+}
+
+/// Parts of regular expressions that a plain path hardly has.
+const REGEX_PARTS: [&str; 19] = [
+    ".*", ".+", "(?", "(/|", "|$", "$)", ")?", ")*", ")+", "[^", "[a-", "[A-", "[0-9", "]+", "]*",
+    "\\d", "\\w", "\\s", "\\.",
+];
+
+/// Whether someone most likely means `path` to be a regular expression.
+fn looks_like_regex(path: &str) -> bool {
+    REGEX_PARTS.iter().any(|part| path.contains(part))
+        || path.starts_with('^')
+        || path.starts_with("/^")
+        || path.ends_with(['*', '$'])
+        || path.ends_with("/?")
 }
 
 /// Why no request has a path, once Envoy has normalised it.
@@ -69,7 +91,13 @@ pub(super) enum PathError {
     RefusedEscape([u8; 3]),
     /// Envoy decodes it.
     DecodedEscape([u8; 3]),
+    /// A regular expression, of a type that takes it literally.
+    Regex,
 }
+
+/// What to do about a regular expression of a type that takes it literally.
+pub(super) const LITERAL_REGEX: &str = "but Exact and Prefix take every character as it is; write a plain path, \
+     or use pathType: ImplementationSpecific with --regex-paths";
 
 impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -100,6 +128,7 @@ impl fmt::Display for PathError {
                 format_args!("{}", escape.escape_ascii()),
                 "requests with it are refused; leave it out",
             ),
+            Self::Regex => write!(f, "looks like a regular expression, {LITERAL_REGEX}"),
             Self::DecodedEscape(escape) => {
                 impossible(format_args!("{}", escape.escape_ascii()), "write the character itself")
             }
@@ -223,6 +252,23 @@ mod tests {
         assert_eq!(parse("/status/.*"), Ok(string_prefix("/status/")), "still a prefix");
         assert_eq!(PathType::Exact.parse_path("/foo(.*)"), Ok(exact("/foo(.*)")));
         assert_eq!(PathType::Prefix.parse_path("/a.*/b"), Ok(PathMatch::Prefix("/a.*/b".into())));
+    }
+
+    #[test]
+    fn a_regular_expression_of_a_literal_type_is_called_one() {
+        for path in ["/foo(/|$)(.*)", "/a|b$", "^/foo", "/\\d{2}", "/foo/?", "/[^/]+?x"] {
+            assert_eq!(PathType::Prefix.parse_path(path), Err(PathError::Regex), "{path}");
+            assert_eq!(PathType::Exact.parse_path(path), Err(PathError::Regex), "{path}");
+        }
+        for path in ["/foo(.*)", "/foo/*", "/foo$", "/.*", "/a.*/b", "/[0-9]+"] {
+            assert!(PathType::Prefix.parse_path(path).is_ok(), "{path}");
+            assert!(PathType::Prefix.is_literal_regex(path), "{path}");
+            assert!(!PathType::ImplementationSpecific.is_literal_regex(path), "{path}");
+        }
+        for path in ["/", "/wiki/Foo_(bar)", "/a+b", "/$metadata", "/a*b", "/v1.0/", "/@x", "/a[0]"]
+        {
+            assert!(!PathType::Exact.is_literal_regex(path), "{path}");
+        }
     }
 
     #[test]
