@@ -25,20 +25,25 @@ use crate::manifest::Manifests;
 /// `2 errors and 1 warning`, or nothing where there is nothing to say.
 fn summary(findings: &[Finding]) -> Option<String> {
     let number = |severity| findings.iter().filter(|it| it.severity == severity).count();
-    let count = |number: usize, noun: &str| match number {
-        0 => None,
-        1 => Some(format!("1 {noun}")),
-        _ => Some(format!("{number} {noun}s")),
-    };
     let severities =
         [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")];
-    let parts = severities.map(|(severity, noun)| count(number(severity), noun));
-    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    let numbers = severities.map(|(severity, noun)| (number(severity), noun));
+    let told = numbers.into_iter().filter(|(number, _)| *number > 0);
+    let parts: Vec<_> = told.map(|(number, noun)| count(number, noun)).collect();
     let (last, others) = parts.split_last()?;
     Some(match others {
         [] => last.clone(),
         others => format!("{} and {last}", others.join(", ")),
     })
+}
+
+/// `1 object`, `2 objects`.
+fn count(number: usize, noun: &str) -> String {
+    match (number, noun.ends_with('s')) {
+        (1, _) => format!("1 {noun}"),
+        (_, false) => format!("{number} {noun}s"),
+        (_, true) => format!("{number} {noun}es"),
+    }
 }
 
 /// Prints findings for whoever runs a command that does something else.

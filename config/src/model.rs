@@ -30,6 +30,11 @@ pub struct Gateway {
 pub type Clusters = BTreeMap<String, Arc<Cluster>>;
 
 impl Gateway {
+    /// Whether a connection can have the certificate of this name.
+    pub(crate) fn has_certificate(&self, name: &str) -> bool {
+        self.https.as_ref().is_some_and(|https| https.certificates.contains_key(name))
+    }
+
     /// The certificates that are served, with their keys.
     pub(crate) fn key_pairs(&self) -> KeyPairs {
         let certificates = self.https.iter().flat_map(|https| &https.certificates);

@@ -18,12 +18,28 @@ const NO_SERVICE: &str = "error: Ingress default/shop: spec.rules[0].http.paths[
 #[test]
 fn check_says_nothing_where_nothing_is_wrong() {
     let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS), ("more/service.yaml", SERVICE)]);
-    sandbox.run(&["check", "-f", "ingress.yaml", "-f", "more/service.yaml"]).expect(0, "", "");
+    let clean = "3 objects read, 1 Ingress served, 0 objects ignored: no findings\n";
+    sandbox.run(&["check", "-f", "ingress.yaml", "-f", "more/service.yaml"]).expect(0, "", clean);
     // A folder: its manifests, and nothing else in it.
     sandbox.write("more/ingress.yml", INGRESS);
     sandbox.write("more/notes.txt", "a: b: c");
-    sandbox.run(&["check", "-f", "more"]).expect(0, "", "");
-    sandbox.run(&["check", "-f", "more", "-f", "more"]).expect(0, "", "");
+    sandbox.run(&["check", "-f", "more"]).expect(0, "", clean);
+    sandbox.run(&["check", "-f", "more", "-f", "more"]).expect(0, "", clean);
+}
+
+#[test]
+fn check_ends_with_what_was_read_served_and_ignored() {
+    let other =
+        INGRESS.replace("class: istio", "class: nginx").replace("name: shop", "name: other");
+    let unserved = INGRESS.replace("name: shop", "name: unserved").replace("/cart", "cart");
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: cart}\n";
+    let all = [INGRESS, &other, &unserved, deployment, "replicas: 2\n", SERVICE].join("---\n");
+    let sandbox = Sandbox::new(&[("all.yaml", &all)]);
+    let output = sandbox.run(&["check", "-f", "all.yaml"]);
+    assert_eq!(
+        output.stderr,
+        "5 objects read, 1 of 2 Ingresses served, 3 objects ignored: 1 error and 1 note\n"
+    );
 }
 
 #[test]
@@ -32,15 +48,21 @@ fn check_fails_on_errors_alone() {
     sandbox.run(&["check", "-f", "ingress.yaml"]).expect(
         1,
         &format!("ingress.yaml:12:35: {NO_SERVICE}\n"),
-        "1 error\n",
+        "1 object read, 1 Ingress served, 0 objects ignored: 1 error\n",
     );
     sandbox.write("typo.yaml", &INGRESS.replace("rules:", "tsl: x\n  rules:"));
     let warning = "typo.yaml:7:3: warning: Ingress default/shop: spec.tsl: unknown field, which has no effect";
     let output = sandbox.run(&["check", "-f", "typo.yaml", "-f", "service.yaml"]);
     assert!(output.stdout.starts_with(warning) && output.stdout.lines().count() == 1, "{output:?}");
-    assert_eq!((output.code, &*output.stderr), (Some(0), "1 warning\n"));
+    assert_eq!(
+        (output.code, &*output.stderr),
+        (Some(0), "3 objects read, 1 Ingress served, 0 objects ignored: 1 warning\n")
+    );
     let output = sandbox.run(&["check", "-f", "typo.yaml"]);
-    assert_eq!((output.code, &*output.stderr), (Some(1), "1 error and 1 warning\n"));
+    assert_eq!(
+        (output.code, &*output.stderr),
+        (Some(1), "1 object read, 1 Ingress served, 0 objects ignored: 1 error and 1 warning\n")
+    );
 }
 
 #[test]
@@ -49,7 +71,7 @@ fn check_names_what_cannot_be_read() {
     sandbox.run(&["check", "-f", "missing.yaml"]).expect(
         1,
         "missing.yaml:1:1: error: no such file or folder: correct the path, or create it\n",
-        "1 error\n",
+        "0 objects read, 0 Ingresses served, 0 objects ignored: 1 error\n",
     );
     let output = sandbox.run(&["check", "-f", "bad.yaml"]);
     assert!(output.stdout.starts_with("bad.yaml:1:5: error: not valid YAML: "), "{output:?}");
@@ -63,15 +85,18 @@ fn check_names_what_cannot_be_read() {
 fn check_reads_standard_input() {
     let sandbox = Sandbox::new(&[("service.yaml", SERVICE)]);
     let line = format!("<stdin>:12:35: {NO_SERVICE}\n");
-    sandbox.run_with(&["check", "-f", "-"], INGRESS).expect(1, &line, "1 error\n");
-    sandbox.run_with(&["check", "-f", "-", "-f", "service.yaml"], INGRESS).expect(0, "", "");
+    let tally = "1 object read, 1 Ingress served, 0 objects ignored: 1 error\n";
+    sandbox.run_with(&["check", "-f", "-"], INGRESS).expect(1, &line, tally);
+    let tally = "3 objects read, 1 Ingress served, 0 objects ignored: no findings\n";
+    sandbox.run_with(&["check", "-f", "-", "-f", "service.yaml"], INGRESS).expect(0, "", tally);
 }
 
 #[test]
 fn check_prints_one_object_a_line_as_json() {
     let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS)]);
     let output = sandbox.run(&["check", "-o", "json", "-f", "ingress.yaml", "-f", "missing.yaml"]);
-    assert_eq!((output.code, &*output.stderr), (Some(1), "2 errors\n"));
+    let tally = "1 object read, 1 Ingress served, 0 objects ignored: 2 errors\n";
+    assert_eq!((output.code, &*output.stderr), (Some(1), tally));
     let lines: Vec<Value> =
         output.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let expected = json!([
@@ -436,4 +461,41 @@ fn explain_mentions_what_is_not_read_where_nothing_is_served() {
     assert!(text.contains(class) && text.contains(kind), "{text}");
     let text = explain("two.yaml", "a.example/cart");
     assert!(!text.contains(class) && !text.contains(kind), "{text}");
+}
+
+#[test]
+fn explain_says_where_no_handshake_would_succeed() {
+    let tls = INGRESS.replace("spec:", "spec:\n  tls: [{hosts: [a.example], secretName: certs}]");
+    let sandbox = Sandbox::new(&[("all.yaml", &format!("{tls}---\n{SERVICE}"))]);
+    let explain = |arguments: &[&str]| {
+        sandbox.run(&[&["explain", "-f", "all.yaml"], arguments].concat()).stdout
+    };
+    let no_client = "no client gets that far by HTTPS, since the handshake fails: there is no certificate for \
+                     `a.example` and no default certificate";
+    assert!(explain(&["https://a.example/cart"]).contains(no_client));
+    assert!(explain(&["https://a.example/cart", "-o", "json"]).contains(no_client));
+    assert!(
+        explain(&["https://192.0.2.1/cart"]).contains("fails: there is no default certificate")
+    );
+    assert!(!explain(&["http://a.example/cart"]).contains("no client"));
+}
+
+#[test]
+fn to_test_nothing_is_a_failure() {
+    let sandbox = Sandbox::new(&[
+        ("all.yaml", &format!("{INGRESS}---\n{SERVICE}")),
+        ("empty/notes.txt", ""),
+        ("nothing.yaml", "kind: Kustomization\n"),
+        (
+            "cases.yaml",
+            "tests: [{test_name: a, input: {authority: a, path: /, method: GET}, validate: {path_redirect: ''}}]",
+        ),
+    ]);
+    let output = sandbox.run(&["test", "-f", "all.yaml", "empty"]);
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.stderr.contains("no tests"), "{output:?}");
+    let output = sandbox.run(&["test", "-f", "nothing.yaml", "cases.yaml"]);
+    assert!(output.stdout.contains("coverage: 0.0 % (0 of 0 routes, 0 of 0 rules)"), "{output:?}");
+    let output = sandbox.run(&["test", "-f", "nothing.yaml", "--fail-under", "1", "cases.yaml"]);
+    assert_eq!(output.code, Some(1), "{output:?}");
 }

@@ -334,3 +334,14 @@ fn the_containers_are_told_what_the_command_knows() {
         }
     }
 }
+
+/// The folder holds more than objects: settings, and a kustomization.
+#[test]
+fn nothing_is_found_in_it() {
+    let mut check = Command::new(env!("CARGO_BIN_EXE_ingressctl"));
+    let output = check.args(["check", "-f", FOLDER]).output().expect("ingressctl runs");
+    let (found, summary) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!((output.status.code(), &*found), (Some(0), ""), "{summary}");
+    assert!(summary.ends_with(": no findings\n"), "{summary}");
+}

@@ -6,14 +6,16 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::args::{Input, SettingsArgs};
-use super::{findings, print, summary};
-use crate::compile::check;
+use super::{count, findings, print, summary};
+use crate::compile::{Compiled, check};
+use crate::manifest::Manifests;
 
 /// Validate manifests
 ///
 /// Prints one line per finding, `file:line:col: error|warning|note: object: field:
 /// message`, and exits with 1 if any is an error, and with 3 if it could not run, as
 /// with wrong settings. On a terminal, the line of the manifest is shown with each.
+/// The last line, on standard error, says how much was read, served and ignored.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
@@ -44,9 +46,26 @@ impl Check {
             Output::Json => findings::json(&compiled.findings, manifests.objects())?,
             Output::Sarif => findings::sarif(&compiled.findings)?,
         })?;
-        if let Some(summary) = summary(&compiled.findings) {
-            eprintln!("{summary}");
-        }
+        let told = summary(&compiled.findings).unwrap_or_else(|| "no findings".into());
+        eprintln!("{}: {told}", tally(&manifests, &compiled));
         Ok(if compiled.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
+}
+
+/// How much was read, is served, and was ignored.
+fn tally(manifests: &Manifests, compiled: &Compiled) -> String {
+    let ingresses = manifests.objects().filter(|object| &*object.kind == "Ingress").count();
+    let ours = compiled.ingresses.len();
+    let served = compiled.ingresses.values().filter(|is_served| **is_served).count();
+    let ignored = manifests.passed_over.total() + ingresses.saturating_sub(ours);
+    let served = if served == ours {
+        count(served, "Ingress")
+    } else {
+        format!("{served} of {}", count(ours, "Ingress"))
+    };
+    format!(
+        "{} read, {served} served, {} ignored",
+        count(manifests.objects.len(), "object"),
+        count(ignored, "object"),
+    )
 }

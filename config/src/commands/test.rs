@@ -92,6 +92,7 @@ impl Test {
         let cases = read(&self.cases, &mut io::stdin().lock());
         report(&cases.findings.clone().into_sorted());
         ensure!(!cases.findings.has_errors(), "nothing was tested: correct the tests first");
+        ensure!(!cases.is_empty(), "nothing was tested: there are no tests in what was given");
 
         let results = run(&cases, &Explainer::new(&compiled.gateway.table, &settings)?)?;
         self.print(&results).context("standard output")?;

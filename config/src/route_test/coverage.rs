@@ -11,7 +11,7 @@ use crate::explain::RouteIndex;
 /// What of a table was reached.
 #[derive(Debug, Serialize)]
 pub struct Coverage {
-    /// How many in a hundred of all routes and rules; 100 where there are none.
+    /// How many in a hundred of all routes and rules; 0 where there are none.
     pub percent: f64,
     /// The routes: paths of Ingresses, and the default backend.
     pub routes: Reach,
@@ -132,7 +132,7 @@ fn reach<T>(
 fn percent(routes: &Reach, rules: &Reach) -> f64 {
     let total = routes.total + rules.total;
     if total == 0 {
-        return 100.0;
+        return 0.0;
     }
     100.0 * (routes.reached + rules.reached) as f64 / total as f64
 }
@@ -195,8 +195,8 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_table_is_covered() {
+    fn nothing_is_not_covered() {
         let coverage = Recorder::new(&RouteTable::empty()).coverage();
-        assert_eq!((coverage.percent, coverage.routes.total), (100.0, 0));
+        assert_eq!((coverage.percent, coverage.routes.total), (0.0, 0));
     }
 }

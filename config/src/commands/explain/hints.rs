@@ -3,8 +3,9 @@
 
 use crate::compile::Compiled;
 use crate::explain::{Explanation, Request};
+use crate::finding::quote;
 
-/// Sentences, in no need of the rest.
+/// Sentences, each for itself.
 pub(super) fn hints(
     compiled: &Compiled,
     request: &Request,
@@ -15,5 +16,25 @@ pub(super) fn hints(
     let host = ingress_filter::host_of(request.authority.as_bytes());
     let host = host.map(|host| String::from_utf8_lossy(&host).into_owned()).unwrap_or_default();
     let unread = compiled.unread.iter().filter(|it| is_unserved && it.may_be_for(&host));
-    unread.map(|unread| unread.summary().to_owned()).collect()
+    let unread = unread.map(|unread| unread.summary().to_owned());
+    no_handshake(compiled, request, explanation).into_iter().chain(unread).collect()
+}
+
+/// That no client gets as far as to send the request, where that is so.
+fn no_handshake(
+    compiled: &Compiled,
+    request: &Request,
+    explanation: &Explanation,
+) -> Option<String> {
+    let certificate = explanation.certificate.as_deref()?;
+    if compiled.gateway.has_certificate(certificate) {
+        return None;
+    }
+    let of_host = match &request.sni {
+        Some(host) => format!("no certificate for {} and ", quote(host)),
+        None => String::new(),
+    };
+    Some(format!(
+        "no client gets that far by HTTPS, since the handshake fails: there is {of_host}no default certificate"
+    ))
 }
