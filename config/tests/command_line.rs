@@ -291,7 +291,8 @@ fn a_file_that_is_missing_is_told_in_the_same_words() {
 fn check_prints_one_sarif_log() {
     let sandbox = Sandbox::new(&[("my ingress.yaml", INGRESS)]);
     let output = sandbox.run(&["check", "-o", "sarif", "-f", "my ingress.yaml"]);
-    assert_eq!((output.code, &*output.stderr), (Some(1), "1 error\n"));
+    let told = "1 object read, 1 Ingress served, 0 objects ignored: 1 error\n";
+    assert_eq!((output.code, &*output.stderr), (Some(1), told));
     let log: Value = serde_json::from_str(&output.stdout).expect("JSON");
     let message = "Ingress default/shop: spec.rules[0].http.paths[0].backend.service.name: there is \
                    no service `cart` in namespace default; add it, or correct the name. The path \
