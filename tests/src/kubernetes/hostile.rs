@@ -62,7 +62,11 @@ fn of_others() -> Vec<Case> {
         },
         Case {
             name: "endpoints at 127.0.0.1 and 0.0.0.0",
-            objects: vec![service("inward"), slice("inward", &["127.0.0.1", "0.0.0.0"], &[15000])],
+            objects: vec![
+                service("inward"),
+                slice("inward", &["127.0.0.1", "0.0.0.0"], &[15000]),
+                ingress("inward", &host_to("inward.example", "inward")),
+            ],
             told: "only the gateway's own pod or node could reach",
         },
     ]
