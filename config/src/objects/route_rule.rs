@@ -157,7 +157,7 @@ fn read_destination(field: &Cursor<'_>, scope: &Scope) -> Option<ServiceRef> {
         field.warning(format!(
             "{} is not a service of this cluster, and an Ingress sends requests nowhere else, so \
              this rule has no effect; the full name of a service is <name>.<namespace>.svc.{}",
-            quote(&host),
+            quote(host),
             scope.cluster_domain
         ));
         return None;

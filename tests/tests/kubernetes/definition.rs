@@ -38,8 +38,8 @@ const WRONG_SPECS: &[(&str, &str)] = &[
     ("{destination: {name: web, service: a.b.svc.cluster.local}}", "spec.destination"),
     ("{destination: {name: web, domain: cluster.local}}", "spec.destination.domain"),
     ("{destination: {service: web}}", "spec.destination.service"),
-    ("{destination: {service: web.default}}", "spec.destination.service"),
-    ("{destination: {service: a.b.c.svc.cluster.local}}", "spec.destination.service"),
+    ("{destination: {service: web..svc.cluster.local}}", "spec.destination.service"),
+    ("{destination: {service: '*'}}", "spec.destination.service"),
     ("{destination: {service: a.b.svc.cluster.local, namespace: b}}", "spec.destination"),
 ];
 
@@ -217,7 +217,9 @@ fn a_rule_that_is_right_is_taken() {
             let name = metadata["name"].as_str().unwrap_or_default();
             let within = metadata["namespace"].as_str().unwrap_or("default");
             let is_wrong = findings.contains(&format!(": error: RouteRule {within}/{name}: "));
-            if object["kind"] == "RouteRule" && !is_wrong {
+            let is_rule =
+                object["kind"] == "RouteRule" && object["apiVersion"] == "config.istio.io/v1alpha2";
+            if is_rule && !is_wrong {
                 object["metadata"] = json!({"name": format!("rule-{}", rules.len())});
                 rules.push(object);
             }

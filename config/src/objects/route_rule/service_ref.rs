@@ -65,18 +65,14 @@ impl Named {
     }
 }
 
-/// What a service is called that is elsewhere, as the host of an `EgressRule` is, or
-/// a service of another mesh: rules for sidecars name them.
-pub(super) fn host_elsewhere(cursor: &Cursor<'_>, scope: &Scope) -> Option<String> {
-    let text = |name| Some(cursor.node().get(name)?.as_str()?.to_owned());
-    let (name, domain) = match text("service") {
-        Some(service) => (service.clone(), service),
-        None => (format!("{}.{}", text("name")?, text("domain")?), text("domain")?),
-    };
-    let host = name.strip_prefix("*.").unwrap_or(&name);
-    let is_of_cluster = domain.strip_suffix(&*scope.cluster_domain);
+/// The host in `service` that is elsewhere, as that of an `EgressRule` is, or of
+/// another mesh: rules for sidecars name them.
+pub(super) fn host_elsewhere<'a>(cursor: &Cursor<'a>, scope: &Scope) -> Option<&'a str> {
+    let service = cursor.node().get("service")?.as_str()?;
+    let host = service.strip_prefix("*.").unwrap_or(service);
+    let is_of_cluster = host.strip_suffix(&*scope.cluster_domain);
     let is_of_cluster = is_of_cluster.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    (host.contains('.') && is_dns_subdomain(host) && !is_of_cluster).then_some(name)
+    (host.contains('.') && is_dns_subdomain(host) && !is_of_cluster).then_some(service)
 }
 
 /// The service in `name`, `namespace` and `domain`.
