@@ -68,7 +68,7 @@ fn print(text: &str) -> anyhow::Result<()> {
     print_bytes(if text.is_empty() { String::new() } else { format!("{text}\n") }.as_bytes())
 }
 
-/// Prints what may be no text. Whoever stops reading has seen enough.
+/// Prints what may be no text. A reader that stops has seen enough.
 fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {

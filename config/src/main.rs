@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use ingressctl::cli::Cli;
 use mimalloc::MiMalloc;
 
-/// Those of C libraries keep what each thread has used, of which the controller's
-/// memory grew in steps, or have one lock for all threads, as that of the image.
+/// glibc's keeps what each thread has used, so the controller's memory grew in steps;
+/// musl's, which the image would have, takes one lock for all threads.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -10,8 +10,8 @@ fn raise_descriptor_limit() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
-/// How many threads may do what takes a while. The memory that each has used stays
-/// with it: with tokio's 512, twice as much in all.
+/// How many threads may do what takes a while, where tokio has 512: an allocator keeps
+/// some memory for each.
 const MAX_BLOCKING: usize = 8;
 
 /// Runs `future` to its end. Threads that still wait for something then, such

@@ -25,7 +25,7 @@ const SUFFIX: usize = 5;
 /// The most findings about one document, which may be a list of millions.
 const MAX_FINDINGS: usize = 1_000;
 
-/// What is no string where one is to be, or absent.
+/// A field that must be a string and is not, or is absent.
 enum Missing<'n> {
     Absent,
     Wrong(&'n Node),
@@ -104,7 +104,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What does not say of which kind it is: an error, unless it is no object, or
+    /// What does not say of which kind it is: an error, unless it is not an object, or
     /// of a kind that is not read anyway.
     fn untyped(
         &mut self,

@@ -1,5 +1,5 @@
-//! What may be why a request is not served as someone expects, and is no matter of
-//! the route table.
+//! Why a request may not be served as its sender expects, where the route table does
+//! not say it.
 
 use crate::compile::Compiled;
 use crate::explain::{Explanation, Request};
