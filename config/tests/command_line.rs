@@ -5,7 +5,7 @@ mod sandbox;
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use sandbox::{INGRESS, SERVICE, Sandbox};
@@ -252,7 +252,7 @@ fn what_cannot_be_printed_is_a_failure_and_a_closed_pipe_is_not() {
     let sandbox =
         Sandbox::new(&[("ingress.yaml", INGRESS), ("other/table.json", r#"{"version": 1}"#)]);
     let run = |arguments: &[&str], stdout: Stdio| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ingressctl"));
+        let mut command = sandbox::ingressctl();
         command.args(arguments).current_dir(sandbox.path("")).stdout(stdout).stderr(Stdio::null());
         command.status().expect("ingressctl runs").code()
     };
@@ -333,11 +333,10 @@ fn on_a_terminal(sandbox: &Sandbox, variables: &[(&str, &str)]) -> String {
     unlockpt(&terminal).expect("its other end");
     let name = ptsname(&terminal, Vec::new()).expect("its name").into_string().expect("UTF-8");
     let end = File::options().read(true).write(true).open(name).expect("its other end");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ingressctl"))
+    let mut child = sandbox::ingressctl()
         .args(["check", "-f", "ingress.yaml"])
         .current_dir(sandbox.path(""))
         .env("TERM", "xterm")
-        .env_remove("NO_COLOR")
         .envs(variables.iter().copied())
         .stdout(end)
         .stderr(Stdio::null())

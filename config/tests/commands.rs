@@ -6,7 +6,6 @@ mod sandbox;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::process::Command;
 
 use sandbox::{INGRESS, SERVICE, Sandbox};
 use serde_json::{Value, json};
@@ -350,7 +349,7 @@ fn a_route_table_is_turned_into_each_form_and_back() {
 fn explain_keeps_the_compiled_module_and_does_without() {
     let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS), ("service.yaml", SERVICE)]);
     let explain = |cache: Option<&Path>| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ingressctl"));
+        let mut command = sandbox::ingressctl();
         command.args(["explain", "-f", ".", "http://any.example/cart"]);
         command.current_dir(sandbox.0.path()).env_remove("HOME").env_remove("XDG_CACHE_HOME");
         command.envs(cache.map(|cache| ("XDG_CACHE_HOME", cache)));

@@ -1,11 +1,12 @@
 //! `config/deploy` by itself: what Kubernetes of today makes of it, and that its
 //! parts fit one another. `tests/tests/kubernetes/deployment.rs` applies it.
 
+mod sandbox;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
 
 use ingressctl::envoy_binary;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -297,7 +298,7 @@ fn the_settings_are_taken() {
     let settings = the("ConfigMap")["data"]["settings.yaml"].as_str().unwrap().to_owned();
     fs::write(folder.path().join("settings.yaml"), settings).unwrap();
     fs::write(folder.path().join("none.yaml"), "").unwrap();
-    let mut check = Command::new(env!("CARGO_BIN_EXE_ingressctl"));
+    let mut check = sandbox::ingressctl();
     check.current_dir(folder.path());
     check.args(["check", "--settings", "settings.yaml", "-f", "none.yaml"]);
     let output = check.output().unwrap();
@@ -320,7 +321,7 @@ fn the_containers_are_told_what_the_command_knows() {
         let words: Vec<_> = words.collect();
         let [program, arguments @ ..] = &words[..] else { panic!("{words:?}") };
         assert_eq!(program, "ingressctl");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ingressctl"));
+        let mut command = sandbox::ingressctl();
         // There is no API to be found, so the controller gives up.
         command.args(arguments).env_clear().env("HOME", folder.path());
         let output = command.output().unwrap();
@@ -338,7 +339,7 @@ fn the_containers_are_told_what_the_command_knows() {
 /// The folder holds more than objects: settings, and a kustomization.
 #[test]
 fn nothing_is_found_in_it() {
-    let mut check = Command::new(env!("CARGO_BIN_EXE_ingressctl"));
+    let mut check = sandbox::ingressctl();
     let output = check.args(["check", "-f", FOLDER]).output().expect("ingressctl runs");
     let (found, summary) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

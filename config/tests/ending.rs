@@ -1,10 +1,12 @@
 //! How the controller ends before it serves anything.
 
+mod sandbox;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
@@ -31,7 +33,7 @@ fn start(folder: &Path, server: &str, user: &str, lines: usize) -> Controller {
          contexts: [{{name: a, context: {{cluster: a, user: a}}}}]}}"
     );
     fs::write(&kubeconfig, text).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ingressctl"))
+    let mut child = sandbox::ingressctl()
         .args(["controller", "--http", "0", "--https", "0", "--folder"])
         .arg(folder.join("edge"))
         .arg("--kubeconfig")

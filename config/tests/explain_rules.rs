@@ -1,7 +1,8 @@
 //! `explain` on rules: what each of them does to a request, by the real module.
 
+mod sandbox;
+
 use std::path::Path;
-use std::process::Command;
 
 use ingress_filter::RouteTable;
 use ingressctl::explain::{Explainer, Explanation, Request, Share};
@@ -303,7 +304,7 @@ fn its_json_has_the_promised_names() {
 fn the_command_takes_a_client_and_a_number() {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/simple-ingress");
     let run = |flags: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ingressctl"));
+        let mut command = sandbox::ingressctl();
         command.args(["explain", "-f"]).arg(&sample).args(flags).arg("a.example/status/200");
         command.output().expect("ingressctl runs").status.code()
     };

@@ -1,7 +1,7 @@
 //! `explain` on connections: certificates, 421, and what is not served without
 //! TLS, by the real module.
 
-use std::process::Command;
+mod sandbox;
 
 use ingress_filter::RouteTable;
 use ingressctl::explain::{Explainer, Explanation, Request};
@@ -167,7 +167,7 @@ fn the_settings_and_the_connection_are_flags() {
     std::fs::write(&manifests, MANIFESTS).unwrap();
     std::fs::write(&cases, CASES).unwrap();
     let run = |command: &str, args: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_ingressctl"))
+        let output = sandbox::ingressctl()
             .args([command, "--https-port", "8443", "-f"])
             .arg(&manifests)
             .args(args)

@@ -1,10 +1,12 @@
 //! `ingressctl module`: the module as a file, and as an image that others read.
 
+mod sandbox;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use flate2::read::GzDecoder;
 use ingressctl::MODULE;
@@ -13,7 +15,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 fn module(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ingressctl"));
+    let mut command = sandbox::ingressctl();
     command.current_dir(folder).arg("module").args(arguments).output().expect("ingressctl runs")
 }
 

@@ -8,16 +8,18 @@
 //! UPDATE_GOLDEN=1 cargo test -p ingressctl --test rbac
 //! ```
 
+mod sandbox;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 
 const CASES: &str = "tests/rbac";
 
 fn rbac(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ingressctl"));
+    let mut command = sandbox::ingressctl();
     command.arg("rbac").args(arguments).output().expect("ingressctl runs")
 }
 

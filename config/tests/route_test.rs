@@ -1,14 +1,16 @@
 //! The command `test` as scripts see it: manifests and files of tests in, exit
 //! code and results out.
 
+mod sandbox;
+
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use ingressctl::route_test::read_text;
 use quick_xml::Reader;
 use quick_xml::events::Event;
+use sandbox::Output;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -140,12 +142,6 @@ tests:
 /// A folder to run the command in.
 struct Sandbox(TempDir);
 
-struct Output {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
 impl Sandbox {
     /// With this as `cases.yaml`.
     fn new(cases: &str) -> Self {
@@ -167,36 +163,9 @@ impl Sandbox {
     }
 
     fn command(&self, manifests: &Path, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ingressctl"));
+        let mut command = sandbox::ingressctl();
         command.args(["test", "-f"]).arg(manifests).args(arguments).current_dir(self.0.path());
-        for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
-            command.env_remove(name);
-        }
         command
-    }
-}
-
-impl Output {
-    fn of(command: &mut Command, stdin: &str) -> Self {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("start ingressctl");
-        let _ = child.stdin.take().expect("its input").write_all(stdin.as_bytes());
-        let output = child.wait_with_output().expect("wait for ingressctl");
-        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Self {
-            code: output.status.code(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
-    }
-
-    #[track_caller]
-    fn expect(&self, code: i32, stdout: &str) {
-        assert_eq!((self.code, &*self.stdout), (Some(code), stdout), "{}", self.stderr);
     }
 }
 
@@ -206,7 +175,7 @@ fn samples(name: &str) -> PathBuf {
 
 #[test]
 fn a_file_of_the_check_tool_runs_in_its_old_spelling() {
-    Sandbox::new(OLD).run("simple-ingress", &["cases.yaml"]).expect(
+    Sandbox::new(OLD).run("simple-ingress", &["cases.yaml"]).prints(
         0,
         "coverage: 50.0 % (1 of 2 routes, 0 of 0 rules)\n  \
          no test reaches route host *, string prefix /delay/ (default/simple-ingress#0.1)\n\
@@ -219,24 +188,24 @@ fn a_file_of_the_check_tool_runs_in_its_new_spelling() {
     let sandbox = Sandbox::new(NEW);
     sandbox
         .run("hosts", &["cases.yaml", "--fail-under", "100"])
-        .expect(0, "coverage: 100.0 % (4 of 4 routes, 0 of 0 rules)\n5 passed, 0 failed\n");
+        .prints(0, "coverage: 100.0 % (4 of 4 routes, 0 of 0 rules)\n5 passed, 0 failed\n");
 }
 
 #[test]
 fn what_fails_is_shown_with_what_was_expected() {
     let sandbox = Sandbox::new(FAILING);
     let end = "coverage: 100.0 % (2 of 2 routes, 0 of 0 rules)\n1 passed, 1 failed\n";
-    sandbox.run("simple-ingress", &["cases.yaml"]).expect(1, &format!("{DIFFERENCE}{end}"));
+    sandbox.run("simple-ingress", &["cases.yaml"]).prints(1, &format!("{DIFFERENCE}{end}"));
     sandbox
         .run("simple-ingress", &["--details", "cases.yaml"])
-        .expect(1, &format!("ok   cases.yaml:3: passes\n{DIFFERENCE}{end}"));
+        .prints(1, &format!("ok   cases.yaml:3: passes\n{DIFFERENCE}{end}"));
 }
 
 #[test]
 fn rules_are_tested_and_counted() {
     let sandbox = Sandbox::new(RULED);
     sandbox.write("rules.yaml", RULES);
-    sandbox.run("simple-ingress", &["-f", "rules.yaml", "cases.yaml"]).expect(
+    sandbox.run("simple-ingress", &["-f", "rules.yaml", "cases.yaml"]).prints(
         0,
         "coverage: 80.0 % (2 of 2 routes, 2 of 3 rules)\n  \
          no test reaches rule default/never-reached\n\
@@ -394,10 +363,7 @@ fn what_documentation_shows_can_be_read() {
         .map(|block| block.split("```").next().unwrap_or_default())
         .collect();
     assert!(blocks.len() > 2, "{}", blocks.len());
-    let output = Command::new(env!("CARGO_BIN_EXE_ingressctl"))
-        .args(["test", "--help"])
-        .output()
-        .expect("ingressctl runs");
+    let output = sandbox::ingressctl().args(["test", "--help"]).output().expect("ingressctl runs");
     let help = String::from_utf8(output.stdout).expect("UTF-8");
     let example = help.split("A file of tests:\n").nth(1).expect("an example");
     let example = example.split("\n\n").next().unwrap_or_default();

@@ -1,10 +1,11 @@
 //! The samples are right: nothing is found wrong with them, and each has tests
 //! of its routes that pass, reach everything, and would miss each rule.
 
+mod sandbox;
+
 use std::fs;
 use std::io::empty;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use ingressctl::compile::compile;
 use ingressctl::explain::Explainer;
@@ -50,7 +51,7 @@ fn test(sample: &Path, manifests: &Manifests) -> Report {
 #[test]
 fn nothing_is_wrong_with_a_sample() {
     for sample in samples() {
-        let mut check = Command::new(env!("CARGO_BIN_EXE_ingressctl"));
+        let mut check = sandbox::ingressctl();
         let output = check.args(["check", "-f"]).arg(&sample).output().expect("ingressctl runs");
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);

@@ -34,6 +34,16 @@ metadata: {name: cart}
 subsets: [{addresses: [{ip: 10.0.0.1}], ports: [{name: http, port: 8080}]}]
 ";
 
+/// The command, whatever the environment of the tests says of colours: a CI
+/// system that sets `CI` counts as a terminal that has them.
+pub(crate) fn ingressctl() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ingressctl"));
+    for name in ["CI", "CLICOLOR", "CLICOLOR_FORCE", "COLORTERM", "NO_COLOR"] {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// A folder to run the command in.
 pub(crate) struct Sandbox(pub(crate) TempDir);
 
@@ -68,9 +78,14 @@ impl Sandbox {
     }
 
     pub(crate) fn run_with(&self, arguments: &[&str], stdin: &str) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ingressctl"))
-            .args(arguments)
-            .current_dir(self.0.path())
+        let mut command = ingressctl();
+        Output::of(command.args(arguments).current_dir(self.0.path()), stdin)
+    }
+}
+
+impl Output {
+    pub(crate) fn of(command: &mut Command, stdin: &str) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -80,15 +95,20 @@ impl Sandbox {
         let _ = child.stdin.take().expect("its input").write_all(stdin.as_bytes());
         let output = child.wait_with_output().expect("wait for ingressctl");
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Output {
+        Self {
             code: output.status.code(),
             stdout: text(output.stdout),
             stderr: text(output.stderr),
         }
     }
-}
 
-impl Output {
+    /// With this code and output, whatever it says beside that.
+    #[track_caller]
+    pub(crate) fn prints(&self, code: i32, stdout: &str) {
+        assert_eq!((self.code, &*self.stdout), (Some(code), stdout), "{}", self.stderr);
+    }
+
+    #[track_caller]
     pub(crate) fn expect(&self, code: i32, stdout: &str, stderr: &str) {
         assert_eq!(
             (self.code, &*self.stdout, &*self.stderr),
