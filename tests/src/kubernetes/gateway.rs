@@ -135,6 +135,7 @@ impl Gateway {
     pub fn launch_controller(&mut self) -> Receiver<String> {
         let mut command = bound(ingressctl());
         command.args(&self.arguments);
+        command.envs(image_environment());
         command.envs(self.log_filter.iter().map(|filter| ("RUST_LOG", filter)));
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command.stderr(log_file(&self.log_path("controller")));
@@ -348,6 +349,12 @@ fn prepare(folder: &Path, arguments: &[String]) {
     .wait();
     let log = fs::read_to_string(log).unwrap_or_default();
     assert!(status.success(), "--prepare: {status}: {log}");
+}
+
+/// What the image sets for the controller, beside the name of its program.
+fn image_environment() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let (_, stage) = include_str!("../../../Dockerfile").rsplit_once("\nFROM ").expect("a stage");
+    stage.lines().filter_map(|line| line.strip_prefix("ENV ")?.split_once('='))
 }
 
 fn spawn_envoy(folder: &Path, shared: &Path, flags: &[String]) -> Process {
