@@ -46,7 +46,7 @@ fn count(number: usize, noun: &str) -> String {
     }
 }
 
-/// Prints findings for whoever runs a command that does something else.
+/// Prints the findings of a command whose purpose is another.
 fn report(findings: &[Finding]) {
     eprint!("{}", findings::text(findings, &io::stderr()));
 }

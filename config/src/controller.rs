@@ -228,7 +228,7 @@ fn reporter(options: &Options) -> reports::Options {
     }
 }
 
-/// Tells whether Envoy serves, for ever.
+/// Tells whether Envoy serves, forever.
 async fn probe(
     envoy: &EnvoyHandle,
     readiness: &channel::Sender<Readiness>,

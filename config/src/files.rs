@@ -49,7 +49,7 @@ pub(crate) fn entries_of(
     Ok(entries.into_iter().flatten())
 }
 
-/// Writes `content` to `path` such that whoever reads it sees the old content
+/// Writes `content` to `path` such that a reader sees the old content
 /// or the new, never a part: Envoy takes a file in when it is renamed.
 ///
 /// # Errors

@@ -92,7 +92,7 @@ fn sha256(bytes: &[u8]) -> anyhow::Result<Sha256Digest> {
     hex(&Sha256::digest(bytes)).parse().context("a digest")
 }
 
-/// A tar archive with the module alone, whoever and whenever makes it.
+/// A tar archive with the module alone: the same bytes on every machine and at any time.
 fn archive(module: &[u8]) -> io::Result<Vec<u8>> {
     let mut header = tar::Header::new_ustar();
     header.set_size(module.len() as u64);

@@ -1,7 +1,7 @@
 //! The rights that a gateway needs for certain manifests, and no others, as the
 //! objects that give them to it (<https://kubernetes.io/docs/reference/access-authn-authz/rbac/>).
 //!
-//! Secrets are named one by one: whoever may read them all is as good as every
+//! Secrets are named one by one: an account that may read them all is as good as every
 //! service account there is.
 
 mod secrets;
@@ -42,7 +42,7 @@ pub(crate) enum Object {
 
 const READ: &[&str] = &["get", "list", "watch"];
 
-/// To find the Events of whoever wrote them before, whatever namespaces that one
+/// To find the Events of earlier controllers, whatever namespaces those
 /// watched; and to write them.
 const LIST: &[&str] = &["list"];
 const WRITE: &[&str] = &["create", "patch", "delete"];
@@ -108,7 +108,7 @@ pub(crate) fn role_for_secrets(
     one_line_role(&certificates_role_name(gateway), namespace, names)
 }
 
-/// Likewise for one Secret, which takes nothing away from the Role for others.
+/// The same for one Secret, which takes nothing away from the Role for others.
 pub(crate) fn role_for_secret(gateway: &Gateway, namespace: &str, name: &str) -> String {
     let role_name = format!("{}-certificate-{name}", gateway.name);
     one_line_role(&role_name, namespace, &BTreeSet::from([name.to_owned()]))
@@ -164,7 +164,7 @@ fn own_service(gateway: &Gateway) -> PolicyRule {
     of_names(rule(&[""], &["services"], READ), [&*gateway.name])
 }
 
-/// To list and watch, too: whoever asks for `metadata.name` asks by name.
+/// To list and watch, too: a request for `metadata.name` asks by name.
 fn secret_rule(names: &BTreeSet<String>) -> PolicyRule {
     of_names(rule(&[""], &["secrets"], READ), names.iter().map(String::as_str))
 }

@@ -1,4 +1,4 @@
-//! Tests of routes: requests, and what shall become of them.
+//! Tests of routes: requests, and their expected outcomes.
 //!
 //! The format is that of Envoy's route table check tool, with a few fields of
 //! our own (`docs/testing.md`). The requests go through the very module that

@@ -149,7 +149,7 @@ async fn keep_up(
     }
 }
 
-/// Envoy shares a port with whoever else does; nobody would know whose answers
+/// Envoy shares a port with other processes that do; nobody would know whose answers
 /// they get.
 fn refuse_shared_ports(listening: Listening, has_https: bool) -> anyhow::Result<()> {
     let https = has_https.then_some(listening.https);

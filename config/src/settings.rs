@@ -274,7 +274,7 @@ impl TimeLimit {
 
 /// A text is not a time limit.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{} is no duration from 1ms to 49 days; write it as in 4s, 500ms or 1m30s", quote(.0))]
+#[error("{} is not a duration from 1ms to 49 days; write it as in 4s, 500ms or 1m30s", quote(.0))]
 pub struct TimeLimitError(String);
 
 impl FromStr for TimeLimit {

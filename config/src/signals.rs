@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What asks us to end: Ctrl-C, whoever runs us, a terminal that is closed.
+/// Requests to end: Ctrl-C, the process that runs this one, a closed terminal.
 pub(crate) struct Signals([Signal; 4]);
 
 impl Signals {

@@ -29,7 +29,7 @@ pub async fn serve(listener: TcpListener) -> std::io::Result<()> {
         let (stream, client) = listener.accept().await?;
         tokio::spawn(async move {
             let service = service_fn(move |request| answer(request, client));
-            // A client that goes away in the middle is no concern of ours.
+            // A client that goes away in the middle is not our concern.
             let _ = auto::Builder::new(TokioExecutor::new())
                 .serve_connection(TokioIo::new(stream), service)
                 .await;

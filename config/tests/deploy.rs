@@ -125,7 +125,7 @@ fn todays_kubernetes_knows_each_field() {
             ("apiextensions.k8s.io/v1", "CustomResourceDefinition") => {
                 as_known::<CustomResourceDefinition>(&object)
             }
-            other => panic!("{other:?} is no kind of today's"),
+            other => panic!("{other:?} is not a kind of today"),
         };
         let lost = first_difference("", &known, &object);
         assert_eq!(lost, None, "{}", object["kind"]);

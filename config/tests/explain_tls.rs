@@ -74,7 +74,7 @@ fn a_misdirected_request_is_told_of_both_certificates() {
     let explanation = get(&explainer(0), "https://b.example/sent", &["host: x.a.example:8443"]);
     assert_eq!(
         explanation.reason,
-        "the connection has the certificate ns/b, but the host has ns/a: the client shall use \
+        "the connection has the certificate ns/b, but the host has ns/a: the client should use \
          another connection"
     );
     assert_eq!((explanation.ingress, explanation.rules.len()), (None, 0));
@@ -189,7 +189,7 @@ fn the_settings_and_the_connection_are_flags() {
     assert_eq!(explanation["certificate"], Value::Null);
     for (args, problem) in [
         (&["--sni", "a.example", "a.example"][..], "--sni: only over HTTPS"),
-        (&["--sni", "192.0.2.1", "https://a.example"], "is no name of a host"),
+        (&["--sni", "192.0.2.1", "https://a.example"], "is not the name of a host"),
         (&["--http-for-tls", "maybe", "a.example"], "invalid value 'maybe'"),
     ] {
         let (passed, _, err) = run("explain", args);

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 ///
 /// Envoy has already refused most of what is malformed. What is left must not
 /// match anything, so this is strict: user information, empty labels, a label
-/// `*`, a port that is no number and bytes that no host holds are malformed.
+/// `*`, a port that is not a number and bytes that no host holds are malformed.
 ///
 /// ```
 /// use ingress_filter::host_of;

@@ -16,7 +16,7 @@ use crate::view::View;
 pub struct Decision<'t> {
     /// What happens.
     pub verdict: Verdict<'t>,
-    /// Headers that the answer gets, whoever gives it.
+    /// Headers that are added to the answer, be it of the filter or of the upstream.
     pub response_headers: Vec<HeaderEdit<'t>>,
     /// Why, for the counters.
     pub outcome: Outcome,
@@ -89,7 +89,7 @@ impl Router {
 
     fn decide_by_route<R: Request + ?Sized>(&self, request: &R) -> Result<Decision<'_>, Broken> {
         let Some(target) = request.first_value(":path") else { return Ok(Decision::refuse(404)) };
-        // `*` and the target of CONNECT are no paths.
+        // `*` and the target of CONNECT are not paths.
         if !target.starts_with(b"/") {
             return Ok(Decision::refuse(404));
         }

@@ -14,7 +14,7 @@
 //!
 //! The digest is checked once, when a table is taken in, so a table that was
 //! damaged on its way is refused. Beyond that nothing is taken on trust: every
-//! read checks its bounds, so no bytes, whoever made them, can make the module
+//! read checks its bounds, so no bytes of any origin can make the module
 //! trap. A request whose part of the table cannot be read is answered with 503.
 //!
 //! ```

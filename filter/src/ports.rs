@@ -81,7 +81,8 @@ impl PortClusters<'_> {
 
 pub(crate) fn check_cluster(cluster: &str, place: &Place<'_>) -> Result<(), LoadError> {
     if cluster.is_empty() || !cluster.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let reason = format!("{cluster:?} is no cluster's name; use visible ASCII without spaces");
+        let reason =
+            format!("{cluster:?} is not a valid cluster name; use visible ASCII without spaces");
         return Err(place.error(reason));
     }
     Ok(())

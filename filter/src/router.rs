@@ -162,7 +162,7 @@ impl Router {
         self.bytes().str(self.root.name).unwrap_or_default()
     }
 
-    /// Whether each request's source shall be recorded as properties.
+    /// Whether the source of each request is recorded as properties.
     pub fn records_source(&self) -> bool {
         self.root.record_source
     }

@@ -85,7 +85,7 @@ pub enum SubnetError {
 impl fmt::Display for SubnetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Address => "is no network; write an address and a length, as in 10.0.0.0/8",
+            Self::Address => "is not a network; write an address and a length, as in 10.0.0.0/8",
             Self::Length => {
                 "has no such length; an IPv4 network has 0 to 32 bits, an IPv6 network 0 to 128"
             }

@@ -1,5 +1,5 @@
 //! The route table: the one contract between what compiles manifests, the
-//! module that serves them, and whoever writes a table by hand.
+//! module that serves them, and people who write tables by hand.
 //!
 //! A table is JSON. Its schema is published as `docs/route-table.schema.json`;
 //! unknown fields are refused. [`Router::load`](crate::Router::load) reads one

@@ -3,7 +3,7 @@
 //!
 //! A walk compares each byte of the key at most once and stops at the first one
 //! that no stored key continues with, so its cost depends on the length of the
-//! key and not on how many keys are stored, whoever chose them. A hash table
+//! key and not on how many keys are stored or on their choice. A hash table
 //! would need a secret seed against keys made to collide; this needs nothing.
 
 use std::collections::VecDeque;

@@ -79,7 +79,7 @@ impl Outcome {
 #[derive(Debug)]
 pub(crate) struct Applied<'t> {
     pub(crate) verdict: Verdict<'t>,
-    /// Headers that the answer gets, whoever gives it.
+    /// Headers that are added to the answer, be it of the filter or of the upstream.
     pub(crate) response_headers: Vec<HeaderEdit<'t>>,
     pub(crate) outcome: Outcome,
 }

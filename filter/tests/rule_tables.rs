@@ -38,7 +38,7 @@ fn what_a_rule_may_not_say_is_refused_with_its_place() {
     let bad = |value: Value, place: &str| {
         refused(&forward(value), &format!("action.forward.{place}"));
     };
-    bad(json!({"cluster": ""}), "cluster: \"\" is no cluster's name");
+    bad(json!({"cluster": ""}), "cluster: \"\" is not a valid cluster name");
     bad(json!({"cluster": []}), "cluster: has no share with a weight");
     bad(json!({"cluster": [{"cluster": "b", "weight": 0}]}), "cluster: has no share");
     bad(json!({"cluster": [{"weight": 1}, {"cluster": "a b", "weight": 1}]}), "cluster[1].cluster");

@@ -101,7 +101,7 @@ fn a_host_on_a_connection_with_another_certificate_is_misdirected() {
         ("ns/foo", "", "/", "a"),
         // Without TLS.
         ("", "foo.example", "/", "a"),
-        // What is no host is nobody's.
+        // What is not a host is nobody's.
         ("default", "x@foo.example", "/", "404"),
         ("default", "*.foo.example", "/", "404"),
         ("default", "foo.example", "*", "404"),
@@ -275,7 +275,7 @@ fn a_bad_table_is_refused_with_its_place() {
             "tls_hosts[1].hosts[0]: \"b\" already stands in tls_hosts[0]; merge the two",
         ),
         (host("*"), "tls_hosts[0].hosts: has \"*\"; leave it out"),
-        (host("Foo.example"), "tls_hosts[0].hosts[0]: \"Foo.example\" is no host"),
+        (host("Foo.example"), "tls_hosts[0].hosts[0]: \"Foo.example\" is not a host"),
         (host("foo.example:443"), "tls_hosts[0].hosts[0]"),
         (tls_hosts(json!([{"hosts": [], "certificate": "c"}])), "tls_hosts[0].hosts: is empty"),
         (
@@ -287,7 +287,7 @@ fn a_bad_table_is_refused_with_its_place() {
             tls_hosts(json!([{"hosts": ["a"], "certificate": "c", "sni": "a"}])),
             "unknown field `sni`",
         ),
-        (json!({"version": 1, "https_port": 0}), "https_port: is 0, which is no port"),
+        (json!({"version": 1, "https_port": 0}), "https_port: is 0, which is not a port"),
         (json!({"version": 1, "https_port": 65536}), "invalid value"),
         (
             json!({"version": 1, "default_backend": {"backend": "a", "plaintext": "serve"}}),

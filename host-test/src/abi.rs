@@ -134,7 +134,7 @@ abi_enum! {
     LogLevel {
         /// Every step.
         Trace = 0, "trace";
-        /// For whoever debugs the module.
+        /// For debugging the module.
         Debug = 1, "debug";
         /// Normal, but worth a line.
         Info = 2, "info";

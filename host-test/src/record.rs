@@ -1,4 +1,4 @@
-//! What a module did, for whoever asks afterwards.
+//! The record of what a module did.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -173,7 +173,7 @@ pub struct ExchangeRecord {
     /// The request as it goes to the upstream: headers and trailers as the module left them, the
     /// body as far as the module let it pass.
     pub request: Message,
-    /// The response as it goes to the client, likewise.
+    /// The same of the response as it goes to the client.
     pub response: Message,
     /// The response the module gave instead.
     pub local_reply: Option<LocalReply>,

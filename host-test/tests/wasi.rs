@@ -40,7 +40,7 @@ fn standard_output_and_error_go_to_the_log() {
     let activity = plugin.activity();
     assert_eq!(activity.log[2].message[16..], [14, 0, 0, 0], "all of it was written");
     let results: Vec<_> = activity.host_calls.iter().map(|call| call.result).collect();
-    assert_eq!(results, [0, 0, 8, 0], "3 is no open file");
+    assert_eq!(results, [0, 0, 8, 0], "3 is not an open file");
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //! Behind `--`, words choose: `few`, `endpoints`, `many`, `services`.
 //!
 //! Everything shares the cores of one machine: API server, etcd, controller,
-//! Envoy, upstream and whoever measures.
+//! Envoy, the upstream and the benchmark.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -63,7 +63,7 @@ fn installed() -> PathBuf {
     let tools = workspace().join("target/test-tools");
     fs::create_dir_all(&tools).expect("a folder of tools");
     let folder = tools.join(PACKAGES[0]);
-    // Whoever comes second waits, and finds it there.
+    // The second to come waits, and finds it there.
     let lock = File::create(tools.join("httpbin.lock")).expect("a lock file");
     lock.lock().expect("a lock");
     if !folder.is_dir() {

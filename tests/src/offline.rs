@@ -16,7 +16,7 @@ impl Offline {
     /// The module itself, compiled once for all tests.
     ///
     /// # Panics
-    /// Where it is no Proxy-Wasm module.
+    /// Where it is not a Proxy-Wasm module.
     pub fn module() -> &'static Module {
         offline_module().expect("a Proxy-Wasm module")
     }

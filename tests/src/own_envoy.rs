@@ -147,7 +147,7 @@ fn compile_with(source: &Path, folder: &Path, flags: &[&str]) {
     assert!(folder.join("bootstrap.json").is_file(), "nothing was compiled: {said}");
 }
 
-/// Changes a JSON file, so that whoever watches it sees the old one or the new.
+/// Changes a JSON file, so that a watcher sees the old one or the new.
 ///
 /// # Panics
 /// Where it is none.

@@ -149,7 +149,7 @@ impl TlsClient {
         Self::with_versions(authority, protocols, rustls::ALL_VERSIONS)
     }
 
-    /// Likewise, with TLS 1.2 alone.
+    /// The same with TLS 1.2 alone.
     ///
     /// # Panics
     /// Where the authority is none.

@@ -37,7 +37,7 @@ impl Input {
 /// Why an argument is not what it must be.
 #[derive(Debug, Error)]
 pub(super) enum ArgError {
-    #[error("is no name of a namespace: lower-case letters, digits and -, 63 at most")]
+    #[error("is not the name of a namespace: lower-case letters, digits and -, 63 at most")]
     Namespace,
     #[error(
         "Envoy's admin interface is not at an address here, where a route might lead, but at the \

@@ -94,7 +94,7 @@ pub(crate) fn addresses(Ready { http, https, admin }: &Ready) -> String {
     format!("http={http}{https} admin={admin}")
 }
 
-/// Prints for whoever listens; serving goes on also when nobody does.
+/// Prints to standard output; serving goes on also when that is closed.
 pub(crate) fn say(text: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());

@@ -13,7 +13,7 @@ use crate::compile::compile;
 use crate::explain::Explainer;
 use crate::route_test::{Report, junit, read, run, text};
 
-/// Run tests of routes: requests, and what shall become of them
+/// Run tests of routes: requests, and their expected outcomes
 ///
 /// Each test sends a request through the very module that Envoy runs, offline,
 /// with the route table of the manifests, and compares what comes of it. The

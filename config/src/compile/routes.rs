@@ -147,7 +147,7 @@ impl Candidate<'_> {
         }
     }
 
-    /// Names both sides: whoever reads one manifest may not know the other.
+    /// Names both sides: the author of one manifest may not know the other.
     fn lost_to(&self, winner: &Self, host: &str) -> Finding {
         let on = if host == "*" { "every host".into() } else { format!("host {host}") };
         let message = format!(

@@ -14,7 +14,7 @@ const POLL_PERIOD: Duration = Duration::from_millis(200);
 /// How long each part may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Draining {
-    /// Until no new connections come: whoever sends them has seen by then that
+    /// Until no new connections come: load balancers have seen by then that
     /// we are not ready.
     pub(super) delay: Duration,
     /// Until those who are connected have gone.

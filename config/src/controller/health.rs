@@ -1,4 +1,4 @@
-//! What whoever runs the controller asks it: `/healthz`, `/readyz`, `/metrics`.
+//! The HTTP endpoints for operators: `/healthz`, `/readyz`, `/metrics`.
 //!
 //! `/healthz` says that the controller runs, `/readyz` that traffic can be sent
 //! to the Envoy beside it:
@@ -87,7 +87,7 @@ async fn attend(stream: TcpStream, readiness: &watch::Receiver<Readiness>, metri
     });
     let connection =
         http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
-    // A client that goes away or takes too long is no concern of ours.
+    // A client that goes away or takes too long is not our concern.
     let _ = timeout(CLIENT_TIMEOUT, connection).await;
 }
 

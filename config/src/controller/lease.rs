@@ -4,7 +4,7 @@
 //! `coordination.k8s.io/v1` names its holder, who renews it; who has not seen
 //! the record change for the time the record says takes it over. Clocks of
 //! machines differ, so what counts is when the record was last *seen* to change,
-//! by the clock of whoever looks, never the times that are written in it. Two
+//! by the clock of the observer, never the times that are written in it. Two
 //! who take it at once are told apart by the resource version.
 //!
 //! Our own, since `kube-leader-election` is for another version of kube than

@@ -350,7 +350,7 @@ mod tests {
         metrics
     }
 
-    /// Series and values, as whoever scrapes reads them.
+    /// Series and values, as a scraper reads them.
     fn parse(text: &str) -> BTreeMap<&str, f64> {
         let samples = text.lines().filter(|line| !line.starts_with('#'));
         samples

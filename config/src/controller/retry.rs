@@ -48,7 +48,7 @@ impl Backoff {
 }
 
 /// For what has worked only once it has not failed for a while: that a list
-/// begins, say, does not mean that it will end, though it is no error.
+/// begins, say, does not mean that it will end, though it is not an error.
 pub(super) struct LastingBackoff {
     backoff: Backoff,
     quiet: Duration,
@@ -74,7 +74,7 @@ impl Iterator for LastingBackoff {
 }
 
 impl kube::runtime::utils::Backoff for LastingBackoff {
-    /// Called at whatever is no error.
+    /// Called at whatever is not an error.
     fn reset(&mut self) {}
 }
 

@@ -47,7 +47,7 @@ impl SecretSource {
         Self { client, manager, store, metrics, pace: Arc::default() }
     }
 
-    /// Watches those that are wanted, for ever.
+    /// Watches those that are wanted, forever.
     pub(super) async fn run(self, mut wanted: channel::Receiver<BTreeSet<ObjectName>>) {
         let mut tasks = JoinSet::new();
         let mut watches: BTreeMap<ObjectName, AbortHandle> = BTreeMap::new();

@@ -30,7 +30,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Watches for ever. What fails is tried again, and told.
+    /// Watches forever. What fails is tried again, and told.
     pub(super) async fn run(self) {
         let mut backoff = Backoff::for_traffic();
         let mut trouble = Trouble::new("the API server".into());

@@ -52,7 +52,7 @@ pub enum ListenAddrError {
     /// It names no port.
     #[error("the port is missing; write {}", SocketAddr::new(*.0, 8080))]
     WithoutPort(IpAddr),
-    /// The port is no 16-bit number.
+    /// The port is not a 16-bit number.
     #[error("the port is too large; use a number from 0 to 65535")]
     Port,
     /// It means every address.

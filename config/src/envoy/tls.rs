@@ -3,7 +3,7 @@
 //! There is one chain for each certificate, and all have a name. Which one a
 //! client gets says a matcher beside them, so that a host comes or goes without
 //! touching a chain: Envoy ends the connections of those that change. The
-//! content of a certificate is no part of a chain either, but discovered (SDS).
+//! content of a certificate is not part of a chain either, but discovered (SDS).
 //!
 //! Envoy's other ways do not fit: by the names within certificates, a tenant
 //! could take the host of another; and certificates fetched on demand are, in

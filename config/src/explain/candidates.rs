@@ -133,7 +133,7 @@ impl Asked<'_> {
     /// Why a virtual host does not serve the request's host, unless it does.
     fn wrong_host(&self, table: &RouteTable, index: usize) -> Option<String> {
         let Some(host) = &self.host else {
-            return Some("the request's authority is no host".into());
+            return Some("the request's authority is not a host".into());
         };
         let hosts = |index: usize| table.virtual_hosts[index].hosts.join(", ");
         let (own, serving) = (hosts(index), self.covering.first().copied());

@@ -11,7 +11,7 @@ pub(super) fn certificate<'t>(router: &'t Router, server_name: Option<&str>) -> 
 }
 
 /// The host that a client asks for when it connects to `authority` (RFC 6066
-/// section 3): none for an address, nor for what is no host.
+/// section 3): none for an address, nor for what is not a host.
 pub(crate) fn server_name(authority: &str) -> Option<String> {
     let host = ingress_filter::host_of(authority.as_bytes())?;
     let host = String::from_utf8(host.into_owned()).ok()?;

@@ -143,7 +143,7 @@ fn check_target(request: &Request) -> Result<(), Refusal> {
     refuse_if(
         !is_clean || !target.starts_with('/'),
         400,
-        "the target is no path, or holds a space, a control character or a byte beyond ASCII",
+        "the target is not a path, or holds a space, a control character or a byte beyond ASCII",
     )
 }
 
@@ -162,7 +162,7 @@ fn check_framing(headers: &Headers) -> Result<(), Refusal> {
     let is_number = |text: &String| {
         text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u64>().is_ok()
     };
-    refuse_if(!length.as_ref().is_none_or(is_number), 400, "its content-length is no number")?;
+    refuse_if(!length.as_ref().is_none_or(is_number), 400, "its content-length is not a number")?;
     let has_both = length.is_some() && encoding.is_some();
     refuse_if(has_both, 400, "it has both content-length and transfer-encoding")?;
     let is_known = encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case("chunked"));

@@ -239,7 +239,7 @@ impl Explainer {
         let rule = passage.property("route_rule").and_then(|rule| rule.parse().ok());
         let backend: &Backend = self.table.backends.get(index)?;
         let plaintext = plaintext.filter(|_| !came_with_tls(passage)).map(|wanted| {
-            // Whoever names no host can be sent nowhere.
+            // A client that names no host can be sent nowhere.
             let is_sent = joined(&passage.response, "location").is_some();
             if is_sent { wanted } else { Plaintext::Refuse }
         });

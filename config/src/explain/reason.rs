@@ -42,7 +42,7 @@ pub(super) fn reason(answer: Option<Answer>, chosen: Option<&Chosen<'_>>) -> Str
 pub(super) fn misdirected(connection: &str, host: &str) -> String {
     format!(
         "the connection has the certificate {connection}, but the host has {host}: the client \
-         shall use another connection"
+         should use another connection"
     )
 }
 

@@ -51,7 +51,7 @@ pub enum RequestError {
     #[error("only over HTTPS does a client ask for a host by SNI")]
     SniWithoutTls,
     /// The host asked for is not the name of one.
-    #[error("{0:?} is no name of a host")]
+    #[error("{0:?} is not the name of a host")]
     Sni(String),
 }
 

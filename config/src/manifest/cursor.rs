@@ -142,7 +142,7 @@ impl<'a, S: Subject> Cursor<'a, S> {
     }
 
     /// The items of the list in the field `name`; none where it is absent, and
-    /// a finding where it is no list.
+    /// a finding where it is not a list.
     pub(crate) fn list(&'a self, name: &'a str) -> Vec<Item<'a, S>> {
         self.field(name).map_or_else(Vec::new, |list| list.items())
     }

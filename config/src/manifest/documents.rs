@@ -216,7 +216,7 @@ mod tests {
             ("{}\n---\n{}{}", &[(1, 1, "{}"), (2, 1, "---\n{}{}")]),
             // The rest is for the parser to refuse.
             ("{}\n{", &[(1, 1, "{}"), (1, 3, "\n{")]),
-            // YAML that is no JSON.
+            // YAML that is not JSON.
             ("{a: {}}\n", &[(1, 1, "{a: {}}\n")]),
             ("\u{feff}\n{}\n{}", &[(1, 1, "\u{feff}\n{}"), (2, 3, "\n{}")]),
         ];

@@ -21,7 +21,7 @@ const LAYOUT_VERSION: &str = "1.0.0";
 
 impl Image {
     /// Writes the image to `folder`, which is new, empty, or holds an earlier one:
-    /// whoever reads that meanwhile finds the one or the other.
+    /// a reader meanwhile finds the one or the other.
     pub(crate) fn write_layout(&self, folder: &Path) -> anyhow::Result<()> {
         refuse_foreign(folder)?;
         let blobs = folder.join(BLOBS).join("sha256");

@@ -104,7 +104,7 @@ fn read_slice(reading: &Reading<'_>) -> PortAddresses {
 fn as_ip(cursor: &Cursor<'_>) -> Option<IpAddr> {
     let address = cursor.as_string()?.parse().ok();
     if address.is_none() {
-        cursor.error("is no IP address; this endpoint is left out");
+        cursor.error("is not an IP address; this endpoint is left out");
     }
     address
 }

@@ -70,7 +70,7 @@ impl Mistake {
 
 impl fmt::Display for HostError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is no DNS name: {}", quote(self.host), self.mistake.remedy())
+        write!(f, "{} is not a DNS name: {}", quote(self.host), self.mistake.remedy())
     }
 }
 

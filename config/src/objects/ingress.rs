@@ -139,7 +139,7 @@ fn read_created(object: &Object, root: &Cursor<'_>) -> Option<Timestamp> {
     if created.is_none() && object.creation_timestamp.is_some() {
         root.warning_in(
             "metadata.creationTimestamp",
-            "is no time, so this counts as the youngest; write it as in 2024-12-31T23:59:59Z",
+            "is not a time, so this counts as the youngest; write it as in 2024-12-31T23:59:59Z",
         );
     }
     created

@@ -41,14 +41,14 @@ pub(crate) fn is_named_well(object: &Object, root: &Cursor<'_>) -> bool {
     if !is_object_name(&object.name) {
         root.error_in(
             "metadata.name",
-            "is no DNS name; rename it: lower-case letters, digits, - and ., 253 at most",
+            "is not a DNS name; rename it: lower-case letters, digits, - and ., 253 at most",
         );
         return false;
     }
     if !is_dns_label(&object.namespace) {
         root.error_in(
             "metadata.namespace",
-            "is no DNS label; correct it: lower-case letters, digits and -, 63 at most",
+            "is not a DNS label; correct it: lower-case letters, digits and -, 63 at most",
         );
         return false;
     }
@@ -60,12 +60,12 @@ pub(crate) fn is_named_well(object: &Object, root: &Cursor<'_>) -> bool {
 pub enum LabelError {
     /// Its name.
     #[error(
-        "{} is no label's name; use letters, digits, -, _ and ., 63 at most, perhaps after a DNS name and /",
+        "{} is not a valid label name; use letters, digits, -, _ and ., 63 at most, perhaps after a DNS name and /",
         quote(.0)
     )]
     Name(String),
     /// Its value.
-    #[error("{} is no label's value; use letters, digits, -, _ and ., 63 at most", quote(.0))]
+    #[error("{} is not a valid label value; use letters, digits, -, _ and ., 63 at most", quote(.0))]
     Value(String),
 }
 

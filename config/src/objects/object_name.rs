@@ -43,7 +43,7 @@ impl ObjectName {
 
 /// A text is not the name of an object in a namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{} is no NAMESPACE/NAME; write it as in istio-system/istio-ingress-certs", quote(.0))]
+#[error("{} is not of the form NAMESPACE/NAME; write it as in istio-system/istio-ingress-certs", quote(.0))]
 pub struct ObjectNameError(String);
 
 impl FromStr for ObjectName {

@@ -1,4 +1,4 @@
-//! What was read, beside what is wrong with it: so that whoever needs the value
+//! What was read, beside what is wrong with it: so that a caller that needs the value
 //! decides who hears of that.
 
 use std::cell::RefCell;

@@ -39,7 +39,7 @@ fn is_of_a_type_for_it(root: &Cursor<'_>) -> bool {
     let Some(field) = root.field("type") else { return true };
     let is_right = matches!(field.node().as_str(), Some(TLS | OPAQUE | ""));
     if !is_right {
-        field.error(format!("is no type for a certificate; write {TLS}"));
+        field.error(format!("is not a type for a certificate; write {TLS}"));
     }
     is_right
 }
@@ -152,7 +152,7 @@ mod tests {
             ),
             (
                 "type: hunter2\ndata: {tls.crt: Y2hhaW4=, tls.key: a2V5}",
-                "4:7: error: Secret default/a: type: is no type for a certificate; write kubernetes.io/tls",
+                "4:7: error: Secret default/a: type: is not a type for a certificate; write kubernetes.io/tls",
             ),
         ] {
             let (secret, findings) = read(fields);

@@ -63,14 +63,14 @@ impl Service {
         if !is_dns_label(&object.namespace) {
             root.error_in(
                 "metadata.namespace",
-                "is no DNS label; correct it: lower-case letters, digits and -, 63 at most",
+                "is not a DNS label; correct it: lower-case letters, digits and -, 63 at most",
             );
             return None;
         }
         if !is_dns_label(&object.name) {
             root.error_in(
                 "metadata.name",
-                "is no DNS label; rename it: lower-case letters, digits and -, 63 at most",
+                "is not a DNS label; rename it: lower-case letters, digits and -, 63 at most",
             );
             return None;
         }
@@ -97,7 +97,8 @@ fn external_name(spec: &Cursor<'_>) -> Option<String> {
     let name = field.as_string()?;
     let is_name = is_dns_subdomain(name.strip_suffix('.').unwrap_or(name));
     if !is_name {
-        field.error("is no DNS name: labels of lower-case letters, digits and -, joined by dots");
+        field
+            .error("is not a DNS name: labels of lower-case letters, digits and -, joined by dots");
     }
     is_name.then(|| name.to_owned())
 }

@@ -25,7 +25,7 @@ impl Cases {
     }
 }
 
-/// A request, and what shall become of it.
+/// A request, and its expected outcome.
 #[derive(Debug)]
 pub(super) struct Case {
     pub(super) name: String,
@@ -34,7 +34,7 @@ pub(super) struct Case {
     pub(super) expectations: Vec<Expectation>,
 }
 
-/// Something that shall become of a request.
+/// One expectation of a request.
 #[derive(Debug)]
 pub(super) struct Expectation {
     pub(super) at: Location,
@@ -45,7 +45,7 @@ pub(super) struct Expectation {
 
 #[derive(Debug)]
 pub(super) enum Check {
-    /// This is so, as text; empty where there shall be none.
+    /// The expected text; empty where none is expected.
     Is(Aspect, String),
     RequestHeader(HeaderMatcher),
     ResponseHeader(HeaderMatcher),

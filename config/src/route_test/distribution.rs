@@ -13,7 +13,7 @@ const SIGMAS: f64 = 4.0;
 /// What shares may lack of 100 for having been rounded.
 const ROUNDING: f64 = 0.5;
 
-/// Shares in percent that many requests shall have.
+/// Expected shares of many requests, in percent.
 #[derive(Debug)]
 pub(super) struct Distribution {
     pub(super) requests: u32,

@@ -57,7 +57,7 @@ pub(super) struct Fields<'a>(Vec<(&'static str, Field<'a>)>);
 
 impl<'a> Fields<'a> {
     /// The fields of a mapping that are not null, with a finding for each that is
-    /// not among `known`, and where it is no mapping.
+    /// not among `known`, and where it is not a mapping.
     pub(super) fn of(mapping: &'a Field<'a>, known: &'static [&'static str]) -> Self {
         mapping.expect_mapping();
         mapping.only(known);

@@ -158,7 +158,7 @@ fn headers(fields: &Fields<'_>, lists: &[&str]) -> Vec<(String, String)> {
         let Some((name, value)) = header(&item) else { continue };
         match &*name {
             name if name.starts_with(':') => {
-                item.error(format!("{name} is no header; write authority, path or method"));
+                item.error(format!("{name} is not a header; write authority, path or method"));
             }
             "host" => item.error("the host is what authority says"),
             _ => headers.push((name, value)),

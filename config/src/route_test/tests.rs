@@ -211,7 +211,7 @@ fn a_test_that_is_wrong_says_where_and_why() {
         ("ssl: true, ingress: {sni: 192.0.2.1}", "{}", "must be the name of a host"),
         ("ingress: {sni: a.example}", "{}", "input.ingress.sni: is nothing that a client asks for"),
         ("additional_headers: [{value: x}]", "{}", "key is missing"),
-        ("additional_headers: [{key: ':path', value: x}]", "{}", ":path is no header"),
+        ("additional_headers: [{key: ':path', value: x}]", "{}", ":path is not a header"),
         ("additional_headers: [{key: Host, value: x}]", "{}", "the host is what authority says"),
         ("", "{}", "t:4:3: error: tests[0].validate: expects nothing"),
         (

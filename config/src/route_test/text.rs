@@ -15,7 +15,7 @@ const FAINT: Style = Style::new().dimmed();
 /// details.
 const UNREACHED: usize = 20;
 
-/// The report in colours, for whoever prints it to take them out again: each
+/// The report in colours, which the caller removes where they are not wanted: each
 /// test that failed, with `details` also the others, and the totals.
 pub fn text(report: &Report, details: bool) -> String {
     let mut text = String::new();

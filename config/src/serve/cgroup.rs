@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::settings::Memory;
 
 /// The least limit of the control groups that this process is in; `None` where there
-/// is no limit, or none that Envoy could serve with.
+/// is no limit, or one that is too small for Envoy.
 pub(super) fn memory_limit() -> Option<Memory> {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     // Version 2 has one hierarchy, in which each group's limit holds for those in it.

@@ -32,7 +32,7 @@ pub(super) fn check_appended(header: &table::Header, place: &Place<'_>) -> Resul
         return Err(place.field("name").error(reason));
     }
     if value.is_empty() || !headers::is_value(value) {
-        let reason = format!("{value:?} is no header's value; use visible ASCII");
+        let reason = format!("{value:?} is not a valid header value; use visible ASCII");
         return Err(place.field("value").error(reason));
     }
     Ok(())
@@ -40,7 +40,7 @@ pub(super) fn check_appended(header: &table::Header, place: &Place<'_>) -> Resul
 
 pub(super) fn check_status(status: u16, place: &Place<'_>) -> Result<(), LoadError> {
     if !(200..=599).contains(&status) {
-        return Err(place.error(format!("{status} is no final status; use 200 to 599")));
+        return Err(place.error(format!("{status} is not a final status; use 200 to 599")));
     }
     Ok(())
 }
@@ -60,7 +60,7 @@ pub(super) fn check_share(per_million: u32, place: &Place<'_>) -> Result<(), Loa
 pub(super) fn check_override(header: Option<&String>, place: &Place<'_>) -> Result<(), LoadError> {
     match header {
         Some(name) if !headers::is_name(name) => {
-            let reason = format!("{name:?} is no header's name; write it in lower case");
+            let reason = format!("{name:?} is not a valid header name; write it in lower case");
             Err(place.field("override_header").error(reason))
         }
         _ => Ok(()),
@@ -79,15 +79,17 @@ pub(super) fn check_target(
     if let Some(path) = path {
         let is_clean = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
         if !is_clean || !path.starts_with('/') || path.starts_with("//") {
-            let reason =
-                format!("{path:?} is no path; start it with one / and use visible ASCII without #");
+            let reason = format!(
+                "{path:?} is not a path; start it with one / and use visible ASCII without #"
+            );
             return Err(place.field("path").error(reason));
         }
     }
     match authority {
         Some(text) if authority::host(text.as_bytes()).is_none_or(|host| host.is_empty()) => {
-            let reason =
-                format!("{text:?} is no host; write it as www.example.com or www.example.com:8080");
+            let reason = format!(
+                "{text:?} is not a host; write it as www.example.com or www.example.com:8080"
+            );
             Err(place.field("authority").error(reason))
         }
         _ => Ok(()),

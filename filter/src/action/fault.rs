@@ -144,7 +144,7 @@ impl Abort {
                 (StatusKind::Http, status)
             }
             AbortStatus::Grpc(status) if status > 16 => {
-                let reason = format!("{status} is no gRPC status; use 0 to 16");
+                let reason = format!("{status} is not a gRPC status; use 0 to 16");
                 return Err(place.field("status").error(reason));
             }
             AbortStatus::Grpc(status) => (StatusKind::Grpc, status.into()),

@@ -96,7 +96,7 @@ pub(crate) fn url(scheme: &[u8], authority: &[u8], (path, query): (&[u8], &[u8])
 }
 
 /// Appends visible ASCII as it is and all else percent-encoded: Envoy lets no
-/// such byte through, whoever calls us otherwise might.
+/// such byte through, other callers might.
 fn append_encoded(text: &mut Vec<u8>, part: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for byte in part {

@@ -232,7 +232,7 @@ impl<T> Flat for List<T> {
     }
 }
 
-/// None is the greatest number, which is no index.
+/// None is the greatest number, which is not an index.
 impl Flat for Option<u32> {
     const SIZE: usize = 4;
 

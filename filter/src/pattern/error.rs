@@ -49,7 +49,7 @@ impl fmt::Display for PatternError {
             Self::BackReference => f.write_str(
                 "uses a back-reference, which cannot be matched in linear time; write it without",
             ),
-            Self::Syntax(cause) => write!(f, "is no regular expression: {cause}"),
+            Self::Syntax(cause) => write!(f, "is not a regular expression: {cause}"),
             Self::NotCompiled => f.write_str(
                 "is a regular expression, which the module cannot compile; \
                  have `ingressctl table` make the flat form of this table, and load that",

@@ -133,7 +133,7 @@ impl FlatTable {
         };
         let (tls_hosts, certificates) = encode_certificates(&table.tls_hosts, &mut encoder)?;
         if table.https_port == 0 {
-            return Err(invalid("https_port", "is 0, which is no port; use 1 to 65535"));
+            return Err(invalid("https_port", "is 0, which is not a port; use 1 to 65535"));
         }
         let routes = table.virtual_hosts.iter().map(|host| host.routes.len()).sum::<usize>();
         let root = Root {
@@ -297,7 +297,7 @@ fn encode_hosts<'t>(
                 return Err(invalid(
                     place(),
                     format!(
-                        "{host:?} is no host; write it in lower case without port, such as foo.example.com or *.example.com"
+                        "{host:?} is not a host; write it in lower case without port, such as foo.example.com or *.example.com"
                     ),
                 ));
             }

@@ -137,7 +137,7 @@ fn source(name: &str, place: &Place<'_>) -> Result<Source, LoadError> {
         ":scheme" => Source::Scheme,
         name if headers::is_name(name) => Source::Header,
         name => {
-            let reason = format!("{name:?} is no header's name; write it in lower case");
+            let reason = format!("{name:?} is not a valid header name; write it in lower case");
             return Err(place.error(reason));
         }
     })

@@ -13,7 +13,7 @@ use crate::turns::Mark;
 const WARM_UP: f64 = 0.2;
 
 /// How many seconds growth has to be measured for, to be judged: hostile objects come
-/// and go, and what they take for a while is no growth.
+/// and go, and what they take for a while is not growth.
 const LONG: f64 = 600.0;
 
 /// What memory may grow by in an hour. In a day that would be no more than half of

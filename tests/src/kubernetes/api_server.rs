@@ -114,7 +114,7 @@ impl ApiServer {
         self.path("kubeconfig")
     }
 
-    /// A kubeconfig file for whoever has this token.
+    /// A kubeconfig file for the owner of this token.
     ///
     /// # Panics
     /// Where it cannot be written.

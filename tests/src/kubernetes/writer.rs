@@ -65,7 +65,7 @@ impl Writer {
     /// Where the API is away, or refuses.
     ///
     /// # Panics
-    /// Where this is no request.
+    /// Where this is not a request.
     pub fn send(
         &self,
         method: &str,
@@ -98,7 +98,7 @@ pub(super) fn runtime() -> Runtime {
     builder.worker_threads(1).enable_all().build().expect("a runtime")
 }
 
-/// A client of whoever has this kubeconfig file; to be called in a runtime.
+/// A client with this kubeconfig file; to be called in a runtime.
 pub(super) async fn connect(kubeconfig: &Path) -> Client {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig file");
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;

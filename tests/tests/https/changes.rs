@@ -80,7 +80,7 @@ fn hosts_come_and_go_without_touching_the_connections_of_others() {
 }
 
 /// A host goes from one Secret to another and back under load. Who connected
-/// before that is told so, and whoever connects then finds the connection and
+/// before that is told so, and a client that connects then finds the connection and
 /// the table in agreement.
 #[test]
 fn a_host_moves_to_another_secret_and_no_new_connection_is_told_it_is_the_wrong_one() {

@@ -82,7 +82,7 @@ fn a_pod_that_ends_answers_what_it_has_been_asked() {
     });
     wait_until("the slow one is there", || !upstream.take_received().is_empty());
     gateway.ask_to_end();
-    // Whoever sends requests learns of it, and sends some until then.
+    // Load balancers learn of it, and sends some until then.
     wait_until("it is not ready", || gateway.health("/readyz").status == 503);
     assert_eq!(gateway.get("web.example", "/").status, 200);
     assert_eq!(slow.join().unwrap(), 200);

@@ -82,7 +82,7 @@ fn a_preflight_is_answered_where_the_origin_is_allowed() {
         assert!(passed.by.starts_with('v'), "{origin}");
         assert_headers(&passed, &[VARY]);
     }
-    // An OPTIONS that is no preflight.
+    // An OPTIONS that is not a preflight.
     let options = edge.ask("OPTIONS", "/any", &["origin: https://a.example"]);
     assert!(options.by.starts_with('v'));
     assert!(edge.ask("OPTIONS", "/any", &[PREFLIGHT]).by.starts_with('v'));

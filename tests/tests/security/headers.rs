@@ -203,7 +203,7 @@ fn envoys_headers_from_a_client_are_ignored_twice_over() {
         manager["internal_address_config"]["cidr_ranges"] = internal_range.clone();
     };
     assert_eq!(in_a_hurry(&envoy_with(&upstreams, internal)), "open", "they are removed");
-    // With neither, whoever is internal is obeyed.
+    // With neither, internal clients are obeyed.
     let obeyed = envoy_with(&upstreams, |manager| {
         not_removed(manager);
         internal(manager);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-/// How long one request may take. The client itself waits for ever, since a
+/// How long one request may take. The client itself waits forever, since a
 /// watch does.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 

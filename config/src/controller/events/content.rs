@@ -61,7 +61,7 @@ impl Author {
     }
 
     /// Where the Event of `report` is. The same finding about the same object
-    /// has the same name whoever reports it, wherever it was read from.
+    /// has the same name for every reporter, wherever it was read from.
     pub(super) fn key(&self, report: &Report) -> Key {
         let subject = &report.subject;
         let Finding { severity, field, message, .. } = &report.finding;

@@ -29,7 +29,7 @@ pub(super) struct Observed {
 
 impl Observed {
     /// Takes in what the API has, none where there is none. A change of what is
-    /// around the record (a label, say) is no sign of life of its holder.
+    /// around the record (a label, say) is not a sign of life of its holder.
     pub(super) fn see(&mut self, lease: Option<Lease>, now: Instant) {
         let spec = |lease: &Option<Lease>| lease.as_ref().map(|lease| lease.spec.clone());
         if self.since.is_none() || spec(&self.lease) != spec(&lease) {

@@ -70,7 +70,7 @@ async fn follow_service(
         loop {
             match events.try_next().await {
                 Ok(Some(event)) => {
-                    // The beginning of a list is no answer yet.
+                    // The beginning of a list is not an answer yet.
                     if !matches!(event, watcher::Event::Init) {
                         complaints.settle(WATCH);
                     }
@@ -122,7 +122,7 @@ fn take(
 
 /// What `service` is reached at. Only what an Ingress has a field for in every
 /// version of the API: a server drops what it does not know (`ipMode`, and once
-/// `ports`), and the two would differ for ever.
+/// `ports`), and the two would differ forever.
 fn of_service(service: &Service) -> Addresses {
     let balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
     let ingress = balancer.and_then(|balancer| balancer.ingress.as_deref()).unwrap_or_default();

@@ -6,7 +6,7 @@ use serde_json::Value;
 /// Whether `status.loadBalancer.ingress` of an Ingress was written by `manager`,
 /// and by nobody else: then it may be removed.
 ///
-/// The list is atomic: it has one author, whoever changed it last. A patch that
+/// The list is atomic: it has one author, the last that changed it. A patch that
 /// changes nothing makes nobody an author. Only server-side apply makes several,
 /// who agree on a value.
 pub(in crate::controller) fn is_published_by(

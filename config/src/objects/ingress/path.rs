@@ -22,7 +22,7 @@ pub(super) struct PathTypeError<'a>(&'a str);
 impl fmt::Display for PathTypeError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(name) = self;
-        write!(f, "{} is no path type; use Exact, Prefix or ImplementationSpecific", quote(name))
+        write!(f, "{} is not a path type; use Exact, Prefix or ImplementationSpecific", quote(name))
     }
 }
 
@@ -186,7 +186,7 @@ fn check(path: &PathMatch) -> Result<(), PathError> {
     if path.contains("//") {
         return Err(PathError::EmptyElement);
     }
-    // What comes after `;` is no part of a dot segment to Envoy.
+    // What comes after `;` is not part of a dot segment to Envoy.
     let is_dot_segment = |element: &str| matches!(element.split(';').next(), Some("." | ".."));
     if elements.split('/').any(is_dot_segment) {
         return Err(PathError::DotSegment);

@@ -71,7 +71,7 @@ fn read_secret(field: &Cursor<'_>, namespace: &str, name: &str) -> Option<Object
     let secret = ObjectName::new(namespace, name);
     if secret.is_none() {
         field.error(
-            "is no name of a Secret; correct it: lower-case letters, digits, - and ., 253 at most",
+            "is not the name of a Secret; correct it: lower-case letters, digits, - and ., 253 at most",
         );
     }
     secret

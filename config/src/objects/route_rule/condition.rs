@@ -42,7 +42,7 @@ pub(crate) struct Source {
     pub(crate) place: Place,
 }
 
-/// What in `headers` is no header, and what the filter calls it. The last is
+/// What in `headers` is not a header, and what the filter calls it. The last is
 /// where Envoy keeps that header.
 const SPECIAL: [(&str, &str); 5] = [
     ("uri", ":path"),

@@ -98,7 +98,7 @@ fn read_grpc_status(cursor: &Cursor<'_>) -> Option<u8> {
     let status = by_name.map(|(number, _)| number).or_else(by_number);
     if status.is_none() {
         cursor.error(format!(
-            "{} is no gRPC status; write its name, as in UNAVAILABLE, or its number, 0 to {LAST_GRPC_STATUS}",
+            "{} is not a gRPC status; write its name, as in UNAVAILABLE, or its number, 0 to {LAST_GRPC_STATUS}",
             quote(text)
         ));
     }

@@ -78,7 +78,7 @@ fn check_appended(name: &str) -> Result<(), AppendError> {
 enum CorsError {
     #[error("{} holds a comma; write each origin as its own item", quote(.0))]
     SeveralOrigins(String),
-    #[error("{} is no method of HTTP; use {}", quote(.0), METHODS.join(", "))]
+    #[error("{} is not an HTTP method; use {}", quote(.0), METHODS.join(", "))]
     Method(String),
 }
 

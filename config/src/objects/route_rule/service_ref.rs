@@ -95,7 +95,7 @@ fn read_label(cursor: &Cursor<'_>) -> Option<String> {
     let text = cursor.as_string()?;
     if !is_dns_label(text) {
         cursor.error(format!(
-            "{} is no DNS label; use lower-case letters, digits and -, 63 at most",
+            "{} is not a DNS label; use lower-case letters, digits and -, 63 at most",
             quote(text)
         ));
         return None;
@@ -134,7 +134,7 @@ fn read_full_name(
         .filter(|(name, namespace)| is_dns_label(name) && is_dns_label(namespace));
     if names.is_none() {
         service.error(format!(
-            "{} is no service of this cluster; write its full name, <name>.<namespace>.svc.{}",
+            "{} is not a service of this cluster; write its full name, <name>.<namespace>.svc.{}",
             quote(text),
             scope.cluster_domain
         ));

@@ -61,7 +61,7 @@ pub(super) fn duration(cursor: &Cursor<'_>) -> Option<u32> {
     let duration = duration::parse(text.as_bytes());
     if duration.is_none() {
         cursor.error(format!(
-            "{} is no duration from 1ms to 49 days; write it as in 4s, 500ms or 1m30s",
+            "{} is not a duration from 1ms to 49 days; write it as in 4s, 500ms or 1m30s",
             quote(text)
         ));
     }
@@ -75,7 +75,7 @@ pub(super) fn seconds(cursor: &Cursor<'_>) -> Option<u32> {
     }
     let milliseconds = duration(cursor)?;
     if milliseconds % 1_000 != 0 {
-        cursor.error("is no whole number of seconds; write it as in 60s or 24h");
+        cursor.error("is not a whole number of seconds; write it as in 60s or 24h");
         return None;
     }
     Some(milliseconds / 1_000)
@@ -104,7 +104,7 @@ pub(super) fn authority(cursor: &Cursor<'_>) -> Option<String> {
     let is_host = host_of(text.as_bytes()).is_some_and(|host| !host.is_empty());
     if !is_host {
         cursor.error(format!(
-            "{} is no host; write a name or an address, perhaps with a port, as in example.com:8080",
+            "{} is not a host; write a name or an address, perhaps with a port, as in example.com:8080",
             quote(text)
         ));
     }
@@ -113,7 +113,7 @@ pub(super) fn authority(cursor: &Cursor<'_>) -> Option<String> {
 
 /// Why a text is not the name of a header, as HTTP/2 spells it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{} is no header's name: {}", quote(name), self.remedy())]
+#[error("{} is not a valid header name: {}", quote(name), self.remedy())]
 pub(super) struct HeaderNameError {
     name: String,
 }

@@ -55,7 +55,7 @@ impl Emptied {
 
 /// Whether there is nothing in a file, or only white space.
 fn is_blank(file: &Path) -> bool {
-    // Only of files: opening a pipe may wait for ever.
+    // Only of files: opening a pipe may wait forever.
     let Some(metadata) = fs::metadata(file).ok().filter(fs::Metadata::is_file) else {
         return false;
     };

@@ -105,7 +105,7 @@ impl<'a> Site<'a> {
         self.under_load_of(gateway.https(), host, during)
     }
 
-    /// Likewise, where the gateway itself is restarted.
+    /// The same where the gateway itself is restarted.
     pub(crate) fn under_load_of<T>(
         &self,
         https: SocketAddr,
