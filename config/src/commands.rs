@@ -11,6 +11,7 @@ pub(crate) mod module;
 pub(crate) mod rbac;
 mod runtime;
 pub(crate) mod serve;
+mod source;
 pub(crate) mod table;
 pub(crate) mod test;
 

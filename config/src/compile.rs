@@ -99,6 +99,19 @@ pub fn check(manifests: &Manifests, settings: &Settings) -> Compiled {
     compile_for(Where::OwnMachineForNow, manifests, settings)
 }
 
+/// Compiles the objects of a cluster, as its gateway would; these Secrets of it could not
+/// be read.
+pub(crate) fn compile_live(
+    manifests: &Manifests,
+    unreadable: &UnreadableSecrets,
+    settings: &Settings,
+) -> Compiled {
+    let (refused, caches) = (Refused::default(), Caches::default());
+    let here = Circumstances::of_manifests(settings, &refused, &caches);
+    let circumstances = Circumstances { place: Where::ClusterFromOutside, unreadable, ..here };
+    compile_manifests(manifests, &circumstances)
+}
+
 fn compile_for(place: Where<'_>, manifests: &Manifests, settings: &Settings) -> Compiled {
     let (refused, caches) = (Refused::default(), Caches::default());
     let circumstances =

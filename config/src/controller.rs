@@ -1,6 +1,6 @@
 //! Watches a Kubernetes API and keeps the Envoy beside it right.
 //!
-//! The API is the only state; [`api`] is how it is asked and watched. [`source`]
+//! The API is the only state; [`api`] is how it is watched. [`source`]
 //! fills the [`store`] with it; [`driver`] compiles what changed and brings Envoy
 //! there by the same [`Rollout`](crate::rollout::Rollout) as `serve`; [`reports`]
 //! tells the API what came of it, from one replica only. Envoy runs beside us, on
@@ -12,7 +12,6 @@ mod driver;
 
 mod events;
 mod health;
-mod kinds;
 mod known;
 mod lease;
 mod metrics;
@@ -34,13 +33,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use kube::Client;
-use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch as channel};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
+use crate::cluster::Access;
 use crate::envoy::{Layout, Listening, prepare as prepare_folder};
 use crate::rollout::{EnvoyHandle, Ready, Rollout};
 use crate::settings::Settings;
@@ -70,8 +69,7 @@ const RELEASE_PATIENCE: Duration = Duration::from_secs(2);
 /// What to watch, and how to serve it.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    pub(crate) kubeconfig: Option<PathBuf>,
-    pub(crate) context: Option<String>,
+    pub(crate) access: Access,
     /// None for all.
     pub(crate) namespaces: Vec<String>,
     pub(crate) folder: PathBuf,
@@ -107,7 +105,7 @@ pub(crate) async fn run(
     let rollout = Rollout::new(layout, options.listening, options.settings.clone())?;
     let envoy = rollout.envoy();
     // A kubeconfig may name a program that takes its time, on the thread that asks.
-    let connecting = tokio::spawn(connect(options.clone()));
+    let connecting = tokio::spawn(connect(options.access.clone()));
     let Some(client) = signals.unless_received(connecting).await else { return Ok(()) };
     let client = client??;
     let listener = TcpListener::bind(options.health)
@@ -264,22 +262,8 @@ fn describe_missing(store: &Store) -> String {
     format!("not listed yet: {}", names.join(", "))
 }
 
-async fn connect(options: Options) -> anyhow::Result<Client> {
-    let options = &options;
-    let config = match &options.kubeconfig {
-        Some(path) => {
-            let read = Kubeconfig::read_from(path).map_err(anyhow::Error::from);
-            from_kubeconfig(read, options).await
-        }
-        None if options.context.is_some() => {
-            from_kubeconfig(Kubeconfig::read().map_err(anyhow::Error::from), options).await
-        }
-        None => Config::infer().await.map_err(anyhow::Error::from),
-    };
-    let mut config = config.context(
-        "there are no credentials for a Kubernetes API; name a kubeconfig file by --kubeconfig, \
-         or run this in a pod with a service account",
-    )?;
+async fn connect(access: Access) -> anyhow::Result<Client> {
+    let mut config = access.config().await?;
     config.read_timeout = Some(api::SILENCE);
     info!(api = %config.cluster_url, "connecting");
     if config.accept_invalid_certs {
@@ -288,13 +272,4 @@ async fn connect(options: Options) -> anyhow::Result<Client> {
         );
     }
     Ok(Client::try_from(config)?)
-}
-
-async fn from_kubeconfig(
-    read: anyhow::Result<Kubeconfig>,
-    options: &Options,
-) -> anyhow::Result<Config> {
-    let choice =
-        KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
-    Ok(Config::from_custom_kubeconfig(read?, &choice).await?)
 }

@@ -5,6 +5,7 @@ pub mod budget;
 mod cache;
 mod certificates;
 pub mod cli;
+mod cluster;
 mod commands;
 pub mod compile;
 mod controller;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Every room, in the direction in which data flows.
-const ORDER: [&str; 32] = [
+const ORDER: [&str; 33] = [
     // What all the others share.
     "object_ref",
     "finding",
@@ -39,6 +39,7 @@ const ORDER: [&str; 32] = [
     "rollout",
     "isolation",
     "serve",
+    "cluster",
     "controller",
     // The same without an Envoy.
     "explain",

@@ -30,8 +30,14 @@ impl Input {
 
     /// Reads the manifests.
     pub(crate) fn read(&self) -> Manifests {
-        manifest::read(&self.specs(), &mut std::io::stdin().lock())
+        read_files(&self.paths)
     }
+}
+
+/// Reads the manifests that these paths name.
+pub(super) fn read_files(paths: &[PathBuf]) -> Manifests {
+    let specs: Vec<_> = paths.iter().cloned().map(PathSpec::from).collect();
+    manifest::read(&specs, &mut std::io::stdin().lock())
 }
 
 /// Why an argument is not what it must be.

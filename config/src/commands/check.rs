@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use super::args::{Input, SettingsArgs};
+use super::args::SettingsArgs;
+use super::source::{NamespaceArgs, SourceArgs};
 use super::{count, findings, print, summary};
-use crate::compile::{Compiled, check};
+use crate::compile::Compiled;
 use crate::manifest::Manifests;
 
 /// Validate manifests
@@ -19,7 +20,9 @@ use crate::manifest::Manifests;
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
-    input: Input,
+    source: SourceArgs,
+    #[command(flatten)]
+    part: NamespaceArgs,
     /// How to print the findings
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
@@ -39,15 +42,16 @@ enum Output {
 
 impl Check {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let manifests = self.input.read();
-        let compiled = check(&manifests, &self.settings.resolve()?);
+        let settings = self.settings.resolve()?;
+        let source = self.source.read(&self.part.namespaces, &settings)?;
+        let (manifests, compiled) = (source.manifests(), source.check(&settings));
         print(&match self.output {
             Output::Text => findings::text(&compiled.findings, &io::stdout()),
             Output::Json => findings::json(&compiled.findings, manifests.objects())?,
             Output::Sarif => findings::sarif(&compiled.findings)?,
         })?;
         let told = summary(&compiled.findings).unwrap_or_else(|| "no findings".into());
-        eprintln!("{}: {told}", tally(&manifests, &compiled));
+        eprintln!("{}: {told}", tally(manifests, &compiled));
         Ok(if compiled.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }

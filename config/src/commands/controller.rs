@@ -15,6 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use super::args::{ADDRESSES, ArgError, SettingsArgs, parse_namespace};
 use super::runtime::block_on;
 use super::serve::{addresses, say};
+use crate::cluster::Access;
 use crate::controller::{self, Options, Publish};
 use crate::envoy::{Admin, Listening, parse_listen_addr};
 use crate::objects::{is_dns_label, is_dns_subdomain, is_object_name};
@@ -156,8 +157,7 @@ impl Controller {
         let gateway = &settings.gateway;
         let lease = api.lease.unwrap_or_else(|| (gateway.namespace.clone(), gateway.name.clone()));
         Ok(Options {
-            kubeconfig: api.kubeconfig,
-            context: api.context,
+            access: Access { kubeconfig: api.kubeconfig, context: api.context },
             namespaces: api.namespaces,
             folder: self.folder,
             listening: self.listen.into(),

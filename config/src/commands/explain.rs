@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
-use super::args::{Input, SettingsArgs};
+use super::args::SettingsArgs;
+use super::source::{NamespaceArgs, SourceArgs};
 use super::{ensure_complete, print, report};
-use crate::compile::compile;
 use crate::explain::{Request, explain};
 
 /// Say what happens to a request, and why
@@ -24,7 +24,9 @@ pub(crate) struct Explain {
     /// The URL, such as foo.example.com/status/200
     url: String,
     #[command(flatten)]
-    input: Input,
+    source: SourceArgs,
+    #[command(flatten)]
+    part: NamespaceArgs,
     /// The method
     #[arg(short = 'X', long = "request", value_name = "METHOD", default_value = "GET")]
     method: String,
@@ -64,13 +66,13 @@ impl Explain {
             None => request,
             Some(host) => request.on_connection_to(host).context("--sni")?,
         };
-        let manifests = self.input.read();
         let settings = self.settings.resolve()?;
-        let compiled = compile(&manifests, &settings);
+        let source = self.source.read(&self.part.namespaces, &settings)?;
+        let compiled = source.compile(&settings);
         report(&compiled.findings);
-        ensure_complete(&manifests, "nothing was explained")?;
+        ensure_complete(source.manifests(), "nothing was explained")?;
         let mut explanation = explain(&compiled.gateway.table, &settings, &request)?;
-        explanation.hints = hints::hints(&compiled, &request, &explanation);
+        explanation.hints = hints::hints(&source, &compiled, &request, &explanation);
         print(&match self.output {
             Output::Json => serde_json::to_string_pretty(&explanation)?,
             Output::Text => render::text(&request, &explanation),

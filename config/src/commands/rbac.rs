@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use super::args::{Input, SettingsArgs, parse_namespace};
+use super::args::{SettingsArgs, parse_namespace};
+use super::source::SourceArgs;
 use super::{ensure_complete, print, report, summary};
 use crate::finding::Severity;
 use crate::rbac;
@@ -29,7 +30,7 @@ use crate::rbac;
 #[command(verbatim_doc_comment)]
 pub(crate) struct Rbac {
     #[command(flatten)]
-    input: Input,
+    source: SourceArgs,
     /// How to print them; json is one List
     #[arg(short, long, value_enum, default_value = "yaml")]
     output: Output,
@@ -50,10 +51,11 @@ enum Output {
 impl Rbac {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let settings = self.settings.resolve()?;
-        let manifests = self.input.read();
-        let (secrets, findings) = rbac::named_secrets(&manifests, &settings, &self.namespaces);
+        let source = self.source.read(&self.namespaces, &settings)?;
+        let manifests = source.manifests();
+        let (secrets, findings) = rbac::named_secrets(manifests, &settings, &self.namespaces);
         report(&findings);
-        ensure_complete(&manifests, "no rights were printed")?;
+        ensure_complete(manifests, "no rights were printed")?;
         let grants = rbac::grants(&settings, &self.namespaces, &secrets);
         print(&match self.output {
             Output::Yaml => rbac::to_yaml(&grants)?,

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 
-use super::args::{ArgError, Input, SettingsArgs};
+use super::args::{ArgError, SettingsArgs};
+use super::source::{NamespaceArgs, SourceArgs};
 use super::{ensure_complete, report, summary};
-use crate::compile::compile;
 use crate::explain::Explainer;
 use crate::route_test::{Report, junit, read, run, text};
 
@@ -30,7 +30,9 @@ pub(crate) struct Test {
     #[arg(required = true, value_name = "CASES")]
     cases: Vec<PathBuf>,
     #[command(flatten)]
-    input: Input,
+    source: SourceArgs,
+    #[command(flatten)]
+    part: NamespaceArgs,
     /// How to print the results
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
@@ -82,13 +84,13 @@ impl Test {
         let settings = self.settings.resolve()?;
         let stdin = |paths: &[PathBuf]| paths.iter().any(|path| path.as_os_str() == "-");
         ensure!(
-            !(stdin(&self.input.paths) && stdin(&self.cases)),
+            !(stdin(&self.source.paths) && stdin(&self.cases)),
             "standard input holds either the manifests or the tests"
         );
-        let manifests = self.input.read();
-        let compiled = compile(&manifests, &settings);
+        let source = self.source.read(&self.part.namespaces, &settings)?;
+        let compiled = source.compile(&settings);
         report(&compiled.findings);
-        ensure_complete(&manifests, "nothing was tested")?;
+        ensure_complete(source.manifests(), "nothing was tested")?;
         let cases = read(&self.cases, &mut io::stdin().lock());
         report(&cases.findings.clone().into_sorted());
         ensure!(!cases.findings.has_errors(), "nothing was tested: correct the tests first");

@@ -25,6 +25,8 @@ pub(crate) enum Where<'c> {
     /// In a cluster, with these addresses of DNS names. Envoy asks no name server
     /// itself: what that answers could be any address.
     Cluster(&'c Resolved),
+    /// In a cluster that is looked at from outside: its name servers are not asked.
+    ClusterFromOutside,
 }
 
 /// Which addresses endpoints may have.
@@ -62,7 +64,7 @@ impl<'c> Reach<'c> {
         let network = self.denied.iter().find(|network| network.contains(&address));
         let by_setting = network
             .map(|network| format!("is in {network}, which the setting deniedEndpoints names"));
-        let is_in_cluster = matches!(self.place, Where::Cluster(_));
+        let is_in_cluster = matches!(self.place, Where::Cluster(_) | Where::ClusterFromOutside);
         by_setting.or_else(|| {
             let kind = local(address).filter(|_| is_in_cluster)?;
             Some(format!("is {kind}, which only the gateway's own pod or node could reach"))
@@ -82,7 +84,7 @@ impl<'c> Reach<'c> {
                 Some(Ok(addresses)) => self.allowed(addresses, port),
                 Some(Err(_)) | None => BTreeSet::new(),
             },
-            Where::OwnMachine | Where::OwnMachineForNow => BTreeSet::new(),
+            _ => BTreeSet::new(),
         }
     }
 

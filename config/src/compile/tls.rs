@@ -207,7 +207,9 @@ impl<'a> TlsCollector<'a> {
         // Perhaps no Ingress names the default one.
         let is_named = self.named.iter().any(|(.., name)| name.value == *self.default);
         if let Some(remedy) = remedies.of(self.default).filter(|_| !is_named) {
-            findings.push(Finding::error(format!("setting defaultCertificate: {remedy}")));
+            let severity = remedies.severity(self.default);
+            let told = Finding::error(format!("setting defaultCertificate: {remedy}"));
+            findings.push(Finding { severity, ..told });
         }
         for (ingress, entry, secret) in &self.named {
             let name = &secret.value;
@@ -229,7 +231,10 @@ impl<'a> TlsCollector<'a> {
             };
             let place = entry.secret_place(secret);
             let finding = match remedy {
-                Some(remedy) => place.error(ingress, format!("{remedy} Until then {consequence}")),
+                Some(remedy) => {
+                    let told = place.error(ingress, format!("{remedy} Until then {consequence}"));
+                    Finding { severity: remedies.severity(name), ..told }
+                }
                 None => place.warning(
                     ingress,
                     format!(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Circumstances;
-use crate::finding::quote;
+use crate::finding::{Severity, quote};
 use crate::rbac;
 use crate::settings::{Gateway, ObjectName};
 
@@ -14,8 +14,10 @@ const MAX_ROLE: usize = 800;
 /// Why a Secret could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum UnreadableSecret {
-    /// The account may not.
+    /// The gateway's account may not.
     Denied,
+    /// We may not, who look at the cluster from outside.
+    Hidden,
     /// What the API server says instead.
     Failed(String),
 }
@@ -60,6 +62,10 @@ impl<'a> Remedies<'a> {
             UnreadableSecret::Failed(reason) => {
                 format!("Secret {secret} cannot be read: {reason}; it is tried again.")
             }
+            UnreadableSecret::Hidden => format!(
+                "Secret {secret} may not be read with these credentials, so it counts as missing \
+                 here; allow them to get it, or name a file with it by -f."
+            ),
             UnreadableSecret::Denied => {
                 let (role, whence) = self.role(name);
                 format!(
@@ -68,6 +74,14 @@ impl<'a> Remedies<'a> {
                 )
             }
         })
+    }
+
+    /// How bad it is that one cannot be read: where only we may not, the gateway may.
+    pub(super) fn severity(&self, name: &ObjectName) -> Severity {
+        match self.unreadable.get(name) {
+            Some(UnreadableSecret::Hidden) => Severity::Warning,
+            _ => Severity::Error,
+        }
     }
 
     /// The Role for all Secrets in its namespace, or where these are too many, a

@@ -25,10 +25,11 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tracing::{debug, warn};
 
-use super::api::{Complaints, Failure, Task, ask};
+use super::api::{Complaints, Task};
 use super::metrics::{Metrics, Written};
 use super::reports::{Options, Outcome};
 use super::retry::{Backoff, until};
+use crate::cluster::{Failure, ask};
 
 use content::Author;
 use ledger::{Action, Ledger};

@@ -2,11 +2,11 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{ApiResource, DynamicObject, PartialObjectMeta};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
-use super::kinds::Kind;
 use super::status::is_published_by;
-use crate::manifest::{Kept, Names, Node, Object};
+use crate::cluster::{Kind, Reader, fields};
+use crate::manifest::Object;
 
 /// One object.
 #[derive(Debug)]
@@ -44,30 +44,25 @@ impl Known {
 }
 
 /// Turns what the API gives into [`Known`] objects.
-pub(super) struct Reader {
-    kind: Kind,
-    resource: ApiResource,
+pub(super) struct KnownReader {
+    reader: Reader,
     /// The name under which we write.
     manager: String,
-    names: Names,
 }
 
-impl Reader {
+impl KnownReader {
     pub(super) fn new(kind: Kind, resource: ApiResource, manager: String) -> Self {
-        Self { kind, resource, manager, names: Names::default() }
+        Self { reader: Reader::new(kind, resource), manager }
     }
 
     pub(super) fn resource(&self) -> &ApiResource {
-        &self.resource
+        self.reader.resource()
     }
 
     pub(super) fn read(&mut self, object: DynamicObject) -> Known {
-        let mut fields = match object.data {
-            Json::Object(fields) => fields,
-            _ => Map::new(),
-        };
+        let (metadata, mut fields) = fields(object);
         let status = fields.remove("status");
-        self.known(object.metadata, fields, status)
+        self.known(metadata, fields, status)
     }
 
     pub(super) fn read_metadata(&mut self, object: PartialObjectMeta<DynamicObject>) -> Known {
@@ -76,44 +71,19 @@ impl Reader {
 
     fn known(
         &mut self,
-        metadata: ObjectMeta,
-        mut fields: Map<String, Json>,
+        mut metadata: ObjectMeta,
+        fields: Map<String, Json>,
         status: Option<Json>,
     ) -> Known {
-        let ObjectMeta { name, namespace, labels, annotations, .. } = metadata;
-        let (name, namespace) = (name.unwrap_or_default(), namespace.unwrap_or_default());
-        let creation_timestamp = metadata.creation_timestamp.map(|time| time.0.to_string());
-        let mut described = json!({ "name": name, "namespace": namespace });
-        // Those of the others say nothing to us, and some change all the time.
-        if matches!(self.kind, Kind::Ingress | Kind::IngressClass | Kind::RouteRule) {
-            described["annotations"] = json!(annotations);
-        }
-        fields.insert("apiVersion".into(), self.resource.api_version.clone().into());
-        fields.insert("kind".into(), self.resource.kind.clone().into());
-        fields.insert("metadata".into(), described);
-        let is_ingress = self.kind == Kind::Ingress;
+        let is_ingress = self.reader.kind() == Kind::Ingress;
         let published = status.filter(|_| is_ingress).and_then(published).unwrap_or_default();
-        let managers = metadata.managed_fields.unwrap_or_default();
+        let managers = metadata.managed_fields.take().unwrap_or_default();
         Known {
-            object: Object {
-                file: None,
-                api_version: self.resource.api_version.as_str().into(),
-                kind: self.resource.kind.as_str().into(),
-                name: name.into(),
-                namespace: namespace.into(),
-                creation_timestamp: creation_timestamp.map(Into::into),
-                labels: labels
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|(key, value)| (key.into(), value.into()))
-                    .collect(),
-                node: Node::from_json(Json::Object(fields), &mut self.names),
-                kept: Kept::default(),
-            },
-            uid: metadata.uid.unwrap_or_default(),
-            resource_version: metadata.resource_version.unwrap_or_default(),
+            uid: metadata.uid.take().unwrap_or_default(),
+            resource_version: metadata.resource_version.take().unwrap_or_default(),
             is_published_by_us: !published.is_empty() && is_published_by(&managers, &self.manager),
             published,
+            object: self.reader.read(metadata, fields),
         }
     }
 }

@@ -26,7 +26,8 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout_at};
 use tracing::{info, warn};
 
-use super::api::{Complaints, Failure, Task, ask_within};
+use super::api::{Complaints, Task};
+use crate::cluster::{Failure, ask_within};
 
 use record::{Action, Observed};
 

@@ -15,17 +15,14 @@ use tokio::sync::watch as channel;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::api::{Told, Trouble, Watch, WatchFailure};
-use super::kinds::Kind;
-use super::known::{Known, Reader};
+use super::known::{Known, KnownReader};
 use super::metrics::Metrics;
 use super::store::Store;
+use crate::cluster::Kind;
 use crate::compile::UnreadableSecret;
 use crate::settings::ObjectName;
 
 use pace::Pace;
-
-/// The keys of a Secret that matter here; what else is in it is not kept.
-const KEYS: [&str; 2] = ["tls.crt", "tls.key"];
 
 /// See the module.
 #[derive(Clone)]
@@ -73,7 +70,7 @@ impl SecretSource {
 
     async fn watch(self, name: ObjectName) -> Infallible {
         let resource = Kind::Secret.resource();
-        let mut reader = Reader::new(Kind::Secret, resource.clone(), self.manager.clone());
+        let mut reader = KnownReader::new(Kind::Secret, resource.clone(), self.manager.clone());
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), name.namespace(), &resource);
         let mut watch = Watch::of_one(api, name.name());
@@ -121,14 +118,14 @@ impl SecretSource {
         event: Event<DynamicObject>,
         is_trusted: bool,
         listed: &mut Option<Known>,
-        reader: &mut Reader,
+        reader: &mut KnownReader,
     ) {
         match event {
             Event::Init => *listed = None,
-            Event::InitApply(object) => *listed = Some(reader.read(reduced(object))),
+            Event::InitApply(object) => *listed = Some(reader.read(object)),
             Event::InitDone => self.store.set_secret(name, listed.take(), is_trusted),
             Event::Apply(object) => {
-                let known = reader.read(reduced(object));
+                let known = reader.read(object);
                 self.store.set_secret(name, Some(known), is_trusted);
             }
             Event::Delete(_) => self.store.set_secret(name, None, is_trusted),
@@ -186,11 +183,4 @@ impl Trial {
             Self::Ahead | Self::UnderWay => Self::Ahead,
         }
     }
-}
-
-fn reduced(mut object: DynamicObject) -> DynamicObject {
-    if let Some(data) = object.data.get_mut("data").and_then(|data| data.as_object_mut()) {
-        data.retain(|key, _| KEYS.contains(&&**key));
-    }
-    object
 }

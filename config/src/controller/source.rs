@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use kube::core::{DynamicObject, PartialObjectMeta};
 use kube::runtime::watcher::Event;
-use kube::{Api, Client, Resource};
+use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use tracing::info;
 
 use super::api::{Told, Trouble, Watch};
-use super::kinds::{Kind, Watched, discover};
-use super::known::{Known, Reader};
+use super::known::{Known, KnownReader};
 use super::metrics::Metrics;
 use super::retry::Backoff;
 use super::store::{PartId, Store};
+use crate::cluster::{Kind, Watched, api, discover};
 
 /// Where to look, and under which name we write.
 #[derive(Clone)]
@@ -45,9 +45,9 @@ impl Source {
         let mut wanted = Vec::new();
         for Watched { kind, resource } in watched {
             info!(kind = kind.name(), version = resource.api_version, "watching");
-            for namespace in self.scopes(kind) {
-                let reader = Reader::new(kind, resource.clone(), self.manager.clone());
-                wanted.push((kind, namespace, reader));
+            for namespace in kind.scopes(&self.namespaces) {
+                let reader = KnownReader::new(kind, resource.clone(), self.manager.clone());
+                wanted.push((kind, namespace.map(str::to_owned), reader));
             }
         }
         let kinds: Vec<_> = wanted.iter().map(|(kind, ..)| *kind).collect();
@@ -59,19 +59,12 @@ impl Source {
         while tasks.join_next().await.is_some() {}
     }
 
-    fn scopes(&self, kind: Kind) -> Vec<Option<String>> {
-        if self.namespaces.is_empty() || !kind.is_namespaced() {
-            return vec![None];
-        }
-        self.namespaces.iter().cloned().map(Some).collect()
-    }
-
     async fn watch(
         self,
         part: PartId,
         kind: Kind,
         namespace: Option<String>,
-        mut reader: Reader,
+        mut reader: KnownReader,
     ) -> Infallible {
         let resource = reader.resource().clone();
         let namespace = namespace.as_deref();
@@ -168,14 +161,4 @@ impl Source {
 
 fn http_get(path: &str) -> Result<hyper::Request<Vec<u8>>, hyper::http::Error> {
     hyper::Request::get(path).body(Vec::new())
-}
-
-fn api<K>(client: &Client, namespace: Option<&str>, resource: &K::DynamicType) -> Api<K>
-where
-    K: Resource<Scope = kube::core::DynamicResourceScope>,
-{
-    match namespace {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, resource),
-        None => Api::all_with(client.clone(), resource),
-    }
 }

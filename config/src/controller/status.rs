@@ -24,10 +24,11 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::debug;
 
-use super::api::{Complaints, Failure, Task, ask};
+use super::api::{Complaints, Task};
 use super::metrics::{Metrics, Written};
 use super::reports::{Options, Outcome};
 use super::retry::{Backoff, until};
+use crate::cluster::{Failure, ask};
 
 pub(crate) use addresses::Publish;
 pub(super) use ownership::is_published_by;

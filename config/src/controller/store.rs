@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::kinds::Kind;
 use super::known::Known;
+use crate::cluster::Kind;
 use crate::compile::{Moved, Resolved, UnreadableSecret, UnreadableSecrets, service_of_endpoints};
 use crate::manifest::Object;
 use crate::settings::ObjectName;

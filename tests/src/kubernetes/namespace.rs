@@ -60,7 +60,15 @@ impl<'a> Namespace<'a> {
             kubectl
                 .create(&json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string());
         }
-        api.kubeconfig_for(name, &self.token(NAME))
+        self.kubeconfig_of(NAME)
+    }
+
+    /// The kubeconfig file of a service account of this namespace.
+    ///
+    /// # Panics
+    /// Where the API refuses.
+    pub fn kubeconfig_of(&self, account: &str) -> PathBuf {
+        self.api.kubeconfig_for(&format!("{}-{account}", self.name), &self.token(account))
     }
 
     /// Gives the gateway of this namespace the rights on Secrets that `ingressctl

@@ -9,6 +9,7 @@ mod classes;
 mod definition;
 mod deployment;
 mod envoy;
+mod live;
 mod page;
 mod refused;
 mod resilience;

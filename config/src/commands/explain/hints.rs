@@ -1,12 +1,14 @@
 //! Why a request may not be served as its sender expects, where the route table does
 //! not say it.
 
+use crate::commands::source::Source;
 use crate::compile::Compiled;
 use crate::explain::{Explanation, Request};
 use crate::finding::quote;
 
 /// Sentences, each for itself.
 pub(super) fn hints(
+    source: &Source,
     compiled: &Compiled,
     request: &Request,
     explanation: &Explanation,
@@ -17,7 +19,9 @@ pub(super) fn hints(
     let host = host.map(|host| String::from_utf8_lossy(&host).into_owned()).unwrap_or_default();
     let unread = compiled.unread.iter().filter(|it| is_unserved && it.may_be_for(&host));
     let unread = unread.map(|unread| unread.summary().to_owned());
-    no_handshake(compiled, request, explanation).into_iter().chain(unread).collect()
+    let handshake = no_handshake(compiled, request, explanation);
+    let handshake = handshake.filter(|_| source.has_all_secrets());
+    handshake.into_iter().chain(unread).collect()
 }
 
 /// That no client gets as far as to send the request, where that is so.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use super::Failure;
+use crate::cluster::Failure;
 
 /// How often the same trouble is told.
 const REMINDER_PERIOD: Duration = Duration::from_mins(1);

@@ -13,9 +13,7 @@ use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::Failure;
-use super::failure::with_sources;
-use crate::controller::kinds::Kind;
+use crate::cluster::{Failure, Kind, with_sources};
 use crate::controller::retry::{Backoff, LastingBackoff};
 
 /// How many objects a page of a list holds.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::jiff::Timestamp;
 
-use crate::controller::api::Failure;
+use crate::cluster::Failure;
 use crate::finding::Severity;
 
 /// How often an Event that persists is written again: API servers drop one that

@@ -11,7 +11,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a request failed, by what is to be done about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::controller) enum Failure {
+pub(crate) enum Failure {
     /// The object or its namespace is no more: nothing.
     Gone,
     /// Somebody else was first: look again.
@@ -25,7 +25,7 @@ pub(in crate::controller) enum Failure {
 }
 
 impl Failure {
-    pub(in crate::controller) fn of(error: &kube::Error) -> Self {
+    pub(crate) fn of(error: &kube::Error) -> Self {
         let status = match error {
             kube::Error::Api(status) => status,
             kube::Error::BuildRequest(_) | kube::Error::SerdeError(_) => {
@@ -50,7 +50,7 @@ impl Failure {
     }
 
     /// What is the same about failures that are logged once.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Gone => "gone",
             Self::Conflict => "conflict",
@@ -74,7 +74,7 @@ impl fmt::Display for Failure {
 }
 
 /// An error of the client says what failed; what lies beneath says why.
-pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -88,14 +88,12 @@ pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
 }
 
 /// What `request` comes to, in good time.
-pub(in crate::controller) async fn ask<T>(
-    request: impl Future<Output = kube::Result<T>>,
-) -> Result<T, Failure> {
+pub(crate) async fn ask<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
     ask_within(REQUEST_TIMEOUT, request).await
 }
 
 /// What `request` comes to within `limit`.
-pub(in crate::controller) async fn ask_within<T>(
+pub(crate) async fn ask_within<T>(
     limit: Duration,
     request: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, Failure> {

@@ -9,7 +9,7 @@ use crate::kinds::{self, ReadKind};
 
 /// A kind of objects that decides what is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Ingress,
     IngressClass,
     RouteRule,
@@ -23,9 +23,9 @@ pub(super) enum Kind {
 
 /// A kind as it is watched.
 #[derive(Clone, Debug)]
-pub(super) struct Watched {
-    pub(super) kind: Kind,
-    pub(super) resource: ApiResource,
+pub(crate) struct Watched {
+    pub(crate) kind: Kind,
+    pub(crate) resource: ApiResource,
 }
 
 /// A kind and its plural.
@@ -33,7 +33,7 @@ type Candidate = (&'static ReadKind, &'static str);
 
 impl Kind {
     /// Those that are watched as a whole.
-    pub(super) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Ingress,
         Self::IngressClass,
         Self::RouteRule,
@@ -43,7 +43,7 @@ impl Kind {
     ];
 
     /// Its name in logs and metrics.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ingress => "Ingress",
             Self::IngressClass => "IngressClass",
@@ -56,22 +56,30 @@ impl Kind {
     }
 
     /// Whether its objects are in namespaces.
-    pub(super) fn is_namespaced(self) -> bool {
+    fn is_namespaced(self) -> bool {
         self != Self::IngressClass
     }
 
+    /// The namespaces to ask for its objects where these are watched, none meaning all.
+    pub(crate) fn scopes(self, namespaces: &[String]) -> Vec<Option<&str>> {
+        if namespaces.is_empty() || !self.is_namespaced() {
+            return vec![None];
+        }
+        namespaces.iter().map(|namespace| Some(&**namespace)).collect()
+    }
+
     /// Whether labels and the like are all that matters of it.
-    pub(super) fn is_metadata_only(self) -> bool {
+    pub(crate) fn is_metadata_only(self) -> bool {
         self == Self::Pod
     }
 
     /// Whether a cluster may do without.
-    pub(super) fn is_optional(self) -> bool {
+    pub(crate) fn is_optional(self) -> bool {
         matches!(self, Self::RouteRule | Self::IngressClass)
     }
 
     /// Under its best version, whether that is served or not.
-    pub(super) fn resource(self) -> ApiResource {
+    pub(crate) fn resource(self) -> ApiResource {
         let &(kind, plural) = &self.candidates()[0];
         resource(kind.versions[0], kind.name, plural)
     }
@@ -103,7 +111,7 @@ impl fmt::Display for Kind {
 ///
 /// # Errors
 /// Where the API server does not answer, or does not serve what it has to.
-pub(super) async fn discover(client: &Client) -> anyhow::Result<Vec<Watched>> {
+pub(crate) async fn discover(client: &Client) -> anyhow::Result<Vec<Watched>> {
     let mut all = Vec::new();
     for kind in Kind::ALL {
         let mut found = None;

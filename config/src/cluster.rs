@@ -1,0 +1,14 @@
+//! A Kubernetes API as a client sees it: credentials, the kinds that are read, its
+//! objects, and what fails.
+
+mod access;
+mod failure;
+mod kinds;
+mod reader;
+mod snapshot;
+
+pub(crate) use access::{Access, api};
+pub(crate) use failure::{Failure, ask, ask_within, with_sources};
+pub(crate) use kinds::{Kind, Watched, discover};
+pub(crate) use reader::{Reader, fields};
+pub(crate) use snapshot::{Cluster, Snapshot};

@@ -1,0 +1,232 @@
+//! What a cluster holds now, read once: for commands that look at it from outside.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Client;
+use kube::api::ListParams;
+use kube::core::{ApiResource, DynamicObject, ObjectList, PartialObjectMeta};
+use serde_json::{Map, json};
+
+use super::access::{Access, api};
+use super::failure::{Failure, ask_within};
+use super::kinds::{Kind, Watched, discover};
+use super::reader::{Reader, fields};
+use crate::compile::{UnreadableSecret, UnreadableSecrets};
+use crate::finding::{Finding, quote};
+use crate::manifest::{Manifests, Object};
+use crate::object_ref::ObjectRef;
+use crate::objects::ObjectName;
+use crate::selection::secrets_wanted;
+use crate::settings::Settings;
+
+/// How many objects are asked for at once.
+const PAGE: u32 = 500;
+
+/// How many Secrets are asked for at the same time.
+const SECRETS_AT_ONCE: usize = 16;
+
+/// How long one answer may take: a page of a large cluster is some MiB.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The objects of a cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) manifests: Manifests,
+    pub(crate) unreadable: UnreadableSecrets,
+}
+
+/// A cluster that is looked at from outside.
+pub(crate) struct Cluster {
+    client: Client,
+    server: String,
+}
+
+impl Cluster {
+    /// The one that these credentials are for.
+    ///
+    /// # Errors
+    /// Where there are none.
+    pub(crate) async fn connect(access: &Access) -> anyhow::Result<Self> {
+        let config = access.config().await?;
+        let server = config.cluster_url.to_string();
+        Ok(Self { client: Client::try_from(config)?, server })
+    }
+
+    /// The URL of its API server.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// What the cluster holds once `manifests` are applied to it, in these namespaces or, if
+    /// there is none, in all. Of Secrets, those that Ingresses of ours name.
+    ///
+    /// # Errors
+    /// Where the API server cannot be asked, or does not give all that it must.
+    pub(crate) async fn complete(
+        &self,
+        mut manifests: Manifests,
+        namespaces: &[String],
+        settings: &Settings,
+    ) -> anyhow::Result<Snapshot> {
+        let applied: HashSet<_> = manifests.objects().map(Object::reference).collect();
+        for Watched { kind, resource } in self.discover().await? {
+            for namespace in kind.scopes(namespaces) {
+                match list(&self.client, namespace, kind, &resource).await {
+                    Ok(listed) => {
+                        let listed = listed.into_iter();
+                        let others = listed.filter(|it| !applied.contains(&it.reference()));
+                        manifests.objects.extend(others.map(Arc::new));
+                    }
+                    Err(Failure::Gone) if kind.is_optional() => {}
+                    Err(Failure::Forbidden(reason)) if kind == Kind::IngressClass => {
+                        let class = usual_class(Reader::new(kind, resource.clone()), settings);
+                        manifests.findings.push(without_classes(&class, &reason));
+                        manifests.objects.push(Arc::new(class));
+                    }
+                    Err(failure) => return Err(self.describe(kind, &failure)),
+                }
+            }
+        }
+        let unreadable = self.add_secrets(&mut manifests, &applied, settings).await?;
+        Ok(Snapshot { manifests, unreadable })
+    }
+
+    async fn discover(&self) -> anyhow::Result<Vec<Watched>> {
+        let server = &self.server;
+        match tokio::time::timeout(PATIENCE, discover(&self.client)).await {
+            Ok(kinds) => kinds.with_context(|| format!("cannot ask {server}")),
+            Err(_) => bail!("cannot ask {server}: no answer within {PATIENCE:?}"),
+        }
+    }
+
+    /// Adds the Secrets that are named; those that may not be read are what is returned.
+    async fn add_secrets(
+        &self,
+        manifests: &mut Manifests,
+        applied: &HashSet<ObjectRef>,
+        settings: &Settings,
+    ) -> anyhow::Result<UnreadableSecrets> {
+        let wanted = secrets_wanted(manifests.objects(), settings).value;
+        let is_applied = |name: &ObjectName| {
+            let (kind, namespace) = (Kind::Secret.name().into(), name.namespace().into());
+            applied.contains(&ObjectRef { kind, namespace, name: name.name().into() })
+        };
+        let others = wanted.into_iter().filter(|name| !is_applied(name));
+        let answers: Vec<_> = stream::iter(others)
+            .map(|name| secret(&self.client, name))
+            .buffered(SECRETS_AT_ONCE)
+            .try_collect()
+            .await
+            .map_err(|failure| self.describe(Kind::Secret, &failure))?;
+        let mut unreadable = UnreadableSecrets::new();
+        for (name, answer) in answers {
+            match answer {
+                Secret::Read(object) => manifests.objects.push(Arc::new(*object)),
+                Secret::Missing => {}
+                Secret::Hidden => {
+                    unreadable.insert(name, UnreadableSecret::Hidden);
+                }
+            }
+        }
+        Ok(unreadable)
+    }
+
+    fn describe(&self, kind: Kind, failure: &Failure) -> anyhow::Error {
+        match failure {
+            Failure::Forbidden(reason) => anyhow!(
+                "cannot list {kind} objects: {reason}; use credentials that may, or name the \
+                 namespaces that these may read with --namespace"
+            ),
+            failure => anyhow!("cannot read {kind} objects from {}: {failure}", self.server),
+        }
+    }
+}
+
+/// The `IngressClass` that a gateway with these settings has, by all appearances.
+fn usual_class(mut reader: Reader, settings: &Settings) -> Object {
+    let metadata =
+        ObjectMeta { name: Some(settings.ingress_class.clone()), ..ObjectMeta::default() };
+    let spec = json!({"controller": settings.controller_name});
+    reader.read(metadata, Map::from_iter([("spec".into(), spec)]))
+}
+
+fn without_classes(class: &Object, reason: &str) -> Finding {
+    Finding::warning(format!(
+        "IngressClasses cannot be listed with these credentials ({reason}), so {} is taken for \
+         the only one of this gateway; allow these credentials to list them, or add them with -f",
+        quote(&class.name)
+    ))
+}
+
+async fn list(
+    client: &Client,
+    namespace: Option<&str>,
+    kind: Kind,
+    resource: &ApiResource,
+) -> Result<Vec<Object>, Failure> {
+    let mut reader = Reader::new(kind, resource.clone());
+    let api = api::<DynamicObject>(client, namespace, resource);
+    if kind.is_metadata_only() {
+        let read = |object: PartialObjectMeta<_>| reader.read(object.metadata, Map::new());
+        pages(async |page| api.list_metadata(page).await, read).await
+    } else {
+        let read = |object| {
+            let (metadata, fields) = fields(object);
+            reader.read(metadata, fields)
+        };
+        pages(async |page| api.list(page).await, read).await
+    }
+}
+
+/// All pages of a list. One that takes so long that the API server has forgotten where it
+/// was begins again, as a whole.
+async fn pages<K: Clone>(
+    ask: impl AsyncFn(&ListParams) -> kube::Result<ObjectList<K>>,
+    mut read: impl FnMut(K) -> Object,
+) -> Result<Vec<Object>, Failure> {
+    let mut objects = Vec::new();
+    let mut parameters = ListParams::default().limit(PAGE);
+    loop {
+        let ObjectList { metadata, items, .. } = match ask_within(PATIENCE, ask(&parameters)).await
+        {
+            Err(Failure::Gone) if parameters.continue_token.is_some() => {
+                objects.clear();
+                parameters = ListParams::default();
+                continue;
+            }
+            answer => answer?,
+        };
+        objects.extend(items.into_iter().map(&mut read));
+        parameters.continue_token = metadata.continue_.filter(|token| !token.is_empty());
+        if parameters.continue_token.is_none() {
+            return Ok(objects);
+        }
+    }
+}
+
+enum Secret {
+    Read(Box<Object>),
+    Missing,
+    Hidden,
+}
+
+async fn secret(client: &Client, name: ObjectName) -> Result<(ObjectName, Secret), Failure> {
+    let resource = Kind::Secret.resource();
+    let api = api::<DynamicObject>(client, Some(name.namespace()), &resource);
+    let answer = match ask_within(PATIENCE, api.get(name.name())).await {
+        Ok(object) => {
+            let (metadata, fields) = fields(object);
+            let object = Reader::new(Kind::Secret, resource).read(metadata, fields);
+            Secret::Read(Box::new(object))
+        }
+        Err(Failure::Gone) => Secret::Missing,
+        Err(Failure::Forbidden(_)) => Secret::Hidden,
+        Err(failure) => return Err(failure),
+    };
+    Ok((name, answer))
+}

@@ -1,0 +1,106 @@
+//! Where a command finds the objects: in files, in a cluster, or in both.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::args::{parse_namespace, read_files};
+use super::runtime::block_on;
+use crate::cluster::{Access, Cluster, Snapshot};
+use crate::compile::{Compiled, check, compile, compile_live};
+use crate::manifest::Manifests;
+use crate::settings::Settings;
+
+/// Files, a cluster, or both.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SourceArgs {
+    /// Manifests: a YAML or JSON file, a folder of them, or - for standard
+    /// input; may be repeated
+    #[arg(short = 'f', long = "filename", value_name = "PATH", required_unless_present = "live")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Read the objects of a cluster; with -f, as if these manifests had been
+    /// applied to it
+    #[arg(long, help_heading = "Cluster")]
+    live: bool,
+    /// The kubeconfig file of the cluster [default: as kubectl finds it]
+    #[arg(long, value_name = "FILE", requires = "live", help_heading = "Cluster")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig file
+    #[arg(long, value_name = "NAME", requires = "live", help_heading = "Cluster")]
+    context: Option<String>,
+}
+
+/// Which part of the cluster.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct NamespaceArgs {
+    /// Read this namespace only, as a controller with the same flag; may be
+    /// repeated [default: all]
+    #[arg(short, long = "namespace", value_name = "NAME", requires = "live", value_parser = parse_namespace, help_heading = "Cluster")]
+    pub(crate) namespaces: Vec<String>,
+}
+
+/// What was found.
+pub(crate) enum Source {
+    Files(Manifests),
+    Cluster(Snapshot),
+}
+
+impl SourceArgs {
+    /// Reads all objects, in the cluster those of these namespaces.
+    ///
+    /// # Errors
+    /// Where the cluster cannot be read.
+    pub(crate) fn read(
+        &self,
+        namespaces: &[String],
+        settings: &Settings,
+    ) -> anyhow::Result<Source> {
+        let manifests = read_files(&self.paths);
+        if !self.live {
+            return Ok(Source::Files(manifests));
+        }
+        let access = Access { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
+        block_on(async {
+            let cluster = Cluster::connect(&access).await?;
+            if io::stderr().is_terminal() {
+                eprintln!("reading the objects of {}", cluster.server());
+            }
+            Ok(Source::Cluster(cluster.complete(manifests, namespaces, settings).await?))
+        })
+    }
+}
+
+impl Source {
+    pub(crate) fn manifests(&self) -> &Manifests {
+        match self {
+            Self::Files(manifests) | Self::Cluster(Snapshot { manifests, .. }) => manifests,
+        }
+    }
+
+    /// The gateway that serves them.
+    pub(crate) fn compile(&self, settings: &Settings) -> Compiled {
+        match self {
+            Self::Files(manifests) => compile(manifests, settings),
+            Self::Cluster(_) => self.check(settings),
+        }
+    }
+
+    /// The same, with notes on what a cluster would refuse.
+    pub(crate) fn check(&self, settings: &Settings) -> Compiled {
+        match self {
+            Self::Files(manifests) => check(manifests, settings),
+            Self::Cluster(Snapshot { manifests, unreadable }) => {
+                compile_live(manifests, unreadable, settings)
+            }
+        }
+    }
+
+    /// Whether all Secrets could be read, so that what is not there is missing.
+    pub(crate) fn has_all_secrets(&self) -> bool {
+        match self {
+            Self::Files(_) => true,
+            Self::Cluster(snapshot) => snapshot.unreadable.is_empty(),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! `--live`: the commands for manifests, on the objects of a cluster.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use ingress_tests::{
+    ApiServer, Authority, Gateway, Namespace, Service, Upstream, ingressctl, machine_ip,
+};
+use serde_json::{Value, json};
+
+use crate::setup::{host_to, ingress, object};
+
+/// A command on a namespace of a cluster.
+struct Live<'a> {
+    kubeconfig: &'a Path,
+    namespace: &'a str,
+}
+
+struct Output {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Live<'_> {
+    fn run(&self, command: &str, arguments: &[&str]) -> Output {
+        run(command, self.kubeconfig, &[&["--namespace", self.namespace], arguments].concat())
+    }
+}
+
+fn run(command: &str, kubeconfig: &Path, arguments: &[&str]) -> Output {
+    let output = Command::new(ingressctl())
+        .args([command, "--live", "--kubeconfig"])
+        .arg(kubeconfig)
+        .args(arguments)
+        .output()
+        .expect("ingressctl runs");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    Output { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// A service that is served, one that is at an address that only the gateway can reach,
+/// and an Ingress that names none.
+fn fill(namespace: &Namespace<'_>, upstream: &Upstream) {
+    namespace.create(&Service::new("web").at(upstream).manifests());
+    let inward = Service::new("inward").at_address(([127, 0, 0, 1], 80).into());
+    namespace.create(&inward.manifests());
+    let mut spec = host_to("web.example", "web");
+    spec["tls"] = json!([{"hosts": ["web.example"], "secretName": "web-certs"}]);
+    namespace.create(&ingress("web", &spec));
+    namespace.create(&ingress("inward", &host_to("inward.example", "inward")));
+    namespace.create(&ingress("broken", &host_to("broken.example", "nowhere")));
+    let issued = Authority::new().issue(&["web.example"]);
+    namespace.create(&issued.secret(&namespace.name, "web-certs").to_string());
+}
+
+#[test]
+fn the_commands_see_what_the_gateway_serves() {
+    let api = ApiServer::shared();
+    let namespace = api.namespace("live");
+    let upstream = Upstream::start_on(machine_ip(), "web");
+    fill(&namespace, &upstream);
+    let kubeconfig = api.kubeconfig();
+    let live = Live { kubeconfig: &kubeconfig, namespace: "live" };
+
+    let check = live.run("check", &["-o", "json"]);
+    let findings: Vec<Value> =
+        check.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let errors = findings.iter().filter(|finding| finding["severity"] == "error");
+    let objects: Vec<_> =
+        errors.map(|error| (&error["object"]["kind"], &error["object"]["name"])).collect();
+    let (slice, inward) = (json!("EndpointSlice"), json!("inward-0"));
+    let (kind, broken) = (json!("Ingress"), json!("broken"));
+    assert!(
+        objects.contains(&(&kind, &broken)) && objects.contains(&(&slice, &inward)),
+        "{findings:?}"
+    );
+    assert!(findings.iter().all(|finding| finding.get("file").is_none()), "{findings:?}");
+    assert_eq!(check.code, Some(1), "{}", check.stderr);
+    assert!(check.stderr.contains("3 Ingresses served"), "{}", check.stderr);
+
+    let gateway = Gateway::start(&namespace);
+    gateway.wait_for("web.example", "/", 200);
+    let explain = live.run("explain", &["https://web.example/"]);
+    assert!(explain.stdout.contains("web.live.svc.cluster.local|80"), "{}", explain.stdout);
+    assert!(explain.stdout.contains("certificate live/web-certs"), "{}", explain.stdout);
+    let rbac = live.run("rbac", &[]);
+    assert!(rbac.stdout.contains("web-certs"), "{}", rbac.stdout);
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("a file");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    // What the cluster would serve once this is applied.
+    let mut repaired: Value =
+        serde_json::from_str(&ingress("broken", &host_to("broken.example", "web"))).expect("JSON");
+    repaired["metadata"]["namespace"] = json!("live");
+    let repaired = write("repaired.json", &repaired.to_string());
+    let check = live.run("check", &["-f", &repaired]);
+    assert!(!check.stdout.contains("nowhere"), "{}", check.stdout);
+    assert!(check.stderr.ends_with(": 1 error\n"), "{}", check.stderr);
+    let cases = write(
+        "cases.yaml",
+        "tests: [{test_name: a, input: {authority: broken.example, path: /}, \
+         validate: {cluster_name: web.live.svc.cluster.local|80}}]",
+    );
+    assert_eq!(live.run("test", &["-f", &repaired, &cases]).code, Some(1), "not without errors");
+    namespace.run(&["delete", "ingresses.networking.k8s.io", "inward"]).expect("it is deleted");
+    let test = live.run("test", &["-f", &repaired, &cases]);
+    assert_eq!(test.code, Some(0), "{}{}", test.stdout, test.stderr);
+}
+
+#[test]
+fn credentials_that_may_read_less_are_told_what_is_lacking() {
+    const ACCOUNT: &str = "reader";
+    let api = ApiServer::shared();
+    let namespace = api.namespace("live-tenant");
+    let upstream = Upstream::start_on(machine_ip(), "web");
+    namespace.create(&Service::new("web").at(&upstream).manifests());
+    let mut spec = host_to("tenant.example", "web");
+    spec["tls"] = json!([{"hosts": ["tenant.example"], "secretName": "tenant-certs"}]);
+    namespace.create(&ingress("web", &spec));
+    let issued = Authority::new().issue(&["tenant.example"]);
+    namespace.create(&issued.secret(&namespace.name, "tenant-certs").to_string());
+    let group = "rbac.authorization.k8s.io";
+    namespace.create(&object("v1", "ServiceAccount", &json!({"name": ACCOUNT}), &json!(null)));
+    let role = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": {"name": ACCOUNT},
+        "rules": [{"apiGroups": ["*"], "verbs": ["list"], "resources": [
+            "ingresses", "routerules", "services", "endpoints", "endpointslices", "pods",
+        ]}],
+    });
+    let binding = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": {"name": ACCOUNT},
+        "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": namespace.name}],
+        "roleRef": {"apiGroup": group, "kind": "Role", "name": ACCOUNT},
+    });
+    namespace.create(&role.to_string());
+    namespace.create(&binding.to_string());
+    let kubeconfig = namespace.kubeconfig_of(ACCOUNT);
+
+    let all = run("check", &kubeconfig, &[]);
+    assert_eq!(all.code, Some(3), "{}{}", all.stdout, all.stderr);
+    let expected = "cannot list Ingress objects: ingresses.networking.k8s.io is forbidden";
+    assert!(all.stderr.contains(expected) && all.stderr.contains("--namespace"), "{}", all.stderr);
+
+    let live = Live { kubeconfig: &kubeconfig, namespace: "live-tenant" };
+    let check = live.run("check", &[]);
+    assert_eq!(check.code, Some(0), "{}{}", check.stdout, check.stderr);
+    for expected in [
+        "warning: IngressClasses cannot be listed with these credentials",
+        "warning: Ingress live-tenant/web: spec.tls[0].secretName: \
+         Secret `live-tenant/tenant-certs` may not be read with these credentials",
+    ] {
+        assert!(check.stdout.contains(expected), "{}", check.stdout);
+    }
+    let explain = live.run("explain", &["https://tenant.example/"]);
+    assert!(!explain.stdout.contains("handshake"), "{}", explain.stdout);
+}
+
+#[test]
+fn a_cluster_that_cannot_be_asked_is_an_error() {
+    let api = ApiServer::shared();
+    let refused = api.kubeconfig_for("wrong-token", "wrong");
+    let none = Path::new("/nowhere/kubeconfig");
+    for (kubeconfig, expected) in [(&*refused, "Unauthorized"), (none, "/nowhere/kubeconfig")] {
+        for (command, code) in [("check", 3), ("rbac", 1)] {
+            let output = run(command, kubeconfig, &[]);
+            assert_eq!((output.code, &*output.stdout), (Some(code), ""), "{}", output.stderr);
+            assert!(output.stderr.contains(expected), "{}", output.stderr);
+        }
+    }
+}
