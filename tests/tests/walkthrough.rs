@@ -19,7 +19,10 @@ fn the_sample_ingress_exposes_two_paths_of_httpbin_and_nothing_else() {
 fn the_sample_rule_gives_delays_four_seconds_and_changes_nothing_else() {
     let httpbin = HttpBin::start();
     let serving = Serving::start(&sample_manifests(httpbin.address.port()));
-    shows_the_rule(&serving, serving.folder());
+    shows_the_rule(&serving, || {
+        let rule = workspace().join("config/samples/status-route/status-route.yaml");
+        fs::copy(rule, serving.folder().join("status-route.yaml")).unwrap();
+    });
 }
 
 #[test]
@@ -33,7 +36,11 @@ fn the_demo_shows_the_page_and_leaves_nothing_behind() {
             .stderr(Stdio::null()),
     );
     shows_the_page(&edge);
-    shows_the_rule(&edge, &manifests_of_the_demo(temporary.path()));
+    let manifests = manifests_of_the_demo(temporary.path());
+    shows_the_rule(&edge, || {
+        let unread = manifests.join("status-route.yaml.off");
+        fs::rename(unread, manifests.join("status-route.yaml")).unwrap();
+    });
     let envoys = demo.children();
     assert_eq!(envoys.len(), 1, "the demo is an ingressctl and an Envoy");
     assert!(holds_files(temporary.path()), "what it writes, it writes to $TMPDIR");
@@ -69,11 +76,10 @@ fn sample_manifests(port: u16) -> String {
 }
 
 /// What the page says next: a rule is added to what is served already.
-fn shows_the_rule(edge: &Edge, manifests: &Path) {
+fn shows_the_rule(edge: &Edge, add: impl FnOnce()) {
     takes(edge, "/delay/5", 200, 5);
 
-    let rule = workspace().join("config/samples/status-route/status-route.yaml");
-    fs::copy(rule, manifests.join("status-route.yaml")).unwrap();
+    add();
     wait_until("the rule is served", || curl(edge, &["-I"], "/delay/5").contains(" 504 "));
 
     takes(edge, "/delay/10", 504, 4);

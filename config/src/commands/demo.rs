@@ -28,6 +28,11 @@ const INGRESS: &str = include_str!("../../samples/simple-ingress/ingress.yaml");
 const SECURE_INGRESS: &str = include_str!("../../samples/secure-ingress/ingress.yaml");
 const HTTPBIN: &str = include_str!("../../samples/simple-ingress/httpbin.yaml");
 
+/// The RouteRule of the documentation, and its file: beside the manifests, under a name
+/// that is not read.
+const RULE: &str = include_str!("../../samples/status-route/status-route.yaml");
+const UNREAD_RULE: &str = "status-route.yaml.off";
+
 /// What the sample's Endpoints, and nothing else in it, say of httpbin's port.
 const SAMPLE_ENDPOINT: &str = "  ports:\n  - name: http\n    port: 8000\n";
 
@@ -92,6 +97,7 @@ impl Demo {
             let manifests = vec![PathSpec::Path(folder.path().to_owned())];
             let options = self.run.options(manifests, listening)?;
             write_upstream(folder.path(), listener.local_addr()?.port())?;
+            fs::write(folder.path().join(UNREAD_RULE), RULE)?;
             if https.is_some() {
                 fs::write(folder.path().join("ingress.yaml"), SECURE_INGRESS)?;
                 write_secret(folder.path(), &options.settings.default_certificate)?;
@@ -163,8 +169,8 @@ fn print_hints(ready: &Ready, manifests: &Path) {
          \n  {curl} -I {base}/status/200    # exposed: 200 from the upstream\
          \n  {curl} -I {base}/headers       # not exposed: 404 from the filter\
          \n  {curl}    {base}/delay/2       # exposed: takes two seconds\n\
-         \nThen give delays four seconds, by the RouteRule of the documentation:\n\
-         \n  cp config/samples/status-route/status-route.yaml {manifests}/\
+         \nThen give delays four seconds, with the RouteRule of the documentation:\n\
+         \n  mv {manifests}/{UNREAD_RULE} {manifests}/status-route.yaml\
          \n  {curl} -i {base}/delay/10      # 504 after four seconds\n\
          \nThe manifests are in {manifests}: edit ingress.yaml and see it take effect at once.\
          {certificate}\
