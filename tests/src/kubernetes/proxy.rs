@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING,
+};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, Uri};
@@ -40,6 +42,8 @@ pub struct Asked {
     pub path: String,
     /// Without the `?`.
     pub query: String,
+    /// The media types that are understood.
+    pub accept: String,
 }
 
 /// What comes of it.
@@ -178,9 +182,11 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 }
 
 async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<Answer> {
+    let accept = request.headers().get(ACCEPT);
     let asked = Asked {
         path: request.uri().path().to_owned(),
         query: request.uri().query().unwrap_or_default().to_owned(),
+        accept: String::from_utf8_lossy(accept.map_or(b"", HeaderValue::as_bytes)).into_owned(),
     };
     let verdict = {
         let mut judge = shared.judge.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,9 +1,11 @@
 //! As much as fits in one object.
 
-use ingress_tests::{ApiServer, Gateway, Service, Upstream, machine_ip};
+use std::sync::{Arc, Mutex};
+
+use ingress_tests::{ApiProxy, ApiServer, Asked, Gateway, Service, Upstream, Verdict, machine_ip};
 use serde_json::json;
 
-use crate::setup::{ingress, path, rule};
+use crate::setup::{host_to, ingress, path, rule};
 
 #[test]
 fn twenty_thousand_paths_in_one_object_are_served() {
@@ -20,4 +22,31 @@ fn twenty_thousand_paths_in_one_object_are_served() {
     for (path, status) in [("/19999", 200), ("/10000", 200), ("/20000", 404), ("/1/", 404)] {
         assert_eq!(gateway.get("large.example", path).status, status, "{path}");
     }
+}
+
+/// A cluster has far more Pods than all else that is watched, and most of each is nothing
+/// to a gateway.
+#[test]
+fn of_pods_the_api_server_is_asked_for_metadata_alone() {
+    let api = ApiServer::shared();
+    let namespace = api.namespace("metadata");
+    let upstream = Upstream::start_on(machine_ip(), "web");
+    namespace.create(&Service::new("web").at(&upstream).manifests());
+    namespace.create(&ingress("web", &host_to("metadata.example", "web")));
+    let proxy = ApiProxy::start(&namespace);
+    let requests = Arc::new(Mutex::new(Vec::<Asked>::new()));
+    let record = Arc::clone(&requests);
+    proxy.judge(move |asked| {
+        record.lock().unwrap().push(asked.clone());
+        Verdict::Pass
+    });
+    let gateway = Gateway::start_as(&namespace, &proxy.kubeconfig(), &[]);
+    gateway.wait_for("metadata.example", "/", 200);
+    let requests = requests.lock().unwrap();
+    let of = |plural: &str| {
+        let asked: Vec<_> = requests.iter().filter(|asked| asked.is_for(plural)).collect();
+        assert!(asked.iter().any(|asked| asked.is_watch()), "{plural}");
+        asked.iter().all(|asked| asked.accept.contains("as=PartialObjectMetadata"))
+    };
+    assert!(of("pods") && !of("services"));
 }
