@@ -1,4 +1,4 @@
-//! How the controller ends before it serves anything.
+//! The controller by itself: how it runs and ends before it serves anything.
 
 mod sandbox;
 
@@ -86,4 +86,14 @@ fn the_controller_ends_at_once_while_credentials_are_asked_for() {
                    args: ['5'], interactiveMode: Never}}";
     let folder = tempfile::tempdir().unwrap();
     expect_to_end(start(folder.path(), "127.0.0.1:1", program, 0), Signal::TERM);
+}
+
+/// With pages of 2 MiB its memory grows for as long as it runs.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_controller_uses_small_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let controller = start(folder.path(), "127.0.0.1:1", "{}", 1);
+    let status = fs::read_to_string(format!("/proc/{}/status", controller.0.id())).unwrap();
+    assert!(status.contains("\nTHP_enabled:\t0\n"), "{status}");
 }

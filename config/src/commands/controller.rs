@@ -13,7 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::args::{ADDRESSES, ArgError, SettingsArgs, parse_namespace};
-use super::runtime::block_on;
+use super::runtime::{block_on, use_small_pages};
 use super::serve::{addresses, say};
 use crate::cluster::Access;
 use crate::controller::{self, Options, Publish};
@@ -137,6 +137,7 @@ impl Controller {
             controller::prepare(&options)?;
             return Ok(ExitCode::SUCCESS);
         }
+        use_small_pages();
         block_on(async {
             controller::run(options, |ready, health| {
                 say(&format!("ready {} health={health}", addresses(&ready)));

@@ -10,6 +10,14 @@ fn raise_descriptor_limit() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
+/// Has the kernel keep this process in pages of 4 KiB. It would join them to pages of
+/// 2 MiB, which take all of that for a few bytes: what a controller holds is small, and
+/// changes, and so it seemed to grow for as long as it ran.
+pub(super) fn use_small_pages() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
 /// How many threads may do what takes a while, where tokio has 512: an allocator keeps
 /// some memory for each.
 const MAX_BLOCKING: usize = 8;
