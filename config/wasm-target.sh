@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs rustc, and first adds the target of the module where rustc lacks it:
+# Runs rustc, and first adds the target of the module where rustc lacks it. Before a
+# first build, says how long that takes:
 #
 #     wasm-target.sh RUSTC ARGUMENT...
 #
@@ -42,7 +43,15 @@ add() {
     fail "run: rustup target add --toolchain $toolchain $target"
 }
 
-if [ "${2:-}" = -vV ] && ! is_installed; then
-  add
+# Not where build.rs runs this again, for which OUT_DIR is set.
+say_what_comes() {
+  built="${CARGO_TARGET_DIR:-$(dirname "$0")/../target}/module"
+  [ -n "${OUT_DIR:-}" ] || [ -d "$built" ] ||
+    progress "the first build takes some minutes: it compiles all dependencies, the module for Envoy and ingressctl"
+}
+
+if [ "${2:-}" = -vV ]; then
+  say_what_comes
+  is_installed || add
 fi
 exec "$@"
