@@ -12,9 +12,9 @@ use crate::commands::{
     InvalidFile, check, compile, controller, demo, explain, module, rbac, serve, table, test,
 };
 
-/// A Kubernetes Ingress for any stock Envoy: compiles manifests to a route
-/// table and an Envoy configuration, serves them, explains what happens to a
-/// request, and tests routes.
+/// A Kubernetes Ingress for any unmodified Envoy: compiles manifests to a route
+/// table and an Envoy configuration, serves them, explains how requests are
+/// routed, and tests routes.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub struct Cli {
@@ -37,20 +37,20 @@ enum Command {
 }
 
 impl Cli {
-    /// What this process was called with.
+    /// Parses the arguments of this process.
     ///
-    /// Ends the process where that is help, or wrong: with 2, and what to write.
+    /// Exits after printing help, and with 2 and a hint if the arguments are wrong.
     pub fn from_arguments() -> Self {
         let words: Vec<OsString> = env::args_os().collect();
         Self::try_parse_from(&words).unwrap_or_else(|error| hints::with_hint(error, &words).exit())
     }
 
-    /// Does what the command line says. What is wrong in the manifests are
-    /// findings, printed, and shown by the exit code.
+    /// Runs the command. Errors in manifests are printed as findings, and set the
+    /// exit code.
     pub fn run(self) -> ExitCode {
         let failure = self.command.failure();
         self.command.run().unwrap_or_else(|error| {
-            // It begins with its place, for editors.
+            // It begins with its position, for editors.
             let is_placed = error.is::<InvalidFile>();
             eprintln!("{}{error:#}", if is_placed { "" } else { "ingressctl: " });
             failure
@@ -58,11 +58,11 @@ impl Cli {
     }
 }
 
-/// Of commands that tell by 1 that something is wrong in the manifests.
+/// The exit code of commands where 1 means errors in the manifests.
 const COULD_NOT_RUN: u8 = 3;
 
 impl Command {
-    /// The exit code where it could not do what it is for.
+    /// The exit code if the command fails.
     fn failure(&self) -> ExitCode {
         match self {
             Self::Check(_) | Self::Compile(_) => ExitCode::from(COULD_NOT_RUN),

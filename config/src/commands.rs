@@ -59,7 +59,7 @@ pub(crate) struct InvalidFile(Box<Finding>);
 
 /// That all manifests could be read; else `undone` is what was not done.
 fn ensure_complete(manifests: &Manifests, undone: &str) -> anyhow::Result<()> {
-    ensure!(manifests.is_complete(), "{undone}: not all manifests could be read");
+    ensure!(manifests.is_complete(), "{undone}: some manifests could not be read");
     Ok(())
 }
 

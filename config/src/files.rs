@@ -151,7 +151,7 @@ const STICKY: u32 = 0o1000;
 /// Why a path is not used: somebody else may decide what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 enum UnsafePath {
-    #[error("is not a folder, or a symbolic link to one; remove it, or name another folder")]
+    #[error("is not a folder, or is a symbolic link; remove it, or name another folder")]
     NotAFolder,
     #[error("is not a regular file; remove it")]
     NotAFile,
@@ -160,7 +160,7 @@ enum UnsafePath {
          user"
     )]
     Foreign(u32),
-    #[error("can be written to by every user; run chmod o-w on it, or name another folder")]
+    #[error("is writable by every user; run chmod o-w on it, or name another folder")]
     Writable,
 }
 

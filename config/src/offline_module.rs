@@ -20,5 +20,5 @@ pub fn offline_module() -> anyhow::Result<&'static Module> {
             .and_then(|folder| Module::cached(crate::MODULE, folder.join("modules")).ok());
         cached.map_or_else(|| Module::new(crate::MODULE), Ok)
     });
-    module.as_ref().context("the module inside this program is broken")
+    module.as_ref().context("the embedded module is invalid")
 }

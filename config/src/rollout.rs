@@ -93,13 +93,13 @@ pub(crate) struct Applied {
 #[derive(Debug, Error)]
 pub(crate) enum RolloutError {
     /// Envoy holds what it held before.
-    #[error("Envoy refused the new {}: {}", .0.kind.name(), .1.message)]
+    #[error("Envoy rejected the new {}: {}", .0.kind.name(), .1.message)]
     Refused(Key, Refusal),
     /// It is not known what Envoy holds.
-    #[error("Envoy has not confirmed {what}: {cause}")]
+    #[error("Envoy has not acknowledged {what}: {cause}")]
     Unconfirmed { what: String, cause: String },
     /// The filter would refuse the table, so Envoy has not been told of it.
-    #[error("the route table is wrong: {0}")]
+    #[error("the route table is invalid: {0}")]
     Table(#[from] Arc<LoadError>),
 }
 
@@ -290,7 +290,7 @@ impl<E: Envoy> Transitions<E> {
         match step.stage {
             Stage::Upstreams { resolves: true } => {
                 if let Err(error) = self.envoy.warm(Warming::Clusters).await {
-                    debug!("{error}; going on without");
+                    debug!("{error}; continuing without it");
                 }
                 Ok(())
             }

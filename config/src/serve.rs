@@ -102,8 +102,8 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
         result = serving => match result? {},
         status = process.ended() => {
             let status = status?;
-            anyhow::ensure!(has_served.get(), "Envoy ended before it served: {status}");
-            eprintln!("ingressctl: Envoy ended: {status}");
+            anyhow::ensure!(has_served.get(), "Envoy exited before it served requests: {status}");
+            eprintln!("ingressctl: Envoy exited: {status}");
             Ok(exit_code(status))
         }
         () = signals.received() => process.stop(&mut signals).await,
@@ -131,7 +131,7 @@ async fn keep_up(
     loop {
         tokio::select! {
             changed = newest.changed() => {
-                changed.context("the manifests can no longer be watched")?;
+                changed.context("cannot watch the manifests any longer")?;
             }
             () = edge.due() => {}
         }
@@ -142,8 +142,8 @@ async fn keep_up(
         if let Some(https) = https.filter(|https| https.is_some() != has_https) {
             has_https = https.is_some();
             match https {
-                Some(https) => eprintln!("ingressctl: HTTPS is served at {https}"),
-                None => eprintln!("ingressctl: HTTPS is not served any more: no certificate"),
+                Some(https) => eprintln!("ingressctl: HTTPS is enabled on {https}"),
+                None => eprintln!("ingressctl: HTTPS is disabled: there is no certificate"),
             }
         }
     }
@@ -179,12 +179,12 @@ async fn read(manifests: Vec<PathSpec>, compiler: &Compiler) -> anyhow::Result<F
         let manifests = watcher.read()?;
         std::io::Result::Ok((watcher, Arc::new(manifests)))
     });
-    let (watcher, manifests) = reading.await?.context("the manifests cannot be read or watched")?;
+    let (watcher, manifests) = reading.await?.context("cannot read or watch the manifests")?;
     let first = compiler.compile(&manifests, &Refused::default()).await;
     let mut reported = Reported::default();
     reported.print(first.findings.iter());
     if !manifests.is_complete() {
-        anyhow::bail!("nothing is served: not all manifests could be read");
+        anyhow::bail!("nothing is served: some manifests could not be read");
     }
     Ok(First { watcher, manifests, compiled: first, reported })
 }

@@ -1,7 +1,7 @@
-//! What an operator decides: one file, each of whose keys is also a flag.
+//! The settings of an operator, in a file whose keys are also flags.
 //!
-//! [`Settings`] declares each setting once: its key in the file, its flag, the
-//! text of the help and of the JSON Schema. The default is in its `Default`.
+//! [`Settings`] declares each setting once: its key in the file, its flag, and the
+//! text of the help and of the JSON Schema. Defaults are in its `Default`.
 
 mod file;
 mod memory;
@@ -28,156 +28,156 @@ pub use crate::objects::{LabelError, ObjectName, ObjectNameError};
 pub use memory::{Memory, MemoryError};
 pub use name_server::{NameServer, NameServerError};
 
-/// The settings, as `--settings FILE` holds them in YAML. Unknown keys are
-/// refused.
+/// The settings, as in the YAML file of `--settings FILE`. Unknown keys are
+/// rejected.
 //
-// No flag has a default of its own, so that one that is not given leaves what
-// the file says.
+// Flags have no defaults of their own, so that an absent flag does not override the
+// file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Args)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[command(next_help_heading = "Settings")]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is a switch of its own in a file that people write"
+    reason = "each is an independent switch in a file that people write"
 )]
 pub struct Settings {
-    /// Serve Ingresses annotated kubernetes.io/ingress.class: NAME.
-    #[arg(long, required = false, value_name = "NAME")]
+    /// Serve Ingresses with the annotation kubernetes.io/ingress.class: CLASS.
+    #[arg(long, required = false, value_name = "CLASS")]
     pub ingress_class: String,
-    /// Which Ingresses to serve.
+    /// Select the Ingresses to serve.
     #[arg(long, required = false, value_name = "MODE", value_enum)]
     pub ingress_controller_mode: Mode,
-    /// The spec.controller of IngressClasses that are ours.
+    /// Serve IngressClasses with this spec.controller.
     #[arg(long, required = false, value_name = "NAME")]
     pub controller_name: String,
-    /// The workload that requests come from once they are past this gateway,
-    /// for match.source of RouteRules.
+    /// The workload that match.source of RouteRules is compared with.
     #[command(flatten)]
     pub gateway: Gateway,
-    /// The DNS domain of the cluster.
+    /// Use this DNS domain of the cluster.
     #[arg(long, required = false, value_name = "DOMAIN", value_parser = parse_domain)]
     #[serde(deserialize_with = "read_domain")]
     pub cluster_domain: String,
-    /// The Secret with the certificate for clients that ask for no host, or for
-    /// one without a certificate of its own.
+    /// Use the certificate in this Secret for clients without SNI, or with a server
+    /// name that has no certificate.
     #[arg(long, required = false, value_name = "NAMESPACE/NAME")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub default_certificate: ObjectName,
-    /// What to do with plain HTTP requests for paths of Ingresses with TLS.
-    #[arg(long, required = false, value_name = "WHAT", value_enum)]
+    /// Select how to handle plain HTTP requests for paths of Ingresses with TLS.
+    #[arg(long, required = false, value_name = "ACTION", value_enum)]
     pub http_for_tls: HttpForTls,
-    /// The port at which clients reach HTTPS, for redirects there; if omitted,
-    /// 443, or where serve listens.
+    /// Redirect to this port for HTTPS; if omitted, to 443, or with serve to the port
+    /// that it listens on.
     #[arg(long, value_name = "PORT")]
     pub https_port: Option<NonZeroU16>,
-    /// How long a request may take where no RouteRule says so, such as 15s; if
-    /// omitted, there is no limit.
+    /// Time out requests after this duration if no RouteRule sets a timeout, such as
+    /// 15s; if omitted, there is no timeout.
     #[arg(long, value_name = "DURATION")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub default_timeout: Option<TimeLimit>,
-    /// Let RouteRules name services of other namespaces.
+    /// Allow RouteRules to name Services of other namespaces.
     ///
-    /// Anyone who may create a RouteRule can then take over requests for another
-    /// namespace.
+    /// Anyone who may create a RouteRule can then control requests of other
+    /// namespaces.
     #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub cross_namespace_rules: bool,
-    /// Take regular expressions in Ingress paths without a type of their own.
+    /// Allow regular expressions in Ingress paths of type `ImplementationSpecific` or
+    /// without a type.
     ///
     /// They are tried after all other paths.
     #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub regex_paths: bool,
-    /// What Ingress paths match whose pathType leaves it to the implementation, and
-    /// those of older API versions without one, where they are not in Istio's
-    /// notation for prefixes, as in /status/.*.
-    #[arg(long, required = false, value_name = "HOW", value_enum)]
+    /// Select how to match Ingress paths of type `ImplementationSpecific`, or without a
+    /// type in older API versions, that do not end in .* as in Istio's notation for
+    /// prefixes.
+    #[arg(long, required = false, value_name = "MATCH", value_enum)]
     pub implementation_specific: ImplementationSpecific,
-    /// Follow services of type ExternalName, wherever they lead.
+    /// Allow Services of type ExternalName as backends.
     ///
-    /// Anyone who may create one can point it at the machine itself or at the
-    /// metadata of a cloud.
+    /// Under serve, anyone who may create one can point it at the machine itself or
+    /// at the metadata of a cloud.
     #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub external_name_services: bool,
-    /// Proxies in front of this one whose x-forwarded-* headers are believed.
+    /// Trust the x-forwarded-* headers of this number of proxies in front.
     #[arg(long, required = false, value_name = "N")]
     pub trusted_hops: u32,
-    /// Log each request as a line of JSON on standard output.
+    /// Log each request as a line of JSON to standard output.
     #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub access_log: bool,
-    /// The longest timeout or delay that a client can ask for, where a RouteRule
-    /// names a header for it (overrideHeaderName).
+    /// Limit the timeouts and delays that clients can request, if a RouteRule has an
+    /// overrideHeaderName.
     #[arg(long, required = false, value_name = "DURATION")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub client_time_limit: TimeLimit,
-    /// The most retries that a client can ask for, where a RouteRule names a header
-    /// for it (overrideHeaderName).
+    /// Limit the retries that clients can request, if a RouteRule has an
+    /// overrideHeaderName.
     #[arg(long, required = false, value_name = "N")]
     pub client_retry_limit: u32,
-    /// How much memory Envoy may use, such as 1Gi; if omitted, the limit of serve's
-    /// control group, and nothing is known of that of an Envoy that others start.
+    /// Let Envoy use this much memory, such as 1Gi, and shed load before; if omitted,
+    /// serve uses the limit of its cgroup, and other commands set no limit.
     #[arg(long, value_name = "QUANTITY")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub envoy_memory: Option<Memory>,
-    /// Who may say what happens to a host: the namespace of the oldest Ingress
-    /// that names it, or every namespace.
-    #[arg(long, required = false, value_name = "WHO", value_enum)]
+    /// Select who may define routes for a host: the namespace of the oldest Ingress
+    /// that names it, or all namespaces.
+    #[arg(long, required = false, value_name = "OWNER", value_enum)]
     pub host_ownership: HostOwnership,
-    /// Networks in which no endpoint of a service may be, such as 10.96.0.1/32 for
-    /// the Kubernetes API.
+    /// Leave out endpoints in these networks, such as 10.96.0.1/32 for the Kubernetes
+    /// API.
     ///
-    /// Beside these, the controller takes no endpoint that only its own pod or
-    /// node could reach: loopback, link-local, multicast and unspecified
-    /// addresses, and those at which clouds tell machines their credentials.
+    /// The controller always leaves out endpoints that only its own pod or node can
+    /// reach: loopback, link-local, multicast and unspecified addresses, and the
+    /// metadata and credential endpoints of cloud providers.
     #[arg(long, required = false, value_name = "CIDR,…", value_delimiter = ',')]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub denied_endpoints: Vec<IpNet>,
-    /// The name servers that the controller asks for the DNS names of Services, such
-    /// as 10.96.0.10 or 10.96.0.10:53; if omitted, those of /etc/resolv.conf.
+    /// Let the controller resolve DNS names of Services with these name servers, such
+    /// as 10.96.0.10 or 10.96.0.10:53; if omitted, with those in /etc/resolv.conf.
     #[arg(long, required = false, value_name = "ADDR,…", value_delimiter = ',')]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub name_servers: Vec<NameServer>,
-    /// How much one object may take, where that is not the default: paths, hosts,
-    /// tlsWildcards, secrets, services, rules, conditions, endpoints, bytes,
-    /// regexBytes. An object beyond is left out.
+    /// Limit the resources of each object, for resources whose default does not suit:
+    /// paths, hosts, tlsWildcards, secrets, services, rules, conditions, endpoints,
+    /// bytes, regexBytes. Objects beyond a limit are left out.
     #[arg(long, required = false, value_name = "RESOURCE=N,…")]
     #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, u64>"))]
     pub object_budget: Limits,
-    /// The same of the objects of one namespace together. The newest beyond are
-    /// left out.
+    /// Limit the resources of all objects in a namespace together. The newest objects
+    /// beyond a limit are left out.
     #[arg(long, required = false, value_name = "RESOURCE=N,…")]
     #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, u64>"))]
     pub namespace_budget: Limits,
-    /// The same of all objects. Namespaces share it: those that ask for little get
-    /// it, the others the same.
+    /// Limit the resources of all objects together. If namespaces exceed a limit, the
+    /// newest objects of those that use most are left out.
     #[arg(long, required = false, value_name = "RESOURCE=N,…")]
     #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, u64>"))]
     pub total_budget: Limits,
 }
 
 impl Settings {
-    /// The settings in the file at `path`, in YAML; a file that holds nothing is
-    /// the default.
+    /// Reads the settings from the YAML file at `path`; an empty file means the
+    /// defaults.
     ///
     /// # Errors
-    /// Where it cannot be read or holds something else: what, and where.
+    /// If the file cannot be read, or has an invalid key or value: the finding.
     pub fn from_file(path: &Path) -> Result<Self, Box<Finding>> {
         file::read(path)
     }
 }
 
-/// A name with which nothing can be served.
+/// An invalid name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NameError {
-    /// It is to be a DNS name.
+    /// Not a DNS name.
     #[error("{} is not a DNS name; write one in lower case, as in cluster.local", quote(.0))]
     Domain(String),
-    /// It is to be a DNS label.
+    /// Not a DNS label.
     #[error("{} is not a DNS label; use lower-case letters, digits and -, 63 at most", quote(.0))]
     Label(String),
 }
 
-/// It becomes a part of names of clusters and hosts.
+/// The domain becomes a part of cluster names and hosts.
 fn parse_domain(text: &str) -> Result<String, NameError> {
     if is_dns_subdomain(text) { Ok(text.into()) } else { Err(NameError::Domain(text.into())) }
 }
@@ -200,16 +200,16 @@ fn read_labels<'de, D: Deserializer<'de>>(value: D) -> Result<BTreeMap<String, S
     Ok(labels)
 }
 
-/// Who this gateway is, for match.source of RouteRules.
+/// The workload that match.source of RouteRules is compared with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Args)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Gateway {
-    /// The name of this gateway's service, for match.source of RouteRules.
+    /// Compare source.name of RouteRules with this name.
     #[arg(id = "gateway_name", long = "gateway-name", required = false, value_name = "NAME", value_parser = parse_dns_label)]
     #[serde(deserialize_with = "read_dns_label")]
     pub name: String,
-    /// The namespace of this gateway, for match.source of RouteRules.
+    /// Compare source.namespace of RouteRules with this namespace.
     #[arg(
         id = "gateway_namespace",
         long = "gateway-namespace",
@@ -219,13 +219,13 @@ pub struct Gateway {
     )]
     #[serde(deserialize_with = "read_dns_label")]
     pub namespace: String,
-    /// The labels of this gateway's pods, for match.source of RouteRules.
+    /// Compare source.labels of RouteRules with these labels.
     #[arg(id = "gateway_labels", long = "gateway-labels", required = false, value_name = "K=V,…", value_parser = parse_labels)]
     #[serde(deserialize_with = "read_labels")]
     pub labels: BTreeMap<String, String>,
 }
 
-/// Labels as `kubectl` takes them: `istio=ingress,app=edge`.
+/// Labels in the syntax of `kubectl`: `istio=ingress,app=edge`.
 fn parse_labels(text: &str) -> Result<BTreeMap<String, String>, InvalidLabel> {
     let pairs = text.split(',').filter(|pair| !pair.is_empty());
     let pairs = pairs.map(|pair| {
@@ -236,7 +236,7 @@ fn parse_labels(text: &str) -> Result<BTreeMap<String, String>, InvalidLabel> {
     pairs.collect()
 }
 
-/// A text is not a label with its value.
+/// Not a label of the form `key=value`.
 #[derive(Debug, PartialEq, Eq, Error)]
 enum InvalidLabel {
     #[error("{} is not a label; write key=value", quote(.0))]
@@ -255,7 +255,7 @@ impl Default for Gateway {
     }
 }
 
-/// How long something may take, written as in `4s`, `500ms` or `1m30s`.
+/// A duration, written as in `4s`, `500ms` or `1m30s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TimeLimit(u32);
@@ -272,7 +272,7 @@ impl TimeLimit {
     }
 }
 
-/// A text is not a time limit.
+/// Not a valid duration.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{} is not a duration from 1ms to 49 days; write it as in 4s, 500ms or 1m30s", quote(.0))]
 pub struct TimeLimitError(String);
@@ -299,34 +299,34 @@ impl From<TimeLimit> for String {
     }
 }
 
-/// Which Ingresses to serve.
+/// The Ingresses to serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// None.
+    /// No Ingresses.
     Off,
-    /// Those of our class, and those that name none.
+    /// Ingresses of the class, and those without a class.
     Default,
-    /// Only those of our class.
+    /// Only Ingresses of the class.
     Strict,
 }
 
-/// What to do with plain HTTP requests for paths of Ingresses with TLS.
+/// How to handle plain HTTP requests for paths of Ingresses with TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum HttpForTls {
     /// Serve them as over HTTPS.
     Serve,
-    /// Send the client to HTTPS, with 308.
+    /// Redirect to HTTPS, with 308.
     Redirect,
     /// Answer 404, as Istio's Ingress did.
     Refuse,
 }
 
 impl HttpForTls {
-    /// What a route table says of such a path.
+    /// The field of such a path in the route table.
     pub(crate) fn plaintext(self) -> Option<Plaintext> {
         match self {
             Self::Serve => None,
@@ -336,26 +336,26 @@ impl HttpForTls {
     }
 }
 
-/// What paths match that have no type which says so.
+/// How paths of type `ImplementationSpecific` are matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ImplementationSpecific {
-    /// Only themselves, as in Istio 0.5.
+    /// Exactly, as in Istio 0.5.
     Istio,
-    /// What they match with pathType: Prefix, as with ingress-nginx.
+    /// Like pathType: Prefix, as in ingress-nginx.
     Prefix,
 }
 
-/// Who may say what happens to a host.
+/// Who may define routes for a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum HostOwnership {
     /// The namespace of the oldest Ingress that names it. Paths, default backends
-    /// and certificates that others give it are refused.
+    /// and certificates that other namespaces define for it are rejected.
     Namespace,
-    /// Every namespace. Of two that claim one path, the older has it.
+    /// All namespaces. If two define the same path, the older Ingress has precedence.
     Shared,
 }
 

@@ -320,17 +320,19 @@ impl State {
 
     fn take(&mut self, client: u64, request: DeltaDiscoveryRequest) {
         let Some(kind) = Kind::of_type_url(&request.type_url) else {
-            debug!(request.type_url, "Envoy asks for what is not served");
+            debug!(request.type_url, "Envoy requests an unsupported resource type");
             return;
         };
         let message = request.error_detail.as_ref().map(|status| status.message.clone());
         let Some(client) = self.clients.get_mut(&client) else { return };
         match client.of(kind).take(request) {
             Verdict::Silent | Verdict::Accepted => {}
-            Verdict::RefusedAmongOthers => debug!("Envoy refused one of several: each half again"),
+            Verdict::RefusedAmongOthers => {
+                debug!("Envoy rejected a response with several resources; sending each half again");
+            }
             Verdict::Refused { key, version } => {
                 let message = message.unwrap_or_default();
-                warn!("Envoy refused {} {}: {message}", key.kind.name(), key.name);
+                warn!("Envoy rejected {} {}: {message}", key.kind.name(), key.name);
                 self.settled.remove(&key.kind);
                 self.told.refuse(key, version, &message);
             }

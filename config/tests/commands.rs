@@ -263,12 +263,12 @@ fn help_tells_what_scripts_rely_on() {
     let sandbox = Sandbox::new(&[]);
     let contracts = [
         ("check", "file:line:col: error|warning|note: object: field: message"),
-        ("check", "exits with 1 if any is an error"),
+        ("check", "Exits with 1 if any of them is an error"),
         ("check", "sarif"),
         ("compile", "bootstrap.json"),
         ("compile", "route-table.json"),
-        ("compile", "exit code is 1"),
-        ("compile", "nothing is written"),
+        ("compile", "exits with 1"),
+        ("compile", "writes nothing and exits with 3"),
         ("serve", "--http"),
         ("explain", "-f, --filename <PATH>"),
         ("demo", "Usage: ingressctl demo"),
@@ -381,12 +381,12 @@ fn the_controller_uses_no_folder_or_file_that_others_decide_on() {
     assert_eq!(prepare("edge").code, Some(0), "made before");
 
     std::os::unix::fs::symlink("edge", at("link")).unwrap();
-    refused("link", "link is not a folder, or a symbolic link to one");
+    refused("link", "link is not a folder, or is a symbolic link");
     fs::create_dir(at("shared")).unwrap();
     fs::set_permissions(at("shared"), fs::Permissions::from_mode(0o1777)).unwrap();
-    refused("shared", "shared can be written to by every user");
+    refused("shared", "shared is writable by every user");
     fs::set_permissions(at("edge/bootstrap.json"), fs::Permissions::from_mode(0o666)).unwrap();
-    refused("edge", "bootstrap.json can be written to by every user");
+    refused("edge", "bootstrap.json is writable by every user");
     fs::remove_file(at("edge/bootstrap.json")).unwrap();
     std::os::unix::fs::symlink(at("elsewhere"), at("edge/bootstrap.json")).unwrap();
     refused("edge", "bootstrap.json is not a regular file");
@@ -403,7 +403,7 @@ fn the_admin_interface_is_on_the_loopback_only() {
         for address in ["0.0.0.0:9901", "[::]:9901", "192.0.2.1:9901"] {
             let output = sandbox.run(&[command, &["--admin", address]].concat());
             assert_eq!(output.code, Some(2), "{output:?}");
-            for part in [address, "--admin", "controls Envoy", "use 127.0.0.1:9901"] {
+            for part in [address, "--admin", "can control Envoy", "use 127.0.0.1:9901"] {
                 assert!(output.stderr.contains(part), "{part}: {output:?}");
             }
         }
@@ -421,7 +421,7 @@ fn the_controller_has_the_admin_interface_in_its_folder() {
         let output = prepare("edge", &["--admin", address]);
         assert_eq!(output.code, Some(2), "{output:?}");
         assert!(
-            output.stderr.contains("admin.sock in the folder; leave --admin out"),
+            output.stderr.contains("omit --admin and use the socket admin.sock in the folder"),
             "{output:?}"
         );
     }
@@ -469,7 +469,7 @@ fn explain_says_where_no_handshake_would_succeed() {
     let explain = |arguments: &[&str]| {
         sandbox.run(&[&["explain", "-f", "all.yaml"], arguments].concat()).stdout
     };
-    let no_client = "no client gets that far by HTTPS, since the handshake fails: there is no certificate for \
+    let no_client = "clients cannot connect over HTTPS, because the handshake fails: there is no certificate for \
                      `a.example` and no default certificate";
     assert!(explain(&["https://a.example/cart"]).contains(no_client));
     assert!(explain(&["https://a.example/cart", "-o", "json"]).contains(no_client));

@@ -107,7 +107,7 @@ fn weights_are_drawn_by_the_number_given() {
     }
     assert_eq!(
         table.drawing(99).reason,
-        "the rule ns/rule drew a share that no cluster could serve"
+        "the rule ns/rule picked a destination that has no cluster"
     );
     // More numbers than keep their plugin.
     for random in 0..20 {
@@ -136,7 +136,7 @@ fn a_redirect_has_a_location() {
     let explanation = Table::new(&rules).get("https://a.example/x?y", &[]);
     assert_eq!((explanation.status, &explanation.cluster), (Some(302), &None));
     assert_eq!(explanation.location.as_deref(), Some("https://b.example/new?y"));
-    assert_eq!(explanation.reason, "the rule ns/moved sends the client elsewhere");
+    assert_eq!(explanation.reason, "the rule ns/moved redirects the client");
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn faults_answer_in_envoy_s_place() {
     let explanation = table.drawing(999_999);
     assert_eq!((explanation.status, explanation.delay_ms), (Some(418), Some(20)));
     assert_eq!((&explanation.cluster, explanation.timeout_ms), (&None, None));
-    assert_eq!(explanation.reason, "the rule ns/rule aborts it on purpose");
+    assert_eq!(explanation.reason, "the rule ns/rule injects an abort");
 
     let table = Table::forwarding(json!({"fault":
         {"abort": {"per_million": 1_000_000, "status": {"grpc": 14}}}}));
@@ -193,7 +193,7 @@ fn websocket_is_refused_where_no_rule_allows_it() {
     let refusing = Table::new(&json!([]));
     let explanation = refusing.get("a.example/old", &upgrade);
     assert_eq!((explanation.status, &explanation.cluster), (Some(403), &None));
-    assert_eq!(explanation.reason, "ns/web#0.0 allows no upgrade to WebSocket");
+    assert_eq!(explanation.reason, "ns/web#0.0 does not allow an upgrade to WebSocket");
     assert!(!refusing.get("a.example", &[]).websocket);
 }
 
@@ -239,7 +239,7 @@ fn each_rule_says_why_it_does_not_apply() {
     assert_eq!(
         verdicts(&explanation),
         [
-            no("client 127.0.0.1 is in none of 10.0.0.0/8"),
+            no("client address 127.0.0.1 is not in 10.0.0.0/8"),
             no("header x-user is absent"),
             no("/delay/x does not start with /status/"),
             no("method GET is not POST"),
@@ -293,7 +293,7 @@ fn its_json_has_the_promised_names() {
                  "ingress": {"name": "ns/web", "rule": 0, "path": 0}, "chosen": true,
                  "verdict": "serves the request"},
                 {"host": "a.example, *.example, *", "path": "prefix /", "backend": "web",
-                 "ingress": null, "chosen": false, "verdict": "matches, but less specifically"}
+                 "ingress": null, "chosen": false, "verdict": "matches, but another route is more specific"}
             ],
             "rules": [{"name": "ns/rule", "chosen": true, "verdict": "applies"}]
         })

@@ -74,7 +74,7 @@ fn a_misdirected_request_is_told_of_both_certificates() {
     let explanation = get(&explainer(0), "https://b.example/sent", &["host: x.a.example:8443"]);
     assert_eq!(
         explanation.reason,
-        "the connection has the certificate ns/b, but the host has ns/a: the client should use \
+        "the connection has the certificate ns/b, but the host has ns/a; the client should use \
          another connection"
     );
     assert_eq!((explanation.ingress, explanation.rules.len()), (None, 0));
@@ -94,15 +94,15 @@ fn a_route_that_wants_tls_says_what_it_does_without() {
     let sent = get(&explainer, "http://a.example/sent/x?y", &[]);
     assert_eq!(sent.status, Some(308));
     assert_eq!(sent.location.as_deref(), Some("https://a.example:8443/sent/x?y"));
-    assert_eq!(sent.reason, "ns/web#1.0 sends the client to HTTPS");
+    assert_eq!(sent.reason, "ns/web#1.0 redirects to HTTPS");
     assert_eq!(sent.ingress.as_ref().map(ToString::to_string).as_deref(), Some("ns/web#1.0"));
-    assert_eq!(verdict(&sent, "/sent"), (true, "sends the client to HTTPS"));
+    assert_eq!(verdict(&sent, "/sent"), (true, "redirects to HTTPS"));
     assert_eq!((sent.route_rule.as_deref(), sent.rules.len(), sent.cluster), (None, 0, None));
 
     let hidden = get(&explainer, "http://a.example/hidden", &[]);
     assert_eq!((hidden.status, &hidden.location), (Some(404), &None));
     assert_eq!(hidden.reason, "ns/web#2.0 is served over HTTPS only");
-    assert_eq!(verdict(&hidden, "/hidden"), (false, "would serve the request over HTTPS only"));
+    assert_eq!(verdict(&hidden, "/hidden"), (false, "serves the request only over HTTPS"));
     assert_eq!((hidden.ingress, hidden.virtual_host, hidden.rules.len()), (None, None, 0));
 
     for path in ["/sent", "/hidden"] {
@@ -183,13 +183,13 @@ fn the_settings_and_the_connection_are_flags() {
     assert!(!passed && out.contains("default/web#0.0 is served over HTTPS only"), "{out}");
 
     let (_, out, _) = run("explain", &["--sni", "b.example", "https://a.example/"]);
-    assert!(out.contains("\n  the connection has the certificate default\n"), "{out}");
+    assert!(out.contains("\n  certificate of the connection: default\n"), "{out}");
     let (_, out, _) = run("explain", &["-o", "json", "http://a.example/"]);
     let explanation: Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(explanation["certificate"], Value::Null);
     for (args, problem) in [
-        (&["--sni", "a.example", "a.example"][..], "--sni: only over HTTPS"),
-        (&["--sni", "192.0.2.1", "https://a.example"], "is not the name of a host"),
+        (&["--sni", "a.example", "a.example"][..], "--sni: a server name (SNI) needs"),
+        (&["--sni", "192.0.2.1", "https://a.example"], "is not a host name"),
         (&["--http-for-tls", "maybe", "a.example"], "invalid value 'maybe'"),
     ] {
         let (passed, _, err) = run("explain", args);

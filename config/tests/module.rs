@@ -104,7 +104,7 @@ fn a_link_to_a_file_is_followed() {
 fn what_is_no_file_is_not_replaced_by_one() {
     let folder = tempfile::tempdir().unwrap();
     refused(folder.path(), &["-o", "."], "./ingress_filter.wasm, or write an image with");
-    refused(folder.path(), &["-o", "/dev/null"], "/dev/null is not a file");
+    refused(folder.path(), &["-o", "/dev/null"], "/dev/null is not a regular file");
     refused(folder.path(), &["-o", "missing/filter.wasm"], "file missing/filter.wasm: ");
 }
 
@@ -191,17 +191,21 @@ fn what_is_no_image_of_the_module_stays() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "text").unwrap();
     refused(folder.path(), &["--format", "oci", "-o", "file"], "file is a file");
-    refused(folder.path(), &["--format", "oci", "-o", "."], ". holds something else");
+    refused(folder.path(), &["--format", "oci", "-o", "."], ". contains files other than");
 
     // An image beside something, and one of something else.
     written(folder.path(), &["--format", "oci", "-o", "image"]);
     let image = folder.path().join("image");
     fs::write(image.join("notes"), "text").unwrap();
-    refused(folder.path(), &["--format", "oci", "-o", "image"], "image holds something else");
+    refused(folder.path(), &["--format", "oci", "-o", "image"], "image contains files other than");
     fs::remove_file(image.join("notes")).unwrap();
     let index = fs::read_to_string(image.join("index.json")).unwrap();
     for other in [index.replace("ingress_filter", "other"), "{}".into(), String::new()] {
         fs::write(image.join("index.json"), other).unwrap();
-        refused(folder.path(), &["--format", "oci", "-o", "image"], "image holds something else");
+        refused(
+            folder.path(),
+            &["--format", "oci", "-o", "image"],
+            "image contains files other than",
+        );
     }
 }

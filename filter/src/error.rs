@@ -29,13 +29,15 @@ impl fmt::Display for LoadError {
             // The message ends in "at line … column …".
             Self::Format(error) => write!(f, "{error}"),
             Self::FlatVersion => f.write_str(
-                "is in a flat form that this version does not read; \
-                 make it with the `ingressctl` that this module comes from",
+                "has a flat form that this version does not support; \
+                 convert it with the `ingressctl` of the same version",
             ),
             Self::Damaged => f.write_str(
-                "is in the flat form, but its digest is not that of its content; make it anew",
+                "is in the flat form, but its digest does not match its content; convert it again",
             ),
-            Self::TooLarge => f.write_str("takes 4 GiB or more in the flat form; serve less"),
+            Self::TooLarge => {
+                f.write_str("has 4 GiB or more in the flat form; reduce the number of routes")
+            }
             Self::Invalid { place, reason } => write!(f, "{place}: {reason}"),
         }
     }

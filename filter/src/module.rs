@@ -80,7 +80,7 @@ impl RootContext for Plugin {
                 true
             }
             Err(error) => {
-                host::log(Level::Error, &format!("route table refused: {error}"));
+                host::log(Level::Error, &format!("route table rejected: {error}"));
                 false
             }
         }

@@ -209,7 +209,7 @@ fn a_bad_table_is_refused_with_its_place() {
 
     refused(
         &json!({"version": 2, "novelty": true}),
-        "version: is 2, but this module reads version 1",
+        "version: is 2, but this module supports version 1",
     );
     refused(&json!({"version": 1, "novelty": true}), "unknown field `novelty`");
     refused(&json!({}), "missing field `version`");
@@ -220,7 +220,7 @@ fn a_bad_table_is_refused_with_its_place() {
     );
     refused(
         &path(json!({"exact": "/a b"})),
-        "virtual_hosts[0].routes[0].match: \"/a b\" holds the byte 0x20",
+        "virtual_hosts[0].routes[0].match: \"/a b\" contains the byte 0x20",
     );
     refused(&path(json!({"exact": "/a?b"})), "virtual_hosts[0].routes[0].match");
     refused(
@@ -231,7 +231,7 @@ fn a_bad_table_is_refused_with_its_place() {
     refused(&hosts(json!([{"hosts": []}])), "virtual_hosts[0].hosts: is empty");
     refused(
         &hosts(json!([{"hosts": ["a", "a"]}])),
-        "virtual_hosts[0].hosts[1]: \"a\" already stands in virtual_hosts[0]",
+        "virtual_hosts[0].hosts[1]: \"a\" is also in virtual_hosts[0]",
     );
     for host in ["Foo.com", "foo.com:80", "*.*.com", "*foo.com", "", "*.", "a..b"] {
         refused(&hosts(json!([{"hosts": [host]}])), "virtual_hosts[0].hosts[0]");

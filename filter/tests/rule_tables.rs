@@ -39,14 +39,14 @@ fn what_a_rule_may_not_say_is_refused_with_its_place() {
         refused(&forward(value), &format!("action.forward.{place}"));
     };
     bad(json!({"cluster": ""}), "cluster: \"\" is not a valid cluster name");
-    bad(json!({"cluster": []}), "cluster: has no share with a weight");
-    bad(json!({"cluster": [{"cluster": "b", "weight": 0}]}), "cluster: has no share");
+    bad(json!({"cluster": []}), "cluster: has no cluster with a weight");
+    bad(json!({"cluster": [{"cluster": "b", "weight": 0}]}), "cluster: has no cluster");
     bad(json!({"cluster": [{"weight": 1}, {"cluster": "a b", "weight": 1}]}), "cluster[1].cluster");
     bad(json!({"timeout": {"ms": 0}}), "timeout.ms: is 0");
     bad(json!({"timeout": {"ms": 1, "override_header": "X-Y"}}), "timeout.override_header");
     bad(json!({"retries": {"attempts": 1, "per_try_timeout_ms": 0}}), "retries.per_try_timeout_ms");
     bad(json!({"retries": {"attempts": 1, "override_header": ""}}), "retries.override_header");
-    bad(json!({"rewrite": {}}), "rewrite: says nothing");
+    bad(json!({"rewrite": {}}), "rewrite: is empty");
     bad(json!({"rewrite": {"path": "x"}}), "rewrite.path");
     bad(json!({"rewrite": {"path": "/x?y"}}), "rewrite.path: \"/x?y\" has a query");
     bad(json!({"rewrite": {"authority": "a b"}}), "rewrite.authority");
@@ -70,7 +70,7 @@ fn what_a_rule_may_not_say_is_refused_with_its_place() {
     bad(abort(json!({"grpc": 17})), "fault.abort.status: 17");
 
     let redirect = |redirect: Value| json!({"action": {"redirect": redirect}});
-    refused(&redirect(json!({})), "action.redirect: says nothing");
+    refused(&redirect(json!({})), "action.redirect: is empty");
     for path in ["", "x", "//evil.example", "/a b", "/a#b", "/a\r\nb"] {
         refused(&redirect(json!({"path": path})), "action.redirect.path");
     }

@@ -272,9 +272,9 @@ fn a_bad_table_is_refused_with_its_place() {
             tls_hosts(json!([
                 {"hosts": ["a", "b"], "certificate": "c"}, {"hosts": ["b"], "certificate": "d"}
             ])),
-            "tls_hosts[1].hosts[0]: \"b\" already stands in tls_hosts[0]; merge the two",
+            "tls_hosts[1].hosts[0]: \"b\" is also in tls_hosts[0]; merge the two",
         ),
-        (host("*"), "tls_hosts[0].hosts: has \"*\"; leave it out"),
+        (host("*"), "tls_hosts[0].hosts: contains \"*\"; remove it"),
         (host("Foo.example"), "tls_hosts[0].hosts[0]: \"Foo.example\" is not a host"),
         (host("foo.example:443"), "tls_hosts[0].hosts[0]"),
         (tls_hosts(json!([{"hosts": [], "certificate": "c"}])), "tls_hosts[0].hosts: is empty"),
@@ -287,7 +287,7 @@ fn a_bad_table_is_refused_with_its_place() {
             tls_hosts(json!([{"hosts": ["a"], "certificate": "c", "sni": "a"}])),
             "unknown field `sni`",
         ),
-        (json!({"version": 1, "https_port": 0}), "https_port: is 0, which is not a port"),
+        (json!({"version": 1, "https_port": 0}), "https_port: is 0, which is not a valid port"),
         (json!({"version": 1, "https_port": 65536}), "invalid value"),
         (
             json!({"version": 1, "default_backend": {"backend": "a", "plaintext": "serve"}}),

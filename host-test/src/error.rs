@@ -21,7 +21,7 @@ pub enum Error {
         message: String,
     },
     /// The folder for compiled code cannot be used.
-    #[error("cannot keep compiled code in {}: {message}", folder.display())]
+    #[error("cannot cache compiled code in {}: {message}", folder.display())]
     Cache {
         /// The folder.
         folder: PathBuf,
@@ -55,7 +55,7 @@ pub enum Error {
         message: String,
     },
     /// `proxy_on_vm_start` returned false.
-    #[error("the module refused to start: proxy_on_vm_start returned false")]
+    #[error("the module failed to start: proxy_on_vm_start returned false")]
     StartRefused,
     /// The module trapped.
     #[error("{callback} trapped: {message}")]
@@ -68,7 +68,7 @@ pub enum Error {
         backtrace: String,
     },
     /// The module ran for longer than its fuel lasts: most likely an endless loop.
-    #[error("{callback} used up its fuel of {limit}")]
+    #[error("{callback} exceeded its fuel limit of {limit}")]
     OutOfFuel {
         /// The callback that was cut off.
         callback: &'static str,
@@ -84,7 +84,7 @@ pub enum Error {
         limit: u64,
     },
     /// The module's allocator returned null when the host needed room for an answer.
-    #[error("{callback}: the module's allocator has no room for {size} bytes")]
+    #[error("{callback}: the module's allocator cannot allocate {size} bytes")]
     AllocationFailed {
         /// The callback during which it happened.
         callback: &'static str,
@@ -100,7 +100,7 @@ pub enum Error {
         code: u32,
     },
     /// The VM failed before; nothing in its memory can be trusted.
-    #[error("the plugin failed before: {cause}")]
+    #[error("the plugin failed earlier: {cause}")]
     Poisoned {
         /// The message of the first failure.
         cause: String,
@@ -112,7 +112,7 @@ pub enum Error {
 pub(crate) enum Abort {
     #[error("proc_exit({0})")]
     ProcExit(u32),
-    #[error("no room for {0} bytes")]
+    #[error("cannot allocate {0} bytes")]
     AllocationFailed(u32),
     #[error("too many host calls")]
     TooManyHostCalls,

@@ -129,7 +129,7 @@ fn after_a_failure_nothing_runs_any_more() {
     assert!(exchange.record().activity.logged("panicked"));
     assert!(matches!(exchange.finish(), Err(Error::Poisoned { .. })));
     let error = plugin.tick().expect_err("a poisoned plugin");
-    assert_eq!(error.to_string(), format!("the plugin failed before: {cause}"));
+    assert_eq!(error.to_string(), format!("the plugin failed earlier: {cause}"));
     assert_eq!(plugin.failure(), Some(cause));
 }
 
@@ -147,7 +147,7 @@ fn an_endless_loop_runs_out_of_fuel() {
     let plugin = Plugin::with_options(&module, Options::default().fuel(100_000)).expect("a start");
     let mut exchange = plugin.exchange().expect("an exchange");
     let error = exchange.request_headers(GET, true).expect_err("no fuel");
-    assert_eq!(error.to_string(), "proxy_on_request_headers used up its fuel of 100000");
+    assert_eq!(error.to_string(), "proxy_on_request_headers exceeded its fuel limit of 100000");
     assert_eq!(exchange.fuel_used(), 100_000);
 }
 

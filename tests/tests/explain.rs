@@ -342,7 +342,7 @@ fn it_agrees_with_envoy_about_trusted_proxies() {
 fn what_envoy_refuses_by_itself_is_no_route_s_doing() {
     let both = Both::start(0);
     let explanation = both.explain(&request(("GET", "h.example/%2f", &[])));
-    assert!(explanation.reason.starts_with("Envoy refuses it before the filter: "));
+    assert!(explanation.reason.starts_with("Envoy rejects it before the filter: "));
     assert!(explanation.candidates.is_empty());
     let explanation = both.explain(&request(("TRACE", "h.example/", &[])));
     assert_eq!((explanation.status, explanation.ingress), (Some(405), None));

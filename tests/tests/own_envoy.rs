@@ -106,7 +106,7 @@ fn a_table_that_the_filter_refuses_keeps_the_sample_from_starting() {
     let output = validate(&path);
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("route table refused: version: is 2"), "{said}");
+    assert!(said.contains("route table rejected: version: is 2"), "{said}");
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn bad_tables() -> Vec<(Vec<u8>, &'static str)> {
 
 fn bad_flat() -> Vec<(Vec<u8>, &'static str)> {
     let good = flat_table();
-    let damaged = "its digest is not that of its content";
+    let damaged = "its digest does not match its content";
     let with = |at: usize, value: u8| {
         let mut table = good.clone();
         table[at] = value;
@@ -57,8 +57,8 @@ fn bad_flat() -> Vec<(Vec<u8>, &'static str)> {
         ([&*good, b"x"].concat(), damaged),
         (with(good.len() - 1, b'!'), damaged),
         (with(8, !good[8]), damaged),
-        (with(7, 9), "a flat form that this version does not read"),
-        (b"INGRESS".to_vec(), "a flat form that this version does not read"),
+        (with(7, 9), "a flat form that this version does not support"),
+        (b"INGRESS".to_vec(), "a flat form that this version does not support"),
     ]
 }
 
@@ -77,7 +77,7 @@ fn bad_json() -> Vec<(String, &'static str)> {
         (good.replacen('{', "[", 1), "at line 1 column"),
         (good.replacen("backends", "cackends", 1), "unknown field `cackends`"),
         (good.replacen("prefix", "qrefix", 1), "unknown variant `qrefix`"),
-        (with("/version", json!(2)), "version: is 2, but this module reads version 1"),
+        (with("/version", json!(2)), "version: is 2, but this module supports version 1"),
         (with("/version", json!(0)), "version: is 0"),
         (with("/version", json!("1")), "at line 1 column"),
         (json!({"version": 9, "routes": {"new": "shape"}}).to_string(), "version: is 9"),
@@ -91,7 +91,7 @@ fn bad_json() -> Vec<(String, &'static str)> {
         (with("/backends/0/default/forward/cluster", json!("a\nb")), "backends[0]"),
         (
             with("/virtual_hosts/0/routes/0/match", json!({"regex": "/a+"})),
-            "have `ingressctl table` make the flat form of this table",
+            "convert this table to the flat form with `ingressctl table`",
         ),
     ]
 }
@@ -139,7 +139,7 @@ fn a_refused_table_is_logged_with_place_and_reason_and_the_last_one_serves() {
             let shown = String::from_utf8_lossy(&bad);
             assert!(!configure(&plugin, &bad).expect("no trap"), "taken: {shown}");
             let error = last_error(&plugin);
-            assert!(error.starts_with("route table refused: "), "{error}");
+            assert!(error.starts_with("route table rejected: "), "{error}");
             assert!(error.contains(reason), "{error}, not {reason}");
             assert_serves_the_good_table(&plugin);
             assert!(configure(&plugin, br#"{"version": 1}"#).expect("no trap"));
@@ -258,7 +258,7 @@ fn an_envoy_that_starts_with_a_refused_table_serves_nobody_until_there_is_a_good
     let good = good_table(&folder);
     replace_table(&ecds, "bad", &good.as_bytes()[..good.len() / 2]);
     let envoy = OwnEnvoy::start(&folder.path().join("bootstrap.json"));
-    assert!(envoy.log().contains("route table refused: "), "{}", envoy.log());
+    assert!(envoy.log().contains("route table rejected: "), "{}", envoy.log());
     for path in ["/one", "/two", "/"] {
         let status = envoy.get("h", path).status;
         assert_eq!(status, 500, "{path}");

@@ -1,4 +1,4 @@
-//! What was perhaps meant by a command line that is wrong.
+//! Suggestions for wrong command lines.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -6,11 +6,11 @@ use std::path::Path;
 use clap::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// The commands that take `-f`, with how many words they take beside it.
+/// The commands with `-f`, and the number of their positional arguments.
 const WITH_MANIFESTS: [(&str, usize); 6] =
     [("check", 0), ("compile", 0), ("serve", 0), ("rbac", 0), ("explain", 1), ("test", 1)];
 
-/// `error`, which `words` gave, with what to write where that is likely.
+/// Adds a suggestion to `error`, the result of parsing `words`.
 pub(super) fn with_hint(mut error: Error, words: &[OsString]) -> Error {
     let words: Vec<_> = words.iter().skip(1).map(|word| word.to_string_lossy()).collect();
     let words: Vec<&str> = words.iter().map(|word| &**word).collect();
@@ -41,7 +41,7 @@ fn hint(error: &Error, words: &[&str]) -> Option<String> {
     Some(format!("to read manifests, use '-f {manifests}'"))
 }
 
-/// The flag whose value `word`, a boolean, was meant to be.
+/// The flag that the boolean `word` was probably meant for.
 fn flag_before<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     let before = words.windows(2).find_map(|pair| match pair {
         [before, second] if *second == word => Some(*before),
@@ -50,8 +50,8 @@ fn flag_before<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     before.filter(|before| before.starts_with("--") && matches!(word, "true" | "false"))
 }
 
-/// The first of `words` that are perhaps manifests, if beside it as many are left as
-/// the command takes. A word after a flag may be its value.
+/// The first of `words` that may be a path of manifests, if enough positional arguments
+/// remain for the command. A word after a flag may be its value.
 fn manifests<'a>(words: &[&'a str], others: usize) -> Option<&'a str> {
     let is_flag = |word: &str| word.starts_with('-');
     let plain: Vec<_> = words

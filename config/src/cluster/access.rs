@@ -25,7 +25,7 @@ impl Access {
             None => Config::infer().await.map_err(anyhow::Error::from),
         };
         config.context(
-            "there are no credentials for a Kubernetes API; name a kubeconfig file by \
+            "no credentials for a Kubernetes API were found; name a kubeconfig file with \
              --kubeconfig, or run this in a pod with a service account",
         )
     }

@@ -64,8 +64,8 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Gone => f.write_str("it is no more"),
-            Self::Conflict => f.write_str("somebody else was first"),
+            Self::Gone => f.write_str("the object no longer exists"),
+            Self::Conflict => f.write_str("another client has changed the object"),
             Self::Forbidden(message) | Self::Refused(message) | Self::Away(message) => {
                 f.write_str(message)
             }
@@ -99,7 +99,7 @@ pub(crate) async fn ask_within<T>(
 ) -> Result<T, Failure> {
     match timeout(limit, request).await {
         Ok(result) => result.map_err(|error| Failure::of(&error)),
-        Err(_) => Err(Failure::Away(format!("no answer within {limit:?}"))),
+        Err(_) => Err(Failure::Away(format!("no response within {limit:?}"))),
     }
 }
 

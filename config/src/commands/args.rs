@@ -1,4 +1,4 @@
-//! What several commands take.
+//! Arguments that several commands share.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,17 +13,17 @@ use crate::manifest::{self, Manifests, PathSpec};
 use crate::objects::is_dns_label;
 use crate::settings::Settings;
 
-/// The manifests to work on.
+/// The manifests to read.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Input {
-    /// Manifests: a YAML or JSON file, a folder of them, or - for standard
-    /// input; may be repeated
+    /// Read manifests from a YAML or JSON file, a folder, or - for standard input;
+    /// may be repeated
     #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
     pub(crate) paths: Vec<PathBuf>,
 }
 
 impl Input {
-    /// What the paths name.
+    /// The paths, with `-` as standard input.
     pub(crate) fn specs(&self) -> Vec<PathSpec> {
         self.paths.iter().cloned().map(PathSpec::from).collect()
     }
@@ -40,21 +40,21 @@ pub(super) fn read_files(paths: &[PathBuf]) -> Manifests {
     manifest::read(&specs, &mut std::io::stdin().lock())
 }
 
-/// Why an argument is not what it must be.
+/// An invalid argument.
 #[derive(Debug, Error)]
 pub(super) enum ArgError {
-    #[error("is not the name of a namespace: lower-case letters, digits and -, 63 at most")]
+    #[error("is not a namespace name; use lower-case letters, digits and -, 63 at most")]
     Namespace,
     #[error(
-        "Envoy's admin interface is not at an address here, where a route might lead, but at the \
-         socket admin.sock in the folder; leave --admin out"
+        "the controller has no address for Envoy's admin interface, because routes could reach it; \
+         omit --admin and use the socket admin.sock in the folder"
     )]
     AdminOfController,
-    #[error("write it as NAMESPACE/NAME")]
+    #[error("is not an object name; write NAMESPACE/NAME")]
     ObjectName,
-    #[error("is neither an IP address nor a host name in lower case")]
+    #[error("is neither an IP address nor a lower-case host name")]
     Address,
-    #[error("write a percentage, 0 to 100")]
+    #[error("is not a percentage; write a number from 0 to 100")]
     Percentage,
 }
 
@@ -71,10 +71,10 @@ pub(crate) struct SettingsArgs {
 }
 
 impl SettingsArgs {
-    /// The settings these flags and their file come to.
+    /// The settings from the file, overridden by the flags.
     ///
     /// # Errors
-    /// Where the file cannot be read or holds something else.
+    /// If the file cannot be read or is not a settings file.
     pub(crate) fn resolve(&self) -> anyhow::Result<Settings> {
         let mut settings = match &self.file {
             None => Settings::default(),
@@ -102,7 +102,7 @@ impl Args for SettingsArgs {
             .long("settings")
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
-            .help("A YAML file with any of the following, in camelCase; a flag wins over it")
+            .help("Read settings from a YAML file with the keys below in camelCase; flags override it")
             .help_heading("Settings");
         let defaults = json!(Settings::default());
         let declared = Settings::augment_args(Command::new("settings").arg(file));
@@ -114,7 +114,7 @@ impl Args for SettingsArgs {
     }
 }
 
-/// A flag whose help says what is so without it.
+/// A flag whose help shows its default.
 fn with_default(mut flag: Arg, defaults: &Value) -> Arg {
     let Some(default) = default_of(flag.get_id().as_str(), defaults) else { return flag };
     if let Some(help) = flag.get_help() {
@@ -128,7 +128,7 @@ fn with_default(mut flag: Arg, defaults: &Value) -> Arg {
     flag
 }
 
-/// The default of a flag, as one would write it; none where there is none.
+/// The default of a flag, in the syntax of the flag.
 fn default_of(flag: &str, settings: &Value) -> Option<String> {
     let key = |(index, word): (usize, &str)| match word.split_at_checked(1) {
         Some((first, rest)) if index > 0 => first.to_uppercase() + rest,
@@ -150,25 +150,26 @@ fn default_of(flag: &str, settings: &Value) -> Option<String> {
     }
 }
 
-/// What an ADDR to listen on may be.
+/// The syntax of listen addresses.
 pub(super) const ADDRESSES: &str = "\
 ADDR is IP:PORT, [IPV6]:PORT or localhost:PORT. PORT and :PORT mean 127.0.0.1:PORT, which only this \
-machine can reach; 0.0.0.0:PORT is all its IPv4 addresses, [::]:PORT all its IPv6 addresses. Port 0 \
-takes a free port.";
+machine can reach. 0.0.0.0:PORT means all its IPv4 addresses, [::]:PORT all its IPv6 addresses. Port \
+0 selects a free port.";
 
-/// The addresses to listen on.
+/// The listen addresses.
 #[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "Listening")]
 pub(crate) struct ListenArgs {
-    /// Serve HTTP here
+    /// Listen for HTTP on this address
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = parse_listen_addr)]
     pub(crate) http: SocketAddr,
 
-    /// Serve HTTPS here, where there is any certificate
+    /// Listen for HTTPS on this address, if there is any certificate
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443", value_parser = parse_listen_addr)]
     pub(crate) https: SocketAddr,
 
-    /// Envoy's admin interface, on a loopback address: its clients control Envoy
+    /// Bind Envoy's admin interface, whose clients can control Envoy, to this
+    /// loopback address
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub(crate) admin: LoopbackAddr,
 }

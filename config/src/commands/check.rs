@@ -14,16 +14,17 @@ use crate::manifest::Manifests;
 /// Validate manifests
 ///
 /// Prints one line per finding, `file:line:col: error|warning|note: object: field:
-/// message`, and exits with 1 if any is an error, and with 3 if it could not run, as
-/// with wrong settings. On a terminal, the line of the manifest is shown with each.
-/// The last line, on standard error, says how much was read, served and ignored.
+/// message`. Exits with 1 if any of them is an error, and with 3 if it could not run,
+/// for example because of wrong settings. On a terminal, each finding shows its line
+/// of the manifest. The last line, on standard error, has the number of objects that
+/// were read, served and ignored.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
     source: SourceArgs,
     #[command(flatten)]
     part: NamespaceArgs,
-    /// How to print the findings
+    /// Print the findings in this format
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
     #[command(flatten)]
@@ -32,11 +33,11 @@ pub(crate) struct Check {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Output {
-    /// One line each; on a terminal with the line of the manifest
+    /// One line per finding; on a terminal with the line of the manifest
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
-    /// One SARIF 2.1.0 log, for code hosts and editors
+    /// A SARIF 2.1.0 log, for code hosts and editors
     Sarif,
 }
 
@@ -56,7 +57,7 @@ impl Check {
     }
 }
 
-/// How much was read, is served, and was ignored.
+/// The numbers of objects that were read, are served, and were ignored.
 fn tally(manifests: &Manifests, compiled: &Compiled) -> String {
     let ingresses = manifests.objects().filter(|object| &*object.kind == "Ingress").count();
     let ours = compiled.ingresses.len();

@@ -16,32 +16,33 @@ use crate::envoy::{
     remove_other_certificates, write_certificates,
 };
 
-/// Write everything Envoy needs
+/// Write all files that Envoy needs
 ///
-/// Into DIR go bootstrap.json, the resources it names (lds.json, rds.json,
-/// cds.json, ecds.json), the module `ingress_filter.wasm`, and the route table by
-/// itself as route-table.json. Certificates and their keys go into the folder
-/// certificates, readable for the owner alone: run Envoy as the same user. Start
-/// it with `envoy -c DIR/bootstrap.json`.
+/// Writes to DIR: bootstrap.json, the xDS resources that it names (lds.json, rds.json,
+/// cds.json, ecds.json), the module `ingress_filter.wasm`, and the route table as
+/// route-table.json. Certificates and keys are written to the folder certificates,
+/// which only the owner can read: run Envoy as the same user. Start it with
+/// `envoy -c DIR/bootstrap.json`.
 ///
-/// What is wrong in the manifests is printed; the rest of them is written, and
-/// the exit code is 1. If any of them cannot be read, or anything else is in the
-/// way, nothing is written, and the exit code is 3.
+/// If manifests have errors, prints them, writes the rest and exits with 1. If a
+/// manifest cannot be read, or the files cannot be written, writes nothing and exits
+/// with 3.
 #[derive(Debug, Args)]
 #[command(after_help = ADDRESSES)]
 pub(crate) struct Compile {
     #[command(flatten)]
     input: Input,
-    /// The folder to write to; made if it is not there
+    /// Write to this folder; created if it does not exist
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Address on which Envoy serves HTTP
+    /// Let Envoy listen for HTTP on this address
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = parse_listen_addr)]
     http: SocketAddr,
-    /// Address on which Envoy serves HTTPS, if there is any certificate
+    /// Let Envoy listen for HTTPS on this address, if there is any certificate
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443", value_parser = parse_listen_addr)]
     https: SocketAddr,
-    /// Envoy's admin interface, on a loopback address: its clients control Envoy
+    /// Bind Envoy's admin interface, whose clients can control Envoy, to this
+    /// loopback address
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9901")]
     admin: LoopbackAddr,
     #[command(flatten)]

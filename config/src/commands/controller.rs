@@ -21,66 +21,66 @@ use crate::envoy::{Admin, Listening, parse_listen_addr};
 use crate::objects::{is_dns_label, is_dns_subdomain, is_object_name};
 use crate::settings::TimeLimit;
 
-/// Watch a Kubernetes API and keep the Envoy beside it right
+/// Watch the Kubernetes API and configure an Envoy
 ///
-/// Envoy runs on its own, on the folder that both share, so it goes on serving
-/// while this is restarted or the API is away:
+/// Envoy is a separate process that shares a folder with the controller, so it
+/// continues to serve while the controller or the API is down:
 ///
 ///   ingressctl controller --folder DIR --prepare
 ///   envoy --config-path DIR/bootstrap.json --admin-address-path DIR/admin-address
 ///   ingressctl controller --folder DIR
 ///
 /// Prints `ready http=ADDR admin=PATH health=ADDR` on standard output once Envoy
-/// serves a complete table, be it that of a process before this one. SIGTERM
-/// drains Envoy, ends it, and then this. Envoy's admin interface is the socket
-/// admin.sock in the folder: its clients control Envoy.
+/// serves a complete table, which may be that of a previous controller. SIGTERM
+/// drains and stops Envoy, and then the controller. Envoy's admin interface is the
+/// socket admin.sock in the folder; its clients can control Envoy.
 ///
-/// Needs the rights in config/deploy; the deployment there runs it.
+/// Needs the permissions in config/deploy, whose Deployment runs it.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment, after_help = ADDRESSES)]
 pub(crate) struct Controller {
-    /// The folder that Envoy shares; made if it is not there
+    /// Share this folder with Envoy; created if it does not exist
     #[arg(long, value_name = "DIR")]
     folder: PathBuf,
-    /// Only make the folder such that Envoy can start on it; one that is filled
-    /// already stays as it is
+    /// Only write the files that Envoy needs to start, and exit; existing files are
+    /// kept
     #[arg(long)]
     prepare: bool,
-    /// How to log, on standard error; what, says the variable `RUST_LOG`
+    /// Log to standard error in this format; `RUST_LOG` sets the level
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
     #[command(flatten)]
     api: ApiArgs,
     #[command(flatten)]
     listen: ControllerListenArgs,
-    /// Serve /healthz, /readyz and /metrics here
+    /// Serve /healthz, /readyz and /metrics on this address
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = parse_listen_addr, help_heading = "Listening")]
     health: SocketAddr,
-    /// Once asked to end, how long to serve on without being ready
-    #[arg(long, value_name = "DURATION", default_value = "5s", help_heading = "Ending")]
+    /// On SIGTERM, continue to serve for this time while readiness probes fail
+    #[arg(long, value_name = "DURATION", default_value = "5s", help_heading = "Shutdown")]
     drain_delay: TimeLimit,
-    /// Then, how long clients may take to go away
-    #[arg(long, value_name = "DURATION", default_value = "20s", help_heading = "Ending")]
+    /// Then drain Envoy, and stop it after this time at the latest
+    #[arg(long, value_name = "DURATION", default_value = "20s", help_heading = "Shutdown")]
     drain_timeout: TimeLimit,
     #[command(flatten)]
     settings: SettingsArgs,
 }
 
-/// The addresses to listen on.
+/// The listen addresses.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Listening")]
 struct ControllerListenArgs {
-    /// Serve HTTP here
+    /// Let Envoy listen for HTTP on this address
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = parse_listen_addr)]
     http: SocketAddr,
-    /// Serve HTTPS here, where there is any certificate
+    /// Let Envoy listen for HTTPS on this address, if there is any certificate
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443", value_parser = parse_listen_addr)]
     https: SocketAddr,
-    /// Have Envoy answer /ready here: 200 once it serves a complete table, with or
-    /// without this, and 503 while it drains
+    /// Let Envoy serve /ready on this address: 200 once it has a complete table, even
+    /// without the controller, and 503 while it drains
     #[arg(long, value_name = "ADDR", value_parser = parse_listen_addr)]
     probe: Option<SocketAddr>,
-    /// Where Envoy's admin interface was, before it had a socket in the folder
+    /// Removed: Envoy's admin interface is a socket in the folder
     #[arg(long, value_name = "ADDR", hide = true, value_parser = refuse_admin)]
     admin: Option<Infallible>,
 }
@@ -91,23 +91,23 @@ impl From<ControllerListenArgs> for Listening {
     }
 }
 
-/// Every port of a pod can be an upstream of somebody.
+/// A route could reach any port of the pod.
 fn refuse_admin(_: &str) -> Result<Infallible, ArgError> {
     Err(ArgError::AdminOfController)
 }
 
-/// The API, and what is written to it.
+/// Access to the API, and what is written to it.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Kubernetes")]
 struct ApiArgs {
-    /// Credentials; without it as kubectl finds them, in a pod those of its
-    /// service account
+    /// Use this kubeconfig file [default: as kubectl; in a pod, its service
+    /// account]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig file
+    /// Use this context of the kubeconfig file
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
-    /// Watch this namespace only; may be repeated [default: all]
+    /// Watch only this namespace; may be repeated [default: all]
     #[arg(short, long = "namespace", value_name = "NAME", value_parser = parse_namespace)]
     namespaces: Vec<String>,
     /// Write the address of this Service into the status of served Ingresses
@@ -116,8 +116,8 @@ struct ApiArgs {
     /// Write this address into the status of served Ingresses; may be repeated
     #[arg(long, value_name = "IP|HOST", conflicts_with = "publish_service", value_parser = parse_address)]
     publish_address: Vec<String>,
-    /// The Lease that says which replica writes to the API
-    /// [default: that of the gateway, istio-system/istio-ingress]
+    /// Use this Lease for leader election; only the leader writes to the API
+    /// [default: the gateway's name, istio-system/istio-ingress]
     #[arg(long, value_name = "NAMESPACE/NAME", value_parser = parse_name)]
     lease: Option<(String, String)>,
 }
@@ -176,28 +176,28 @@ fn duration(limit: TimeLimit) -> Duration {
     Duration::from_millis(limit.milliseconds().into())
 }
 
-/// What a client of the API says of its troubles, at each try, we say once.
+/// The API client logs an error on every retry; the controller logs it once.
 const LOGGED: &str = "info,kube_client=off,kube_runtime=off";
 
-/// Logs the whole answer where it does not understand one, and that may be a
-/// Secret with a private key: not to be logged whatever the variable says.
-const SECRETIVE: &str = "kube_client::client";
+/// Logs the whole response if it cannot parse it, which may be a Secret with a private
+/// key. Therefore it is never logged, whatever `RUST_LOG` contains.
+const CLIENT_OF_SECRETS: &str = "kube_client::client";
 
-/// On standard error, so that standard output is for scripts.
+/// Logs to standard error, because scripts read standard output.
 fn log_as(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match format {
         LogFormat::Text => {
             let log = log.with_target(false).with_ansi(io::stderr().is_terminal());
-            log.finish().with(unsecretive()).init();
+            log.finish().with(without_secrets()).init();
         }
-        LogFormat::Json => log.json().flatten_event(true).finish().with(unsecretive()).init(),
+        LogFormat::Json => log.json().flatten_event(true).finish().with(without_secrets()).init(),
     }
 }
 
-fn unsecretive() -> FilterFn {
-    filter_fn(|metadata| metadata.target() != SECRETIVE)
+fn without_secrets() -> FilterFn {
+    filter_fn(|metadata| metadata.target() != CLIENT_OF_SECRETS)
 }
 
 /// `NAMESPACE/NAME`.

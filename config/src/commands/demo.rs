@@ -33,7 +33,7 @@ const HTTPBIN: &str = include_str!("../../samples/simple-ingress/httpbin.yaml");
 const RULE: &str = include_str!("../../samples/status-route/status-route.yaml");
 const UNREAD_RULE: &str = "status-route.yaml.off";
 
-/// What the sample's Endpoints, and nothing else in it, say of httpbin's port.
+/// The part of the sample's Endpoints that has httpbin's port.
 const SAMPLE_ENDPOINT: &str = "  ports:\n  - name: http\n    port: 8000\n";
 
 /// The host of the documentation's certificate.
@@ -42,12 +42,12 @@ const HOST: &str = "foo.bar.com";
 /// How long the certificate is valid.
 const VALIDITY: Duration = Duration::from_hours(30 * 24);
 
-/// Try it: a real upstream and a real Envoy with the sample Ingress
+/// Run Envoy with a sample Ingress and upstream, to try it out
 ///
-/// Starts a small httpbin-like upstream and Envoy in front of it, and prints
-/// what to try. With --https, makes a key and a certificate for foo.bar.com and
-/// serves the secure Ingress of the documentation. The first run fetches Envoy
-/// (37 MB) if there is none. Ctrl-C stops everything and leaves nothing behind.
+/// Starts an upstream like httpbin and an Envoy in front of it, and prints commands
+/// to try. With --https, creates a key and a certificate for foo.bar.com and
+/// serves the secure Ingress of the documentation. The first run downloads Envoy
+/// (37 MB) if there is none. Ctrl-C stops all processes and removes their files.
 #[derive(Debug, Args)]
 #[command(after_help = ADDRESSES)]
 pub(crate) struct Demo {
@@ -57,20 +57,21 @@ pub(crate) struct Demo {
     run: RunArgs,
 }
 
-/// The addresses to listen on.
+/// The listen addresses.
 #[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "Listening")]
 struct DemoListenArgs {
-    /// Serve HTTP here
+    /// Listen for HTTP on this address
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = parse_listen_addr)]
     http: SocketAddr,
 
-    /// Serve HTTPS too, with a certificate made for it, at 127.0.0.1:8443 unless
-    /// told otherwise
+    /// Also listen for HTTPS, with a generated certificate; on 127.0.0.1:8443 if
+    /// ADDR is omitted
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8443", value_parser = parse_listen_addr)]
     https: Option<SocketAddr>,
 
-    /// Envoy's admin interface, on a loopback address: its clients control Envoy
+    /// Bind Envoy's admin interface, whose clients can control Envoy, to this
+    /// loopback address
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     admin: LoopbackAddr,
 }
@@ -78,7 +79,7 @@ struct DemoListenArgs {
 impl Demo {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let DemoListenArgs { http, https, admin } = self.listen;
-        // Where there is no certificate, nobody listens there.
+        // Without a certificate, Envoy does not listen there.
         let unused = SocketAddr::from(([127, 0, 0, 1], 0));
         let listening = Listening {
             http,
@@ -88,7 +89,7 @@ impl Demo {
         };
         block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
-            // A key may lie in it.
+            // It may contain a private key.
             let private = fs::Permissions::from_mode(0o700);
             let folder = tempfile::Builder::new()
                 .prefix("ingressctl-demo-")
@@ -116,21 +117,21 @@ impl Demo {
     }
 }
 
-/// Writes the sample's service, with the upstream where it really is.
+/// Writes the sample's Service, with the port of the upstream.
 fn write_upstream(folder: &Path, port: u16) -> io::Result<()> {
     let endpoint = SAMPLE_ENDPOINT.replace("8000", &port.to_string());
     let (services, _) = HTTPBIN.rsplit_once(SAMPLE_ENDPOINT).unwrap_or((HTTPBIN, ""));
     fs::write(folder.join("httpbin.yaml"), format!("{services}{endpoint}"))
 }
 
-/// Writes the default certificate, made here and now, and its key: what the
-/// documentation makes by openssl and `kubectl create secret tls`.
+/// Generates and writes the default certificate and its key, as the documentation
+/// does with openssl and `kubectl create secret tls`.
 fn write_secret(folder: &Path, name: &ObjectName) -> anyhow::Result<()> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new([HOST.to_owned()])?;
     params.distinguished_name.push(DnType::CommonName, HOST);
     let now = SystemTime::now();
-    // For a client whose clock is a little late.
+    // For clients whose clock is slow.
     params.not_before = (now - Duration::from_hours(1)).into();
     params.not_after = (now + VALIDITY).into();
     let secret = json!({
@@ -158,22 +159,22 @@ fn print_hints(ready: &Ready, manifests: &Path) {
     };
     let certificate = if ready.https.is_some() {
         format!(
-            "\nThe certificate was made for {HOST} by nobody that curl knows, hence -k. Its Secret is\
-             \nsecret.json in the same folder: replace it, and the next handshake has the new one.\n"
+            "\nThe certificate for {HOST} is self-signed, therefore -k. Its Secret is secret.json in the\
+             \nsame folder: if you replace it, the next handshake uses the new certificate.\n"
         )
     } else {
         String::new()
     };
     say(&format!(
-        "\nA real Envoy serves the Ingress of the documentation. Try, in another terminal:\n\
+        "\nEnvoy serves the Ingress of the documentation. Try in another terminal:\n\
          \n  {curl} -I {base}/status/200    # exposed: 200 from the upstream\
          \n  {curl} -I {base}/headers       # not exposed: 404 from the filter\
          \n  {curl}    {base}/delay/2       # exposed: takes two seconds\n\
-         \nThen give delays four seconds, with the RouteRule of the documentation:\n\
+         \nThen set a timeout of four seconds, with the RouteRule of the documentation:\n\
          \n  mv {manifests}/{UNREAD_RULE} {manifests}/status-route.yaml\
          \n  {curl} -i {base}/delay/10      # 504 after four seconds\n\
-         \nThe manifests are in {manifests}: edit ingress.yaml and see it take effect at once.\
+         \nThe manifests are in {manifests}: changes of ingress.yaml take effect at once.\
          {certificate}\
-         \nEach request is logged here. Ctrl-C stops everything.\n"
+         \nRequests are logged below. Ctrl-C stops all processes.\n"
     ));
 }

@@ -14,37 +14,37 @@ use super::source::{NamespaceArgs, SourceArgs};
 use super::{ensure_complete, print, report};
 use crate::explain::{Request, explain};
 
-/// Say what happens to a request, and why
+/// Show how a request is routed, and why
 ///
-/// Runs the very module that Envoy runs, offline, on the route table of the
-/// manifests, and lists every route and every rule with the reason why it does
-/// not serve the request.
+/// Runs the same module as Envoy, offline, with the route table of the
+/// manifests, and lists each route and rule with the reason why it did not
+/// match the request.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// The URL, such as foo.example.com/status/200
+    /// The URL of the request, such as foo.example.com/status/200
     url: String,
     #[command(flatten)]
     source: SourceArgs,
     #[command(flatten)]
     part: NamespaceArgs,
-    /// The method
+    /// Use this method
     #[arg(short = 'X', long = "request", value_name = "METHOD", default_value = "GET")]
     method: String,
-    /// A header, as 'name: value'; may be repeated
+    /// Send this header, as 'name: value'; may be repeated
     #[arg(short = 'H', long = "header", value_name = "HEADER")]
     headers: Vec<String>,
-    /// The address of the client
+    /// Use this client address
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
     client: IpAddr,
-    /// The host that the client asks for when it connects by HTTPS; an empty one
-    /// is none [default: that of the URL]
+    /// Send this server name (SNI) in the TLS handshake; '' sends none
+    /// [default: the host of the URL]
     #[arg(long, value_name = "HOST")]
     sni: Option<String>,
-    /// Draw this in place of every random number: it picks among weights, and 0
-    /// leaves out faults that hit only a part of the requests
+    /// Use this in place of random numbers: selects among weights; 0 selects no
+    /// fault that applies only to a percentage of requests
     #[arg(long, value_name = "N", default_value_t = 0)]
     random: u64,
-    /// How to print it
+    /// Print the result in this format
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
     #[command(flatten)]

@@ -12,31 +12,31 @@ use crate::MODULE;
 use crate::files::write_atomically;
 use crate::module_image::{Image, digest_of};
 
-/// Write the filter by itself, for an Envoy of your own
+/// Write the Wasm module, for your own Envoy
 ///
-/// As a module, for an Envoy that loads it from a file:
+/// As a file, for an Envoy that loads it from a file:
 ///
 ///   ingressctl module -o filter.wasm
 ///
-/// Or as an OCI image in a folder, for the WasmPlugin of Istio and the
-/// EnvoyExtensionPolicy of Envoy Gateway, which load it from a registry:
+/// Or as an OCI image in a folder, for Istio's WasmPlugin and Envoy Gateway's
+/// EnvoyExtensionPolicy, which load it from a registry:
 ///
 ///   ingressctl module --format oci -o image
 ///   skopeo copy oci:image docker://registry.example/ingress-filter:0.1.0
 ///
-/// It is the very module that serve, explain and the controller use. The same
-/// version writes the same bytes, and prints their digest: that of the file, or
-/// the one that registries call the image by. docs/loading.md says what Envoy
-/// needs beside it.
+/// It is the same module that serve, explain and the controller use. Each
+/// version always writes the same bytes, and prints their digest: of the file, or
+/// the one that identifies the image in a registry. docs/loading.md describes the
+/// Envoy configuration that the module needs.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 #[expect(clippy::doc_markdown, reason = "it is printed as it is")]
 pub(crate) struct Module {
-    /// The file to write; for an image the folder, which is new, empty, or holds
-    /// an earlier one
+    /// Write to this file; for an image, to this folder, which has to be new, empty,
+    /// or contain a previous image
     #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
-    /// What to write: the module, or an image of it
+    /// Write the module as a file (wasm) or as an image (oci)
     #[arg(long, value_enum, default_value = "wasm")]
     format: Format,
 }
@@ -62,11 +62,11 @@ fn write_module(path: &Path) -> anyhow::Result<String> {
     let shown = path.display();
     ensure!(
         !path.is_dir(),
-        "nothing was written, for {shown} is a folder; name a file, as in {}, or write an image with --format oci",
+        "nothing was written: {shown} is a folder; name a file, such as {}, or write an image with --format oci",
         path.join("ingress_filter.wasm").display()
     );
-    // Replacing a device or a pipe would take it away from everybody.
-    ensure!(path.is_file() || !path.exists(), "nothing was written, for {shown} is not a file");
+    // Other processes may use a device or a pipe, so it is not replaced.
+    ensure!(path.is_file() || !path.exists(), "nothing was written: {shown} is not a regular file");
     // A link is followed, not replaced.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     write_atomically(&target, MODULE).with_context(|| format!("file {shown}"))?;
@@ -76,7 +76,7 @@ fn write_module(path: &Path) -> anyhow::Result<String> {
 fn write_image(path: &Path) -> anyhow::Result<String> {
     ensure!(
         path.is_dir() || !path.exists(),
-        "nothing was written, for {} is a file; an image is a folder: name one that is new or empty",
+        "nothing was written: {} is a file, but an image is a folder; name a new or empty folder",
         path.display()
     );
     let image = Image::of(MODULE)?;

@@ -10,32 +10,33 @@ use super::{ensure_complete, print, report, summary};
 use crate::finding::Severity;
 use crate::rbac;
 
-/// Print the rights that the controller needs for these manifests, and no others
+/// Print the least RBAC permissions that the controller needs for these manifests
 ///
-/// A service account, Roles and their bindings, for `kubectl apply`:
+/// Prints a service account, Roles and bindings, for `kubectl apply`:
 ///
 ///   ingressctl rbac -f manifests/ | kubectl apply -f -
 ///
-/// It may read Ingresses, IngressClasses, RouteRules, Services, endpoints and
-/// Pods, write the status of Ingresses, Events and its own Lease. Of Secrets it
-/// may read those that Ingresses of our class name in spec.tls, and the default
-/// certificate, each by its name. An Ingress that names another takes a new run.
+/// The account may read Ingresses, IngressClasses, RouteRules, Services, endpoints
+/// and Pods, and write the status of Ingresses, Events and its own Lease. It may read
+/// only the Secrets that served Ingresses name in spec.tls, and the default
+/// certificate, each by name. Run this again when an Ingress names a new Secret.
 ///
-/// With --namespace it may read in these namespaces only, but for IngressClasses,
-/// which are in none, and Events; start the controller with the same flags.
+/// With --namespace, the account may read only these namespaces, except for
+/// IngressClasses, which have no namespace, and Events. Start the controller with the
+/// same flags.
 ///
-/// What is wrong with the manifests is printed on standard error, and the exit
-/// code is 1. If any of them cannot be read, no rights are printed.
+/// If manifests have errors, prints them to standard error and exits with 1. If a
+/// manifest cannot be read, prints no permissions.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Rbac {
     #[command(flatten)]
     source: SourceArgs,
-    /// How to print them; json is one List
+    /// Print the permissions in this format; json is one List
     #[arg(short, long, value_enum, default_value = "yaml")]
     output: Output,
-    /// For a controller that watches this namespace only; may be repeated
-    /// [default: all]
+    /// Print permissions for a controller that watches only this namespace; may be
+    /// repeated [default: all]
     #[arg(short, long = "namespace", value_name = "NAME", value_parser = parse_namespace)]
     namespaces: Vec<String>,
     #[command(flatten)]
@@ -55,7 +56,7 @@ impl Rbac {
         let manifests = source.manifests();
         let (secrets, findings) = rbac::named_secrets(manifests, &settings, &self.namespaces);
         report(&findings);
-        ensure_complete(manifests, "no rights were printed")?;
+        ensure_complete(manifests, "no permissions were printed")?;
         let grants = rbac::grants(&settings, &self.namespaces, &secrets);
         print(&match self.output {
             Output::Yaml => rbac::to_yaml(&grants)?,

@@ -1,10 +1,10 @@
-//! What runs the commands that serve.
+//! The async runtime of the commands that serve.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 
-/// Allows this process, and Envoy below it, as many descriptors as it may have: many
-/// systems begin with 1,024, and each Secret that is watched takes a connection.
+/// Raises the limit of file descriptors of this process and its Envoy to the maximum: it
+/// often is 1,024, and each watch of a Secret uses a connection.
 fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
@@ -18,12 +18,12 @@ pub(super) fn use_small_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
-/// How many threads may do what takes a while, where tokio has 512: an allocator keeps
-/// some memory for each.
+/// The number of threads for blocking work, instead of tokio's 512: the allocator keeps
+/// memory for each thread.
 const MAX_BLOCKING: usize = 8;
 
-/// Runs `future` to its end. Threads that still wait for something then, such
-/// as for a file to be written, do not keep the process.
+/// Runs `future` to completion. Does not wait for threads that are still blocked, for
+/// example on writing a file.
 pub(super) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)

@@ -14,16 +14,15 @@ use crate::manifest::PathSpec;
 use crate::rollout::Ready;
 use crate::serve::{Options, serve};
 
-/// Run Envoy on manifests, and swap changes in without a restart
+/// Run Envoy with manifests, and apply changes without a restart
 ///
 /// Prints `ready http=ADDR https=ADDR admin=ADDR` on standard output once Envoy
-/// answers, without https where there is no certificate.
-/// Findings go to standard error. A manifest that cannot be read or parsed
-/// leaves what is served as it is. Ends with Envoy's exit code, or with 0 after
-/// Ctrl-C.
+/// answers, without https if there is no certificate. Findings go to standard error.
+/// While a manifest cannot be read or parsed, the previous configuration stays in
+/// use. Exits with Envoy's exit code, or with 0 after Ctrl-C.
 ///
-/// Upstream addresses come from the Endpoints or EndpointSlices in the
-/// manifests; a service without any is looked up by its DNS name.
+/// Endpoints come from the Endpoints or EndpointSlices in the manifests; Envoy
+/// resolves the DNS name of a Service without any.
 #[derive(Debug, Args)]
 #[command(after_help = ADDRESSES)]
 pub(crate) struct Serve {
@@ -35,7 +34,7 @@ pub(crate) struct Serve {
     run: RunArgs,
 }
 
-/// How to serve, whatever it is.
+/// Options of serving, for any manifests.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
@@ -48,11 +47,11 @@ pub(crate) struct RunArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Envoy")]
 struct EnvoyArgs {
-    /// The Envoy to run; without it $ENVOY, then the PATH, then one fetched and
-    /// cached
+    /// Run this Envoy [default: $ENVOY, then the PATH, then a downloaded and cached
+    /// one]
     #[arg(long, value_name = "PATH")]
     envoy: Option<PathBuf>,
-    /// Worker threads of Envoy; without it one per core
+    /// Run Envoy with this number of worker threads [default: one per core]
     #[arg(long, value_name = "N")]
     concurrency: Option<u32>,
 }
@@ -65,7 +64,7 @@ impl Serve {
 }
 
 impl RunArgs {
-    /// What these flags say of serving `manifests`.
+    /// The options of serving `manifests`.
     pub(crate) fn options(
         self,
         manifests: Vec<PathSpec>,
@@ -83,18 +82,18 @@ impl RunArgs {
     }
 }
 
-/// The line that scripts wait for.
+/// Prints the line that scripts wait for.
 pub(crate) fn announce(ready: &Ready) {
     say(&format!("ready {}", addresses(ready)));
 }
 
-/// What scripts read: HTTPS only where it is served.
+/// The addresses that scripts read: HTTPS only if it is served.
 pub(crate) fn addresses(Ready { http, https, admin }: &Ready) -> String {
     let https = https.map(|https| format!(" https={https}")).unwrap_or_default();
     format!("http={http}{https} admin={admin}")
 }
 
-/// Prints to standard output; serving goes on also when that is closed.
+/// Prints to standard output; a closed standard output is ignored.
 pub(crate) fn say(text: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());

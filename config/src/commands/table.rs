@@ -15,30 +15,30 @@ use crate::files::write_atomically;
 use crate::finding::{Finding, Location};
 use crate::manifest::ReadFailure;
 
-/// Turn a route table written by hand into the form that the filter serves, or
+/// Convert a route table from JSON to the binary form that the filter serves, or
 /// back
 ///
-/// The filter looks requests up in the flat form as it is; regular expressions
-/// are compiled in it. People read and write JSON:
+/// The filter uses the flat form in place; it contains compiled regular
+/// expressions. JSON is the form to read and write by hand:
 ///
 ///   ingressctl table route-table.json -o route-table.bin
 ///   ingressctl table route-table.bin --to json
 ///
-/// Envoy gives the filter the flat form as its configuration, a
-/// google.protobuf.BytesValue. Where a configuration can only be JSON, as in
-/// Istio's WasmPlugin and in Envoy Gateway's EnvoyExtensionPolicy, use what
-/// --to embedded writes.
+/// Envoy passes the flat form to the filter as its configuration, a
+/// google.protobuf.BytesValue. If the configuration can only be JSON, as in
+/// Istio's WasmPlugin and Envoy Gateway's EnvoyExtensionPolicy, use the output of
+/// --to embedded.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 #[expect(clippy::doc_markdown, reason = "it is printed as it is")]
 pub(crate) struct Table {
-    /// The table, in any form; - is standard input
+    /// The route table in any form, or - for standard input
     #[arg(value_name = "FILE")]
     input: PathBuf,
-    /// The file to write, in place of standard output
+    /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// What to write: the flat form, JSON, or the flat form within JSON
+    /// Write this form: binary (flat), JSON, or the flat form inside JSON (embedded)
     #[arg(long, value_enum, default_value = "flat")]
     to: Form,
 }
@@ -74,7 +74,7 @@ impl Table {
         let Some(path) = &self.output else {
             ensure!(
                 self.to != Form::Flat || !io::stdout().is_terminal(),
-                "the flat form is not text; name a file with -o, or write JSON with --to json"
+                "the flat form is binary; name a file with -o, or write JSON with --to json"
             );
             return print_bytes(&bytes);
         };

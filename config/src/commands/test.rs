@@ -13,33 +13,33 @@ use super::{ensure_complete, report, summary};
 use crate::explain::Explainer;
 use crate::route_test::{Report, junit, read, run, text};
 
-/// Run tests of routes: requests, and their expected outcomes
+/// Run route tests: requests and their expected outcomes
 ///
-/// Each test sends a request through the very module that Envoy runs, offline,
-/// with the route table of the manifests, and compares what comes of it. The
-/// files have the format of Envoy's route table check tool, from its first
-/// spelling on, in YAML or JSON, with a few fields of our own.
+/// Each test sends a request through the same module that Envoy runs, offline,
+/// with the route table of the manifests, and checks the outcome. Test files have
+/// the format of Envoy's route table check tool, in any of its versions, in YAML or
+/// JSON, with a few additional fields.
 ///
-/// Prints the tests that failed, what of the manifests no test reached, and the
-/// totals. Exits with 0 if all tests pass; with 1 if any fails, if the coverage
-/// is too low, or if a manifest or a test is wrong.
+/// Prints failed tests, routes and rules that no test reached, and the totals.
+/// Exits with 0 if all tests pass, and with 1 if a test fails, the coverage is too
+/// low, there are no tests, or a manifest or a test has errors.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLE)]
 pub(crate) struct Test {
-    /// Files of tests, folders of them, or - for standard input
+    /// Read tests from files, folders, or - for standard input
     #[arg(required = true, value_name = "CASES")]
     cases: Vec<PathBuf>,
     #[command(flatten)]
     source: SourceArgs,
     #[command(flatten)]
     part: NamespaceArgs,
-    /// How to print the results
+    /// Print the results in this format
     #[arg(short, long, value_enum, default_value = "text")]
     output: Output,
-    /// Fail if the tests reach less than this percentage of all routes and rules
+    /// Fail if the tests reach less than this percentage of routes and rules
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     fail_under: Option<f64>,
-    /// List the tests that passed too, and everything that no test reached
+    /// Also list tests that passed, and all routes and rules that no test reached
     #[arg(long)]
     details: bool,
     #[command(flatten)]
@@ -49,7 +49,7 @@ pub(crate) struct Test {
 const EXAMPLE: &str = "\
 A file of tests:
   tests:
-  - test_name: a slow status is given up after four seconds
+  - test_name: a slow status has a timeout of four seconds
     input:
       authority: foo.example.com
       path: /status/200
@@ -64,18 +64,18 @@ A file of tests:
     input: {authority: foo.example.com, path: /headers}
     validate: {cluster_name: \"\", ingress: {status: 404}}
 
-An empty string expects that there is none. docs/testing.md has all fields.
+An empty string means that no value is expected. docs/testing.md describes all fields.
 
-A file of tests against the manifests of a folder, in continuous integration:
+In CI, with the manifests of a folder:
   ingressctl test -f manifests/ --fail-under 90 -o junit tests.yaml > junit.xml";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Output {
-    /// What failed, with expected and got, the coverage and the totals
+    /// Failures with expected and actual values, coverage and totals
     Text,
     /// One object: passed, failed, coverage, tests
     Json,
-    /// JUnit's XML
+    /// JUnit XML
     Junit,
 }
 
@@ -85,21 +85,23 @@ impl Test {
         let stdin = |paths: &[PathBuf]| paths.iter().any(|path| path.as_os_str() == "-");
         ensure!(
             !(stdin(&self.source.paths) && stdin(&self.cases)),
-            "standard input holds either the manifests or the tests"
+            "manifests and tests cannot both be read from standard input"
         );
         let source = self.source.read(&self.part.namespaces, &settings)?;
         let compiled = source.compile(&settings);
         report(&compiled.findings);
-        ensure_complete(source.manifests(), "nothing was tested")?;
+        ensure_complete(source.manifests(), "no tests were run")?;
         let cases = read(&self.cases, &mut io::stdin().lock());
         report(&cases.findings.clone().into_sorted());
-        ensure!(!cases.findings.has_errors(), "nothing was tested: correct the tests first");
-        ensure!(!cases.is_empty(), "nothing was tested: there are no tests in what was given");
+        ensure!(!cases.findings.has_errors(), "no tests were run: correct the tests first");
+        ensure!(!cases.is_empty(), "no tests were run: the given files contain no tests");
 
         let results = run(&cases, &Explainer::new(&compiled.gateway.table, &settings)?)?;
         self.print(&results).context("standard output")?;
         if let Some(summary) = summary(&compiled.findings).filter(|_| compiled.has_errors()) {
-            eprintln!("{summary} in the manifests: the tests ran without what is wrong");
+            eprintln!(
+                "{summary} in the manifests: the tests ran without the objects that have errors"
+            );
         }
         let is_covered = self.is_covered(&results);
         let is_good = results.failed == 0 && is_covered && !compiled.has_errors();
@@ -112,7 +114,7 @@ impl Test {
             Output::Json => serde_json::to_string_pretty(results)? + "\n",
             Output::Junit => junit(results)?,
         };
-        // Takes the colours out where nobody would see them.
+        // Removes colours if standard output is not a terminal.
         let mut out = anstream::AutoStream::auto(io::stdout());
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -125,7 +127,7 @@ impl Test {
         let Some(wanted) = self.fail_under.filter(|wanted| percent < *wanted) else {
             return true;
         };
-        eprintln!("coverage is {percent:.1} %, but {wanted} % is wanted");
+        eprintln!("coverage is {percent:.1} %, below the required {wanted} %");
         false
     }
 }

@@ -24,19 +24,19 @@ pub(super) struct Draining {
 impl Draining {
     /// Drains Envoy's listeners, and ends it.
     pub(super) async fn run(self, envoy: &EnvoyHandle) {
-        info!(delay_ms = self.delay.as_millis(), "draining: no longer ready");
+        info!(delay_ms = self.delay.as_millis(), "draining: readiness probes fail now");
         if let Err(error) = envoy.fail_probes().await {
-            warn!("envoy cannot be told to fail its probes: {error:#}");
+            warn!("cannot make Envoy fail its readiness probe: {error:#}");
         }
         sleep(self.delay).await;
         if let Err(error) = envoy.drain().await {
-            warn!("envoy's listeners cannot be drained: {error:#}");
+            warn!("cannot drain Envoy's listeners: {error:#}");
         } else {
             self.wait_for_clients(envoy).await;
         }
         match envoy.quit().await {
-            Ok(()) => info!("envoy ends"),
-            Err(error) => warn!("envoy cannot be asked to end: {error:#}"),
+            Ok(()) => info!("Envoy stops"),
+            Err(error) => warn!("cannot stop Envoy: {error:#}"),
         }
     }
 
@@ -44,11 +44,14 @@ impl Draining {
         let deadline = Instant::now() + self.timeout;
         loop {
             match envoy.connections().await {
-                Ok(0) => return info!("drained: nobody is connected any more"),
+                Ok(0) => return info!("drained: all connections are closed"),
                 Ok(left) if Instant::now() > deadline => {
-                    return warn!(left, "drained for long enough; the rest is cut off");
+                    return warn!(
+                        left,
+                        "the drain timeout has expired; closing the remaining connections"
+                    );
                 }
-                Err(error) => return warn!("envoy does not answer: {error:#}"),
+                Err(error) => return warn!("Envoy does not respond: {error:#}"),
                 Ok(_) => sleep(POLL_PERIOD).await,
             }
         }

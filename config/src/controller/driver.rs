@@ -150,7 +150,7 @@ impl Driver {
         if is_due {
             work.isolation.retry(Instant::now());
             self.rollout.retry();
-            is_time_for("another try of what Envoy refused");
+            is_time_for("retry of what Envoy rejected");
         }
         if changes.as_ref().is_some_and(Changes::may_name_secrets) {
             self.want_secrets(work).await;
@@ -288,11 +288,11 @@ impl Driver {
             Attempt::Failed(error @ RolloutError::Refused(..)) => {
                 self.metrics.rejected();
                 let because = agenda.changes().map(Changes::describe).unwrap_or_default();
-                error!(because, "{error}; what was served before is still served");
+                error!(because, "{error}; the previous configuration stays in use");
                 End::Refused
             }
             Attempt::Failed(error) => {
-                warn!("{error}; trying again");
+                warn!("{error}; retrying");
                 End::Unknown
             }
         }
@@ -368,7 +368,7 @@ impl Logged {
         }
         let fixed = self.0.difference(&now).count();
         if fixed > 0 {
-            info!(fixed, left = now.len(), "findings are gone");
+            info!(fixed, left = now.len(), "findings resolved");
         }
         self.0 = now;
     }

@@ -50,11 +50,13 @@ const PAGE: u32 = 500;
 
 const WRITE: Task = Task {
     what: "write Events on objects with findings",
-    right: "create, patch and delete on events, in all namespaces",
+    permission: "create, patch and delete on events, in all namespaces",
 };
 
-const LIST: Task =
-    Task { what: "find the Events of earlier leaders", right: "list on events, in all namespaces" };
+const LIST: Task = Task {
+    what: "list the Events of previous leaders",
+    permission: "list on events, in all namespaces",
+};
 
 /// Keeps Events at the findings of the newest outcome, until no outcome comes
 /// any more.
@@ -162,7 +164,7 @@ impl Reporter<'_> {
             .map(|(index, report)| (self.author.key(report), report.finding.severity, index));
         let left_out = self.ledger.want(wanted, MAX_EVENTS);
         if left_out != self.left_out && left_out > 0 {
-            warn!(left_out, events = MAX_EVENTS, "too many findings for an Event each");
+            warn!(left_out, events = MAX_EVENTS, "too many findings; some have no Event");
         }
         self.left_out = left_out;
     }
@@ -194,7 +196,7 @@ impl Reporter<'_> {
                     return Err(self.backoff.step());
                 }
                 Err(failure) => {
-                    debug!(?action, %failure, "an Event was not written");
+                    debug!(?action, %failure, "cannot write an Event");
                     if self.ledger.failed(&action, &failure, now) {
                         self.metrics.report_failed(Written::Event);
                         self.complaints.failed(WRITE, &failure);

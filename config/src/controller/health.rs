@@ -70,7 +70,7 @@ pub(super) async fn serve(
             }
             Err(error) => {
                 if !std::mem::replace(&mut has_failed, true) {
-                    error!(%error, "probes and metrics cannot be answered; trying again");
+                    error!(%error, "cannot accept connections for probes and metrics; retrying");
                 }
                 sleep(ACCEPT_RETRY_PERIOD).await;
             }
@@ -98,7 +98,7 @@ fn answer<B>(
 ) -> Response<Full<Bytes>> {
     let path = request.uri().path();
     if !matches!(path, "/healthz" | "/readyz" | "/metrics") {
-        return text(StatusCode::NOT_FOUND, "there are /healthz, /readyz and /metrics");
+        return text(StatusCode::NOT_FOUND, "not found; use /healthz, /readyz or /metrics");
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
@@ -116,7 +116,7 @@ fn ready(readiness: &Readiness) -> Response<Full<Bytes>> {
     let reason = match readiness {
         Readiness::Ready => return text(StatusCode::OK, "ok"),
         Readiness::Starting(reason) => &format!("starting: {}", crate::finding::one_line(reason)),
-        Readiness::EnvoyDown => "envoy does not answer",
+        Readiness::EnvoyDown => "Envoy does not respond",
         Readiness::Draining => "draining",
     };
     text(StatusCode::SERVICE_UNAVAILABLE, reason)
@@ -140,8 +140,8 @@ fn tell<B>(request: &Request<B>, metrics: &Metrics) -> Response<Full<Bytes>> {
             response
         }
         Err(error) => {
-            warn!(%error, "metrics cannot be written out");
-            text(StatusCode::INTERNAL_SERVER_ERROR, "metrics cannot be written out")
+            warn!(%error, "cannot encode the metrics");
+            text(StatusCode::INTERNAL_SERVER_ERROR, "cannot encode the metrics")
         }
     }
 }
@@ -193,7 +193,7 @@ mod tests {
         assert!(answer.ends_with("\r\n\r\nstarting: reads\\nServices\n"), "{answer}");
         for (readiness, status, body) in [
             (Readiness::Ready, 200, "ok"),
-            (Readiness::EnvoyDown, 503, "envoy does not answer"),
+            (Readiness::EnvoyDown, 503, "Envoy does not respond"),
             (Readiness::Draining, 503, "draining"),
         ] {
             sender.send_replace(readiness);

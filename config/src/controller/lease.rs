@@ -48,8 +48,8 @@ const RETRY_PERIOD: Duration = Duration::from_secs(2);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 
 const ELECTION: Task = Task {
-    what: "elect who writes status and events",
-    right: "get, create and update on leases of coordination.k8s.io",
+    what: "elect a leader",
+    permission: "get, create and update on leases of coordination.k8s.io",
 };
 
 /// One of those who would hold a Lease.
@@ -116,9 +116,13 @@ impl Election {
         let now = self.renewed.is_some();
         let has_changed = is_leader.send_if_modified(|is| std::mem::replace(is, now) != now);
         if has_changed && now {
-            info!(lease = self.name, identity = self.identity, "leading: writes status and events");
+            info!(
+                lease = self.name,
+                identity = self.identity,
+                "became the leader, which writes status and Events"
+            );
         } else if has_changed {
-            warn!(lease = self.name, identity = self.identity, "no longer leading");
+            warn!(lease = self.name, identity = self.identity, "no longer the leader");
         }
     }
 
@@ -167,7 +171,7 @@ impl Election {
                 self.renewed = None;
                 let holder = self.observed.holder();
                 if holder != before {
-                    info!(lease = self.name, holder, "another leads");
+                    info!(lease = self.name, holder, "another replica is the leader");
                 }
                 Ok(())
             }
@@ -200,11 +204,11 @@ impl Election {
         let lease = self.observed.released();
         let result = within(self.leases.replace(&self.name, &parameters(), &lease)).await;
         match result {
-            Ok(_) => info!(lease = self.name, "gave the lease back"),
+            Ok(_) => info!(lease = self.name, "released the Lease"),
             Err(failure) => info!(
                 lease = self.name,
                 %failure,
-                "could not give the lease back: another takes over when it has run out"
+                "cannot release the Lease; another replica takes over once it expires"
             ),
         }
     }

@@ -140,43 +140,59 @@ impl Metrics {
             r.register_with_unit(name, help, Unit::Seconds, histogram.clone());
             histogram
         };
-        let compile = seconds(r, "compile", "Time to compile all objects", &COMPILE);
-        let apply = seconds(r, "apply", "Time until Envoy had a changed configuration", &APPLY);
+        let compile = seconds(r, "compile", "Time to compile the configuration", &COMPILE);
+        let apply = seconds(r, "apply", "Time to apply a changed configuration to Envoy", &APPLY);
         let event_to_traffic = seconds(
             r,
             "event_to_traffic",
-            "Time from a change in the Kubernetes API until Envoy served it",
+            "Time from the first watch event of a change until Envoy serves it",
             &EVENT_TO_TRAFFIC,
         );
         let last_applied = Gauge::default();
         r.register_with_unit(
             "last_applied_timestamp",
-            "When Envoy last took a changed configuration, in seconds since 1970",
+            "Unix time when Envoy last accepted a changed configuration",
             Unit::Seconds,
             last_applied.clone(),
         );
         let metrics = Self {
-            objects: register(r, "objects", "Objects that were last read, by kind"),
-            findings: register(r, "findings", "What is wrong with objects, by severity and kind"),
+            objects: register(r, "objects", "Objects in the last configuration, by kind"),
+            findings: register(
+                r,
+                "findings",
+                "Findings in the last configuration, by severity and kind",
+            ),
             budgets: register(
                 r,
                 "budget_usage_ratio",
-                "What a namespace takes of its budget, for the 20 that come closest to theirs",
+                "Ratio of usage to limit of the budgets of a namespace, for the 20 closest to their limits",
             ),
             applied: register(
                 r,
                 "configurations_applied",
-                "Configurations that Envoy took, by what changed",
+                "Configurations that Envoy accepted, by kind of change",
             ),
-            rejected: register(r, "configurations_rejected", "Configurations that Envoy refused"),
-            watch_restarts: register(r, "watch_restarts", "Watches that began anew, by kind"),
+            rejected: register(r, "configurations_rejected", "Configurations that Envoy rejected"),
+            watch_restarts: register(
+                r,
+                "watch_restarts",
+                "Restarts of watches of the Kubernetes API, by kind",
+            ),
             watch_up: register(
                 r,
                 "watch_up",
-                "Whether the API is followed (1) or not (0), by kind",
+                "Whether the watch of the Kubernetes API works (1) or not (0), by kind",
             ),
-            leader: register(r, "leader", "Whether this replica writes status and events (1)"),
-            writes: register(r, "report_writes", "Status and events that were written to the API"),
+            leader: register(
+                r,
+                "leader",
+                "Whether this replica is the leader, which writes status and Events (1)",
+            ),
+            writes: register(
+                r,
+                "report_writes",
+                "Writes of status and Events to the Kubernetes API, by kind and result",
+            ),
             compile,
             apply,
             event_to_traffic,

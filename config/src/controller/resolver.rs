@@ -131,14 +131,14 @@ impl Resolver {
     }
 }
 
-const WITHOUT_ADDRESS: &str = "it has no address";
+const WITHOUT_ADDRESS: &str = "the name has no addresses";
 
 fn describe(error: &NetError) -> String {
     match error {
-        _ if error.is_nx_domain() => "the name servers know of no such name".to_owned(),
+        _ if error.is_nx_domain() => "the name does not exist".to_owned(),
         _ if error.is_no_records_found() => WITHOUT_ADDRESS.to_owned(),
         NetError::Timeout => "the name servers do not answer".to_owned(),
-        other => format!("the name servers answer with an error ({other})"),
+        other => format!("the name servers return an error ({other})"),
     }
 }
 
@@ -146,7 +146,7 @@ fn describe(error: &NetError) -> String {
 /// server of the machine itself.
 fn of_system() -> (ResolverConfig, ResolverOpts) {
     read_system_conf().unwrap_or_else(|error| {
-        warn!("/etc/resolv.conf names no name server ({error}): asking the one at 127.0.0.1");
+        warn!("/etc/resolv.conf has no name server ({error}); using 127.0.0.1");
         let local = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
         (ResolverConfig::from_name_servers(vec![local]), ResolverOpts::default())
     })

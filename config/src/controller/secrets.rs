@@ -148,7 +148,7 @@ impl SecretSource {
             }
             None if failure.is_unreadable() => {
                 // What it says of it may quote what is in the Secret.
-                trouble.tell("the answer is none that the API would give");
+                trouble.tell("the API server sent an invalid response");
             }
             None => trouble.tell(&failure.describe(Kind::Secret)),
         }

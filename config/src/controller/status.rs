@@ -44,7 +44,7 @@ const ROUND: Duration = Duration::from_secs(1);
 
 const WRITE: Task = Task {
     what: "write the status of Ingresses",
-    right: "patch on ingresses/status of networking.k8s.io and extensions",
+    permission: "patch on ingresses/status of networking.k8s.io and extensions",
 };
 
 /// Keeps the status of all Ingresses as it should be, until no outcome comes

@@ -37,8 +37,8 @@ pub enum AdminError {
     Malformed(#[from] ListenAddrError),
     /// It is one that others reach.
     #[error(
-        "not a loopback address: every client of the admin interface controls Envoy, without a \
-         password; use 127.0.0.1:{0}, and reach that from elsewhere through ssh"
+        "not a loopback address: every client of the admin interface can control Envoy without a \
+         password; use 127.0.0.1:{0}, and connect from other machines through ssh"
     )]
     Reachable(u16),
 }

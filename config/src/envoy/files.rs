@@ -156,7 +156,7 @@ const LONGEST_SOCKET: usize = 107;
 /// The path of a socket is too long.
 #[derive(Debug, Error)]
 #[error(
-    "the path of {name} in it would have {len} bytes, and a Unix socket can have \
+    "the path of {name} in it would have {len} bytes, but a Unix socket can have at most \
      {LONGEST_SOCKET}; choose a folder with a shorter path"
 )]
 struct LongSocket {
@@ -178,7 +178,7 @@ fn check_socket(path: &Path) -> Result<(), LongSocket> {
 #[non_exhaustive]
 pub enum FilesError {
     /// The filter would refuse the table.
-    #[error("the route table is wrong: {0}")]
+    #[error("the route table is invalid: {0}")]
     Table(#[from] Arc<LoadError>),
     /// A message cannot be written as JSON.
     #[error(transparent)]

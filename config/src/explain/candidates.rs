@@ -117,8 +117,8 @@ impl Asked<'_> {
             }
             (_, Some(refusal)) => (false, refusal.clone()),
             _ if matches.get(index) == Some(&false) => (false, mismatch(&route.path, self.path)),
-            (Some(_), None) => (false, "matches, but less specifically".into()),
-            (None, None) => (false, "matches, but the request is refused whatever its path".into()),
+            (Some(_), None) => (false, "matches, but another route is more specific".into()),
+            (None, None) => (false, "matches, but the request is rejected for any path".into()),
         };
         let hosts = hosts.join(", ");
         let routes = routes.iter().enumerate();
@@ -143,7 +143,7 @@ impl Asked<'_> {
                 Some(format!("host {} is more specific for {host}", hosts(serving)))
             }
             _ if own.starts_with("*.") => {
-                Some(format!("{own} stands for one label and its suffix, which {host} is not"))
+                Some(format!("{own} matches one label and its suffix, but not {host}"))
             }
             _ => Some(format!("the request is for host {host}, not {own}")),
         }
@@ -175,8 +175,8 @@ impl Asked<'_> {
 fn outcome(plaintext: Option<Plaintext>) -> (bool, &'static str) {
     match plaintext {
         None => (true, "serves the request"),
-        Some(Plaintext::Redirect) => (true, "sends the client to HTTPS"),
-        Some(Plaintext::Refuse) => (false, "would serve the request over HTTPS only"),
+        Some(Plaintext::Redirect) => (true, "redirects to HTTPS"),
+        Some(Plaintext::Refuse) => (false, "serves the request only over HTTPS"),
     }
 }
 
@@ -203,10 +203,10 @@ fn default_candidate(
 ) -> Option<Candidate> {
     let target = table.default_backend.as_ref()?;
     let (is_chosen, verdict) = match choice {
-        Some((RouteIndex::Default, None)) => (true, "serves the request, which nothing else does"),
+        Some((RouteIndex::Default, None)) => (true, "serves the request, because no route matches"),
         Some((RouteIndex::Default, plaintext)) => outcome(plaintext),
-        _ if is_excluded => (false, "the host belongs to another namespace"),
-        _ => (false, "a route serves the request, or none may"),
+        _ if is_excluded => (false, "another namespace owns the host"),
+        _ => (false, "a route matches, or the request is rejected"),
     };
     Some(Candidate {
         host: "*".into(),
@@ -223,12 +223,12 @@ fn mismatch(wanted: &PathMatch, path: &str) -> String {
     match wanted {
         PathMatch::Exact(text) => format!("{path} is not {text}"),
         PathMatch::StringPrefix(text) => format!("{path} does not start with {text}"),
-        PathMatch::Regex(text) => format!("{path} as a whole does not match {text}"),
+        PathMatch::Regex(text) => format!("the whole of {path} does not match {text}"),
         PathMatch::Prefix(text) => {
             match path.strip_prefix(text.strip_suffix('/').unwrap_or(text)) {
                 None => format!("{path} does not start with {text}"),
                 Some(rest) => {
-                    format!("{path} goes on with {rest} within the element where {text} ends")
+                    format!("{path} continues with {rest} in the last element of {text}")
                 }
             }
         }
@@ -257,7 +257,7 @@ mod tests {
             (
                 PathMatch::Prefix("/foo".into()),
                 "/foobar",
-                Some("/foobar goes on with bar within the element where /foo ends"),
+                Some("/foobar continues with bar in the last element of /foo"),
             ),
             (PathMatch::Prefix("/foo/".into()), "/foo", None),
             (PathMatch::Prefix("/foo".into()), "/x", Some("/x does not start with /foo")),
@@ -266,7 +266,7 @@ mod tests {
             (
                 PathMatch::Regex("/f(o+)".into()),
                 "/fox",
-                Some("/fox as a whole does not match /f(o+)"),
+                Some("the whole of /fox does not match /f(o+)"),
             ),
         ] {
             let asked = Asked { host: None, path, covering: Vec::new(), choice: None };

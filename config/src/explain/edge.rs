@@ -86,7 +86,7 @@ pub(super) fn admit(request: &Request, trusted_hops: u32) -> Result<Headers, Ref
     check_authority(&request.authority)?;
     let path = normalize(&request.target).map_err(|refused| bad_request(refused.why()))?;
     let is_refused = connection.upgrades() && !connection.is_websocket();
-    refuse_if(is_refused, 403, "no upgrade to another protocol but websocket is allowed")?;
+    refuse_if(is_refused, 403, "upgrades to protocols other than WebSocket are not allowed")?;
 
     let proto = joined(&request.extra, "x-forwarded-proto")
         .filter(|proto| trusted_hops > 0 && !proto.is_empty())
@@ -131,11 +131,15 @@ pub(super) fn joined(headers: &Headers, name: &str) -> Option<String> {
 
 fn check_target(request: &Request) -> Result<(), Refusal> {
     let Request { method, target, authority, .. } = request;
-    refuse_if(!METHODS.contains(&&**method), 400, "it knows no such method")?;
+    refuse_if(!METHODS.contains(&&**method), 400, "the method is unknown")?;
     if method == "CONNECT" {
         let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
         let has_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-        refuse_if(!target.is_empty() || !has_port, 400, "CONNECT takes a host and a port alone")?;
+        refuse_if(
+            !target.is_empty() || !has_port,
+            400,
+            "the target of CONNECT is not a host with a port",
+        )?;
         check_authority(authority)?;
         return refuse_if(true, 404, "there is no route for CONNECT");
     }
@@ -143,16 +147,16 @@ fn check_target(request: &Request) -> Result<(), Refusal> {
     refuse_if(
         !is_clean || !target.starts_with('/'),
         400,
-        "the target is not a path, or holds a space, a control character or a byte beyond ASCII",
+        "the target is not a path, or contains a space, a control or a non-ASCII character",
     )
 }
 
 fn check_header((name, value): &(String, String)) -> Result<(), Refusal> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    refuse_if(!name.bytes().all(is_token), 400, "a header's name holds what no name may")?;
-    refuse_if(name.contains('_'), 400, "a header's name holds an underscore")?;
+    refuse_if(!name.bytes().all(is_token), 400, "a header name contains an invalid character")?;
+    refuse_if(name.contains('_'), 400, "a header name contains an underscore")?;
     let is_control = |byte: u8| byte.is_ascii_control() && byte != b'\t';
-    refuse_if(value.bytes().any(is_control), 400, "a header's value holds a control character")
+    refuse_if(value.bytes().any(is_control), 400, "a header value contains a control character")
 }
 
 /// Where the body ends has to be clear.
@@ -162,18 +166,18 @@ fn check_framing(headers: &Headers) -> Result<(), Refusal> {
     let is_number = |text: &String| {
         text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u64>().is_ok()
     };
-    refuse_if(!length.as_ref().is_none_or(is_number), 400, "its content-length is not a number")?;
+    refuse_if(!length.as_ref().is_none_or(is_number), 400, "content-length is not a number")?;
     let has_both = length.is_some() && encoding.is_some();
-    refuse_if(has_both, 400, "it has both content-length and transfer-encoding")?;
+    refuse_if(has_both, 400, "both content-length and transfer-encoding are present")?;
     let is_known = encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case("chunked"));
-    refuse_if(!is_known, 501, "no transfer-encoding but chunked is known")
+    refuse_if(!is_known, 501, "transfer-encodings other than chunked are not supported")
 }
 
 fn check_authority(authority: &str) -> Result<(), Refusal> {
     let is_clean = authority
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@%[]".contains(&byte));
-    refuse_if(!is_clean, 400, "the host holds what no host may")
+    refuse_if(!is_clean, 400, "the host contains an invalid character")
 }
 
 /// What `connection` and `upgrade` say.
@@ -211,7 +215,11 @@ impl Connection {
         let is_bad =
             |option: &String| option.starts_with(':') || NEVER_NOMINATED.contains(&&**option);
         let is_bad = self.options.len() >= MAX_OPTIONS || self.options.iter().any(is_bad);
-        refuse_if(is_bad && !self.upgrades(), 400, "connection names what it may not take away")
+        refuse_if(
+            is_bad && !self.upgrades(),
+            400,
+            "the connection header names a header that it must not remove",
+        )
     }
 
     /// Whether a header goes further than this connection.

@@ -99,10 +99,11 @@ pub(super) fn pass(
                 _ if is_trace => By::NoTrace,
                 _ => By::Filter,
             };
-            let reply = record.local_reply.context("a reply without one")?;
+            let reply =
+                record.local_reply.context("the module reported a local reply, but sent none")?;
             Some(Answer { status: reply.status.try_into()?, grpc_status: reply.grpc_status, by })
         }
-        outcome => bail!("the module does not let the request go on: {outcome:?}"),
+        outcome => bail!("the module neither forwards nor answers the request: {outcome:?}"),
     };
     let record = exchange.finish()?;
     let mut response = text_of(&record.response.headers);

@@ -283,7 +283,7 @@ impl Explainer {
 fn start(table: &FlatTable) -> anyhow::Result<Plugin> {
     let plugin = Plugin::with_options(offline_module()?, Options::default())?;
     let taken_in = plugin.configure(table.bytes())?;
-    ensure!(taken_in, "the module refuses the route table: {:?}", plugin.activity().log);
+    ensure!(taken_in, "the module rejects the route table: {:?}", plugin.activity().log);
     Ok(plugin)
 }
 

@@ -13,8 +13,8 @@ pub(super) enum RefusedPath {
 impl RefusedPath {
     pub(super) fn why(self) -> &'static str {
         match self {
-            Self::EncodedSlash => "the path holds an encoded slash or backslash",
-            Self::EncodedNul => "the path holds an encoded NUL",
+            Self::EncodedSlash => "the path contains an encoded slash or backslash",
+            Self::EncodedNul => "the path contains an encoded NUL",
         }
     }
 }

@@ -25,23 +25,23 @@ pub(super) struct Chosen<'t> {
 pub(super) fn reason(answer: Option<Answer>, chosen: Option<&Chosen<'_>>) -> String {
     match (answer, chosen) {
         (None, Some(chosen)) => format!("served by {}", name(chosen)),
-        (None, None) => "a route serves it".into(),
-        (Some(Answer { by: By::NoTrace, .. }), _) => "TRACE is refused on every path".into(),
+        (None, None) => "matched by a route".into(),
+        (Some(Answer { by: By::NoTrace, .. }), _) => "TRACE is not allowed on any path".into(),
         (Some(answer), Some(chosen)) => answered(answer, chosen),
         (Some(Answer { status: 404, .. }), None) => {
             "no route serves this host and path, and there is no default backend".into()
         }
         (Some(Answer { status: 403, .. }), None) => {
-            "nothing serves an upgrade on this host and path".into()
+            "no route allows an upgrade on this host and path".into()
         }
-        (Some(Answer { status, .. }), None) => format!("the filter answers {status}"),
+        (Some(Answer { status, .. }), None) => format!("the filter responds with {status}"),
     }
 }
 
 /// Why a host does not belong to a connection with another certificate.
 pub(super) fn misdirected(connection: &str, host: &str) -> String {
     format!(
-        "the connection has the certificate {connection}, but the host has {host}: the client \
+        "the connection has the certificate {connection}, but the host has {host}; the client \
          should use another connection"
     )
 }
@@ -51,27 +51,27 @@ fn answered(answer: Answer, chosen: &Chosen<'_>) -> String {
     let status = answer.status;
     let (name, rule) = (name(chosen), rule_of(chosen));
     match chosen.plaintext {
-        Some(Plaintext::Redirect) => return format!("{name} sends the client to HTTPS"),
+        Some(Plaintext::Redirect) => return format!("{name} redirects to HTTPS"),
         Some(Plaintext::Refuse) => return format!("{name} is served over HTTPS only"),
         None => {}
     }
     match (answer.by, chosen.action()) {
-        (By::Fault, _) => format!("{rule} aborts it on purpose"),
-        (By::NoUpgrade, _) => format!("{name} allows no upgrade to WebSocket"),
-        (_, Action::Redirect(_)) if status == 302 => format!("{rule} sends the client elsewhere"),
+        (By::Fault, _) => format!("{rule} injects an abort"),
+        (By::NoUpgrade, _) => format!("{name} does not allow an upgrade to WebSocket"),
+        (_, Action::Redirect(_)) if status == 302 => format!("{rule} redirects the client"),
         (_, Action::Respond(_)) => {
-            format!("{name} has no backend that could serve it, so it answers {status}")
+            format!("{name} has no usable backend, so it responds with {status}")
         }
         (_, Action::Redirect(_) | Action::Forward(_)) if status == 200 => {
             format!("{rule} answers the CORS preflight")
         }
         (_, Action::Forward(_)) if status == 503 => {
-            format!("{rule} drew a share that no cluster could serve")
+            format!("{rule} picked a destination that has no cluster")
         }
         (_, Action::Forward(_)) if status == 400 => {
-            format!("{rule} would make a path of it that leads elsewhere")
+            format!("{rule} would rewrite the path to one with a dot segment")
         }
-        _ => format!("{name} answers {status}"),
+        _ => format!("{name} responds with {status}"),
     }
 }
 
@@ -108,7 +108,7 @@ pub(super) fn refused_by_envoy(request: &Request, refusal: Refusal) -> Explanati
         virtual_host: None,
         ingress: None,
         route_rule: None,
-        reason: format!("Envoy refuses it before the filter: {refusal}"),
+        reason: format!("Envoy rejects it before the filter: {refusal}"),
         hints: Vec::new(),
         candidates: Vec::new(),
         rules: Vec::new(),

@@ -39,19 +39,19 @@ pub enum RequestError {
     #[error("{0:?}: the scheme must be http or https")]
     Scheme(String),
     /// The URL names no host, nor does a header.
-    #[error("{0:?}: it names no host")]
+    #[error("{0:?}: the host is missing")]
     NoHost(String),
     /// A header is not written `name: value`.
     #[error("header {0:?}: write it as 'name: value'")]
     Header(String),
     /// A header lacks its name.
-    #[error("header {0:?}: it has no name")]
+    #[error("header {0:?}: the name is missing")]
     HeaderWithoutName(String),
     /// A host is asked for on a connection without TLS.
-    #[error("only over HTTPS does a client ask for a host by SNI")]
+    #[error("a server name (SNI) needs an https:// URL")]
     SniWithoutTls,
     /// The host asked for is not the name of one.
-    #[error("{0:?} is not the name of a host")]
+    #[error("{0:?} is not a host name")]
     Sni(String),
 }
 

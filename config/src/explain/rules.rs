@@ -82,7 +82,7 @@ pub(super) fn of(
 fn failure(matches: &RuleMatch, unmet: &Unmet, client: IpAddr) -> Option<String> {
     if unmet.client {
         let subnets = matches.source_subnets.join(", ");
-        return Some(format!("client {client} is in none of {subnets}"));
+        return Some(format!("client address {client} is not in {subnets}"));
     }
     let unmet = |condition| unmet.headers.iter().find(|(unmet, _)| unmet == condition);
     let (condition, value) = matches.headers.iter().find_map(unmet)?;
@@ -140,7 +140,10 @@ mod tests {
     #[test]
     fn a_rule_says_which_condition_failed() {
         for (matches, expected) in [
-            (r#"{"source_subnets": ["10.0.0.0/8"]}"#, "client 127.0.0.1 is in none of 10.0.0.0/8"),
+            (
+                r#"{"source_subnets": ["10.0.0.0/8"]}"#,
+                "client address 127.0.0.1 is not in 10.0.0.0/8",
+            ),
             (
                 r#"{"headers": [{"name": "x-no", "value": {"exact": "1"}}]}"#,
                 "header x-no is absent",

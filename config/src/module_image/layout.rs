@@ -56,7 +56,7 @@ fn refuse_foreign(folder: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     bail!(
-        "nothing was written, for {} holds something else than an image of {TITLE}; \
+        "nothing was written: {} contains files other than an image of {TITLE}; \
          name a folder that is new or empty",
         folder.display()
     )

@@ -160,21 +160,24 @@ impl Admin {
     /// Tells Envoy to do something.
     pub(super) async fn post(&self, path: &str) -> anyhow::Result<()> {
         let (status, body) = self.fetch(Method::POST, path).await?;
-        anyhow::ensure!(status.is_success(), "Envoy answers {path} with {status}: {body}");
+        anyhow::ensure!(
+            status.is_success(),
+            "Envoy's admin interface responds to {path} with {status}: {body}"
+        );
         Ok(())
     }
 
     async fn fetch(&self, method: Method, path: &str) -> anyhow::Result<(StatusCode, String)> {
         timeout(TIMEOUT, self.send(method, path))
             .await
-            .context("Envoy's admin interface does not answer")?
+            .context("Envoy's admin interface does not respond")?
     }
 
     async fn send(&self, method: Method, path: &str) -> anyhow::Result<(StatusCode, String)> {
         let path = path.replace('^', "%5E").replace('|', "%7C");
         let request = Request::builder().method(method).uri(path).header(HOST, "envoy");
         let stream = self.address()?.connect().await;
-        let stream = stream.context("Envoy's admin interface does not answer")?;
+        let stream = stream.context("Envoy's admin interface does not respond")?;
         Ok(exchange(stream, request.body(Empty::new())?).await?)
     }
 }

@@ -71,7 +71,7 @@ pub(super) struct RunningEnvoy {
 impl Envoy for RunningEnvoy {
     async fn position(&mut self, target: &Resources) -> Result<Position, RolloutError> {
         self.server.position(target, STEP_TIMEOUT).await.ok_or_else(|| RolloutError::Unconfirmed {
-            what: "anything".to_owned(),
+            what: "any resource".to_owned(),
             cause: "it is not connected".to_owned(),
         })
     }
@@ -85,7 +85,7 @@ impl Envoy for RunningEnvoy {
         let confirmed = self.server.confirmed(keys, is_lenient, STEP_TIMEOUT).await;
         confirmed.map_err(|Unconfirmed(key)| RolloutError::Unconfirmed {
             what: format!("{} {}", key.kind.name(), key.name),
-            cause: format!("no answer within {} s", STEP_TIMEOUT.as_secs()),
+            cause: format!("no response within {} s", STEP_TIMEOUT.as_secs()),
         })
     }
 
@@ -102,7 +102,7 @@ impl Envoy for RunningEnvoy {
         loop {
             let cause = match self.admin.stats(&[name]).await {
                 Ok(stats) if stats.get(name).is_none_or(|count| count == "0") => return Ok(()),
-                Ok(_) => "it takes too long".to_owned(),
+                Ok(_) => "it timed out".to_owned(),
                 Err(error) => format!("{error:#}"),
             };
             if Instant::now() > deadline {

@@ -30,7 +30,7 @@ impl Snapshots {
                 let to = path.clone();
                 let written = spawn_blocking(move || write_snapshot(&to, &target.resources)).await;
                 if let Ok(Err(error)) = written {
-                    warn!("{} cannot be written: {error}", path.display());
+                    warn!("cannot write {}: {error}", path.display());
                 }
                 sleep(PERIOD).await;
             }

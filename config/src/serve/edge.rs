@@ -75,11 +75,11 @@ impl Edge {
         match self.bring(manifests, compiled).await {
             Err(RolloutError::Refused(key, _)) if key.kind == Kind::Listeners => {
                 let Listening { http, https, .. } = listening;
-                anyhow::bail!("Envoy cannot listen on {http} or {https}; its log says why")
+                anyhow::bail!("Envoy cannot listen on {http} or {https}; see its log")
             }
             result => drop(result?),
         }
-        self.ready().await.context("Envoy does not listen; its log says why")
+        self.ready().await.context("Envoy does not listen; see its log")
     }
 
     /// Where Envoy listens.
@@ -116,7 +116,7 @@ impl Edge {
             self.reported.print(compiled.findings.iter());
             // What cannot be read is not what was deleted.
             eprintln!(
-                "ingressctl: not all manifests could be read; what was served before is still served"
+                "ingressctl: some manifests could not be read; the previous configuration stays in use"
             );
             return;
         }
@@ -134,10 +134,10 @@ impl Edge {
                 eprintln!("ingressctl: route table {table} applied in {took} ms");
             }
             Err(error @ RolloutError::Refused(..)) => {
-                eprintln!("ingressctl: {error}; what was served before is still served");
+                eprintln!("ingressctl: {error}; the previous configuration stays in use");
             }
             Err(error) => {
-                eprintln!("ingressctl: {error}; trying again");
+                eprintln!("ingressctl: {error}; retrying");
                 self.retry_at = Some(Instant::now() + RETRY_PERIOD);
             }
         }

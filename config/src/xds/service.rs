@@ -49,7 +49,7 @@ pub(super) async fn accept(listener: UnixListener, shared: Arc<Shared>) {
                 });
             }
             Err(error) => {
-                error!(%error, "Envoy cannot connect; trying again");
+                error!(%error, "cannot accept connections from Envoy; retrying");
                 sleep(ACCEPT_RETRY_PERIOD).await;
             }
         }
@@ -62,10 +62,9 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<hyper::Response<tonic::body::Body>, Infallible> {
     if request.uri().path() != METHOD {
-        return Ok(Status::unimplemented(
-            "only what aggregated, incremental discovery asks for is served",
-        )
-        .into_http());
+        return Ok(
+            Status::unimplemented("only aggregated incremental discovery is supported").into_http()
+        );
     }
     let codec = ProstCodec::default();
     let mut grpc = Grpc::new(codec).max_decoding_message_size(MAX_REQUEST_BYTES);

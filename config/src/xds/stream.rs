@@ -48,7 +48,7 @@ impl Session {
                 request = self.requests.next() => match request {
                     Some(Ok(request)) => self.shared.take(self.client, request),
                     Some(Err(error)) => {
-                        debug!(%error, "Envoy's stream broke");
+                        debug!(%error, "the xDS stream of Envoy failed");
                         return None;
                     }
                     None => return None,

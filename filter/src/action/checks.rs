@@ -46,12 +46,12 @@ pub(super) fn check_status(status: u16, place: &Place<'_>) -> Result<(), LoadErr
 }
 
 pub(super) fn check_ms(ms: u32, place: &Place<'_>) -> Result<(), LoadError> {
-    if ms == 0 { Err(place.error("is 0; give at least a millisecond")) } else { Ok(()) }
+    if ms == 0 { Err(place.error("is 0; use at least a millisecond")) } else { Ok(()) }
 }
 
 pub(super) fn check_share(per_million: u32, place: &Place<'_>) -> Result<(), LoadError> {
     if per_million > MILLION {
-        let reason = format!("{per_million} is more than {MILLION}, which is every request");
+        let reason = format!("{per_million} is more than {MILLION}, which means every request");
         return Err(place.field("per_million").error(reason));
     }
     Ok(())
@@ -74,7 +74,7 @@ pub(super) fn check_target(
     place: &Place<'_>,
 ) -> Result<(), LoadError> {
     if path.is_none() && authority.is_none() {
-        return Err(place.error("says nothing; give a path, an authority or both"));
+        return Err(place.error("is empty; give a path, an authority or both"));
     }
     if let Some(path) = path {
         let is_clean = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');

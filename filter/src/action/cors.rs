@@ -57,7 +57,7 @@ impl Cors {
             for (index, value) in values.iter().enumerate() {
                 if value.is_empty() || !value.bytes().all(|b| b.is_ascii_graphic() && b != b',') {
                     let reason =
-                        format!("{value:?} cannot stand here; use visible ASCII without commas");
+                        format!("{value:?} is not allowed here; use visible ASCII without commas");
                     return Err(place.item(list, index).error(reason));
                 }
             }

@@ -199,7 +199,7 @@ impl Destination {
         let mut weighted = shares.iter().filter(|share| share.weight > 0);
         let cluster = match (weighted.next(), weighted.next()) {
             (None, _) => {
-                let reason = "has no share with a weight; give one 1 or more";
+                let reason = "has no cluster with a weight; give one a weight of 1 or more";
                 return Err(place.field("cluster").error(reason));
             }
             (Some(only), None) => only.cluster,

@@ -68,8 +68,9 @@ impl Rewrite {
         let table::Rewrite { path, authority } = rewrite;
         check_target(path.as_ref(), authority.as_ref(), place)?;
         if let Some(path) = path.as_ref().filter(|path| path.contains('?')) {
-            let reason =
-                format!("{path:?} has a query, but the request's stays; write the path alone");
+            let reason = format!(
+                "{path:?} has a query, but the request's query is kept; write only the path"
+            );
             return Err(place.field("path").error(reason));
         }
         Ok(Self {

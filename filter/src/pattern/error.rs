@@ -51,8 +51,8 @@ impl fmt::Display for PatternError {
             ),
             Self::Syntax(cause) => write!(f, "is not a regular expression: {cause}"),
             Self::NotCompiled => f.write_str(
-                "is a regular expression, which the module cannot compile; \
-                 have `ingressctl table` make the flat form of this table, and load that",
+                "is a regular expression in JSON, which the module cannot compile; \
+                 convert this table to the flat form with `ingressctl table`, and load that",
             ),
         }
     }

@@ -133,7 +133,7 @@ impl FlatTable {
         };
         let (tls_hosts, certificates) = encode_certificates(&table.tls_hosts, &mut encoder)?;
         if table.https_port == 0 {
-            return Err(invalid("https_port", "is 0, which is not a port; use 1 to 65535"));
+            return Err(invalid("https_port", "is 0, which is not a valid port; use 1 to 65535"));
         }
         let routes = table.virtual_hosts.iter().map(|host| host.routes.len()).sum::<usize>();
         let root = Root {
@@ -163,7 +163,7 @@ fn encode_certificates(
     if let Some(index) = index.any {
         return Err(invalid(
             format!("tls_hosts[{index}].hosts"),
-            "has \"*\"; leave it out, other hosts have the default certificate",
+            "contains \"*\"; remove it, other hosts use the default certificate",
         ));
     }
     if let Some(index) = tls_hosts.iter().position(|host| host.certificate.is_empty()) {
@@ -191,7 +191,7 @@ fn version_error(json: &[u8]) -> Option<LoadError> {
 }
 
 fn wrong_version(version: u32) -> LoadError {
-    invalid("version", format!("is {version}, but this module reads version {VERSION}"))
+    invalid("version", format!("is {version}, but this module supports version {VERSION}"))
 }
 
 /// What routes can name: backends, and the ports of each.
@@ -280,7 +280,7 @@ fn encode_hosts<'t>(
             if let Some(earlier) = seen.insert(host.as_str(), index) {
                 return Err(invalid(
                     place(),
-                    format!("{host:?} already stands in {list}[{earlier}]; merge the two"),
+                    format!("{host:?} is also in {list}[{earlier}]; merge the two"),
                 ));
             }
             let text = encoder.text(host);
@@ -419,7 +419,7 @@ fn validate_path(path: &str, refused: impl FnOnce(String) -> LoadError) -> Resul
     match path.bytes().find(|byte| !byte.is_ascii_graphic() || matches!(byte, b'?' | b'#')) {
         None => Ok(()),
         Some(byte) => Err(refused(format!(
-            "{path:?} holds the byte 0x{byte:02x}, which no path can; remove it"
+            "{path:?} contains the byte 0x{byte:02x}, which is not allowed in a path; remove it"
         ))),
     }
 }

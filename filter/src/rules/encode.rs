@@ -21,7 +21,9 @@ impl Backend {
         place: &Place<'_>,
     ) -> Result<Self, LoadError> {
         if backend.name.is_empty() {
-            return Err(place.field("name").error("is empty; routes name their backend by it"));
+            return Err(place
+                .field("name")
+                .error("is empty; give it a name, which routes refer to"));
         }
         let mut slots = Slots::default();
         let mut rules = Vec::with_capacity(backend.rules.len());

@@ -1,12 +1,12 @@
-//! Why a request may not be served as its sender expects, where the route table does
-//! not say it.
+//! Reasons why a request may not be served as expected that are not in the route
+//! table.
 
 use crate::commands::source::Source;
 use crate::compile::Compiled;
 use crate::explain::{Explanation, Request};
 use crate::finding::quote;
 
-/// Sentences, each for itself.
+/// The reasons, as independent sentences.
 pub(super) fn hints(
     source: &Source,
     compiled: &Compiled,
@@ -24,7 +24,7 @@ pub(super) fn hints(
     handshake.into_iter().chain(unread).collect()
 }
 
-/// That no client gets as far as to send the request, where that is so.
+/// The reason why no client can send the request, if its TLS handshake fails.
 fn no_handshake(
     compiled: &Compiled,
     request: &Request,
@@ -39,6 +39,6 @@ fn no_handshake(
         None => String::new(),
     };
     Some(format!(
-        "no client gets that far by HTTPS, since the handshake fails: there is {of_host}no default certificate"
+        "clients cannot connect over HTTPS, because the handshake fails: there is {of_host}no default certificate"
     ))
 }

@@ -1,4 +1,4 @@
-//! An explanation for people.
+//! An explanation as text.
 
 use std::fmt::Write as _;
 
@@ -30,11 +30,11 @@ fn outcome(explanation: &Explanation) -> String {
         (Some(cluster), ..) => format!("to {cluster}"),
         (None, Some(status), Some(grpc)) => format!("answered with {status}, gRPC status {grpc}"),
         (None, Some(status), None) => format!("answered with {status}"),
-        (None, None, _) => "to no cluster".into(),
+        (None, None, _) => "not forwarded, no cluster".into(),
     }
 }
 
-/// What else happens to the request, a line each.
+/// Further details of the outcome, one per line.
 fn consequences(request: &Request, explanation: &Explanation) -> Vec<String> {
     let Explanation { path, host, .. } = explanation;
     let original = explanation.request_headers.get("x-envoy-original-path");
@@ -44,27 +44,27 @@ fn consequences(request: &Request, explanation: &Explanation) -> Vec<String> {
     let split = !explanation.split.is_empty();
     let rule = explanation.route_rule.as_ref();
     let retries = explanation.retries.map(|retries| match explanation.per_try_timeout_ms {
-        Some(ms) => format!("tried again up to {retries} times, each within {ms} ms"),
-        None => format!("tried again up to {retries} times"),
+        Some(ms) => format!("retries: at most {retries}, with a timeout of {ms} ms per try"),
+        None => format!("retries: at most {retries}"),
     });
     let certificate = explanation.certificate.as_ref();
     let mut lines: Vec<_> = [
-        certificate.map(|name| format!("the connection has the certificate {name}")),
-        is_normalized.then(|| format!("the path is {normalized} once it is normalised")),
-        is_rewritten.then(|| format!("the upstream sees {host}{path}")),
-        rule.map(|rule| format!("by the rule {rule}")),
-        split.then(|| format!("drawn from {}", shares(explanation))),
-        explanation.mirror.as_ref().map(|mirror| format!("a copy goes to {mirror}")),
-        explanation.delay_ms.map(|ms| format!("after {ms} ms")),
-        explanation.timeout_ms.map(|ms| format!("within {ms} ms, else 504")),
+        certificate.map(|name| format!("certificate of the connection: {name}")),
+        is_normalized.then(|| format!("normalised path: {normalized}")),
+        is_rewritten.then(|| format!("host and path at the upstream: {host}{path}")),
+        rule.map(|rule| format!("RouteRule: {rule}")),
+        split.then(|| format!("picked by weight: {}", shares(explanation))),
+        explanation.mirror.as_ref().map(|mirror| format!("mirrored to {mirror}")),
+        explanation.delay_ms.map(|ms| format!("delayed by {ms} ms")),
+        explanation.timeout_ms.map(|ms| format!("timeout: {ms} ms, then 504")),
         retries,
-        explanation.websocket.then(|| "it may be upgraded to WebSocket".to_owned()),
+        explanation.websocket.then(|| "may be upgraded to WebSocket".to_owned()),
     ]
     .into_iter()
     .flatten()
     .collect();
     let headers = explanation.response_headers.iter();
-    lines.extend(headers.map(|(name, value)| format!("the answer says {name}: {value}")));
+    lines.extend(headers.map(|(name, value)| format!("response header {name}: {value}")));
     lines
 }
 
@@ -105,7 +105,7 @@ fn render_rules(text: &mut String, rules: &[RuleVerdict]) {
         let _ = writeln!(text, "      {mark} rule {name}: {}", rule.verdict);
     }
     if !rules.is_empty() && !rules.iter().any(|rule| rule.chosen) {
-        text.push_str("      * no rule applies: the route's own backend\n");
+        text.push_str("      * no rule matches: the default route of the backend\n");
     }
 }
 
@@ -117,7 +117,7 @@ mod tests {
     use crate::explain::Share;
 
     #[test]
-    fn everything_that_happens_is_said() {
+    fn all_details_are_shown() {
         let request = Request::new("GET", "https://a.example/./x?y", &[]).unwrap();
         let share =
             |cluster: Option<&str>, weight| Share { cluster: cluster.map(Into::into), weight };
@@ -167,17 +167,17 @@ mod tests {
         let expected = "\
 GET https://a.example/./x?y
   to v1: served by ns/web#0.0
-  the connection has the certificate ns/a
-  the path is /x?y once it is normalised
-  the upstream sees b.example/z?y
-  by the rule ns/second
-  drawn from 90 to v1, 10 to no cluster (503)
-  a copy goes to v2
-  after 20 ms
-  within 4000 ms, else 504
-  tried again up to 3 times, each within 500 ms
-  it may be upgraded to WebSocket
-  the answer says vary: origin
+  certificate of the connection: ns/a
+  normalised path: /x?y
+  host and path at the upstream: b.example/z?y
+  RouteRule: ns/second
+  picked by weight: 90 to v1, 10 to no cluster (503)
+  mirrored to v2
+  delayed by 20 ms
+  timeout: 4000 ms, then 504
+  retries: at most 3, with a timeout of 500 ms per try
+  may be upgraded to WebSocket
+  response header vary: origin
   a hint
 
 Routes:

@@ -15,8 +15,8 @@ const REMINDER_PERIOD: Duration = Duration::from_mins(1);
 pub(in crate::controller) struct Task {
     /// What, as in "cannot …".
     pub(in crate::controller) what: &'static str,
-    /// The right that it takes.
-    pub(in crate::controller) right: &'static str,
+    /// The permission that it needs.
+    pub(in crate::controller) permission: &'static str,
 }
 
 /// What has been complained about, so that it is said once and not at each try.
@@ -29,12 +29,12 @@ impl Complaints {
         if !self.0.insert((task.what, failure.kind())) {
             return;
         }
-        let Task { what, right } = task;
+        let Task { what, permission } = task;
         if let Failure::Forbidden(_) = failure {
             // A quota or a webhook may forbid as well: the API says which.
-            warn!(%failure, right, "cannot {what}: forbidden; grant the right if it is missing");
+            warn!(%failure, permission, "cannot {what}: forbidden; grant the permission if it is missing");
         } else {
-            warn!(%failure, "cannot {what}; trying again");
+            warn!(%failure, "cannot {what}; retrying");
         }
     }
 
@@ -65,7 +65,10 @@ impl Trouble {
             .as_ref()
             .is_some_and(|(told, at)| told == error && at.elapsed() < REMINDER_PERIOD);
         if !is_known {
-            warn!("{} fails: {error}; trying again, what is served stays", self.what);
+            warn!(
+                "{} failed: {error}; retrying, the current configuration stays in use",
+                self.what
+            );
             self.told = Some((error.to_owned(), Instant::now()));
         }
     }
@@ -87,13 +90,13 @@ mod tests {
 
     #[test]
     fn a_complaint_is_made_once_until_all_is_well() {
-        let task = Task { what: "x", right: "y" };
+        let task = Task { what: "x", permission: "y" };
         let mut complaints = Complaints::default();
         complaints.failed(task, &Failure::Away("a".to_owned()));
         complaints.failed(task, &Failure::Away("b".to_owned()));
         complaints.failed(task, &Failure::Forbidden("c".to_owned()));
         assert_eq!(complaints.0.len(), 2);
-        complaints.settle(Task { what: "z", right: "y" });
+        complaints.settle(Task { what: "z", permission: "y" });
         assert_eq!(complaints.0.len(), 2);
         complaints.settle(task);
         assert!(complaints.0.is_empty());

@@ -157,9 +157,11 @@ impl WatchFailure {
         // Without a status, the causes are where it says what happened.
         let Some(status) = self.status() else { return with_sources(&self.0) };
         match status.code {
-            401 => format!("{}: the credentials are not accepted; renew them", status.message),
+            401 => {
+                format!("{}: the API server rejects the credentials; renew them", status.message)
+            }
             403 => format!(
-                "{}: let this account list and watch {kind} objects (see config/deploy)",
+                "{}: grant this account list and watch on {kind} objects (see config/deploy)",
                 status.message
             ),
             code => format!("{code} {}", status.message),

@@ -18,8 +18,8 @@ use crate::controller::api::{Complaints, Task, single};
 pub(super) type Addresses = Vec<Value>;
 
 const WATCH: Task = Task {
-    what: "watch the Service whose addresses are published",
-    right: "list and watch on services in its namespace",
+    what: "watch the published Service",
+    permission: "list and watch on services in its namespace",
 };
 
 /// Where the addresses come from.
@@ -110,11 +110,11 @@ fn take(
         // that time take DNS records with them.
         watcher::Event::Delete(_) => warn!(
             namespace,
-            name, "the published Service is gone: status of Ingresses stays as it is"
+            name, "the published Service was deleted; the status of Ingresses is kept"
         ),
         watcher::Event::InitDone if !*is_there => warn!(
             namespace,
-            name, "there is no such Service to publish: status of Ingresses stays as it is"
+            name, "the Service to publish does not exist; the status of Ingresses is kept"
         ),
         watcher::Event::InitDone => {}
     }

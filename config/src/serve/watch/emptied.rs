@@ -31,7 +31,7 @@ impl Emptied {
             let Some(until) = before.get(file) else { continue };
             if until.is_none() {
                 eprintln!(
-                    "ingressctl: {} is empty; if it still is in {} s, what it held is dropped",
+                    "ingressctl: {} is empty; its objects are removed if it stays empty for {} s",
                     file.display(),
                     patience.as_secs()
                 );

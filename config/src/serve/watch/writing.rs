@@ -64,7 +64,7 @@ impl Writing {
             let is_long = file.since.is_some_and(|since| now.duration_since(since) >= SILENCE);
             if is_long && !file.is_announced {
                 file.is_announced = true;
-                eprintln!("ingressctl: waiting for {}, which somebody is writing", path.display());
+                eprintln!("ingressctl: waiting for {}, which is being written", path.display());
             }
         }
         !self.files.is_empty()
