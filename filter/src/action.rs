@@ -1,6 +1,5 @@
-//! What happens to a request, once it is known which route and rule are for it.
-//! Each action is written into the flat form, read back, and applied by the same
-//! module.
+//! The action of a matched route and rule. Each action is encoded into the flat
+//! form, decoded, and applied by the same module.
 
 mod checks;
 mod cors;

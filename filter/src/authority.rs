@@ -1,5 +1,5 @@
-//! The host a request asks for, out of its authority (RFC 9110 section 7.2,
-//! RFC 3986 section 3.2).
+//! The host of a request, from its authority (RFC 9110 section 7.2, RFC 3986
+//! section 3.2).
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What happens to a request: its headers in, one decision out.
+//! Decides about a request: its headers in, one decision out.
 
 mod plaintext;
 
@@ -11,23 +11,23 @@ use crate::table::DEFAULT_CERTIFICATE;
 use crate::verdict::{Applied, Forwarding, Outcome, Verdict};
 use crate::view::View;
 
-/// What happens to a request, and why.
+/// The decision about a request, and its reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision<'t> {
-    /// What happens.
+    /// The decision.
     pub verdict: Verdict<'t>,
-    /// Headers that are added to the answer, be it of the filter or of the upstream.
+    /// Headers to add to the response, whether of the filter or of the upstream.
     pub response_headers: Vec<HeaderEdit<'t>>,
-    /// Why, for the counters.
+    /// The kind of decision, for the counters.
     pub outcome: Outcome,
-    /// The route's source, where there is a route.
+    /// The source of the matched route, if any.
     pub source: Option<&'t str>,
-    /// The name of the rule that decided, where one did.
+    /// The name of the matched rule, if any.
     pub rule: Option<&'t str>,
 }
 
 impl Decision<'_> {
-    /// What happens to every request while there is no route table.
+    /// The decision for every request while there is no route table.
     pub const fn without_table() -> Self {
         Self::refuse(503)
     }
@@ -44,7 +44,7 @@ impl Decision<'_> {
 }
 
 impl Router {
-    /// Decides what happens to a request.
+    /// Decides about a request.
     ///
     /// ```
     /// use ingress_filter::{Outcome, Router, Verdict};
@@ -115,10 +115,10 @@ impl Router {
         Ok(Decision { verdict, response_headers, outcome, source, rule: chosen.rule })
     }
 
-    /// Whether the request's host has another certificate than its connection
-    /// (RFC 9110 section 15.5.20), as where a client sends requests for all
-    /// hosts that a wildcard covers on one connection. A filter chain without a
-    /// name is one without TLS.
+    /// Whether the connection has a different certificate than the request's host
+    /// (RFC 9110 section 15.5.20), for example because a client sends requests
+    /// for all hosts that a wildcard covers on one connection. A filter chain
+    /// without a name is plain HTTP.
     fn is_misdirected(&self, request: &(impl Request + ?Sized), authority: &[u8]) -> bool {
         let Some(certificate) = self.certificate(authority) else { return false };
         let chain = request.filter_chain().unwrap_or_default();
@@ -130,12 +130,12 @@ impl Router {
     }
 }
 
-/// TRACE would show a client the headers that were added on its way.
+/// TRACE would show a client the headers that were added to its request.
 fn is_trace(request: &(impl Request + ?Sized)) -> bool {
     request.first_value(":method").as_deref() == Some(b"TRACE")
 }
 
-/// Envoy leaves the header only where a client may mean it.
+/// Envoy keeps this header only if the client may request an upgrade.
 fn is_upgrade(request: &(impl Request + ?Sized)) -> bool {
     request.first_value("upgrade").is_some()
 }

@@ -1,5 +1,5 @@
-//! Durations as people write them: protobuf's JSON (`4s`, `0.5s`), and `h`,
-//! `m`, `s`, `ms` and combinations of them (`1m30s`).
+//! Durations: protobuf JSON (`4s`, `0.5s`), and combinations of `h`, `m`, `s` and
+//! `ms` (`1m30s`).
 
 const NANOS_PER_MS: u64 = 1_000_000;
 

@@ -1,4 +1,4 @@
-//! What writes a table in the flat form, with the patterns compiled.
+//! Encodes a table into the flat form, with compiled patterns.
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};

@@ -1,4 +1,4 @@
-//! Why a route table was refused.
+//! Errors of a route table.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Headers: what their names and values may be, and changes to them.
+//! Header names, values, and edits.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! The route table of the ingress, the matcher built from it, and the decision
-//! it makes for a request. Compiled to `wasm32-wasip1` this is
-//! `ingress_filter.wasm`, the module that any stock Envoy loads; natively it is
-//! an ordinary library that knows no host.
+//! that it makes for a request. Compiled to `wasm32-wasip1`, this is
+//! `ingress_filter.wasm`, the module that any unmodified Envoy can load; natively
+//! it is a library that is independent of a Proxy-Wasm host.
 //!
 //! ```
 //! use ingress_filter::{Router, Verdict};

@@ -1,10 +1,10 @@
-//! The Proxy-Wasm module: hands Envoy's calls to the [`Router`] and its
-//! decisions back. Nothing else in this crate knows the host.
+//! The Proxy-Wasm module: passes Envoy's callbacks to the [`Router`], and its
+//! decisions to Envoy. No other part of this crate depends on the host.
 //!
-//! A plain request costs three host calls: its path, its authority, and the
-//! cluster's header. A rule adds one for each header that it asks for or sets, a
-//! host with a certificate one to compare it with the connection's.
-//! The counters are kept here and flushed by the timer.
+//! A plain request costs three host calls: path, authority, and the cluster's
+//! header. A rule adds one for each header that it reads or sets; a host with a
+//! certificate adds one, to compare it with the connection's. Counters are kept in
+//! the module and flushed by a timer.
 
 mod counters;
 mod headers;

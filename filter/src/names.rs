@@ -1,4 +1,4 @@
-//! The headers by which the filter and Envoy understand each other.
+//! The headers that the filter and Envoy use to communicate.
 
 /// Headers that start so are this project's own. A client's are removed, and
 /// none reaches an upstream.

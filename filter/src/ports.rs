@@ -1,4 +1,4 @@
-//! Further ports of a backend, whose requests go to clusters of their own.
+//! Additional ports of a backend, which have their own clusters.
 
 use crate::encoder::Encoder;
 use crate::error::{Broken, LoadError, Place};

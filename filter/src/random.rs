@@ -1,5 +1,5 @@
-//! Draws. Each is made of one random number, so that a fixed number makes a
-//! decision repeat.
+//! Random picks. Each uses one random number, so that a fixed number makes a
+//! decision reproducible.
 
 /// What `per_million` counts in.
 pub(crate) const MILLION: u32 = 1_000_000;

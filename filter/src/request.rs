@@ -1,4 +1,4 @@
-//! What a decision may ask of a request.
+//! The interface of a request to a decision.
 
 use std::borrow::Cow;
 

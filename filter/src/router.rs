@@ -1,9 +1,8 @@
-//! The route table made ready to serve: immutable, and quick to look a request
-//! up in, however large it is.
+//! The route table, ready to serve: immutable, with fast lookups at any size.
 //!
-//! A lookup walks a trie of hosts and then the trie of that host's paths, so
-//! it costs what the host and the path are long. The semantics are those of
-//! Kubernetes' `networking/v1` Ingress, with Istio's path notation beside it.
+//! A lookup walks a trie of hosts and then the trie of that host's paths, so its
+//! cost depends on the length of host and path. The semantics are those of
+//! Kubernetes' `networking/v1` Ingress, and Istio's path notation.
 
 mod decode;
 mod encode;

@@ -1,4 +1,4 @@
-//! The rules of a backend: which of them is for a request.
+//! The rules of a backend, and which of them matches a request.
 
 mod condition;
 mod encode;

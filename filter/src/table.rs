@@ -1,9 +1,9 @@
-//! The route table: the one contract between what compiles manifests, the
-//! module that serves them, and people who write tables by hand.
+//! The route table: the contract between the compiler of manifests, the module
+//! that serves them, and authors of hand-written tables.
 //!
 //! A table is JSON. Its schema is published as `docs/route-table.schema.json`;
-//! unknown fields are refused. [`Router::load`](crate::Router::load) reads one
-//! and makes it ready to serve.
+//! unknown fields are rejected. [`Router::load`](crate::Router::load) reads a
+//! table and prepares it for serving.
 
 mod action;
 mod cluster;
@@ -20,61 +20,60 @@ pub use action::{
 pub use cluster::{Destination, Share};
 pub use rule::{Backend, HeaderMatch, Port, Rule, RuleMatch, StringMatch};
 
-/// The version of the format that this module reads.
+/// The supported version of the format.
 pub const VERSION: u32 = 1;
 
-/// The name of the certificate, and of the filter chain, for clients that ask
-/// for no host or for one that has none.
+/// The name of the certificate, and of the filter chain, for clients without SNI
+/// or with a server name that has no certificate.
 pub const DEFAULT_CERTIFICATE: &str = "default";
 
-/// Where clients reach HTTPS unless a table says otherwise.
+/// The default port for redirects to HTTPS.
 pub const DEFAULT_HTTPS_PORT: u16 = 443;
 
-/// Everything the filter knows: which hosts and paths are exposed, and what
-/// happens to a request for each.
+/// The configuration of the filter: the exposed hosts and paths, and the action
+/// for each request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RouteTable {
     /// The version of this format: 1.
     pub version: u32,
-    /// What the log calls this table, such as a revision or a hash.
+    /// The name of this table in the log, such as a revision or a hash.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// Whether to store each request's `source` and the name of the rule that
-    /// decided as the properties `ingress_route` and `route_rule`, which access
-    /// logs show as `%FILTER_STATE(wasm.ingress_route:PLAIN)%`. Each costs a
-    /// host call.
+    /// Whether to store the `source` of each request's route and the name of the
+    /// matched rule as the properties `ingress_route` and `route_rule`, which
+    /// access logs show as `%FILTER_STATE(wasm.ingress_route:PLAIN)%`. Each costs
+    /// a host call.
     #[serde(default, skip_serializing_if = "is_false")]
     pub record_source: bool,
-    /// Whether Envoy has already removed what a client sends under
-    /// `x-ingress-`, and refuses TRACE, as the configuration that `ingressctl`
-    /// writes does. Where it has not, the filter reads all headers of every
-    /// request to do both itself, instead of the two it needs.
+    /// Whether Envoy removes `x-ingress-*` headers of clients and rejects TRACE
+    /// before the filter, as the configuration that `ingressctl` writes does.
+    /// Otherwise the filter does both itself, and reads all headers of every
+    /// request, instead of only two.
     #[serde(default, skip_serializing_if = "is_false")]
     pub sanitized_by_envoy: bool,
-    /// Draw this in place of every random number, so that weights and faults
-    /// can be tested: 0 takes the first share that has a weight, and only
-    /// faults that hit every request. Leave it out to serve.
+    /// Use this in place of every random number, to test weights and faults: 0
+    /// selects the first cluster that has a weight, and only faults that apply to
+    /// all requests. Omit it in production.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed_random: Option<u64>,
-    /// What requests are handed to, by name.
+    /// The backends that routes refer to by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backends: Vec<Backend>,
-    /// The hosts served. A request belongs to the one with the most specific
-    /// host, and to no other, whether or not one of its routes matches.
+    /// The hosts that are served. A request belongs to the virtual host with the
+    /// most specific host and to no other, even if none of its routes matches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub virtual_hosts: Vec<VirtualHost>,
-    /// Serves every host and path that nothing else serves, but for virtual hosts
-    /// with `no_default_backend`; without it, they are answered with 404.
+    /// Serves all requests that no route matches, except on virtual hosts with
+    /// `no_default_backend`. Without it, they get 404.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_backend: Option<Target>,
     /// The hosts that have a certificate. A request for one of them on a
-    /// connection with another certificate is answered with 421.
+    /// connection with a different certificate gets 421.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tls_hosts: Vec<TlsHost>,
-    /// The port at which clients reach HTTPS, for redirects there; 443 unless
-    /// given.
+    /// The port for redirects to HTTPS, by default 443.
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     #[serde(default = "default_https_port", skip_serializing_if = "is_default_https_port")]
     pub https_port: u16,
@@ -124,79 +123,77 @@ impl RouteTable {
     }
 }
 
-/// A group of hosts that share their routes.
+/// A group of hosts with the same routes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VirtualHost {
-    /// At least one of: a host in lower case without port (`foo.example.com`,
-    /// `[::1]`); `*.` and a suffix, which stands for exactly one more label;
-    /// or `*`, any host that no other entry of the table serves. No host may
-    /// stand twice in a table.
+    /// At least one of: a host in lower case without a port (`foo.example.com`,
+    /// `[::1]`); `*.` and a suffix, which matches exactly one more label; or `*`,
+    /// which matches all hosts that no other entry of the table matches. A table
+    /// must not contain the same host twice.
     pub hosts: Vec<String>,
-    /// The paths served. The most specific wins: `exact` before prefixes, then
-    /// the longer prefix, then `prefix` before `string_prefix`, then the longer
-    /// `regex`, then the first.
+    /// The paths that are served. The most specific path wins: `exact` before
+    /// prefixes, then the longer prefix, then `prefix` before `string_prefix`,
+    /// then the longer `regex`, then the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Route>,
-    /// Whether a path without a route is answered with 404 even though the table
-    /// has a default backend: the hosts belong to somebody else than that does.
+    /// Whether a request without a matching route gets 404 even if the table has
+    /// a default backend, because its owner does not own these hosts.
     #[serde(default, skip_serializing_if = "is_false")]
     pub no_default_backend: bool,
 }
 
-/// A path of a virtual host, and where it leads.
+/// A path of a virtual host, and its backend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    /// Which paths.
+    /// The paths that the route matches.
     #[serde(rename = "match")]
     pub path: PathMatch,
-    /// The name of the backend that serves them.
+    /// The name of the backend.
     pub backend: String,
-    /// The name of a port of the backend, where it has several.
+    /// The name of a port of the backend, if it has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
-    /// Where this route comes from, for people and logs; the compiler writes
+    /// The origin of this route, for logs; the compiler writes
     /// `namespace/ingress#rule.path`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub source: String,
-    /// What happens to a request that came without TLS; without this, it is
-    /// served as well.
+    /// How to handle plain HTTP requests; by default they are served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plaintext: Option<Plaintext>,
 }
 
-/// What happens to a request that came without TLS, whatever the backend's
-/// rules say. How a request came is what Envoy says in `x-forwarded-proto`.
+/// How to handle plain HTTP requests, before the rules of the backend. The scheme
+/// is that in Envoy's `x-forwarded-proto`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Plaintext {
-    /// The client is sent to the same URL by HTTPS, with 308. One that names no
-    /// host gets 404.
+    /// Redirects to the same URL with HTTPS, with 308. A request without a host
+    /// gets 404.
     Redirect,
-    /// It gets 404, as if the path were not exposed.
+    /// Responds with 404, as if the path were not exposed.
     Refuse,
 }
 
-/// How a route's path is compared, byte by byte and case-sensitive, with the
-/// request's path up to its query. Each but a regular expression starts with
+/// How a route's path is compared with the path of a request without its query,
+/// byte by byte and case-sensitive. Each but a regular expression starts with
 /// `/`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PathMatch {
-    /// Equal: Kubernetes' `Exact`.
+    /// The equal path: Kubernetes' `Exact`.
     Exact(String),
-    /// Equal element by element up to the length of this: Kubernetes'
-    /// `Prefix`. `/foo` and `/foo/` both match `/foo`, `/foo/` and `/foo/x`,
-    /// not `/foobar`.
+    /// A prefix, element by element: Kubernetes' `Prefix`. `/foo` and `/foo/`
+    /// both match `/foo`, `/foo/` and `/foo/x`, but not `/foobar`.
     Prefix(String),
-    /// Starts with: Istio's `.*`. `/foo` matches `/foobar` too.
+    /// A string prefix: Istio's `.*`. `/foo` also matches `/foobar`.
     StringPrefix(String),
-    /// As a whole matches this regular expression, in the syntax of
+    /// A regular expression that has to match the whole path, in the syntax of
     /// [`StringMatch::Regex`].
     Regex(String),
 }
@@ -224,7 +221,7 @@ impl fmt::Display for PathMatch {
     }
 }
 
-/// A backend by name, outside any virtual host.
+/// A backend that is used outside of virtual hosts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -242,17 +239,17 @@ pub struct Target {
     pub plaintext: Option<Plaintext>,
 }
 
-/// Hosts that share a certificate.
+/// Hosts with the same certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TlsHost {
-    /// At least one, written as [`VirtualHost::hosts`], but for `*`, which is
-    /// none. No host may stand twice among those of a table.
+    /// At least one host, in the syntax of [`VirtualHost::hosts`], except for
+    /// `*`. A table must not contain the same host twice in `tls_hosts`.
     pub hosts: Vec<String>,
-    /// The name of the filter chain whose connections have their certificate,
-    /// as Envoy's attribute `xds.filter_chain_name` has it. Requests on a chain
-    /// without a name, such as one without TLS, are not looked into.
+    /// The name of the filter chain whose connections have the certificate, as in
+    /// Envoy's attribute `xds.filter_chain_name`. Requests on a chain without a
+    /// name, such as plain HTTP, are not compared.
     pub certificate: String,
 }
 

@@ -1,10 +1,10 @@
-//! A radix trie over bytes: built once from all its keys, and walked in the
-//! bytes of a table.
+//! A radix trie over bytes: built once from all its keys, and walked in the bytes
+//! of a table.
 //!
-//! A walk compares each byte of the key at most once and stops at the first one
-//! that no stored key continues with, so its cost depends on the length of the
-//! key and not on how many keys are stored or on their choice. A hash table
-//! would need a secret seed against keys made to collide; this needs nothing.
+//! A walk compares each byte of the key at most once, and stops at the first byte
+//! with which no stored key continues. Its cost depends on the length of the key,
+//! not on the number or the choice of stored keys. A hash table would need a
+//! secret seed against collisions.
 
 use std::collections::VecDeque;
 

@@ -1,35 +1,35 @@
-//! What can happen to a request.
+//! The possible outcomes of a request.
 
 use crate::headers::HeaderEdit;
 use crate::table::AbortStatus;
 
-/// What happens to a request.
+/// The decision about a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict<'t> {
-    /// It goes to an upstream.
+    /// Forward it to an upstream.
     Forward(Forwarding<'t>),
-    /// It is answered with this status and an empty body.
+    /// Respond with this status and an empty body.
     Respond(u16),
 }
 
-/// To which upstream a request goes, and what becomes of it on the way.
+/// The upstream of a request, and how to forward it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forwarding<'t> {
     /// The name of the cluster.
     pub cluster: &'t str,
     /// Whether it may be upgraded to WebSocket.
     pub websocket: bool,
-    /// All changes to its headers but that which names the cluster.
+    /// All changes of its headers, except for the one that names the cluster.
     pub edits: Vec<HeaderEdit<'t>>,
-    /// How many milliseconds it waits first.
+    /// The delay in milliseconds before it is forwarded.
     pub delay: Option<u32>,
-    /// What it is answered after that, in place of going to the upstream.
+    /// The status to respond with after the delay, instead of forwarding.
     pub abort: Option<AbortStatus>,
 }
 
 impl Forwarding<'_> {
-    /// The fault of the request, as the access log shows it: `delay=100ms`,
-    /// `abort=503`, `abort=grpc-14`, or a delay and an abort with a comma between.
+    /// The injected fault, as in the access log: `delay=100ms`, `abort=503`,
+    /// `abort=grpc-14`, or a delay and an abort, separated by a comma.
     pub fn fault(&self) -> Option<String> {
         let delay = self.delay.map(|ms| format!("delay={ms}ms"));
         let abort = self.abort.map(|status| match status {
@@ -43,28 +43,28 @@ impl Forwarding<'_> {
     }
 }
 
-/// The kinds of decisions, each of which has its counter.
+/// The kinds of decisions, each with its counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// A route serves the request.
+    /// A route matched.
     Routed,
-    /// Nothing serves its host and path, or nothing without TLS: 404.
+    /// No route matched, or the route is not served over plain HTTP: 404.
     NoRoute,
-    /// Its host has another certificate than its connection: 421. Clients that
-    /// share a connection among hosts send it again on one of its own.
+    /// The connection has the certificate of another host: 421. Clients that
+    /// share a connection among hosts send the request again on a separate one.
     Misdirected,
-    /// It is of a kind that no route may serve: TRACE (405), an upgrade that no
-    /// rule allows (403), an authority that is none (404), a target that is no
-    /// path (404) or would be one that leads elsewhere (400); or there is no
-    /// table, or none that can be read (503).
+    /// A request that no route may serve: TRACE (405), an upgrade that no rule
+    /// allows (403), an invalid authority (404), a target that is not a path
+    /// (404) or that a rewrite would turn into one with a dot segment (400); or
+    /// there is no valid table (503).
     Refused,
 }
 
 impl Outcome {
-    /// All of them, in the order of their discriminants.
+    /// All variants, in the order of their discriminants.
     pub const ALL: [Self; 4] = [Self::Routed, Self::NoRoute, Self::Misdirected, Self::Refused];
 
-    /// What metrics call it.
+    /// The name in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Routed => "routed",
@@ -75,11 +75,11 @@ impl Outcome {
     }
 }
 
-/// What comes of an action for a request.
+/// The result of an action for a request.
 #[derive(Debug)]
 pub(crate) struct Applied<'t> {
     pub(crate) verdict: Verdict<'t>,
-    /// Headers that are added to the answer, be it of the filter or of the upstream.
+    /// Headers to add to the response, whether of the filter or of the upstream.
     pub(crate) response_headers: Vec<HeaderEdit<'t>>,
     pub(crate) outcome: Outcome,
 }

@@ -1,5 +1,4 @@
-//! A request while it is decided on: what was asked of it once is not asked
-//! again.
+//! A request while it is decided: values that were read once are cached.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -15,34 +14,35 @@ use crate::subnet;
 type Value<'r> = Option<Cow<'r, [u8]>>;
 
 tags! {
-    /// Where a value comes from.
+    /// The source of a value.
     #[derive(PartialOrd, Ord)]
     pub(crate) enum Source {
-        /// The path up to its query.
+        /// The path without its query.
         Path = 0,
-        /// The host, however the client wrote it: who closes one closes it whole.
+        /// The normalised host, so that a rule for a host cannot be bypassed by
+        /// another spelling.
         Host = 1,
         Method = 2,
-        /// As Envoy says it in `x-forwarded-proto`.
+        /// From Envoy's `x-forwarded-proto`.
         Scheme = 3,
         Header = 4,
     }
 }
 
 record! {
-    /// A value that conditions ask for.
+    /// A value that conditions read.
     pub(crate) struct Slot {
         pub(crate) source: Source,
-        /// The name of the header, as the table has it.
+        /// The name of the header, as in the table.
         pub(crate) name: Text,
-        /// Whether a condition holds for an empty value, so that it has to be
-        /// told from none.
+        /// Whether a condition matches an empty value, so that it has to be
+        /// distinguished from a missing one.
         pub(crate) may_be_empty: bool,
     }
 }
 
 impl Source {
-    /// Whether it has been read before any rule is looked at.
+    /// Whether it has been read before any rule is matched.
     pub(crate) fn is_known(self) -> bool {
         matches!(self, Self::Path | Self::Host)
     }
@@ -53,7 +53,7 @@ pub(crate) struct View<'r, R: ?Sized> {
     bytes: Bytes<'r>,
     request: &'r R,
     target: Cow<'r, [u8]>,
-    /// Where the target's query begins, or its end.
+    /// The index of the query in the target, or its length.
     path_len: OnceCell<usize>,
     authority: Cow<'r, [u8]>,
     scheme: OnceCell<Value<'r>>,
@@ -64,8 +64,8 @@ pub(crate) struct View<'r, R: ?Sized> {
 }
 
 impl<'r, R: Request + ?Sized> View<'r, R> {
-    /// A request for `target` and `authority`, of which the conditions of its
-    /// backend ask for `slots`.
+    /// A request for `target` and `authority`; the conditions of its backend read
+    /// `slots`.
     pub(crate) fn new(
         request: &'r R,
         target: Cow<'r, [u8]>,
@@ -99,7 +99,7 @@ impl<'r, R: Request + ?Sized> View<'r, R> {
         &self.target
     }
 
-    /// The path, and the query with what it begins with.
+    /// The path, and the query including its `?`.
     pub(crate) fn path_and_query(&self) -> (&[u8], &[u8]) {
         let path_len = *self.path_len.get_or_init(|| {
             let query = self.target.iter().position(|byte| matches!(byte, b'?' | b'#'));
@@ -108,13 +108,13 @@ impl<'r, R: Request + ?Sized> View<'r, R> {
         self.target.split_at_checked(path_len).unwrap_or((&self.target, &[]))
     }
 
-    /// Whether the client came with TLS. Nothing but Envoy's word counts; that
-    /// of a proxy it trusts it passes on as it is.
+    /// Whether the client used TLS, according to Envoy, which forwards the value
+    /// of trusted proxies.
     pub(crate) fn is_https(&self) -> bool {
         self.scheme().is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))
     }
 
-    /// What Envoy says the client came by.
+    /// The scheme of the client, according to Envoy.
     pub(crate) fn scheme(&self) -> Option<&[u8]> {
         self.scheme.get_or_init(|| self.request.first_value(SCHEME_HEADER)).as_deref()
     }

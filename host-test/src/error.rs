@@ -1,4 +1,4 @@
-//! What can go wrong, for the caller and, inside the engine, for a host call.
+//! Errors of the caller, and of host calls.
 
 use std::path::PathBuf;
 

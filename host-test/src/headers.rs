@@ -1,4 +1,4 @@
-//! Header maps, and the form in which the ABI moves them.
+//! Header maps, and their encoding in the ABI.
 
 use std::fmt;
 

@@ -1,10 +1,10 @@
-//! What a module can ask of the host: the functions of ABI 0.2.1 in module `env`.
+//! The host calls of a module: the functions of ABI 0.2.1 in module `env`.
 //!
-//! The table below is the whole surface. Callouts (`proxy_http_call` and all `proxy_grpc_*`) are
-//! there so that modules load, and are recorded, but answer
-//! [`Status::Unimplemented`](crate::Status::Unimplemented): a host without a network has nobody to
-//! call. Foreign functions belong to the host; this one has none and answers
-//! [`Status::NotFound`](crate::Status::NotFound).
+//! The table below lists all of them. Callouts (`proxy_http_call` and all
+//! `proxy_grpc_*`) exist so that modules load, and are recorded, but return
+//! [`Status::Unimplemented`](crate::Status::Unimplemented), because this host has
+//! no network. Foreign functions are defined by a host; this one has none and
+//! returns [`Status::NotFound`](crate::Status::NotFound).
 
 use wasmtime::{Caller, Linker};
 

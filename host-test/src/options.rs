@@ -1,4 +1,4 @@
-//! What a plugin may be given besides its module.
+//! Options of a plugin.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the host knows about the contexts of one VM: the data its host calls work on.
+//! The contexts of one VM: the data of its host calls.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime};

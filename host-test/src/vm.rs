@@ -1,4 +1,4 @@
-//! One instance of a module, and the way into it.
+//! One instance of a module, and calls into it.
 
 use wasmtime::{Extern, Instance, Store, Trap, Val, WasmBacktrace};
 

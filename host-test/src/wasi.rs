@@ -1,7 +1,6 @@
-//! The functions of WASI preview 1 that toolchains leave in a module, as little as they need.
-//!
-//! There are no files, no arguments and no environment. Standard output and standard error go to
-//! the log, as in Envoy.
+//! The functions of WASI preview 1 that toolchains link into a module, in a
+//! minimal implementation. There are no files, arguments or environment variables.
+//! Standard output and standard error go to the log, as in Envoy.
 
 use wasmtime::{Caller, Linker};
 

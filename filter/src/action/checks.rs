@@ -1,4 +1,4 @@
-//! What an action may say.
+//! Validation of actions.
 
 use crate::authority;
 use crate::error::{LoadError, Place};

@@ -1,4 +1,4 @@
-//! What goes wrong on purpose.
+//! Fault injection: delays and aborts.
 
 use super::checks::{check_ms, check_override, check_share, check_status};
 use super::limits::{client_ms, replaced};

@@ -1,4 +1,4 @@
-//! A request that goes to an upstream.
+//! Forwards a request to an upstream.
 
 use super::Routed;
 use super::checks::check_appended;

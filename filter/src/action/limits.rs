@@ -1,4 +1,4 @@
-//! How long a request may take, and how often it is tried.
+//! Timeouts and retries.
 
 use super::checks::{check_ms, check_override};
 use crate::duration;

@@ -1,4 +1,4 @@
-//! Paths with another prefix.
+//! Replaces the prefix of a path.
 
 use super::Replaced;
 

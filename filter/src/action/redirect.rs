@@ -1,4 +1,4 @@
-//! A client that is sent elsewhere.
+//! Redirects a client.
 
 use super::checks::check_target;
 use super::cors::{Asked, Cors};

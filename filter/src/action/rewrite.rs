@@ -1,4 +1,4 @@
-//! What the upstream sees in place of a request's path and host.
+//! Rewrites the path and host that the upstream sees.
 
 use super::checks::check_target;
 use super::path::{self, LeadsElsewhere};

@@ -1,4 +1,4 @@
-//! A request that came without TLS, to a route that is not served so.
+//! Plain HTTP requests to routes that require TLS.
 
 use super::Decision;
 use crate::action;

@@ -1,4 +1,4 @@
-//! What stands in the bytes of a table, and how it is read: by checked offsets.
+//! The records in the bytes of a table, and how they are read: by checked offsets.
 
 use std::marker::PhantomData;
 

@@ -1,4 +1,5 @@
-//! Writes a table: first what is pointed to, then what points there.
+//! Writes a table: the targets of offsets first, then the records that refer to
+//! them.
 
 use std::collections::BTreeMap;
 

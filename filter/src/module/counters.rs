@@ -1,5 +1,4 @@
-//! Counts kept inside the module, so that counting costs a request no host
-//! call.
+//! Counters inside the module, so that counting costs no host call per request.
 
 use std::cell::Cell;
 

@@ -1,4 +1,4 @@
-//! The headers of the current request, read as far as a decision asks for them.
+//! The headers of the current request, read when a decision needs them.
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};

@@ -1,4 +1,4 @@
-//! Requests that wait before they go on: faults that delay.
+//! Delayed requests.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! From a regular expression to its automaton.
+//! Compiles a regular expression to its automaton.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,4 +1,4 @@
-//! Why a text is not a regular expression that is taken.
+//! Errors of regular expressions.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The flat form of a table in, the JSON form out.
+//! Converts a table from the flat form to JSON.
 
 use super::{PathKind, Root, Route, Target, TlsHost, VirtualHost};
 use crate::error::{Broken, LoadError};

@@ -1,5 +1,5 @@
-//! The JSON form of a table in, the flat form out; or the place of what is wrong
-//! with it.
+//! Converts a table from JSON to the flat form, or reports the position of an
+//! error.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

@@ -1,5 +1,4 @@
-//! Why a request is not served by what does not serve it, by the code that
-//! decides on it.
+//! Why a route does not match a request, by the code that matches.
 
 use super::{NoHost, Router};
 use crate::authority;

@@ -1,4 +1,4 @@
-//! Backends from one form of the table to the other.
+//! Converts backends between the two forms of the table.
 
 use std::collections::BTreeMap;
 

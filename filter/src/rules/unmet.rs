@@ -1,4 +1,5 @@
-//! What of a rule does not hold for a request, by the code that decides on it.
+//! The conditions of a rule that do not hold for a request, by the code that
+//! matches.
 
 use super::{Backend, Match, Values};
 use crate::error::Broken;

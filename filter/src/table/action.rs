@@ -1,55 +1,54 @@
-//! What happens to the requests of a rule.
+//! The actions of rules.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Destination, is_false};
 
-/// What happens to a request.
+/// The action for a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// It goes to an upstream.
+    /// Forwards it to an upstream.
     Forward(Box<Forward>),
-    /// The client is sent elsewhere, with 302.
+    /// Redirects the client, with 302.
     Redirect(Box<Redirect>),
-    /// The filter answers it, without an upstream.
+    /// Responds without an upstream.
     Respond(Respond),
 }
 
-/// To which upstream a request goes, and how.
+/// The upstream of a request, and how to forward it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Forward {
     /// The name of a cluster, or a list of clusters with weights.
     pub cluster: Destination,
-    /// How long the whole request may take, retries included; without it, for
-    /// ever.
+    /// The timeout of the request, including retries; by default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Timeout>,
-    /// How often to try again; without it, never.
+    /// The retries of a failed request; by default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<Retries>,
-    /// What the upstream sees in place of the request's path and host.
+    /// Changes of the request's path and host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewrite: Option<Rewrite>,
-    /// Whether a client may upgrade to WebSocket. Where Envoy allows upgrades
-    /// at all, they are answered with 403 without this.
+    /// Whether a client may upgrade to WebSocket. Otherwise upgrades get 403, if
+    /// Envoy allows them at all.
     #[serde(default, skip_serializing_if = "is_false")]
     pub websocket: bool,
-    /// The name of a cluster that gets a copy of each request. Its answers are
-    /// thrown away.
+    /// The name of a cluster that gets a copy of each request. Its responses are
+    /// discarded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<String>,
-    /// Headers to add to the request, beside those of the same name that it
-    /// has.
+    /// Headers to add to the request. Existing headers with the same name are
+    /// kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub append_headers: Vec<Header>,
-    /// Which pages of other origins may see the answer.
+    /// The CORS policy: which web pages of other origins may read the response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cors: Option<Cors>,
-    /// What goes wrong on purpose.
+    /// Injected faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
 }
@@ -83,52 +82,52 @@ impl From<Redirect> for Action {
     }
 }
 
-/// How long the whole request may take; then the client gets 504.
+/// The timeout of a request, including retries; then the client gets 504.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Timeout {
     /// In milliseconds, 1 or more.
     pub ms: u32,
-    /// A header of the request that, as milliseconds or a duration such as
-    /// `1.5s`, replaces it. One that is malformed is ignored, and so is one that
-    /// is greater than both `ms` and `override_limit_ms`.
+    /// A request header that overrides the value, as milliseconds or a duration
+    /// such as `1.5s`. A malformed value is ignored, and so is a value that is
+    /// greater than both `ms` and `override_limit_ms`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_header: Option<String>,
-    /// How much a client may ask for by that header, in milliseconds; five minutes
-    /// if absent.
+    /// The limit for the value of that header, in milliseconds; by default five
+    /// minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_limit_ms: Option<u32>,
 }
 
-/// Tries again on `5xx`, `connect-failure` and `refused-stream`.
+/// Retries on `5xx`, `connect-failure` and `refused-stream`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Retries {
-    /// How often at most, after the first try.
+    /// The maximum number of retries.
     pub attempts: u32,
-    /// How long each try may take, in milliseconds, 1 or more.
+    /// The timeout of each try, in milliseconds, 1 or more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_try_timeout_ms: Option<u32>,
-    /// A header of the request that, as a number, replaces `attempts`. One that is
-    /// malformed is ignored, and so is one that is greater than both `attempts` and
+    /// A request header that overrides `attempts`. A malformed value is ignored,
+    /// and so is a value that is greater than both `attempts` and
     /// `override_limit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_header: Option<String>,
-    /// How much a client may ask for by that header; 25 if absent.
+    /// The limit for the value of that header; by default 25.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_limit: Option<u32>,
 }
 
-/// What the upstream sees; at least one of the two.
+/// Changes of path and host; at least one of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rewrite {
-    /// Replaces the prefix that the rule's own condition on `:path` matched,
-    /// or the route's where the rule has none; the whole path, where that match
-    /// was no prefix. The query stays. Starts with `/`.
+    /// Replaces the prefix that the rule's condition on `:path` matched, or
+    /// without one the prefix of the route; the whole path if that match was not
+    /// a prefix. The query stays. Starts with `/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Replaces the host.
@@ -136,16 +135,16 @@ pub struct Rewrite {
     pub authority: Option<String>,
 }
 
-/// Where the client is sent; at least one of `path` and `authority`.
+/// The target of a redirect; at least one of `path` and `authority`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Redirect {
-    /// Replaces the whole path. The query stays, unless this has one. Starts
-    /// with `/`.
+    /// Replaces the whole path. The query stays, unless this has one. Starts with
+    /// `/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Replaces the host, port included.
+    /// Replaces the host and port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authority: Option<String>,
     /// As [`Forward::cors`].
@@ -169,48 +168,49 @@ pub struct Header {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cors {
-    /// The origins that are allowed, compared exactly; `*` is any.
+    /// The allowed origins, compared exactly; `*` allows any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_origins: Vec<String>,
-    /// What a preflight is told in `access-control-allow-methods`.
+    /// The value of `access-control-allow-methods` in preflight responses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_methods: Vec<String>,
-    /// What a preflight is told in `access-control-allow-headers`.
+    /// The value of `access-control-allow-headers` in preflight responses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_headers: Vec<String>,
-    /// What an answer says in `access-control-expose-headers`.
+    /// The value of `access-control-expose-headers` in responses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expose_headers: Vec<String>,
-    /// How long a preflight's answer holds.
+    /// How long browsers may cache a preflight response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age_seconds: Option<u32>,
-    /// Whether credentials may be sent. The origin is then echoed, never `*`.
+    /// Whether credentials may be sent. The response then contains the origin,
+    /// never `*`.
     #[serde(default, skip_serializing_if = "is_false")]
     pub allow_credentials: bool,
 }
 
-/// What goes wrong on purpose, first the delay, then the abort; each drawn on
-/// its own.
+/// Injected faults: first the delay, then the abort; each is picked
+/// independently.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Some requests wait.
+    /// Delays requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<Delay>,
-    /// Some requests are answered without an upstream.
+    /// Answers requests without an upstream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abort: Option<Abort>,
 }
 
-/// Some requests wait before they go on.
+/// Delays a part of the requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Delay {
-    /// How many of a million requests.
+    /// The number of affected requests, out of a million.
     pub per_million: u32,
-    /// How long, in milliseconds, 1 or more.
+    /// The delay in milliseconds, 1 or more.
     pub ms: u32,
     /// As [`Timeout::override_header`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -220,22 +220,22 @@ pub struct Delay {
     pub override_limit_ms: Option<u32>,
 }
 
-/// Some requests are answered without an upstream.
+/// Answers a part of the requests without an upstream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Abort {
-    /// How many of a million requests.
+    /// The number of affected requests, out of a million.
     pub per_million: u32,
-    /// With what.
+    /// The status of the response.
     pub status: AbortStatus,
-    /// A header of the request that, as a status of the same kind, replaces
-    /// it. One that is malformed is ignored.
+    /// A request header that overrides the status, with a status of the same
+    /// kind. A malformed value is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_header: Option<String>,
 }
 
-/// What an aborted request is answered with.
+/// The status of an aborted request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -246,7 +246,7 @@ pub enum AbortStatus {
     Grpc(u8),
 }
 
-/// An answer of the filter's own, with an empty body.
+/// A response of the filter, with an empty body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

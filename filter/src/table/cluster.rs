@@ -1,4 +1,4 @@
-//! Where forwarded requests go: to one cluster, or to several by weight.
+//! The destination of forwarded requests: one cluster, or several with weights.
 
 use std::fmt;
 
@@ -6,28 +6,27 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// The cluster that requests go to.
+/// The cluster of forwarded requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Destination {
     /// The name of an Envoy cluster: visible ASCII.
     Cluster(String),
-    /// Several, of which each request draws one.
+    /// Several clusters, one of which is picked for each request.
     Split(Vec<Share>),
 }
 
-/// One of several clusters, and how much of the requests it gets.
+/// One of several clusters, and its weight.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Share {
-    /// The name of an Envoy cluster. Without it, these requests are answered
-    /// with 503.
+    /// The name of an Envoy cluster. Without it, these requests get 503.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
-    /// The share of the requests, out of the sum of all weights. With 0 it is
-    /// never drawn.
+    /// The weight, relative to the sum of all weights. A cluster with weight 0 is
+    /// never picked.
     pub weight: u32,
 }
 
@@ -37,8 +36,8 @@ impl From<String> for Destination {
     }
 }
 
-/// By hand, because what serde derives says of a mistake only that nothing
-/// fits.
+/// Implemented by hand, because serde's derived error only says that no variant
+/// matches.
 impl<'de> Deserialize<'de> for Destination {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(DestinationVisitor)

@@ -1,4 +1,4 @@
-//! Backends and their rules: which requests a rule is for.
+//! Backends and their rules.
 
 use std::collections::BTreeMap;
 
@@ -6,28 +6,28 @@ use serde::{Deserialize, Serialize};
 
 use super::Action;
 
-/// What happens to the requests of all the routes that name this backend.
+/// The actions for the requests of all routes that name this backend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Backend {
-    /// What routes call it; unique in the table.
+    /// The name that routes refer to; unique in the table.
     pub name: String,
-    /// Further ports of the same service, so that rules need not be repeated for
-    /// each: rules and default are written for one port, and a route that names
-    /// another has that one's clusters in place of theirs.
+    /// Additional ports of the same service. The rules and the default name the
+    /// clusters of one port; a route that names another port uses the clusters of
+    /// that port instead, so rules are not repeated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<Port>,
-    /// The first rule whose whole match holds decides.
+    /// The rules. The first one whose conditions all hold applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
-    /// What happens where no rule matches.
+    /// The action if no rule matches.
     pub default: Action,
 }
 
 impl Backend {
-    /// The cluster that requests at a port go to, where the rules name `cluster`;
-    /// `None` where they are answered with 503.
+    /// The cluster of a port that replaces `cluster` of the rules; `None` if its
+    /// requests get 503.
     pub fn cluster_at<'t>(&'t self, port: Option<&str>, cluster: &'t str) -> Option<&'t str> {
         let port = port.and_then(|name| self.ports.iter().find(|port| port.name == name));
         match port.and_then(|port| port.clusters.get(cluster)) {
@@ -37,42 +37,43 @@ impl Backend {
     }
 }
 
-/// A port of a backend, and the clusters that are its own.
+/// A port of a backend, and its clusters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Port {
-    /// What routes call it; unique in the backend.
+    /// The name that routes refer to; unique in the backend.
     pub name: String,
-    /// By the name of a cluster in the backend's rules, the one that requests at
-    /// this port go to instead. Without one (`null`), they are answered with 503.
-    /// A cluster that is not named here is the same at this port.
+    /// For the name of a cluster in the backend's rules, the cluster of this
+    /// port. With `null`, these requests get 503. Clusters that are not listed
+    /// are also used at this port.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub clusters: BTreeMap<String, Option<String>>,
 }
 
-/// A condition and what happens to the requests that meet it.
+/// Conditions, and the action for requests that meet them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// What logs call it; the compiler writes `namespace/name`.
+    /// The name in logs; the compiler writes `namespace/name`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// What a request must look like. An empty match holds for every request.
+    /// The conditions on a request. Without conditions, the rule matches every
+    /// request.
     #[serde(default, rename = "match", skip_serializing_if = "RuleMatch::is_empty")]
     pub matches: RuleMatch,
-    /// What happens to it then.
+    /// The action for these requests.
     pub action: Action,
 }
 
-/// The conditions of a rule; all must hold.
+/// The conditions of a rule; all have to hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RuleMatch {
-    /// Networks of which the client's address must be in one, as in
-    /// `10.0.0.0/8` or `2001:db8::/32`; none is any client.
+    /// Networks, one of which has to contain the client's address, such as
+    /// `10.0.0.0/8` or `2001:db8::/32`; an empty list allows any client.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub source_subnets: Vec<String>,
     /// Conditions on headers.
@@ -81,7 +82,7 @@ pub struct RuleMatch {
 }
 
 impl RuleMatch {
-    /// Whether it holds for every request.
+    /// Whether it matches every request.
     pub fn is_empty(&self) -> bool {
         self.source_subnets.is_empty() && self.headers.is_empty()
     }
@@ -92,13 +93,13 @@ impl RuleMatch {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HeaderMatch {
-    /// The header's name in lower case, or one of `:method`; `:authority`, of which
-    /// the host is compared, in lower case, without its port and without a dot at its
-    /// end; `:path`, up to its query; `:scheme`, as Envoy says
-    /// it in `x-forwarded-proto`. A header sent several times counts as its
-    /// values joined with `,`; one that is absent never matches.
+    /// The header's name in lower case, or one of `:method`; `:authority`, whose
+    /// host is compared in lower case, without its port and a trailing dot;
+    /// `:path`, without its query; `:scheme`, as in Envoy's `x-forwarded-proto`.
+    /// The values of a repeated header are joined with `,`. A missing header
+    /// never matches.
     pub name: String,
-    /// What its value must be.
+    /// The condition on the value.
     pub value: StringMatch,
 }
 
@@ -107,12 +108,12 @@ pub struct HeaderMatch {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StringMatch {
-    /// Equal.
+    /// The equal value.
     Exact(String),
-    /// Starts with.
+    /// A prefix.
     Prefix(String),
-    /// As a whole matches this regular expression, in the syntax of Rust's
-    /// `regex` crate, of bytes: `.` is any byte but a line feed, classes such
-    /// as `\\w` are of ASCII.
+    /// A regular expression that has to match the whole value, in the syntax of
+    /// Rust's `regex` crate, over bytes: `.` matches any byte except a line feed,
+    /// and classes such as `\\w` are ASCII.
     Regex(String),
 }

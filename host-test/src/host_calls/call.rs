@@ -1,4 +1,4 @@
-//! One host call: how it reads and writes the module's memory, how it answers, how it is recorded.
+//! One host call: access to the module's memory, its result, and its record.
 
 use wasmtime::{AsContextMut, Caller, Extern, Memory};
 

@@ -1,4 +1,4 @@
-//! Log, clock, contexts, and the course of a stream.
+//! Log, clock, contexts, and the control of streams.
 
 use std::time::Duration;
 
