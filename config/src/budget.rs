@@ -1,8 +1,8 @@
-//! How much of the gateway one object, one namespace and all together may take.
+//! Resource limits of one object, a namespace, and all objects together. Without
+//! limits, one namespace could exhaust the memory of the controller and of Envoy,
+//! or slow down the changes of others.
 //!
-//! Without limits one namespace could fill the memory of the controller and of
-//! Envoy, or make each change of the others slow. `DEFAULTS` is the one place
-//! of the limits; the settings change them.
+//! `DEFAULTS` has the limits; the settings change them.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The folder in which what takes long to get is kept for the next time.
+//! The user's cache folder, for files that take long to get.
 
 use std::env;
 use std::path::PathBuf;

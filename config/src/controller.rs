@@ -1,10 +1,10 @@
-//! Watches a Kubernetes API and keeps the Envoy beside it right.
+//! Watches a Kubernetes API and configures the Envoy next to it.
 //!
-//! The API is the only state; [`api`] is how it is watched. [`source`]
-//! fills the [`store`] with it; [`driver`] compiles what changed and brings Envoy
-//! there by the same [`Rollout`](crate::rollout::Rollout) as `serve`; [`reports`]
-//! tells the API what came of it, from one replica only. Envoy runs beside us, on
-//! a folder that both share, so that it goes on when we do not.
+//! All state is in the API; [`api`] watches it. [`source`] fills the
+//! [`store`]; [`driver`] compiles changes and applies them to Envoy by the same
+//! [`Rollout`](crate::rollout::Rollout) as `serve`; [`reports`] writes the result
+//! to the API, from one replica only. Envoy is a separate process that shares a
+//! folder with the controller, so it continues to serve without the controller.
 
 mod api;
 mod drain;

@@ -1,4 +1,4 @@
-//! Names for content: the same for the same content.
+//! Names derived from content.
 
 use std::fmt::Write as _;
 

@@ -1,8 +1,8 @@
-//! The configuration of Envoy, as typed messages that libraries serialise: no
-//! text of a manifest is ever pasted into a configuration.
+//! The configuration of Envoy, as typed messages that libraries serialise: text of
+//! manifests is never pasted into a configuration.
 //!
-//! [`EnvoyFiles`] is for an Envoy by itself, the renderer for one that has a
-//! controller beside it.
+//! [`EnvoyFiles`] is for an Envoy without a controller, the renderer for one with
+//! it.
 
 mod admin;
 mod bootstrap;

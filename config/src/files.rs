@@ -1,4 +1,4 @@
-//! Files that others read while they are written.
+//! Atomic updates of files that other processes read.
 
 use std::fs;
 use std::io::{self, Write};

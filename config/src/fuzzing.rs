@@ -1,4 +1,4 @@
-//! What fuzz targets need of the rooms that are nobody else's to use.
+//! Access to internal modules for fuzz targets.
 
 use std::sync::Arc;
 use std::time::SystemTime;

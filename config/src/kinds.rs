@@ -1,5 +1,4 @@
-//! The kinds of objects that are read. All others are nobody's business here,
-//! whatever they hold.
+//! The supported kinds of objects. All others are skipped, whatever they contain.
 
 /// A kind that is read.
 #[derive(Debug, PartialEq, Eq)]

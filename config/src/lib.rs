@@ -1,5 +1,5 @@
-//! From Kubernetes objects to a route table and an Envoy configuration, and
-//! what runs them: the library of the command `ingressctl`.
+//! Compiles Kubernetes objects to a route table and an Envoy configuration, and
+//! serves them: the library of the command `ingressctl`.
 
 pub mod budget;
 mod cache;

@@ -1,8 +1,7 @@
-//! What the gateway is to be: the route table, the clusters that it names, and
-//! the certificates of its hosts, each with the objects that it came from.
-//!
-//! Compiled from Kubernetes' objects and turned into Envoy's configuration, it
-//! knows neither.
+//! The desired state of the gateway: the route table, its clusters, and the
+//! certificates of its hosts, each with the objects that it came from. It is
+//! compiled from Kubernetes objects and converted to Envoy configuration, and is
+//! independent of both.
 
 mod served_table;
 

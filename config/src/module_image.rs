@@ -1,10 +1,9 @@
-//! The module as an OCI image, for those who load it into an Envoy of their own:
-//! one layer with one file, in the variant of the Wasm Image Specification that
-//! every registry takes and that Istio and Envoy Gateway read
+//! The module as an OCI image, for your own Envoy: one layer with one file, in the
+//! variant of the Wasm Image Specification that every registry accepts and that
+//! Istio and Envoy Gateway read
 //! (<https://github.com/solo-io/wasm/blob/master/spec/spec-compat.md>).
 //!
-//! The same module gives the same bytes: nothing in them tells when or where they
-//! were made.
+//! The same module gives the same bytes: they contain no timestamp or host name.
 
 mod layout;
 

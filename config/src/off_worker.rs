@@ -1,4 +1,4 @@
-//! Work that takes a while, off the threads that serve.
+//! Runs blocking work outside of the async worker threads.
 
 use tokio::task::spawn_blocking;
 

@@ -1,4 +1,4 @@
-//! The module, compiled to run offline.
+//! The module, compiled for offline use.
 
 use std::sync::OnceLock;
 

@@ -1,14 +1,12 @@
-//! Brings a running Envoy from one configuration to the next.
+//! Updates a running Envoy from one configuration to the next.
 //!
-//! What Envoy holds is what it has confirmed, and nothing else changes that:
-//! [`plan`](mod@plan) says which steps lead from there to a target, each is told
-//! and confirmed before the next, and an attempt that ends in between leaves
-//! nothing to be undone, for the next one starts from what Envoy holds then. So
-//! does a process that follows one that was killed.
-//!
-//! A cluster, a certificate or endpoints that Envoy refuses are left out, and
-//! all others go on. Where it refuses a listener, the routes or the table, it is
-//! brought back to the last target that it has taken.
+//! The state of Envoy is what it has acknowledged. [`plan`](mod@plan) computes the
+//! steps from there to a target, and each step is sent and acknowledged before the
+//! next. An update that stops in the middle, or a killed process, leaves nothing
+//! to undo, because the next update starts from the state of Envoy. Clusters,
+//! certificates or endpoints that Envoy rejects are left out, and all others are
+//! applied. If it rejects a listener, the routes or the table, it is returned to
+//! the last target that it has accepted.
 
 mod admin;
 mod envoy;

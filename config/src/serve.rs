@@ -1,5 +1,5 @@
-//! Runs Envoy on manifests and keeps the two in step: what changes in the
-//! manifests is swapped in without a restart.
+//! Runs Envoy with manifests, and applies changes of the manifests without a
+//! restart.
 
 mod cgroup;
 mod edge;

@@ -1,4 +1,4 @@
-//! The signals that ask a process to end.
+//! The signals that stop a process.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

@@ -1,5 +1,5 @@
-//! A small upstream in the manner of httpbin, so that `demo` needs nothing
-//! else: `/status/N`, `/delay/N`, `/headers`, `/get`, `/anything`.
+//! A small upstream like httpbin, for `demo`: `/status/N`, `/delay/N`, `/headers`,
+//! `/get`, `/anything`.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

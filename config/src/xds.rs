@@ -1,20 +1,20 @@
-//! Tells Envoy its configuration piece by piece and hears what it takes: the
-//! incremental variant of xDS, over a Unix socket in the folder that both share.
+//! Serves the configuration to Envoy, resource by resource, and tracks what it
+//! acknowledges: incremental xDS over a Unix socket in the shared folder.
 //!
-//! See <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol>.
-//! Envoy says of which it wants to know and what it has, gets what is new to it,
-//! and confirms or refuses each answer before it gets the next of that kind. So
-//! what changes often is told once, with its last state; and what is refused is
-//! known by its name.
+//! See <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol>. Envoy
+//! subscribes to resources and reports the versions that it has, receives those
+//! that are new, and acknowledges or rejects each response before it gets the next
+//! one of that type. Therefore a resource that changes often is sent once, in its
+//! last state, and the names of rejected resources are known.
 
 mod discovery;
 #[cfg(feature = "fuzzing")]
 mod fuzzing;
+mod served_resources;
 mod service;
 mod snapshot;
 mod stream;
 mod subscription;
-mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
@@ -32,13 +32,13 @@ use tracing::{debug, warn};
 use crate::envoy::{Key, Kind, Named, Resource, Resources, Version};
 
 use discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
+use served_resources::ServedResources;
 use subscription::{Subscription, Verdict};
-use told::Told;
 
 #[cfg(feature = "fuzzing")]
 pub use fuzzing::{Ask, Discovery, Step};
+pub(crate) use served_resources::Refusal;
 pub(crate) use snapshot::{read_snapshot, write_snapshot};
-pub(crate) use told::Refusal;
 
 /// Serves until it is dropped.
 pub(crate) struct Server {
@@ -57,7 +57,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    told: Told,
+    told: ServedResources,
     /// By a number that grows: the last one is Envoy, those before have gone
     /// without a word.
     clients: BTreeMap<u64, Client>,
@@ -120,7 +120,7 @@ impl Server {
         // Clients get private keys. Envoy may run as another user
         // of the same group.
         fs::set_permissions(socket, fs::Permissions::from_mode(0o660))?;
-        let state = State { told: Told::recovered(recovered), ..State::default() };
+        let state = State { told: ServedResources::recovered(recovered), ..State::default() };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             changed: channel::Sender::new(()),
@@ -131,12 +131,8 @@ impl Server {
     }
 
     /// Where Envoy is on its way to `target`, once it is connected and has said what
-    /// it holds; `None` where that takes longer than `patience`.
-    pub(crate) async fn position(
-        &self,
-        target: &Resources,
-        patience: Duration,
-    ) -> Option<Position> {
+    /// it holds; `None` where that takes longer than `limit`.
+    pub(crate) async fn position(&self, target: &Resources, limit: Duration) -> Option<Position> {
         let mut heard = self.shared.heard.subscribe();
         let wait = async {
             loop {
@@ -148,7 +144,7 @@ impl Server {
                 let _ = heard.changed().await;
             }
         };
-        timeout(patience, wait).await.ok()
+        timeout(limit, wait).await.ok()
     }
 
     /// Tells, from now on, these resources, and has Envoy forget others.
@@ -190,7 +186,7 @@ impl Server {
         &self,
         keys: &[Key],
         is_lenient: bool,
-        patience: Duration,
+        limit: Duration,
     ) -> Result<(), Unconfirmed> {
         let mut heard = self.shared.heard.subscribe();
         // Those before have been confirmed; they do not change under us.
@@ -207,7 +203,7 @@ impl Server {
                 let _ = heard.changed().await;
             }
         };
-        let is_confirmed = timeout(patience, wait).await.is_ok();
+        let is_confirmed = timeout(limit, wait).await.is_ok();
         match open.next() {
             Some(key) if !is_confirmed => Err(Unconfirmed(key.clone())),
             _ => Ok(()),

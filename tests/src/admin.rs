@@ -1,4 +1,4 @@
-//! Envoy's admin interface, wherever it is.
+//! A client of Envoy's admin interface.
 
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;

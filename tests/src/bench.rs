@@ -1,5 +1,5 @@
-//! What the benchmarks share: their arguments, what they measure with, and the
-//! figures that they print and keep as JSON.
+//! Code that the benchmarks share: arguments, measurements, and the figures that
+//! they print and save as JSON.
 
 mod arguments;
 mod figure;

@@ -1,5 +1,5 @@
-//! An upstream that answers with what reached it, so that many requests can be under
-//! way at once.
+//! An upstream that responds with the request it received, so that many requests
+//! can be in flight.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};

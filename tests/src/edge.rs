@@ -1,4 +1,4 @@
-//! An Envoy that serves: its addresses, and what it can be asked.
+//! A running Envoy: its addresses, and requests to it.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -77,7 +77,7 @@ impl Edge {
 }
 
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Waits until something holds, and says how long it took.
 ///
@@ -86,7 +86,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
     let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < PATIENCE, "never: {what}");
+        assert!(start.elapsed() < TIMEOUT, "never: {what}");
         thread::sleep(Duration::from_millis(5));
     }
     start.elapsed()

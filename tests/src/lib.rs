@@ -1,9 +1,8 @@
-//! What the tests of the whole need: a running `ingressctl serve`, upstreams
-//! that tell what reached them, clients down to the byte, and the module
-//! offline.
+//! The test harness of the whole system: a running `ingressctl serve`, upstreams
+//! that report requests, clients at the byte level, and the module offline.
 //!
-//! Everything listens on ports of its own and ends with the test, so tests run
-//! side by side.
+//! All processes listen on their own ports and end with the test, so tests can run
+//! in parallel.
 
 mod access_log;
 mod admin;

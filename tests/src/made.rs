@@ -1,4 +1,5 @@
-//! What tests need and a machine may lack: scripts make it once, in the cache.
+//! Tools that tests need and the machine may lack: scripts create them once, in
+//! the cache.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
-//! What serves a request, by looking at every route and every rule of a table in
-//! JSON, straight from the rules for hosts, paths and conditions. The oracle of
-//! random tests and of fuzz targets.
+//! Matches a request by checking every route and rule of a JSON table, directly
+//! from the specification of hosts, paths and conditions. The oracle of random
+//! tests and fuzz targets.
 
 use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};

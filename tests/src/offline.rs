@@ -1,4 +1,4 @@
-//! The module without Envoy: the same bytes, in the thin host.
+//! The module without Envoy: the same bytes, in the test host.
 
 use host_test::{ExchangeRecord, Module, Plugin};
 use ingress_filter::{FlatTable, RouteTable};

@@ -1,4 +1,4 @@
-//! What the module is configured with.
+//! The configuration of the module.
 
 use ingress_filter::{FlatTable, RouteTable};
 

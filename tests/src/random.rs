@@ -1,4 +1,4 @@
-//! Random manifests, for tests that compare two answers to one question.
+//! Random manifests, for tests that compare two implementations.
 
 mod rules;
 mod services;

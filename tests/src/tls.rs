@@ -1,5 +1,4 @@
-//! TLS as clients see it: an authority that issues certificates, and a client
-//! that trusts no other.
+//! TLS: a certificate authority, and a client that trusts only this authority.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,4 +1,4 @@
-//! Upstreams that tell what reached them.
+//! Upstreams that report the requests they received.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! Which objects are watched, and under which of their API versions.
+//! The watched kinds, and their API versions.
 
 use std::fmt;
 

@@ -1,8 +1,7 @@
-//! The API as a client sees it: one watch, and what of
-//! its failures is logged.
+//! Watches of the API, and the log of what fails again and again.
 
-mod complaints;
+mod failure_log;
 mod watch;
 
-pub(super) use complaints::{Complaints, Task, Trouble};
-pub(super) use watch::{SILENCE, Told, Watch, WatchFailure, single};
+pub(super) use failure_log::{ApiTask, FailureLog, RepeatedFailure};
+pub(super) use watch::{SILENCE, Watch, WatchFailure, WatchUpdate, single};

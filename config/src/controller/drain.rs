@@ -1,5 +1,4 @@
-//! How it ends: nobody new comes, those who are there are served, then Envoy
-//! ends.
+//! Shutdown: Envoy stops accepting connections, finishes open requests, and exits.
 
 use std::time::{Duration, Instant};
 

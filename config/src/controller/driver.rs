@@ -1,7 +1,7 @@
-//! From what the store knows to what Envoy serves.
+//! Applies the content of the store to Envoy.
 //!
-//! [`Agenda`] says what is next, and knows neither store nor Envoy; the driver
-//! does it.
+//! [`Agenda`] decides the next task, independently of store and Envoy; the driver
+//! executes it.
 
 mod agenda;
 

@@ -1,13 +1,13 @@
-//! Findings as Events on the objects they concern, so that
-//! `kubectl describe ingress` shows what is wrong with one.
+//! Reports findings as Events on their objects, for `kubectl describe ingress`.
 //!
-//! An Event's name follows from the object and the finding, so that one who
-//! leads after another finds what is there, by label, and adds nothing twice. A
-//! finding that is no more takes its Event with it. API servers drop Events
-//! after an hour (`--event-ttl` of kube-apiserver), so those that persist are
+//! An Event's name is derived from the object and the finding, so a new leader
+//! finds existing Events, by label, and creates no duplicates. When a finding is
+//! resolved, its Event is deleted. API servers delete Events after an hour
+//! (`--event-ttl` of kube-apiserver), so those of unresolved findings are
 //! refreshed.
 //!
-//! Rights: `create`, `patch`, `delete` and `list` on `events`, in all namespaces.
+//! Permissions: `create`, `patch`, `delete` and `list` on `events`, in all
+//! namespaces.
 
 mod content;
 mod ledger;
@@ -25,14 +25,14 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tracing::{debug, warn};
 
-use super::api::{Complaints, Task};
+use super::api::{ApiTask, FailureLog};
 use super::metrics::{Metrics, Written};
 use super::reports::{Options, Outcome};
 use super::retry::{Backoff, until};
 use crate::cluster::{Failure, ask};
 
 use content::Author;
-use ledger::{Action, Ledger};
+use ledger::{EventWrite, Ledger};
 
 /// The most Events there are of us. Ten thousand broken objects are not better
 /// understood by ten thousand Events, and all of them are in etcd.
@@ -48,12 +48,12 @@ const REPLAN_PERIOD: Duration = Duration::from_secs(1);
 /// How many are listed at once.
 const PAGE: u32 = 500;
 
-const WRITE: Task = Task {
+const WRITE: ApiTask = ApiTask {
     what: "write Events on objects with findings",
     permission: "create, patch and delete on events, in all namespaces",
 };
 
-const LIST: Task = Task {
+const LIST: ApiTask = ApiTask {
     what: "list the Events of previous leaders",
     permission: "list on events, in all namespaces",
 };
@@ -77,7 +77,7 @@ pub(super) async fn report(
         listing_due: Some(Instant::now()),
         listing_backoff: Backoff::for_reports(),
         backoff: Backoff::for_reports(),
-        complaints: Complaints::default(),
+        failure_log: FailureLog::default(),
     };
     reporter.run().await;
 }
@@ -94,7 +94,7 @@ struct Reporter<'a> {
     listing_due: Option<Instant>,
     listing_backoff: Backoff,
     backoff: Backoff,
-    complaints: Complaints,
+    failure_log: FailureLog,
 }
 
 impl Reporter<'_> {
@@ -132,12 +132,12 @@ impl Reporter<'_> {
         match self.list().await {
             Ok(()) => {
                 self.listing_due = None;
-                self.complaints.settle(LIST);
+                self.failure_log.resolve(LIST);
             }
             // Writing goes on: names tell what is there already.
             Err(failure) => {
                 self.listing_due = Some(Instant::now() + self.listing_backoff.step());
-                self.complaints.failed(LIST, &failure);
+                self.failure_log.failed(LIST, &failure);
             }
         }
     }
@@ -192,41 +192,41 @@ impl Reporter<'_> {
                 }
                 Err(Failure::Away(message)) => {
                     self.metrics.report_failed(Written::Event);
-                    self.complaints.failed(WRITE, &Failure::Away(message));
+                    self.failure_log.failed(WRITE, &Failure::Away(message));
                     return Err(self.backoff.step());
                 }
                 Err(failure) => {
                     debug!(?action, %failure, "cannot write an Event");
                     if self.ledger.failed(&action, &failure, now) {
                         self.metrics.report_failed(Written::Event);
-                        self.complaints.failed(WRITE, &failure);
+                        self.failure_log.failed(WRITE, &failure);
                     }
                 }
             }
         }
         if !self.ledger.is_holding(Instant::now()) {
-            self.complaints.settle(WRITE);
+            self.failure_log.resolve(WRITE);
         }
         Ok(())
     }
 
-    async fn perform(&self, action: &Action, outcome: &Outcome) -> Result<(), Failure> {
+    async fn perform(&self, action: &EventWrite, outcome: &Outcome) -> Result<(), Failure> {
         let key = action.key();
         let events = Api::<Event>::namespaced(self.client.clone(), &key.namespace);
         let field_manager = Some(self.field_manager.clone());
         match action {
-            Action::Create { key, index } => {
+            EventWrite::Create { key, index } => {
                 let event = self.author.event(key, &outcome.reports[*index]);
                 let parameters = PostParams { field_manager, ..PostParams::default() };
                 ask(events.create(&parameters, &event)).await.map(drop)
             }
-            Action::Refresh { key, count } => {
+            EventWrite::Refresh { key, count } => {
                 let parameters = PatchParams { field_manager, ..PatchParams::default() };
                 let now = Time(Timestamp::now());
                 let patch = Patch::Merge(json!({ "count": count, "lastTimestamp": now }));
                 ask(events.patch(&key.name, &parameters, &patch)).await.map(drop)
             }
-            Action::Delete { key } => {
+            EventWrite::Delete { key } => {
                 ask(events.delete(&key.name, &DeleteParams::default())).await.map(drop)
             }
         }

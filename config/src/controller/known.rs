@@ -1,4 +1,4 @@
-//! Objects of the API, as far as they matter here.
+//! Objects of the API, reduced to the fields that are used.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{ApiResource, DynamicObject, PartialObjectMeta};

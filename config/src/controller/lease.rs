@@ -1,16 +1,16 @@
-//! Which of several replicas writes to the API: the one that holds a Lease.
+//! Leader election: only the replica that holds a Lease writes to the API.
 //!
 //! The rules are those of client-go's `tools/leaderelection`: a Lease of
-//! `coordination.k8s.io/v1` names its holder, who renews it; who has not seen
-//! the record change for the time the record says takes it over. Clocks of
-//! machines differ, so what counts is when the record was last *seen* to change,
-//! by the clock of the observer, never the times that are written in it. Two
-//! who take it at once are told apart by the resource version.
+//! `coordination.k8s.io/v1` names its holder, who renews it. A replica that has
+//! not seen the record change for its lease duration takes it over. Clocks of
+//! machines differ, so each replica uses its own clock for when it last *saw* the
+//! record change, never the times in the record. If two take it at the same time,
+//! the resource version makes one of them fail.
 //!
-//! Our own, since `kube-leader-election` is for another version of kube than
-//! ours, and goes by the times in the record.
+//! It is implemented here because `kube-leader-election` needs another version of
+//! kube, and uses the times in the record.
 //!
-//! Rights: `get`, `create` and `update` on `leases`.
+//! Permissions: `get`, `create` and `update` on `leases`.
 
 mod record;
 
@@ -26,10 +26,10 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout_at};
 use tracing::{info, warn};
 
-use super::api::{Complaints, Task};
+use super::api::{ApiTask, FailureLog};
 use crate::cluster::{Failure, ask_within};
 
-use record::{Action, Observed};
+use record::{LeaseAction, Observed};
 
 /// How long a Lease holds without being renewed.
 const LEASE_DURATION: Duration = Duration::from_secs(15);
@@ -47,7 +47,7 @@ const RETRY_PERIOD: Duration = Duration::from_secs(2);
 /// How long one request may take: a deadline leaves room for a second one.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 
-const ELECTION: Task = Task {
+const ELECTION: ApiTask = ApiTask {
     what: "elect a leader",
     permission: "get, create and update on leases of coordination.k8s.io",
 };
@@ -60,7 +60,7 @@ pub(super) struct Election {
     observed: Observed,
     /// When it was last ours for sure, while it is.
     renewed: Option<Instant>,
-    complaints: Complaints,
+    failure_log: FailureLog,
 }
 
 impl Election {
@@ -73,7 +73,7 @@ impl Election {
             identity,
             observed: Observed::default(),
             renewed: None,
-            complaints: Complaints::default(),
+            failure_log: FailureLog::default(),
         }
     }
 
@@ -135,11 +135,11 @@ impl Election {
         };
         match result {
             Ok(()) => {
-                self.complaints.settle(ELECTION);
+                self.failure_log.resolve(ELECTION);
                 if self.renewed.is_some() { RENEW_PERIOD } else { RETRY_PERIOD }
             }
             Err(failure) => {
-                self.complaints.failed(ELECTION, &failure);
+                self.failure_log.failed(ELECTION, &failure);
                 // Not past the deadline, so that it is kept to the moment.
                 let left = self.renewed.map(|at| RENEW_DEADLINE.saturating_sub(at.elapsed()));
                 left.map_or(RETRY_PERIOD, |left| left.min(RETRY_PERIOD))
@@ -155,7 +155,7 @@ impl Election {
 
     /// Renews what is ours, without looking first.
     async fn renew(&mut self, start: Instant) -> Result<(), Failure> {
-        match self.write(start, Action::Renew).await {
+        match self.write(start, LeaseAction::Renew).await {
             Err(Failure::Conflict | Failure::Gone) => self.look(start).await,
             result => result,
         }
@@ -167,7 +167,7 @@ impl Election {
         let before = self.observed.holder().to_owned();
         self.observed.see(lease, Instant::now());
         match self.observed.decide(&self.identity, LEASE_DURATION, Instant::now()) {
-            Action::Wait => {
+            LeaseAction::Wait => {
                 self.renewed = None;
                 let holder = self.observed.holder();
                 if holder != before {
@@ -186,10 +186,10 @@ impl Election {
         }
     }
 
-    async fn write(&mut self, start: Instant, action: Action) -> Result<(), Failure> {
+    async fn write(&mut self, start: Instant, action: LeaseAction) -> Result<(), Failure> {
         let lease = self.observed.written_by(&self.name, &self.identity, LEASE_DURATION, action);
         let parameters = parameters();
-        let written = if action == Action::Create {
+        let written = if action == LeaseAction::Create {
             within(self.leases.create(&parameters, &lease)).await?
         } else {
             within(self.leases.replace(&self.name, &parameters, &lease)).await?

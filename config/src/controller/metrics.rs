@@ -1,8 +1,8 @@
-//! What the controller counts, for `/metrics`.
+//! The metrics of the controller, for `/metrics`.
 //!
-//! Names and units follow <https://prometheus.io/docs/practices/naming/>. No
-//! label has a value that a manifest could make up, but for the few namespaces that
-//! come closest to their budgets.
+//! Names and units follow <https://prometheus.io/docs/practices/naming/>.
+//! Manifests cannot add label values, except for the few namespaces that are
+//! closest to their budgets.
 
 use std::collections::BTreeMap;
 use std::fmt;

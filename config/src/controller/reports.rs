@@ -1,6 +1,5 @@
-//! What goes back to the API once Envoy serves what came from it: the status of
-//! Ingresses and Events. One replica writes, the one that leads; nothing here
-//! can keep traffic from being served.
+//! Reports what Envoy serves to the API: the status of Ingresses, and Events. Only
+//! the leader writes; failures here never affect traffic.
 
 use std::sync::Arc;
 

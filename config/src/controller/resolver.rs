@@ -1,5 +1,5 @@
-//! Looks up the DNS names of upstreams, so that what a name server answers is
-//! looked into before Envoy connects to it.
+//! Resolves the DNS names of upstreams, so that addresses are checked before Envoy
+//! connects to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;

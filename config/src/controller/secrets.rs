@@ -1,6 +1,8 @@
-//! Watches the Secrets that Ingresses name, each by itself: so the rights to
-//! read these, and no others, are enough. A field selector for `metadata.name`
-//! is what rights by `resourceNames` allow a list and a watch with.
+//! Watches each Secret that Ingresses name separately, so that permissions for
+//! these Secrets are sufficient.
+//!
+//! Permissions with `resourceNames` allow a list and a watch with a field selector
+//! for `metadata.name`.
 
 mod pace;
 
@@ -14,7 +16,7 @@ use kube::{Api, Client};
 use tokio::sync::watch as channel;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::api::{Told, Trouble, Watch, WatchFailure};
+use super::api::{RepeatedFailure, Watch, WatchFailure, WatchUpdate};
 use super::known::{Known, KnownReader};
 use super::metrics::Metrics;
 use super::store::Store;
@@ -74,22 +76,22 @@ impl SecretSource {
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), name.namespace(), &resource);
         let mut watch = Watch::of_one(api, name.name());
-        let mut trouble = Trouble::new(format!("the watch of Secret {name}"));
+        let mut failing = RepeatedFailure::new(format!("the watch of Secret {name}"));
         let mut listed = None;
         let mut trial = Trial::None;
         let mut is_refused = false;
         loop {
             match watch.next(trial == Trial::UnderWay).await {
-                Told::Quiet => {
+                WatchUpdate::Quiet => {
                     trial = Trial::None;
                     self.store.trust_secret(&name);
                     if std::mem::take(&mut is_refused) {
                         self.pace.succeeded(name.namespace());
                     }
                 }
-                Told::Event(event) => {
+                WatchUpdate::Event(event) => {
                     if !matches!(event, Event::Init) {
-                        trouble.is_over();
+                        failing.resolve();
                     }
                     trial = trial.after(&event);
                     let is_trusted = trial == Trial::None;
@@ -99,9 +101,9 @@ impl SecretSource {
                     }
                     self.take(&name, event, is_trusted, &mut listed, &mut reader);
                 }
-                Told::Failed(failure) => {
+                WatchUpdate::Failed(failure) => {
                     trial = trial.after_failure(&failure);
-                    self.failed(&name, &failure, &mut trouble);
+                    self.failed(&name, &failure, &mut failing);
                     // One that may not go on from where it was is not refused.
                     if failure.status().is_some_and(|status| status.code != 410) {
                         is_refused = true;
@@ -134,7 +136,7 @@ impl SecretSource {
 
     /// Where the API server does not answer at all, nothing is known. What has
     /// no rights is a finding, told there with the remedy.
-    fn failed(&self, name: &ObjectName, failure: &WatchFailure, trouble: &mut Trouble) {
+    fn failed(&self, name: &ObjectName, failure: &WatchFailure, failing: &mut RepeatedFailure) {
         self.metrics.watch_restarted(Kind::Secret.name());
         match failure.status() {
             Some(status) if status.code == 403 => {
@@ -148,9 +150,9 @@ impl SecretSource {
             }
             None if failure.is_unreadable() => {
                 // What it says of it may quote what is in the Secret.
-                trouble.tell("the API server sent an invalid response");
+                failing.log("the API server sent an invalid response");
             }
-            None => trouble.tell(&failure.describe(Kind::Secret)),
+            None => failing.log(&failure.describe(Kind::Secret)),
         }
     }
 }

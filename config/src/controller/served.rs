@@ -1,4 +1,4 @@
-//! What Envoy serves, and what to tell the API of it.
+//! The configuration that Envoy serves, and the reports about it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use tracing::info;
 
-use super::api::{Told, Trouble, Watch};
+use super::api::{RepeatedFailure, Watch, WatchUpdate};
 use super::known::{Known, KnownReader};
 use super::metrics::Metrics;
 use super::retry::Backoff;
@@ -33,15 +33,15 @@ impl Source {
     /// Watches forever. What fails is tried again, and told.
     pub(super) async fn run(self) {
         let mut backoff = Backoff::for_traffic();
-        let mut trouble = Trouble::new("the API server".into());
+        let mut failing = RepeatedFailure::new("the API server".into());
         let watched = loop {
             match discover(&self.client).await {
                 Ok(watched) => break watched,
-                Err(error) => trouble.tell(&format!("{error:#}")),
+                Err(error) => failing.log(&format!("{error:#}")),
             }
             backoff.wait().await;
         };
-        trouble.is_over();
+        failing.resolve();
         let mut wanted = Vec::new();
         for Watched { kind, resource } in watched {
             info!(kind = kind.name(), version = resource.api_version, "watching");
@@ -88,21 +88,21 @@ impl Source {
     where
         K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     {
-        let mut trouble = Trouble::new(format!("the watch of {kind}"));
+        let mut failing = RepeatedFailure::new(format!("the watch of {kind}"));
         let mut has_begun = false;
         // Whether the API server was up in all its parts before it was asked.
         let mut was_up = false;
         let mut is_listing = true;
         loop {
-            let event = match watch.next(!is_listing && trouble.is_told()).await {
-                Told::Event(event) => event,
-                Told::Quiet => {
+            let event = match watch.next(!is_listing && failing.is_logged()).await {
+                WatchUpdate::Event(event) => event,
+                WatchUpdate::Quiet => {
                     if self.is_up().await {
-                        self.works(kind, &mut trouble);
+                        self.works(kind, &mut failing);
                     }
                     continue;
                 }
-                Told::Failed(failure) => {
+                WatchUpdate::Failed(failure) => {
                     self.metrics.watch_restarted(kind.name());
                     let is_missing = kind.is_optional() && failure.is_not_served();
                     if is_missing && was_up {
@@ -113,7 +113,7 @@ impl Source {
                     was_up = is_missing && self.is_up().await;
                     if !was_up {
                         self.metrics.set_watch_up(kind.name(), false);
-                        trouble.tell(&failure.describe(kind));
+                        failing.log(&failure.describe(kind));
                     }
                     continue;
                 }
@@ -121,7 +121,7 @@ impl Source {
             // A list that only begins says nothing of whether it will end.
             if !matches!(event, Event::Init) {
                 was_up = false;
-                self.works(kind, &mut trouble);
+                self.works(kind, &mut failing);
             }
             match event {
                 Event::Init => {
@@ -145,8 +145,8 @@ impl Source {
         }
     }
 
-    fn works(&self, kind: Kind, trouble: &mut Trouble) {
-        trouble.is_over();
+    fn works(&self, kind: Kind, failing: &mut RepeatedFailure) {
+        failing.resolve();
         self.metrics.set_watch_up(kind.name(), true);
     }
 

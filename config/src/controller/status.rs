@@ -1,11 +1,11 @@
-//! `status.loadBalancer` of Ingresses: where they are reached.
+//! `status.loadBalancer` of Ingresses: the addresses of the gateway.
 //!
-//! What we have written is ours as `metadata.managedFields` has it
-//! (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>),
-//! and only that is ever removed.
+//! Only values that this controller owns by `metadata.managedFields` are ever
+//! removed
+//! (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>).
 //!
-//! Rights: `patch` on `ingresses/status`, in the groups whose Ingresses are read;
-//! to publish a Service, `list` and `watch` on `services` in its namespace.
+//! Permissions: `patch` on `ingresses/status`, in the groups whose Ingresses are
+//! read; to publish a Service, `list` and `watch` on `services` in its namespace.
 
 mod addresses;
 mod ownership;
@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::debug;
 
-use super::api::{Complaints, Task};
+use super::api::{ApiTask, FailureLog};
 use super::metrics::{Metrics, Written};
 use super::reports::{Options, Outcome};
 use super::retry::{Backoff, until};
@@ -32,7 +32,7 @@ use crate::cluster::{Failure, ask};
 
 pub(crate) use addresses::Publish;
 pub(super) use ownership::is_published_by;
-use plan::{Change, Done, plan};
+use plan::{Done, StatusChange, plan};
 
 /// How many requests are under way at once.
 const CONCURRENCY: usize = 8;
@@ -42,7 +42,7 @@ const CONCURRENCY: usize = 8;
 /// write as fast as they can.
 const ROUND: Duration = Duration::from_secs(1);
 
-const WRITE: Task = Task {
+const WRITE: ApiTask = ApiTask {
     what: "write the status of Ingresses",
     permission: "patch on ingresses/status of networking.k8s.io and extensions",
 };
@@ -64,7 +64,7 @@ pub(super) async fn publish(
         addresses,
         metrics,
         done: Done::default(),
-        complaints: Complaints::default(),
+        failure_log: FailureLog::default(),
     };
     tokio::select! {
         never = following => match never {},
@@ -79,7 +79,7 @@ struct Writer<'a> {
     addresses: watch::Receiver<Option<addresses::Addresses>>,
     metrics: &'a Metrics,
     done: Done,
-    complaints: Complaints,
+    failure_log: FailureLog,
 }
 
 impl Writer<'_> {
@@ -102,7 +102,7 @@ impl Writer<'_> {
             is_done = self.round().await;
             if is_done {
                 backoff.reset();
-                self.complaints.settle(WRITE);
+                self.failure_log.resolve(WRITE);
             }
             sleep(ROUND.saturating_sub(start.elapsed())).await;
         }
@@ -129,7 +129,7 @@ impl Writer<'_> {
                 }
                 Err(failure) => {
                     self.metrics.report_failed(Written::Status);
-                    self.complaints.failed(WRITE, &failure);
+                    self.failure_log.failed(WRITE, &failure);
                     is_done = false;
                 }
             }
@@ -142,8 +142,8 @@ impl Writer<'_> {
     /// if the API is away, or what is in a namespace where it is forbidden.
     async fn write_all<'c, 's>(
         &self,
-        changes: &'c [Change<'s>],
-    ) -> Vec<(&'c Change<'s>, Result<(), Failure>)> {
+        changes: &'c [StatusChange<'s>],
+    ) -> Vec<(&'c StatusChange<'s>, Result<(), Failure>)> {
         let start = Instant::now();
         let is_late = || start.elapsed() >= ROUND && self.outcomes.has_changed().unwrap_or(true);
         let mut is_away = false;
@@ -170,11 +170,14 @@ impl Writer<'_> {
         }
     }
 
-    async fn write<'c, 's>(&self, change: &'c Change<'s>) -> (&'c Change<'s>, Result<(), Failure>) {
+    async fn write<'c, 's>(
+        &self,
+        change: &'c StatusChange<'s>,
+    ) -> (&'c StatusChange<'s>, Result<(), Failure>) {
         (change, self.patch(change).await)
     }
 
-    async fn patch(&self, change: &Change<'_>) -> Result<(), Failure> {
+    async fn patch(&self, change: &StatusChange<'_>) -> Result<(), Failure> {
         let object = &change.state.known.object;
         let (group, version) = object.api_version.split_once('/').unwrap_or_default();
         let kind = GroupVersionKind::gvk(group, version, "Ingress");

@@ -1,4 +1,4 @@
-//! What is known of the API's objects, and whether that is all of it.
+//! The objects of the API, and whether they are complete.
 
 mod secrets;
 

@@ -1,4 +1,4 @@
-//! Where Envoy's admin interface is: its clients control Envoy.
+//! The address of Envoy's admin interface, whose clients can control Envoy.
 
 use std::net::SocketAddr;
 use std::str::FromStr;

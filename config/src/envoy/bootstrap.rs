@@ -1,5 +1,6 @@
-//! What Envoy starts with: where the rest is, the admin port, and how much it
-//! takes on. Written to a file only, so it has no form in bytes.
+//! The bootstrap configuration: the sources of all other configuration, the admin
+//! interface, and limits. It is only written to a file, so it has no protobuf
+//! encoding.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! Certificates and their keys on disk, readable for the owner alone.
+//! Certificates and keys on disk, readable only for the owner.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! Parts that many resources have: addresses, sources of configuration, sources
-//! of data.
+//! Messages that many resources share: addresses, configuration sources, data
+//! sources.
 
 use std::net::SocketAddr;
 use std::path::Path;

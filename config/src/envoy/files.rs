@@ -1,5 +1,4 @@
-//! The files that an Envoy reads which has no controller beside it, and where
-//! they lie.
+//! The configuration files of an Envoy without a controller, and their paths.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

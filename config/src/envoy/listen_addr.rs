@@ -1,4 +1,4 @@
-//! Addresses to listen on, as people write them.
+//! Parses listen addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

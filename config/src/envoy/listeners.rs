@@ -1,4 +1,4 @@
-//! Listeners (LDS): one for HTTP, and one for HTTPS with a filter chain for each
+//! Listeners (LDS): one for HTTP, and one for HTTPS with a filter chain per
 //! certificate.
 
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
-//! The HTTP connection manager, hardened for an edge: paths normalised or
-//! refused, a client's internal headers removed before any filter sees them,
-//! every peer counted as a stranger.
+//! The HTTP connection manager, hardened for use at the edge: it normalises or
+//! rejects paths, removes internal headers of clients before any filter runs, and
+//! treats every client as external.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,8 @@
-//! What all messages of Envoy's API share. Each is one type with two forms: the
-//! bytes that go over the stream, by prost, and the JSON in files, by serde.
-//!
-//! Fields, numbers and types are those of the v3 API
-//! (<https://www.envoyproxy.io/docs/envoy/latest/api-v3/api>); only what the
-//! ingress sets is here.
+//! What all messages of Envoy's API share. Each is one type with two encodings:
+//! protobuf for xDS, by prost, and JSON for files, by serde. Fields, numbers and
+//! types are those of the v3 API
+//! (<https://www.envoyproxy.io/docs/envoy/latest/api-v3/api>), reduced to the
+//! fields that the ingress sets.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;

@@ -1,12 +1,13 @@
-//! What Envoy does before it runs out of memory. For the bootstrap only, so it has no
-//! form in bytes.
+//! The overload manager: how Envoy sheds load before it runs out of memory. It is
+//! part of the bootstrap only, so it has no protobuf encoding.
 //!
-//! Most of what a flood of requests holds are headers, up to 90 KiB a request while it
-//! waits for an upstream, and of that Envoy keeps no account that would end the
-//! requests that hold the most. So the limits act together, one after another, by how
-//! full the heap is: what waits is given up sooner, new requests are refused, and at
-//! last connections over which more comes are closed before it is decoded. By HPACK, 12
-//! KB from a client become 9 MiB of headers: closing is the only thing quick enough.
+//! In a flood of requests, most memory is used by headers, up to 90 KiB per
+//! request that waits for an upstream. Envoy does not account for them, so it
+//! cannot reset the largest streams by them. Therefore several actions start one
+//! after another by the fill level of the heap: timeouts become shorter, new
+//! requests are rejected, and finally connections that receive more data are
+//! closed before it is decoded. With HPACK, 12 KB from a client become 9 MiB of
+//! headers, so only closing is fast enough.
 
 use prost::Message;
 use serde::Serialize;
@@ -35,7 +36,7 @@ pub(super) struct OverloadManager {
     refresh_interval: Option<&'static str>,
     resource_monitors: Vec<Monitor>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    actions: Vec<Action>,
+    actions: Vec<OverloadAction>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     loadshed_points: Vec<LoadShedPoint>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,7 +63,7 @@ struct FixedHeap {
 }
 
 #[derive(Debug, Serialize)]
-struct Action {
+struct OverloadAction {
     name: String,
     triggers: [Trigger; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,12 +143,13 @@ impl OverloadManager {
                 Monitor::heap(heap_within(memory)),
             ],
             actions: vec![
-                Action::new("reduce_timeouts", When::scaled(0.75, 0.9)).with(ScaledTimers::new()),
-                Action::new("shrink_heap", When::above(0.8)),
-                Action::new("disable_http_keepalive", When::above(0.85)),
-                Action::new("reset_high_memory_stream", When::scaled(0.85, 0.95)),
-                Action::new("stop_accepting_requests", When::above(0.92)),
-                Action::new("stop_accepting_connections", When::above(0.97)),
+                OverloadAction::new("reduce_timeouts", When::scaled(0.75, 0.9))
+                    .with(ScaledTimers::new()),
+                OverloadAction::new("shrink_heap", When::above(0.8)),
+                OverloadAction::new("disable_http_keepalive", When::above(0.85)),
+                OverloadAction::new("reset_high_memory_stream", When::scaled(0.85, 0.95)),
+                OverloadAction::new("stop_accepting_requests", When::above(0.92)),
+                OverloadAction::new("stop_accepting_connections", When::above(0.97)),
             ],
             loadshed_points: vec![LoadShedPoint {
                 name: "envoy.load_shed_points.http2_server_go_away_and_close_on_dispatch".into(),
@@ -179,7 +181,7 @@ impl Monitor {
     }
 }
 
-impl Action {
+impl OverloadAction {
     fn new(name: &str, when: When) -> Self {
         let triggers = [Trigger { name: HEAP_MONITOR, when }];
         Self { name: format!("envoy.overload_actions.{name}"), triggers, typed_config: None }

@@ -1,4 +1,4 @@
-//! From what the gateway is to be to what Envoy is told over the stream.
+//! Converts the model to xDS resources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

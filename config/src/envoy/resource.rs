@@ -1,4 +1,4 @@
-//! What Envoy is told over the stream: resources by kind and name, as bytes.
+//! xDS resources: by type and name, encoded.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

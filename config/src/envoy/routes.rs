@@ -1,5 +1,5 @@
-//! Envoy's routes (RDS): few, whatever the manifests say. Whatever the filter
-//! lets through goes to the cluster it named.
+//! Envoy's routes (RDS): a few, independent of the manifests. They forward each
+//! request that the filter accepts to the cluster that it selected.
 
 use std::collections::{BTreeMap, BTreeSet};
 

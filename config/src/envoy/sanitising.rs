@@ -1,4 +1,4 @@
-//! Which headers and trailers of a client's request go no further than Envoy.
+//! The request headers and trailers that Envoy removes.
 
 use ingress_filter::names::INTERNAL_HEADER_PREFIX;
 use prost::{Message, Oneof};

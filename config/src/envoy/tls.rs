@@ -1,13 +1,12 @@
-//! TLS: the certificate of a filter chain, and which chain serves a client.
+//! TLS: the certificate of a filter chain, and the selection of a chain.
 //!
-//! There is one chain for each certificate, and all have a name. Which one a
-//! client gets says a matcher beside them, so that a host comes or goes without
-//! touching a chain: Envoy ends the connections of those that change. The
-//! content of a certificate is not part of a chain either, but discovered (SDS).
-//!
-//! Envoy's other ways do not fit: by the names within certificates, a tenant
-//! could take the host of another; and certificates fetched on demand are, in
-//! 1.40, without any bound on how many names clients can make it ask for.
+//! There is one chain per certificate, and each has a name. A matcher outside of
+//! the chains selects one, so that adding or removing a host does not change a
+//! chain: Envoy closes the connections of changed chains. The content of a
+//! certificate is not part of a chain either, but comes from SDS. Envoy's
+//! alternatives do not fit: with a selection by the names in certificates, a
+//! tenant could take over another's host; with on-demand certificates, Envoy 1.40
+//! does not limit the number of names that clients can make it request.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Every route of a table, and why it does not serve a request.
+//! Each route of a table, and why it does not match a request.
 
 use std::fmt;
 

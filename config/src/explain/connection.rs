@@ -1,4 +1,4 @@
-//! The connection that a request comes by: which certificate Envoy gives it.
+//! The TLS connection of a request: the certificate that Envoy selects.
 
 use std::net::Ipv4Addr;
 

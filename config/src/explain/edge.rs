@@ -1,5 +1,5 @@
-//! What an Envoy with our configuration does to an HTTP/1.1 request before the
-//! filter sees it.
+//! The processing of an HTTP/1.1 request by Envoy with our configuration, before
+//! the filter.
 
 use std::fmt;
 

@@ -1,5 +1,4 @@
-//! One request through the module, and what Envoy does with the module's word:
-//! its routes stand behind.
+//! Runs one request through the module, and applies Envoy's routes to the result.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,7 +17,7 @@ const CLIENT_PORT: u16 = 50_000;
 const FAULT: &str = "fault";
 
 /// What came of a request.
-pub(super) struct Passage {
+pub(super) struct OfflineExchange {
     /// The headers of the request as the module left them.
     pub(super) request: Headers,
     /// What the client sees beside the answer's own headers.
@@ -34,12 +33,12 @@ pub(super) struct Passage {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) grpc_status: Option<u32>,
-    pub(super) by: By,
+    pub(super) by: Responder,
 }
 
 /// Who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum By {
+pub(super) enum Responder {
     Filter,
     /// The filter, on purpose.
     Fault,
@@ -51,12 +50,12 @@ pub(super) enum By {
 
 /// Sends a request through the module, with the headers that Envoy makes of it,
 /// on a connection with this certificate, if any. The upstream, where it gets to one, answers with 200.
-pub(super) fn pass(
+pub(super) fn run_exchange(
     plugin: &Plugin,
     request: &Request,
     headers: &Headers,
     certificate: Option<&str>,
-) -> anyhow::Result<Passage> {
+) -> anyhow::Result<OfflineExchange> {
     let is_trace = joined(headers, ":method").as_deref() == Some("TRACE");
     let mut exchange = plugin.exchange()?;
     let address = SocketAddr::new(request.client, CLIENT_PORT).to_string();
@@ -95,9 +94,9 @@ pub(super) fn pass(
             let record = exchange.record();
             exchange.local_response()?;
             let by = match property(&record, FAULT) {
-                Some(fault) if fault.contains("abort=") => By::Fault,
-                _ if is_trace => By::NoTrace,
-                _ => By::Filter,
+                Some(fault) if fault.contains("abort=") => Responder::Fault,
+                _ if is_trace => Responder::NoTrace,
+                _ => Responder::Filter,
             };
             let reply =
                 record.local_reply.context("the module reported a local reply, but sent none")?;
@@ -108,10 +107,10 @@ pub(super) fn pass(
     let record = exchange.finish()?;
     let mut response = text_of(&record.response.headers);
     response.retain(|(name, _)| !name.starts_with(':'));
-    Ok(Passage { request: text_of(&record.request.headers), response, answer, record })
+    Ok(OfflineExchange { request: text_of(&record.request.headers), response, answer, record })
 }
 
-impl Passage {
+impl OfflineExchange {
     /// A property that the module set.
     pub(super) fn property(&self, name: &str) -> Option<String> {
         property(&self.record, name)
@@ -138,12 +137,12 @@ fn property(record: &ExchangeRecord, name: &str) -> Option<String> {
 fn answer_behind(headers: &Headers, is_trace: bool) -> Option<Answer> {
     let answer = |status, by| Some(Answer { status, grpc_status: None, by });
     if is_trace {
-        return answer(405, By::NoTrace);
+        return answer(405, Responder::NoTrace);
     }
     // Where it gets here, it is an upgrade to WebSocket.
     let is_upgrade = joined(headers, "upgrade").is_some();
     if is_upgrade && joined(headers, WEBSOCKET_HEADER).is_none() {
-        return answer(403, By::NoUpgrade);
+        return answer(403, Responder::NoUpgrade);
     }
     None
 }
@@ -169,9 +168,9 @@ mod tests {
         let upgrade = ("upgrade", "websocket");
         for (headers, is_trace, expected) in [
             (&[][..], false, None),
-            (&[upgrade], false, answer(403, By::NoUpgrade)),
+            (&[upgrade], false, answer(403, Responder::NoUpgrade)),
             (&[upgrade, ("x-ingress-websocket", "1")], false, None),
-            (&[], true, answer(405, By::NoTrace)),
+            (&[], true, answer(405, Responder::NoTrace)),
         ] {
             assert_eq!(behind(headers, is_trace), expected, "{headers:?}");
         }

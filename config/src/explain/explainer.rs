@@ -16,7 +16,7 @@ use ingress_filter::{FlatTable, RouteTable, Router};
 use super::candidates::{self, IngressPlace, RouteIndex};
 use super::connection;
 use super::edge::{self, Headers, Refusal, joined};
-use super::exchange::{Answer, By, Passage, pass};
+use super::exchange::{Answer, OfflineExchange, Responder, run_exchange};
 use super::reason::{Chosen, misdirected, reason, refused_by_envoy};
 use super::rules::{self, Seen};
 use super::{Explanation, Request, Share};
@@ -44,7 +44,7 @@ pub struct Explainer {
     router: Router,
     backends: HashMap<String, usize>,
     trusted_hops: u32,
-    /// By what they draw.
+    /// Responder what they draw.
     plugins: RefCell<BTreeMap<u64, Rc<Plugin>>>,
 }
 
@@ -83,7 +83,7 @@ impl Explainer {
             Ok(headers) => headers,
             Err(refusal) => return Ok(self.refused_by_envoy(request, refusal)),
         };
-        let (mut explanation, chosen) = self.pass(request, &headers)?;
+        let (mut explanation, chosen) = self.run_exchange(request, &headers)?;
         let seen = Seen { headers: &headers, client: request.client };
         if let Some(chosen) = chosen.as_ref().filter(|chosen| chosen.plaintext.is_none()) {
             let backend = (self.backends[&chosen.backend.name], chosen.backend);
@@ -103,7 +103,7 @@ impl Explainer {
     /// As there.
     pub fn decide(&self, request: &Request) -> anyhow::Result<Explanation> {
         match edge::admit(request, self.trusted_hops) {
-            Ok(headers) => Ok(self.pass(request, &headers)?.0),
+            Ok(headers) => Ok(self.run_exchange(request, &headers)?.0),
             Err(refusal) => Ok(self.refused_by_envoy(request, refusal)),
         }
     }
@@ -136,26 +136,26 @@ impl Explainer {
         };
         let plugin = self.start(None)?;
         for _ in 0..count {
-            let passage = pass(&plugin, request, &headers, self.certificate(request))?;
-            let cluster = joined(&passage.request, CLUSTER_HEADER);
-            let cluster = cluster.filter(|_| passage.answer.is_none());
+            let exchanged = run_exchange(&plugin, request, &headers, self.certificate(request))?;
+            let cluster = joined(&exchanged.request, CLUSTER_HEADER);
+            let cluster = cluster.filter(|_| exchanged.answer.is_none());
             *drawn.entry(cluster).or_default() += 1;
         }
         Ok(drawn)
     }
 
     /// The module's word, and what of the table it is about.
-    fn pass(
+    fn run_exchange(
         &self,
         request: &Request,
         headers: &Headers,
     ) -> anyhow::Result<(Explanation, Option<Chosen<'_>>)> {
         let plugin = self.plugin(self.random(request.random))?;
         let certificate = self.certificate(request);
-        let passage = pass(&plugin, request, headers, certificate)?;
-        let chosen = self.chosen(&passage);
-        let told = self.told(&passage, headers, chosen.as_ref());
-        let reason = self.misdirection(&passage, headers, certificate).unwrap_or(told.reason);
+        let exchanged = run_exchange(&plugin, request, headers, certificate)?;
+        let chosen = self.chosen(&exchanged);
+        let told = self.told(&exchanged, headers, chosen.as_ref());
+        let reason = self.misdirection(&exchanged, headers, certificate).unwrap_or(told.reason);
         let certificate = certificate.map(str::to_owned);
         Ok((Explanation { certificate, reason, ..told }, chosen))
     }
@@ -164,11 +164,11 @@ impl Explainer {
     /// filter answers.
     fn misdirection(
         &self,
-        passage: &Passage,
+        exchanged: &OfflineExchange,
         headers: &Headers,
         certificate: Option<&str>,
     ) -> Option<String> {
-        let is_it = matches!(passage.answer?, Answer { status: 421, by: By::Filter, .. });
+        let is_it = matches!(exchanged.answer?, Answer { status: 421, by: Responder::Filter, .. });
         let authority = joined(headers, ":authority").filter(|_| is_it)?;
         let own = self.router.certificate(authority.as_bytes())?;
         certificate.filter(|other| *other != own).map(|other| misdirected(other, own))
@@ -176,14 +176,14 @@ impl Explainer {
 
     fn told(
         &self,
-        passage: &Passage,
+        exchanged: &OfflineExchange,
         headers: &Headers,
         chosen: Option<&Chosen<'_>>,
     ) -> Explanation {
-        let answer = passage.answer;
+        let answer = exchanged.answer;
         let forward = chosen.and_then(Chosen::forward).filter(|_| answer.is_none());
         // What is answered without an upstream, none sees.
-        let seen = if answer.is_some() { headers } else { &passage.request };
+        let seen = if answer.is_some() { headers } else { &exchanged.request };
         let value = |name| joined(seen, name);
         let number = |name| value(name).and_then(|value| value.parse().ok());
         let authority = joined(headers, ":authority").unwrap_or_default();
@@ -197,14 +197,14 @@ impl Explainer {
             mirror: value(MIRROR_HEADER),
             host: value(":authority").unwrap_or_default(),
             path: value(":path").unwrap_or_default(),
-            location: joined(&passage.response, "location"),
+            location: joined(&exchanged.response, "location"),
             timeout_ms: number(TIMEOUT_HEADER),
             per_try_timeout_ms: number(PER_TRY_TIMEOUT_HEADER),
             retries: value(MAX_RETRIES_HEADER).and_then(|value| value.parse().ok()),
-            delay_ms: passage.delay(),
+            delay_ms: exchanged.delay(),
             websocket: forward.is_some_and(|forward| forward.websocket),
             request_headers: visible(seen),
-            response_headers: visible(&passage.response),
+            response_headers: visible(&exchanged.response),
             certificate: None,
             virtual_host: chosen.and_then(|chosen| self.host_of(chosen.place, &authority)),
             ingress: chosen.and_then(|chosen| IngressPlace::parse(chosen.source)),
@@ -219,12 +219,12 @@ impl Explainer {
     }
 
     /// What serves the request, by the places the module has recorded.
-    fn chosen(&self, passage: &Passage) -> Option<Chosen<'_>> {
+    fn chosen(&self, exchanged: &OfflineExchange) -> Option<Chosen<'_>> {
         // Which route TRACE is not for, is nobody's business.
-        if passage.answer.is_some_and(|answer| answer.by == By::NoTrace) {
+        if exchanged.answer.is_some_and(|answer| answer.by == Responder::NoTrace) {
             return None;
         }
-        let place = place_of(&passage.property("ingress_route")?)?;
+        let place = place_of(&exchanged.property("ingress_route")?)?;
         let (backend, port, source, plaintext) = match place {
             RouteIndex::Default => {
                 let target = self.table.default_backend.as_ref()?;
@@ -236,11 +236,11 @@ impl Explainer {
             }
         };
         let index = *self.backends.get(backend)?;
-        let rule = passage.property("route_rule").and_then(|rule| rule.parse().ok());
+        let rule = exchanged.property("route_rule").and_then(|rule| rule.parse().ok());
         let backend: &Backend = self.table.backends.get(index)?;
-        let plaintext = plaintext.filter(|_| !came_with_tls(passage)).map(|wanted| {
+        let plaintext = plaintext.filter(|_| !came_with_tls(exchanged)).map(|wanted| {
             // A client that names no host can be sent nowhere.
-            let is_sent = joined(&passage.response, "location").is_some();
+            let is_sent = joined(&exchanged.response, "location").is_some();
             if is_sent { wanted } else { Plaintext::Refuse }
         });
         Some(Chosen { place, source, backend, port: port.as_deref(), plaintext, rule })
@@ -308,8 +308,9 @@ fn labelled(table: &RouteTable) -> RouteTable {
 }
 
 /// Whether the client did, as Envoy tells the filter.
-fn came_with_tls(passage: &Passage) -> bool {
-    joined(&passage.request, SCHEME_HEADER).is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
+fn came_with_tls(exchanged: &OfflineExchange) -> bool {
+    joined(&exchanged.request, SCHEME_HEADER)
+        .is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
 }
 
 fn place_of(label: &str) -> Option<RouteIndex> {

@@ -1,4 +1,4 @@
-//! Why, in a sentence.
+//! The reason for an outcome, as a sentence.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use ingress_filter::table::{Action, Backend, Plaintext};
 
 use super::candidates::RouteIndex;
 use super::edge::Refusal;
-use super::exchange::{Answer, By};
+use super::exchange::{Answer, Responder};
 use super::{Explanation, Request};
 
 /// What of a table serves a request.
@@ -26,7 +26,9 @@ pub(super) fn reason(answer: Option<Answer>, chosen: Option<&Chosen<'_>>) -> Str
     match (answer, chosen) {
         (None, Some(chosen)) => format!("served by {}", name(chosen)),
         (None, None) => "matched by a route".into(),
-        (Some(Answer { by: By::NoTrace, .. }), _) => "TRACE is not allowed on any path".into(),
+        (Some(Answer { by: Responder::NoTrace, .. }), _) => {
+            "TRACE is not allowed on any path".into()
+        }
         (Some(answer), Some(chosen)) => answered(answer, chosen),
         (Some(Answer { status: 404, .. }), None) => {
             "no route serves this host and path, and there is no default backend".into()
@@ -56,8 +58,8 @@ fn answered(answer: Answer, chosen: &Chosen<'_>) -> String {
         None => {}
     }
     match (answer.by, chosen.action()) {
-        (By::Fault, _) => format!("{rule} injects an abort"),
-        (By::NoUpgrade, _) => format!("{name} does not allow an upgrade to WebSocket"),
+        (Responder::Fault, _) => format!("{rule} injects an abort"),
+        (Responder::NoUpgrade, _) => format!("{name} does not allow an upgrade to WebSocket"),
         (_, Action::Redirect(_)) if status == 302 => format!("{rule} redirects the client"),
         (_, Action::Respond(_)) => {
             format!("{name} has no usable backend, so it responds with {status}")

@@ -1,4 +1,4 @@
-//! A request as a client writes it.
+//! A request in the notation of the command line.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -1,4 +1,4 @@
-//! Every rule of a backend, and why it does not apply to a request.
+//! Each rule of a backend, and why it does not match a request.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};

@@ -1,4 +1,4 @@
-//! The route table in both of its forms.
+//! The route table in both forms.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;

@@ -1,4 +1,4 @@
-//! Envoy's admin interface: which configuration it has taken in.
+//! A client of Envoy's admin interface.
 
 use std::collections::HashMap;
 use std::fmt;

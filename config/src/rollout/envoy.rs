@@ -1,4 +1,4 @@
-//! The Envoy that a rollout is about: what it holds, and how it is told.
+//! The Envoy of a rollout: its state, and how to send resources to it.
 
 use std::time::{Duration, Instant};
 
@@ -90,7 +90,7 @@ impl Envoy for RunningEnvoy {
     }
 
     async fn warm(&mut self, what: Warming) -> Result<(), RolloutError> {
-        let (name, kind, patience) = match what {
+        let (name, kind, limit) = match what {
             Warming::Clusters => {
                 ("cluster_manager.warming_clusters", Kind::Clusters, RESOLVE_TIMEOUT)
             }
@@ -98,7 +98,7 @@ impl Envoy for RunningEnvoy {
                 ("listener_manager.total_listeners_warming", Kind::Listeners, STEP_TIMEOUT)
             }
         };
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + limit;
         loop {
             let cause = match self.admin.stats(&[name]).await {
                 Ok(stats) if stats.get(name).is_none_or(|count| count == "0") => return Ok(()),

@@ -1,11 +1,10 @@
-//! Which steps lead from what Envoy holds to a target, such that no request in
-//! between finds its cluster missing: a table may name a cluster only once Envoy
-//! has it, and a cluster may go only once no table names it.
+//! Computes the steps from the state of Envoy to a target, so that no request in
+//! between lacks its cluster: a table may name a cluster only once Envoy has it,
+//! and a cluster may be removed only once no table names it.
 //!
-//! In the same way, a table may bind a host to a certificate only while Envoy
-//! serves that host with it: in between, hosts whose certificate is about to be
-//! another are bound to neither, so that no request is told that it came by a
-//! wrong connection.
+//! Similarly, a table may bind a host to a certificate only while Envoy serves
+//! that host with it. While the certificate of a host changes, the host is not
+//! bound to either, so that no request gets 421 by mistake.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

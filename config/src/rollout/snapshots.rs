@@ -1,5 +1,5 @@
-//! Writes down what Envoy has taken, beside the rollouts: it is read only where
-//! this process and Envoy end together.
+//! Saves the last accepted state of Envoy, in the background. It is read only if
+//! the controller and Envoy stop together.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! How much memory this process may use, and Envoy with it.
+//! The memory limit of this process, which includes Envoy.
 
 use std::fs;
 use std::path::Path;

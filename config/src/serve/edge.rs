@@ -1,4 +1,4 @@
-//! A running Envoy, and what is told of it.
+//! The running Envoy of `serve`, and its updates.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

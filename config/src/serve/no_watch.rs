@@ -1,4 +1,4 @@
-//! In place of the watch on systems without inotify.
+//! Replaces the file watch on systems without inotify.
 
 use std::io;
 

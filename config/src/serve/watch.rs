@@ -6,7 +6,7 @@
 //! it (inotify), which is why the watch begins before the first reading.
 //!
 //! Whatever others do, a change is read before long: waiting for one writer is
-//! bounded by [`PATIENCE`], waiting for a pause by [`AT_MOST`], and files that
+//! bounded by [`WRITE_TIMEOUT`], waiting for a pause by [`AT_MOST`], and files that
 //! are renamed into place do not make a reading void.
 
 mod emptied;
@@ -38,7 +38,7 @@ const MAX_REARRANGING: Duration = Duration::from_secs(2);
 
 /// How long after it was last written to a file that is not closed holds up all
 /// changes, and how long one does that was emptied.
-const PATIENCE: Duration = Duration::from_secs(10);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Manifests and a watch on them.
 pub(super) struct Watcher {
@@ -50,7 +50,7 @@ pub(super) struct Watcher {
     folders: Folders,
     writing: Writing,
     emptied: Emptied,
-    patience: Duration,
+    write_timeout: Duration,
     /// The worst that has happened since the last reading began.
     happened: Effect,
 }
@@ -79,10 +79,10 @@ enum Appeared {
 
 impl Watcher {
     pub(super) fn new(manifests: &[PathSpec]) -> io::Result<Self> {
-        Self::with_patience(manifests, PATIENCE)
+        Self::with_timeout(manifests, WRITE_TIMEOUT)
     }
 
-    fn with_patience(manifests: &[PathSpec], patience: Duration) -> io::Result<Self> {
+    fn with_timeout(manifests: &[PathSpec], write_timeout: Duration) -> io::Result<Self> {
         let mut stdin = Vec::new();
         if manifests.contains(&PathSpec::Stdin) {
             io::stdin().read_to_end(&mut stdin)?;
@@ -92,9 +92,9 @@ impl Watcher {
             stdin,
             cache: ReadCache::default(),
             folders: Folders::new()?,
-            writing: Writing::new(patience),
+            writing: Writing::new(write_timeout),
             emptied: Emptied::default(),
-            patience,
+            write_timeout,
             happened: Effect::None,
         })
     }
@@ -116,7 +116,7 @@ impl Watcher {
             self.happened = Effect::None;
             let mut stdin = Cursor::new(&self.stdin);
             let manifests = read_again(&self.manifests, &mut stdin, &mut self.cache);
-            let is_emptied = self.emptied.note(&manifests.files, self.patience);
+            let is_emptied = self.emptied.note(&manifests.files, self.write_timeout);
             // Events of what happened while reading are here by now.
             self.wait(Some(Duration::ZERO))?;
             let is_void = match self.happened {

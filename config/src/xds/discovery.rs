@@ -1,5 +1,5 @@
-//! What goes over the stream: `envoy.service.discovery.v3`, the incremental
-//! variant, with the fields that we read or set.
+//! The messages of the stream: `envoy.service.discovery.v3`, the incremental
+//! variant, with the fields that are read or set.
 
 use std::collections::HashMap;
 

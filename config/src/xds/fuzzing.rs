@@ -1,4 +1,5 @@
-//! The server without a socket: any number of clients, whose messages come as bytes.
+//! The server without a socket, for fuzzing: any number of clients, whose messages
+//! are bytes.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What clients are told when they ask, and what Envoy has refused of it.
+//! The resources that are served, and those that Envoy has rejected.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::envoy::{Key, Kind, Resource, Resources, Version};
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct ServedResources {
     resources: Resources,
     /// Those that an earlier process has told. A client that has another version
     /// may have a newer one: it keeps that until this process knows better.
@@ -26,7 +26,7 @@ pub(crate) struct Refusal {
     pub(crate) message: Arc<str>,
 }
 
-impl Told {
+impl ServedResources {
     pub(super) fn recovered(resources: Resources) -> Self {
         let recovered = resources.iter().map(|(kind, name, _)| Key::new(kind, Arc::clone(name)));
         Self { recovered: recovered.collect(), resources, ..Self::default() }

@@ -1,4 +1,4 @@
-//! The gRPC service, and who connects to it.
+//! The gRPC service and its connections.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -1,5 +1,5 @@
-//! What Envoy was last told, in one file: for the process that follows this one,
-//! should Envoy have to start again before that one knows anything.
+//! The last state of Envoy, in one file: for the next process, if Envoy has to
+//! start again before that process has read the API.
 
 use std::io;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! One stream: what a client asks, and what it is told.
+//! One stream of a client: its requests and the responses.
 
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
-//! What a client has asked for of one kind, what it holds, and what it is to be
-//! told next.
+//! The subscription of a client to one resource type: its state, and the next
+//! response.
 //!
-//! One answer at a time is under way. Where it is refused, no one says for which
-//! of its resources, so each half of it is told by itself, down to single ones.
+//! There is one response in flight at a time. A NACK does not name the rejected
+//! resource, so each half of the response is sent again separately, down to single
+//! resources.
 
 #[cfg(test)]
 mod tests;
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource};
-use super::told::Told;
+use super::served_resources::ServedResources;
 use crate::envoy::{Key, Kind, Version};
 
 type Names = BTreeSet<Arc<str>>;
@@ -165,7 +166,7 @@ impl Subscription {
     }
 
     /// What the client is to be told, if it is to be told anything now.
-    pub(super) fn next(&mut self, told: &Told) -> Option<DeltaDiscoveryResponse> {
+    pub(super) fn next(&mut self, told: &ServedResources) -> Option<DeltaDiscoveryResponse> {
         if self.under_way.is_some() {
             return None;
         }
@@ -178,7 +179,7 @@ impl Subscription {
             let names = match self.parts.pop() {
                 Some(part) => part,
                 None if self.due.is_empty() && !is_first => return None,
-                // Told among others and refused, Envoy would take it the next time
+                // ServedResources among others and refused, Envoy would take it the next time
                 // without a look, for it is the same.
                 None if self.kind == Kind::Secrets => self.due.pop_first().into_iter().collect(),
                 None => std::mem::take(&mut self.due),
@@ -196,7 +197,7 @@ impl Subscription {
         }
     }
 
-    fn answer(&self, names: Names, told: &Told) -> (Answer, DeltaDiscoveryResponse) {
+    fn answer(&self, names: Names, told: &ServedResources) -> (Answer, DeltaDiscoveryResponse) {
         let nonce = self.next_nonce.to_string();
         let mut answer =
             Answer { nonce: nonce.clone(), set: BTreeMap::new(), removed: Names::new() };

@@ -1,4 +1,4 @@
-//! The words behind `--` of a benchmark.
+//! The arguments after `--` of a benchmark.
 
 use std::env;
 use std::path::PathBuf;

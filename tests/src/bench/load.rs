@@ -1,4 +1,4 @@
-//! Load, and what its requests took.
+//! Load generation, and the latency of its requests.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! The machine that figures are from.
+//! The machine on which figures were measured.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What processes have used.
+//! Resource usage of processes.
 
 use std::fs;
 

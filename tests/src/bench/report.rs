@@ -1,4 +1,4 @@
-//! What a benchmark has measured, printed as it comes and kept as JSON.
+//! The figures of a benchmark, printed immediately and saved as JSON.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -236,7 +236,7 @@ current-context: test
 
     /// Whether it gets ready: no, where a process ends first.
     fn wait_for_ready(&self) -> bool {
-        const PATIENCE: Duration = Duration::from_mins(1);
+        const TIMEOUT: Duration = Duration::from_mins(1);
         let start = Instant::now();
         let kubectl = self.kubectl();
         let has_ended = |slot: &Mutex<Option<Process>>| {
@@ -250,7 +250,7 @@ current-context: test
         };
         while !is_ready() {
             let is_lost = has_ended(&self.etcd) || has_ended(&self.server);
-            if is_lost || start.elapsed() > PATIENCE {
+            if is_lost || start.elapsed() > TIMEOUT {
                 return false;
             }
             thread::sleep(Duration::from_millis(50));

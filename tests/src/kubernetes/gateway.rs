@@ -1,4 +1,4 @@
-//! What a pod of the gateway runs: Envoy, and the controller beside it.
+//! The processes of a gateway pod: Envoy and the controller.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -22,7 +22,7 @@ use crate::process::{Process, bound};
 use crate::tools::{envoy, free_port, ingressctl};
 
 /// How long the controller may take to serve its first table.
-const PATIENCE: Duration = Duration::from_secs(40);
+const TIMEOUT: Duration = Duration::from_secs(40);
 
 /// An Envoy and an `ingressctl controller` that share a folder, with the rights
 /// that `config/deploy` gives them; killed when dropped.
@@ -154,7 +154,7 @@ impl Gateway {
     /// # Panics
     /// Where that takes too long.
     pub fn await_ready(&mut self, ready: &Receiver<String>) {
-        let line = ready.recv_timeout(PATIENCE).expect("the controller gets ready");
+        let line = ready.recv_timeout(TIMEOUT).expect("the controller gets ready");
         let value = |name| line.split_whitespace().find_map(|word| word.strip_prefix(name));
         let address = |name| value(name)?.parse().ok();
         let admin = value("admin=").and_then(|value| value.parse().ok());

@@ -1,4 +1,4 @@
-//! Objects by which somebody may try to hurt other namespaces.
+//! Objects with which a tenant may try to harm other namespaces.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! kubectl, which most people speak to Kubernetes with.
+//! Runs kubectl.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

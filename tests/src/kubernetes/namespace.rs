@@ -1,4 +1,4 @@
-//! A namespace that one test has for itself.
+//! A namespace for one test.
 
 use std::fs;
 use std::ops::Deref;

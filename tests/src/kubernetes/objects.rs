@@ -1,5 +1,5 @@
-//! Services whose endpoints are upstreams of the test. In a cluster their
-//! endpoints would be written by Kubernetes.
+//! Services whose endpoints are upstreams of the test. In a cluster, Kubernetes
+//! would write the endpoints.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 

@@ -1,4 +1,4 @@
-//! A server between the controller and the API, which fails as it is told to.
+//! A proxy between the controller and the API, which injects failures.
 
 use std::fs;
 use std::io;

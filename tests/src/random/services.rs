@@ -1,4 +1,4 @@
-//! What rules are for: services, each with two versions.
+//! The Services of random rules, each with two versions.
 
 use std::net::SocketAddr;
 

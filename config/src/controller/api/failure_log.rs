@@ -7,12 +7,12 @@ use tracing::{info, warn};
 
 use crate::cluster::Failure;
 
-/// How often the same trouble is told.
+/// How often the same failing is told.
 const REMINDER_PERIOD: Duration = Duration::from_mins(1);
 
 /// Something that is done on the API.
 #[derive(Clone, Copy)]
-pub(in crate::controller) struct Task {
+pub(in crate::controller) struct ApiTask {
     /// What, as in "cannot …".
     pub(in crate::controller) what: &'static str,
     /// The permission that it needs.
@@ -21,15 +21,15 @@ pub(in crate::controller) struct Task {
 
 /// What has been complained about, so that it is said once and not at each try.
 #[derive(Default)]
-pub(in crate::controller) struct Complaints(BTreeSet<(&'static str, &'static str)>);
+pub(in crate::controller) struct FailureLog(BTreeSet<(&'static str, &'static str)>);
 
-impl Complaints {
+impl FailureLog {
     /// Says that and why `task` failed, and what helps, unless that was said.
-    pub(in crate::controller) fn failed(&mut self, task: Task, failure: &Failure) {
+    pub(in crate::controller) fn failed(&mut self, task: ApiTask, failure: &Failure) {
         if !self.0.insert((task.what, failure.kind())) {
             return;
         }
-        let Task { what, permission } = task;
+        let ApiTask { what, permission } = task;
         if let Failure::Forbidden(_) = failure {
             // A quota or a webhook may forbid as well: the API says which.
             warn!(%failure, permission, "cannot {what}: forbidden; grant the permission if it is missing");
@@ -39,7 +39,7 @@ impl Complaints {
     }
 
     /// The whole of `task` is done: the next failure is news.
-    pub(in crate::controller) fn settle(&mut self, task: Task) {
+    pub(in crate::controller) fn resolve(&mut self, task: ApiTask) {
         let before = self.0.len();
         self.0.retain(|(what, _)| *what != task.what);
         if self.0.len() < before {
@@ -49,17 +49,17 @@ impl Complaints {
 }
 
 /// Something that fails, told once and then now and again.
-pub(in crate::controller) struct Trouble {
+pub(in crate::controller) struct RepeatedFailure {
     what: String,
     told: Option<(String, Instant)>,
 }
 
-impl Trouble {
+impl RepeatedFailure {
     pub(in crate::controller) fn new(what: String) -> Self {
         Self { what, told: None }
     }
 
-    pub(in crate::controller) fn tell(&mut self, error: &str) {
+    pub(in crate::controller) fn log(&mut self, error: &str) {
         let is_known = self
             .told
             .as_ref()
@@ -73,11 +73,11 @@ impl Trouble {
         }
     }
 
-    pub(in crate::controller) fn is_told(&self) -> bool {
+    pub(in crate::controller) fn is_logged(&self) -> bool {
         self.told.is_some()
     }
 
-    pub(in crate::controller) fn is_over(&mut self) {
+    pub(in crate::controller) fn resolve(&mut self) {
         if self.told.take().is_some() {
             info!("{} works again", self.what);
         }
@@ -90,15 +90,15 @@ mod tests {
 
     #[test]
     fn a_complaint_is_made_once_until_all_is_well() {
-        let task = Task { what: "x", permission: "y" };
-        let mut complaints = Complaints::default();
-        complaints.failed(task, &Failure::Away("a".to_owned()));
-        complaints.failed(task, &Failure::Away("b".to_owned()));
-        complaints.failed(task, &Failure::Forbidden("c".to_owned()));
-        assert_eq!(complaints.0.len(), 2);
-        complaints.settle(Task { what: "z", permission: "y" });
-        assert_eq!(complaints.0.len(), 2);
-        complaints.settle(task);
-        assert!(complaints.0.is_empty());
+        let task = ApiTask { what: "x", permission: "y" };
+        let mut failure_log = FailureLog::default();
+        failure_log.failed(task, &Failure::Away("a".to_owned()));
+        failure_log.failed(task, &Failure::Away("b".to_owned()));
+        failure_log.failed(task, &Failure::Forbidden("c".to_owned()));
+        assert_eq!(failure_log.0.len(), 2);
+        failure_log.resolve(ApiTask { what: "z", permission: "y" });
+        assert_eq!(failure_log.0.len(), 2);
+        failure_log.resolve(task);
+        assert!(failure_log.0.is_empty());
     }
 }

@@ -37,7 +37,7 @@ pub(in crate::controller) struct Watch<K> {
 }
 
 /// What a watch tells.
-pub(in crate::controller) enum Told<K> {
+pub(in crate::controller) enum WatchUpdate<K> {
     Event(Event<K>),
     /// It is tried again.
     Failed(WatchFailure),
@@ -73,13 +73,13 @@ where
 
     /// What it tells next. While it is in doubt, that it is quiet is something
     /// to tell: a watch that goes on says nothing until something changes.
-    pub(in crate::controller) async fn next(&mut self, is_in_doubt: bool) -> Told<K> {
-        let patience = if is_in_doubt { QUIET } else { Duration::MAX };
-        match timeout(patience, self.events.next()).await {
-            Ok(Some(Ok(event))) => Told::Event(event),
-            Ok(Some(Err(failure))) => Told::Failed(failure),
+    pub(in crate::controller) async fn next(&mut self, is_in_doubt: bool) -> WatchUpdate<K> {
+        let limit = if is_in_doubt { QUIET } else { Duration::MAX };
+        match timeout(limit, self.events.next()).await {
+            Ok(Some(Ok(event))) => WatchUpdate::Event(event),
+            Ok(Some(Err(failure))) => WatchUpdate::Failed(failure),
             // It has no end.
-            Ok(None) | Err(_) => Told::Quiet,
+            Ok(None) | Err(_) => WatchUpdate::Quiet,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the driver does next.
+//! Decides the next task of the driver.
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! What an Event says, and its name.
+//! The content and name of an Event.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Which Events there should be, which there are, and what to do next. Knows
-//! neither the API nor the clock.
+//! Which Events should exist, which do, and which write is next. Independent of
+//! the API and the clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ pub(super) struct Key {
 
 /// The next thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum EventWrite {
     /// Write the Event of the report at `index`.
     Create { key: Key, index: usize },
     /// Say that it is still so, for the `count`th time.
@@ -35,7 +35,7 @@ pub(super) enum Action {
     Delete { key: Key },
 }
 
-impl Action {
+impl EventWrite {
     pub(super) fn key(&self) -> &Key {
         match self {
             Self::Create { key, .. } | Self::Refresh { key, .. } | Self::Delete { key } => key,
@@ -100,17 +100,17 @@ impl Ledger {
 
     /// What to do now. What is new is said first; what is no more is taken back
     /// before what persists is said again.
-    pub(super) fn next(&self, now: Instant) -> Option<Action> {
+    pub(super) fn next(&self, now: Instant) -> Option<EventWrite> {
         let mut missing = self.wanted.iter().filter(|(key, _)| !self.known.contains_key(key));
         if let Some((key, index)) = missing.find(|(key, _)| !self.is_held(key, now)) {
-            return Some(Action::Create { key: key.clone(), index: *index });
+            return Some(EventWrite::Create { key: key.clone(), index: *index });
         }
         let mut known = self.known.iter().filter(|(key, _)| !self.is_held(key, now));
         if let Some((key, _)) = known.clone().find(|(key, _)| !self.is_wanted.contains(key)) {
-            return Some(Action::Delete { key: key.clone() });
+            return Some(EventWrite::Delete { key: key.clone() });
         }
         let (key, known) = known.find(|(_, known)| now >= known.refreshed + REFRESH_PERIOD)?;
-        Some(Action::Refresh { key: key.clone(), count: known.count.saturating_add(1) })
+        Some(EventWrite::Refresh { key: key.clone(), count: known.count.saturating_add(1) })
     }
 
     /// When there may be something to do again, if nothing else changes.
@@ -122,11 +122,11 @@ impl Ledger {
     }
 
     /// `action` is done.
-    pub(super) fn did(&mut self, action: &Action, now: Instant) {
+    pub(super) fn did(&mut self, action: &EventWrite, now: Instant) {
         let (key, count) = match action {
-            Action::Create { key, .. } => (key, 1),
-            Action::Refresh { key, count } => (key, *count),
-            Action::Delete { key } => {
+            EventWrite::Create { key, .. } => (key, 1),
+            EventWrite::Refresh { key, count } => (key, *count),
+            EventWrite::Delete { key } => {
                 self.known.remove(key);
                 return;
             }
@@ -136,21 +136,21 @@ impl Ledger {
 
     /// `action` has failed, other than by an API that is away. Says whether that
     /// is a failure, and not only an Event that is there already, or no more.
-    pub(super) fn failed(&mut self, action: &Action, failure: &Failure, now: Instant) -> bool {
+    pub(super) fn failed(&mut self, action: &EventWrite, failure: &Failure, now: Instant) -> bool {
         self.held.retain(|_, until| *until > now);
         let Key { namespace, name } = action.key().clone();
         match (action, failure) {
-            (Action::Create { .. }, Failure::Conflict) => {
+            (EventWrite::Create { .. }, Failure::Conflict) => {
                 // Of what age, the next refresh shows.
                 self.did(action, now);
                 false
             }
-            (Action::Refresh { key, .. } | Action::Delete { key }, Failure::Gone) => {
+            (EventWrite::Refresh { key, .. } | EventWrite::Delete { key }, Failure::Gone) => {
                 self.known.remove(key);
                 false
             }
             // A namespace that is gone, or on its way.
-            (Action::Create { .. }, Failure::Gone) => {
+            (EventWrite::Create { .. }, Failure::Gone) => {
                 self.held.insert((namespace, None), now + HOLD);
                 false
             }

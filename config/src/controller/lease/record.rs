@@ -1,4 +1,5 @@
-//! What a Lease says, since when, and what follows: knows neither API nor clock.
+//! The record of a Lease, when it last changed, and the next action. Independent
+//! of API and clock.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use k8s_openapi::jiff::Timestamp;
 
 /// What to do about a Lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum LeaseAction {
     /// There is none.
     Create,
     /// It is ours.
@@ -49,19 +50,23 @@ impl Observed {
 
     /// What `identity` does now. The record says how long it holds; where it
     /// does not, `duration` is meant.
-    pub(super) fn decide(&self, identity: &str, duration: Duration, now: Instant) -> Action {
+    pub(super) fn decide(&self, identity: &str, duration: Duration, now: Instant) -> LeaseAction {
         if self.lease.is_none() {
-            return Action::Create;
+            return LeaseAction::Create;
         }
         if self.holder() == identity {
-            return Action::Renew;
+            return LeaseAction::Renew;
         }
         let seconds = self.spec().and_then(|spec| spec.lease_duration_seconds);
         let duration = seconds
             .and_then(|seconds| u64::try_from(seconds).ok())
             .map_or(duration, Duration::from_secs);
         let has_run_out = self.since.is_none_or(|since| now.duration_since(since) >= duration);
-        if self.holder().is_empty() || has_run_out { Action::TakeOver } else { Action::Wait }
+        if self.holder().is_empty() || has_run_out {
+            LeaseAction::TakeOver
+        } else {
+            LeaseAction::Wait
+        }
     }
 
     /// The Lease as `identity` writes it for `action`, on top of what was seen,
@@ -71,13 +76,13 @@ impl Observed {
         name: &str,
         identity: &str,
         duration: Duration,
-        action: Action,
+        action: LeaseAction,
     ) -> Lease {
         let mut lease = self.lease.clone().unwrap_or_default();
         lease.metadata.name = Some(name.to_owned());
         let spec = lease.spec.get_or_insert_default();
         let now = MicroTime(Timestamp::now());
-        if action != Action::Renew {
+        if action != LeaseAction::Renew {
             spec.acquire_time = Some(now.clone());
             let transitions = spec.lease_transitions;
             spec.lease_transitions =
@@ -131,8 +136,8 @@ mod tests {
     fn a_lease_that_is_not_there_is_created() {
         let mut observed = Observed::default();
         observed.see(None, Instant::now());
-        assert_eq!(observed.decide("me", DURATION, Instant::now()), Action::Create);
-        let lease = observed.written_by("l", "me", DURATION, Action::Create);
+        assert_eq!(observed.decide("me", DURATION, Instant::now()), LeaseAction::Create);
+        let lease = observed.written_by("l", "me", DURATION, LeaseAction::Create);
         let spec = lease.spec.unwrap();
         assert_eq!(lease.metadata.name.as_deref(), Some("l"));
         assert_eq!(spec.holder_identity.as_deref(), Some("me"));
@@ -144,9 +149,9 @@ mod tests {
         let mut observed = Observed::default();
         let start = Instant::now();
         observed.see(Some(lease("me", 1, Some(15))), start);
-        assert_eq!(observed.decide("me", DURATION, start), Action::Renew);
-        assert_eq!(observed.decide("me", DURATION, start + seconds(60)), Action::Renew);
-        let spec = observed.written_by("l", "me", DURATION, Action::Renew).spec.unwrap();
+        assert_eq!(observed.decide("me", DURATION, start), LeaseAction::Renew);
+        assert_eq!(observed.decide("me", DURATION, start + seconds(60)), LeaseAction::Renew);
+        let spec = observed.written_by("l", "me", DURATION, LeaseAction::Renew).spec.unwrap();
         assert_eq!((spec.lease_transitions, spec.acquire_time), (Some(3), None));
     }
 
@@ -157,11 +162,11 @@ mod tests {
         for renewal in 0..20 {
             observed.see(Some(lease("other", renewal, Some(15))), now);
             now += seconds(14);
-            assert_eq!(observed.decide("me", DURATION, now), Action::Wait);
+            assert_eq!(observed.decide("me", DURATION, now), LeaseAction::Wait);
         }
         now += seconds(1);
-        assert_eq!(observed.decide("me", DURATION, now), Action::TakeOver);
-        let spec = observed.written_by("l", "me", DURATION, Action::TakeOver).spec.unwrap();
+        assert_eq!(observed.decide("me", DURATION, now), LeaseAction::TakeOver);
+        let spec = observed.written_by("l", "me", DURATION, LeaseAction::TakeOver).spec.unwrap();
         assert_eq!(spec.lease_transitions, Some(4));
     }
 
@@ -173,9 +178,9 @@ mod tests {
             let mut lease = lease("other", 1, Some(15));
             lease.metadata.resource_version = Some(second.to_string());
             observed.see(Some(lease), start + seconds(second));
-            assert_eq!(observed.decide("me", DURATION, start + seconds(second)), Action::Wait);
+            assert_eq!(observed.decide("me", DURATION, start + seconds(second)), LeaseAction::Wait);
         }
-        assert_eq!(observed.decide("me", DURATION, start + seconds(15)), Action::TakeOver);
+        assert_eq!(observed.decide("me", DURATION, start + seconds(15)), LeaseAction::TakeOver);
     }
 
     #[test]
@@ -185,9 +190,13 @@ mod tests {
             let start = Instant::now();
             observed.see(Some(lease("other", 1, duration)), start);
             let before = start + seconds(holds).mul_f64(0.99);
-            assert_eq!(observed.decide("me", DURATION, before), Action::Wait, "{duration:?}");
+            assert_eq!(observed.decide("me", DURATION, before), LeaseAction::Wait, "{duration:?}");
             let after = start + seconds(holds);
-            assert_eq!(observed.decide("me", DURATION, after), Action::TakeOver, "{duration:?}");
+            assert_eq!(
+                observed.decide("me", DURATION, after),
+                LeaseAction::TakeOver,
+                "{duration:?}"
+            );
         }
     }
 
@@ -197,11 +206,11 @@ mod tests {
         let start = Instant::now();
         for free in [lease("", 1, Some(15)), Lease::default()] {
             observed.see(Some(free), start);
-            assert_eq!(observed.decide("me", DURATION, start), Action::TakeOver);
+            assert_eq!(observed.decide("me", DURATION, start), LeaseAction::TakeOver);
         }
         observed.see(Some(lease("me", 1, Some(15))), start);
         let released = observed.released();
         observed.see(Some(released), start);
-        assert_eq!(observed.decide("other", DURATION, start), Action::TakeOver);
+        assert_eq!(observed.decide("other", DURATION, start), LeaseAction::TakeOver);
     }
 }

@@ -1,9 +1,9 @@
-//! How often Secrets that cannot be read are tried again.
+//! How often unreadable Secrets are requested again.
 //!
-//! Each is tried soon, for rights are mostly granted soon; but an Ingress may name
-//! thousands. So the Secrets of one namespace take turns, and what comes out of it
-//! is a number of requests that does not depend on how many there are, and that
-//! falls the longer it goes on.
+//! Each is requested again soon, because permissions are usually granted soon; but
+//! an Ingress may name thousands. Therefore the Secrets of a namespace take turns:
+//! the number of requests does not depend on the number of Secrets, and decreases
+//! over time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! Where Ingresses are reached: what the command line says, or a Service.
+//! The addresses of the gateway, from the command line or a Service.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::controller::api::{Complaints, Task, single};
+use crate::controller::api::{ApiTask, FailureLog, single};
 
 /// The items of `status.loadBalancer.ingress`.
 pub(super) type Addresses = Vec<Value>;
 
-const WATCH: Task = Task {
+const WATCH: ApiTask = ApiTask {
     what: "watch the published Service",
     permission: "list and watch on services in its namespace",
 };
@@ -62,7 +62,7 @@ async fn follow_service(
     sender: &watch::Sender<Option<Addresses>>,
 ) -> Infallible {
     let services = Api::<Service>::namespaced(client, namespace);
-    let mut complaints = Complaints::default();
+    let mut failure_log = FailureLog::default();
     loop {
         let events = watcher(services.clone(), single(name)).default_backoff();
         let mut events = pin!(events);
@@ -72,12 +72,12 @@ async fn follow_service(
                 Ok(Some(event)) => {
                     // The beginning of a list is not an answer yet.
                     if !matches!(event, watcher::Event::Init) {
-                        complaints.settle(WATCH);
+                        failure_log.resolve(WATCH);
                     }
                     take(event, &mut is_there, sender, (namespace, name));
                 }
                 // It goes on, after a while.
-                Err(error) => complaints.failed(WATCH, &error.into()),
+                Err(error) => failure_log.failed(WATCH, &error.into()),
                 // It does not end by itself.
                 Ok(None) => break,
             }

@@ -1,4 +1,4 @@
-//! Whether a status is what we have written.
+//! Whether this controller wrote a status.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;

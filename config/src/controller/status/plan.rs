@@ -1,4 +1,4 @@
-//! Which status has to be written: what is, and what should be.
+//! Compares actual with desired status.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,13 +12,13 @@ use super::addresses::Addresses;
 
 /// One status that is to be written.
 #[derive(Debug)]
-pub(super) struct Change<'a> {
+pub(super) struct StatusChange<'a> {
     pub(super) state: &'a IngressState,
     /// None removes what is there.
     addresses: Option<&'a Addresses>,
 }
 
-impl<'a> Change<'a> {
+impl<'a> StatusChange<'a> {
     /// Which Ingress it concerns.
     pub(super) fn ingress(&self) -> impl fmt::Display + use<'a> {
         let object = &self.state.known.object;
@@ -53,12 +53,12 @@ pub(super) struct Done(HashMap<ObjectRef, (String, Option<Addresses>)>);
 
 impl Done {
     /// `change` needs no more to be done.
-    pub(super) fn note(&mut self, change: &Change<'_>) {
+    pub(super) fn note(&mut self, change: &StatusChange<'_>) {
         let written = (change.resource_version().to_owned(), change.addresses.cloned());
         self.0.insert(change.state.known.object.reference(), written);
     }
 
-    fn has(&self, change: &Change<'_>) -> bool {
+    fn has(&self, change: &StatusChange<'_>) -> bool {
         let written = self.0.get(&change.state.known.object.reference());
         written.is_some_and(|(version, addresses)| {
             version == change.resource_version() && addresses.as_ref() == change.addresses
@@ -73,7 +73,7 @@ pub(super) fn plan<'a>(
     ingresses: &'a [IngressState],
     addresses: Option<&'a Addresses>,
     done: &mut Done,
-) -> Vec<Change<'a>> {
+) -> Vec<StatusChange<'a>> {
     let changes = ingresses.iter().filter_map(|state| needed(state, addresses));
     let changes = changes.filter(|change| !done.has(change)).collect();
     // What the API has told us of since need not be remembered.
@@ -87,10 +87,13 @@ pub(super) fn plan<'a>(
     changes
 }
 
-fn needed<'a>(state: &'a IngressState, addresses: Option<&'a Addresses>) -> Option<Change<'a>> {
+fn needed<'a>(
+    state: &'a IngressState,
+    addresses: Option<&'a Addresses>,
+) -> Option<StatusChange<'a>> {
     let removal = || {
         let is_ours = state.known.is_published_by_us && !state.known.published.is_empty();
-        is_ours.then_some(Change { state, addresses: None })
+        is_ours.then_some(StatusChange { state, addresses: None })
     };
     if !state.is_served {
         return removal();
@@ -99,7 +102,8 @@ fn needed<'a>(state: &'a IngressState, addresses: Option<&'a Addresses>) -> Opti
     if addresses.is_empty() {
         return removal();
     }
-    (state.known.published != *addresses).then_some(Change { state, addresses: Some(addresses) })
+    (state.known.published != *addresses)
+        .then_some(StatusChange { state, addresses: Some(addresses) })
 }
 
 #[cfg(test)]
@@ -135,7 +139,7 @@ mod tests {
 
     fn patches(state: &IngressState, addresses: Option<&Addresses>) -> Vec<Value> {
         let states = std::slice::from_ref(state);
-        plan(states, addresses, &mut Done::default()).iter().map(Change::patch).collect()
+        plan(states, addresses, &mut Done::default()).iter().map(StatusChange::patch).collect()
     }
 
     fn set(addresses: &[&str]) -> Value {

@@ -1,4 +1,4 @@
-//! What is known of the Secrets that are asked for by name.
+//! The Secrets that Ingresses name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,24 +10,24 @@ use crate::settings::ObjectName;
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct Secrets(BTreeMap<ObjectName, Asked>);
+pub(super) struct Secrets(BTreeMap<ObjectName, WatchedSecret>);
 
 /// One that is asked for.
 #[derive(Default)]
-struct Asked {
+struct WatchedSecret {
     /// What was read last, also where it cannot be read any more.
     object: Option<Arc<Known>>,
-    answer: Answer,
+    answer: ReadState,
 }
 
-enum Answer {
+enum ReadState {
     /// There is none yet, perhaps for that reason.
     Awaited(Option<String>),
     Read,
     Refused(UnreadableSecret),
 }
 
-impl Default for Answer {
+impl Default for ReadState {
     fn default() -> Self {
         Self::Awaited(None)
     }
@@ -53,18 +53,18 @@ impl Secrets {
         }
         asked.object = object;
         // An answer counts also where nothing is there.
-        if matches!(asked.answer, Answer::Awaited(_)) {
+        if matches!(asked.answer, ReadState::Awaited(_)) {
             noted.begin();
-            asked.answer = Answer::Read;
+            asked.answer = ReadState::Read;
         }
     }
 
     /// One that could not be read now can.
     pub(super) fn trust(&mut self, name: &ObjectName, noted: &mut Noted) {
         let Some(asked) = self.0.get_mut(name) else { return };
-        if !matches!(asked.answer, Answer::Read) {
+        if !matches!(asked.answer, ReadState::Read) {
             noted.begin();
-            asked.answer = Answer::Read;
+            asked.answer = ReadState::Read;
         }
     }
 
@@ -77,23 +77,23 @@ impl Secrets {
         noted: &mut Noted,
     ) {
         let Some(asked) = self.0.get_mut(name) else { return };
-        if let (Answer::Awaited(why), UnreadableSecret::Failed(reason)) =
+        if let (ReadState::Awaited(why), UnreadableSecret::Failed(reason)) =
             (&mut asked.answer, &unreadable)
         {
             *why = Some(reason.clone());
-        } else if !matches!(&asked.answer, Answer::Refused(before) if *before == unreadable) {
+        } else if !matches!(&asked.answer, ReadState::Refused(before) if *before == unreadable) {
             noted.named(format!("Secret {name}"));
-            asked.answer = Answer::Refused(unreadable);
+            asked.answer = ReadState::Refused(unreadable);
         }
     }
 
     /// Goes on without the answers that are awaited.
     pub(super) fn give_up(&mut self, noted: &mut Noted) {
         for (name, asked) in &mut self.0 {
-            if let Answer::Awaited(why) = &mut asked.answer {
+            if let ReadState::Awaited(why) = &mut asked.answer {
                 let reason = why.take();
                 let reason = reason.unwrap_or_else(|| "the API server has not answered yet".into());
-                asked.answer = Answer::Refused(UnreadableSecret::Failed(reason));
+                asked.answer = ReadState::Refused(UnreadableSecret::Failed(reason));
                 noted.named(format!("Secret {name}"));
             }
         }
@@ -101,7 +101,7 @@ impl Secrets {
 
     /// About how many there is no answer yet.
     pub(super) fn awaited(&self) -> usize {
-        self.0.values().filter(|asked| matches!(asked.answer, Answer::Awaited(_))).count()
+        self.0.values().filter(|asked| matches!(asked.answer, ReadState::Awaited(_))).count()
     }
 
     pub(super) fn objects(&self) -> impl Iterator<Item = Arc<Known>> {
@@ -112,8 +112,8 @@ impl Secrets {
     pub(super) fn unreadable(&self) -> UnreadableSecrets {
         let unreadable = self.0.iter().filter_map(|(name, asked)| {
             let unreadable = match &asked.answer {
-                Answer::Awaited(_) | Answer::Read => return None,
-                Answer::Refused(unreadable) => unreadable.clone(),
+                ReadState::Awaited(_) | ReadState::Read => return None,
+                ReadState::Refused(unreadable) => unreadable.clone(),
             };
             Some((name.clone(), unreadable))
         });

@@ -1,5 +1,5 @@
-//! Files that have been emptied: more often the first half of writing them
-//! anew (`cp`, `> file`, some editors) than a way to take all routes away.
+//! Files that have become empty: usually the first half of rewriting them (`cp`,
+//! `> file`, some editors), and rarely the intent to remove all routes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ pub(super) struct Emptied(BTreeMap<PathBuf, Option<Instant>>);
 
 impl Emptied {
     /// Takes note of what was read, and says whether any of it has been emptied
-    /// less than `patience` ago.
-    pub(super) fn note(&mut self, files: &[PathBuf], patience: Duration) -> bool {
+    /// less than `write_timeout` ago.
+    pub(super) fn note(&mut self, files: &[PathBuf], write_timeout: Duration) -> bool {
         let before = mem::take(&mut self.0);
         let now = Instant::now();
         let mut is_any = false;
@@ -33,10 +33,10 @@ impl Emptied {
                 eprintln!(
                     "ingressctl: {} is empty; its objects are removed if it stays empty for {} s",
                     file.display(),
-                    patience.as_secs()
+                    write_timeout.as_secs()
                 );
             }
-            let until = until.unwrap_or(now + patience);
+            let until = until.unwrap_or(now + write_timeout);
             if now < until {
                 self.0.insert(file.clone(), Some(until));
                 is_any = true;

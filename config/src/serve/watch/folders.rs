@@ -1,4 +1,4 @@
-//! The folders under watch, and the events in them.
+//! The watched folders, and their events.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

@@ -1,9 +1,9 @@
-//! Finds the folders to watch, and what matters in them.
+//! Finds the folders to watch, and the relevant names in them.
 //!
-//! A path is followed as the kernel follows it: step by step, and through
-//! symbolic links. Each step may come, go or be replaced, so each is watched,
-//! in the folder it is in. That is also how a path is waited for of which only
-//! the beginning exists.
+//! A path is resolved like the kernel does: step by step, and through symbolic
+//! links. Each step may be created, removed or replaced, so each is watched, in
+//! its folder. This also detects the creation of a path of which only the first
+//! part exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};

@@ -13,7 +13,7 @@ use super::*;
 /// For what comes for sure, on a busy machine.
 const SURELY: Duration = Duration::from_secs(30);
 
-/// Instead of [`PATIENCE`], for tests that sit it out.
+/// Instead of [`WRITE_TIMEOUT`], for tests that sit it out.
 const SHORT: Duration = Duration::from_millis(1500);
 
 fn object(name: &str) -> String {
@@ -49,15 +49,15 @@ struct Watching {
 
 impl Watching {
     fn start(path: &Path) -> Self {
-        Self::with_patience(path, PATIENCE)
+        Self::with_timeout(path, WRITE_TIMEOUT)
     }
 
     /// Returns once everything has been read for the first time.
-    fn with_patience(path: &Path, patience: Duration) -> Self {
+    fn with_timeout(path: &Path, write_timeout: Duration) -> Self {
         let (sender, readings) = channel();
         let specs = [PathSpec::from(path.to_owned())];
         thread::spawn(move || {
-            let mut watcher = Watcher::with_patience(&specs, patience).unwrap();
+            let mut watcher = Watcher::with_timeout(&specs, write_timeout).unwrap();
             let mut manifests = watcher.read();
             while sender.send(names(&manifests.unwrap())).is_ok() {
                 manifests = watcher.changed();
@@ -221,7 +221,7 @@ fn half_a_file_is_never_read_while_others_are_replaced() {
 #[test]
 fn a_file_held_open_does_not_block_for_ever() {
     let (_root, folder) = folder();
-    let mut watching = Watching::with_patience(&folder, SHORT);
+    let mut watching = Watching::with_timeout(&folder, SHORT);
     let mut file = OpenOptions::new().append(true).open(folder.join("a.yaml")).unwrap();
     file.write_all(object("two").as_bytes()).unwrap();
     watching.expect_nothing(SHORT / 2);
@@ -237,7 +237,7 @@ fn a_truncated_file_that_is_never_closed_does_not_block_for_ever() {
     let file = folder.join("a.yaml");
     fs::write(&file, objects(&["one", "two"])).unwrap();
     let opened_before = OpenOptions::new().write(true).open(&file).unwrap();
-    let mut watching = Watching::with_patience(&folder, SHORT);
+    let mut watching = Watching::with_timeout(&folder, SHORT);
     opened_before.set_len(object("one").len().try_into().unwrap()).unwrap();
     watching.wait_for("one");
     watching.expect_only(&["one two", "one"]);
@@ -255,7 +255,7 @@ fn a_removed_file_that_is_still_written_does_not_matter() {
     let start = Instant::now();
     replace(&folder.join("a.yaml"), &["two"]);
     watching.wait_for("two");
-    assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
+    assert!(start.elapsed() < WRITE_TIMEOUT / 2, "{:?}", start.elapsed());
 }
 
 #[test]
@@ -362,7 +362,7 @@ fn a_config_map_is_updated_as_one() {
 fn an_emptied_file_is_given_time_to_be_written() {
     let (_root, folder) = folder();
     let file = folder.join("a.yaml");
-    let mut watching = Watching::with_patience(&folder, SHORT);
+    let mut watching = Watching::with_timeout(&folder, SHORT);
     fs::write(&file, "").unwrap();
     watching.expect_nothing(SHORT / 2);
     fs::write(&file, object("two")).unwrap();
@@ -382,7 +382,7 @@ fn a_file_that_never_held_anything_is_not_waited_for() {
     fs::write(folder.join("b.yaml"), "").unwrap();
     replace(&folder.join("a.yaml"), &["two"]);
     watching.wait_for("two");
-    assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
+    assert!(start.elapsed() < WRITE_TIMEOUT / 2, "{:?}", start.elapsed());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Who is writing, as far as events tell.
+//! Files that are being written, according to inotify.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// Files being written.
 pub(super) struct Writing {
     files: BTreeMap<PathBuf, File>,
-    patience: Duration,
+    write_timeout: Duration,
 }
 
 struct File {
@@ -26,10 +26,10 @@ struct File {
 }
 
 impl Writing {
-    /// A file that is not written to for `patience` is taken for complete: some
+    /// A file that is not written to for `write_timeout` is taken for complete: some
     /// hold it open for good, and `truncate(2)` never closes it.
-    pub(super) fn new(patience: Duration) -> Self {
-        Self { files: BTreeMap::new(), patience }
+    pub(super) fn new(write_timeout: Duration) -> Self {
+        Self { files: BTreeMap::new(), write_timeout }
     }
 
     /// The file is new, and may be about to be written.
@@ -40,7 +40,7 @@ impl Writing {
 
     pub(super) fn modified(&mut self, file: PathBuf) {
         let now = Instant::now();
-        let until = now + self.patience;
+        let until = now + self.write_timeout;
         let file =
             self.files.entry(file).or_insert(File { since: None, until, is_announced: false });
         file.since.get_or_insert(now);

@@ -5,8 +5,8 @@ fn content(text: &'static str) -> Content {
     Content::from_body(text.as_bytes().into())
 }
 
-fn told(kind: Kind, resources: &[(&str, &'static str)]) -> Told {
-    let mut told = Told::default();
+fn told(kind: Kind, resources: &[(&str, &'static str)]) -> ServedResources {
+    let mut told = ServedResources::default();
     for (name, text) in resources {
         told.set(&Key::new(kind, *name), content(text));
     }
@@ -76,7 +76,7 @@ fn what_an_earlier_process_told_replaces_nothing() {
     for name in ["a", "b"] {
         resources.insert(Key::new(Kind::Clusters, name), content("old"));
     }
-    let mut told = Told::recovered(resources);
+    let mut told = ServedResources::recovered(resources);
     let mut asked = Subscription::new(Kind::Clusters);
     asked.take(has(&[("a", "newer")]));
     let first = asked.next(&told).expect("an answer");
@@ -105,7 +105,7 @@ fn of_a_kind_that_is_asked_for_by_name_nothing_else_is_told() {
 fn of_an_answer_that_is_refused_each_half_is_told_until_it_is_known_which() {
     let all: Vec<_> = (0..100).map(|index| format!("c{index:02}")).collect();
     let bad = ["c03", "c77"];
-    let mut told = Told::default();
+    let mut told = ServedResources::default();
     for name in &all {
         told.set(&Key::new(Kind::Clusters, name.as_str()), content("1"));
     }

@@ -22,9 +22,9 @@ fn done(ledger: &mut Ledger, now: Instant) -> Vec<String> {
     while let Some(action) = ledger.next(now) {
         assert!(actions.len() < 10, "no end: {actions:?}");
         let what = match &action {
-            Action::Create { .. } => "create".to_owned(),
-            Action::Refresh { count, .. } => format!("refresh {count}"),
-            Action::Delete { .. } => "delete".to_owned(),
+            EventWrite::Create { .. } => "create".to_owned(),
+            EventWrite::Refresh { count, .. } => format!("refresh {count}"),
+            EventWrite::Delete { .. } => "delete".to_owned(),
         };
         actions.push(format!("{what} {}", action.key().name));
         ledger.did(&action, now);
