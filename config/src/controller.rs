@@ -57,25 +57,25 @@ use store::Store;
 
 pub(crate) use status::Publish;
 
-/// How often Envoy is asked whether it serves.
+/// How often Envoy is polled.
 const PROBE_PERIOD: Duration = Duration::from_millis(500);
 
-/// The same before it does for the first time.
+/// The same before Envoy serves for the first time.
 const START_PROBE_PERIOD: Duration = Duration::from_millis(50);
 
-/// How long giving back the Lease may take.
-const RELEASE_PATIENCE: Duration = Duration::from_secs(2);
+/// The timeout of releasing the Lease.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What to watch, and how to serve it.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) access: Access,
-    /// None for all.
+    /// Empty for all namespaces.
     pub(crate) namespaces: Vec<String>,
     pub(crate) folder: PathBuf,
     pub(crate) listening: Listening,
     pub(crate) health: SocketAddr,
-    /// None to leave the status of Ingresses alone.
+    /// `None` to write no status.
     pub(crate) publish: Option<Publish>,
     /// Namespace and name.
     pub(crate) lease: (String, String),
@@ -84,7 +84,7 @@ pub(crate) struct Options {
     pub(crate) settings: Settings,
 }
 
-/// Makes the folder such that Envoy can start on it.
+/// Writes the files that Envoy needs to start.
 pub(crate) fn prepare(options: &Options) -> anyhow::Result<()> {
     let folder = std::path::absolute(&options.folder)?;
     let layout = Layout::new(folder);
@@ -92,9 +92,9 @@ pub(crate) fn prepare(options: &Options) -> anyhow::Result<()> {
         .with_context(|| format!("folder {}", layout.folder().display()))
 }
 
-/// Runs until a signal says to end. `when_ready` is called once Envoy serves a
-/// complete table, be it that of a process before this one, with the address of
-/// the health endpoints.
+/// Runs until a signal. Calls `when_ready` with the address of the health
+/// endpoints once Envoy serves a complete table, which may be that of a previous
+/// process.
 pub(crate) async fn run(
     options: Options,
     when_ready: impl FnOnce(Ready, SocketAddr),
@@ -104,7 +104,7 @@ pub(crate) async fn run(
     let layout = Layout::new(std::path::absolute(&options.folder)?);
     let rollout = Rollout::new(layout, options.listening, options.settings.clone())?;
     let envoy = rollout.envoy();
-    // A kubeconfig may name a program that takes its time, on the thread that asks.
+    // A kubeconfig may name a program for credentials, which blocks the thread.
     let connecting = tokio::spawn(connect(options.access.clone()));
     let Some(client) = signals.unless_received(connecting).await else { return Ok(()) };
     let client = client??;
@@ -133,16 +133,17 @@ pub(crate) async fn run(
 
     tokio::select! {
         ended = tasks.join_next() => {
-            // None of them ends but by a panic, which is ours.
+            // A task ends only by a panic.
             anyhow::bail!("a task of the controller ended unexpectedly: {ended:?}")
         }
         never = probe(&envoy, &readiness, &store, when_ready, health) => match never {},
         () = signals.received() => {}
     }
     let has_served = !matches!(readiness.send_replace(Readiness::Draining), Readiness::Starting(_));
-    // Envoy may serve what a process before this one has told it.
+    // Envoy may serve the configuration of a previous process.
     if has_served || matches!(envoy.ready().await, Ok(Some(_))) {
-        // What changes meanwhile is still served. A second signal ends that.
+        // Changes are still applied meanwhile. A second signal stops Envoy
+        // immediately.
         if signals.unless_received(draining.run(&envoy)).await.is_none() {
             let _ = envoy.quit().await;
         }
@@ -152,12 +153,12 @@ pub(crate) async fn run(
     }
     tasks.shutdown().await;
     let _ = stop.send(());
-    // So that another replica need not wait for the Lease to run out.
-    let _ = timeout(RELEASE_PATIENCE, electing).await;
+    // So that another replica does not have to wait until the Lease expires.
+    let _ = timeout(RELEASE_TIMEOUT, electing).await;
     Ok(())
 }
 
-/// What the parts of the controller have in common.
+/// The state that the tasks of the controller share.
 struct Parts {
     client: Client,
     options: Options,
@@ -168,7 +169,7 @@ struct Parts {
 }
 
 impl Parts {
-    /// Starts all of them.
+    /// Starts all tasks.
     fn spawn(
         self,
         rollout: Rollout,
@@ -226,7 +227,7 @@ fn reporter(options: &Options) -> reports::Options {
     }
 }
 
-/// Tells whether Envoy serves, forever.
+/// Polls Envoy and publishes whether it serves, forever.
 async fn probe(
     envoy: &EnvoyHandle,
     readiness: &channel::Sender<Readiness>,

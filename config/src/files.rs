@@ -9,11 +9,11 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use thiserror::Error;
 
-/// Writes a file unless it is so already: an Envoy that runs on it reads again
-/// what is written again.
+/// Writes a file unless its content is the same, because a running Envoy reloads
+/// files that are written.
 ///
 /// # Errors
-/// Where the folder cannot be written to.
+/// If the folder is not writable.
 pub(crate) fn write_if_changed(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
     if fs::read(path).is_ok_and(|existing| existing == content.as_ref()) {
         return Ok(());
@@ -21,13 +21,13 @@ pub(crate) fn write_if_changed(path: &Path, content: impl AsRef<[u8]>) -> io::Re
     write_atomically(path, content)
 }
 
-/// What the names of files begin with that are not written yet.
+/// The prefix of temporary files.
 const UNFINISHED: &str = ".ingressctl-";
 
-/// Removes what a process that was killed has not finished writing.
+/// Removes temporary files of a killed process.
 ///
 /// # Errors
-/// Where the folder cannot be read or written.
+/// If the folder cannot be read or written.
 pub(crate) fn remove_unfinished(folder: &Path) -> io::Result<()> {
     for entry in entries_of(folder)? {
         let entry = entry?;
@@ -38,7 +38,7 @@ pub(crate) fn remove_unfinished(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What is in a folder; nothing where there is none.
+/// The entries of a folder; none if it does not exist.
 pub(crate) fn entries_of(
     folder: &Path,
 ) -> io::Result<impl Iterator<Item = io::Result<fs::DirEntry>>> {
@@ -49,21 +49,22 @@ pub(crate) fn entries_of(
     Ok(entries.into_iter().flatten())
 }
 
-/// Writes `content` to `path` such that a reader sees the old content
-/// or the new, never a part: Envoy takes a file in when it is renamed.
+/// Replaces `path` by renaming, so that a reader sees either the old or the new
+/// content. Envoy watches for the renaming.
 ///
 /// # Errors
-/// Where the folder cannot be written to.
+/// If the folder is not writable.
 pub(crate) fn write_atomically(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
-    // Readable for whom the umask allows: Envoy may run as another user.
+    // Readable by users that the umask allows, because Envoy may run as another
+    // user.
     write_with_mode(path, content.as_ref(), 0o644)
 }
 
-/// As [`write_atomically`], readable for the owner alone, in a folder that the
-/// owner alone may look into; made if it is not there.
+/// Like [`write_atomically`], readable only for the owner, in a folder that only
+/// the owner may access; created if it does not exist.
 ///
 /// # Errors
-/// Where the folder cannot be made or written to.
+/// If the folder cannot be created or written.
 pub(crate) fn write_private(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         make_private_folder(folder)?;
@@ -71,11 +72,11 @@ pub(crate) fn write_private(path: &Path, content: impl AsRef<[u8]>) -> io::Resul
     write_with_mode(path, content.as_ref(), 0o600)
 }
 
-/// Makes a folder that nobody but the owner may look into, or makes sure that one
-/// which is there is such.
+/// Creates a folder that only the owner may access, or makes an existing one
+/// private.
 ///
 /// # Errors
-/// Where it cannot be made, is somebody else's, or a link to elsewhere.
+/// If it cannot be created, belongs to another user, or is a symbolic link.
 pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
     match fs::DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => keep_private(folder),
@@ -83,8 +84,8 @@ pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Lets nobody but the owner into a folder that is there. What is there in its
-/// place may be somebody else's, or lead elsewhere: that is refused.
+/// Makes an existing folder private. A path of another user, or a link, is
+/// rejected.
 fn keep_private(folder: &Path) -> io::Result<()> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let opened = match rustix::fs::open(folder, flags, Mode::empty()) {
@@ -98,10 +99,10 @@ fn keep_private(folder: &Path) -> io::Result<()> {
     Ok(rustix::fs::fchmod(&opened, Mode::RWXU)?)
 }
 
-/// Whether a folder may hold what decides what Envoy does, and private keys.
+/// Whether a folder is safe for private keys and for files that control Envoy.
 ///
 /// # Errors
-/// Where others may write to it or it is theirs, or it cannot be looked at.
+/// If other users own it or may write to it, or it cannot be read.
 pub(crate) fn check_folder(folder: &Path) -> io::Result<()> {
     let metadata = fs::symlink_metadata(folder)?;
     if !metadata.is_dir() {
@@ -111,10 +112,10 @@ pub(crate) fn check_folder(folder: &Path) -> io::Result<()> {
     judge_folder(owner, mode, own_user()).map_err(|problem| problem.at(folder))
 }
 
-/// As [`check_folder`], for a file in such a folder.
+/// Like [`check_folder`], for a file in such a folder.
 ///
 /// # Errors
-/// As there.
+/// Like [`check_folder`].
 pub(crate) fn check_file(file: &Path) -> io::Result<()> {
     let metadata = fs::symlink_metadata(file)?;
     let owner = metadata.uid();
@@ -127,8 +128,8 @@ pub(crate) fn check_file(file: &Path) -> io::Result<()> {
     Err(problem.at(file))
 }
 
-/// A volume of Kubernetes belongs to root, and everybody in the pod may write to
-/// it; but so it is with `/tmp`, which is sticky.
+/// A volume of Kubernetes belongs to root and is writable for all users of the
+/// pod; but so is `/tmp`, which has the sticky bit.
 fn judge_folder(owner: u32, mode: u32, user: u32) -> Result<(), UnsafePath> {
     if ![user, ROOT].contains(&owner) {
         return Err(UnsafePath::Foreign(owner));
@@ -148,7 +149,7 @@ const ROOT: u32 = 0;
 const WRITABLE_BY_OTHERS: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
-/// Why a path is not used: somebody else may decide what is there.
+/// Why a path is not used: another user may control it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 enum UnsafePath {
     #[error("is not a folder, or is a symbolic link; remove it, or name another folder")]

@@ -43,24 +43,24 @@ use snapshots::Snapshots;
 
 pub(crate) use admin::AdminAddress;
 
-/// How long Envoy may take to start.
+/// The time that Envoy may take to start.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How often Envoy is asked meanwhile.
+/// How often Envoy is polled meanwhile.
 const POLL_PERIOD: Duration = Duration::from_millis(10);
 
-/// What runs now, and how to get on from there.
+/// The configuration that runs now, and how to update it.
 pub(crate) struct Rollout {
     transitions: Transitions<RunningEnvoy>,
     renderer: Arc<Mutex<Renderer>>,
     snapshots: Snapshots,
 }
 
-/// What a rollout changed.
+/// The changes of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Change {
     Nothing,
-    /// Endpoints or clusters, not what is exposed.
+    /// Endpoints or clusters, but not the route table.
     Upstreams,
     /// Certificates, or the hosts that they are for.
     Certificates,
@@ -68,7 +68,7 @@ pub(crate) enum Change {
 }
 
 impl Change {
-    /// Its name in logs and metrics.
+    /// The name in logs and metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
@@ -79,30 +79,30 @@ impl Change {
     }
 }
 
-/// How a rollout came to its end.
+/// A completed rollout.
 #[derive(Clone, Debug)]
 pub(crate) struct Applied {
     pub(crate) change: Change,
-    /// What Envoy refuses of it: clusters, endpoints, certificates.
+    /// The resources that Envoy rejects: clusters, endpoints, certificates.
     pub(crate) refused: Vec<(Key, Refusal)>,
 }
 
-/// Why a rollout did not come to its end.
+/// A rollout that was not completed.
 #[derive(Debug, Error)]
 pub(crate) enum RolloutError {
-    /// Envoy holds what it held before.
+    /// Envoy keeps its previous configuration.
     #[error("Envoy rejected the new {}: {}", .0.kind.name(), .1.message)]
     Refused(Key, Refusal),
-    /// It is not known what Envoy holds.
+    /// The state of Envoy is unknown.
     #[error("Envoy has not acknowledged {what}: {cause}")]
     Unconfirmed { what: String, cause: String },
-    /// The filter would refuse the table, so Envoy has not been told of it.
+    /// The filter would reject the table, so it was not sent to Envoy.
     #[error("the route table is invalid: {0}")]
     Table(#[from] Arc<LoadError>),
 }
 
 impl RolloutError {
-    /// What is refused as a whole, by Envoy or before it, and why.
+    /// The rejected resource and the reason, if all of the rollout was rejected.
     pub(crate) fn refusal(&self) -> Option<(Key, Arc<str>)> {
         match self {
             Self::Refused(key, refusal) => Some((key.clone(), Arc::clone(&refusal.message))),
@@ -114,7 +114,7 @@ impl RolloutError {
     }
 }
 
-/// The addresses of Envoy, now that it listens.
+/// The addresses on which Envoy listens.
 #[derive(Clone, Debug)]
 pub struct Ready {
     /// For HTTP.
@@ -126,13 +126,13 @@ pub struct Ready {
 }
 
 impl Rollout {
-    /// For the Envoy that runs, or will run, on a folder that is
+    /// For a current or future Envoy with a folder that is
     /// [prepared](crate::envoy::prepare).
     ///
-    /// To be called within a runtime, in which it serves what Envoy discovers.
+    /// Must be called in a runtime, in which the xDS server runs.
     ///
     /// # Errors
-    /// Where the folder cannot be read or written.
+    /// If the folder cannot be read or written.
     pub(crate) fn new(
         layout: Layout,
         listening: Listening,
@@ -160,14 +160,14 @@ impl Rollout {
         })
     }
 
-    /// Whether there are certificates that Envoy was told of, at the start those
-    /// of an earlier process.
+    /// Whether certificates were sent to Envoy; at the start, those of a previous
+    /// process.
     pub(crate) fn has_certificates(&self) -> bool {
         let good = self.transitions.good.as_ref();
         good.is_some_and(|good| good.resources.of(Kind::Secrets).next().is_some())
     }
 
-    /// Waits until Envoy has started, and listens where there is a listener.
+    /// Waits until Envoy has started, and listens if it has a listener.
     pub(crate) async fn wait_until_started(&self) -> anyhow::Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
         while !self.transitions.envoy.admin.is_ready().await.unwrap_or(false) {
@@ -178,12 +178,12 @@ impl Rollout {
         Ok(())
     }
 
-    /// The Envoy that this is about.
+    /// The Envoy of this rollout.
     pub(crate) fn envoy(&self) -> EnvoyHandle {
         EnvoyHandle(self.transitions.envoy.admin.clone())
     }
 
-    /// Brings Envoy to `gateway`, or leaves it where it is.
+    /// Updates Envoy to `gateway`, or leaves it unchanged.
     pub(crate) async fn apply(&mut self, gateway: &Gateway) -> Result<Applied, RolloutError> {
         let (renderer, gateway) = (Arc::clone(&self.renderer), gateway.clone());
         let rendering = off_worker(move || {
@@ -197,7 +197,7 @@ impl Rollout {
         Ok(applied)
     }
 
-    /// Tells Envoy once more, with the next rollout, what it has refused.
+    /// Sends the resources that Envoy has rejected again with the next rollout.
     pub(crate) fn retry(&mut self) {
         self.transitions.envoy.retry();
     }
@@ -205,7 +205,7 @@ impl Rollout {
 
 #[cfg(test)]
 impl Rollout {
-    /// Whether an Envoy that starts would be told the table that this one holds.
+    /// Whether a restarted Envoy would get the table that this one has.
     pub(crate) async fn is_table_told(&mut self) -> bool {
         let at = self.transitions.envoy.position(&crate::envoy::Resources::default()).await;
         let at = at.expect("Envoy is connected");
@@ -213,22 +213,23 @@ impl Rollout {
         version(&at.told) == version(&at.held)
     }
 
-    /// What would be written to files.
+    /// The same configuration as in files.
     pub(crate) fn json(&self, gateway: &Gateway) -> Vec<serde_json::Value> {
         self.renderer.lock().unwrap_or_else(PoisonError::into_inner).json(gateway)
     }
 }
 
-/// The way from target to target of one Envoy.
+/// The transitions of one Envoy from target to target.
 struct Transitions<E> {
     envoy: E,
-    /// The last target that Envoy has taken whole.
+    /// The last target that Envoy has accepted completely.
     good: Option<Arc<Target>>,
-    /// The hosts with certificates of tables that Envoy may hold.
+    /// The hosts with certificates of the tables that Envoy may have.
     bound: Vec<(Version, Vec<TlsHost>)>,
 }
 
-/// As many tables as Envoy may hold one of: the last one, a bridge, the next.
+/// The number of tables of which Envoy may have one: the last one, an
+/// intermediate one, the next.
 const REMEMBERED_TABLES: usize = 4;
 
 impl<E: Envoy> Transitions<E> {
@@ -297,10 +298,10 @@ impl<E: Envoy> Transitions<E> {
         }
     }
 
-    /// What Envoy has refused of these.
+    /// The resources among these that Envoy has rejected.
     ///
     /// # Errors
-    /// Where that is nothing to go on without.
+    /// If the rollout cannot continue without one of them.
     fn refusals(&self, keys: &[Key]) -> Result<Vec<(Key, Refusal)>, RolloutError> {
         let refused = self.envoy.refusals(keys);
         let is_whole = |kind| matches!(kind, Kind::Listeners | Kind::Routes | Kind::Filter);
@@ -344,12 +345,12 @@ impl Step {
     }
 }
 
-/// A running Envoy, apart from what it serves.
+/// Access to a running Envoy, independent of its configuration.
 #[derive(Clone)]
 pub(crate) struct EnvoyHandle(Admin);
 
 impl EnvoyHandle {
-    /// Where it listens, if it does and has a table.
+    /// The addresses of Envoy, if it listens and has a table.
     pub(crate) async fn ready(&self) -> anyhow::Result<Option<Ready>> {
         let version = table_version();
         let stats = self.0.stats(&[&version]).await?;
@@ -362,30 +363,30 @@ impl EnvoyHandle {
         Ok(http.map(|http| Ready { http, https, admin }))
     }
 
-    /// Whether it is up, and has taken in all it started with.
+    /// Whether it is running and has processed its initial configuration.
     pub(crate) async fn is_live(&self) -> bool {
         self.0.is_ready().await.unwrap_or(false)
     }
 
-    /// Has it say to probes that no more requests are to be sent.
+    /// Makes readiness probes fail.
     pub(crate) async fn fail_probes(&self) -> anyhow::Result<()> {
         self.0.post("/healthcheck/fail").await
     }
 
-    /// Lets clients finish what they have begun, and asks them to come back
-    /// elsewhere; after Envoy's drain time it no longer listens.
+    /// Drains the listeners: clients finish their requests and reconnect
+    /// elsewhere. After the drain time, Envoy no longer listens.
     pub(crate) async fn drain(&self) -> anyhow::Result<()> {
         self.0.post("/drain_listeners?graceful&skip_exit").await
     }
 
-    /// How many clients are connected.
+    /// The number of open connections.
     pub(crate) async fn connections(&self) -> anyhow::Result<u64> {
         let name = format!("http.{STAT_PREFIX}.downstream_cx_active");
         let stats = self.0.stats(&[&name]).await?;
         Ok(stats.get(&name).and_then(|count| count.parse().ok()).unwrap_or(0))
     }
 
-    /// Ends it.
+    /// Stops Envoy.
     pub(crate) async fn quit(&self) -> anyhow::Result<()> {
         self.0.post("/quitquitquit").await
     }

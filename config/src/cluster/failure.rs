@@ -5,22 +5,21 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-/// How long one request may take. The client itself waits forever, since a
-/// watch does.
+/// The timeout of a request. The client itself has none, because of watches.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why a request failed, by what is to be done about it.
+/// The kinds of failed requests, by how to handle them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The object or its namespace is no more: nothing.
+    /// The object or its namespace no longer exists: nothing to do.
     Gone,
-    /// Somebody else was first: look again.
+    /// Another client has changed the object: read it again.
     Conflict,
-    /// A right is missing.
+    /// A permission is missing.
     Forbidden(String),
-    /// It would be refused again as long as it is the same.
+    /// The request is invalid, and would be rejected again.
     Refused(String),
-    /// The API is away or has too much to do: later.
+    /// The API is unavailable or overloaded: retry later.
     Away(String),
 }
 
@@ -35,21 +34,21 @@ impl Failure {
         };
         let message = status.message.clone();
         let causes = status.details.iter().flat_map(|details| &details.causes);
-        // What cannot be created since its namespace is on its way out is
-        // forbidden too: k8s.io/api/core/v1, NamespaceTerminatingCause.
+        // Creating an object in a namespace that is being deleted is also
+        // forbidden: k8s.io/api/core/v1, NamespaceTerminatingCause.
         let mut causes = causes.map(|cause| cause.reason.as_str());
         match status.code {
             403 if causes.any(|cause| cause == "NamespaceTerminating") => Self::Gone,
             403 => Self::Forbidden(message),
             404 | 410 => Self::Gone,
             409 => Self::Conflict,
-            // A token may be renewed, and a request that took too long retried.
+            // The token may be renewed, and a timed-out request retried.
             401 | 408 | 429 | 500.. => Self::Away(message),
             _ => Self::Refused(message),
         }
     }
 
-    /// What is the same about failures that are logged once.
+    /// The kind of a failure; each kind is logged once.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Gone => "gone",
@@ -73,7 +72,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An error of the client says what failed; what lies beneath says why.
+/// The error with its sources, which have the reason.
 pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -87,12 +86,12 @@ pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What `request` comes to, in good time.
+/// The result of `request`, with the default timeout.
 pub(crate) async fn ask<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
     ask_within(REQUEST_TIMEOUT, request).await
 }
 
-/// What `request` comes to within `limit`.
+/// The result of `request`, with the timeout `limit`.
 pub(crate) async fn ask_within<T>(
     limit: Duration,
     request: impl Future<Output = kube::Result<T>>,

@@ -7,21 +7,21 @@ use tracing::{info, warn};
 
 use crate::rollout::EnvoyHandle;
 
-/// How often Envoy is asked whether anybody is still connected.
+/// How often Envoy is polled for open connections.
 const POLL_PERIOD: Duration = Duration::from_millis(200);
 
-/// How long each part may take.
+/// The duration of each phase.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Draining {
-    /// Until no new connections come: load balancers have seen by then that
-    /// we are not ready.
+    /// Until load balancers have noticed that the pod is not ready, and send no
+    /// new connections.
     pub(super) delay: Duration,
-    /// Until those who are connected have gone.
+    /// Until all connections are closed.
     pub(super) timeout: Duration,
 }
 
 impl Draining {
-    /// Drains Envoy's listeners, and ends it.
+    /// Drains Envoy's listeners, and stops Envoy.
     pub(super) async fn run(self, envoy: &EnvoyHandle) {
         info!(delay_ms = self.delay.as_millis(), "draining: readiness probes fail now");
         if let Err(error) = envoy.fail_probes().await {

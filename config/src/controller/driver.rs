@@ -34,46 +34,46 @@ use crate::settings::Settings;
 
 use agenda::{Agenda, End, Event, Step};
 
-/// Changes that follow one another closer than this are one.
+/// Changes that follow each other within this time are applied together.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// But none waits longer than this for others, so that a steady stream of
-/// changes starves nobody.
+/// But no change waits longer than this for others, even with a steady stream of
+/// changes.
 const LONGEST_GATHERING: Duration = Duration::from_millis(100);
 
-/// How long to sleep at most before what certificates say is looked at again: a
-/// clock may be set.
+/// The longest sleep before the validity of certificates is checked again,
+/// because the clock may be set.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
-/// How long a controller that starts waits for the addresses of DNS names.
-const RESOLVING_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a starting controller waits for the addresses of DNS names.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the driver works with.
 pub(super) struct Driver {
     pub(super) store: Arc<Store>,
     pub(super) settings: Arc<Settings>,
-    /// What is known of certificates already.
+    /// Results for certificates that were checked before.
     pub(super) caches: Arc<Caches>,
     pub(super) rollout: Rollout,
     pub(super) metrics: Arc<Metrics>,
-    /// Gets the Secrets that are to be watched.
+    /// Receives the Secrets to watch.
     pub(super) wants: channel::Sender<BTreeSet<ObjectName>>,
-    /// Gets the DNS names that are to be looked up.
+    /// Receives the DNS names to resolve.
     pub(super) wants_resolved: channel::Sender<BTreeSet<String>>,
-    /// Gets what the configuration came from that is served.
+    /// Receives the objects of the configuration that is served.
     pub(super) served: channel::Sender<Option<Arc<Served>>>,
 }
 
-/// What is being worked on.
+/// The state of the current update.
 struct Work {
     objects: Arc<Vec<Arc<Known>>>,
     unreadable: UnreadableSecrets,
     resolved: Arc<Resolved>,
-    /// What was compiled last.
+    /// The last compiled configuration.
     compiled: Option<Compiled>,
     isolation: Isolation,
     logged: Logged,
-    /// What the last change took, from being taken up to being served.
+    /// The duration of the last update.
     took: Duration,
     start: Instant,
 }
@@ -110,7 +110,7 @@ impl Driver {
                 Step::Compile => {
                     let compiled = self.compile_resolved(&mut work).await;
                     let before = work.compiled.replace(compiled);
-                    // Large, and nobody waits for it to go.
+                    // It is large, and freeing it need not block.
                     drop(spawn_blocking(move || drop(before)));
                     Event::Compiled
                 }
@@ -118,7 +118,7 @@ impl Driver {
                 Step::Apply => {
                     let end = self.apply(&agenda, &mut work).await;
                     work.took = work.start.elapsed();
-                    // What is only tried is not told.
+                    // An intermediate attempt is not reported.
                     if end != End::Again {
                         work.log_findings();
                     }
@@ -133,8 +133,8 @@ impl Driver {
         }
     }
 
-    /// Waits for a change and for those that come right after it, or until it
-    /// is time to try again, and takes up what has changed.
+    /// Waits for a change and those directly after it, or for the next retry, and
+    /// takes the changes.
     async fn wait(&mut self, retry: Option<Duration>, work: &mut Work) -> Event {
         let recheck_at = work.compiled.as_ref().and_then(|compiled| compiled.recheck_at);
         let is_due = self.gather(retry, recheck_at, work).await;
@@ -158,9 +158,9 @@ impl Driver {
         Event::Woken { changes, awaited: self.store.awaited_secrets() }
     }
 
-    /// Under a steady stream of changes, waits as long as the last one took: then
-    /// half of the time at least is left to others. Says whether it is time to
-    /// try again what Envoy has refused.
+    /// With a steady stream of changes, waits as long as the last update took, so
+    /// that at least half of the time is left for other work. Returns whether
+    /// rejected resources should be retried.
     async fn gather(
         &self,
         retry: Option<Duration>,
@@ -189,7 +189,7 @@ impl Driver {
         retry_refused.is_some_and(|at| at <= Instant::now())
     }
 
-    /// Asks for the Secrets that the objects name.
+    /// Requests the Secrets that the objects name.
     async fn want_secrets(&self, work: &Work) {
         let (objects, settings) = (Arc::clone(&work.objects), Arc::clone(&self.settings));
         let names = off_worker(move || {
@@ -201,16 +201,16 @@ impl Driver {
         want(&self.wants, &names);
     }
 
-    /// Compiles, and has the DNS names looked up that come up. The first time
-    /// their addresses are waited for: an Envoy that serves already would lose
-    /// them. Later nobody waits for another's name server.
+    /// Compiles, and requests the resolution of new DNS names. The first time it
+    /// waits for their addresses, because a serving Envoy would lose them. Later
+    /// it does not wait for the name servers of others.
     async fn compile_resolved(&self, work: &mut Work) -> Compiled {
         let compiled = self.compile(work).await;
         want(&self.wants_resolved, &compiled.dns_names);
         if work.compiled.is_some() || compiled.dns_names.is_empty() {
             return compiled;
         }
-        match timeout(RESOLVING_PATIENCE, self.store.resolved(&compiled.dns_names)).await {
+        match timeout(RESOLVE_TIMEOUT, self.store.resolved(&compiled.dns_names)).await {
             Ok(resolved) => {
                 work.resolved = Arc::new(resolved);
                 self.compile(work).await
@@ -246,7 +246,7 @@ impl Driver {
         compiled
     }
 
-    /// Brings other endpoints to Envoy, where nothing else has changed.
+    /// Updates endpoints if nothing else has changed.
     async fn move_endpoints(&self, agenda: &Agenda, work: &mut Work) -> Event {
         let (Some(mut compiled), Some(moved)) = (work.compiled.take(), agenda.moved()) else {
             return Event::EndpointsSayMore;
@@ -268,7 +268,7 @@ impl Driver {
         if is_moved { Event::Compiled } else { Event::EndpointsSayMore }
     }
 
-    /// Brings Envoy there.
+    /// Applies the configuration to Envoy.
     async fn apply(&mut self, agenda: &Agenda, work: &mut Work) -> End {
         let Some(compiled) = &work.compiled else { return End::Unknown };
         let start = Instant::now();
@@ -322,8 +322,8 @@ impl Driver {
         );
     }
 
-    /// Tells the API what is served, also where only a status has changed, which
-    /// is perhaps to be written again.
+    /// Publishes what is served, even if only a status has changed, which may
+    /// have to be written again.
     fn report(&self, work: &Work) {
         let Some(compiled) = &work.compiled else { return };
         let served = Served {
@@ -335,7 +335,7 @@ impl Driver {
     }
 }
 
-/// Asks for these names, if others were asked for before.
+/// Requests these names if they have changed.
 fn want<T: Clone + PartialEq>(wants: &channel::Sender<BTreeSet<T>>, names: &BTreeSet<T>) {
     wants.send_if_modified(|wanted| {
         let is_modified = wanted != names;
@@ -350,7 +350,7 @@ fn millis(duration: Duration) -> u64 {
     duration.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
-/// The findings that were logged, so that each change logs what is new.
+/// The findings that were logged, so that only new ones are logged.
 #[derive(Default)]
 struct Logged(BTreeSet<Finding>);
 

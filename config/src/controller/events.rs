@@ -34,18 +34,17 @@ use crate::cluster::{Failure, ask};
 use content::Author;
 use ledger::{EventWrite, Ledger};
 
-/// The most Events there are of us. Ten thousand broken objects are not better
-/// understood by ten thousand Events, and all of them are in etcd.
+/// The maximum number of Events. More would not help with thousands of broken
+/// objects, and all of them are stored in etcd.
 const MAX_EVENTS: usize = 500;
 
-/// The least time between two requests: 20 in a second.
+/// The least time between two requests: 20 per second.
 const PACE: Duration = Duration::from_millis(50);
 
-/// How often at most a new outcome is looked at: what changes faster is taken
-/// together.
+/// The least time between two evaluations of outcomes.
 const REPLAN_PERIOD: Duration = Duration::from_secs(1);
 
-/// How many are listed at once.
+/// The page size of lists.
 const PAGE: u32 = 500;
 
 const WRITE: ApiTask = ApiTask {
@@ -58,8 +57,8 @@ const LIST: ApiTask = ApiTask {
     permission: "list on events, in all namespaces",
 };
 
-/// Keeps Events at the findings of the newest outcome, until no outcome comes
-/// any more.
+/// Updates the Events to the findings of the newest outcome, until the sender is
+/// dropped.
 pub(super) async fn report(
     client: &Client,
     options: &Options,
@@ -90,7 +89,7 @@ struct Reporter<'a> {
     metrics: &'a Metrics,
     ledger: Ledger,
     left_out: usize,
-    /// When to look for what earlier leaders have left: once, if it works.
+    /// When to list the Events of previous leaders: once, if it succeeds.
     listing_due: Option<Instant>,
     listing_backoff: Backoff,
     backoff: Backoff,
@@ -103,7 +102,7 @@ impl Reporter<'_> {
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let start = Instant::now();
-            // Until something is served, nothing is known to be wrong or right.
+            // Before anything is served, the findings are unknown.
             let outcome = self.outcomes.borrow_and_update().clone();
             if let Some(outcome) = outcome {
                 self.list_when_due().await;
@@ -134,7 +133,7 @@ impl Reporter<'_> {
                 self.listing_due = None;
                 self.failure_log.resolve(LIST);
             }
-            // Writing goes on: names tell what is there already.
+            // Writing continues, because names identify existing Events.
             Err(failure) => {
                 self.listing_due = Some(Instant::now() + self.listing_backoff.step());
                 self.failure_log.failed(LIST, &failure);
@@ -157,7 +156,7 @@ impl Reporter<'_> {
         }
     }
 
-    /// Takes the findings of `outcome` for what should be there.
+    /// Makes the findings of `outcome` the wanted Events.
     fn select(&mut self, outcome: &Outcome) {
         let reports = outcome.reports.iter().enumerate();
         let wanted = reports
@@ -169,8 +168,8 @@ impl Reporter<'_> {
         self.left_out = left_out;
     }
 
-    /// Does what is to be done until it is, or until something is new. Where the
-    /// API is away, says how long to leave it alone.
+    /// Writes until there is nothing left to write, or until there is a new
+    /// outcome. If the API is unavailable, returns the time to wait.
     async fn perform_all(
         &mut self,
         outcome: &Outcome,

@@ -31,20 +31,20 @@ use crate::cluster::{Failure, ask_within};
 
 use record::{LeaseAction, Observed};
 
-/// How long a Lease holds without being renewed.
+/// How long a Lease is valid without renewal.
 const LEASE_DURATION: Duration = Duration::from_secs(15);
 
-/// How long its holder goes on without having renewed it. Less than
-/// [`LEASE_DURATION`], so that it has ended before another begins.
+/// How long its holder continues without renewal. Less than [`LEASE_DURATION`],
+/// so that it has stopped before another replica starts.
 const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How often the holder renews it.
 const RENEW_PERIOD: Duration = Duration::from_secs(5);
 
-/// How often others look at it, and when what failed is tried again.
+/// How often other replicas check it, and the retry interval.
 const RETRY_PERIOD: Duration = Duration::from_secs(2);
 
-/// How long one request may take: a deadline leaves room for a second one.
+/// The timeout of a request, so that a second one fits into the deadline.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 
 const ELECTION: ApiTask = ApiTask {
@@ -52,20 +52,20 @@ const ELECTION: ApiTask = ApiTask {
     permission: "get, create and update on leases of coordination.k8s.io",
 };
 
-/// One of those who would hold a Lease.
+/// A candidate for a Lease.
 pub(super) struct Election {
     leases: Api<Lease>,
     name: String,
     identity: String,
     observed: Observed,
-    /// When it was last ours for sure, while it is.
+    /// The time of the last renewal, while this replica is the leader.
     renewed: Option<Instant>,
     failure_log: FailureLog,
 }
 
 impl Election {
-    /// Stands for the Lease `name` in `namespace` as `identity`, which no other
-    /// process may have: see [`identity`].
+    /// A candidate for the Lease `name` in `namespace` with the identity
+    /// `identity`, which has to be unique: see [`identity`].
     pub(super) fn new(client: Client, namespace: &str, name: &str, identity: String) -> Self {
         Self {
             leases: Api::namespaced(client, namespace),
@@ -77,9 +77,9 @@ impl Election {
         }
     }
 
-    /// Says in `is_leader` whether the Lease is ours, until `stop`: then gives
-    /// it back, so that another need not wait for it to run out. Goes on
-    /// whatever the API does.
+    /// Publishes in `is_leader` whether this replica holds the Lease, until
+    /// `stop`; then releases it, so that another replica does not have to wait
+    /// until it expires. Continues after any failure of the API.
     pub(super) async fn run(
         mut self,
         is_leader: watch::Sender<bool>,
@@ -88,7 +88,7 @@ impl Election {
         let campaign = async {
             loop {
                 let wait = match self.renewed {
-                    // However slow the API is.
+                    // Independent of the latency of the API.
                     Some(at) => timeout_at((at + RENEW_DEADLINE).into(), self.step()).await,
                     None => Ok(self.step().await),
                 };
@@ -96,7 +96,7 @@ impl Election {
                 self.give_up_when_overdue();
                 self.tell(&is_leader);
                 sleep(wait).await;
-                // Time went by, perhaps more than was asked for.
+                // More time may have passed than intended.
                 self.give_up_when_overdue();
                 self.tell(&is_leader);
             }
@@ -105,7 +105,7 @@ impl Election {
             () = campaign => {}
             () = stop => {}
         }
-        // Nothing is to be written for it any more once another may have it.
+        // Stop writing before another replica may start.
         let was_leader = is_leader.send_replace(false);
         if was_leader {
             self.release().await;
@@ -126,7 +126,7 @@ impl Election {
         }
     }
 
-    /// One look or renewal. Says when the next is due.
+    /// Checks or renews the Lease once. Returns when to do it again.
     async fn step(&mut self) -> Duration {
         let start = Instant::now();
         let result = match self.renewed {
@@ -140,7 +140,7 @@ impl Election {
             }
             Err(failure) => {
                 self.failure_log.failed(ELECTION, &failure);
-                // Not past the deadline, so that it is kept to the moment.
+                // Not beyond the deadline, so that it is observed exactly.
                 let left = self.renewed.map(|at| RENEW_DEADLINE.saturating_sub(at.elapsed()));
                 left.map_or(RETRY_PERIOD, |left| left.min(RETRY_PERIOD))
             }
@@ -153,7 +153,7 @@ impl Election {
         }
     }
 
-    /// Renews what is ours, without looking first.
+    /// Renews a held Lease, without reading it first.
     async fn renew(&mut self, start: Instant) -> Result<(), Failure> {
         match self.write(start, LeaseAction::Renew).await {
             Err(Failure::Conflict | Failure::Gone) => self.look(start).await,
@@ -161,7 +161,7 @@ impl Election {
         }
     }
 
-    /// Looks at the Lease and takes it if it is free.
+    /// Reads the Lease and takes it over if it has expired.
     async fn look(&mut self, start: Instant) -> Result<(), Failure> {
         let lease = within(self.leases.get_opt(&self.name)).await?;
         let before = self.observed.holder().to_owned();
@@ -176,7 +176,7 @@ impl Election {
                 Ok(())
             }
             action => match self.write(start, action).await {
-                // Another was first; what it wrote is seen the next time.
+                // Another replica was first; the next read shows its record.
                 Err(Failure::Conflict | Failure::Gone) => {
                     self.renewed = None;
                     Ok(())
@@ -195,7 +195,8 @@ impl Election {
             within(self.leases.replace(&self.name, &parameters, &lease)).await?
         };
         self.observed.see(Some(written), Instant::now());
-        // From when it was asked for: others count from when it was there.
+        // From the start of the request: others count from when the record
+        // changed.
         self.renewed = Some(start);
         Ok(())
     }
@@ -214,25 +215,26 @@ impl Election {
     }
 }
 
-/// Who writes, for `metadata.managedFields`.
+/// The field manager in `metadata.managedFields`.
 fn parameters() -> PostParams {
     PostParams { field_manager: Some("ingressctl".to_owned()), ..PostParams::default() }
 }
 
-/// A shorter way to ask, for what has a deadline.
+/// A request with the timeout for deadlines.
 async fn within<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
     ask_within(REQUEST_TIMEOUT, request).await
 }
 
-/// A name that no other process has: the pod's, and a random part, since a
-/// container that is started again keeps the pod's name.
+/// A unique name: that of the pod and a random part, because a restarted
+/// container keeps the name of the pod.
 pub(super) fn identity() -> String {
     let named = |variable| std::env::var(variable).ok().filter(|name| !name.is_empty());
     let host = named("POD_NAME")
         .or_else(|| named("HOSTNAME"))
         .or_else(|| Some(fs::read_to_string("/proc/sys/kernel/hostname").ok()?.trim().to_owned()))
         .unwrap_or_else(|| "ingressctl".to_owned());
-    // The standard library seeds its hash tables from the system's randomness.
+    // The standard library seeds its hash tables with random numbers of the
+    // system.
     let random = RandomState::new().build_hasher().finish();
     format!("{host}_{random:016x}")
 }

@@ -13,56 +13,57 @@ use super::known::Known;
 use super::metrics::Metrics;
 use super::status::{self, Publish};
 
-/// What the objects came to, once Envoy serves it.
+/// The result for the objects, once Envoy serves it.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) ingresses: Vec<IngressState>,
     pub(super) reports: Vec<Report>,
 }
 
-/// An Ingress as the API has it, and whether it is served.
+/// An Ingress of the API, and whether it is served.
 #[derive(Clone, Debug)]
 pub(super) struct IngressState {
     pub(super) known: Arc<Known>,
     pub(super) is_served: bool,
 }
 
-/// The object that a finding concerns.
+/// The object of a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Subject {
     pub(super) api_version: String,
     pub(super) kind: String,
-    /// Empty where the object has none.
+    /// Empty for cluster-scoped objects.
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) uid: String,
 }
 
-/// A finding, and the object it concerns.
+/// A finding and its object.
 #[derive(Clone, Debug)]
 pub(super) struct Report {
     pub(super) subject: Subject,
     pub(super) finding: Finding,
 }
 
-/// Who reports, and what.
+/// The reporter, and what it reports.
 #[derive(Clone, Debug)]
 pub(super) struct Options {
-    /// Whom `metadata.managedFields` names as the author of a status, such as
+    /// The field manager of a status in `metadata.managedFields`, such as
     /// `ingressctl/istio-system/istio-ingress`. At most 128 bytes.
     pub(super) field_manager: String,
-    /// Where Ingresses are reached; without it, no address is written.
+    /// The source of the published addresses; without it, no address is written.
     pub(super) publish: Option<Publish>,
-    /// What tells this installation from others, such as `namespace/lease`.
+    /// Distinguishes this installation from others, such as `namespace/lease`.
     pub(super) installation: String,
-    /// `spec.controller` of our IngressClasses: who Events come from.
+    /// `spec.controller` of the IngressClasses of this gateway: the source of
+    /// Events.
     pub(super) controller: String,
     /// This replica: see [`super::lease::identity`].
     pub(super) identity: String,
 }
 
-/// Reports the newest outcome for as long as this replica leads. Ends when
-/// nobody can say any more who leads, or what the outcome is.
+/// Reports the newest outcome while this replica is the leader. Ends when the
+/// election or the driver has ended.
 pub(super) async fn run(
     client: Client,
     options: Options,
@@ -72,14 +73,14 @@ pub(super) async fn run(
 ) {
     while leader.wait_for(|is_leader| *is_leader).await.is_ok() {
         metrics.set_leader(true);
-        // One that was seen by an earlier term is new to this one.
+        // An outcome that was reported in a previous term is new in this one.
         outcomes.mark_changed();
         let reporting = async {
             let statuses = status::publish(&client, &options, outcomes.clone(), &metrics);
             let events = events::report(&client, &options, outcomes.clone(), &metrics);
             tokio::join!(statuses, events);
         };
-        // Dropped in the middle: another may already write.
+        // Cancelled immediately: another replica may already write.
         let has_ended = tokio::select! {
             () = reporting => true,
             lost = leader.wait_for(|is_leader| !*is_leader) => lost.is_err(),
@@ -100,7 +101,7 @@ mod tests {
 
     use super::*;
 
-    /// As long as a test waits for what should be at once.
+    /// The time that a test waits for an immediate effect.
     const SOON: Duration = Duration::from_secs(10);
 
     fn report() -> Report {

@@ -46,7 +46,7 @@ impl SecretSource {
         Self { client, manager, store, metrics, pace: Arc::default() }
     }
 
-    /// Watches those that are wanted, forever.
+    /// Watches the wanted Secrets, forever.
     pub(super) async fn run(self, mut wanted: channel::Receiver<BTreeSet<ObjectName>>) {
         let mut tasks = JoinSet::new();
         let mut watches: BTreeMap<ObjectName, AbortHandle> = BTreeMap::new();
@@ -104,7 +104,7 @@ impl SecretSource {
                 WatchUpdate::Failed(failure) => {
                     trial = trial.after_failure(&failure);
                     self.failed(&name, &failure, &mut failing);
-                    // One that may not go on from where it was is not refused.
+                    // A watch whose resource version is too old is not rejected.
                     if failure.status().is_some_and(|status| status.code != 410) {
                         is_refused = true;
                         self.pace.turn(name.namespace()).await;
@@ -134,22 +134,22 @@ impl SecretSource {
         }
     }
 
-    /// Where the API server does not answer at all, nothing is known. What has
-    /// no rights is a finding, told there with the remedy.
+    /// If the API server does not respond, the state is unknown. A missing
+    /// permission becomes a finding with the remedy.
     fn failed(&self, name: &ObjectName, failure: &WatchFailure, failing: &mut RepeatedFailure) {
         self.metrics.watch_restarted(Kind::Secret.name());
         match failure.status() {
             Some(status) if status.code == 403 => {
                 self.store.refuse_secret(name, UnreadableSecret::Denied);
             }
-            // A watch that may not go on from where it was begins anew.
+            // A watch whose resource version is too old starts again.
             Some(status) if status.code == 410 => {}
             Some(status) => {
                 let reason = format!("{} {}", status.code, status.message);
                 self.store.refuse_secret(name, UnreadableSecret::Failed(reason));
             }
             None if failure.is_unreadable() => {
-                // What it says of it may quote what is in the Secret.
+                // The error may quote the content of the Secret.
                 failing.log("the API server sent an invalid response");
             }
             None => failing.log(&failure.describe(Kind::Secret)),
@@ -157,15 +157,15 @@ impl SecretSource {
     }
 }
 
-/// One that may be listed and not watched is listed again and again: that is no
-/// reason to say each time that all is well.
+/// A Secret that may be listed but not watched is listed repeatedly, which should
+/// not be reported as recovery each time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trial {
     None,
-    /// The last watch was refused.
+    /// The last watch was rejected.
     Ahead,
-    /// Since then there was a list. A watch says nothing of its beginning, but
-    /// one that has not failed for a while works.
+    /// There was a list since then. A watch does not report its start, but if it
+    /// has not failed for a while, it works.
     UnderWay,
 }
 

@@ -14,21 +14,21 @@ use crate::finding::Finding;
 use crate::object_ref::ObjectRef;
 use crate::off_worker::off_worker;
 
-/// How often at most that is worked out: under a stream of changes, each would
-/// take from traffic what nobody looks at.
+/// The least time between two evaluations: with many changes, each evaluation
+/// would slow down traffic updates.
 const PERIOD: Duration = Duration::from_millis(250);
 
-/// What Envoy serves came from these.
+/// The objects of the configuration that Envoy serves.
 #[derive(Debug)]
 pub(super) struct Served {
     pub(super) objects: Arc<Vec<Arc<Known>>>,
-    /// The Ingresses of our class, and whether they serve anything.
+    /// The Ingresses of the class, and whether they are served.
     pub(super) ingresses: Arc<HashMap<ObjectRef, bool>>,
     pub(super) findings: Vec<Finding>,
 }
 
-/// Works out what is to be told of the newest that is served, beside what is done
-/// for traffic. Ends when nothing is served any more.
+/// Evaluates the reports about the newest served configuration, in parallel with
+/// updates. Ends when the sender is dropped.
 pub(super) async fn follow(
     mut served: watch::Receiver<Option<Arc<Served>>>,
     outcomes: watch::Sender<Option<Arc<Outcome>>>,
@@ -62,7 +62,7 @@ impl Served {
         }
         let subjects = self.objects.iter().filter_map(|known| {
             let object = known.object.reference();
-            // What is wrong with an Ingress of another class is not ours to tell.
+            // Findings about Ingresses of other classes are not reported.
             let is_foreign = &*object.kind == "Ingress" && !self.ingresses.contains_key(&object);
             let is_told = !is_foreign && found.contains(&object);
             is_told.then_some((object, known))
@@ -93,7 +93,7 @@ mod tests {
     use crate::manifest::read_text;
     use crate::settings::Settings;
 
-    /// What Envoy refuses of a cluster is an Event on its Service.
+    /// A rejected cluster is an Event on its Service.
     #[test]
     fn a_finding_of_what_envoy_refuses_is_told_on_its_object() {
         let text =

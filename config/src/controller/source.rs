@@ -18,11 +18,11 @@ use super::retry::Backoff;
 use super::store::{PartId, Store};
 use crate::cluster::{Kind, Watched, api, discover};
 
-/// Where to look, and under which name we write.
+/// What to watch, and the name under which this controller writes.
 #[derive(Clone)]
 pub(super) struct Source {
     pub(super) client: Client,
-    /// None for all.
+    /// Empty for all namespaces.
     pub(super) namespaces: Vec<String>,
     pub(super) manager: String,
     pub(super) store: Arc<Store>,
@@ -30,7 +30,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Watches forever. What fails is tried again, and told.
+    /// Watches forever. Failures are logged and retried.
     pub(super) async fn run(self) {
         let mut backoff = Backoff::for_traffic();
         let mut failing = RepeatedFailure::new("the API server".into());
@@ -77,7 +77,7 @@ impl Source {
         }
     }
 
-    /// Puts what a watch tells into the store.
+    /// Applies the updates of a watch to the store.
     async fn follow<K>(
         &self,
         part: PartId,
@@ -90,7 +90,7 @@ impl Source {
     {
         let mut failing = RepeatedFailure::new(format!("the watch of {kind}"));
         let mut has_begun = false;
-        // Whether the API server was up in all its parts before it was asked.
+        // Whether the API server was completely started before the request.
         let mut was_up = false;
         let mut is_listing = true;
         loop {
@@ -109,7 +109,7 @@ impl Source {
                         self.store.begin_list(part);
                         self.store.end_list(part);
                     }
-                    // One that has come up since may find them the next time.
+                    // If it has started since, the next request may find them.
                     was_up = is_missing && self.is_up().await;
                     if !was_up {
                         self.metrics.set_watch_up(kind.name(), false);
@@ -118,7 +118,7 @@ impl Source {
                     continue;
                 }
             };
-            // A list that only begins says nothing of whether it will end.
+            // The start of a list does not mean that it will complete.
             if !matches!(event, Event::Init) {
                 was_up = false;
                 self.works(kind, &mut failing);
@@ -150,9 +150,9 @@ impl Source {
         self.metrics.set_watch_up(kind.name(), true);
     }
 
-    /// Whether the API server is up in all its parts. While it starts, custom
-    /// resources are not found yet, which does not mean that there are none;
-    /// `/readyz` includes that it has read their definitions.
+    /// Whether the API server has started completely. While it starts, custom
+    /// resources are not found, even if they exist; `/readyz` includes that it
+    /// has read their definitions.
     async fn is_up(&self) -> bool {
         let Ok(request) = http_get("/readyz") else { return false };
         self.client.request_text(request).await.is_ok()

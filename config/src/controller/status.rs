@@ -34,12 +34,12 @@ pub(crate) use addresses::Publish;
 pub(super) use ownership::is_published_by;
 use plan::{Done, StatusChange, plan};
 
-/// How many requests are under way at once.
+/// The maximum number of concurrent requests.
 const CONCURRENCY: usize = 8;
 
-/// The least time between the beginnings of two rounds: what changes faster is
-/// taken together, and two installations that both claim an Ingress do not
-/// write as fast as they can.
+/// The least time between the starts of two rounds: frequent changes are written
+/// together, and two installations that both claim an Ingress do not write
+/// continuously.
 const ROUND: Duration = Duration::from_secs(1);
 
 const WRITE: ApiTask = ApiTask {
@@ -47,8 +47,7 @@ const WRITE: ApiTask = ApiTask {
     permission: "patch on ingresses/status of networking.k8s.io and extensions",
 };
 
-/// Keeps the status of all Ingresses as it should be, until no outcome comes
-/// any more.
+/// Updates the status of all Ingresses, until the sender of outcomes is dropped.
 pub(super) async fn publish(
     client: &Client,
     options: &Options,
@@ -87,11 +86,11 @@ impl Writer<'_> {
         let mut backoff = Backoff::for_reports();
         let mut is_done = true;
         loop {
-            // Until then, failures have to wait; what is new has not.
+            // Failures wait until then; new outcomes do not.
             let retry = (!is_done).then(|| Instant::now() + backoff.step());
             let woken = tokio::select! {
                 outcome = self.outcomes.changed() => outcome.is_ok(),
-                // Ends with what follows the Service: never before us.
+                // The sender lives longer than this.
                 _ = self.addresses.changed() => true,
                 () = until(retry) => true,
             };
@@ -108,7 +107,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes what differs. Says whether all is as it should be.
+    /// Writes all differences. Returns whether all writes have succeeded.
     async fn round(&mut self) -> bool {
         let Some(outcome) = self.outcomes.borrow_and_update().clone() else { return true };
         let addresses = self.addresses.borrow_and_update().clone();
@@ -121,8 +120,8 @@ impl Writer<'_> {
                     self.metrics.report_written(Written::Status);
                     self.done.note(change);
                 }
-                // An Ingress that is no more has no status; one that has
-                // changed comes back with the next outcome.
+                // A deleted Ingress has no status; a changed one is in the next
+                // outcome.
                 Err(failure @ (Failure::Gone | Failure::Conflict)) => {
                     debug!(ingress = %change.ingress(), %failure, "left its status alone");
                     self.done.note(change);
@@ -137,9 +136,9 @@ impl Writer<'_> {
         is_done
     }
 
-    /// What the writing of each came to. Many take a while; what is new by then
-    /// may want something else, so the rest is left to the next round. So is it
-    /// if the API is away, or what is in a namespace where it is forbidden.
+    /// The results of the writes. If there is a new outcome meanwhile, or the API
+    /// is unavailable, or writes in a namespace are forbidden, the rest is left
+    /// to the next round.
     async fn write_all<'c, 's>(
         &self,
         changes: &'c [StatusChange<'s>],

@@ -17,10 +17,10 @@ use crate::settings::ObjectName;
 
 use secrets::Secrets;
 
-/// The most names of changed objects that are kept for the log.
+/// The maximum number of changed objects that are named in the log.
 const NAMED_CHANGES: usize = 5;
 
-/// Filled by the watches, emptied of its changes by the one who applies them.
+/// The store: watches fill it, and the driver takes the changes.
 pub(super) struct Store {
     state: Mutex<State>,
     changed: Notify,
@@ -33,54 +33,53 @@ type ByName = HashMap<(Arc<str>, Arc<str>), Arc<Known>>;
 struct State {
     parts: Vec<Part>,
     secrets: Secrets,
-    /// What the DNS names that are asked for were looked up as last.
+    /// The addresses of DNS names.
     resolved: Resolved,
     changes: Option<Changes>,
-    /// Whether something changed that says nothing of what is served.
+    /// Whether something changed that does not affect the configuration.
     is_touched: bool,
 }
 
-/// What one watch has seen.
+/// The objects of one watch.
 struct Part {
     kind: Kind,
     objects: ByName,
-    /// What a list that is under way has brought so far. Half a list is no
-    /// list: it counts once it is whole.
+    /// The objects of an unfinished list, which is used only once it is complete.
     listing: Option<ByName>,
     is_complete: bool,
 }
 
-/// What has changed since the last snapshot.
+/// The changes since the last snapshot.
 #[derive(Clone, Debug)]
 pub(super) struct Changes {
-    /// When the first of it was seen.
+    /// The time of the first change.
     pub(super) since: Instant,
-    /// When the last of it was seen.
+    /// The time of the last change.
     pub(super) until: Instant,
-    /// Some of the objects.
+    /// The names of some of the objects.
     named: BTreeSet<String>,
-    /// How many there are.
+    /// The number of changes.
     count: usize,
-    /// Whose endpoints have changed.
+    /// The services whose endpoints changed.
     moved: Moved,
-    /// Whether anything else has.
+    /// Whether anything else changed.
     is_more: bool,
-    /// Whether that says which Secrets are asked for.
+    /// Whether the set of named Secrets may have changed.
     may_name_secrets: bool,
 }
 
 /// All objects at one moment.
 pub(super) struct Snapshot {
     pub(super) objects: Vec<Arc<Known>>,
-    /// The Secrets that are asked for and cannot be read.
+    /// The named Secrets that cannot be read.
     pub(super) unreadable: UnreadableSecrets,
-    /// What DNS names are.
+    /// The addresses of DNS names.
     pub(super) resolved: Resolved,
-    /// None where nothing changed that is served.
+    /// `None` if nothing changed that affects the configuration.
     pub(super) changes: Option<Changes>,
 }
 
-/// Names the watch that writes.
+/// Identifies the watch that writes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PartId(usize);
 
@@ -89,9 +88,8 @@ impl Store {
         Self { state: Mutex::default(), changed: Notify::new() }
     }
 
-    /// All parts there will be, one of each of these kinds, incomplete until
-    /// their first lists have ended. All at once: where some were there before
-    /// the others, those would look like everything.
+    /// Adds all parts, one per kind, which are incomplete until their first list
+    /// is. All at once, because some of them alone would look complete.
     pub(super) fn add_parts(&self, kinds: &[Kind]) -> Vec<PartId> {
         let mut state = self.lock();
         for kind in kinds {
@@ -106,14 +104,14 @@ impl Store {
         self.update(part, |part, _| part.listing = Some(ByName::new()));
     }
 
-    /// An object of the list that is under way.
+    /// Adds an object of the current list.
     pub(super) fn list(&self, part: PartId, known: Known) {
         self.update(part, |part, _| {
             part.listing.get_or_insert_default().insert(name_of(&known), Arc::new(known));
         });
     }
 
-    /// The list is whole.
+    /// The list is complete.
     pub(super) fn end_list(&self, part: PartId) {
         self.update(part, |part, noted| {
             let listed = part.listing.take().unwrap_or_default();
@@ -151,18 +149,18 @@ impl Store {
         });
     }
 
-    /// From now on these Secrets are asked for, and no others.
+    /// Sets the Secrets to watch.
     pub(super) fn want_secrets(&self, names: &BTreeSet<ObjectName>) {
         self.lock().secrets.want(names);
     }
 
-    /// About how many of them nothing is known yet.
+    /// The number of these Secrets that were not read yet.
     pub(super) fn awaited_secrets(&self) -> usize {
         self.lock().secrets.awaited()
     }
 
-    /// A Secret was read, or is not there. Where that is not trusted to go on,
-    /// it does not end that it could not be read.
+    /// A Secret was read, or does not exist. Unless its watch is known to work,
+    /// it still counts as unreadable if it did before.
     pub(super) fn set_secret(&self, name: &ObjectName, known: Option<Known>, is_trusted: bool) {
         self.change(|state, noted| {
             state.secrets.set(name, known, noted);
@@ -172,12 +170,12 @@ impl Store {
         });
     }
 
-    /// It can be read as it should.
+    /// The watch of a Secret works.
     pub(super) fn trust_secret(&self, name: &ObjectName) {
         self.change(|state, noted| state.secrets.trust(name, noted));
     }
 
-    /// Goes on without an answer about those that there is none of yet.
+    /// Continues without the Secrets that were not read yet.
     pub(super) fn give_up_on_secrets(&self) {
         self.change(|state, noted| state.secrets.give_up(noted));
     }
@@ -187,12 +185,12 @@ impl Store {
         self.change(|state, noted| state.secrets.refuse(name, unreadable, noted));
     }
 
-    /// From now on these DNS names are looked up, and no others.
+    /// Sets the DNS names to resolve.
     pub(super) fn want_resolved(&self, names: &BTreeSet<String>) {
         self.lock().resolved.retain(|name, _| names.contains(name));
     }
 
-    /// A DNS name was looked up. One that cannot be for now stays what it was.
+    /// A DNS name was resolved. If that fails, it keeps its addresses.
     pub(super) fn set_resolved(&self, name: &str, answer: Result<BTreeSet<IpAddr>, String>) {
         self.change(|state, noted| {
             let before = state.resolved.get(name);
@@ -205,7 +203,7 @@ impl Store {
         });
     }
 
-    /// Waits until each of these DNS names was looked up, and says what they are.
+    /// Waits until these DNS names are resolved, and returns their addresses.
     pub(super) async fn resolved(&self, names: &BTreeSet<String>) -> Resolved {
         loop {
             let notified = self.changed.notified();
@@ -217,7 +215,7 @@ impl Store {
         }
     }
 
-    /// Waits until there is something to take.
+    /// Waits until there are changes.
     pub(super) async fn changed(&self) {
         loop {
             let notified = self.changed.notified();
@@ -233,12 +231,12 @@ impl Store {
         state.is_complete() && (state.changes.is_some() || state.is_touched)
     }
 
-    /// The span of the changes that wait, first and last.
+    /// The times of the first and last pending change.
     pub(super) fn waiting(&self) -> Option<(Instant, Instant)> {
         self.lock().changes.as_ref().map(|changes| (changes.since, changes.until))
     }
 
-    /// All objects, and what has changed since this was last called.
+    /// All objects, and the changes since the last call.
     pub(super) fn take(&self) -> Snapshot {
         let mut state = self.lock();
         state.is_touched = false;
@@ -249,14 +247,14 @@ impl Store {
         Snapshot { objects, unreadable, resolved, changes }
     }
 
-    /// The kinds whose first list has not ended.
+    /// The kinds whose first list is not complete.
     pub(super) fn missing(&self) -> Vec<Kind> {
         let state = self.lock();
         let missing = state.parts.iter().filter(|part| !part.is_complete).map(|part| part.kind);
         missing.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// How many objects there are of each kind.
+    /// The number of objects of each kind.
     pub(super) fn counts(&self) -> BTreeMap<Kind, usize> {
         let mut counts = BTreeMap::new();
         for part in &self.lock().parts {
@@ -289,7 +287,8 @@ impl Store {
         }
     }
 
-    /// A panic elsewhere has left nothing half done: each change is one call.
+    /// Each change is made under one lock, so a panic elsewhere leaves the state
+    /// consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -310,7 +309,7 @@ impl State {
     }
 }
 
-/// What one call has changed.
+/// The changes of one call.
 #[derive(Default)]
 struct Noted {
     changes: Option<Changes>,
@@ -360,7 +359,7 @@ impl Noted {
         changes.name(format!("DNS name {name}"));
     }
 
-    /// The first whole list counts even when it is empty.
+    /// The first complete list counts as a change even if it is empty.
     fn completed(&mut self) {
         self.begin();
     }
@@ -391,7 +390,7 @@ impl Changes {
         }
     }
 
-    /// A change that no object has made.
+    /// A change that is not of an object.
     pub(super) fn of(what: &str) -> Self {
         let mut changes = Self { is_more: true, may_name_secrets: true, ..Self::none() };
         changes.name(what.to_owned());
@@ -405,12 +404,12 @@ impl Changes {
         Self { moved: Moved { services, ..Moved::default() }, ..Self::none() }
     }
 
-    /// Whose endpoints are all that has changed.
+    /// The services whose endpoints changed, if nothing else has.
     pub(super) fn moved(&self) -> Option<&Moved> {
         (!self.is_more).then_some(&self.moved)
     }
 
-    /// Whether other Secrets may be asked for than before.
+    /// Whether the set of named Secrets may have changed.
     pub(super) fn may_name_secrets(&self) -> bool {
         self.may_name_secrets
     }
@@ -433,7 +432,7 @@ impl Changes {
         }
     }
 
-    /// Takes in what came later, or is to be tried again.
+    /// Adds later changes, or those of a failed update.
     fn merge(&mut self, other: Self) {
         self.since = self.since.min(other.since);
         self.until = self.until.max(other.until);
@@ -458,7 +457,7 @@ impl Changes {
     }
 }
 
-/// Whether an Ingress names the same Secrets as before, if it is ours.
+/// Whether an Ingress names the same Secrets as before.
 fn names_secrets_alike(before: &Object, now: &Object) -> bool {
     let (before_spec, now_spec) = (before.node.get("spec"), now.node.get("spec"));
     let is_same = |name: &&str| {

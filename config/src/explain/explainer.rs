@@ -23,7 +23,7 @@ use super::{Explanation, Request, Share};
 use crate::offline_module::offline_module;
 use crate::settings::Settings;
 
-/// So many random values keep their plugin.
+/// The number of random values whose plugins are kept.
 const MAX_PLUGINS: usize = 8;
 
 /// The module with a route table, to be asked about many requests.
@@ -37,14 +37,14 @@ const MAX_PLUGINS: usize = 8;
 /// `cdn-loop`, the framing of a body).
 pub struct Explainer {
     table: RouteTable,
-    /// The same, each route and rule named by its place.
+    /// The table with routes and rules named by their index.
     labelled: RouteTable,
-    /// Says natively why a route or a rule was not chosen, and which certificate
-    /// a host has.
+    /// Determines natively why a route or a rule did not match, and the
+    /// certificate of a host.
     router: Router,
     backends: HashMap<String, usize>,
     trusted_hops: u32,
-    /// Responder what they draw.
+    /// The plugins, by their random value.
     plugins: RefCell<BTreeMap<u64, Rc<Plugin>>>,
 }
 
@@ -52,7 +52,7 @@ impl Explainer {
     /// The module with `table`, in an Envoy configured by `settings`.
     ///
     /// # Errors
-    /// Where the module does not start or refuses the table.
+    /// If the module does not start or rejects the table.
     pub fn new(table: &RouteTable, settings: &Settings) -> anyhow::Result<Self> {
         let backends = table.backends.iter().enumerate();
         let random = table.fixed_random.unwrap_or_default();
@@ -73,11 +73,10 @@ impl Explainer {
         &self.table
     }
 
-    /// What happens to `request`, and why to no other route and by no other
-    /// rule.
+    /// The outcome of `request`, and why other routes and rules did not match.
     ///
     /// # Errors
-    /// Where the module does not run, which no request should cause.
+    /// If the module fails, which no request should cause.
     pub fn explain(&self, request: &Request) -> anyhow::Result<Explanation> {
         let headers = match edge::admit(request, self.trusted_hops) {
             Ok(headers) => headers,
@@ -96,11 +95,11 @@ impl Explainer {
         Ok(explanation)
     }
 
-    /// As [`Self::explain`], but says nothing of what was not chosen, which on
-    /// a large table is most of the work.
+    /// Like [`Self::explain`], but without the routes and rules that did not
+    /// match, which take most of the time with a large table.
     ///
     /// # Errors
-    /// As there.
+    /// Like [`Self::explain`].
     pub fn decide(&self, request: &Request) -> anyhow::Result<Explanation> {
         match edge::admit(request, self.trusted_hops) {
             Ok(headers) => Ok(self.run_exchange(request, &headers)?.0),
@@ -160,8 +159,7 @@ impl Explainer {
         Ok((Explanation { certificate, reason, ..told }, chosen))
     }
 
-    /// Why the host does not belong to the connection, where that is why the
-    /// filter answers.
+    /// The reason for a 421 of the filter.
     fn misdirection(
         &self,
         exchanged: &OfflineExchange,
@@ -182,7 +180,7 @@ impl Explainer {
     ) -> Explanation {
         let answer = exchanged.answer;
         let forward = chosen.and_then(Chosen::forward).filter(|_| answer.is_none());
-        // What is answered without an upstream, none sees.
+        // Without an upstream, no upstream sees the request.
         let seen = if answer.is_some() { headers } else { &exchanged.request };
         let value = |name| joined(seen, name);
         let number = |name| value(name).and_then(|value| value.parse().ok());
@@ -218,9 +216,9 @@ impl Explainer {
         }
     }
 
-    /// What serves the request, by the places the module has recorded.
+    /// The matched route and rule, by the indices that the module has recorded.
     fn chosen(&self, exchanged: &OfflineExchange) -> Option<Chosen<'_>> {
-        // Which route TRACE is not for, is nobody's business.
+        // The route of a TRACE request is irrelevant.
         if exchanged.answer.is_some_and(|answer| answer.by == Responder::NoTrace) {
             return None;
         }
@@ -239,14 +237,14 @@ impl Explainer {
         let rule = exchanged.property("route_rule").and_then(|rule| rule.parse().ok());
         let backend: &Backend = self.table.backends.get(index)?;
         let plaintext = plaintext.filter(|_| !came_with_tls(exchanged)).map(|wanted| {
-            // A client that names no host can be sent nowhere.
+            // A request without a host cannot be redirected.
             let is_sent = joined(&exchanged.response, "location").is_some();
             if is_sent { wanted } else { Plaintext::Refuse }
         });
         Some(Chosen { place, source, backend, port: port.as_deref(), plaintext, rule })
     }
 
-    /// The host of the table under which a request is served.
+    /// The host of the table that matched the request.
     fn host_of(&self, place: RouteIndex, authority: &str) -> Option<String> {
         match place {
             RouteIndex::Default => Some("*".into()),
@@ -261,7 +259,7 @@ impl Explainer {
         wanted.or(self.table.fixed_random).unwrap_or_default()
     }
 
-    /// The module that draws `random`, started where it is not yet.
+    /// The module with the fixed random number `random`, started if necessary.
     fn plugin(&self, random: u64) -> anyhow::Result<Rc<Plugin>> {
         if let Some(plugin) = self.plugins.borrow().get(&random) {
             return Ok(Rc::clone(plugin));
@@ -287,8 +285,8 @@ fn start(table: &FlatTable) -> anyhow::Result<Plugin> {
     Ok(plugin)
 }
 
-/// The table with every route and rule named by its place, so that what the
-/// module records of a request can be found again, whatever they are called.
+/// The table with routes and rules named by their index, to find what the module
+/// records.
 fn labelled(table: &RouteTable) -> RouteTable {
     let mut table = RouteTable { record_source: true, ..table.clone() };
     for (host, virtual_host) in table.virtual_hosts.iter_mut().enumerate() {
@@ -307,7 +305,7 @@ fn labelled(table: &RouteTable) -> RouteTable {
     table
 }
 
-/// Whether the client did, as Envoy tells the filter.
+/// Whether the client used TLS, according to Envoy.
 fn came_with_tls(exchanged: &OfflineExchange) -> bool {
     joined(&exchanged.request, SCHEME_HEADER)
         .is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
@@ -333,7 +331,7 @@ impl Chosen<'_> {
         }
     }
 
-    /// The clusters of which the request has drawn one.
+    /// The clusters from which one was picked.
     fn shares(&self) -> Vec<Share> {
         let Some(Forward { cluster: Destination::Split(shares), .. }) = self.forward() else {
             return Vec::new();
@@ -352,8 +350,7 @@ impl Chosen<'_> {
     }
 }
 
-/// What of the headers anyone sees as a header: not what the filter only says
-/// to Envoy.
+/// The headers without those that the filter sets for Envoy.
 fn visible(headers: &Headers) -> BTreeMap<String, String> {
     let is_seen = |name: &str| {
         let is_word = name.starts_with(INTERNAL_HEADER_PREFIX) || name.starts_with("x-envoy-");

@@ -9,16 +9,16 @@ use super::edge::Refusal;
 use super::exchange::{Answer, Responder};
 use super::{Explanation, Request};
 
-/// What of a table serves a request.
+/// The part of a table that matched the request.
 pub(super) struct Chosen<'t> {
     pub(super) place: RouteIndex,
     pub(super) source: &'t str,
     pub(super) backend: &'t Backend,
-    /// The name of one of its ports, where it has several.
+    /// The name of one of its ports, if it has several.
     pub(super) port: Option<&'t str>,
-    /// What became of the request because it came without TLS.
+    /// How the request was handled because it used plain HTTP.
     pub(super) plaintext: Option<Plaintext>,
-    /// The index of the rule that decides.
+    /// The index of the rule that applies.
     pub(super) rule: Option<usize>,
 }
 
@@ -40,7 +40,7 @@ pub(super) fn reason(answer: Option<Answer>, chosen: Option<&Chosen<'_>>) -> Str
     }
 }
 
-/// Why a host does not belong to a connection with another certificate.
+/// The reason for a 421: the connection has the certificate of another host.
 pub(super) fn misdirected(connection: &str, host: &str) -> String {
     format!(
         "the connection has the certificate {connection}, but the host has {host}; the client \
@@ -48,7 +48,7 @@ pub(super) fn misdirected(connection: &str, host: &str) -> String {
     )
 }
 
-/// Why a route does not lead to an upstream.
+/// Why a request is not forwarded.
 fn answered(answer: Answer, chosen: &Chosen<'_>) -> String {
     let status = answer.status;
     let (name, rule) = (name(chosen), rule_of(chosen));

@@ -24,31 +24,31 @@ use tokio::time::timeout;
 
 use crate::envoy::FILTER_NAME;
 
-/// How long an answer may take.
+/// The timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub(super) struct Admin {
-    /// Where Envoy writes its address, at each start a new one perhaps.
+    /// The file with the address, which may change with each start of Envoy.
     address: PathBuf,
 }
 
-/// Where the admin interface is, as Envoy says it: an address, or the path of a
-/// socket.
+/// The address of the admin interface, as Envoy reports it: an IP address or a
+/// Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminAddress {
-    /// A port of the machine.
+    /// An IP address and port.
     Tcp(SocketAddr),
     /// A Unix socket.
     Unix(PathBuf),
 }
 
-/// A text is neither.
+/// Not a valid address.
 #[derive(Debug, Error)]
 #[error("neither an address nor the path of a socket")]
 pub struct AdminAddressError;
 
-/// What bytes go over in both directions.
+/// A bidirectional byte stream.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -106,7 +106,7 @@ struct SocketAddress {
     port_value: u16,
 }
 
-/// The statistic that tells which configuration of the filter is served.
+/// The statistic with the version of the filter configuration in use.
 pub(super) fn table_version() -> String {
     format!("extension_config_discovery.http_filter.{FILTER_NAME}.version_text")
 }
@@ -122,12 +122,12 @@ impl Admin {
         text.trim().parse().context("Envoy has not started")
     }
 
-    /// Whether Envoy has started, all its first configuration taken in.
+    /// Whether Envoy has started and processed its initial configuration.
     pub(super) async fn is_ready(&self) -> anyhow::Result<bool> {
         Ok(self.get("/ready").await?.trim() == "LIVE")
     }
 
-    /// Where a listener listens, once it does.
+    /// The address of a listener, once it listens.
     pub(super) async fn listener(&self, name: &str) -> anyhow::Result<Option<SocketAddr>> {
         let listeners: Listeners =
             serde_json::from_str(&self.get("/listeners?format=json").await?)?;
@@ -157,7 +157,7 @@ impl Admin {
         Ok(body)
     }
 
-    /// Tells Envoy to do something.
+    /// Sends a command to Envoy.
     pub(super) async fn post(&self, path: &str) -> anyhow::Result<()> {
         let (status, body) = self.fetch(Method::POST, path).await?;
         anyhow::ensure!(
@@ -182,7 +182,7 @@ impl Admin {
     }
 }
 
-/// One request, on a connection of its own.
+/// One request, on its own connection.
 async fn exchange(
     stream: Box<dyn Stream>,
     request: Request<Empty<Bytes>>,
@@ -194,7 +194,7 @@ async fn exchange(
         let body = response.into_body().collect().await?.to_bytes();
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     };
-    // The connection ends once it has been asked.
+    // The connection ends after the response.
     let (answer, _) = tokio::join!(asking, connection);
     answer
 }

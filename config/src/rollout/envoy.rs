@@ -9,17 +9,17 @@ use super::admin::Admin;
 use crate::envoy::{Key, Kind, Resource, Resources};
 use crate::xds::{Position, Refusal, Server, Unconfirmed};
 
-/// How long Envoy may take to confirm a step.
+/// The time that Envoy may take to acknowledge a step.
 const STEP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long names may take to be resolved. One that takes longer is a matter of its
-/// own cluster: what goes there is answered with 503 until it is resolved.
+/// The time that DNS names may take to resolve. A slower one affects only its own
+/// cluster: its requests get 503 until it resolves.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often the admin port is asked, about what no answer on the stream tells.
+/// How often the admin interface is polled for states that xDS does not report.
 const POLL_PERIOD: Duration = Duration::from_millis(10);
 
-/// What Envoy does after it has taken something in, and tells nobody.
+/// What Envoy does after acknowledging a resource, which xDS does not report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Warming {
     /// Clusters whose names are not resolved yet.
@@ -27,42 +27,42 @@ pub(super) enum Warming {
     Listeners,
 }
 
-/// When something has to be confirmed.
+/// When a resource has to be acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Confirm {
     Always,
-    /// As long as Envoy asks for it.
+    /// While Envoy is subscribed to it.
     WhileAsked,
 }
 
-/// An Envoy, or what stands for it in a test.
+/// An Envoy, or a fake in a test.
 pub(super) trait Envoy {
-    /// Where it is, on its way to `target`.
+    /// Its state on the way to `target`.
     async fn position(&mut self, target: &Resources) -> Result<Position, RolloutError>;
 
-    /// Tells it resources, and has it forget others.
+    /// Serves resources to it, and removes others.
     fn tell(&mut self, resources: Vec<(Key, Resource)>, withdraw: &[Key]);
 
-    /// Waits until it has taken these in, or refused them.
+    /// Waits until it has acknowledged or rejected these resources.
     async fn confirm(&mut self, keys: &[Key], when: Confirm) -> Result<(), RolloutError>;
 
-    /// Waits until it is done with what it has taken in.
+    /// Waits until it has finished warming.
     async fn warm(&mut self, what: Warming) -> Result<(), RolloutError>;
 
-    /// What it has refused of these.
+    /// Those that it has rejected.
     fn refusals<'k>(&self, keys: impl IntoIterator<Item = &'k Key>) -> Vec<(Key, Refusal)>;
 
-    /// What it has refused of `target`.
+    /// The resources of `target` that it has rejected.
     fn refused_of(&self, target: &Resources) -> Vec<(Key, Refusal)>;
 
-    /// Tells it once more what it has refused.
+    /// Sends the rejected resources again.
     fn retry(&mut self);
 
-    /// It holds `target`, but for what it has refused.
+    /// It has `target`, except for what it has rejected.
     fn settle(&mut self, target: &Resources);
 }
 
-/// One that runs.
+/// A running Envoy.
 pub(super) struct RunningEnvoy {
     pub(super) server: Server,
     pub(super) admin: Admin,

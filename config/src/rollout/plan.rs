@@ -16,31 +16,34 @@ use crate::envoy::{
 };
 use crate::xds::Position;
 
-/// Something to tell Envoy, and what it has to confirm before the next step.
+/// Resources to send to Envoy, and those that it has to acknowledge before the
+/// next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) stage: Stage,
-    /// As the target has them.
+    /// The resources in the version of the target.
     pub(super) tell: Vec<Key>,
     pub(super) withdraw: Vec<Key>,
     pub(super) expect: Vec<Key>,
-    /// Endpoints and certificates, to be confirmed as long as Envoy asks for them.
+    /// Endpoints and certificates, to be acknowledged while Envoy is subscribed
+    /// to them.
     pub(super) updates: Vec<Key>,
-    /// What Envoy asks for, and has to confirm, once it has taken in something
-    /// else: the endpoints of a cluster, what a listener needs. Each with that.
+    /// Resources that Envoy subscribes to because of another resource, and has to
+    /// acknowledge: the endpoints of a cluster, what a listener needs. Each with
+    /// that resource.
     pub(super) needs: Vec<(Key, Key)>,
 }
 
-/// How far a transition is.
+/// The phases of a transition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Endpoints, certificates under their old names, clusters.
     Upstreams {
-        /// Whether names are resolved, which no answer of Envoy tells.
+        /// Whether names are resolved, which xDS does not report.
         resolves: bool,
     },
     Routes,
-    /// The table to come, bound to these certificates alone.
+    /// The next table, bound only to these certificates.
     Bridge(Vec<TlsHost>),
     Listeners,
     Table,
@@ -68,14 +71,14 @@ impl Step {
     }
 }
 
-/// The steps to `target`. `bound` says the hosts with certificates of a table, by
-/// its version, where that is known.
+/// The steps to `target`. `bound` returns the hosts with certificates of a table,
+/// by its version, if they are known.
 pub(super) fn plan<'b>(
     at: &Position,
     bound: impl Fn(&Version) -> Option<&'b [TlsHost]>,
     target: &Target,
 ) -> Vec<Step> {
-    // What an attempt before this one has told, Envoy may take in at any moment.
+    // Envoy may process what a previous attempt has sent at any moment.
     let mut tables: Vec<_> = [&at.held, &at.told]
         .into_iter()
         .filter_map(|at| at.version(Kind::Filter, FILTER_NAME))
@@ -115,7 +118,7 @@ struct Planner<'p> {
 impl Planner<'_> {
     fn upstreams(&self) -> Step {
         let Self { at, target, .. } = self;
-        // Clusters that Envoy refuses as they are stay refused.
+        // Clusters that Envoy rejects stay rejected while they are unchanged.
         let mut clusters = self.differing(Kind::Clusters);
         clusters.retain(|key| !self.is_refused(key));
         let resolves = clusters.iter().any(|cluster| !target.endpoints.contains_key(&cluster.name));
@@ -136,8 +139,9 @@ impl Planner<'_> {
                 let is_news = held.is_some_and(|held| *held != resource.version);
                 if is_news || at.told.version(kind, name) != Some(&resource.version) {
                     let key = Key::new(kind, Arc::clone(name));
-                    // Also where Envoy holds none: what drains still asks for it,
-                    // and has to have it before a listener names it again.
+                    // Even if Envoy has none: a draining filter chain is still
+                    // subscribed to it, and has to get it before a listener
+                    // names it again.
                     step.updates.push(key.clone());
                     step.tell.push(key);
                 }
@@ -146,8 +150,8 @@ impl Planner<'_> {
         step
     }
 
-    /// The first listener: what it asks for is there before it is, and it listens
-    /// once it has it.
+    /// The first listener: the resources that it needs are sent before it, and it
+    /// listens once it has them.
     fn opening(&self) -> Step {
         let mut needs: Vec<_> = self
             .all(&[Kind::Routes, Kind::Filter])
@@ -162,7 +166,7 @@ impl Planner<'_> {
         Step { expect: listeners, needs, ..Step::new(Stage::Listeners, tell) }
     }
 
-    /// Says that requests can be sent to the others, once these have a table.
+    /// The probe listener, once the others have a table.
     fn probe(&self) -> Step {
         let mut listeners = self.all(&[Kind::Listeners]);
         listeners.retain(is_probe);
@@ -180,8 +184,8 @@ impl Planner<'_> {
         step
     }
 
-    /// The table to come, with the hosts whose certificate stays, where that is
-    /// not the same for all; where it is not known which those are, none.
+    /// The next table with only the hosts whose certificate does not change, if
+    /// it changes for some; if those are not known, with none.
     fn bridge(&self) -> Option<Step> {
         let next = self.target.tls_hosts();
         if self.bound.iter().all(|bound| *bound == Some(next)) {
@@ -205,7 +209,8 @@ impl Planner<'_> {
         let mut step = Step::new(Stage::Removals, Vec::new());
         step.expect.clone_from(&clusters);
         step.withdraw = clusters;
-        // Envoy drops these by itself, with what asked for them.
+        // Envoy removes these by itself, together with the resource that needed
+        // them.
         for kind in [Kind::Clusters, Kind::Endpoints, Kind::Secrets, Kind::Listeners] {
             let told = self.at.told.of(kind).map(|(name, _)| name);
             step.withdraw.extend(self.not_in_target(kind, told));
@@ -213,19 +218,19 @@ impl Planner<'_> {
         step
     }
 
-    /// Whether Envoy holds what the target has of a kind.
+    /// Whether Envoy has the resources of the target of a type.
     fn is_settled(&self, kind: Kind) -> bool {
         self.at.settled.contains(&kind)
     }
 
-    /// Whether Envoy has refused this as the target has it.
+    /// Whether Envoy has rejected the version of the target.
     fn is_refused(&self, Key { kind, name }: &Key) -> bool {
         let wanted = self.target.resources.get(*kind, name).map(|resource| &resource.version);
         self.at.told.version(*kind, name) == wanted
             && self.at.refused.contains(&Key::new(*kind, Arc::clone(name)))
     }
 
-    /// All of some kinds.
+    /// All resources of some types.
     fn all(&self, kinds: &[Kind]) -> Vec<Key> {
         let of = |kind: &Kind| {
             let kind = *kind;
@@ -234,8 +239,8 @@ impl Planner<'_> {
         kinds.iter().flat_map(of).collect()
     }
 
-    /// What Envoy does not hold as the target has it, or would not get so if it
-    /// started again.
+    /// Resources that Envoy does not have in the version of the target, or would
+    /// not get if it restarted.
     fn differing(&self, kind: Kind) -> Vec<Key> {
         let Position { held, told, .. } = self.at;
         let is_open = !self.is_settled(kind);
@@ -246,7 +251,7 @@ impl Planner<'_> {
         differing.map(|(name, _)| Key::new(kind, Arc::clone(name))).collect()
     }
 
-    /// What Envoy holds beyond the target.
+    /// Resources of Envoy that are not in the target.
     fn surplus(&self, kind: Kind) -> Vec<Key> {
         self.not_in_target(kind, self.at.held.of(kind).map(|(name, _)| name))
     }
@@ -261,7 +266,7 @@ fn is_probe(key: &Key) -> bool {
     key.kind == Kind::Listeners && *key.name == *PROBE_LISTENER
 }
 
-/// A certificate, which its filter chain asks for.
+/// A certificate, which its filter chain needs.
 fn of_https(certificate: Key) -> (Key, Key) {
     (Key::new(Kind::Listeners, HTTPS_LISTENER), certificate)
 }

@@ -13,7 +13,7 @@ use tracing::warn;
 use crate::envoy::Target;
 use crate::xds::write_snapshot;
 
-/// What changes all the time is written once in a while.
+/// The least time between two writes.
 const PERIOD: Duration = Duration::from_secs(1);
 
 pub(super) struct Snapshots {

@@ -16,14 +16,14 @@ use crate::off_worker::off_worker;
 use crate::rollout::{Change, Ready, Rollout, RolloutError};
 use crate::settings::Settings;
 
-/// When a rollout whose end is not known is tried again.
+/// The delay before retrying a rollout with an unknown result.
 const RETRY_PERIOD: Duration = Duration::from_secs(1);
 
-/// How long to sleep at most before what certificates say is looked at again: a
-/// clock may be set.
+/// The longest sleep before the validity of certificates is checked again,
+/// because the clock may be set.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
-/// Compiles manifests, off the threads that serve.
+/// Compiles manifests outside of the async worker threads.
 pub(super) struct Compiler {
     settings: Arc<Settings>,
     caches: Arc<Caches>,
@@ -51,10 +51,10 @@ pub(super) struct Edge {
     isolation: Isolation,
     compiler: Compiler,
     reported: Reported,
-    /// When a rollout whose end is not known is tried again.
+    /// When to retry a rollout with an unknown result.
     retry_at: Option<Instant>,
-    /// When the same manifests may come to something else, since certificates
-    /// begin and end to be valid.
+    /// When unchanged manifests have to be compiled again, because the validity
+    /// of a certificate starts or ends.
     recheck_at: Option<SystemTime>,
 }
 
@@ -64,7 +64,7 @@ impl Edge {
         Self { rollout, isolation, compiler, reported, retry_at: None, recheck_at: None }
     }
 
-    /// Takes in the first manifests, of an Envoy that has just been started.
+    /// Applies the first manifests to an Envoy that was just started.
     pub(super) async fn start(
         &mut self,
         manifests: &Arc<Manifests>,
@@ -82,12 +82,12 @@ impl Edge {
         self.ready().await.context("Envoy does not listen; see its log")
     }
 
-    /// Where Envoy listens.
+    /// The addresses of Envoy.
     pub(super) async fn ready(&self) -> Option<Ready> {
         self.rollout.envoy().ready().await.ok().flatten()
     }
 
-    /// Waits until the same manifests are to be taken in again.
+    /// Waits until unchanged manifests have to be applied again.
     pub(super) async fn due(&self) {
         loop {
             match self.rest() {
@@ -106,7 +106,7 @@ impl Edge {
         retries.chain(recheck).min()
     }
 
-    /// Takes manifests in, or leaves everything as it is.
+    /// Applies manifests, or leaves everything unchanged.
     pub(super) async fn update(&mut self, manifests: &Arc<Manifests>) {
         self.retry_refused();
         self.retry_at = None;
@@ -114,7 +114,7 @@ impl Edge {
         if !manifests.is_complete() {
             self.recheck_at = compiled.recheck_at;
             self.reported.print(compiled.findings.iter());
-            // What cannot be read is not what was deleted.
+            // An unreadable file is not treated as deleted.
             eprintln!(
                 "ingressctl: some manifests could not be read; the previous configuration stays in use"
             );
@@ -143,8 +143,8 @@ impl Edge {
         }
     }
 
-    /// Brings Envoy to what the manifests come to, without what it refuses of
-    /// that. Gives what that is, in the end.
+    /// Applies the manifests to Envoy, without what it rejects. Returns what was
+    /// applied in the end.
     async fn bring(
         &mut self,
         manifests: &Arc<Manifests>,
@@ -182,7 +182,7 @@ impl Edge {
     }
 }
 
-/// The findings that were printed last, so that a change prints what is new.
+/// The findings that were printed last, so that only new ones are printed.
 #[derive(Default)]
 pub(super) struct Reported(BTreeSet<String>);
 

@@ -12,10 +12,10 @@ use tokio::time::timeout;
 use crate::envoy::Layout;
 use crate::signals::Signals;
 
-/// How long Envoy may take to end by itself.
+/// The time that Envoy may take to stop.
 const GRACE_PERIOD: Duration = Duration::from_secs(10);
 
-/// A running Envoy, which ends when this is dropped.
+/// A running Envoy, which is killed when this is dropped.
 pub(super) struct EnvoyProcess(Child);
 
 impl EnvoyProcess {
@@ -31,9 +31,10 @@ impl EnvoyProcess {
             .arg("--admin-address-path")
             .arg(layout.admin_address())
             .args(["--log-level", "warning"])
-            // Several may run side by side.
+            // Several instances may run in parallel.
             .arg("--disable-hot-restart")
-            // A Ctrl-C at the terminal is for us, who stop Envoy in our turn.
+            // Ctrl-C in the terminal reaches only this process, which then stops
+            // Envoy.
             .process_group(0)
             .kill_on_drop(true);
         if let Some(concurrency) = concurrency {
@@ -43,13 +44,13 @@ impl EnvoyProcess {
         Ok(Self(child))
     }
 
-    /// Waits for Envoy to end by itself.
+    /// Waits for Envoy to exit by itself.
     pub(super) async fn ended(&mut self) -> std::io::Result<ExitStatus> {
         self.0.wait().await
     }
 
-    /// Asks Envoy to end, and makes it where it does not, or where a further
-    /// signal says that it is urgent.
+    /// Stops Envoy, and kills it if it does not stop in time or after a further
+    /// signal.
     pub(super) async fn stop(mut self, signals: &mut Signals) -> anyhow::Result<ExitCode> {
         let pid = self.0.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         if let Some(pid) = pid {

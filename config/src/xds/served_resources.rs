@@ -10,19 +10,19 @@ use crate::envoy::{Key, Kind, Resource, Resources, Version};
 #[derive(Default)]
 pub(super) struct ServedResources {
     resources: Resources,
-    /// Those that an earlier process has told. A client that has another version
-    /// may have a newer one: it keeps that until this process knows better.
+    /// Resources of a previous process. A client with another version may have a
+    /// newer one, which it keeps until this process has set the resource.
     recovered: BTreeSet<Key>,
-    /// Those that clients are to forget.
+    /// Resources that clients have to remove.
     withdrawn: BTreeSet<Key>,
     refused: BTreeMap<Key, Refusal>,
 }
 
-/// A resource that Envoy has refused, and why.
+/// A resource that Envoy has rejected, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) version: Version,
-    /// In Envoy's words.
+    /// The error message of Envoy.
     pub(crate) message: Arc<str>,
 }
 
@@ -48,7 +48,7 @@ impl ServedResources {
         self.withdrawn.insert(key.clone());
     }
 
-    /// All that was to be told and to be forgotten is.
+    /// All resources have been set or withdrawn.
     pub(super) fn settle(&mut self) {
         self.recovered.clear();
         self.withdrawn.clear();
@@ -64,7 +64,7 @@ impl ServedResources {
         }
     }
 
-    /// What was refused, which may be told again.
+    /// Clears the rejected resources, so that they are sent again.
     pub(super) fn forgive(&mut self) -> Vec<Key> {
         std::mem::take(&mut self.refused).into_keys().collect()
     }
@@ -77,12 +77,12 @@ impl ServedResources {
         self.resources.get(key.kind, &key.name).map(|resource| &resource.version)
     }
 
-    /// The names of all that is told of a kind.
+    /// The names of all served resources of a type.
     pub(super) fn names(&self, kind: Kind) -> impl Iterator<Item = &Arc<str>> {
         self.resources.of(kind).map(|(name, _)| name)
     }
 
-    /// The versions of all that is told of these kinds.
+    /// The versions of all served resources of these types.
     pub(super) fn versions(&self, kinds: &BTreeSet<Kind>) -> Versions {
         let mut versions = Versions::default();
         for kind in kinds {
@@ -101,7 +101,7 @@ impl ServedResources {
         self.refused.keys().cloned().collect()
     }
 
-    /// A resource, for a client that holds this version of it and is to be told.
+    /// A resource for a client that has this version of it.
     pub(super) fn for_client(
         &self,
         kind: Kind,

@@ -27,13 +27,13 @@ use super::stream::answers;
 const METHOD: &str =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 
-/// A request names all that an Envoy wants that comes back.
+/// A request lists all resources that a reconnecting Envoy has.
 const MAX_REQUEST_BYTES: usize = 64 << 20;
 
-/// When accepting is tried again, if the machine is out of something.
+/// The delay before accepting again, if the system lacks resources.
 const ACCEPT_RETRY_PERIOD: Duration = Duration::from_millis(100);
 
-/// Serves all clients that connect. Connections end with this.
+/// Serves all clients that connect. Their connections end when this is dropped.
 pub(super) async fn accept(listener: UnixListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
@@ -42,7 +42,7 @@ pub(super) async fn accept(listener: UnixListener, shared: Arc<Shared>) {
                 let shared = Arc::clone(&shared);
                 connections.spawn(async move {
                     let service = service_fn(|request| answer(Arc::clone(&shared), request));
-                    // A client may go away.
+                    // A client may disconnect.
                     let _ = http2::Builder::new(TokioExecutor::new())
                         .serve_connection(TokioIo::new(stream), service)
                         .await;

@@ -11,10 +11,10 @@ use super::discovery::{DeltaDiscoveryResponse, Resource};
 use crate::envoy::{Key, Kind, Resources};
 use crate::files::write_private;
 
-/// Writes a snapshot; it holds private keys.
+/// Writes a snapshot, which contains private keys.
 ///
 /// # Errors
-/// Where the file cannot be written.
+/// If the file cannot be written.
 pub(crate) fn write_snapshot(path: &Path, resources: &Resources) -> io::Result<()> {
     let resources = resources
         .iter()
@@ -26,7 +26,7 @@ pub(crate) fn write_snapshot(path: &Path, resources: &Resources) -> io::Result<(
     write_private(path, &*Zeroizing::new(response.encode_to_vec()))
 }
 
-/// What a snapshot holds; nothing where the file is missing or not ours.
+/// Reads a snapshot; empty if the file is missing or not a valid snapshot.
 pub(crate) fn read_snapshot(path: &Path) -> Resources {
     let mut resources = Resources::default();
     let Ok(bytes) = std::fs::read(path).map(Zeroizing::new) else { return resources };

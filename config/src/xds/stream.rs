@@ -18,7 +18,7 @@ struct Session {
     requests: Streaming<DeltaDiscoveryRequest>,
 }
 
-/// The answers to what comes in as `requests`.
+/// The responses to `requests`.
 pub(super) fn answers(
     shared: Arc<Shared>,
     requests: Streaming<DeltaDiscoveryRequest>,
@@ -38,7 +38,7 @@ impl Drop for Session {
 }
 
 impl Session {
-    /// The next answer; none where the client has gone.
+    /// The next response; `None` once the client has disconnected.
     async fn next(&mut self) -> Option<DeltaDiscoveryResponse> {
         loop {
             if let Some(answer) = self.shared.next_response(self.client) {

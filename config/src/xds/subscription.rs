@@ -20,12 +20,12 @@ type Names = BTreeSet<Arc<str>>;
 /// See the module.
 pub(super) struct Subscription {
     kind: Kind,
-    /// Nothing before the first request.
+    /// `None` before the first request.
     interest: Option<Interest>,
     held: BTreeMap<Arc<str>, Version>,
-    /// What may differ from what is held.
+    /// Resources that may differ from those of the client.
     due: Names,
-    /// Parts of an answer that was refused, the next one last.
+    /// The parts of a rejected response, the next one last.
     parts: Vec<Names>,
     under_way: Option<Answer>,
     next_nonce: u64,
@@ -37,25 +37,25 @@ enum Interest {
     Named(Names),
 }
 
-/// An answer that waits to be confirmed.
+/// A response that is not yet acknowledged.
 struct Answer {
     nonce: String,
     set: BTreeMap<Arc<str>, Version>,
     removed: Names,
 }
 
-/// What a request says of the answer before it.
+/// What a request says about the previous response.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is about none.
+    /// Nothing.
     Silent,
     Accepted,
-    /// One resource alone was told, and is refused.
+    /// The response had one resource, which is rejected.
     Refused {
         key: Key,
         version: Version,
     },
-    /// One of several is refused.
+    /// One of several resources is rejected.
     RefusedAmongOthers,
 }
 
@@ -73,12 +73,12 @@ impl Subscription {
         }
     }
 
-    /// Whether anything was asked for.
+    /// Whether the client has subscribed to anything.
     pub(super) fn has_begun(&self) -> bool {
         self.interest.is_some()
     }
 
-    /// Whether this was asked for.
+    /// Whether the client is subscribed to this resource.
     pub(super) fn asks_for(&self, name: &Arc<str>) -> bool {
         match &self.interest {
             Some(Interest::All) => true,
@@ -87,17 +87,17 @@ impl Subscription {
         }
     }
 
-    /// What the client has confirmed.
+    /// The resources that the client has acknowledged.
     pub(super) fn held(&self) -> &BTreeMap<Arc<str>, Version> {
         &self.held
     }
 
-    /// These may differ from what is held.
+    /// This resource may differ from that of the client.
     pub(super) fn mark(&mut self, name: &Arc<str>) {
         self.due.insert(Arc::clone(name));
     }
 
-    /// Takes a request in.
+    /// Processes a request.
     pub(super) fn take(&mut self, request: DeltaDiscoveryRequest) -> Verdict {
         let is_refused = request.error_detail.is_some();
         let verdict = self.judge(&request.response_nonce, is_refused);
@@ -114,7 +114,7 @@ impl Subscription {
             self.due.insert(Arc::clone(&name));
             self.held.insert(name, version.into());
         }
-        // As the protocol has it since before there were names for it.
+        // A wildcard subscription in its legacy form.
         if is_first && subscribed.is_empty() || subscribed.iter().any(|name| name == "*") {
             *interest = Interest::All;
         }
@@ -125,7 +125,8 @@ impl Subscription {
             }
             for name in subscribed {
                 let name: Arc<str> = name.into();
-                // Asked for again, it is told again; but for what it says it has.
+                // A resource that is subscribed to again is sent again, unless
+                // the client reports its version.
                 if !names.insert(Arc::clone(&name)) {
                     self.held.remove(&name);
                 }
@@ -165,7 +166,7 @@ impl Subscription {
         }
     }
 
-    /// What the client is to be told, if it is to be told anything now.
+    /// The next response, if there is one.
     pub(super) fn next(&mut self, told: &ServedResources) -> Option<DeltaDiscoveryResponse> {
         if self.under_way.is_some() {
             return None;
@@ -179,14 +180,14 @@ impl Subscription {
             let names = match self.parts.pop() {
                 Some(part) => part,
                 None if self.due.is_empty() && !is_first => return None,
-                // ServedResources among others and refused, Envoy would take it the next time
-                // without a look, for it is the same.
+                // Secrets are sent one by one: Envoy accepts a rejected one the
+                // second time without checking it, because it is the same.
                 None if self.kind == Kind::Secrets => self.due.pop_first().into_iter().collect(),
                 None => std::mem::take(&mut self.due),
             };
             let (answer, response) = self.answer(names, told);
-            // The first answer about all of a kind says that it was heard, also
-            // where there is nothing: Envoy waits for it when it starts.
+            // The first response to a wildcard subscription is sent even if it
+            // is empty, because a starting Envoy waits for it.
             if is_first || !(response.resources.is_empty() && response.removed_resources.is_empty())
             {
                 self.next_nonce += 1;

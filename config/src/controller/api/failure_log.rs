@@ -1,4 +1,4 @@
-//! What fails again and again, told once.
+//! Logs repeated failures once.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -7,38 +7,40 @@ use tracing::{info, warn};
 
 use crate::cluster::Failure;
 
-/// How often the same failing is told.
+/// How often the same failure is logged.
 const REMINDER_PERIOD: Duration = Duration::from_mins(1);
 
-/// Something that is done on the API.
+/// A task that uses the API.
 #[derive(Clone, Copy)]
 pub(in crate::controller) struct ApiTask {
-    /// What, as in "cannot …".
+    /// The task, as in "cannot …".
     pub(in crate::controller) what: &'static str,
     /// The permission that it needs.
     pub(in crate::controller) permission: &'static str,
 }
 
-/// What has been complained about, so that it is said once and not at each try.
+/// The failures that have been logged, so that each is logged once, not on every
+/// retry.
 #[derive(Default)]
 pub(in crate::controller) struct FailureLog(BTreeSet<(&'static str, &'static str)>);
 
 impl FailureLog {
-    /// Says that and why `task` failed, and what helps, unless that was said.
+    /// Logs the failure of `task` and its remedy, unless it has been logged.
     pub(in crate::controller) fn failed(&mut self, task: ApiTask, failure: &Failure) {
         if !self.0.insert((task.what, failure.kind())) {
             return;
         }
         let ApiTask { what, permission } = task;
         if let Failure::Forbidden(_) = failure {
-            // A quota or a webhook may forbid as well: the API says which.
+            // A quota or a webhook may also forbid it; the failure of the API
+            // names it.
             warn!(%failure, permission, "cannot {what}: forbidden; grant the permission if it is missing");
         } else {
             warn!(%failure, "cannot {what}; retrying");
         }
     }
 
-    /// The whole of `task` is done: the next failure is news.
+    /// `task` has succeeded: its next failure is logged.
     pub(in crate::controller) fn resolve(&mut self, task: ApiTask) {
         let before = self.0.len();
         self.0.retain(|(what, _)| *what != task.what);
@@ -48,7 +50,7 @@ impl FailureLog {
     }
 }
 
-/// Something that fails, told once and then now and again.
+/// A repeated failure, which is logged once and then periodically.
 pub(in crate::controller) struct RepeatedFailure {
     what: String,
     told: Option<(String, Instant)>,

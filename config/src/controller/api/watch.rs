@@ -1,5 +1,6 @@
-//! A watch of the API, of all objects of a kind or of a single one. It goes on
-//! from where it was, begins anew where it may not, and waits between two tries.
+//! A watch of the API, of all objects of a kind or of a single one. It resumes at
+//! its resource version, starts again with a list if that is impossible, and waits
+//! between retries.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -16,19 +17,18 @@ use tokio::time::timeout;
 use crate::cluster::{Failure, Kind, with_sources};
 use crate::controller::retry::{Backoff, LastingBackoff};
 
-/// How many objects a page of a list holds.
+/// The page size of lists.
 const PAGE_SIZE: u32 = 500;
 
-/// After so many seconds the API server ends a watch, which is then asked for
-/// again from where it was.
+/// After this time the API server ends a watch, which is then resumed.
 const WATCH_SECONDS: u32 = 60;
 
-/// So a connection that has said nothing for so long is dead, though nobody has
-/// ended it.
+/// Therefore a connection without data for this time is dead, even if it is not
+/// closed.
 pub(in crate::controller) const SILENCE: Duration = Duration::from_secs(75);
 
-/// A watch that has not failed for so long works: longer than any wait between
-/// two tries.
+/// A watch that has not failed for this time works: it is longer than any delay
+/// between retries.
 const QUIET: Duration = Duration::from_secs(6);
 
 /// See the module.
@@ -36,10 +36,10 @@ pub(in crate::controller) struct Watch<K> {
     events: BoxStream<'static, Result<Event<K>, WatchFailure>>,
 }
 
-/// What a watch tells.
+/// An update of a watch.
 pub(in crate::controller) enum WatchUpdate<K> {
     Event(Event<K>),
-    /// It is tried again.
+    /// It failed and is retried.
     Failed(WatchFailure),
     /// It has not failed for a while.
     Quiet,
@@ -55,8 +55,9 @@ where
         Self::new(api, config, WatchFailure::may_not_go_on)
     }
 
-    /// A watch of one object. It tells nothing until that changes, so it begins
-    /// anew whenever it is refused: only a list says that it may be read again.
+    /// A watch of one object. It has no events until the object changes, so it
+    /// starts again whenever it is rejected, because only a list shows that the
+    /// object can be read again.
     pub(in crate::controller) fn of_one(api: Api<K>, name: &str) -> Self {
         let config = single(name).timeout(WATCH_SECONDS);
         Self::new(api, config, |failure| failure.status().is_some())
@@ -71,26 +72,26 @@ where
         Self { events: lasting(begin, ends_by).backoff(backoff).boxed() }
     }
 
-    /// What it tells next. While it is in doubt, that it is quiet is something
-    /// to tell: a watch that goes on says nothing until something changes.
+    /// The next update. If its state is in doubt, `Quiet` is an update, too,
+    /// because a working watch has no events until something changes.
     pub(in crate::controller) async fn next(&mut self, is_in_doubt: bool) -> WatchUpdate<K> {
         let limit = if is_in_doubt { QUIET } else { Duration::MAX };
         match timeout(limit, self.events.next()).await {
             Ok(Some(Ok(event))) => WatchUpdate::Event(event),
             Ok(Some(Err(failure))) => WatchUpdate::Failed(failure),
-            // It has no end.
+            // The stream does not end.
             Ok(None) | Err(_) => WatchUpdate::Quiet,
         }
     }
 }
 
-/// Which objects to watch where it is the one of this name. Rights by
-/// `resourceNames` allow a list and a watch so.
+/// The selection of the object with this name, which permissions with
+/// `resourceNames` allow.
 pub(in crate::controller) fn single(name: &str) -> watcher::Config {
     watcher::Config::default().fields(&format!("metadata.name={name}"))
 }
 
-/// A watch without an end that begins anew, with a list, after such a failure.
+/// A watch without an end, which starts again with a list after such failures.
 fn lasting<K: Send + 'static>(
     begin: impl Fn() -> BoxStream<'static, Result<Event<K>, WatchFailure>>,
     ends_by: fn(&WatchFailure) -> bool,
@@ -110,11 +111,11 @@ fn lasting<K: Send + 'static>(
     })
 }
 
-/// Why a watch did not go on.
+/// A failure of a watch.
 pub(in crate::controller) struct WatchFailure(Error);
 
 impl WatchFailure {
-    /// The status that the API server gave.
+    /// The status that the API server returned.
     pub(in crate::controller) fn status(&self) -> Option<&Status> {
         match &self.0 {
             Error::InitialListFailed(kube::Error::Api(status))
@@ -129,12 +130,12 @@ impl WatchFailure {
         self.status().is_some_and(|status| status.code == 404)
     }
 
-    /// Whether the API server refused the watch itself, maybe after a list.
+    /// Whether the API server rejected the watch itself, possibly after a list.
     pub(in crate::controller) fn is_refused_watch(&self) -> bool {
         matches!(self.0, Error::WatchStartFailed(_)) && self.status().is_some()
     }
 
-    /// Whether there is an answer that is not understood.
+    /// Whether the response could not be parsed.
     pub(in crate::controller) fn is_unreadable(&self) -> bool {
         matches!(
             self.0,
@@ -144,17 +145,17 @@ impl WatchFailure {
         )
     }
 
-    /// The place to go on from is not known any more, or the resource is gone.
-    /// Where the status of the answer says so, `watcher` would repeat the request
-    /// endlessly; where the answer's body does, it begins anew by itself.
+    /// The resource version is too old, or the resource is gone. If the HTTP
+    /// status says so, `watcher` would repeat the request endlessly; if the body
+    /// says so, it starts again by itself.
     fn may_not_go_on(&self) -> bool {
         let is_lost = |status: &Status| matches!(status.code, 404 | 410);
         self.is_refused_watch() && self.status().is_some_and(is_lost)
     }
 
-    /// What is wrong, and what to do about it.
+    /// The failure and its remedy.
     pub(in crate::controller) fn describe(&self, kind: Kind) -> String {
-        // Without a status, the causes are where it says what happened.
+        // Without a status, the sources contain the reason.
         let Some(status) = self.status() else { return with_sources(&self.0) };
         match status.code {
             401 => {

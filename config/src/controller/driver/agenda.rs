@@ -9,69 +9,69 @@ use crate::compile::Moved;
 use crate::controller::retry::Backoff;
 use crate::controller::store::Changes;
 
-/// How long what is new waits for the Secrets that it names; at the start, since
-/// the last answer about one, for then they may be many. Where there is no answer
-/// until then, that is one bad Secret, which must not hold up the rest.
+/// How long a change waits for the Secrets that it names; at the start, since the
+/// last response about one, because there may be many. After this time it does
+/// not wait for a single unreadable Secret any longer.
 const SECRET_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The same at a start where certificates of an earlier process are served: they
-/// go on, and a table without them would take them away.
+/// The same at a start while certificates of a previous process are served, which
+/// a table without them would remove.
 const RESTART_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// See the module.
 pub(super) struct Agenda {
     asking: Asking,
     backoff: Backoff,
-    /// What is not served yet.
+    /// The changes that are not served yet.
     changes: Option<Changes>,
     has_compiled: bool,
     is_served: bool,
 }
 
-/// What has happened.
+/// An event for the agenda.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// Something has changed, or it is time to try again.
+    /// Something has changed, or a retry is due.
     Woken {
-        /// None where nothing has changed that is served.
+        /// `None` if nothing has changed that affects the configuration.
         changes: Option<Changes>,
-        /// About how many Secrets nothing is known yet.
+        /// The number of Secrets that were not read yet.
         awaited: usize,
     },
     GaveUpOnSecrets,
     Compiled,
-    /// More changes with the endpoints than where they are.
+    /// The endpoints changed more than addresses.
     EndpointsSayMore,
     Applied(End),
     Reported,
 }
 
-/// What became of a configuration.
+/// The result of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Served,
-    /// Something of it is to be left out.
+    /// Something has to be left out.
     Again,
     Refused,
-    /// To be tried again.
+    /// To be retried.
     Unknown,
 }
 
-/// What to do.
+/// The next task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Until something changes, or for so long.
+    /// Wait until something changes, or for this time.
     Wait(Option<Duration>),
     GiveUpOnSecrets,
     Compile,
-    /// Compile the endpoints alone.
+    /// Update only the endpoints.
     MoveEndpoints,
     Apply,
     Report,
 }
 
 impl Agenda {
-    /// At a start, where certificates of an earlier process are served or not.
+    /// At a start, with or without served certificates of a previous process.
     pub(super) fn new(has_certificates: bool) -> Self {
         Self {
             asking: Asking::new(has_certificates),
@@ -82,17 +82,17 @@ impl Agenda {
         }
     }
 
-    /// What is not served yet.
+    /// The changes that are not served yet.
     pub(super) fn changes(&self) -> Option<&Changes> {
         self.changes.as_ref()
     }
 
-    /// Whose endpoints are all that has changed.
+    /// The services whose endpoints changed, if nothing else has.
     pub(super) fn moved(&self) -> Option<&Moved> {
         self.changes.as_ref()?.moved()
     }
 
-    /// The first event is that of this.
+    /// The task before the first event.
     pub(super) fn begin() -> Step {
         Step::Wait(None)
     }
@@ -146,11 +146,11 @@ impl Agenda {
     }
 }
 
-/// What waits for an answer about Secrets that nothing is known of yet.
+/// The state of waiting for Secrets that were not read yet.
 struct Asking {
     timeout: Duration,
     since: Option<Instant>,
-    /// How many answers.
+    /// The number of Secrets.
     awaited: usize,
 }
 

@@ -18,8 +18,7 @@ const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const INSTANCE: &str = "app.kubernetes.io/instance";
 const US: &str = "ingressctl";
 
-/// Where Events on objects without a namespace are: the API takes them nowhere
-/// else.
+/// The namespace of Events on cluster-scoped objects; the API accepts no other.
 const CLUSTER_NAMESPACE: &str = "default";
 
 /// The longest name of an object.
@@ -34,7 +33,7 @@ const MAX_MESSAGE: usize = 1024;
 /// The longest name of an instance there.
 const MAX_INSTANCE: usize = 128;
 
-/// Whom Events come from.
+/// The reporter of Events.
 pub(super) struct Author {
     instance: String,
     controller: String,
@@ -50,18 +49,18 @@ impl Author {
         }
     }
 
-    /// The labels of all our Events, and of no others.
+    /// The labels of all Events of this installation, and of no others.
     fn labels(&self) -> [(&'static str, &str); 2] {
         [(MANAGED_BY, US), (INSTANCE, &self.instance)]
     }
 
-    /// What selects all our Events.
+    /// Selects all Events of this installation.
     pub(super) fn selector(&self) -> String {
         self.labels().map(|(key, value)| format!("{key}={value}")).join(",")
     }
 
-    /// Where the Event of `report` is. The same finding about the same object
-    /// has the same name for every reporter, wherever it was read from.
+    /// The key of the Event of `report`. The same finding about the same object
+    /// has the same name for every reporter.
     pub(super) fn key(&self, report: &Report) -> Key {
         let subject = &report.subject;
         let Finding { severity, field, message, .. } = &report.finding;
@@ -79,7 +78,7 @@ impl Author {
         Key { namespace: namespace.to_owned(), name: format!("{name}.{hash}") }
     }
 
-    /// The Event of `report`, which is at `key`.
+    /// The Event of `report` with `key`.
     pub(super) fn event(&self, key: &Key, report: &Report) -> Event {
         let subject = &report.subject;
         let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
@@ -131,14 +130,13 @@ fn message(finding: &Finding) -> String {
     format!("{}…", cut(&message, MAX_MESSAGE - "…".len()))
 }
 
-/// As much of `text` as fits in `bytes`.
+/// The longest prefix of `text` that fits in `bytes`.
 fn cut(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }
 
-/// `text` as the value of a label: `namespace/name` with a dot, which no
-/// namespace has. What is too long, or has other characters, is told apart by
-/// its hash.
+/// `text` as a label value: `namespace/name` with a dot, which no namespace
+/// contains. Text that is too long or has other characters gets a hash.
 fn label_value(text: &str) -> String {
     let value = text.replacen('/', ".", 1);
     let is_outer = |c: char| c.is_ascii_alphanumeric();

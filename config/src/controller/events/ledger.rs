@@ -10,28 +10,28 @@ use k8s_openapi::jiff::Timestamp;
 use crate::cluster::Failure;
 use crate::finding::Severity;
 
-/// How often an Event that persists is written again: API servers drop one that
-/// was not for an hour, unless told otherwise.
+/// How often an Event of an unresolved finding is refreshed: API servers delete
+/// Events after an hour by default.
 const REFRESH_PERIOD: Duration = Duration::from_mins(30);
 
-/// How long what was refused or forbidden is left alone.
+/// How long a rejected or forbidden write is not retried.
 const HOLD: Duration = Duration::from_mins(5);
 
-/// Where an Event is.
+/// The namespace and name of an Event.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) namespace: String,
     pub(super) name: String,
 }
 
-/// The next thing to do.
+/// The next write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum EventWrite {
     /// Write the Event of the report at `index`.
     Create { key: Key, index: usize },
-    /// Say that it is still so, for the `count`th time.
+    /// Refresh it for the `count`th time.
     Refresh { key: Key, count: i32 },
-    /// It is no longer so.
+    /// The finding is resolved.
     Delete { key: Key },
 }
 
@@ -43,40 +43,39 @@ impl EventWrite {
     }
 }
 
-/// An Event that is there.
+/// An existing Event.
 #[derive(Debug)]
 struct Known {
     refreshed: Instant,
     count: i32,
 }
 
-/// What should be there, and what is.
+/// The wanted and the existing Events.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    /// In the order in which they are written.
+    /// In the order of writing.
     wanted: Vec<(Key, usize)>,
     is_wanted: BTreeSet<Key>,
     known: BTreeMap<Key, Known>,
-    /// Until when nothing is tried in a namespace, or with one Event there.
+    /// Until when writes in a namespace, or of one Event there, are not retried.
     held: BTreeMap<(String, Option<String>), Instant>,
 }
 
 impl Ledger {
-    /// `event` is there, as it is found now: by our clock and the world's.
+    /// `event` exists, found now by the monotonic and the system clock.
     pub(super) fn found(&mut self, event: &Event, now: Instant, clock: Timestamp) {
         let metadata = &event.metadata;
         let (Some(namespace), Some(name)) = (&metadata.namespace, &metadata.name) else { return };
         let key = Key { namespace: namespace.clone(), name: name.clone() };
         let age = event.last_timestamp.as_ref().map(|last| clock.duration_since(last.0));
-        // A clock that is ahead of ours has it written just now.
+        // If the clock of its author is ahead, it counts as just written.
         let age = age.map_or(REFRESH_PERIOD, |age| age.try_into().unwrap_or_default());
         let refreshed = now.checked_sub(age.min(REFRESH_PERIOD)).unwrap_or(now);
         self.known.insert(key, Known { refreshed, count: event.count.unwrap_or(1) });
     }
 
-    /// From now on these should be there, at most `limit`: errors before
-    /// warnings, and what is there before what is not. Says how many are left
-    /// out.
+    /// Sets the wanted Events, at most `limit`: errors before warnings, and
+    /// existing before new ones. Returns the number of those that are left out.
     pub(super) fn want(
         &mut self,
         wanted: impl Iterator<Item = (Key, Severity, usize)>,
@@ -98,8 +97,7 @@ impl Ledger {
         left_out
     }
 
-    /// What to do now. What is new is said first; what is no more is taken back
-    /// before what persists is said again.
+    /// The next write. New Events first, then deletions, then refreshes.
     pub(super) fn next(&self, now: Instant) -> Option<EventWrite> {
         let mut missing = self.wanted.iter().filter(|(key, _)| !self.known.contains_key(key));
         if let Some((key, index)) = missing.find(|(key, _)| !self.is_held(key, now)) {
@@ -113,15 +111,15 @@ impl Ledger {
         Some(EventWrite::Refresh { key: key.clone(), count: known.count.saturating_add(1) })
     }
 
-    /// When there may be something to do again, if nothing else changes.
+    /// When the next write is due, if nothing else changes.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let refreshes = self.known.values().map(|known| known.refreshed + REFRESH_PERIOD);
         let holds = self.held.values().copied();
-        // What is overdue is held.
+        // Overdue writes are on hold.
         refreshes.chain(holds).filter(|due| *due > now).min()
     }
 
-    /// `action` is done.
+    /// `action` has succeeded.
     pub(super) fn did(&mut self, action: &EventWrite, now: Instant) {
         let (key, count) = match action {
             EventWrite::Create { key, .. } => (key, 1),
@@ -134,14 +132,14 @@ impl Ledger {
         self.known.insert(key.clone(), Known { refreshed: now, count });
     }
 
-    /// `action` has failed, other than by an API that is away. Says whether that
-    /// is a failure, and not only an Event that is there already, or no more.
+    /// `action` has failed, but the API is available. Returns whether it is a
+    /// failure, rather than an Event that already exists or is already deleted.
     pub(super) fn failed(&mut self, action: &EventWrite, failure: &Failure, now: Instant) -> bool {
         self.held.retain(|_, until| *until > now);
         let Key { namespace, name } = action.key().clone();
         match (action, failure) {
             (EventWrite::Create { .. }, Failure::Conflict) => {
-                // Of what age, the next refresh shows.
+                // The next refresh shows its age.
                 self.did(action, now);
                 false
             }
@@ -149,12 +147,12 @@ impl Ledger {
                 self.known.remove(key);
                 false
             }
-            // A namespace that is gone, or on its way.
+            // The namespace is deleted, or being deleted.
             (EventWrite::Create { .. }, Failure::Gone) => {
                 self.held.insert((namespace, None), now + HOLD);
                 false
             }
-            // Rights are granted by namespace, and quotas too.
+            // Permissions and quotas apply to a namespace.
             (_, Failure::Forbidden(_)) => {
                 self.held.insert((namespace, None), now + HOLD);
                 true
@@ -166,7 +164,7 @@ impl Ledger {
         }
     }
 
-    /// Whether something that should be done is left alone.
+    /// Whether a wanted write is on hold.
     pub(super) fn is_holding(&self, now: Instant) -> bool {
         self.held.values().any(|until| *until > now)
     }

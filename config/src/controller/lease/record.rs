@@ -7,30 +7,30 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 
-/// What to do about a Lease.
+/// The next action on a Lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LeaseAction {
-    /// There is none.
+    /// The Lease does not exist.
     Create,
-    /// It is ours.
+    /// This replica holds it.
     Renew,
-    /// It is nobody's any more.
+    /// It has expired.
     TakeOver,
-    /// It is another's.
+    /// Another replica holds it.
     Wait,
 }
 
-/// The Lease as it was last seen.
+/// The Lease as it was last read.
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     lease: Option<Lease>,
-    /// When its record was first seen as it is now.
+    /// When the record was first seen in its current state.
     since: Option<Instant>,
 }
 
 impl Observed {
-    /// Takes in what the API has, none where there is none. A change of what is
-    /// around the record (a label, say) is not a sign of life of its holder.
+    /// Updates it from the API, `None` if it does not exist. Changes outside of
+    /// the record, such as a label, are not a sign of life of its holder.
     pub(super) fn see(&mut self, lease: Option<Lease>, now: Instant) {
         let spec = |lease: &Option<Lease>| lease.as_ref().map(|lease| lease.spec.clone());
         if self.since.is_none() || spec(&self.lease) != spec(&lease) {
@@ -39,7 +39,7 @@ impl Observed {
         self.lease = lease;
     }
 
-    /// Who holds it; empty if nobody does.
+    /// The holder; empty if there is none.
     pub(super) fn holder(&self) -> &str {
         self.spec().and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default()
     }
@@ -48,8 +48,8 @@ impl Observed {
         self.lease.as_ref()?.spec.as_ref()
     }
 
-    /// What `identity` does now. The record says how long it holds; where it
-    /// does not, `duration` is meant.
+    /// The action of `identity`. The record has the lease duration; if it does
+    /// not, it is `duration`.
     pub(super) fn decide(&self, identity: &str, duration: Duration, now: Instant) -> LeaseAction {
         if self.lease.is_none() {
             return LeaseAction::Create;
@@ -69,8 +69,8 @@ impl Observed {
         }
     }
 
-    /// The Lease as `identity` writes it for `action`, on top of what was seen,
-    /// resource version included.
+    /// The Lease that `identity` writes for `action`, based on the observed one
+    /// and its resource version.
     pub(super) fn written_by(
         &self,
         name: &str,
@@ -94,8 +94,8 @@ impl Observed {
         lease
     }
 
-    /// The Lease as its holder gives it back: as client-go does, nobody's, and
-    /// for a second only, for who does not know that nobody holds it.
+    /// The released Lease: as in client-go, without a holder, and with a duration
+    /// of one second, for clients that do not check the holder.
     pub(super) fn released(&self) -> Lease {
         let mut lease = self.lease.clone().unwrap_or_default();
         let spec = lease.spec.get_or_insert_default();

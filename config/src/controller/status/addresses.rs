@@ -22,10 +22,10 @@ const WATCH: ApiTask = ApiTask {
     permission: "list and watch on services in its namespace",
 };
 
-/// Where the addresses come from.
+/// The source of the addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Publish {
-    /// From a Service, as its load balancer or else its external IPs.
+    /// A Service: the address of its load balancer, otherwise its external IPs.
     Service {
         /// Its namespace.
         namespace: String,
@@ -36,7 +36,7 @@ pub(crate) enum Publish {
     Addresses(Vec<String>),
 }
 
-/// Keeps `sender` at the addresses. None as long as they are not known.
+/// Publishes the addresses to `sender`; `None` while they are unknown.
 pub(super) async fn follow(
     client: &Client,
     publish: Option<&Publish>,
@@ -70,15 +70,15 @@ async fn follow_service(
         loop {
             match events.try_next().await {
                 Ok(Some(event)) => {
-                    // The beginning of a list is not an answer yet.
+                    // The start of a list is not a result yet.
                     if !matches!(event, watcher::Event::Init) {
                         failure_log.resolve(WATCH);
                     }
                     take(event, &mut is_there, sender, (namespace, name));
                 }
-                // It goes on, after a while.
+                // The watch is retried.
                 Err(error) => failure_log.failed(WATCH, &error.into()),
-                // It does not end by itself.
+                // The stream does not end.
                 Ok(None) => break,
             }
         }
@@ -106,8 +106,8 @@ fn take(
                 info!(namespace, name, addresses = number, "the published Service has addresses");
             }
         }
-        // One that is deleted may be on its way back: addresses that vanish for
-        // that time take DNS records with them.
+        // The Service may be recreated: removing its addresses meanwhile would
+        // also remove DNS records.
         watcher::Event::Delete(_) => warn!(
             namespace,
             name, "the published Service was deleted; the status of Ingresses is kept"
@@ -120,9 +120,9 @@ fn take(
     }
 }
 
-/// What `service` is reached at. Only what an Ingress has a field for in every
-/// version of the API: a server drops what it does not know (`ipMode`, and once
-/// `ports`), and the two would differ forever.
+/// The addresses of `service`, with only the fields that an Ingress has in every
+/// API version: a server drops unknown fields (`ipMode`, formerly `ports`), and
+/// the status would always differ.
 fn of_service(service: &Service) -> Addresses {
     let balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
     let ingress = balancer.and_then(|balancer| balancer.ingress.as_deref()).unwrap_or_default();

@@ -21,7 +21,7 @@ fn owns_addresses(entry: &ManagedFieldsEntry) -> bool {
     let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
     let balancer = fields.and_then(|fields| fields.get("f:status")?.get("f:loadBalancer"));
     match balancer {
-        // All of it, where it is not told apart.
+        // The whole list, if the fields are not listed separately.
         Some(Value::Object(fields)) => fields.is_empty() || fields.contains_key("f:ingress"),
         _ => false,
     }

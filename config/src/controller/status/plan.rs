@@ -10,16 +10,16 @@ use crate::object_ref::ObjectRef;
 
 use super::addresses::Addresses;
 
-/// One status that is to be written.
+/// A status to write.
 #[derive(Debug)]
 pub(super) struct StatusChange<'a> {
     pub(super) state: &'a IngressState,
-    /// None removes what is there.
+    /// `None` removes the addresses.
     addresses: Option<&'a Addresses>,
 }
 
 impl<'a> StatusChange<'a> {
-    /// Which Ingress it concerns.
+    /// The Ingress of the status.
     pub(super) fn ingress(&self) -> impl fmt::Display + use<'a> {
         let object = &self.state.known.object;
         fmt::from_fn(move |f| write!(f, "{}/{}", object.namespace, object.name))
@@ -33,11 +33,12 @@ impl<'a> StatusChange<'a> {
         &self.state.known.resource_version
     }
 
-    /// The merge patch that does it.
+    /// The merge patch.
     pub(super) fn patch(&self) -> Value {
         match self.addresses {
             Some(addresses) => json!({ "status": { "loadBalancer": { "ingress": addresses } } }),
-            // Only what was looked at may be removed: by now it may be another's.
+            // Only the observed value may be removed, because another client may
+            // have changed it.
             None => json!({
                 "metadata": { "resourceVersion": self.resource_version() },
                 "status": { "loadBalancer": { "ingress": null } },
@@ -46,13 +47,13 @@ impl<'a> StatusChange<'a> {
     }
 }
 
-/// What was written, on top of which version of which Ingress: until the API
-/// has told us of it, an outcome still has the version before.
+/// The completed writes, with the version of their Ingress: until the API has
+/// reported the result, outcomes have the version before.
 #[derive(Debug, Default)]
 pub(super) struct Done(HashMap<ObjectRef, (String, Option<Addresses>)>);
 
 impl Done {
-    /// `change` needs no more to be done.
+    /// `change` is complete.
     pub(super) fn note(&mut self, change: &StatusChange<'_>) {
         let written = (change.resource_version().to_owned(), change.addresses.cloned());
         self.0.insert(change.state.known.object.reference(), written);
@@ -66,9 +67,9 @@ impl Done {
     }
 }
 
-/// What has to be written so that all served Ingresses have `addresses` and no
-/// other has what is ours. Where addresses are not known, what is served stays
-/// as it is.
+/// The writes after which all served Ingresses have `addresses`, and no others
+/// have addresses of this controller. While the addresses are unknown, the status
+/// of served Ingresses is not changed.
 pub(super) fn plan<'a>(
     ingresses: &'a [IngressState],
     addresses: Option<&'a Addresses>,
@@ -76,7 +77,7 @@ pub(super) fn plan<'a>(
 ) -> Vec<StatusChange<'a>> {
     let changes = ingresses.iter().filter_map(|state| needed(state, addresses));
     let changes = changes.filter(|change| !done.has(change)).collect();
-    // What the API has told us of since need not be remembered.
+    // Writes that the API has reported are removed.
     if !done.0.is_empty() {
         let versions = ingresses
             .iter()
