@@ -404,7 +404,7 @@ fn services(number: usize) -> impl Iterator<Item = Value> {
     (0..number).map(|index| service(&format!("s{index}")))
 }
 
-/// Headless, for the API server has but few addresses to give.
+/// Headless, because the API server has few addresses to assign.
 fn service(name: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},

@@ -1,4 +1,4 @@
-//! What fuzz targets do with an input: any input, for they take what anyone may
+//! What fuzz targets do with an input: any input, because they take what anyone may
 //! send. A failure is a panic. What an input takes in time and memory, the fuzzer
 //! limits.
 //!

@@ -30,7 +30,7 @@ pub(super) fn unglued(text: &[u8]) -> Cow<'_, [u8]> {
     unglued.into()
 }
 
-/// Why PEM cannot be read; in words of our own, for the library's repeat what
+/// Why PEM cannot be read; in words of our own, because the library's repeat what
 /// was read.
 pub(super) fn describe(error: &Error) -> &'static str {
     match error {

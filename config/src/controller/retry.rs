@@ -14,8 +14,8 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// For what is served: soon at first, for most troubles are short; and never
-    /// long, for what changes meanwhile is not served.
+    /// For what is served: soon at first, because most failures are short; and never
+    /// long, because changes are not served meanwhile.
     pub(super) fn for_traffic() -> Self {
         Self::new(Duration::from_millis(100), Duration::from_secs(5))
     }

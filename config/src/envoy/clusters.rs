@@ -208,7 +208,7 @@ impl ClusterMessage {
     }
 
     /// The name by which Envoy asks for the endpoints. It carries the definition:
-    /// a cluster that is defined anew asks by another name, for it gets no answer
+    /// a cluster that is defined anew asks by another name, because it gets no answer
     /// to what its predecessor has asked before.
     pub(super) fn endpoints_name(&self) -> Option<&str> {
         self.eds_cluster_config.as_ref().map(|config| &*config.service_name)

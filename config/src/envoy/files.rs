@@ -143,7 +143,7 @@ pub(crate) fn prepare(
         }
     }
     write_if_changed(&layout.module(), crate::MODULE)?;
-    // The bootstrap comes last, for it says that the rest is there.
+    // The bootstrap comes last, because it refers to the other files.
     let bootstrap = pretty(&Bootstrap::new(listening.admin, memory, layout, Delivery::Stream))?;
     write_if_changed(&layout.bootstrap(), bootstrap)
 }

@@ -18,7 +18,7 @@ pub struct Position {
 }
 
 /// A value and where it stands. What an alias or a merge key brings in stands
-/// where it is defined, for that is the text to change.
+/// where it is defined, because that is the text to change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// Where the value begins.
@@ -37,7 +37,7 @@ pub struct Key {
     pub name: Arc<str>,
 }
 
-/// What a [`Node`] holds. Boxed slices, for a large manifest holds a million.
+/// What a [`Node`] holds. Boxed slices, because a large manifest has a million.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// `null`, `~` or nothing at all.

@@ -76,7 +76,7 @@ impl Redirect {
         };
         let query = if self.keeps_query { query } else { &[] };
         // HTTP/1.0 may come without a host. Then the path alone has to do: it
-        // is the rule's own, for one of the two the rule has.
+        // is the rule's own, because the rule has one of the two.
         Ok(url(scheme, authority, (path, query)))
     }
 }

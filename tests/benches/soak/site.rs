@@ -246,7 +246,7 @@ pub(crate) fn version_rule(service: &str, version: &str) -> Value {
     })
 }
 
-/// Headless, for the API server has but few addresses to give.
+/// Headless, because the API server has few addresses to assign.
 fn service(name: &str) -> Value {
     // Server-side apply of Kubernetes 1.20 wants the protocol, too.
     let port = json!({"name": "http", "port": 80, "protocol": "TCP"});

@@ -1,5 +1,5 @@
 //! What `ingressctl rbac` prints, applied: enough for the controller, and
-//! nothing more. These tests have servers of their own, for they change what
+//! nothing more. These tests have servers of their own, because they change what
 //! others rely on.
 
 use std::net::TcpStream;

@@ -109,7 +109,7 @@ fn a_class_that_changes_hands_fails_no_request() {
     wait_for_address(&namespace, "busy", None);
     publish(&ruled, &namespace, "busy", FOREIGN);
 
-    // It comes back: what the other has left is overwritten, for it is served.
+    // It comes back: what the other has left is overwritten, because it is served.
     namespace.delete("ingressclass", CLASS);
     namespace.create(&class(CLASS, OURS));
     wait_for_address(&namespace, "busy", Some(ADDRESS));

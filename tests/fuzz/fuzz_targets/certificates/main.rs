@@ -27,7 +27,7 @@ fn compare(served: &ingress_tests::fuzz::ServedCertificate) {
     if let Err(reason) = boringssl::check(chain, key) {
         panic!("BoringSSL refuses it: {reason}\n{chain}{key}");
     }
-    // Which are warnings, for Envoy takes it.
+    // These are warnings, because Envoy accepts them.
     let is_told =
         |warning: &String| warning.contains("pathLenConstraint") || warning.contains("malformed");
     let is_doubtful = served.warnings.iter().any(is_told);
