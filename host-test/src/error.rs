@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Why a module could not be loaded or a callback did not come back.
+/// Errors of loading a module and of running a callback.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -14,7 +14,7 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// The bytes are no WebAssembly module that the engine takes.
+    /// The bytes are not a WebAssembly module that the engine accepts.
     #[error("cannot compile the module: {message}")]
     Compile {
         /// What the engine said.
@@ -34,7 +34,7 @@ pub enum Error {
         /// The export, or the alternatives.
         name: String,
     },
-    /// The module exports something under a name of the ABI that is not what the ABI says.
+    /// An export with a name of the ABI has a different type than in the ABI.
     #[error("the export {name} is not {expected}")]
     BadExport {
         /// The export.
@@ -42,13 +42,13 @@ pub enum Error {
         /// What it should be.
         expected: String,
     },
-    /// The module imports what this host does not have.
+    /// The module imports functions that this host does not provide.
     #[error("the module has unknown imports: {}", .0.join(", "))]
     UnknownImports(
         /// Each as `module.name`.
         Vec<String>,
     ),
-    /// An import has a known name but another type, or the instance cannot be made.
+    /// An import has a known name but a different type, or instantiation failed.
     #[error("cannot instantiate the module: {message}")]
     Instantiate {
         /// What the engine said.
@@ -67,7 +67,7 @@ pub enum Error {
         /// The functions of the module that were running, innermost first.
         backtrace: String,
     },
-    /// The module ran for longer than its fuel lasts: most likely an endless loop.
+    /// The module exceeded its fuel limit, most likely in an endless loop.
     #[error("{callback} exceeded its fuel limit of {limit}")]
     OutOfFuel {
         /// The callback that was cut off.
@@ -75,7 +75,7 @@ pub enum Error {
         /// What it had, from [`Options::fuel`](crate::Options::fuel).
         limit: u64,
     },
-    /// The module made more host calls in one callback than it may.
+    /// The module exceeded the limit of host calls in one callback.
     #[error("{callback} made more than {limit} host calls")]
     TooManyHostCalls {
         /// The callback that was cut off.
@@ -83,7 +83,8 @@ pub enum Error {
         /// What it may, from [`Options::max_host_calls`](crate::Options::max_host_calls).
         limit: u64,
     },
-    /// The module's allocator returned null when the host needed room for an answer.
+    /// The module's allocator returned null when the host needed memory for a
+    /// result.
     #[error("{callback}: the module's allocator cannot allocate {size} bytes")]
     AllocationFailed {
         /// The callback during which it happened.
@@ -91,7 +92,7 @@ pub enum Error {
         /// How much was asked for.
         size: u32,
     },
-    /// The module ended itself.
+    /// The module exited.
     #[error("{callback} called proc_exit({code})")]
     ProcExit {
         /// The callback that did it.
@@ -99,7 +100,7 @@ pub enum Error {
         /// The exit code.
         code: u32,
     },
-    /// The VM failed before; nothing in its memory can be trusted.
+    /// The VM failed earlier; its memory cannot be trusted.
     #[error("the plugin failed earlier: {cause}")]
     Poisoned {
         /// The message of the first failure.

@@ -7,17 +7,17 @@ use crate::plugin::{Plugin, delete_replaced_roots, size_argument};
 use crate::record::{ExchangeRecord, Message, property_path};
 use crate::state::{Side, Stream};
 
-/// What came of a callback.
+/// The result of a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// What was delivered goes on.
+    /// The delivered part is forwarded.
     Continue,
-    /// What was delivered is held until the module continues the stream; see
+    /// The delivered part is held until the module continues the stream; see
     /// [`Exchange::is_paused`].
     Pause,
-    /// The module answered by itself: see [`ExchangeRecord::local_reply`]. Nothing more of this
-    /// direction is delivered.
+    /// The module sent a local reply: see [`ExchangeRecord::local_reply`].
+    /// Nothing more of this direction is delivered.
     LocalReply,
     /// The module closed the stream. Nothing more is delivered.
     Closed,
@@ -180,7 +180,7 @@ impl<'p> Exchange<'p> {
         self.plugin.vm().stream(self.id).side(direction).is_some_and(|side| side.paused)
     }
 
-    /// What the exchange did so far and what came of it.
+    /// The record of the exchange so far.
     pub fn record(&self) -> ExchangeRecord {
         self.plugin.vm().stream(self.id).record()
     }

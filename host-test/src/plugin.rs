@@ -107,8 +107,8 @@ impl Plugin {
         delete_replaced_roots(&mut vm)
     }
 
-    /// Lets time pass for the module: from now on its clock is ahead by so much more. What waits
-    /// for that goes on with the next [`tick`](Self::tick).
+    /// Advances the clock of the module by this duration. Timers that expire run
+    /// with the next [`tick`](Self::tick).
     pub fn advance(&self, by: Duration) {
         let mut vm = self.vm();
         let ahead = &mut vm.state_mut().clock_ahead;
@@ -151,7 +151,7 @@ impl Plugin {
         exchange.finish()
     }
 
-    /// What the start of the VM and the root contexts did so far.
+    /// The activity of the start of the VM and of the root contexts so far.
     pub fn activity(&self) -> Activity {
         self.vm().state().activity.clone()
     }
@@ -168,7 +168,7 @@ impl Plugin {
         Some(metric.value)
     }
 
-    /// How often the root context wants to be ticked, if at all.
+    /// The tick period that the root context has set, if any.
     pub fn tick_period(&self) -> Option<Duration> {
         let vm = self.vm();
         vm.state().roots.get(&vm.root)?.tick_period
@@ -185,7 +185,7 @@ impl Plugin {
         self.vm().memory_size()
     }
 
-    /// Why the plugin is of no use any more, if a callback failed.
+    /// The first failure of the plugin, after which it cannot be used, if any.
     pub fn failure(&self) -> Option<String> {
         self.vm().failure().map(str::to_owned)
     }
@@ -219,7 +219,7 @@ fn configure_root(vm: &mut Vm, root: u32, configuration: &[u8]) -> Result<bool, 
     Ok(result? != Some(0))
 }
 
-/// Takes leave of the root contexts that have a successor and no stream.
+/// Deletes replaced root contexts without streams.
 pub(crate) fn delete_replaced_roots(vm: &mut Vm) -> Result<(), Error> {
     let state = vm.state();
     let in_use = |id: u32| state.streams.values().any(|stream| stream.root == id);

@@ -7,17 +7,17 @@ use thiserror::Error;
 
 use super::listen_addr::{ListenAddrError, parse_listen_addr};
 
-/// Where Envoy is to have its admin interface.
+/// The address of Envoy's admin interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admin {
-    /// At a port of the loopback interface, for people on the same machine.
+    /// A port of the loopback interface.
     Loopback(LoopbackAddr),
-    /// At the socket [`Layout::admin_socket`](super::Layout::admin_socket), which no
-    /// request that is routed can reach.
+    /// The socket [`Layout::admin_socket`](super::Layout::admin_socket), which no
+    /// route can reach.
     Socket,
 }
 
-/// An address that only this machine reaches.
+/// An address that only this machine can reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoopbackAddr(SocketAddr);
 
@@ -28,11 +28,11 @@ impl LoopbackAddr {
     }
 }
 
-/// Why Envoy's admin interface cannot be at an address.
+/// An invalid address of the admin interface.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AdminError {
-    /// It is not an address.
+    /// Not an address.
     #[error(transparent)]
     Malformed(#[from] ListenAddrError),
     /// It is one that others reach.

@@ -12,7 +12,7 @@ use super::files::Layout;
 use super::overload::OverloadManager;
 use crate::settings::Memory;
 
-/// The cluster of the controller, which tells Envoy everything else.
+/// The cluster of the controller, the xDS server.
 const CONTROLLER: &str = "ingress_controller";
 
 /// `bootstrap.v3.Bootstrap`.
@@ -84,14 +84,14 @@ struct BackOff {
     max_interval: &'static str,
 }
 
-/// Most statistics of a cluster come to be only once something happens at it;
-/// with thousands of clusters, that is most of Envoy's memory.
+/// Creates most statistics of a cluster only when they are first used; with
+/// thousands of clusters, they would use most of Envoy's memory.
 #[derive(Debug, Serialize)]
 struct DeferredStatOptions {
     enable_deferred_creation_stats: bool,
 }
 
-/// Gives back what a flood has left free.
+/// Returns free memory to the system.
 #[derive(Debug, Serialize)]
 struct MemoryAllocatorManager {
     bytes_to_release: u64,
@@ -145,8 +145,7 @@ impl Address {
 }
 
 impl ApiConfigSource {
-    /// Only what has changed goes over the wire, and a controller that comes
-    /// back is found soon.
+    /// Incremental xDS, with a short reconnect interval.
     fn controller() -> Self {
         let retry_back_off = BackOff { base_interval: "0.1s", max_interval: "1s" };
         let retry_policy = RetryPolicy { retry_back_off };

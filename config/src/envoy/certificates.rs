@@ -9,8 +9,8 @@ use crate::certificates::KeyPair;
 use crate::files::{entries_of, write_private};
 use crate::model::KeyPairs;
 
-/// Where a certificate lies by itself. The name says which it is, so that a
-/// listener that names another one is another listener.
+/// The files of a certificate. Their names contain a fingerprint, so a listener
+/// with a different certificate is different.
 pub(super) struct CertificateFiles {
     pub(super) chain: PathBuf,
     pub(super) key: PathBuf,
@@ -18,17 +18,17 @@ pub(super) struct CertificateFiles {
 
 impl CertificateFiles {
     pub(super) fn new(layout: &Layout, name: &str, pair: &KeyPair) -> Self {
-        // Namespaces have no dots, so no two names become the same.
+        // Namespaces contain no dots, so names are unique.
         let stem = format!("{}.{}", name.replace('/', "."), pair.fingerprint());
         let path = |extension| layout.certificates().join(format!("{stem}.{extension}"));
         Self { chain: path("crt"), key: path("key") }
     }
 }
 
-/// Writes each by itself; listeners may name them only after that.
+/// Writes all certificates, before listeners name them.
 ///
 /// # Errors
-/// Where the folder cannot be written to.
+/// If the folder is not writable.
 pub(crate) fn write_certificates(layout: &Layout, pairs: &KeyPairs) -> io::Result<()> {
     for (name, pair) in pairs {
         let files = CertificateFiles::new(layout, name, pair);
@@ -38,10 +38,10 @@ pub(crate) fn write_certificates(layout: &Layout, pairs: &KeyPairs) -> io::Resul
     Ok(())
 }
 
-/// Removes those that no listener names any more.
+/// Removes certificates that no listener names any more.
 ///
 /// # Errors
-/// Where the folder cannot be written to.
+/// If the folder is not writable.
 pub(crate) fn remove_other_certificates(layout: &Layout, pairs: &KeyPairs) -> io::Result<()> {
     let files = pairs.iter().map(|(name, pair)| CertificateFiles::new(layout, name, pair));
     let named: BTreeSet<_> = files.flat_map(|files| [files.chain, files.key]).collect();

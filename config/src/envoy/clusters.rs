@@ -14,8 +14,8 @@ use super::sanitising::MutationFilter;
 use crate::digest::digest_of;
 use crate::model::{Cluster, Discovery, Protocol};
 
-/// At most so many connections to one cluster, and as many requests under way
-/// or waiting. Envoy's own limits of 1,024, and of 3 retries, are for a sidecar.
+/// The circuit breaker limit of a cluster for connections, pending and active
+/// requests. Envoy's defaults of 1,024, and of 3 retries, are for sidecars.
 const MAX_CONCURRENCY: u32 = 16_384;
 
 /// `cluster.v3.Cluster`.
@@ -174,7 +174,7 @@ impl ClusterMessage {
             message.dns_lookup_family = DnsLookupFamily::V4Preferred.into();
         }
         if cluster.protocol == Protocol::Http2 {
-            // Over HTTP/1.1 Envoy sends no trailers.
+            // Envoy sends no trailers over HTTP/1.1.
             message.speak_http2(UpstreamFilter::without_request_trailers());
         }
         if kind == DiscoveryType::Eds {
@@ -187,7 +187,7 @@ impl ClusterMessage {
         message
     }
 
-    /// The cluster of the controller at this end of a socket.
+    /// The cluster of the controller at a Unix socket.
     pub(super) fn of_socket(name: &str, address: Address) -> Self {
         let mut message = Self::bare(name, DiscoveryType::Static);
         message.load_assignment = Some(ClusterLoadAssignment::new(name, [address]));
@@ -207,18 +207,18 @@ impl ClusterMessage {
         self.typed_extension_protocol_options = BTreeMap::from([(name, Any(options))]);
     }
 
-    /// The name by which Envoy asks for the endpoints. It carries the definition:
-    /// a cluster that is defined anew asks by another name, because it gets no answer
-    /// to what its predecessor has asked before.
+    /// The name of the endpoints (EDS). It contains a hash of the definition: a
+    /// redefined cluster subscribes to another name, because it would get no
+    /// response to the subscription of its predecessor.
     pub(super) fn endpoints_name(&self) -> Option<&str> {
         self.eds_cluster_config.as_ref().map(|config| &*config.service_name)
     }
 }
 
 impl UpstreamFilter {
-    /// A server that takes trailers for headers would obey in them what was removed
-    /// from the headers. They may be dropped by anyone on the way (RFC 9110
-    /// section 6.5.1), and gRPC has none in requests.
+    /// A server that treats trailers as headers would use those that were removed
+    /// from the headers. Intermediaries may drop them (RFC 9110 section 6.5.1),
+    /// and gRPC requests have none.
     fn without_request_trailers() -> Vec<Self> {
         let mutation = MutationFilter::without_request_trailers();
         vec![
@@ -252,7 +252,7 @@ impl ClusterLoadAssignment {
         }
     }
 
-    /// What is asked for by `name`.
+    /// The endpoints `name`.
     pub(super) fn discovered(name: &str, addresses: &BTreeSet<SocketAddr>) -> Self {
         Self::new(name, addresses.iter().copied().map(Address::from))
     }
@@ -269,8 +269,8 @@ impl ClusterLoadAssignment {
     }
 }
 
-/// A name as it is looked up. Without a dot at its end, search domains would be tried
-/// first: in a pod, `api.example.com` may be a Service of a namespace `com`.
+/// A fully qualified name. Without a trailing dot, search domains would be tried
+/// first: in a pod, `api.example.com` may be a Service in a namespace `com`.
 fn absolute(host: &str) -> Cow<'_, str> {
     let is_qualified = host.contains('.') && !host.ends_with('.');
     if is_qualified { Cow::Owned(format!("{host}.")) } else { Cow::Borrowed(host) }

@@ -26,42 +26,46 @@ use crate::files::{check_file, check_folder, write_if_changed};
 use crate::model::Gateway;
 use crate::settings::{Memory, Settings};
 
-/// The addresses to listen on.
+/// The listen addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listening {
     /// For HTTP.
     pub http: SocketAddr,
-    /// For HTTPS, where there is any certificate.
+    /// For HTTPS, if there is any certificate.
     pub https: SocketAddr,
-    /// For the admin interface: its clients control Envoy.
+    /// For the admin interface, whose clients can control Envoy.
     pub admin: Admin,
-    /// For probes, which ask whether requests can be sent here.
+    /// For readiness probes.
     pub probe: Option<SocketAddr>,
 }
 
-/// Where the files lie, as Envoy sees it.
+/// The paths of the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     folder: PathBuf,
 }
 
 impl Layout {
-    /// All in `folder`.
+    /// The files for `gateway` in `layout`.
+    ///
+    /// # Errors
+    /// If the filter would reject the table, or a message cannot be written as
+    /// JSON. Both are bugs.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
 
-    /// The folder of all of them.
+    /// The folder of all files.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Where Envoy is to write the address of its admin interface.
+    /// The file to which Envoy writes the address of its admin interface.
     pub fn admin_address(&self) -> PathBuf {
         self.folder.join("admin-address")
     }
 
-    /// What Envoy is started with.
+    /// The bootstrap configuration.
     pub fn bootstrap(&self) -> PathBuf {
         self.folder.join("bootstrap.json")
     }
@@ -86,28 +90,28 @@ impl Layout {
         self.folder.join("ecds.json")
     }
 
-    /// The socket at which the controller tells Envoy everything.
+    /// The socket of the xDS server.
     pub fn socket(&self) -> PathBuf {
         self.folder.join("xds.sock")
     }
 
-    /// The socket of Envoy's admin interface, where that is at one.
+    /// The socket of the admin interface.
     pub fn admin_socket(&self) -> PathBuf {
         self.folder.join("admin.sock")
     }
 
-    /// The folder of certificates, which nobody but the owner may read.
+    /// The folder of certificates, which only the owner may read.
     pub fn certificates(&self) -> PathBuf {
         self.folder.join("certificates")
     }
 
-    /// What Envoy was last told, for the next controller; readable for the owner
-    /// alone, in a folder of the same kind.
+    /// The last state of Envoy, for the next controller; readable only for the
+    /// owner, in a folder with the same permissions.
     pub fn snapshot(&self) -> PathBuf {
         self.folder.join("state").join("snapshot.pb")
     }
 
-    /// The route table by itself, for people and tools.
+    /// The route table, as a separate file.
     pub fn table(&self) -> PathBuf {
         self.folder.join("route-table.json")
     }
@@ -118,13 +122,13 @@ impl Layout {
     }
 }
 
-/// Makes a folder such that an Envoy with so much memory can start on it which then
-/// waits for a controller. One that has been made so before is left as it is, if
-/// nobody else has made it.
+/// Writes the files that an Envoy with this memory needs to start and to wait for
+/// a controller. A folder that was prepared before is kept, if no other user
+/// created it.
 ///
 /// # Errors
-/// Where the folder cannot be written to, others may write to it, or sockets cannot
-/// be in it.
+/// If the folder is not writable, other users may write to it, or it cannot
+/// contain sockets.
 pub(crate) fn prepare(
     layout: &Layout,
     listening: Listening,
@@ -148,8 +152,8 @@ pub(crate) fn prepare(
     write_if_changed(&layout.bootstrap(), bootstrap)
 }
 
-/// The longest path that a Unix socket can have: the kernel has room for 108 bytes,
-/// the last of which is 0.
+/// The longest path of a Unix socket: the kernel has 108 bytes, including the
+/// final 0.
 const LONGEST_SOCKET: usize = 107;
 
 /// The path of a socket is too long.
@@ -176,7 +180,7 @@ fn check_socket(path: &Path) -> Result<(), LongSocket> {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum FilesError {
-    /// The filter would refuse the table.
+    /// The filter would reject the table.
     #[error("the route table is invalid: {0}")]
     Table(#[from] Arc<LoadError>),
     /// A message cannot be written as JSON.
@@ -184,7 +188,7 @@ pub enum FilesError {
     Json(#[from] serde_json::Error),
 }
 
-/// The content of all files but the module and the certificates.
+/// The content of all files except the module and the certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvoyFiles(Vec<(PathBuf, String)>);
 
@@ -229,20 +233,19 @@ impl EnvoyFiles {
     /// Writes all files and the module.
     ///
     /// # Errors
-    /// Where the folder cannot be written to.
+    /// If the folder is not writable.
     pub fn write(&self, layout: &Layout) -> io::Result<()> {
         write_if_changed(&layout.module(), crate::MODULE)?;
         self.0.iter().try_for_each(|(path, content)| write_if_changed(path, content))
     }
 
-    /// Every file with its content, in no order that Envoy could rely on.
+    /// All files with their content, in an arbitrary order.
     pub fn all(&self) -> impl Iterator<Item = (&Path, &str)> {
         self.0.iter().map(|(path, content)| (&**path, &**content))
     }
 }
 
-/// `discovery.v3.DiscoveryResponse`, with a version that is the same for the
-/// same content.
+/// `discovery.v3.DiscoveryResponse`, with a version derived from the content.
 fn response<T: Typed>(resources: Vec<T>) -> Result<String, serde_json::Error> {
     #[derive(Serialize)]
     struct Response<T: Typed> {

@@ -4,11 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use thiserror::Error;
 
-/// Reads `IP:PORT` or `localhost:PORT`. `PORT` and `:PORT` are at 127.0.0.1: what
-/// others are to reach is asked for by its address.
+/// Parses `IP:PORT` or `localhost:PORT`. `PORT` and `:PORT` mean 127.0.0.1,
+/// because other addresses should be explicit.
 ///
 /// # Errors
-/// Where it is something else: what to write.
+/// If it is invalid, with the remedy.
 pub(crate) fn parse_listen_addr(text: &str) -> Result<SocketAddr, ListenAddrError> {
     if let Ok(address) = text.parse() {
         return Ok(address);
@@ -35,7 +35,7 @@ fn is_localhost(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
 }
 
-/// The IP address that `text` is, where a port is missing.
+/// The IP address in `text`, if its port is missing.
 fn without_port(text: &str) -> Option<IpAddr> {
     if is_localhost(text) {
         return Some(Ipv4Addr::LOCALHOST.into());
@@ -45,17 +45,17 @@ fn without_port(text: &str) -> Option<IpAddr> {
     in_brackets.map(IpAddr::from).or_else(|| text.parse().ok())
 }
 
-/// Why a text is not an address to listen on.
+/// An invalid listen address.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ListenAddrError {
-    /// It names no port.
+    /// The port is missing.
     #[error("the port is missing; write {}", SocketAddr::new(*.0, 8080))]
     WithoutPort(IpAddr),
     /// The port is not a 16-bit number.
     #[error("the port is too large; use a number from 0 to 65535")]
     Port,
-    /// It means every address.
+    /// The host is `*`.
     #[error("`*` is not an address; to listen on all of them, write 0.0.0.0:{0} or [::]:{0}")]
     Everywhere(u16),
     /// It names a host.
@@ -63,7 +63,7 @@ pub enum ListenAddrError {
         "a host name other than localhost is not allowed; write an IP address, as in 127.0.0.1:{0}"
     )]
     Host(u16),
-    /// It is something else.
+    /// Any other error.
     #[error("not an address to listen on; write it as IP:PORT, localhost:PORT or PORT")]
     Malformed,
 }

@@ -13,7 +13,7 @@ use super::tls::{ChainMatcher, DownstreamTlsContext, TlsSource};
 use super::{HTTP_LISTENER, HTTPS_LISTENER, PROBE_LISTENER};
 use crate::model::Https;
 
-/// How much of a connection waits in memory.
+/// The buffer limit of a connection.
 const BUFFER_LIMIT: u32 = 32 * 1024;
 
 /// `listener.v3.Listener`.
@@ -26,8 +26,9 @@ pub(super) struct Listener {
     address: Option<Address>,
     #[prost(message, optional, tag = "5")]
     per_connection_buffer_limit_bytes: Option<u32>,
-    /// Clients are asked to go once listeners are drained, not as soon as probes fail:
-    /// until that has been seen everywhere, they would come back here.
+    /// Clients are asked to reconnect when listeners are drained, not already
+    /// when probes fail: until load balancers have noticed, they would come back
+    /// here.
     #[prost(enumeration = "DrainType", tag = "8")]
     #[serde(serialize_with = "DrainType::json")]
     drain_type: i32,
@@ -52,7 +53,7 @@ json_names!(DrainType { Default = "DEFAULT", ModifyOnly = "MODIFY_ONLY" });
 
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct FilterChain {
-    /// The plain one has none, by which the filter knows it.
+    /// The plain HTTP chain has no name, by which the filter recognises it.
     #[prost(string, tag = "7")]
     #[serde(skip_serializing_if = "is_unset")]
     name: String,
@@ -61,14 +62,14 @@ struct FilterChain {
     #[prost(message, optional, tag = "6")]
     #[serde(skip_serializing_if = "is_unset")]
     transport_socket: Option<Socket<DownstreamTlsContext>>,
-    /// How long a TLS handshake may take.
+    /// The timeout of a TLS handshake.
     #[prost(message, optional, tag = "9")]
     #[serde(skip_serializing_if = "is_unset")]
     transport_socket_connect_timeout: Option<Seconds>,
 }
 
-/// `listener.tls_inspector.v3.TlsInspector`: reads the name that a client asks
-/// for before a chain is chosen.
+/// `listener.tls_inspector.v3.TlsInspector`: reads the SNI before a chain is
+/// selected.
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct TlsInspector {}
 
@@ -82,14 +83,14 @@ impl Listener {
         Self::new(HTTP_LISTENER, address, vec![FilterChain::plain(options)])
     }
 
-    /// Answers `/ready` with 200, with 503 once Envoy is told to fail its health check,
-    /// and everything else with 404.
+    /// Responds to `/ready` with 200, or with 503 once the health check fails,
+    /// and to other paths with 404.
     pub(super) fn probe(address: SocketAddr) -> Self {
         let manager = HttpConnectionManager::answering_probes();
         Self::new(PROBE_LISTENER, address, vec![FilterChain::of(manager)])
     }
 
-    /// One filter chain for each certificate.
+    /// One filter chain per certificate.
     pub(super) fn https(
         address: SocketAddr,
         https: &Https,

@@ -112,8 +112,8 @@ struct ExtensionConfigSource {
     type_urls: Vec<String>,
 }
 
-/// Every address counts as external but one that nobody has. Without ranges
-/// Envoy takes private and loopback clients for its own and obeys their
+/// Treats every address as external, except for one that no client has. Without
+/// ranges, Envoy treats private and loopback addresses as internal and uses their
 /// `x-envoy-*` headers.
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct InternalAddressConfig {
@@ -150,7 +150,7 @@ struct Http2ProtocolOptions {
     initial_connection_window_size: Option<u32>,
 }
 
-/// Envoy decides on an upgrade before any filter runs; the routes refuse those
+/// Envoy decides about upgrades before any filter runs; the routes reject those
 /// that no rule allows.
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct UpgradeConfig {
@@ -184,7 +184,7 @@ struct LogFormat {
     json_format: Option<Struct>,
 }
 
-/// `google.protobuf.Struct`, of strings alone.
+/// `google.protobuf.Struct`, with string values only.
 #[derive(Clone, PartialEq, Message, Serialize)]
 #[serde(transparent)]
 struct Struct {
@@ -230,12 +230,12 @@ typed! {
     StdoutAccessLog = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
 }
 
-/// What of the HTTP connection manager is not the same everywhere.
+/// The fields of the HTTP connection manager that differ.
 #[derive(Clone, Debug)]
 pub(super) struct ConnectionManagerOptions<'s> {
-    /// Where Envoy has its routes from.
+    /// The source of the routes.
     pub(super) routes: ConfigSource,
-    /// Where it has the filter's configuration from.
+    /// The source of the filter's configuration.
     pub(super) filter: ConfigSource,
     pub(super) settings: &'s crate::settings::Settings,
 }
@@ -280,7 +280,7 @@ impl HttpConnectionManager {
 }
 
 impl HttpConnectionManager {
-    /// Has statistics of its own: a drain does not wait for those that probe.
+    /// Has separate statistics, because draining does not wait for probes.
     pub(super) fn answering_probes() -> Self {
         Self {
             stat_prefix: PROBE_LISTENER.to_owned(),

@@ -12,7 +12,7 @@ use prost::{DecodeError, Message};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-/// A message that can stand inside an [`Any`].
+/// A message that can be in an [`Any`].
 pub(crate) trait Typed: Message + Serialize + Default {
     /// `type.googleapis.com/` and the message's full name.
     const TYPE_URL: &'static str;
@@ -92,7 +92,7 @@ macro_rules! any_message {
 }
 pub(super) use any_message;
 
-/// Whether a field has the value that leaves it out.
+/// Whether a field has its default value, which is not encoded.
 pub(super) fn is_unset<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -143,8 +143,8 @@ impl<T: Typed> Serialize for Any<T> {
     }
 }
 
-/// A name and a configuration, which is the field `TAG`: an extension, a filter,
-/// a transport socket, an access log.
+/// A name and a configuration in field `TAG`: an extension, a filter, a transport
+/// socket, an access log.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Named<T, const TAG: u32> {
     name: String,
@@ -233,7 +233,7 @@ impl Serialize for Seconds {
     }
 }
 
-/// A message without fields, or with none that we set.
+/// A message without fields, or without fields that are set.
 #[derive(Clone, Copy, PartialEq, Message, Serialize)]
 pub(super) struct Empty {}
 

@@ -15,15 +15,14 @@ use serde::Serialize;
 use super::message::{Extension, typed};
 use crate::settings::Memory;
 
-/// How many clients may be connected at once where it is not known how much memory
-/// there is.
+/// The connection limit if the memory is unknown.
 const MAX_CONNECTIONS: u64 = 50_000;
 
-/// What an idle connection over HTTP/2 takes, and as much again with TLS.
+/// The memory of an idle HTTP/2 connection, twice that with TLS.
 const CONNECTION_BYTES: u64 = 64 << 10;
 
-/// Streams are told apart by how much they buffer from so many bytes on, as a power of
-/// two: what one connection may buffer.
+/// The least buffer size from which on streams are tracked by size, as a power of
+/// two: the buffer limit of a connection.
 const SMALLEST_ACCOUNT: u32 = 15;
 
 const CONNECTIONS_MONITOR: &str = "envoy.resource_monitors.global_downstream_max_connections";
@@ -83,14 +82,14 @@ struct Trigger {
     when: When,
 }
 
-/// By how full the heap is.
+/// The fill level of the heap at which an action starts.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum When {
     Threshold {
         value: f64,
     },
-    /// The more, the fuller.
+    /// Its effect increases with the fill level.
     Scaled {
         scaling_threshold: f64,
         saturation_threshold: f64,
@@ -123,8 +122,7 @@ typed! {
 }
 
 impl OverloadManager {
-    /// The limits that fit into `memory`; that of connections alone where it is not
-    /// known how much there is.
+    /// The limits for `memory`; only that of connections if it is unknown.
     pub(super) fn new(memory: Option<Memory>) -> Self {
         let Some(memory) = memory else {
             return Self {
@@ -136,7 +134,7 @@ impl OverloadManager {
             };
         };
         Self {
-            // A flood fills some 50 MiB in that time.
+            // A flood of requests fills about 50 MiB in this time.
             refresh_interval: Some("0.05s"),
             resource_monitors: vec![
                 Monitor::connections(memory.bytes() / CONNECTION_BYTES),
@@ -162,9 +160,9 @@ impl OverloadManager {
     }
 }
 
-/// The rest of what Envoy may use is for its code, the module in each worker, what is
-/// free but not given back, and what comes in before the heap is looked at again,
-/// which is as much with little memory as with more.
+/// The rest of Envoy's memory is for its code, the module in each worker, free
+/// memory that was not returned, and data that arrives before the heap is checked
+/// again, which does not depend on the memory.
 fn heap_within(memory: Memory) -> u64 {
     let bytes = memory.bytes();
     (bytes / 3 * 2).saturating_sub(128 << 20).max(bytes / 3)
@@ -203,7 +201,7 @@ impl When {
 }
 
 impl ScaledTimers {
-    /// Requests that wait for an upstream, and clients that ask for nothing.
+    /// Requests that wait for an upstream, and idle clients.
     fn new() -> Self {
         let timer = |timer| ScaledTimer { timer, min_timeout: "2s" };
         Self {

@@ -23,11 +23,11 @@ use crate::certificates::KeyPair;
 use crate::model::{Cluster, Clusters, Discovery, Gateway, ServedTable};
 use crate::settings::Settings;
 
-/// All resources of an Envoy, and what is to be known of them to bring it there.
+/// All resources of an Envoy, and what the rollout needs to know about them.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) resources: Resources,
-    /// The endpoints that each cluster asks for, by the cluster's name. The others
+    /// The names of the endpoints of each cluster, by its name. Other clusters
     /// resolve a name.
     pub(crate) endpoints: Arc<BTreeMap<Arc<str>, Arc<str>>>,
     pub(crate) table: Arc<ServedTable>,
@@ -35,12 +35,12 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The hosts with certificates of the table.
+    /// The hosts with certificates in the table.
     pub(crate) fn tls_hosts(&self) -> &[TlsHost] {
         &self.table.tls_hosts
     }
 
-    /// These resources, as far as they are in it.
+    /// Those of these resources that exist.
     pub(crate) fn select(&self, keys: &[Key]) -> Vec<(Key, Resource)> {
         let select =
             |key: &Key| Some((key.clone(), self.resources.get(key.kind, &key.name)?.clone()));
@@ -50,13 +50,13 @@ impl Target {
     /// The filter's configuration with the table, but with these hosts.
     ///
     /// # Errors
-    /// Where the filter would refuse the table.
+    /// If the filter would reject the table.
     pub(crate) fn filter_with(&self, tls_hosts: Vec<TlsHost>) -> Result<Resource, LoadError> {
         let table = self.table.with_tls_hosts(tls_hosts)?;
         Ok(Resource::new(&filter_config(&self.module, &table)))
     }
 
-    /// What an earlier process has told, where it is whole.
+    /// The target of a previous process, if it is complete.
     pub(crate) fn recover(resources: Resources, layout: &Layout) -> Option<Self> {
         let filter = resources.get(Kind::Filter, FILTER_NAME)?;
         let config = FilterConfig::decode(filter.body.clone()).ok()?;
@@ -71,7 +71,7 @@ impl Target {
     }
 }
 
-/// Renders gateways one after another: what is as it was is not rendered again.
+/// Renders gateways one after another; unchanged parts are not rendered again.
 pub(crate) struct Renderer {
     settings: Settings,
     listening: Listening,
@@ -81,14 +81,14 @@ pub(crate) struct Renderer {
     filter: Option<(Arc<ServedTable>, Resource)>,
 }
 
-/// All clusters, as they were rendered last.
+/// All clusters as they were last rendered.
 #[derive(Default)]
 struct RenderedClusters {
     of: Arc<Clusters>,
     each: BTreeMap<String, RenderedCluster>,
     clusters: Arc<Named>,
     endpoints: Arc<Named>,
-    /// What each cluster asks for.
+    /// The names of the endpoints of each cluster.
     asked: Arc<BTreeMap<Arc<str>, Arc<str>>>,
 }
 
@@ -157,8 +157,7 @@ impl Renderer {
         std::iter::once(Listener::http(http, &options)).chain(https).chain(probe)
     }
 
-    /// The same resources as they would be written to files, but for endpoints and
-    /// certificates.
+    /// The same resources as in files, without endpoints and certificates.
     #[cfg(test)]
     pub(crate) fn json(&self, gateway: &Gateway) -> Vec<serde_json::Value> {
         use super::message::Any;

@@ -13,7 +13,7 @@ use super::routes::RouteConfiguration;
 use super::tls::Secret;
 use crate::digest::digest_of;
 
-/// A kind of resources, each with a discovery service of its own.
+/// A type of resources, each with its discovery service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Kind {
     /// Clusters (CDS).
@@ -31,7 +31,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// All, in the order in which an Envoy that starts takes them in.
+    /// All types, in the order in which a starting Envoy requests them.
     pub(crate) const ALL: [Self; 6] = [
         Self::Clusters,
         Self::Endpoints,
@@ -56,7 +56,7 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.type_url() == type_url)
     }
 
-    /// Its name in messages.
+    /// The name in messages.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Clusters => "cluster",
@@ -69,7 +69,7 @@ impl Kind {
     }
 }
 
-/// The kind of a resource, and its name.
+/// The type and name of a resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
     pub(crate) kind: Kind,
@@ -82,14 +82,14 @@ impl Key {
     }
 }
 
-/// The same for the same content.
+/// A hash of the content.
 pub(crate) type Version = Arc<str>;
 
-/// One resource. It may hold a private key, so its content is never printed.
+/// A resource. It may contain a private key, so its content is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Resource {
     pub(crate) version: Version,
-    /// The message of its kind.
+    /// The message.
     pub(crate) body: Bytes,
 }
 
@@ -109,7 +109,7 @@ impl std::fmt::Debug for Resource {
     }
 }
 
-/// Resources of one kind, by name.
+/// Resources of one type, by name.
 pub(crate) type Named = BTreeMap<Arc<str>, Resource>;
 
 /// Resources by kind and name. Those of a kind are shared as long as they are the
