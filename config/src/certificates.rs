@@ -110,7 +110,7 @@ pub(crate) fn read(chain_pem: &[u8], key_pem: &[u8], now: SystemTime) -> Checked
             None
         }
     };
-    let is_error = |problem: &Problem| problem.severity() == Severity::Error;
+    let is_error = |problem: &Problem| problem.code().severity() == Severity::Error;
     let certificate = certificate.filter(|_| !problems.iter().any(is_error));
     Checked { certificate: certificate.map(Arc::new), problems }
 }

@@ -1,11 +1,15 @@
 //! What is wrong with a manifest, and where: one line each.
 
+mod code;
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
 use crate::object_ref::ObjectRef;
+
+pub use code::{Code, Group};
 
 /// How bad a [`Finding`] is. Errors sort before warnings at the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -62,7 +66,7 @@ fn as_str<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Err
 pub struct Finding {
     /// Where it is; none for what no file says (a flag, an API).
     pub source: Option<Location>,
-    /// Whether it is an error.
+    /// Whether it is an error: that of its code.
     pub severity: Severity,
     /// The object, as in `Ingress default/simple-ingress`.
     pub object: Option<ObjectRef>,
@@ -70,26 +74,15 @@ pub struct Finding {
     pub field: Option<String>,
     /// What is wrong and what to do about it.
     pub message: String,
+    /// Which kind of finding it is.
+    pub code: Code,
 }
 
 impl Finding {
-    /// An error without a place.
-    pub fn error(message: impl Into<String>) -> Self {
-        Self::new(Severity::Error, message.into())
-    }
-
-    /// A warning without a place.
-    pub fn warning(message: impl Into<String>) -> Self {
-        Self::new(Severity::Warning, message.into())
-    }
-
-    /// A note without a place.
-    pub fn note(message: impl Into<String>) -> Self {
-        Self::new(Severity::Note, message.into())
-    }
-
-    fn new(severity: Severity, message: String) -> Self {
-        Self { source: None, severity, object: None, field: None, message }
+    /// One without a place.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        let (severity, message) = (code.severity(), message.into());
+        Self { source: None, severity, object: None, field: None, message, code }
     }
 
     /// The same finding, at `source`.
@@ -134,7 +127,7 @@ impl fmt::Display for Finding {
         if let Some(source) = &self.source {
             write!(f, "{source}: ")?;
         }
-        write!(f, "{}: {}", self.severity, self.described())
+        write!(f, "{}: {} [{}]", self.severity, self.described(), self.code)
     }
 }
 
@@ -204,14 +197,9 @@ impl Findings {
         self.found.push(finding);
     }
 
-    /// Adds an error at `source` without an object or a field.
-    pub fn error(&mut self, source: Location, message: impl Into<String>) {
-        self.push(Finding::error(message).at(source));
-    }
-
-    /// Adds a warning at `source` without an object or a field.
-    pub fn warning(&mut self, source: Location, message: impl Into<String>) {
-        self.push(Finding::warning(message).at(source));
+    /// Adds one at `source` without an object or a field.
+    pub fn report(&mut self, source: Location, code: Code, message: impl Into<String>) {
+        self.push(Finding::new(code, message).at(source));
     }
 
     /// Whether any is an error.
@@ -286,29 +274,29 @@ mod tests {
 
     #[test]
     fn prints_one_line_and_leaves_out_what_is_absent() {
-        let full = Finding::error("is not absolute: begin it with /")
+        let full = Finding::new(Code::PathNotAbsolute, "is not absolute: begin it with /")
             .at(at("a.yaml", 3, 7))
             .object(ingress("default", "x"))
             .field("spec.rules[0]");
         let cases = [
             (
                 full.clone(),
-                "a.yaml:3:7: error: Ingress default/x: spec.rules[0]: is not absolute: begin it with /",
+                "a.yaml:3:7: error: Ingress default/x: spec.rules[0]: is not absolute: begin it with / [path-not-absolute]",
             ),
             (
                 Finding { field: None, ..full.clone() },
-                "a.yaml:3:7: error: Ingress default/x: is not absolute: begin it with /",
+                "a.yaml:3:7: error: Ingress default/x: is not absolute: begin it with / [path-not-absolute]",
             ),
             (
                 Finding { object: None, ..full },
-                "a.yaml:3:7: error: spec.rules[0]: is not absolute: begin it with /",
+                "a.yaml:3:7: error: spec.rules[0]: is not absolute: begin it with / [path-not-absolute]",
             ),
-            (Finding::warning("w"), "warning: w"),
+            (Finding::new(Code::NoPaths, "w"), "warning: w [no-paths]"),
             (
-                Finding::warning("a\nb\t\u{202e}c\u{85}\u{1b}[31m é")
+                Finding::new(Code::NoPaths, "a\nb\t\u{202e}c\u{85}\u{1b}[31m é")
                     .at(at("x\ny", 1, 1))
                     .object(ObjectRef::unnamed("o\r")),
-                "x\\ny:1:1: warning: o\\r: a\\nb\\t\\u{202e}c\\u{85}\\u{1b}[31m é",
+                "x\\ny:1:1: warning: o\\r: a\\nb\\t\\u{202e}c\\u{85}\\u{1b}[31m é [no-paths]",
             ),
         ];
         for (finding, want) in cases {
@@ -319,17 +307,22 @@ mod tests {
     #[test]
     fn sorts_by_place_and_says_a_thing_once() {
         let mut findings = Findings::new();
-        findings.warning(at("b", 1, 1), "w");
+        findings.report(at("b", 1, 1), Code::NoPaths, "w");
         assert!(!findings.has_errors());
-        findings.error(at("a", 10, 1), "e");
-        findings.error(at("a", 9, 2), "e");
-        findings.error(at("a", 9, 2), "e");
-        findings.push(Finding::error("no place"));
+        findings.report(at("a", 10, 1), Code::NoTests, "e");
+        findings.report(at("a", 9, 2), Code::NoTests, "e");
+        findings.report(at("a", 9, 2), Code::NoTests, "e");
+        findings.push(Finding::new(Code::NoTests, "no place"));
         assert_eq!((findings.errors(), findings.len()), (4, 5));
         let lines: Vec<_> = findings.into_iter().map(|f| f.to_string()).collect();
         assert_eq!(
             lines,
-            ["error: no place", "a:9:2: error: e", "a:10:1: error: e", "b:1:1: warning: w"]
+            [
+                "error: no place [no-tests]",
+                "a:9:2: error: e [no-tests]",
+                "a:10:1: error: e [no-tests]",
+                "b:1:1: warning: w [no-paths]"
+            ]
         );
     }
 

@@ -19,7 +19,7 @@ use ingress_filter::table::{Backend, Route};
 
 use crate::compile::Refused;
 use crate::envoy::{Key, Kind};
-use crate::finding::Finding;
+use crate::finding::{Code, Finding};
 use crate::manifest::Node;
 use crate::model::{Gateway, ServedTable};
 use crate::object_ref::ObjectRef;
@@ -256,7 +256,7 @@ fn finding(gateway: &Gateway, name: &str, message: &str) -> Option<Finding> {
         "Envoy refuses the cluster {cluster} of this service: {message}. Until it changes, requests \
          to it answer 503"
     );
-    Some(Finding::error(message).object(service).field("spec"))
+    Some(Finding::new(Code::EnvoyRefusesCluster, message).object(service).field("spec"))
 }
 
 /// The objects by which a table differs from the one before.

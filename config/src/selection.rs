@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::budget::{Level, Resource};
-use crate::finding::Findings;
+use crate::finding::{Code, Findings};
 use crate::kinds;
 use crate::manifest::Object;
 use crate::objects::ingress::Ingress;
@@ -67,7 +67,8 @@ impl<'a> Selection<'a> {
                 first.at(first.node.at)
             );
             let at = object.node.nearest(["metadata", "name"]).at;
-            findings.borrow_mut().push(object.error(at, "metadata.name", message));
+            let code = Code::DuplicateObject;
+            findings.borrow_mut().push(object.finding(at, "metadata.name", code, message));
         }
         selection
     }

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::process::Stdio;
 
+use ingressctl::finding::Code;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use sandbox::{INGRESS, SERVICE, Sandbox};
 use serde_json::{Value, json};
@@ -281,8 +282,7 @@ fn a_file_that_is_missing_is_told_in_the_same_words() {
     ] {
         let output = sandbox.run(arguments);
         let all = output.stdout + &output.stderr;
-        let message =
-            "none.yaml:1:1: error: no such file or folder: correct the path, or create it\n";
+        let message = "none.yaml:1:1: error: no such file or folder: correct the path, or create it [file-not-found]\n";
         assert!(all.starts_with(message), "{arguments:?}: {all}");
     }
 }
@@ -301,9 +301,19 @@ fn check_prints_one_sarif_log() {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
-            "tool": {"driver": {"name": "ingressctl", "version": env!("CARGO_PKG_VERSION")}},
+            "tool": {"driver": {
+                "name": "ingressctl",
+                "version": env!("CARGO_PKG_VERSION"),
+                "rules": [{
+                    "id": "service-not-found",
+                    "shortDescription": {"text": "A service does not exist."},
+                    "help": {"text": Code::ServiceNotFound.explanation()},
+                    "defaultConfiguration": {"level": "error"},
+                }],
+            }},
             "columnKind": "unicodeCodePoints",
             "results": [{
+                "ruleId": "service-not-found",
                 "level": "error",
                 "message": {"text": message},
                 "locations": [{
@@ -353,7 +363,10 @@ fn on_a_terminal(sandbox: &Sandbox, variables: &[(&str, &str)]) -> String {
 fn a_terminal_shows_the_line_and_a_caret() {
     let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS)]);
     let plain = on_a_terminal(&sandbox, &[("NO_COLOR", "1")]);
-    assert!(plain.starts_with("error: Ingress default/shop: spec.rules[0]"), "{plain}");
+    assert!(
+        plain.starts_with("error[service-not-found]: Ingress default/shop: spec.rules[0]"),
+        "{plain}"
+    );
     let line = "         backend: {service: {name: cart, port: {number: 80}}}\n";
     let below = format!("{line}   |                                   ^^^^\n");
     assert!(plain.contains(" --> ingress.yaml:12:35\n"), "{plain}");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 const NO_SERVICE: &str = "error: Ingress default/shop: spec.rules[0].http.paths[0].backend.service.name: \
                           there is no service `cart` in namespace default; add it, or correct the name. \
-                          The path answers 503";
+                          The path answers 503 [service-not-found]";
 
 #[test]
 fn check_says_nothing_where_nothing_is_wrong() {
@@ -69,7 +69,7 @@ fn check_names_what_cannot_be_read() {
     let sandbox = Sandbox::new(&[("bad.yaml", "a: b: c\n"), ("empty/notes.txt", "")]);
     sandbox.run(&["check", "-f", "missing.yaml"]).expect(
         1,
-        "missing.yaml:1:1: error: no such file or folder: correct the path, or create it\n",
+        "missing.yaml:1:1: error: no such file or folder: correct the path, or create it [file-not-found]\n",
         "0 objects read, 0 Ingresses served, 0 objects ignored: 1 error\n",
     );
     let output = sandbox.run(&["check", "-f", "bad.yaml"]);
@@ -101,6 +101,7 @@ fn check_prints_one_object_a_line_as_json() {
     let expected = json!([
         {
             "file": "ingress.yaml", "line": 12, "column": 35, "severity": "error",
+            "code": "service-not-found",
             "object": {
                 "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
                 "namespace": "default", "name": "shop",
@@ -110,6 +111,7 @@ fn check_prints_one_object_a_line_as_json() {
         },
         {
             "file": "missing.yaml", "line": 1, "column": 1, "severity": "error",
+            "code": "file-not-found",
             "message": "no such file or folder: correct the path, or create it",
         },
     ]);
@@ -340,7 +342,7 @@ fn a_route_table_is_turned_into_each_form_and_back() {
     assert_eq!(refused.code, Some(1));
     assert_eq!(
         refused.stderr,
-        "bad.json:1:1: error: default_backend.backend: no backend is named \"a\"\n"
+        "bad.json:1:1: error: default_backend.backend: no backend is named \"a\" [table-not-valid]\n"
     );
     assert_eq!(sandbox.run(&["table", "none.json"]).code, Some(1));
 }

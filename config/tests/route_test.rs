@@ -314,7 +314,7 @@ fn what_is_no_test_is_not_run() {
     fs::write(sandbox.0.path().join("latin.yaml"), b"- \xe9").expect("a file");
     for (path, expected) in [
         ("missing.yaml", "no such file or folder"),
-        ("latin.yaml", "latin.yaml:1:1: error: is not UTF-8"),
+        ("latin.yaml", "latin.yaml:1:1: error: not UTF-8"),
     ] {
         let output = sandbox.run("simple-ingress", &["cases.yaml", path]);
         assert_eq!((output.code, &*output.stdout), (Some(1), ""), "{path}");

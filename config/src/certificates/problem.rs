@@ -1,6 +1,6 @@
 //! What can be wrong with a certificate and its key.
 
-use crate::finding::Severity;
+use crate::finding::Code;
 
 /// One thing that is wrong, and what to do about it. It never repeats a part of
 /// a key.
@@ -111,21 +111,35 @@ pub(crate) enum Problem {
 }
 
 impl Problem {
-    pub(crate) fn severity(&self) -> Severity {
+    pub(crate) fn code(&self) -> Code {
         match self {
-            Self::Expired(_)
-            | Self::NotYetValid(_)
-            | Self::ExpiresSoon(_)
-            | Self::MalformedExtension(..)
-            | Self::NotForServers
-            | Self::NoHosts
-            | Self::WeakSignature(_)
-            | Self::PathLengthWithoutCa(_)
-            | Self::LeafNotFirst(_)
-            | Self::OutOfOrder(_)
-            | Self::Stranger(_)
-            | Self::IssuerExpired(..) => Severity::Warning,
-            _ => Severity::Error,
+            Self::ChainTooLarge | Self::KeyTooLarge | Self::ChainTooLong(_) => {
+                Code::CertificateTooLarge
+            }
+            Self::BrokenChain(_) | Self::BrokenKey(_) => Code::PemNotValid,
+            Self::NoCertificate | Self::NoKey => Code::PemMissing,
+            Self::Malformed(_) | Self::MalformedKeyUsage => Code::CertificateMalformed,
+            Self::MalformedExtension(..) | Self::PathLengthWithoutCa(_) => {
+                Code::CertificateExtensionMalformed
+            }
+            Self::EncryptedKey => Code::KeyEncrypted,
+            Self::MalformedKey => Code::KeyMalformed,
+            Self::NewerPkcs8 => Code::KeyFormatNotSupported,
+            Self::UnsupportedKey | Self::WeakKey(_) => Code::KeyNotSupported,
+            Self::Mismatch => Code::KeyNotOfCertificate,
+            Self::Expired(_) => Code::CertificateExpired,
+            Self::NotYetValid(_) => Code::CertificateNotYetValid,
+            Self::ExpiresSoon(_) => Code::CertificateExpiresSoon,
+            Self::MustStaple => Code::CertificateMustStaple,
+            Self::NotForSignatures => Code::CertificateNotForSignatures,
+            Self::NotForServers => Code::CertificateNotForServers,
+            Self::NoNames => Code::CertificateWithoutNames,
+            Self::NoHosts => Code::CertificateWithoutHosts,
+            Self::WeakSignature(_) => Code::CertificateWeakSignature,
+            Self::LeafNotFirst(_) | Self::OutOfOrder(_) | Self::Stranger(_) => {
+                Code::CertificateChainDisordered
+            }
+            Self::IssuerExpired(..) => Code::IssuerExpired,
         }
     }
 

@@ -54,7 +54,8 @@ fn day(year: i32, month: u8, day: u8) -> SystemTime {
 fn problems(change: impl FnOnce(&mut CertificateParams)) -> Vec<Problem> {
     let (chain, key) = issue(change);
     let checked = read(chain.as_bytes(), key.as_bytes(), today());
-    let has_errors = checked.problems.iter().any(|problem| problem.severity() == Severity::Error);
+    let has_errors =
+        checked.problems.iter().any(|problem| problem.code().severity() == Severity::Error);
     assert_eq!(checked.certificate.is_none(), has_errors);
     checked.problems
 }
@@ -359,7 +360,7 @@ proptest! {
         let checked = read(chain.as_bytes(), key.as_bytes(), SystemTime::now());
         prop_assert_eq!(
             checked.certificate.is_none(),
-            checked.problems.iter().any(|problem| problem.severity() == Severity::Error)
+            checked.problems.iter().any(|problem| problem.code().severity() == Severity::Error)
         );
         let _ = read(&mutated(text.as_bytes(), &chain_changes), text.as_bytes(), today());
         let _ = read(text.as_bytes(), &mutated(text.as_bytes(), &key_changes), today());

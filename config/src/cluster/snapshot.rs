@@ -17,7 +17,7 @@ use super::failure::{Failure, ask_within};
 use super::kinds::{Kind, Watched, discover};
 use super::reader::{Reader, fields};
 use crate::compile::{UnreadableSecret, UnreadableSecrets};
-use crate::finding::{Finding, quote};
+use crate::finding::{Code, Finding, quote};
 use crate::manifest::{Manifests, Object};
 use crate::object_ref::ObjectRef;
 use crate::objects::ObjectName;
@@ -156,11 +156,12 @@ fn usual_class(mut reader: Reader, settings: &Settings) -> Object {
 }
 
 fn without_classes(class: &Object, reason: &str) -> Finding {
-    Finding::warning(format!(
+    let message = format!(
         "IngressClasses cannot be listed with these credentials ({reason}), so {} is taken for \
          the only one of this gateway; allow these credentials to list them, or add them with -f",
         quote(&class.name)
-    ))
+    );
+    Finding::new(Code::IngressClassesNotShown, message)
 }
 
 async fn list(

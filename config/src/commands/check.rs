@@ -14,7 +14,7 @@ use crate::manifest::Manifests;
 /// Validate manifests
 ///
 /// Prints one line per finding, `file:line:col: error|warning|note: object: field:
-/// message`. Exits with 1 if any of them is an error, and with 3 if it could not run,
+/// message [code]`. Exits with 1 if any of them is an error, and with 3 if it could not run,
 /// for example because of wrong settings. On a terminal, each finding shows its line
 /// of the manifest. The last line, on standard error, has the number of objects that
 /// were read, served and ignored.

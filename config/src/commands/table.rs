@@ -12,7 +12,7 @@ use ingress_filter::FlatTable;
 
 use super::{InvalidFile, print_bytes};
 use crate::files::write_atomically;
-use crate::finding::{Finding, Location};
+use crate::finding::{Code, Finding, Location};
 use crate::manifest::ReadFailure;
 
 /// Convert a route table from JSON to the binary form that the filter serves, or
@@ -56,7 +56,8 @@ impl Table {
         let read = read(&self.input)
             .map_err(|error| InvalidFile(Box::new(ReadFailure::new(&file, error).finding())))?;
         let table = FlatTable::read(read).map_err(|error| {
-            InvalidFile(Box::new(Finding::error(error.to_string()).at(Location::start_of(&file))))
+            let finding = Finding::new(Code::TableNotValid, error.to_string());
+            InvalidFile(Box::new(finding.at(Location::start_of(&file))))
         })?;
         let written = match self.to {
             Form::Flat => table.into_bytes(),

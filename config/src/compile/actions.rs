@@ -46,8 +46,8 @@ struct LedTo {
 
 #[derive(PartialEq, Eq)]
 enum Problem {
-    Error(Unreachable),
-    Warning(ClusterWarning),
+    Unreachable(Unreachable),
+    Doubtful(ClusterWarning),
 }
 
 impl<'c, 'a> Actions<'c, 'a> {
@@ -195,8 +195,12 @@ impl<'c, 'a> Actions<'c, 'a> {
         }
         let LedTo { named, problems } = self.led_to.get(&key)?;
         let findings = problems.iter().map(|problem| match problem {
-            Problem::Error(reason) => place.error(object, format!("{reason}. {consequence}")),
-            Problem::Warning(warning) => place.warning(object, warning.message(consequence)),
+            Problem::Unreachable(reason) => {
+                place.finding(object, reason.code(), format!("{reason}. {consequence}"))
+            }
+            Problem::Doubtful(warning) => {
+                place.finding(object, warning.code, warning.message(consequence))
+            }
         });
         self.findings.borrow_mut().extend(findings);
         named.clone()
@@ -206,8 +210,8 @@ impl<'c, 'a> Actions<'c, 'a> {
         let (mut at_ports, mut problems) = (Vec::with_capacity(self.ports.len()), Vec::new());
         for port in self.ports {
             let (cluster, problem) = match self.reach_at(port, namespace, name, labels) {
-                Ok(Reached { cluster, warning }) => (Some(cluster), warning.map(Problem::Warning)),
-                Err(reason) => (None, Some(Problem::Error(reason))),
+                Ok(Reached { cluster, warning }) => (Some(cluster), warning.map(Problem::Doubtful)),
+                Err(reason) => (None, Some(Problem::Unreachable(reason))),
             };
             at_ports.push(cluster);
             // Most are the same at every port.

@@ -106,7 +106,8 @@ impl<'a> Backends<'a> {
                     Subject::Service => backend.service_place(),
                     Subject::Port => backend.port_place(),
                 };
-                self.report(place.error(ingress, format!("{error}. {CONSEQUENCE}")));
+                let message = format!("{error}. {CONSEQUENCE}");
+                self.report(place.finding(ingress, error.code(), message));
             };
             found.map_err(report).ok()
         });
@@ -194,7 +195,7 @@ impl<'a> Backends<'a> {
             let reached = self.clusters.reach(service, &service_port, &Labels::new())?;
             if let Some(warning) = reached.warning {
                 let message = warning.message(CONSEQUENCE);
-                self.report(backend.port_place().warning(ingress, message));
+                self.report(backend.port_place().finding(ingress, warning.code, message));
             }
             let used = UsedPort {
                 namespace: service.namespace,

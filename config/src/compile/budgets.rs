@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::rules::Applicable;
 use crate::budget::{Amounts, Level, Resource, fair_share};
-use crate::finding::Findings;
+use crate::finding::{Code, Findings};
 use crate::manifest::{Node, Object, Value};
 use crate::objects::endpoints::{PortAddresses, endpoints_of};
 use crate::objects::ingress::{Backend, BackendPort, Ingress, TlsHosts};
@@ -250,7 +250,8 @@ impl<'a> Demands<'a> {
             let is_share = shares.namespace.of(*resource) < limits.namespace.of(*resource);
             let message = limit.message(*resource, *amount, &demand.object.namespace, is_share);
             let at = demand.object.node.nearest(["metadata", "name"]).at;
-            findings.push(demand.object.error(at, "metadata.name", message));
+            let code = Code::BudgetExceeded;
+            findings.push(demand.object.finding(at, "metadata.name", code, message));
         }
         let left_out = refused.iter().map(|it| std::ptr::from_ref(it.demand.object)).collect();
         Admitted { left_out, usage: Usage::new(&spent) }

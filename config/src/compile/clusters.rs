@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::reach::Where;
 use super::services::Services;
 use super::unreachable::Unreachable;
-use crate::finding::quote;
+use crate::finding::{Code, quote};
 use crate::model::{self, Cluster, Discovery, EndpointSelector, Protocol};
 use crate::object_ref::ObjectRef;
 use crate::objects::ingress::BackendPort;
@@ -61,19 +61,17 @@ pub(super) struct Reached {
 
 /// What may not be as meant about a cluster.
 #[derive(PartialEq, Eq)]
-pub(super) enum ClusterWarning {
-    /// It has no endpoints.
-    Empty(String),
-    /// It has others too.
-    Vague(String),
+pub(super) struct ClusterWarning {
+    pub(super) code: Code,
+    reason: String,
 }
 
 impl ClusterWarning {
     /// The message; where there are no endpoints, with what comes of that.
     pub(super) fn message(&self, consequence: &str) -> String {
-        match self {
-            Self::Empty(reason) => format!("{reason}. {consequence}"),
-            Self::Vague(reason) => reason.clone(),
+        match self.code {
+            Code::VersionWithoutEndpoints => self.reason.clone(),
+            _ => format!("{}. {consequence}", self.reason),
         }
     }
 }
@@ -186,26 +184,28 @@ impl<'a> Clusters<'a> {
                 if !ports.is_empty() && !ports.contains(&*port.name) {
                     let names: Vec<_> =
                         ports.iter().take(LISTED_PORTS).map(|name| quote(name)).collect();
-                    return Some(ClusterWarning::Empty(format!(
+                    let reason = format!(
                         "the endpoints of service {namespace}/{name} have no port named {}, but {}; give both the same name",
                         quote(&port.name),
                         names.join(", ")
-                    )));
+                    );
+                    return Some(ClusterWarning { code: Code::EndpointPortMismatch, reason });
                 }
-                (chosen.is_empty() && !labels.is_empty()).then(|| {
-                    ClusterWarning::Empty(format!(
+                (chosen.is_empty() && !labels.is_empty()).then(|| ClusterWarning {
+                    code: Code::VersionWithoutPods,
+                    reason: format!(
                         "service {namespace}/{name} has no ready pods with {version}; \
                          correct the labels, or add its Pods and their endpoints"
-                    ))
+                    ),
                 })
             }
             Discovery::Resolved { name, addresses } if addresses.is_empty() => {
-                self.unresolved(name).map(ClusterWarning::Empty)
+                self.unresolved(name)
             }
             Discovery::Dns(host, _) | Discovery::Resolved { name: host, .. }
                 if !labels.is_empty() =>
             {
-                Some(ClusterWarning::Vague(format!(
+                let reason = format!(
                     "nothing tells which pods of service {namespace}/{name} have {version}, so requests go to all \
                  behind {host}; {}",
                     match target.service.residence {
@@ -213,29 +213,34 @@ impl<'a> Clusters<'a> {
                             "add its Endpoints or EndpointSlices, and its Pods",
                         Residence::External(_) => "leave the labels out",
                     }
-                )))
+                );
+                Some(ClusterWarning { code: Code::VersionWithoutEndpoints, reason })
             }
             Discovery::Dns(..) | Discovery::Resolved { .. } => None,
         }
     }
 
     /// Why a DNS name has no address that may be reached, where that is known.
-    fn unresolved(&self, name: &str) -> Option<String> {
+    fn unresolved(&self, name: &str) -> Option<ClusterWarning> {
         let reach = self.services.reach();
         let Where::Cluster(resolved) = reach.place else { return None };
         match resolved.get(name)? {
-            Err(reason) => Some(format!(
-                "the DNS name {} is not resolved: {reason}; it is tried again. Correct the name, \
-                 or what answers for it",
-                quote(name)
-            )),
+            Err(reason) => {
+                let reason = format!(
+                    "the DNS name {} is not resolved: {reason}; it is tried again. Correct the name, \
+                     or what answers for it",
+                    quote(name)
+                );
+                Some(ClusterWarning { code: Code::DnsNotResolved, reason })
+            }
             Ok(addresses) => {
                 let denied = addresses.iter().find_map(|it| Some((it, reach.denies(*it)?)));
                 denied.map(|(address, reason)| {
-                    format!(
+                    let reason = format!(
                         "the DNS name {} resolves to {address}, which {reason}; name another host",
                         quote(name)
-                    )
+                    );
+                    ClusterWarning { code: Code::DnsAddressDenied, reason }
                 })
             }
         }

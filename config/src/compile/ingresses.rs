@@ -11,7 +11,7 @@ use super::backends::Backends;
 use super::ownership::{ANY_HOST, Ownership};
 use super::patterns::{Admission, Refusal};
 use super::routes::{Candidate, HostRoutes};
-use crate::finding::{Finding, Findings, quote};
+use crate::finding::{Code, Finding, Findings, quote};
 use crate::manifest::Object;
 use crate::objects::Place;
 use crate::objects::ingress::{DefaultBackend, Ingress, IngressPath, PathType, Rule};
@@ -91,13 +91,18 @@ impl<'a, 'b> Collector<'a, 'b> {
             && virtual_hosts.iter().any(|it| it.no_default_backend)
         {
             // Which and how many is not for its author to know, and changes all the time.
-            self.findings.borrow_mut().push(place.warning(ingress, LEFT_OUT));
+            let finding = place.finding(ingress, Code::DefaultBackendLimited, LEFT_OUT);
+            self.findings.borrow_mut().push(finding);
         }
         Collected {
             virtual_hosts,
             default_backend: self.default.map(|(target, ..)| target),
             served,
         }
+    }
+
+    fn report(&self, place: &Place, object: &Object, code: Code, message: impl Into<String>) {
+        self.findings.borrow_mut().push(place.finding(object, code, message));
     }
 
     pub(super) fn add(&mut self, object: &'a Object, ingress: &'a Ingress) {
@@ -122,7 +127,7 @@ impl<'a, 'b> Collector<'a, 'b> {
         let DefaultBackend { backend, place } = default;
         if let Err(foreign) = self.ownership.check(object, ANY_HOST) {
             let message = format!("is not used: {foreign}");
-            self.findings.borrow_mut().push(place.error(object, message));
+            self.report(place, object, Code::HostOfOtherNamespace, message);
             return;
         }
         if let Some((_, older, older_place)) = &self.default {
@@ -131,7 +136,7 @@ impl<'a, 'b> Collector<'a, 'b> {
                 older.reference(),
                 older.at(older_place.at),
             );
-            self.findings.borrow_mut().push(place.warning(object, message));
+            self.report(place, object, Code::DuplicateDefaultBackend, message);
             return;
         }
         let backend = self.backends.resolve(object, backend.as_ref());
@@ -144,7 +149,7 @@ impl<'a, 'b> Collector<'a, 'b> {
         let host = rule.host_or_any();
         if let Err(foreign) = self.ownership.check(object, host) {
             let message = format!("{foreign}. This rule is not served");
-            self.findings.borrow_mut().push(rule.host_place().error(object, message));
+            self.report(&rule.host_place(), object, Code::HostOfOtherNamespace, message);
             return;
         }
         // A rule without paths still makes the host its own: it has the default
@@ -157,7 +162,7 @@ impl<'a, 'b> Collector<'a, 'b> {
         for path in paths {
             if let Err(reason) = self.check_regex(&object.namespace, path) {
                 let message = format!("{} {reason}", quote(path.path.text()));
-                self.findings.borrow_mut().push(path.place().error(object, message));
+                self.report(&path.place(), object, reason.code(), message);
                 continue;
             }
             let backend = self.backends.resolve(object, path.backend.as_ref());
@@ -227,7 +232,7 @@ impl Notation {
              a type is exact; write pathType: Prefix for all below it, or Exact, or set implementationSpecific: prefix",
             quote(text),
         );
-        Some(path.place().warning(object, message))
+        Some(path.place().finding(object, Code::ImplementationSpecificExact, message))
     }
 }
 
@@ -245,4 +250,13 @@ enum RegexError {
     NotAllowed,
     #[error(transparent)]
     Refused(#[from] Refusal),
+}
+
+impl RegexError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NotAllowed => Code::RegexPathsOff,
+            Self::Refused(refusal) => refusal.code(),
+        }
+    }
 }

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use crate::finding::{Finding, Findings, quote};
+use crate::finding::{Code, Finding, Findings, quote};
 use crate::manifest::Object;
 use crate::objects::Place;
 use crate::objects::ingress::{DefaultBackend, Ingress, Rule, TlsEntry, TlsHost, TlsHosts};
@@ -154,7 +154,8 @@ impl Claim<'_> {
              hostOwnership: shared",
             Host(host),
         );
-        Some(self.field.place().warning(self.ingress, message))
+        let code = Code::HostWantedByOtherNamespace;
+        Some(self.field.place().finding(self.ingress, code, message))
     }
 }
 

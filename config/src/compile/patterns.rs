@@ -14,6 +14,7 @@ use ingress_filter::{Pattern, PatternError};
 use thiserror::Error;
 
 use crate::budget::{Level, Limits, Resource, fair_share};
+use crate::finding::Code;
 use crate::model::Patterns;
 use crate::settings::Settings;
 
@@ -98,6 +99,15 @@ pub(super) enum Refusal {
         .0 >> 20
     )]
     Table(usize),
+}
+
+impl Refusal {
+    pub(super) fn code(&self) -> Code {
+        match self {
+            Self::Pattern(error) => error.into(),
+            Self::Namespace(_) | Self::Table(_) => Code::BudgetExceeded,
+        }
+    }
 }
 
 /// The patterns of all objects, as far as they are admitted.

@@ -245,7 +245,7 @@ ports: [{name: http, port: 15000}]
             finding,
             "f:26:12: error: EndpointSlice default/web-a: endpoints: 0.0.0.0 is an unspecified \
              address, which only the gateway's own pod or node could reach; this endpoint is left \
-             out, and 1 more. Give the address of a pod, or of another host"
+             out, and 1 more. Give the address of a pod, or of another host [endpoint-denied]"
         );
 
         let bad = outside(Ok(&["169.254.169.254"]));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::certificates::KeyPair;
-use crate::finding::Findings;
+use crate::finding::{Code, Findings};
 use crate::manifest::{Node, Object};
 use crate::object_ref::ObjectRef;
 
@@ -93,7 +93,8 @@ impl Refused {
             object.kind, refused.message
         );
         let at = object.node.nearest(["spec"]).at;
-        findings.borrow_mut().push(object.error(at, "spec", message));
+        let code = Code::EnvoyRefusesTable;
+        findings.borrow_mut().push(object.finding(at, "spec", code, message));
         true
     }
 }

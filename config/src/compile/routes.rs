@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ingress_filter::table::{PathMatch, Plaintext, Route};
 
 use super::patterns::MAX_SEARCHED;
-use crate::finding::{Finding, Findings};
+use crate::finding::{Code, Finding, Findings};
 use crate::manifest::Object;
 use crate::objects::ingress::IngressPath;
 
@@ -75,7 +75,8 @@ fn leave_out_patterns(candidates: &mut Vec<Candidate<'_>>, host: &str, findings:
                  since a request may have to be compared with all of them; use Exact or Prefix. \
                  The path is not served"
             );
-            findings.push(candidate.path.place().error(candidate.ingress, message));
+            let place = candidate.path.place();
+            findings.push(place.finding(candidate.ingress, Code::TooManyRegexes, message));
         }
         is_kept
     });
@@ -157,6 +158,6 @@ impl Candidate<'_> {
             winner.path.place(),
             winner.ingress.at(winner.path.at),
         );
-        self.path.place().warning(self.ingress, message)
+        self.path.place().finding(self.ingress, Code::PathUnreachable, message)
     }
 }

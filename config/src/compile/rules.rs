@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::patterns::{Admission, MAX_SEARCHED};
-use crate::finding::Findings;
+use crate::finding::{Code, Findings};
 use crate::manifest::Object;
 use crate::objects::describe_labels;
 use crate::objects::route_rule::{ConditionPattern, RouteRule, Scope, Source};
@@ -96,7 +96,8 @@ impl<'a> Rules<'a> {
                 "is a service of {} rules, but {MAX_RULES} is the most; write fewer. Its requests answer 503",
                 rules.len()
             );
-            findings.borrow_mut().push(rule.destination.place.error(object, message));
+            let place = &rule.destination.place;
+            findings.borrow_mut().push(place.finding(object, Code::BudgetExceeded, message));
         }
         None
     }
@@ -110,7 +111,12 @@ impl<'a> Rules<'a> {
                     "no Ingress sends requests to service {namespace}/{service}, so this rule does nothing; \
                      correct the name, or expose the service"
                 );
-                findings.borrow_mut().push(rule.destination.place.warning(object, message));
+                let place = &rule.destination.place;
+                findings.borrow_mut().push(place.finding(
+                    object,
+                    Code::RuleWithoutIngress,
+                    message,
+                ));
             }
         }
     }
@@ -138,7 +144,7 @@ impl ServiceRules<'_> {
                  since a request may have to be compared with all of them; use exact or prefix. \
                  This rule is not applied"
             );
-            findings.push(first.place.error(object, message));
+            findings.push(first.place.finding(object, Code::TooManyRegexes, message));
             false
         });
     }
@@ -157,7 +163,8 @@ impl ServiceRules<'_> {
                 first.at(first.node.at),
                 rule.precedence,
             );
-            findings.push(lost.destination.place.warning(object, message));
+            let place = &lost.destination.place;
+            findings.push(place.finding(object, Code::RuleUnreachable, message));
         }
     }
 }
@@ -169,7 +176,8 @@ impl Applicable<'_> {
         for ConditionPattern { text, place } in &self.rule.condition.patterns {
             if let Err(refusal) = admission.check(&self.object.namespace, text) {
                 let message = format!("{refusal}. This rule is not applied");
-                findings.borrow_mut().push(place.error(self.object, message));
+                let finding = place.finding(self.object, refusal.code(), message);
+                findings.borrow_mut().push(finding);
                 is_admitted = false;
             }
         }
@@ -193,7 +201,8 @@ fn applies(
              --gateway-namespace and --gateway-labels",
             describe(gateway)
         );
-        findings.borrow_mut().push(source.place.warning(object, message));
+        let code = Code::SourceNotThisGateway;
+        findings.borrow_mut().push(source.place.finding(object, code, message));
         return false;
     }
     !rule.condition.never_holds

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::reach::Reach;
-use crate::finding::Findings;
+use crate::finding::{Code, Findings};
 use crate::manifest::Object;
 use crate::model::EndpointSelector;
 use crate::objects::endpoints::{Endpoint, PortAddresses, SERVICE_LABEL, of_endpoints, of_slice};
@@ -180,7 +180,7 @@ fn tell_denied(
              another host",
             and_more(denied.count())
         );
-        findings.borrow_mut().push(object.error(at, field, message));
+        findings.borrow_mut().push(object.finding(at, field, Code::EndpointDenied, message));
     }
     let mut local = addresses.iter().filter_map(|it| Some((it, reach.would_deny(*it)?)));
     if let Some((address, kind)) = local.next() {
@@ -189,7 +189,7 @@ fn tell_denied(
              leaves such an endpoint out{}",
             and_more(local.count())
         );
-        findings.borrow_mut().push(object.note(at, field, message));
+        findings.borrow_mut().push(object.finding(at, field, Code::EndpointLocal, message));
     }
 }
 

@@ -19,7 +19,7 @@ use super::ownership::Ownership;
 use super::unreadable::Remedies;
 use super::{Circumstances, Refused};
 use crate::certificates::{Certificate, CheckCache};
-use crate::finding::{Finding, Findings, Severity, quote};
+use crate::finding::{Code, Finding, Findings, quote};
 use crate::manifest::{Object, Position};
 use crate::model::Https;
 use crate::objects::ingress::{Ingress, Rule, TlsEntry, TlsHosts};
@@ -122,31 +122,36 @@ impl<'a> TlsCollector<'a> {
     ) {
         if let Err(foreign) = self.ownership.check(ingress, host) {
             let message = format!("{foreign}. It does not get this certificate");
-            self.findings.borrow_mut().push(place().error(ingress, message));
+            let finding = place().finding(ingress, Code::HostOfOtherNamespace, message);
+            self.findings.borrow_mut().push(finding);
             return;
         }
-        let warn = |message| self.findings.borrow_mut().push(place().warning(ingress, message));
+        let warn = |code, message: String| {
+            self.findings.borrow_mut().push(place().finding(ingress, code, message));
+        };
         if let Some(first) = self.hosts.get(&**host) {
             if first.secret != secret {
-                warn(format!(
+                let message = format!(
                     "has the certificate of Secret {} already, as {}{} says, which comes first; \
                      remove the host from one of the two",
                     quote(&first.secret.to_string()),
                     first.ingress.reference(),
                     first.ingress.at(first.at),
-                ));
+                );
+                warn(Code::TlsHostConflict, message);
             }
             return;
         }
         if let Some(certificate) = self.secrets.get(secret)
             && !certificate.covers(host)
         {
-            warn(format!(
+            let message = format!(
                 "the certificate in Secret {} is not for this host but for {}, so clients refuse \
                  it; name another Secret, or have one issued for both",
                 quote(secret.name()),
                 list(&certificate.names)
-            ));
+            );
+            warn(Code::CertificateNotForHost, message);
         }
         self.hosts.insert(host, Claim { secret, ingress, at: *at });
     }
@@ -206,10 +211,8 @@ impl<'a> TlsCollector<'a> {
         let mut findings = self.findings.borrow_mut();
         // Perhaps no Ingress names the default one.
         let is_named = self.named.iter().any(|(.., name)| name.value == *self.default);
-        if let Some(remedy) = remedies.of(self.default).filter(|_| !is_named) {
-            let severity = remedies.severity(self.default);
-            let told = Finding::error(format!("setting defaultCertificate: {remedy}"));
-            findings.push(Finding { severity, ..told });
+        if let Some((code, remedy)) = remedies.of(self.default).filter(|_| !is_named) {
+            findings.push(Finding::new(code, format!("setting defaultCertificate: {remedy}")));
         }
         for (ingress, entry, secret) in &self.named {
             let name = &secret.value;
@@ -231,12 +234,12 @@ impl<'a> TlsCollector<'a> {
             };
             let place = entry.secret_place(secret);
             let finding = match remedy {
-                Some(remedy) => {
-                    let told = place.error(ingress, format!("{remedy} Until then {consequence}"));
-                    Finding { severity: remedies.severity(name), ..told }
+                Some((code, remedy)) => {
+                    place.finding(ingress, code, format!("{remedy} Until then {consequence}"))
                 }
-                None => place.warning(
+                None => place.finding(
                     ingress,
+                    Code::SecretNotFound,
                     format!(
                         "there is no Secret {}{}: {consequence}; create it, of type \
                          kubernetes.io/tls",
@@ -316,15 +319,12 @@ fn read(
     for problem in &checked.problems {
         let place =
             if problem.key() == "tls.key" { &secret.key_place } else { &secret.chain_place };
-        let finding = match problem.severity() {
-            Severity::Error => place.error(object, problem.to_string()),
-            Severity::Warning | Severity::Note => place.warning(object, problem.to_string()),
-        };
-        findings.borrow_mut().push(finding);
+        findings.borrow_mut().push(place.finding(object, problem.code(), problem.to_string()));
     }
     let certificate = checked.certificate.clone()?;
     if let Some(message) = refused.certificate(&certificate.pair) {
-        findings.borrow_mut().push(secret.chain_place.error(object, message));
+        let code = Code::EnvoyRefusesCertificate;
+        findings.borrow_mut().push(secret.chain_place.finding(object, code, message));
         return None;
     }
     Some(certificate)

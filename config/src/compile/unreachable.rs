@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::finding::quote;
+use crate::finding::{Code, quote};
 
 /// See the module. Services are written `namespace/name`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -50,6 +50,17 @@ pub(super) enum Subject {
 }
 
 impl Unreachable {
+    pub(super) fn code(&self) -> Code {
+        match self {
+            Self::NoService { .. } => Code::ServiceNotFound,
+            Self::ExternalNotAllowed(_) => Code::ExternalNameOff,
+            Self::ExternalWithoutName(_) => Code::ExternalNameNotValid,
+            Self::NoSuchPort { .. } | Self::NoPortLike { .. } => Code::ServicePortNotFound,
+            Self::NamedTargetPort { .. } => Code::TargetPortUnknown,
+            Self::NotHttp { .. } => Code::PortNotHttp,
+        }
+    }
+
     pub(super) fn subject(&self) -> Subject {
         match self {
             Self::NoService { .. } | Self::ExternalNotAllowed(_) | Self::ExternalWithoutName(_) => {

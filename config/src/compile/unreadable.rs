@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Circumstances;
-use crate::finding::{Severity, quote};
+use crate::finding::{Code, quote};
 use crate::rbac;
 use crate::settings::{Gateway, ObjectName};
 
@@ -55,33 +55,31 @@ impl<'a> Remedies<'a> {
         Self { unreadable, gateway, roles: by_namespace.into_iter().map(role).collect() }
     }
 
-    /// For one of them. None where it can be read, or is not there.
-    pub(super) fn of(&self, name: &ObjectName) -> Option<String> {
+    /// For one of them, with the code of the finding. None where it can be read, or
+    /// is not there.
+    pub(super) fn of(&self, name: &ObjectName) -> Option<(Code, String)> {
         let secret = quote(&name.to_string());
         Some(match self.unreadable.get(name)? {
-            UnreadableSecret::Failed(reason) => {
-                format!("Secret {secret} cannot be read: {reason}; it is tried again.")
-            }
-            UnreadableSecret::Hidden => format!(
-                "Secret {secret} may not be read with these credentials, so it counts as missing \
-                 here; allow them to get it, or name a file with it by -f."
+            UnreadableSecret::Hidden => (
+                Code::SecretNotShown,
+                format!(
+                    "Secret {secret} cannot be read with these credentials, so it counts as \
+                     missing here; allow them to get it, or add a file with it with -f."
+                ),
+            ),
+            UnreadableSecret::Failed(reason) => (
+                Code::SecretNotReadable,
+                format!("Secret {secret} cannot be read: {reason}; it is tried again."),
             ),
             UnreadableSecret::Denied => {
                 let (role, whence) = self.role(name);
-                format!(
+                let message = format!(
                     "Secret {secret} may not be read by this gateway; allow it by the Role {role} \
                      bound to the gateway's service account, {whence}."
-                )
+                );
+                (Code::SecretNotAllowed, message)
             }
         })
-    }
-
-    /// How bad it is that one cannot be read: where only we may not, the gateway may.
-    pub(super) fn severity(&self, name: &ObjectName) -> Severity {
-        match self.unreadable.get(name) {
-            Some(UnreadableSecret::Hidden) => Severity::Warning,
-            _ => Severity::Error,
-        }
     }
 
     /// The Role for all Secrets in its namespace, or where these are too many, a

@@ -360,10 +360,11 @@ impl Logged {
         for finding in now.difference(&self.0) {
             let object = finding.object.as_ref().map(ToString::to_string).unwrap_or_default();
             let field = finding.field.as_deref().unwrap_or_default();
+            let code = finding.code.as_str();
             match finding.severity {
-                Severity::Error => error!(object, field, "{}", finding.message),
-                Severity::Warning => warn!(object, field, "{}", finding.message),
-                Severity::Note => info!(object, field, "{}", finding.message),
+                Severity::Error => error!(object, field, code, "{}", finding.message),
+                Severity::Warning => warn!(object, field, code, "{}", finding.message),
+                Severity::Note => info!(object, field, code, "{}", finding.message),
             }
         }
         let fixed = self.0.difference(&now).count();

@@ -333,7 +333,7 @@ fn gauge(number: usize) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use crate::finding::Finding;
+    use crate::finding::{Code, Finding};
 
     use super::super::reports::Subject;
     use super::*;
@@ -353,7 +353,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.set_objects("Ingress", 7);
         metrics.set_objects("made-up", 1);
-        metrics.set_findings(&[report("Ingress", Finding::error("e"))]);
+        metrics.set_findings(&[report("Ingress", Finding::new(Code::NoTests, "e"))]);
         metrics.compiled(Duration::from_millis(30));
         metrics.applied(Change::RouteTable, Duration::from_millis(80));
         metrics.served_after(Duration::from_millis(200));
@@ -415,7 +415,7 @@ mod tests {
     #[test]
     fn a_finding_that_is_gone_counts_0() {
         let metrics = filled();
-        metrics.set_findings(&[report("Service", Finding::warning("w"))]);
+        metrics.set_findings(&[report("Service", Finding::new(Code::NoPaths, "w"))]);
         let text = metrics.to_openmetrics().unwrap();
         let samples = parse(&text);
         for (series, want) in [

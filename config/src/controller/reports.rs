@@ -100,6 +100,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::finding::Code;
 
     /// The time that a test waits for an immediate effect.
     const SOON: Duration = Duration::from_secs(10);
@@ -112,7 +113,7 @@ mod tests {
             name: "x".to_owned(),
             uid: "u".to_owned(),
         };
-        Report { subject, finding: Finding::error("e") }
+        Report { subject, finding: Finding::new(Code::NoTests, "e") }
     }
 
     #[tokio::test]

@@ -90,6 +90,7 @@ fn subject(known: &Known) -> Subject {
 mod tests {
     use super::*;
     use crate::compile::compile;
+    use crate::finding::Code;
     use crate::manifest::read_text;
     use crate::settings::Settings;
 
@@ -101,8 +102,9 @@ mod tests {
         let manifests = read_text("web.yaml", text);
         let compiled = compile(&manifests, &Settings::default());
         let objects: Vec<_> = manifests.objects().cloned().map(Known::of_object).collect();
-        let refused = Finding::error("Envoy refuses it").object(objects[0].object.reference());
-        let elsewhere = Finding::error("no such object").object(ObjectRef {
+        let refused =
+            Finding::new(Code::NoTests, "Envoy refuses it").object(objects[0].object.reference());
+        let elsewhere = Finding::new(Code::NoTests, "no such object").object(ObjectRef {
             kind: "Service".into(),
             namespace: "default".into(),
             name: "other".into(),

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::fmt::{self, Write};
 
 use super::{Key, Node, Object, Position};
-use crate::finding::{Finding, Findings, Location};
+use crate::finding::{Code, Finding, Findings, Location};
 use crate::object_ref::ObjectRef;
 
 pub(crate) use manner::{Manner, nearest};
@@ -160,7 +160,7 @@ impl<'a, S: Subject> Cursor<'a, S> {
     pub(crate) fn required(&'a self, name: &'a str, remedy: &str) -> Option<Self> {
         let field = self.field(name);
         if field.is_none() {
-            self.error_in(name, format!("is missing; {remedy}"));
+            self.report_in(name, Code::FieldMissing, format!("is missing; {remedy}"));
         }
         field
     }
@@ -245,41 +245,30 @@ impl<'a, S: Subject> Cursor<'a, S> {
         self.node
     }
 
-    pub(crate) fn error(&self, message: impl Into<String>) {
-        self.push(Finding::error(message), self.at);
+    pub(crate) fn report(&self, code: Code, message: impl Into<String>) {
+        self.report_at(self.at, code, message);
     }
 
-    /// An error at `at`, such as the key of this field.
-    pub(crate) fn error_at(&self, at: Position, message: impl Into<String>) {
-        self.push(Finding::error(message), at);
+    /// A finding at `at`, such as the key of this field.
+    pub(crate) fn report_at(&self, at: Position, code: Code, message: impl Into<String>) {
+        self.push(Finding::new(code, message), at);
     }
 
-    pub(crate) fn warning(&self, message: impl Into<String>) {
-        self.push(Finding::warning(message), self.at);
-    }
-
-    /// An error about the field `name`, such as `metadata.name`: at its value
+    /// A finding about the field `name`, such as `metadata.name`: at its value
     /// or, where it is absent, at what should hold it.
-    pub(crate) fn error_in(&self, name: &str, message: impl Into<String>) {
-        self.push_in(name, Finding::error(message));
-    }
-
-    /// A warning about the field `name`, as [`Self::error_in`].
-    pub(crate) fn warning_in(&self, name: &str, message: impl Into<String>) {
-        self.push_in(name, Finding::warning(message));
-    }
-
-    fn push_in(&self, name: &str, finding: Finding) {
+    pub(crate) fn report_in(&self, name: &str, code: Code, message: impl Into<String>) {
         let field = match self.path() {
             path if path.is_empty() => name.to_owned(),
             path => format!("{path}.{name}"),
         };
-        self.push_as(finding, self.node.nearest(name.split('.')).at, field);
+        let at = self.node.nearest(name.split('.')).at;
+        self.push_as(Finding::new(code, message), at, field);
     }
 
     /// An error that says what this is and what is `wanted`.
     pub(crate) fn wrong_kind(&self, wanted: &str) {
-        self.error(format!("is {}, but must be {wanted}", self.node.describe()));
+        let message = format!("is {}, but must be {wanted}", self.node.describe());
+        self.report(Code::WrongType, message);
     }
 
     /// What this says, with its position.
@@ -346,14 +335,14 @@ impl Place {
         Self { at, field }
     }
 
-    /// An error about this field of `object`.
-    pub(crate) fn error(&self, object: &Object, message: impl Into<String>) -> Finding {
-        object.error(self.at, self.field.clone(), message)
-    }
-
-    /// A warning about this field of `object`.
-    pub(crate) fn warning(&self, object: &Object, message: impl Into<String>) -> Finding {
-        object.warning(self.at, self.field.clone(), message)
+    /// A finding about this field of `object`.
+    pub(crate) fn finding(
+        &self,
+        object: &Object,
+        code: Code,
+        message: impl Into<String>,
+    ) -> Finding {
+        object.finding(self.at, self.field.clone(), code, message)
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::kept::Kept;
 use super::node::{Node, Position};
-use crate::finding::{Finding, Location};
+use crate::finding::{Code, Finding, Location};
 use crate::object_ref::ObjectRef;
 
 /// An object of any kind, known or not.
@@ -85,34 +85,15 @@ impl Object {
         self.location(at).map_or_else(String::new, |location| format!(" at {location}"))
     }
 
-    /// An error about one of its fields.
-    pub fn error(
+    /// A finding about one of its fields.
+    pub fn finding(
         &self,
         at: Position,
         field: impl Into<String>,
+        code: Code,
         message: impl Into<String>,
     ) -> Finding {
-        Finding::error(message).at(self.location(at)).object(self.reference()).field(field)
-    }
-
-    /// A warning about one of its fields.
-    pub fn warning(
-        &self,
-        at: Position,
-        field: impl Into<String>,
-        message: impl Into<String>,
-    ) -> Finding {
-        Finding::warning(message).at(self.location(at)).object(self.reference()).field(field)
-    }
-
-    /// A note on one of its fields.
-    pub fn note(
-        &self,
-        at: Position,
-        field: impl Into<String>,
-        message: impl Into<String>,
-    ) -> Finding {
-        Finding::note(message).at(self.location(at)).object(self.reference()).field(field)
+        Finding::new(code, message).at(self.location(at)).object(self.reference()).field(field)
     }
 }
 

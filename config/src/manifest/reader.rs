@@ -8,7 +8,7 @@ use super::object::{Object, locate};
 use super::source::{Manifests, ReadFailure};
 use super::yaml::{Parsed, SyntaxError};
 use crate::digest::digest_of;
-use crate::finding::{Finding, quote};
+use crate::finding::{Code, Finding, quote};
 use crate::kinds;
 use crate::object_ref::ObjectRef;
 
@@ -76,7 +76,7 @@ impl Reader<'_> {
             let message = format!(
                 "expected a Kubernetes object, found {what}: write apiVersion, kind and metadata"
             );
-            return self.error(node.at, None, field, message);
+            return self.report(node.at, None, field, Code::NotAnObject, message);
         }
         let api_version = type_field(&node, "apiVersion", inherited.map(|i| &*i.api_version));
         let kind = type_field(&node, "kind", inherited.map(|i| &*i.kind));
@@ -122,19 +122,21 @@ impl Reader<'_> {
             return self.pass_over(api_version.unwrap_or(""), kind.unwrap_or(""), node.at);
         }
         for (name, field) in [("apiVersion", api_version), ("kind", kind)] {
-            let (at, message) = match field {
+            let (at, code, message) = match field {
                 Ok(_) => continue,
                 Err(Missing::Wrong(value)) => (
                     value.at,
+                    Code::WrongType,
                     format!("must be a string that is not empty, not {}", value.describe()),
                 ),
                 Err(Missing::Absent) => (
                     node.at,
+                    Code::FieldMissing,
                     "is missing: every Kubernetes object needs apiVersion, kind and metadata.name"
                         .into(),
                 ),
             };
-            self.error(at, None, &format!("{path}{name}"), message);
+            self.report(at, None, &format!("{path}{name}"), code, message);
         }
     }
 
@@ -173,7 +175,7 @@ impl Reader<'_> {
             Value::Null => {}
             _ => {
                 let message = format!("must be a list of objects, not {}", items.kind_name());
-                self.error(items.at, None, &path, message);
+                self.report(items.at, None, &path, Code::NotAnObject, message);
             }
         }
     }
@@ -189,17 +191,19 @@ impl Reader<'_> {
             creation_timestamp = node.as_str().map(Box::from);
             if creation_timestamp.is_none() {
                 let message = format!("must be a string, not {}: quote it", node.describe());
-                self.error(
+                self.report(
                     node.at,
                     Some(&object),
                     &format!("{path}metadata.creationTimestamp"),
+                    Code::WrongType,
                     message,
                 );
             }
         }
         if let Some(node) = part("annotations").filter(|node| node.as_map().is_none()) {
             let message = format!("must be a mapping of names to strings, not {}", node.describe());
-            self.error(node.at, Some(&object), &format!("{path}metadata.annotations"), message);
+            let field = format!("{path}metadata.annotations");
+            self.report(node.at, Some(&object), &field, Code::WrongType, message);
         }
         let labels =
             part("labels").map_or_else(Box::default, |node| self.labels(node, &object, path));
@@ -225,13 +229,13 @@ impl Reader<'_> {
         let field = format!("{path}metadata");
         let Some(metadata) = node.get("metadata").filter(|node| !node.is_null()) else {
             let message = "is missing: give the object a metadata.name";
-            self.error(node.at, Some(&object), &field, message);
+            self.report(node.at, Some(&object), &field, Code::FieldMissing, message);
             return None;
         };
         if metadata.as_map().is_none() {
             let message =
                 format!("must be a mapping, not {}: put `name` in it", metadata.describe());
-            self.error(metadata.at, Some(&object), &field, message);
+            self.report(metadata.at, Some(&object), &field, Code::WrongType, message);
             return None;
         }
         let name = self.text(metadata, "name", &object, &field)?;
@@ -243,7 +247,8 @@ impl Reader<'_> {
         let generated = generated.map(|prefix| generated_name(&prefix, self.file, node.at));
         let Some(name) = name.or(generated) else {
             let message = "is missing: give the object a name";
-            self.error(metadata.at, Some(&object), &format!("{field}.name"), message);
+            let field = format!("{field}.name");
+            self.report(metadata.at, Some(&object), &field, Code::FieldMissing, message);
             return None;
         };
         let namespace = namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.into());
@@ -263,15 +268,19 @@ impl Reader<'_> {
             None => Some(None),
             Some(node) if node.is_null() || node.as_str() == Some("") => Some(None),
             Some(node) => {
-                let message = match node.as_str() {
+                let (code, message) = match node.as_str() {
                     // Findings repeat it, so it must not be as long as the file.
-                    Some(text) if text.len() > MAX_NAME_BYTES => {
-                        format!("is longer than {MAX_NAME_BYTES} characters: shorten it")
-                    }
+                    Some(text) if text.len() > MAX_NAME_BYTES => (
+                        Code::NameNotValid,
+                        format!("is longer than {MAX_NAME_BYTES} characters: shorten it"),
+                    ),
                     Some(text) => return Some(Some(text.into())),
-                    None => format!("must be a string, not {}: quote it", node.describe()),
+                    None => (
+                        Code::WrongType,
+                        format!("must be a string, not {}: quote it", node.describe()),
+                    ),
                 };
-                self.error(node.at, Some(object), &format!("{path}.{name}"), message);
+                self.report(node.at, Some(object), &format!("{path}.{name}"), code, message);
                 None
             }
         }
@@ -287,7 +296,7 @@ impl Reader<'_> {
         if labels.as_map().is_none() {
             let message =
                 format!("must be a mapping of names to strings, not {}", labels.describe());
-            self.error(labels.at, Some(object), &field, message);
+            self.report(labels.at, Some(object), &field, Code::WrongType, message);
         }
         let mut sound: Vec<(Box<str>, Box<str>)> = Vec::with_capacity(labels.entries().len());
         for (Key { name, .. }, value) in labels.entries() {
@@ -299,18 +308,19 @@ impl Reader<'_> {
                     quote(name),
                     value.describe()
                 );
-                self.error(value.at, Some(object), &field, message);
+                self.report(value.at, Some(object), &field, Code::WrongType, message);
             }
         }
         sound.sort_unstable();
         sound.into()
     }
 
-    fn error(
+    fn report(
         &mut self,
         at: Position,
         object: Option<&ObjectRef>,
         field: &str,
+        code: Code,
         message: impl Into<String>,
     ) {
         let Some(left) = self.left.checked_sub(1) else {
@@ -319,12 +329,10 @@ impl Reader<'_> {
         self.left = left;
         let place = locate(self.file, at);
         if left == 0 {
-            return self
-                .manifests
-                .findings
-                .error(place, "too many errors in this document: correct the ones above first");
+            let message = "too many errors in this document: correct the ones above first";
+            return self.manifests.findings.report(place, Code::TooManyErrors, message);
         }
-        let mut finding = Finding::error(message).at(place);
+        let mut finding = Finding::new(code, message).at(place);
         finding.object = object.cloned();
         finding.field = Some(field.to_owned()).filter(|field| !field.is_empty());
         self.manifests.findings.push(finding);

@@ -19,7 +19,7 @@ use super::parse_budget::ParseBudget;
 use super::passed_over::PassedOver;
 use super::reader::take_document;
 use super::yaml::{Parsed, SyntaxError, parse_flawed};
-use crate::finding::{Finding, Findings, Location};
+use crate::finding::{Code, Finding, Findings, Location};
 
 /// The largest file that is read; 100,000 Ingress paths take some 17 MiB.
 pub const MAX_FILE_BYTES: usize = 64 << 20;
@@ -170,7 +170,18 @@ impl ReadFailure {
 
     /// The finding that tells the author.
     pub fn finding(&self) -> Finding {
-        Finding::error(self.to_string()).at(self.location())
+        Finding::new(self.code(), self.to_string()).at(self.location())
+    }
+
+    fn code(&self) -> Code {
+        match self {
+            Self::Missing { .. } => Code::FileNotFound,
+            Self::Unreadable { .. } => Code::FileNotReadable,
+            Self::TooLarge { .. } => Code::FileTooLarge,
+            Self::NotUtf8 { .. } => Code::FileNotUtf8,
+            Self::Syntax { error, .. } => error.code(),
+            Self::TooManyErrors { .. } => Code::TooManyErrors,
+        }
     }
 
     /// The file as named, and the place in it.
@@ -211,7 +222,7 @@ pub(crate) fn read_again(
         };
         if let Some(file) = file {
             let message = "no Kubernetes object in here: check that this is the file you mean";
-            manifests.findings.warning(Location::start_of(&file), message);
+            manifests.findings.report(Location::start_of(&file), Code::NoObjects, message);
         }
     }
     let files: HashSet<_> = manifests.files.iter().map(|path| name_of(path)).collect();
@@ -250,7 +261,8 @@ fn read_folder(folder: &Path, manifests: &mut Manifests, cache: &mut ReadCache) 
     if !found {
         let message =
             "no manifests in this folder (*.yaml, *.yml, *.json; subfolders are not searched)";
-        manifests.findings.warning(Location::start_of(&name_of(folder)), message);
+        let place = Location::start_of(&name_of(folder));
+        manifests.findings.report(place, Code::NoObjects, message);
     }
 }
 

@@ -14,7 +14,7 @@ use thiserror::Error;
 use super::builder::{Builder, Place};
 use super::node::{Node, Position, Value};
 use super::parse_budget::{MAX_NODES, ParseBudget};
-use crate::finding::quote;
+use crate::finding::{Code, quote};
 
 /// The most lists and mappings within one another.
 pub const MAX_DEPTH: usize = 100;
@@ -54,6 +54,23 @@ pub(super) enum Cause {
         "a second value where the document should end: put `---` on a line of its own between documents"
     )]
     SecondValue,
+}
+
+impl SyntaxError {
+    /// Which kind of finding it is.
+    pub(crate) fn code(&self) -> Code {
+        match self.cause {
+            Cause::DuplicateKey(_) => Code::DuplicateKey,
+            Cause::Depth | Cause::Nodes | Cause::Copies => Code::YamlTooLarge,
+            Cause::Scan(_)
+            | Cause::Key(_)
+            | Cause::Tag(_)
+            | Cause::Tagged(_)
+            | Cause::Merge(_)
+            | Cause::SelfReference
+            | Cause::SecondValue => Code::YamlNotValid,
+        }
+    }
 }
 
 /// Reads one document, which begins at `start` in its file. A document without

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::{Cursor, Read, Reading};
+use crate::finding::Code;
 use crate::manifest::Object;
 
 /// The addresses at each port of a service that one object knows of; the name is
@@ -74,8 +75,9 @@ fn read_slice(reading: &Reading<'_>) -> PortAddresses {
     let mut ports = PortAddresses::new();
     let root = reading.root();
     if root.string("addressType") == Some("FQDN") {
-        root.error_in(
+        root.report_in(
             "addressType",
+            Code::EndpointNotValid,
             "is FQDN, but an endpoint needs an address; use an ExternalName service",
         );
         return ports;
@@ -104,7 +106,8 @@ fn read_slice(reading: &Reading<'_>) -> PortAddresses {
 fn as_ip(cursor: &Cursor<'_>) -> Option<IpAddr> {
     let address = cursor.as_string()?.parse().ok();
     if address.is_none() {
-        cursor.error("is not an IP address; this endpoint is left out");
+        let message = "is not an IP address; this endpoint is left out";
+        cursor.report(Code::EndpointNotValid, message);
     }
     address
 }

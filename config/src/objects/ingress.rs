@@ -15,7 +15,7 @@ use ingress_filter::table::PathMatch;
 use jiff::Timestamp;
 
 use super::{Cursor, Located, Place, Read, Reading, host, is_named_well};
-use crate::finding::quote;
+use crate::finding::{Code, quote};
 use crate::manifest::{Object, Position};
 
 pub(crate) use backend::{Backend, BackendPort};
@@ -123,13 +123,15 @@ impl Ingress {
 /// Says so where an Ingress without a default backend has no rules either.
 fn tell_nothing(spec: &Cursor<'_>, default_field: &str, has_tls: bool) {
     match spec.field("rules") {
-        None => spec.error_in(
+        None => spec.report_in(
             "rules",
+            Code::FieldMissing,
             format!("is missing; give rules or {default_field}, without them nothing is served"),
         ),
-        Some(rules) if is_empty(&rules) && !has_tls => rules.warning(format!(
-            "is empty, so nothing comes of this Ingress; give rules or {default_field}"
-        )),
+        Some(rules) if is_empty(&rules) && !has_tls => rules.report(
+            Code::NoPaths,
+            format!("is empty, so nothing comes of this Ingress; give rules or {default_field}"),
+        ),
         Some(_) => {}
     }
 }
@@ -137,8 +139,9 @@ fn tell_nothing(spec: &Cursor<'_>, default_field: &str, has_tls: bool) {
 fn read_created(object: &Object, root: &Cursor<'_>) -> Option<Timestamp> {
     let created = object.created();
     if created.is_none() && object.creation_timestamp.is_some() {
-        root.warning_in(
+        root.report_in(
             "metadata.creationTimestamp",
+            Code::CreationTimeNotValid,
             "is not a time, so this counts as the youngest; write it as in 2024-12-31T23:59:59Z",
         );
     }
@@ -178,9 +181,9 @@ impl Rule {
 
 fn read_host(field: &Cursor<'_>, text: &str) -> Option<Box<str>> {
     let host = host::parse(text);
-    host.map(Box::from)
-        .map_err(|error| field.error(format!("{error}; this rule is not served")))
-        .ok()
+    let report =
+        |error| field.report(Code::HostNotValid, format!("{error}; this rule is not served"));
+    host.map(Box::from).map_err(report).ok()
 }
 
 /// Whether a field is a list of nothing.
@@ -193,8 +196,9 @@ fn read_paths(rule: &Cursor<'_>, index: usize, syntax: Syntax) -> Vec<IngressPat
     http.only(&["paths"]);
     let items = http.list("paths");
     if http.field("paths").is_none_or(|paths| is_empty(&paths)) {
-        http.warning_in(
+        http.report_in(
             "paths",
+            Code::NoPaths,
             "is empty, so no path comes of this rule; give paths, or remove http",
         );
     }
@@ -212,19 +216,21 @@ impl IngressPath {
         let path_type = read_path_type(cursor, syntax)?;
         let field = cursor.field("path");
         if field.is_none() && path_type != PathType::ImplementationSpecific {
-            cursor.error_in("path", "is missing; with this pathType it has to start with /");
+            let message = "is missing; with this pathType it has to start with /";
+            cursor.report_in("path", Code::FieldMissing, message);
             return None;
         }
         let place = field.as_ref().unwrap_or(cursor);
         let text = field.as_ref().map_or(Some(""), Cursor::as_string)?;
-        let report = |error| place.error(format!("{} {error}", quote(text)));
+        let report = |error: path::PathError| {
+            place.report(error.code(), format!("{} {error}", quote(text)));
+        };
         let path = path_type.parse_path(text).map_err(report).ok()?;
         if path_type.is_literal_regex(text) {
             let text = quote(text);
-            place.warning(format!(
-                "{text} looks like a regular expression, {}",
-                path::LITERAL_REGEX
-            ));
+            let message =
+                format!("{text} looks like a regular expression, {}", path::LITERAL_REGEX);
+            place.report(Code::RegexTakenLiterally, message);
         }
         let backend = cursor
             .required("backend", NAME_BACKEND)
@@ -244,12 +250,13 @@ fn read_path_type(cursor: &Cursor<'_>, syntax: Syntax) -> Option<PathType> {
     match cursor.field("pathType") {
         Some(field) => {
             let path_type = PathType::parse(field.as_string()?);
-            path_type.map_err(|error| field.error(error.to_string())).ok()
+            path_type.map_err(|error| field.report(Code::PathTypeUnknown, error.to_string())).ok()
         }
         None if syntax == Syntax::Flat => Some(PathType::ImplementationSpecific),
         None => {
-            cursor.error_in(
+            cursor.report_in(
                 "pathType",
+                Code::FieldMissing,
                 "is missing; networking.k8s.io/v1 demands Exact, Prefix or ImplementationSpecific",
             );
             None
@@ -290,7 +297,8 @@ impl Syntax {
         let mut is_other = false;
         for (other, own) in self.renamed() {
             if let Some(field) = cursor.field(other) {
-                field.error(format!("is not a field of {version}; write {own}"));
+                let message = format!("is not a field of {version}; write {own}");
+                field.report(Code::FieldOfOtherVersion, message);
                 is_other = true;
             }
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use super::Cursor;
-use crate::finding::quote;
+use crate::finding::{Code, quote};
 use crate::manifest::Object;
 
 /// Labels that tell the versions of a service apart. Each has passed
@@ -39,15 +39,17 @@ fn is_label_of_any_length(name: &str) -> bool {
 /// finding where not.
 pub(crate) fn is_named_well(object: &Object, root: &Cursor<'_>) -> bool {
     if !is_object_name(&object.name) {
-        root.error_in(
+        root.report_in(
             "metadata.name",
+            Code::NameNotValid,
             "is not a DNS name; rename it: lower-case letters, digits, - and ., 253 at most",
         );
         return false;
     }
     if !is_dns_label(&object.namespace) {
-        root.error_in(
+        root.report_in(
             "metadata.namespace",
+            Code::NameNotValid,
             "is not a DNS label; correct it: lower-case letters, digits and -, 63 at most",
         );
         return false;

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use ingress_filter::table::{Cors, Fault, Header, Redirect, Retries, Rewrite, Timeout};
 
 use super::{Cursor, Read, Reading, is_named_well};
-use crate::finding::quote;
+use crate::finding::{Code, quote};
 use crate::manifest::Object;
 
 pub(crate) use condition::{Condition, ConditionPattern, Source};
@@ -110,7 +110,10 @@ impl RouteRule {
         let precedence = spec.field("precedence").and_then(|field| values::int32(&field));
         let condition = spec.mapping("match").map(|field| Condition::read(&field, scope));
         if let Some(fault) = spec.field("l4Fault") {
-            fault.error("faults of connections are not implemented; use httpFault, or remove this");
+            fault.report(
+                Code::FieldNotSupported,
+                "faults of connections are not implemented; use httpFault, or remove this",
+            );
         }
         // Read even beside a redirect, for what is wrong in it.
         let forwarding = Forwarding::read(&spec, scope);
@@ -154,18 +157,20 @@ impl Forwarding {
 
 fn read_destination(field: &Cursor<'_>, scope: &Scope) -> Option<ServiceRef> {
     if let Some(host) = service_ref::host_elsewhere(field, scope) {
-        field.warning(format!(
+        let message = format!(
             "{} is not a service of this cluster, and an Ingress sends requests nowhere else, so \
              this rule has no effect; the full name of a service is <name>.<namespace>.svc.{}",
             quote(host),
             scope.cluster_domain
-        ));
+        );
+        field.report(Code::DestinationOutsideCluster, message);
         return None;
     }
     let service = ServiceRef::read(field, scope)?;
     if !service.labels.is_empty() {
-        field.error_in(
+        field.report_in(
             "labels",
+            Code::FieldNotSupported,
             "have no place here, for a rule is for all versions of a service; choose one in route",
         );
     }
@@ -175,12 +180,15 @@ fn read_destination(field: &Cursor<'_>, scope: &Scope) -> Option<ServiceRef> {
 fn refuse_beside_redirect(spec: &Cursor<'_>) {
     for name in NOT_WITH_REDIRECT {
         if let Some(field) = spec.field(name) {
-            field.error("cannot stand beside redirect; remove one of the two");
+            field.report(
+                Code::ConflictingFields,
+                "cannot stand beside redirect; remove one of the two",
+            );
         }
     }
     for name in WITHOUT_EFFECT {
         if let Some(field) = spec.field(name) {
-            field.warning("has no effect beside redirect; remove it");
+            field.report(Code::FieldIgnored, "has no effect beside redirect; remove it");
         }
     }
 }

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::{Cursor, Place, Reading};
+use crate::finding::Code;
 
 /// The types that Kubernetes has for it
 /// (<https://kubernetes.io/docs/concepts/configuration/secret/#secret-types>).
@@ -39,7 +40,8 @@ fn is_of_a_type_for_it(root: &Cursor<'_>) -> bool {
     let Some(field) = root.field("type") else { return true };
     let is_right = matches!(field.node().as_str(), Some(TLS | OPAQUE | ""));
     if !is_right {
-        field.error(format!("is not a type for a certificate; write {TLS}"));
+        let message = format!("is not a type for a certificate; write {TLS}");
+        field.report(Code::SecretTypeNotValid, message);
     }
     is_right
 }
@@ -56,7 +58,7 @@ fn value(root: &Cursor<'_>, key: &str) -> Option<(Zeroizing<Vec<u8>>, Place)> {
     let Some(field) = data.as_ref().and_then(|data| data.field(key)) else {
         let holder = data.as_ref().unwrap_or(root);
         let name = if data.is_some() { key.to_owned() } else { format!("data.{key}") };
-        holder.error_in(&name, format!("is missing; {}", remedy(key)));
+        holder.report_in(&name, Code::FieldMissing, format!("is missing; {}", remedy(key)));
         return None;
     };
     // Kubernetes skips line breaks, as Go's decoder does.
@@ -64,7 +66,8 @@ fn value(root: &Cursor<'_>, key: &str) -> Option<(Zeroizing<Vec<u8>>, Place)> {
         Zeroizing::new(string(&field)?.bytes().filter(|b| !matches!(b, b'\r' | b'\n')).collect());
     let bytes = STANDARD.decode(&*base64).ok();
     if bytes.is_none() {
-        field.error("is not base64; encode the file, or put it into stringData as it is");
+        let message = "is not base64; encode the file, or put it into stringData as it is";
+        field.report(Code::SecretNotBase64, message);
     }
     Some((Zeroizing::new(bytes?), field.place()))
 }
@@ -82,7 +85,7 @@ fn remedy(key: &str) -> &'static str {
 fn mapping<'a>(root: &'a Cursor<'a>, name: &'a str) -> Option<Option<Cursor<'a>>> {
     let Some(field) = root.field(name) else { return Some(None) };
     if field.node().as_map().is_none() {
-        field.error("must be a mapping, with the keys tls.crt and tls.key");
+        field.report(Code::WrongType, "must be a mapping, with the keys tls.crt and tls.key");
         return None;
     }
     Some(Some(field))
@@ -91,7 +94,7 @@ fn mapping<'a>(root: &'a Cursor<'a>, name: &'a str) -> Option<Option<Cursor<'a>>
 fn string<'a>(field: &Cursor<'a>) -> Option<&'a str> {
     let text = field.node().as_str();
     if text.is_none() {
-        field.error("must be a string; put it in quotes");
+        field.report(Code::WrongType, "must be a string; put it in quotes");
     }
     text
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Cursor, Read, Reading, is_dns_label, is_dns_subdomain};
+use crate::finding::Code;
 use crate::manifest::Object;
 
 /// A Service, as far as it matters for reaching it.
@@ -61,15 +62,17 @@ impl Service {
     fn read(reading: &Reading<'_>) -> Option<Self> {
         let (object, root) = (reading.object(), reading.root());
         if !is_dns_label(&object.namespace) {
-            root.error_in(
+            root.report_in(
                 "metadata.namespace",
+                Code::NameNotValid,
                 "is not a DNS label; correct it: lower-case letters, digits and -, 63 at most",
             );
             return None;
         }
         if !is_dns_label(&object.name) {
-            root.error_in(
+            root.report_in(
                 "metadata.name",
+                Code::NameNotValid,
                 "is not a DNS label; rename it: lower-case letters, digits and -, 63 at most",
             );
             return None;
@@ -97,8 +100,9 @@ fn external_name(spec: &Cursor<'_>) -> Option<String> {
     let name = field.as_string()?;
     let is_name = is_dns_subdomain(name.strip_suffix('.').unwrap_or(name));
     if !is_name {
-        field
-            .error("is not a DNS name: labels of lower-case letters, digits and -, joined by dots");
+        let message =
+            "is not a DNS name: labels of lower-case letters, digits and -, joined by dots";
+        field.report(Code::ExternalNameNotValid, message);
     }
     is_name.then(|| name.to_owned())
 }

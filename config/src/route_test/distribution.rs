@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::field::{Field, Fields};
+use crate::finding::Code;
 
 const DISTRIBUTION: &[&str] = &["requests", "tolerance", "clusters"];
 const REQUESTS: u32 = 10_000;
@@ -29,7 +30,8 @@ impl Distribution {
         let requests = fields.get("requests").map_or(Some(REQUESTS), requests);
         let tolerance = fields.get("tolerance").map(percent);
         let Some(clusters) = fields.get("clusters") else {
-            field.error("clusters is missing; write the percentage of each cluster");
+            let message = "clusters is missing; write the percentage of each cluster";
+            field.report(Code::FieldMissing, message);
             return None;
         };
         clusters.expect_mapping();
@@ -39,7 +41,8 @@ impl Distribution {
             .collect::<Option<_>>()?;
         let sum: f64 = shares.iter().map(|(_, share)| share).sum();
         if (sum - 100.0).abs() > ROUNDING {
-            clusters.error(format!("the shares come to {sum} percent, but must to 100"));
+            let message = format!("the shares come to {sum} percent, but must to 100");
+            clusters.report(Code::DistributionNot100, message);
             return None;
         }
         Some(Self {

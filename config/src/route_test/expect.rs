@@ -7,6 +7,7 @@ use super::distribution::Distribution;
 use super::field::{Field, Fields};
 use super::format::header;
 use super::matcher::HeaderMatcher;
+use crate::finding::Code;
 
 const VALIDATE: &[&str] = &[
     "cluster_name",
@@ -45,7 +46,8 @@ const OURS: &[&str] = &[
 pub(super) fn expectations(validate: &Field<'_>) -> Vec<Expectation> {
     let fields = Fields::of(validate, VALIDATE);
     if fields.is_empty() && validate.node().entries().is_empty() {
-        validate.error("expects nothing; say at least one thing, as in cluster_name");
+        let message = "expects nothing; say at least one thing, as in cluster_name";
+        validate.report(Code::TestExpectsNothing, message);
     }
     let mut expectations = Vec::new();
     for (name, field) in fields.iter() {

@@ -7,6 +7,7 @@ use super::case::{Case, Check};
 use super::expect::expectations;
 use super::field::{Field, Fields};
 use crate::explain::{Request, server_name};
+use crate::finding::Code;
 
 const FILE: &[&str] = &["tests", "runtime"];
 const TEST: &[&str] = &["test_name", "input", "validate"];
@@ -45,14 +46,15 @@ pub(super) fn tests_of(root: &Field<'_>) -> Vec<Case> {
         return tests(root);
     }
     if ["apiVersion", "kind"].iter().all(|name| root.node().get(name).is_some()) {
-        root.error("is a Kubernetes object, not a list of tests; give manifests with -f");
+        let message = "is a Kubernetes object, not a list of tests; give manifests with -f";
+        root.report(Code::NoTests, message);
         return Vec::new();
     }
     if let Some(list) = Fields::of(root, FILE).get("tests") {
         return tests(list);
     }
     if root.node().as_map().is_some() {
-        root.error("holds no tests; write them as a list under tests");
+        root.report(Code::NoTests, "holds no tests; write them as a list under tests");
     }
     Vec::new()
 }
@@ -60,7 +62,7 @@ pub(super) fn tests_of(root: &Field<'_>) -> Vec<Case> {
 fn tests(list: &Field<'_>) -> Vec<Case> {
     let items = list.items();
     if items.is_empty() && list.node().as_list().is_some() {
-        list.error("holds no tests");
+        list.report(Code::NoTests, "holds no tests");
     }
     items.iter().filter_map(|item| test(&item.cursor())).collect()
 }
@@ -130,7 +132,8 @@ fn request(input: &Field<'_>, fields: &Fields<'_>) -> Option<Request> {
 fn asked_host(field: &Field<'_>, ssl: Option<bool>) -> Option<Option<String>> {
     let text = field.as_string()?;
     if ssl == Some(false) {
-        field.error("is nothing that a client asks for without TLS; write ssl: true");
+        let message = "is nothing that a client asks for without TLS; write ssl: true";
+        field.report(Code::TestRequestNotValid, message);
         return None;
     }
     let host = server_name(text);
@@ -158,9 +161,10 @@ fn headers(fields: &Fields<'_>, lists: &[&str]) -> Vec<(String, String)> {
         let Some((name, value)) = header(&item) else { continue };
         match &*name {
             name if name.starts_with(':') => {
-                item.error(format!("{name} is not a header; write authority, path or method"));
+                let message = format!("{name} is not a header; write authority, path or method");
+                item.report(Code::TestRequestNotValid, message);
             }
-            "host" => item.error("the host is what authority says"),
+            "host" => item.report(Code::TestRequestNotValid, "the host is what authority says"),
             _ => headers.push((name, value)),
         }
     }
@@ -172,7 +176,7 @@ pub(super) fn header(item: &Field<'_>) -> Option<(String, String)> {
     let fields = Fields::of(item, HEADER);
     let key = ["key", "field", "name"].iter().find_map(|name| fields.get(name));
     if key.is_none() {
-        item.error("key is missing; write the name of the header");
+        item.report(Code::FieldMissing, "key is missing; write the name of the header");
     }
     let value = fields.get("value").map_or(Some(""), Field::as_string)?;
     Some((not_empty(key?)?.to_ascii_lowercase(), value.to_owned()))
@@ -185,7 +189,8 @@ pub(super) fn required<'f, 'a>(
 ) -> Option<&'f Field<'a>> {
     let field = fields.get(name);
     if field.is_none() && parent.node().as_map().is_some() {
-        parent.error(format!("{name} is missing; every test needs one"));
+        let message = format!("{name} is missing; every test needs one");
+        parent.report(Code::FieldMissing, message);
     }
     field
 }
@@ -193,7 +198,7 @@ pub(super) fn required<'f, 'a>(
 pub(super) fn not_empty<'a>(field: &Field<'a>) -> Option<&'a str> {
     let text = field.as_string()?;
     if text.is_empty() {
-        field.error("must not be empty");
+        field.report(Code::ValueEmpty, "must not be empty");
         return None;
     }
     Some(text)

@@ -6,6 +6,7 @@ use ingress_filter::Pattern;
 
 use super::field::{Field, Fields};
 use super::format::{not_empty, required};
+use crate::finding::Code;
 
 const MATCHER: &[&str] = &[
     "name",
@@ -69,7 +70,8 @@ impl HeaderMatcher {
         // Without a condition, it is that the header is there.
         let (test, ignore_case) = tests.next().unwrap_or(Some((Test::Present(true), false)))?;
         if tests.next().is_some() {
-            item.error("has two conditions; write each in an item of its own");
+            let message = "has two conditions; write each in an item of its own";
+            item.report(Code::ConflictingFields, message);
             return None;
         }
         let name = name?.to_ascii_lowercase();
@@ -151,7 +153,7 @@ fn regex(field: &Field<'_>) -> Option<Test> {
     match Pattern::new(text) {
         Ok(pattern) => Some(Test::Regex(text.to_owned(), pattern.into())),
         Err(error) => {
-            field.error(error.to_string());
+            field.report(Code::from(&error), error.to_string());
             None
         }
     }
@@ -163,7 +165,8 @@ fn string(field: &Field<'_>) -> Option<(Test, bool)> {
     let ignore_case = fields.get("ignore_case").map_or(Some(false), Field::as_boolean)?;
     let mut kinds = fields.iter().filter(|(name, _)| *name != "ignore_case");
     let (Some((kind, condition)), None) = (kinds.next(), kinds.next()) else {
-        field.error("needs one of exact, prefix, suffix, contains and safe_regex");
+        let message = "needs one of exact, prefix, suffix, contains and safe_regex";
+        field.report(Code::ConflictingFields, message);
         return None;
     };
     let lower = |text: String| if ignore_case { text.to_ascii_lowercase() } else { text };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::case::Cases;
 use super::field::TestFile;
 use super::format::tests_of;
-use crate::finding::{Finding, Location};
+use crate::finding::{Code, Finding, Location};
 use crate::manifest::{
     MAX_FILE_BYTES, Manner, ParseBudget, Position, ReadFailure, Reading, chunks, is_manifest, parse,
 };
@@ -52,7 +52,8 @@ fn read_folder(folder: &Path, cases: &mut Cases) {
     if before == cases.cases.len() + cases.findings.len() {
         let message =
             "no tests in this folder (*.yaml, *.yml, *.json; subfolders are not searched)";
-        cases.findings.error(Location::start_of(&folder.to_string_lossy().into()), message);
+        let place = Location::start_of(&folder.to_string_lossy().into());
+        cases.findings.report(place, Code::NoTests, message);
     }
 }
 
@@ -72,10 +73,11 @@ fn read_stream(name: &str, stream: &mut dyn Read, cases: &mut Cases) {
     if bytes.len() > MAX_FILE_BYTES {
         return cases.findings.push(ReadFailure::TooLarge { file: name.into() }.finding());
     }
-    match String::from_utf8(bytes) {
-        Ok(text) => take_text(name, &text, cases),
-        Err(_) => cases.findings.error(Location::start_of(&name.into()), "is not UTF-8"),
-    }
+    let Ok(text) = String::from_utf8(bytes) else {
+        let (file, at) = (name.into(), Position { line: 1, column: 1 });
+        return cases.findings.push(ReadFailure::NotUtf8 { file, at }.finding());
+    };
+    take_text(name, &text, cases);
 }
 
 fn fail(name: &str, error: io::Error, cases: &mut Cases) {
@@ -92,7 +94,7 @@ fn take_text(name: &str, text: &str, cases: &mut Cases) {
             Err(error) => {
                 let Position { line, column } = error.at;
                 let at = Location { file: Arc::clone(&file), line, column };
-                cases.findings.push(Finding::error(error.to_string()).at(at));
+                cases.findings.push(Finding::new(error.code(), error.to_string()).at(at));
                 continue;
             }
         };
@@ -103,6 +105,6 @@ fn take_text(name: &str, text: &str, cases: &mut Cases) {
         cases.findings.extend(findings.into_inner());
     }
     if before == (cases.cases.len(), cases.findings.len()) {
-        cases.findings.error(Location::start_of(&file), "holds no tests");
+        cases.findings.report(Location::start_of(&file), Code::NoTests, "holds no tests");
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::classes::NotOurs;
-use crate::finding::{Finding, Severity, quote};
+use crate::finding::{Code, Finding, quote};
 use crate::kinds::{self, Meant, ReadKind};
 use crate::manifest::{Group, Object, PassedOver};
 use crate::objects::ingress::CLASS_ANNOTATION;
@@ -55,10 +55,10 @@ impl Unread {
         }
     }
 
-    fn new(severity: Severity, summary: String, remedy: &str) -> Self {
+    fn new(code: Code, summary: String, remedy: &str) -> Self {
         let message =
             if remedy.is_empty() { summary.clone() } else { format!("{summary}; {remedy}") };
-        let finding = Finding { severity, ..Finding::note(message) };
+        let finding = Finding::new(code, message);
         Self { summary, finding, hosts: Hosts::Unknown }
     }
 
@@ -72,15 +72,17 @@ impl Unread {
         let summary =
             format!("{number} {noun} of kind {kind} in {version} {} not read", are(*number));
         let mut unread = match meant {
-            Meant::Version(ReadKind { versions, .. }) => {
-                Self::new(Severity::Error, summary, &format!("write apiVersion: {}", versions[0]))
-            }
+            Meant::Version(ReadKind { versions, .. }) => Self::new(
+                Code::ApiVersionNotSupported,
+                summary,
+                &format!("write apiVersion: {}", versions[0]),
+            ),
             Meant::Kind(ReadKind { name, .. }) => {
-                Self::new(Severity::Error, summary, &format!("did you mean {name}?"))
+                Self::new(Code::KindMisspelt, summary, &format!("did you mean {name}?"))
             }
             Meant::OtherApi => {
                 let summary = format!("{summary}: only Ingresses and RouteRules are served");
-                Self::new(Severity::Note, summary, "")
+                Self::new(Code::KindNotServed, summary, "")
             }
         };
         unread.finding = unread.finding.at(first.clone());
@@ -121,12 +123,12 @@ fn of_class(why: &NotOurs, ingresses: &[&Object], settings: &Settings) -> Option
     let unread = match why {
         NotOurs::Off | NotOurs::Malformed => return None,
         NotOurs::Annotation(class) if kinds::is_alike(class, ours) => Unread::new(
-            Severity::Warning,
+            Code::IngressClassMisspelt,
             format!("{number} {ingress} of class {} {are} not served", quote(class)),
             &format!("did you mean {}?", quote(ours)),
         ),
         NotOurs::Annotation(class) => Unread::new(
-            Severity::Note,
+            Code::OtherIngressClass,
             format!(
                 "{number} {ingress} of class {} {are} not served: the class of this gateway is {}",
                 quote(class),
@@ -135,7 +137,7 @@ fn of_class(why: &NotOurs, ingresses: &[&Object], settings: &Settings) -> Option
             "",
         ),
         NotOurs::OtherController(class) => Unread::new(
-            Severity::Note,
+            Code::OtherIngressClass,
             format!(
                 "{number} {ingress} of class {} {are} not served: its IngressClass is of another controller",
                 quote(class)
@@ -143,7 +145,7 @@ fn of_class(why: &NotOurs, ingresses: &[&Object], settings: &Settings) -> Option
             "",
         ),
         NotOurs::MissingClass(class) => Unread::new(
-            Severity::Warning,
+            Code::IngressClassNotFound,
             format!(
                 "{number} {ingress} of class {} {are} not served: there is no such IngressClass",
                 quote(class)
@@ -151,7 +153,7 @@ fn of_class(why: &NotOurs, ingresses: &[&Object], settings: &Settings) -> Option
             &format!("add it, or {remedy}"),
         ),
         NotOurs::NoClass => Unread::new(
-            Severity::Warning,
+            Code::IngressClassMissing,
             format!("{number} {ingress} without a class {are} not served"),
             &remedy,
         ),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_saphyr::{DefaultMessageFormatter, Error, MessageFormatter};
 
 use super::Settings;
-use crate::finding::{Finding, Location, quote};
+use crate::finding::{Code, Finding, Location, quote};
 use crate::manifest::{ReadFailure, nearest};
 
 /// Reads the settings in the file at `path`.
@@ -20,7 +20,10 @@ pub(super) fn read(path: &Path) -> Result<Settings, Box<Finding>> {
     let settings: Result<Option<Settings>, _> = serde_saphyr::from_str_with_options(&text, options);
     match settings {
         Ok(settings) => Ok(settings.unwrap_or_default()),
-        Err(error) => Err(Box::new(Finding::error(describe(&error)).at(place_of(&file, &error)))),
+        Err(error) => {
+            let finding = Finding::new(code_of(&error), describe(&error));
+            Err(Box::new(finding.at(place_of(&file, &error))))
+        }
     }
 }
 
@@ -28,6 +31,13 @@ fn place_of(file: &Arc<str>, error: &Error) -> Location {
     let Some(at) = error.location() else { return Location::start_of(file) };
     let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     Location { file: Arc::clone(file), line: number(at.line()), column: number(at.column()) }
+}
+
+fn code_of(error: &Error) -> Code {
+    match error.without_snippet() {
+        Error::SerdeUnknownField { .. } => Code::SettingUnknown,
+        _ => Code::SettingNotValid,
+    }
 }
 
 fn describe(error: &Error) -> String {

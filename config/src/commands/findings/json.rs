@@ -3,13 +3,14 @@
 use serde::Serialize;
 
 use super::ApiVersions;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Code, Finding, Severity};
 use crate::object_ref::ObjectRef;
 
 /// What is not known is left out.
 #[derive(Serialize)]
 struct Record<'a> {
     severity: Severity,
+    code: Code,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,6 +44,7 @@ pub(super) fn line(finding: &Finding, versions: &ApiVersions<'_>) -> serde_json:
     });
     let record = Record {
         severity: finding.severity,
+        code: finding.code,
         file: source.map(|source| &*source.file),
         line: source.map(|source| source.line),
         column: source.map(|source| source.column),

@@ -1,11 +1,12 @@
 //! Findings as SARIF 2.1.0, the format in which code hosts and editors take those of
 //! all tools: the few of its properties that we have something for.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::finding::{Finding, Location, Severity};
+use crate::finding::{Code, Finding, Location, Severity};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
@@ -34,10 +35,28 @@ struct Tool {
 struct Driver {
     name: &'static str,
     version: &'static str,
+    rules: Vec<Rule>,
+}
+
+/// What SARIF calls a kind of findings.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Rule {
+    id: Code,
+    short_description: Message,
+    help: Message,
+    default_configuration: Configuration,
 }
 
 #[derive(Serialize)]
+struct Configuration {
+    level: Severity,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct RunResult {
+    rule_id: Code,
     level: Severity,
     message: Message,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -84,11 +103,23 @@ struct LogicalLocation {
 }
 
 pub(super) fn log(findings: &[Finding]) -> Log {
-    let driver = Driver { name: "ingressctl", version: env!("CARGO_PKG_VERSION") };
+    let codes: BTreeSet<_> = findings.iter().map(|finding| finding.code).collect();
+    let rules = codes.into_iter().map(rule).collect();
+    let driver = Driver { name: "ingressctl", version: env!("CARGO_PKG_VERSION"), rules };
     let results = findings.iter().map(result).collect();
     // Columns of ours count characters.
     let run = Run { tool: Tool { driver }, column_kind: "unicodeCodePoints", results };
     Log { schema: SCHEMA, version: "2.1.0", runs: [run] }
+}
+
+fn rule(code: Code) -> Rule {
+    let text = |text: &str| Message { text: text.to_owned() };
+    Rule {
+        id: code,
+        short_description: text(code.summary()),
+        help: text(code.explanation()),
+        default_configuration: Configuration { level: code.severity() },
+    }
 }
 
 fn result(finding: &Finding) -> RunResult {
@@ -102,7 +133,8 @@ fn result(finding: &Finding) -> RunResult {
         logical_locations: object.into_iter().collect(),
     });
     let locations = place.into_iter().collect();
-    RunResult { level: finding.severity, message: Message { text }, locations }
+    let (rule_id, level) = (finding.code, finding.severity);
+    RunResult { rule_id, level, message: Message { text }, locations }
 }
 
 fn physical(Location { file, line, column }: &Location) -> PhysicalLocation {

@@ -36,7 +36,7 @@ fn group<'a>(finding: &Finding, line: Option<&'a str>) -> Group<'a> {
         Severity::Warning => Level::WARNING,
         Severity::Note => Level::NOTE,
     };
-    let title = level.primary_title(finding.described());
+    let title = level.primary_title(finding.described()).id(finding.code.as_str());
     let Some(Location { file, line: number, column }) = &finding.source else {
         return Group::with_title(title);
     };
@@ -113,6 +113,7 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::Code;
     use crate::object_ref::ObjectRef;
 
     fn render_one(text: &str, line: u32, column: u32, kind: &str) -> String {
@@ -121,7 +122,8 @@ mod tests {
         fs::write(&path, text).unwrap();
         let file = path.to_str().unwrap();
         let at = Location { file: file.into(), line, column };
-        let finding = Finding::error("is wrong").at(at).object(ObjectRef::unnamed(kind));
+        let finding =
+            Finding::new(Code::NoTests, "is wrong").at(at).object(ObjectRef::unnamed(kind));
         render(&[finding], false).replace(file, "a.yaml")
     }
 
@@ -134,7 +136,7 @@ mod tests {
             ("\u{e9}\u{e9}: x", 5, "\u{e9}\u{e9}: x\n  |     ^"),
         ] {
             let shown = render_one(&format!("# one\r\n{line}\r\n"), 2, column, "Ingress");
-            let head = format!("error: Ingress: is wrong\n --> a.yaml:2:{column}\n");
+            let head = format!("error[no-tests]: Ingress: is wrong\n --> a.yaml:2:{column}\n");
             assert!(shown.starts_with(&head), "{shown}");
             assert!(shown.contains(carets), "{shown}");
         }
@@ -142,16 +144,17 @@ mod tests {
 
     #[test]
     fn what_cannot_be_shown_has_its_place_alone() {
-        let place = "error: Ingress: is wrong\n--> a.yaml:1:9\n\n";
+        let place = "error[no-tests]: Ingress: is wrong\n--> a.yaml:1:9\n\n";
         assert_eq!(render_one(&"a".repeat(MAX_LINE + 1), 1, 9, "Ingress"), place);
         assert_eq!(render_one("short", 1, 9, "Ingress"), place);
         assert_eq!(render_one("", 1, 9, "Ingress"), place);
         let secret = render_one("tls.key: hidden", 1, 9, "Secret");
         assert_eq!(secret, place.replace("Ingress", "Secret"));
-        let warning = Finding::warning("somewhere");
-        assert_eq!(render(&[warning], false), "warning: somewhere\n\n");
-        let of_stdin = Finding::note("piped").at(Location::start_of(&"<stdin>".into()));
-        assert_eq!(render(&[of_stdin], false), "note: piped\n--> <stdin>:1:1\n\n");
+        let warning = Finding::new(Code::NoPaths, "somewhere");
+        assert_eq!(render(&[warning], false), "warning[no-paths]: somewhere\n\n");
+        let of_stdin =
+            Finding::new(Code::KindNotServed, "piped").at(Location::start_of(&"<stdin>".into()));
+        assert_eq!(render(&[of_stdin], false), "note[kind-not-served]: piped\n--> <stdin>:1:1\n\n");
     }
 
     #[test]

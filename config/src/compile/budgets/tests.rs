@@ -117,7 +117,7 @@ fn the_newest_objects_of_a_namespace_are_left_out() {
             .collect::<Vec<_>>(),
         [
             "error: Ingress a/i2: metadata.name: is left out: it takes 5 paths, and older objects of \
-          namespace a take 4 of 8, its budget; remove some, or raise the setting namespaceBudget"
+          namespace a take 4 of 8, its budget; remove some, or raise the setting namespaceBudget [budget-exceeded]"
         ]
     );
     let usage = compiled.usage.closest(&limits("paths=8").at(Level::Namespace), 1);

@@ -71,10 +71,10 @@ fn a_host_belongs_to_the_namespace_that_named_it_first() {
         [
             "f:16:12: warning: Ingress b/i0: spec.rules[0].host: Ingress a/i1 of another namespace \
              names host `a.example` too. Nothing of that is served, since this Ingress comes first; to \
-             let namespaces share hosts, set hostOwnership: shared",
+             let namespaces share hosts, set hostOwnership: shared [host-wanted-by-other-namespace]",
             "f:32:12: error: Ingress a/i1: spec.rules[0].host: host `a.example` belongs to \
              namespace b, whose Ingress b/i0 named it first at f:16:12; use another host, or set \
-             hostOwnership: shared to let namespaces share hosts. This rule is not served",
+             hostOwnership: shared to let namespaces share hosts. This rule is not served [host-of-other-namespace]",
         ]
     );
 }

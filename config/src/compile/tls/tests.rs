@@ -216,7 +216,10 @@ fn a_host_has_no_certificate_of_another_namespace() {
     let [first, second] = &findings(&compiled)[..] else { panic!("{:?}", compiled.findings) };
     let expected = "error: Ingress evil/web: spec.tls[0].hosts[0]: host `a.example` belongs to \
                     namespace owner";
-    assert!(first.contains(expected) && first.ends_with("does not get this certificate"));
+    assert!(
+        first.contains(expected)
+            && first.ends_with("does not get this certificate [host-of-other-namespace]")
+    );
     assert!(second.contains("warning: Ingress owner/web: spec.rules[0].host: Ingress evil/web"));
 }
 

@@ -123,11 +123,12 @@ fn message(finding: &Finding) -> String {
         Some(field) => format!("{field}: {}", finding.message),
         None => finding.message.clone(),
     };
-    let message = one_line(&message);
-    if message.len() <= MAX_MESSAGE {
-        return message;
+    let (message, code) = (one_line(&message), format!(" [{}]", finding.code));
+    let room = MAX_MESSAGE.saturating_sub(code.len());
+    if message.len() <= room {
+        return message + &code;
     }
-    format!("{}…", cut(&message, MAX_MESSAGE - "…".len()))
+    format!("{}…{code}", cut(&message, room.saturating_sub("…".len())))
 }
 
 /// The longest prefix of `text` that fits in `bytes`.
@@ -157,7 +158,7 @@ fn label_value(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use crate::controller::reports::Subject;
-    use crate::finding::Location;
+    use crate::finding::{Code, Location};
 
     use super::*;
 
@@ -185,7 +186,7 @@ mod tests {
     #[test]
     fn the_name_follows_from_object_and_finding_alone() {
         let author = author("a/b");
-        let finding = Finding::error("is wrong").field("spec");
+        let finding = Finding::new(Code::NoTests, "is wrong").field("spec");
         let key = author.key(&report(finding.clone()));
         let hash = key.name.strip_prefix("web.").unwrap();
         assert_eq!((key.namespace.as_str(), hash.len()), ("shop", 16));
@@ -197,8 +198,8 @@ mod tests {
         let others = [
             author.key(&other),
             author.key(&report(finding.clone().field("spec2"))),
-            author.key(&report(Finding::warning("is wrong").field("spec"))),
-            author.key(&report(Finding::error("is bad").field("spec"))),
+            author.key(&report(Finding::new(Code::NoPaths, "is wrong").field("spec"))),
+            author.key(&report(Finding::new(Code::NoTests, "is bad").field("spec"))),
             self::author("a/c").key(&report(finding)),
         ];
         assert!(others.iter().all(|other| *other != key), "{others:?}");
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn long_names_are_cut_to_valid_ones() {
-        let mut long = report(Finding::error("e"));
+        let mut long = report(Finding::new(Code::NoTests, "e"));
         long.subject.name = format!("{}.-{}", "a".repeat(234), "b".repeat(17));
         let name = author("a/b").key(&long).name;
         assert_eq!(name.len(), 234 + 17);
@@ -215,7 +216,7 @@ mod tests {
 
     #[test]
     fn an_object_without_a_namespace_has_its_event_in_default() {
-        let mut cluster = report(Finding::error("e"));
+        let mut cluster = report(Finding::new(Code::NoTests, "e"));
         cluster.subject.namespace.clear();
         let author = author("a/b");
         let event = author.event(&author.key(&cluster), &cluster);
@@ -226,11 +227,11 @@ mod tests {
     #[test]
     fn says_what_is_wrong_with_which_object() {
         let author = author("istio-system/istio-ingress");
-        let report = report(Finding::warning("is\nodd").field("spec.rules[0]"));
+        let report = report(Finding::new(Code::NoPaths, "is\nodd").field("spec.rules[0]"));
         let event = author.event(&author.key(&report), &report);
         assert_eq!(event.type_.as_deref(), Some("Warning"));
         assert_eq!(event.reason.as_deref(), Some("Doubtful"));
-        assert_eq!(event.message.as_deref(), Some("spec.rules[0]: is\\nodd"));
+        assert_eq!(event.message.as_deref(), Some("spec.rules[0]: is\\nodd [no-paths]"));
         assert_eq!(event.involved_object.uid.as_deref(), Some("1234"));
         assert_eq!(event.reporting_component.as_deref(), Some("istio.io/ingress-controller"));
         assert_eq!(event.source.unwrap().component, event.reporting_component);
@@ -244,10 +245,10 @@ mod tests {
 
     #[test]
     fn messages_are_cut_between_characters() {
-        assert_eq!(message(&Finding::error("é".repeat(512))), "é".repeat(512));
-        let cut = message(&Finding::error("é".repeat(513)));
-        assert_eq!(cut, format!("{}…", "é".repeat(510)));
-        assert!(cut.len() <= MAX_MESSAGE);
+        let of = |characters| message(&Finding::new(Code::NoTests, "é".repeat(characters)));
+        assert_eq!(of(506), format!("{} [no-tests]", "é".repeat(506)));
+        assert_eq!(of(507), format!("{}… [no-tests]", "é".repeat(505)));
+        assert!(of(507).len() <= MAX_MESSAGE);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How names of fields are taken, and what is said of those that are wrong.
 
-use crate::finding::Finding;
+use crate::finding::{Code, Finding};
 use crate::manifest::{Key, Node, Position};
 
 /// Names at least so alike are taken for a slip of the pen.
@@ -40,26 +40,32 @@ impl Manner {
     /// There is a field `name`, which is not among `known`.
     pub(super) fn unknown(self, name: &str, known: &[&str]) -> Finding {
         let all = known.join(", ");
-        match self {
-            Self::Lenient => {
-                Finding::warning(format!("unknown field, which has no effect; known here: {all}"))
-            }
-            Self::Strict => Finding::error(format!("unknown field; known here: {all}")),
-            Self::RouteTest => Finding::error(match nearest(&canonical(name), known) {
-                Some(nearest) => format!("unknown field; did you mean {nearest}?"),
-                None => format!("unknown field; known here: {all}"),
-            }),
-        }
+        let (code, message) = match self {
+            Self::Lenient => (
+                Code::UnknownField,
+                format!("unknown field, which has no effect; known here: {all}"),
+            ),
+            Self::Strict => (Code::UnknownRuleField, format!("unknown field; known here: {all}")),
+            Self::RouteTest => (
+                Code::UnknownTestField,
+                match nearest(&canonical(name), known) {
+                    Some(nearest) => format!("unknown field; did you mean {nearest}?"),
+                    None => format!("unknown field; known here: {all}"),
+                },
+            ),
+        };
+        Finding::new(code, message)
     }
 
     /// There is the field `name`, and once more as `other`.
     pub(super) fn twice(self, name: &str, other: &str) -> Finding {
-        Finding::error(match self {
+        let message = match self {
             Self::Lenient | Self::Strict => {
                 format!("is also there as {other}; remove one of the two")
             }
             Self::RouteTest => format!("is given twice, in two spellings; keep one {name}"),
-        })
+        };
+        Finding::new(Code::DuplicateKey, message)
     }
 }
 

@@ -1,3 +1,4 @@
+use crate::finding::Code;
 use crate::manifest::{Manifests, Position, read_text};
 
 fn lines(manifests: &Manifests) -> Vec<String> {
@@ -31,10 +32,11 @@ fn reads_what_every_object_has() {
     );
     let annotation = object.annotation("on").unwrap();
     assert_eq!((annotation.as_i64(), annotation.at), (Some(1), Position { line: 9, column: 9 }));
-    let finding = object.error(annotation.at, "metadata.annotations", "quote it");
+    let finding =
+        object.finding(annotation.at, "metadata.annotations", Code::WrongType, "quote it");
     assert_eq!(
         finding.to_string(),
-        "f.yaml:9:9: error: Ingress shop/x: metadata.annotations: quote it"
+        "f.yaml:9:9: error: Ingress shop/x: metadata.annotations: quote it [wrong-type]"
     );
 }
 
@@ -119,9 +121,9 @@ fn keeps_an_object_whose_labels_are_wrong() {
     assert_eq!(
         lines(&manifests),
         [
-            "f:5:22: error: Pod default/x: metadata.creationTimestamp: must be a string, not the number `5`: quote it",
-            "f:6:21: error: Pod default/x: metadata.labels: the label `version` must be a string, not the number `1.1`: quote it",
-            "f:7:16: error: Pod default/x: metadata.annotations: must be a mapping of names to strings, not a list",
+            "f:5:22: error: Pod default/x: metadata.creationTimestamp: must be a string, not the number `5`: quote it [wrong-type]",
+            "f:6:21: error: Pod default/x: metadata.labels: the label `version` must be a string, not the number `1.1`: quote it [wrong-type]",
+            "f:7:16: error: Pod default/x: metadata.annotations: must be a mapping of names to strings, not a list [wrong-type]",
         ]
     );
     assert_eq!(
@@ -160,10 +162,10 @@ items:
     assert_eq!(
         lines(&manifests),
         [
-            "f:11:5: error: items[1].items[2]: expected a Kubernetes object, found the number `5`: write apiVersion, kind and metadata",
-            "f:12:3: error: items[2].apiVersion: is missing: every Kubernetes object needs apiVersion, kind and metadata.name",
-            "f:12:3: error: items[2].kind: is missing: every Kubernetes object needs apiVersion, kind and metadata.name",
-            "f:14:42: error: items[4].items: must be a list of objects, not a number",
+            "f:11:5: error: items[1].items[2]: expected a Kubernetes object, found the number `5`: write apiVersion, kind and metadata [not-an-object]",
+            "f:12:3: error: items[2].apiVersion: is missing: every Kubernetes object needs apiVersion, kind and metadata.name [field-missing]",
+            "f:12:3: error: items[2].kind: is missing: every Kubernetes object needs apiVersion, kind and metadata.name [field-missing]",
+            "f:14:42: error: items[4].items: must be a list of objects, not a number [not-an-object]",
         ]
     );
 }
@@ -256,8 +258,8 @@ items:
     assert_eq!(
         lines(&manifests),
         [
-            "f:5:65: error: the tag `!!binary` is not supported: remove it",
-            "f:7:35: error: the key `kind` is given twice in this mapping: keep one of the two",
+            "f:5:65: error: the tag `!!binary` is not supported: remove it [yaml-not-valid]",
+            "f:7:35: error: the key `kind` is given twice in this mapping: keep one of the two [duplicate-key]",
         ]
     );
     assert!(!manifests.is_complete(), "something is missing");

@@ -70,7 +70,7 @@ fn says_which_path_is_not_there_and_that_reading_failed() {
     let path = folder.path().join("missing.yaml");
     let manifests = read(&[PathSpec::from(path.clone())], &mut empty());
     let want = format!(
-        "{}:1:1: error: no such file or folder: correct the path, or create it",
+        "{}:1:1: error: no such file or folder: correct the path, or create it [file-not-found]",
         path.display()
     );
     assert_eq!(lines(&manifests), [want]);
@@ -129,7 +129,7 @@ fn says_where_a_file_is_not_utf8() {
     for (bytes, (line, column)) in cases {
         let manifests = read_bytes(bytes);
         let want = format!(
-            "<stdin>:{line}:{column}: error: not UTF-8 from here on: save the file as UTF-8"
+            "<stdin>:{line}:{column}: error: not UTF-8 from here on: save the file as UTF-8 [file-not-utf8]"
         );
         assert_eq!(lines(&manifests), [want], "{bytes:?}");
         assert!(matches!(manifests.failures[..], [ReadFailure::NotUtf8 { .. }]));
@@ -142,7 +142,7 @@ fn refuses_a_file_that_is_too_large_without_reading_all_of_it() {
     let manifests = read(&[PathSpec::Stdin], &mut endless);
     assert_eq!(
         lines(&manifests),
-        ["<stdin>:1:1: error: larger than 64 MiB: split it into several files"]
+        ["<stdin>:1:1: error: larger than 64 MiB: split it into several files [file-too-large]"]
     );
     assert!(!manifests.is_complete());
 }

@@ -2,7 +2,7 @@
 //! them has any effect, and those that guard access leave open what was closed.
 
 use super::{CLASS_ANNOTATION, Cursor};
-use crate::finding::quote;
+use crate::finding::{Code, quote};
 use crate::manifest::{Key, Node};
 
 /// Another controller's annotations.
@@ -97,7 +97,8 @@ pub(super) fn tell_ignored(root: &Cursor<'_>) {
             Some(Ignored::Guard) => {
                 guards += 1;
                 if guards <= TOLD {
-                    annotation.error(
+                    annotation.report(
+                        Code::GuardIgnored,
                         "guards access where its controller runs and has no effect here, so what it closes is \
                          open to all; guard this elsewhere, then remove it",
                     );
@@ -108,13 +109,14 @@ pub(super) fn tell_ignored(root: &Cursor<'_>) {
         }
     }
     if guards > TOLD {
-        annotations.error(format!(
-            "{} more annotations guard access elsewhere and have no effect here",
-            guards - TOLD
-        ));
+        let more = guards - TOLD;
+        let message =
+            format!("{more} more annotations guard access elsewhere and have no effect here");
+        annotations.report(Code::GuardIgnored, message);
     }
     if !others.is_empty() {
-        annotations.warning(format!("{}; remove what is not needed elsewhere", no_effect(&others)));
+        let message = format!("{}; remove what is not needed elsewhere", no_effect(&others));
+        annotations.report(Code::AnnotationIgnored, message);
     }
 }
 

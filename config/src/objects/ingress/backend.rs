@@ -1,6 +1,7 @@
 //! What serves a path: a port of a service in the namespace of the Ingress.
 
 use super::Syntax;
+use crate::finding::Code;
 use crate::objects::{Cursor, Located, Place};
 
 const NAME_SERVICE: &str = "name a service of this namespace. The path answers 503";
@@ -106,13 +107,14 @@ fn read_nested(cursor: &Cursor<'_>) -> Option<ServicePort> {
         }
         (Some(number), other) => {
             if let Some(other) = other {
-                other.warning("has no effect beside number; remove one of the two");
+                let message = "has no effect beside number; remove one of the two";
+                other.report(Code::FieldIgnored, message);
             }
             number.located(BackendPort::Number(number.as_port()?))
         }
         (None, Some(text)) => text.located(BackendPort::Name(text.as_string()?.into())),
         (None, None) => {
-            port.error(format!("is empty; {NAME_PORT}"));
+            port.report(Code::FieldMissing, format!("is empty; {NAME_PORT}"));
             return None;
         }
     };
@@ -123,7 +125,8 @@ fn read_nested(cursor: &Cursor<'_>) -> Option<ServicePort> {
 fn refuse_resource(cursor: &Cursor<'_>) -> bool {
     let resource = cursor.field("resource");
     if let Some(resource) = &resource {
-        resource.error("resource backends are not served; name a service. The path answers 503");
+        let message = "resource backends are not served; name a service. The path answers 503";
+        resource.report(Code::ResourceBackendNotSupported, message);
     }
     resource.is_some()
 }

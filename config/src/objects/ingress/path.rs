@@ -5,7 +5,7 @@ use std::fmt;
 
 use ingress_filter::table::PathMatch;
 
-use crate::finding::quote;
+use crate::finding::{Code, quote};
 
 /// `pathType`. Of two equal paths, the type that stands first here wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,6 +93,23 @@ pub(super) enum PathError {
     DecodedEscape([u8; 3]),
     /// A regular expression, of a type that takes it literally.
     Regex,
+}
+
+impl PathError {
+    pub(super) fn code(self) -> Code {
+        match self {
+            Self::Relative => Code::PathNotAbsolute,
+            Self::Regex => Code::RegexInPlainPath,
+            Self::EndOfPath(_)
+            | Self::Backslash
+            | Self::Space
+            | Self::Unencoded(_)
+            | Self::EmptyElement
+            | Self::DotSegment
+            | Self::RefusedEscape(_)
+            | Self::DecodedEscape(_) => Code::PathNotNormalized,
+        }
+    }
 }
 
 /// What to do about a regular expression of a type that takes it literally.

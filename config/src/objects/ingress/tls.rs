@@ -1,5 +1,6 @@
 //! `spec.tls`: hosts, and the Secrets with their certificates.
 
+use crate::finding::Code;
 use crate::objects::{Cursor, Located, ObjectName, Place, Reading, host};
 
 /// An entry that says which Secret it means.
@@ -70,7 +71,8 @@ impl TlsEntry {
 fn read_secret(field: &Cursor<'_>, namespace: &str, name: &str) -> Option<ObjectName> {
     let secret = ObjectName::new(namespace, name);
     if secret.is_none() {
-        field.error(
+        field.report(
+            Code::NameNotValid,
             "is not the name of a Secret; correct it: lower-case letters, digits, - and ., 253 at most",
         );
     }
@@ -94,7 +96,7 @@ impl TlsHost {
         match host::parse(cursor.as_string()?) {
             Ok(name) => Some(Self { index, name: cursor.located(name.into()) }),
             Err(error) => {
-                cursor.error(format!("{error}; it has no certificate"));
+                cursor.report(Code::HostNotValid, format!("{error}; it has no certificate"));
                 None
             }
         }

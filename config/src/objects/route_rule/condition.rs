@@ -7,7 +7,7 @@ use ingress_filter::{Pattern, Subnet, host_of};
 
 use super::service_ref::{Named, Scope};
 use super::values::{check_header_name, is_reserved};
-use crate::finding::quote;
+use crate::finding::{Code, quote};
 use crate::objects::{Cursor, Labels, Place};
 
 /// The condition of a rule.
@@ -60,7 +60,10 @@ impl Condition {
             condition.source = Source::read(&source, scope);
         }
         if let Some(udp) = cursor.field("udp") {
-            udp.error("is not supported, for HTTP does not come over UDP; remove it");
+            udp.report(
+                Code::FieldNotSupported,
+                "is not supported, for HTTP does not come over UDP; remove it",
+            );
         }
         if let Some(tcp) = cursor.mapping("tcp") {
             condition.read_tcp(&tcp);
@@ -78,8 +81,9 @@ impl Condition {
         tcp.only(&["sourceSubnet", "destinationSubnet"]);
         self.request.source_subnets = read_subnets(tcp, "sourceSubnet");
         if !read_subnets(tcp, "destinationSubnet").is_empty() {
-            tcp.warning_in(
+            tcp.report_in(
                 "destinationSubnet",
+                Code::ConditionNeverHolds,
                 "never holds at an ingress, where every request is for the ingress itself, so this rule never applies; \
                  remove one of the two",
             );
@@ -97,7 +101,9 @@ impl Condition {
             };
             let value = read_value(&field);
             match (is_name, value) {
-                (Err(error), _) => field.error_at(key.at, error.to_string()),
+                (Err(error), _) => {
+                    field.report_at(key.at, Code::HeaderNameNotValid, error.to_string());
+                }
                 (Ok(()), None) => {}
                 (Ok(()), Some(value)) => {
                     let value = if name == ":authority" { of_host(value) } else { value };
@@ -119,7 +125,8 @@ impl Condition {
             StringMatch::Regex(_) => None,
         };
         let never = |reason: &str| {
-            field.warning(format!("{reason}, so this rule never applies"));
+            let message = format!("{reason}, so this rule never applies");
+            field.report(Code::ConditionNeverHolds, message);
             true
         };
         self.never_holds |= match plain {
@@ -129,7 +136,7 @@ impl Condition {
             ),
             _ if is_reserved(name) => never("is removed from every request before rules are tried"),
             Some("") if name == ":path" => {
-                field.error("is empty; a path starts with /");
+                field.report(Code::ValueEmpty, "is empty; a path starts with /");
                 false
             }
             Some(path) if name == ":path" && !path.starts_with('/') => {
@@ -181,7 +188,9 @@ fn read_subnets(tcp: &Cursor<'_>, name: &str) -> Vec<String> {
         let Some(text) = cursor.as_string() else { continue };
         match Subnet::parse(text) {
             Ok(_) => subnets.push(text.to_owned()),
-            Err(reason) => cursor.error(format!("{} {reason}", quote(text))),
+            Err(reason) => {
+                cursor.report(Code::SubnetNotValid, format!("{} {reason}", quote(text)));
+            }
         }
     }
     subnets
@@ -200,7 +209,7 @@ fn read_value(cursor: &Cursor<'_>) -> Option<StringMatch> {
     cursor.only(&KINDS);
     let mut given = KINDS.iter().filter_map(|kind| Some((*kind, cursor.field(kind)?)));
     let (Some((kind, field)), None) = (given.next(), given.next()) else {
-        cursor.error("needs one of exact, prefix and regex");
+        cursor.report(Code::ConflictingFields, "needs one of exact, prefix and regex");
         return None;
     };
     let text = field.as_string()?.to_owned();
@@ -208,7 +217,8 @@ fn read_value(cursor: &Cursor<'_>) -> Option<StringMatch> {
         "exact" => StringMatch::Exact(text),
         "prefix" => StringMatch::Prefix(text),
         _ => {
-            Pattern::check(&text).map_err(|error| field.error(error.to_string())).ok()?;
+            let report = |error| field.report(Code::from(&error), error.to_string());
+            Pattern::check(&text).map_err(report).ok()?;
             StringMatch::Regex(text)
         }
     })

@@ -3,7 +3,7 @@
 use ingress_filter::table::{Abort, AbortStatus, Delay, Fault};
 
 use super::values::{duration, integer, override_header, percent};
-use crate::finding::quote;
+use crate::finding::{Code, quote};
 use crate::objects::Cursor;
 
 /// gRPC's statuses; each stands at its number.
@@ -33,7 +33,7 @@ const LAST_GRPC_STATUS: u8 = 16;
 pub(super) fn read(cursor: &Cursor<'_>) -> Option<Fault> {
     cursor.only(&["delay", "abort"]);
     if cursor.field("delay").is_none() && cursor.field("abort").is_none() {
-        cursor.error("does nothing; give delay or abort, or remove it");
+        cursor.report(Code::FieldMissing, "does nothing; give delay or abort, or remove it");
     }
     let delay = cursor.mapping("delay").and_then(|field| read_delay(&field));
     let abort = cursor.mapping("abort").and_then(|field| read_abort(&field));
@@ -45,7 +45,7 @@ fn read_delay(cursor: &Cursor<'_>) -> Option<Delay> {
     let per_million = read_percent(cursor);
     let override_header = override_header(cursor);
     if let Some(exponential) = cursor.field("exponentialDelay") {
-        exponential.error("is not supported; use fixedDelay");
+        exponential.report(Code::FieldNotSupported, "is not supported; use fixedDelay");
         return None;
     }
     let fixed = cursor.required("fixedDelay", "say how long requests wait, as in 5s")?;
@@ -59,7 +59,8 @@ fn read_abort(cursor: &Cursor<'_>) -> Option<Abort> {
     let per_million = read_percent(cursor);
     let override_header = override_header(cursor);
     if let Some(error) = cursor.field("http2Error") {
-        error.error("is not supported, for Envoy resets no stream on purpose; use httpStatus");
+        let message = "is not supported, for Envoy resets no stream on purpose; use httpStatus";
+        error.report(Code::FieldNotSupported, message);
         return None;
     }
     let http = cursor.field("httpStatus");
@@ -68,11 +69,13 @@ fn read_abort(cursor: &Cursor<'_>) -> Option<Abort> {
         (Some(http), None) => AbortStatus::Http(integer(http, &(200..=599))?),
         (None, Some(grpc)) => AbortStatus::Grpc(read_grpc_status(grpc)?),
         (Some(_), Some(grpc)) => {
-            grpc.error("cannot stand beside httpStatus; remove one of the two");
+            let message = "cannot stand beside httpStatus; remove one of the two";
+            grpc.report(Code::ConflictingFields, message);
             return None;
         }
         (None, None) => {
-            cursor.error("has no answer to give; add httpStatus or grpcStatus");
+            let message = "has no answer to give; add httpStatus or grpcStatus";
+            cursor.report(Code::FieldMissing, message);
             return None;
         }
     };
@@ -82,7 +85,8 @@ fn read_abort(cursor: &Cursor<'_>) -> Option<Abort> {
 /// How many of a million requests; `None` where that is none.
 fn read_percent(cursor: &Cursor<'_>) -> Option<u32> {
     let Some(field) = cursor.field("percent") else {
-        cursor.warning_in("percent", "is missing, so this hits no request; give 0 to 100");
+        let message = "is missing, so this hits no request; give 0 to 100";
+        cursor.report_in("percent", Code::PolicyWithoutEffect, message);
         return None;
     };
     percent(&field).filter(|per_million| *per_million > 0)
@@ -97,10 +101,11 @@ fn read_grpc_status(cursor: &Cursor<'_>) -> Option<u8> {
     let by_number = || text.parse().ok().filter(|number| *number <= LAST_GRPC_STATUS);
     let status = by_name.map(|(number, _)| number).or_else(by_number);
     if status.is_none() {
-        cursor.error(format!(
+        let message = format!(
             "{} is not a gRPC status; write its name, as in UNAVAILABLE, or its number, 0 to {LAST_GRPC_STATUS}",
             quote(text)
-        ));
+        );
+        cursor.report(Code::FaultNotValid, message);
     }
     status
 }

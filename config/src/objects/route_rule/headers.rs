@@ -6,7 +6,7 @@ use ingress_filter::table::{Cors, Header};
 use thiserror::Error;
 
 use super::values::{HeaderNameError, check_header_name, is_reserved, seconds, visible};
-use crate::finding::quote;
+use crate::finding::{Code, quote};
 use crate::objects::Cursor;
 
 /// What frames a message or belongs to one connection (RFC 9110 section 7.6.1,
@@ -33,17 +33,18 @@ pub(super) fn append(cursor: &Cursor<'_>) -> Vec<Header> {
     for (key, field) in cursor.fields() {
         let name = &*key.name;
         if let Err(error) = check_appended(name) {
-            field.error_at(key.at, error.to_string());
+            field.report_at(key.at, error.code(), error.to_string());
         }
         let Some(value) = field.as_string() else { continue };
         let is_plain = value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
         if value.is_empty() {
-            field.error("is empty; give the header a value");
+            field.report(Code::ValueEmpty, "is empty; give the header a value");
         } else if !is_plain || value.starts_with(' ') || value.ends_with(' ') {
-            field.error(format!(
+            let message = format!(
                 "{} holds what no header's value does; use visible ASCII, with spaces only in between",
                 quote(value)
-            ));
+            );
+            field.report(Code::HeaderValueNotValid, message);
         }
         headers.push(Header { name: name.to_owned(), value: value.to_owned() });
     }
@@ -61,6 +62,15 @@ enum AppendError {
     Host,
     #[error("{} belongs to the connection, not the request; remove it", quote(.0))]
     OfConnection(String),
+}
+
+impl AppendError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Name(_) => Code::HeaderNameNotValid,
+            Self::Reserved(_) | Self::Host | Self::OfConnection(_) => Code::HeaderNotAllowed,
+        }
+    }
 }
 
 fn check_appended(name: &str) -> Result<(), AppendError> {
@@ -100,31 +110,33 @@ pub(super) fn cors(cursor: &Cursor<'_>) -> Option<Cors> {
         "maxAge",
         "allowCredentials",
     ]);
-    let allow_origins = texts(cursor, "allowOrigin", check_origin);
+    let allow_origins = texts(cursor, "allowOrigin", Code::CorsNotValid, check_origin);
     let origins = cursor.field("allowOrigin");
     if origins.is_none_or(|list| list.node().as_list().is_some_and(<[_]>::is_empty)) {
-        cursor.warning_in("allowOrigin", "is missing, so no origin is allowed; name some, or `*`");
+        let message = "is missing, so no origin is allowed; name some, or `*`";
+        cursor.report_in("allowOrigin", Code::PolicyWithoutEffect, message);
     }
     let cors = Cors {
         allow_origins,
-        allow_methods: texts(cursor, "allowMethods", check_method),
-        allow_headers: texts(cursor, "allowHeaders", check_header_name),
-        expose_headers: texts(cursor, "exposeHeaders", check_header_name),
+        allow_methods: texts(cursor, "allowMethods", Code::CorsNotValid, check_method),
+        allow_headers: texts(cursor, "allowHeaders", Code::HeaderNameNotValid, check_header_name),
+        expose_headers: texts(cursor, "exposeHeaders", Code::HeaderNameNotValid, check_header_name),
         max_age_seconds: cursor.field("maxAge").and_then(|field| seconds(&field)),
         allow_credentials: cursor.boolean("allowCredentials").unwrap_or_default(),
     };
     (!cors.allow_origins.is_empty()).then_some(cors)
 }
 
-/// The items of a list of visible text that passes `check`.
+/// The items of a list of visible text that passes `check`; others have this code.
 fn texts<E: Error>(
     cursor: &Cursor<'_>,
     name: &str,
+    code: Code,
     check: impl Fn(&str) -> Result<(), E>,
 ) -> Vec<String> {
     let read = |cursor: Cursor<'_>| {
         let text = visible(&cursor)?;
-        check(text).map_err(|error| cursor.error(error.to_string())).ok()?;
+        check(text).map_err(|error| cursor.report(code, error.to_string())).ok()?;
         Some(text.to_owned())
     };
     cursor.list(name).iter().filter_map(|item| read(item.cursor())).collect()

@@ -2,6 +2,7 @@
 
 use super::service_ref::{Scope, ServiceRef, read_labels};
 use super::values::integer;
+use crate::finding::Code;
 use crate::objects::{Cursor, Labels, Place};
 
 /// A share of the requests.
@@ -56,7 +57,8 @@ impl Share {
 /// Labels may stand beside a destination or in it.
 fn one_of(cursor: &Cursor<'_>, beside: Labels, within: Labels) -> Labels {
     if !beside.is_empty() && !within.is_empty() && beside != within {
-        cursor.error_in("labels", "differ from those in destination; remove one of the two");
+        let message = "differ from those in destination; remove one of the two";
+        cursor.report_in("labels", Code::ConflictingFields, message);
     }
     if beside.is_empty() { within } else { beside }
 }
@@ -67,6 +69,7 @@ fn check_weights(spec: &Cursor<'_>, shares: &mut [Share]) {
     }
     let sum: u64 = shares.iter().map(|share| u64::from(share.weight)).sum();
     if !shares.is_empty() && sum != 100 {
-        spec.error_in("route", format!("has weights that sum to {sum}; they must sum to 100"));
+        let message = format!("has weights that sum to {sum}; they must sum to 100");
+        spec.report_in("route", Code::WeightsNot100, message);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::values::visible;
-use crate::finding::quote;
+use crate::finding::{Code, quote};
 use crate::objects::{Cursor, Labels, Place, check_label, is_dns_label, is_dns_subdomain};
 
 /// What services a rule may name, and how.
@@ -39,11 +39,12 @@ impl ServiceRef {
         let own = &*cursor.object().namespace;
         let namespace = namespace.unwrap_or_else(|| own.to_owned());
         if namespace != own && !scope.cross_namespace {
-            cursor.error(format!(
+            let message = format!(
                 "is a service of namespace {namespace}, but a rule may name only those of its own, {}; \
                  move the rule there, or allow this with --cross-namespace-rules",
                 quote(own)
-            ));
+            );
+            cursor.report(Code::ServiceOfOtherNamespace, message);
             return None;
         }
         Some(Self { namespace, name, labels, place: cursor.place() })
@@ -78,7 +79,8 @@ pub(super) fn host_elsewhere<'a>(cursor: &Cursor<'a>, scope: &Scope) -> Option<&
 /// The service in `name`, `namespace` and `domain`.
 fn read_parts(cursor: &Cursor<'_>, scope: &Scope) -> Option<(String, Option<String>)> {
     let Some(name) = cursor.field("name") else {
-        cursor.error("names no service; give its name, or its full name as service");
+        let message = "names no service; give its name, or its full name as service";
+        cursor.report(Code::FieldMissing, message);
         return None;
     };
     check_domain(cursor, scope);
@@ -94,10 +96,11 @@ fn read_parts(cursor: &Cursor<'_>, scope: &Scope) -> Option<(String, Option<Stri
 fn read_label(cursor: &Cursor<'_>) -> Option<String> {
     let text = cursor.as_string()?;
     if !is_dns_label(text) {
-        cursor.error(format!(
+        let message = format!(
             "{} is not a DNS label; use lower-case letters, digits and -, 63 at most",
             quote(text)
-        ));
+        );
+        cursor.report(Code::NameNotValid, message);
         return None;
     }
     Some(text.to_owned())
@@ -107,11 +110,12 @@ fn check_domain(cursor: &Cursor<'_>, scope: &Scope) {
     let Some(field) = cursor.field("domain") else { return };
     let Some(domain) = field.as_string() else { return };
     if domain.strip_prefix("svc.") != Some(&*scope.cluster_domain) {
-        field.error(format!(
+        let message = format!(
             "{} is not the domain of this cluster's services; write svc.{}, or leave it out",
             quote(domain),
             scope.cluster_domain
-        ));
+        );
+        field.report(Code::ServiceNameNotValid, message);
     }
 }
 
@@ -123,7 +127,8 @@ fn read_full_name(
 ) -> Option<(String, Option<String>)> {
     for name in ["name", "namespace", "domain"] {
         if let Some(field) = cursor.field(name) {
-            field.error("has no place beside service, which says it all; remove it");
+            let message = "has no place beside service, which says it all; remove it";
+            field.report(Code::ConflictingFields, message);
         }
     }
     let text = visible(service)?;
@@ -133,11 +138,12 @@ fn read_full_name(
         .and_then(|rest| rest.split_once('.'))
         .filter(|(name, namespace)| is_dns_label(name) && is_dns_label(namespace));
     if names.is_none() {
-        service.error(format!(
+        let message = format!(
             "{} is not a service of this cluster; write its full name, <name>.<namespace>.svc.{}",
             quote(text),
             scope.cluster_domain
-        ));
+        );
+        service.report(Code::ServiceNameNotValid, message);
     }
     names.map(|(name, namespace)| (name.to_owned(), Some(namespace.to_owned())))
 }
@@ -149,11 +155,12 @@ pub(super) fn read_labels(cursor: &Cursor<'_>) -> Labels {
         let Some(value) = field.as_string() else { continue };
         match check_label(&key.name, value) {
             Ok(()) => drop(labels.insert(key.name.to_string(), value.to_owned())),
-            Err(error) => field.error(error.to_string()),
+            Err(error) => field.report(Code::LabelNotValid, error.to_string()),
         }
     }
     if labels.len() > MAX_LABELS {
-        cursor.error(format!("are {} labels, but {MAX_LABELS} is the most", labels.len()));
+        let message = format!("are {} labels, but {MAX_LABELS} is the most", labels.len());
+        cursor.report(Code::LabelNotValid, message);
     }
     labels
 }

@@ -3,7 +3,7 @@
 use ingress_filter::table::{Redirect, Rewrite};
 
 use super::values::{authority, visible};
-use crate::finding::quote;
+use crate::finding::{Code, quote};
 use crate::objects::Cursor;
 
 pub(super) fn redirect(cursor: &Cursor<'_>) -> Option<Redirect> {
@@ -31,7 +31,7 @@ fn read(
     }
     cursor.only(&["uri", "authority"]);
     if cursor.field("uri").is_none() && cursor.field("authority").is_none() {
-        cursor.error("leads nowhere else; give uri or authority");
+        cursor.report(Code::FieldMissing, "leads nowhere else; give uri or authority");
     }
     let uri = cursor.field("uri").and_then(|field| {
         let uri = visible(&field)?;
@@ -41,7 +41,7 @@ fn read(
             _ => problem_of(uri),
         };
         if let Some(problem) = problem {
-            field.error(format!("{} {problem}", quote(uri)));
+            field.report(Code::UriNotValid, format!("{} {problem}", quote(uri)));
         }
         Some(uri.to_owned())
     });

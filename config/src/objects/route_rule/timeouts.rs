@@ -4,6 +4,7 @@
 use ingress_filter::table::{Retries, Timeout};
 
 use super::values::{duration, integer, override_header};
+use crate::finding::Code;
 use crate::objects::Cursor;
 
 pub(super) fn timeout(spec: &Cursor<'_>) -> Option<Timeout> {
@@ -27,7 +28,7 @@ pub(super) fn retries(spec: &Cursor<'_>) -> Option<Retries> {
     let attempts = attempts.unwrap_or(Some(0))?;
     let is_effective = attempts > 0 || override_header.is_some();
     if !is_effective {
-        simple.warning("retries nothing; give attempts, or remove it");
+        simple.report(Code::PolicyWithoutEffect, "retries nothing; give attempts, or remove it");
     }
     let override_limit = None;
     is_effective.then_some(Retries {
@@ -44,10 +45,12 @@ fn one_policy<'a>(field: &'a Cursor<'a>, name: &'a str) -> Option<Cursor<'a>> {
     field.only(&[name, "custom"]);
     let custom = field.field("custom");
     if let Some(custom) = &custom {
-        custom.warning(format!("is ignored, for nothing here understands it; write {name}"));
+        let message = format!("is ignored, for nothing here understands it; write {name}");
+        custom.report(Code::FieldIgnored, message);
     }
     if custom.is_none() && field.field(name).is_none() {
-        field.warning(format!("has no effect without {name}; give that, or remove this"));
+        let message = format!("has no effect without {name}; give that, or remove this");
+        field.report(Code::PolicyWithoutEffect, message);
     }
     field.mapping(name)
 }

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use ingress_filter::{duration, host_of};
 use thiserror::Error;
 
-use crate::finding::quote;
+use crate::finding::{Code, quote};
 use crate::objects::Cursor;
 
 /// What the filter and Envoy tell each other; no rule may speak for them.
@@ -46,7 +46,8 @@ pub(super) fn percent(cursor: &Cursor<'_>) -> Option<u32> {
     )]
     let per_million = per_million as u32;
     if per_million == 0 && percent > 0.0 {
-        cursor.error("is less than one request in a million; write 0.0001 or more, or 0");
+        let message = "is less than one request in a million; write 0.0001 or more, or 0";
+        cursor.report(Code::FaultNotValid, message);
         return None;
     }
     Some(per_million)
@@ -60,10 +61,11 @@ pub(super) fn duration(cursor: &Cursor<'_>) -> Option<u32> {
     };
     let duration = duration::parse(text.as_bytes());
     if duration.is_none() {
-        cursor.error(format!(
+        let message = format!(
             "{} is not a duration from 1ms to 49 days; write it as in 4s, 500ms or 1m30s",
             quote(text)
-        ));
+        );
+        cursor.report(Code::DurationNotValid, message);
     }
     duration
 }
@@ -75,7 +77,8 @@ pub(super) fn seconds(cursor: &Cursor<'_>) -> Option<u32> {
     }
     let milliseconds = duration(cursor)?;
     if milliseconds % 1_000 != 0 {
-        cursor.error("is not a whole number of seconds; write it as in 60s or 24h");
+        let message = "is not a whole number of seconds; write it as in 60s or 24h";
+        cursor.report(Code::DurationNotValid, message);
         return None;
     }
     Some(milliseconds / 1_000)
@@ -85,14 +88,15 @@ pub(super) fn seconds(cursor: &Cursor<'_>) -> Option<u32> {
 pub(super) fn visible<'a>(cursor: &Cursor<'a>) -> Option<&'a str> {
     let text = cursor.as_string()?;
     if text.is_empty() {
-        cursor.error("is empty; give it a value, or remove it");
+        cursor.report(Code::ValueEmpty, "is empty; give it a value, or remove it");
         return None;
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        cursor.error(format!(
+        let message = format!(
             "{} holds a space, a control character or what is not ASCII; remove it",
             quote(text)
-        ));
+        );
+        cursor.report(Code::CharacterNotAllowed, message);
         return None;
     }
     Some(text)
@@ -103,10 +107,11 @@ pub(super) fn authority(cursor: &Cursor<'_>) -> Option<String> {
     let text = visible(cursor)?;
     let is_host = host_of(text.as_bytes()).is_some_and(|host| !host.is_empty());
     if !is_host {
-        cursor.error(format!(
+        let message = format!(
             "{} is not a host; write a name or an address, perhaps with a port, as in example.com:8080",
             quote(text)
-        ));
+        );
+        cursor.report(Code::AuthorityNotValid, message);
     }
     is_host.then(|| text.to_owned())
 }
@@ -149,14 +154,15 @@ pub(super) fn override_header(cursor: &Cursor<'_>) -> Option<String> {
     let field = cursor.field("overrideHeaderName")?;
     let name = field.as_string()?;
     if let Err(error) = check_header_name(name) {
-        field.error(error.to_string());
+        field.report(Code::HeaderNameNotValid, error.to_string());
         return None;
     }
     if is_reserved(name) {
-        field.error(format!(
+        let message = format!(
             "{} is removed from every request, for only Envoy may say it; choose another name",
             quote(name)
-        ));
+        );
+        field.report(Code::HeaderNotAllowed, message);
         return None;
     }
     Some(name.to_owned())
