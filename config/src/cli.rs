@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    InvalidFile, check, compile, controller, demo, explain, module, rbac, serve, table, test,
+    InvalidFile, check, compile, controller, demo, explain, explain_code, module, rbac, serve,
+    table, test,
 };
 
 /// A Kubernetes Ingress for any unmodified Envoy: compiles manifests to a route
@@ -29,6 +30,7 @@ enum Command {
     Check(check::Check),
     Compile(compile::Compile),
     Explain(explain::Explain),
+    ExplainCode(explain_code::ExplainCode),
     Test(test::Test),
     Controller(Box<controller::Controller>),
     Rbac(Box<rbac::Rbac>),
@@ -77,6 +79,7 @@ impl Command {
             Self::Check(check) => check.run(),
             Self::Compile(compile) => compile.run(),
             Self::Explain(explain) => explain.run(),
+            Self::ExplainCode(explain) => explain.run(),
             Self::Test(test) => test.run(),
             Self::Controller(controller) => controller.run(),
             Self::Rbac(rbac) => rbac.run(),

@@ -6,6 +6,7 @@ pub(crate) mod compile;
 pub(crate) mod controller;
 pub(crate) mod demo;
 pub(crate) mod explain;
+pub(crate) mod explain_code;
 mod findings;
 pub(crate) mod module;
 pub(crate) mod rbac;

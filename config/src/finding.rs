@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::object_ref::ObjectRef;
 
-pub use code::{Code, Group};
+pub use code::{Code, Group, Origin};
 
 /// How bad a [`Finding`] is. Errors sort before warnings at the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -336,6 +336,40 @@ fn check_prints_one_sarif_log() {
     assert_eq!((output.code, &log["runs"][0]["results"]), (Some(0), &json!([])));
 }
 
+#[test]
+fn a_code_is_explained() {
+    let sandbox = Sandbox::new(&[]);
+    for name in ["service-not-found", "[service-not-found]"] {
+        let output = sandbox.run(&["explain-code", name]);
+        let start = "error[service-not-found]: A service does not exist.\n\nCorrect the name";
+        assert!(output.stdout.starts_with(start), "{}", output.stdout);
+        assert!(output.stdout.contains("\n```yaml\napiVersion: "), "{}", output.stdout);
+        assert_eq!(output.code, Some(0));
+    }
+    let all = sandbox.run(&["explain-code"]);
+    let is_listed = |code: &&Code| {
+        all.stdout.lines().any(|line| {
+            line.trim_start().starts_with(&format!("{code} ")) && line.ends_with(code.summary())
+        })
+    };
+    assert_eq!(Code::ALL.iter().filter(is_listed).count(), Code::ALL.len(), "{}", all.stdout);
+}
+
+#[test]
+fn an_unknown_code_names_the_nearest() {
+    let sandbox = Sandbox::new(&[]);
+    for (name, remedy) in [
+        ("service-not-fuond", "did you mean `service-not-found`?"),
+        ("E0308", "ingressctl explain-code lists them all"),
+    ] {
+        let output = sandbox.run(&["explain-code", name]);
+        let message = format!("error: `{name}` is not the code of a finding; {remedy}\n");
+        assert!(output.stderr.starts_with(&message), "{}", output.stderr);
+        assert!(output.stderr.lines().count() < 10, "{}", output.stderr);
+        assert_eq!(output.code, Some(2));
+    }
+}
+
 /// What `check` prints on a terminal.
 fn on_a_terminal(sandbox: &Sandbox, variables: &[(&str, &str)]) -> String {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
@@ -348,8 +382,8 @@ fn on_a_terminal(sandbox: &Sandbox, variables: &[(&str, &str)]) -> String {
         .current_dir(sandbox.path(""))
         .env("TERM", "xterm")
         .envs(variables.iter().copied())
-        .stdout(end)
-        .stderr(Stdio::null())
+        .stdout(end.try_clone().expect("its other end"))
+        .stderr(end)
         .spawn()
         .expect("ingressctl runs");
     let mut shown = Vec::new();
@@ -370,6 +404,10 @@ fn a_terminal_shows_the_line_and_a_caret() {
     let line = "         backend: {service: {name: cart, port: {number: 80}}}\n";
     let below = format!("{line}   |                                   ^^^^\n");
     assert!(plain.contains(" --> ingress.yaml:12:35\n"), "{plain}");
+    assert!(
+        plain.ends_with("ingressctl explain-code service-not-found explains the first\n"),
+        "{plain}"
+    );
     assert!(plain.contains(&below) && !plain.contains('\u{1b}'), "{plain}");
     let coloured = on_a_terminal(&sandbox, &[]);
     assert!(coloured.contains("\u{1b}["), "{coloured}");

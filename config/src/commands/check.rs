@@ -1,6 +1,6 @@
 //! `ingressctl check`.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -53,6 +53,9 @@ impl Check {
         })?;
         let told = summary(&compiled.findings).unwrap_or_else(|| "no findings".into());
         eprintln!("{}: {told}", tally(manifests, &compiled));
+        if let Some(first) = compiled.findings.first().filter(|_| io::stdout().is_terminal()) {
+            eprintln!("ingressctl explain-code {} explains the first", first.code);
+        }
         Ok(if compiled.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }

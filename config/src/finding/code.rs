@@ -2,7 +2,9 @@
 //! entry that says what it means and what to do.
 //!
 //! The entries are the files in `codes`. Their first line is the summary; what
-//! follows explains, up to the example, which is one or more fenced blocks.
+//! follows explains, up to the example, which is one or more fenced blocks: files, of
+//! which `yaml` is `manifests.yaml`, and, where it is not `ingressctl check` or `test`
+//! on these, a `console`. `docs/findings.md` is made of them.
 
 use std::fmt;
 
@@ -265,6 +267,38 @@ impl Code {
     pub fn explanation(self) -> &'static str {
         let (_, rest) = self.text().split_once('\n').unwrap_or_default();
         rest.split("\n```").next().unwrap_or_default().trim()
+    }
+
+    /// Files that give such a finding, and perhaps commands, as fenced blocks; empty
+    /// where no files do.
+    pub fn example(self) -> &'static str {
+        let text = self.text();
+        text.find("\n```").and_then(|start| text.get(start..)).unwrap_or_default().trim()
+    }
+}
+
+/// Where findings of a kind come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From the command line on files, of which the entry of the code has an example.
+    Files,
+    /// From what is in a certificate or a key.
+    Certificate,
+    /// From what a controller meets in a cluster.
+    Cluster,
+    /// From Envoy.
+    Envoy,
+}
+
+impl Group {
+    /// Where its findings come from.
+    pub fn origin(self) -> Origin {
+        match self {
+            Self::Certificates => Origin::Certificate,
+            Self::Cluster => Origin::Cluster,
+            Self::Envoy => Origin::Envoy,
+            _ => Origin::Files,
+        }
     }
 }
 
