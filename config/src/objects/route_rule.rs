@@ -112,7 +112,7 @@ impl RouteRule {
         if let Some(fault) = spec.field("l4Fault") {
             fault.report(
                 Code::FieldNotSupported,
-                "faults of connections are not implemented; use httpFault, or remove this",
+                "is not supported, because faults of TCP connections are not implemented; use httpFault, or remove it",
             );
         }
         // Read even beside a redirect, for what is wrong in it.
@@ -158,8 +158,7 @@ impl Forwarding {
 fn read_destination(field: &Cursor<'_>, scope: &Scope) -> Option<ServiceRef> {
     if let Some(host) = service_ref::host_elsewhere(field, scope) {
         let message = format!(
-            "{} is not a service of this cluster, and an Ingress sends requests nowhere else, so \
-             this rule has no effect; the full name of a service is <name>.<namespace>.svc.{}",
+            "{} is outside this cluster, where no Ingress sends requests, so this rule has no effect; the full name of a service is <name>.<namespace>.svc.{}",
             quote(host),
             scope.cluster_domain
         );
@@ -171,7 +170,7 @@ fn read_destination(field: &Cursor<'_>, scope: &Scope) -> Option<ServiceRef> {
         field.report_in(
             "labels",
             Code::FieldNotSupported,
-            "have no place here, for a rule is for all versions of a service; choose one in route",
+            "are not supported here, because a rule applies to all versions of its service; choose a version under route",
         );
     }
     Some(service)
@@ -182,13 +181,13 @@ fn refuse_beside_redirect(spec: &Cursor<'_>) {
         if let Some(field) = spec.field(name) {
             field.report(
                 Code::ConflictingFields,
-                "cannot stand beside redirect; remove one of the two",
+                "cannot be combined with redirect; remove one of the two",
             );
         }
     }
     for name in WITHOUT_EFFECT {
         if let Some(field) = spec.field(name) {
-            field.report(Code::FieldIgnored, "has no effect beside redirect; remove it");
+            field.report(Code::FieldIgnored, "has no effect together with redirect; remove it");
         }
     }
 }

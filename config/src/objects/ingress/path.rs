@@ -123,7 +123,7 @@ impl fmt::Display for PathError {
             write!(f, "holds {what}, which no request's path does once it is normalised; {remedy}")
         };
         match self {
-            Self::Relative => f.write_str("does not start with /; put one in front"),
+            Self::Relative => f.write_str("does not start with /; add it"),
             Self::EndOfPath(character) => {
                 impossible(format_args!("`{character}`"), "a path ends before its query")
             }

@@ -62,7 +62,7 @@ impl Condition {
         if let Some(udp) = cursor.field("udp") {
             udp.report(
                 Code::FieldNotSupported,
-                "is not supported, for HTTP does not come over UDP; remove it",
+                "is not supported, because the gateway serves HTTP over TCP; remove it",
             );
         }
         if let Some(tcp) = cursor.mapping("tcp") {
@@ -84,8 +84,7 @@ impl Condition {
             tcp.report_in(
                 "destinationSubnet",
                 Code::ConditionNeverHolds,
-                "never holds at an ingress, where every request is for the ingress itself, so this rule never applies; \
-                 remove one of the two",
+                "never matches, because every request is addressed to the gateway itself, so this rule never applies; remove the condition, or the rule",
             );
             self.never_holds = true;
         }
@@ -125,25 +124,26 @@ impl Condition {
             StringMatch::Regex(_) => None,
         };
         let never = |reason: &str| {
-            let message = format!("{reason}, so this rule never applies");
+            let message = format!(
+                "{reason}, so this rule never applies; correct the condition, or remove the rule"
+            );
             field.report(Code::ConditionNeverHolds, message);
             true
         };
         self.never_holds |= match plain {
             Some(host) if name == ":authority" && !may_be_host(value, host) => never(
-                "is not a host: those of requests are compared in lower case, without port and \
-                 without a dot at the end",
+                "is not a host as requests are compared, in lower case, without port and trailing dot",
             ),
-            _ if is_reserved(name) => never("is removed from every request before rules are tried"),
+            _ if is_reserved(name) => never("names a header that is removed from every request"),
             Some("") if name == ":path" => {
-                field.report(Code::ValueEmpty, "is empty; a path starts with /");
+                field.report(Code::ValueEmpty, "is empty; write a path that starts with /");
                 false
             }
             Some(path) if name == ":path" && !path.starts_with('/') => {
                 never("does not start with /, as every path does")
             }
             Some(path) if name == ":path" && path.contains(['?', '#']) => {
-                never("holds ? or #, where a path ends")
+                never("contains ? or #, but paths are compared without query and fragment")
             }
             _ => false,
         };
@@ -209,7 +209,7 @@ fn read_value(cursor: &Cursor<'_>) -> Option<StringMatch> {
     cursor.only(&KINDS);
     let mut given = KINDS.iter().filter_map(|kind| Some((*kind, cursor.field(kind)?)));
     let (Some((kind, field)), None) = (given.next(), given.next()) else {
-        cursor.report(Code::ConflictingFields, "needs one of exact, prefix and regex");
+        cursor.report(Code::ConflictingFields, "must have exactly one of exact, prefix and regex");
         return None;
     };
     let text = field.as_string()?.to_owned();

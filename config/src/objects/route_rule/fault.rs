@@ -33,7 +33,10 @@ const LAST_GRPC_STATUS: u8 = 16;
 pub(super) fn read(cursor: &Cursor<'_>) -> Option<Fault> {
     cursor.only(&["delay", "abort"]);
     if cursor.field("delay").is_none() && cursor.field("abort").is_none() {
-        cursor.report(Code::FieldMissing, "does nothing; give delay or abort, or remove it");
+        cursor.report(
+            Code::FieldMissing,
+            "has neither delay nor abort; add one of them, or remove this",
+        );
     }
     let delay = cursor.mapping("delay").and_then(|field| read_delay(&field));
     let abort = cursor.mapping("abort").and_then(|field| read_abort(&field));
@@ -59,7 +62,8 @@ fn read_abort(cursor: &Cursor<'_>) -> Option<Abort> {
     let per_million = read_percent(cursor);
     let override_header = override_header(cursor);
     if let Some(error) = cursor.field("http2Error") {
-        let message = "is not supported, for Envoy resets no stream on purpose; use httpStatus";
+        let message =
+            "is not supported, because Envoy cannot reset streams as a fault; use httpStatus";
         error.report(Code::FieldNotSupported, message);
         return None;
     }
@@ -69,12 +73,12 @@ fn read_abort(cursor: &Cursor<'_>) -> Option<Abort> {
         (Some(http), None) => AbortStatus::Http(integer(http, &(200..=599))?),
         (None, Some(grpc)) => AbortStatus::Grpc(read_grpc_status(grpc)?),
         (Some(_), Some(grpc)) => {
-            let message = "cannot stand beside httpStatus; remove one of the two";
+            let message = "cannot be combined with httpStatus; remove one of the two";
             grpc.report(Code::ConflictingFields, message);
             return None;
         }
         (None, None) => {
-            let message = "has no answer to give; add httpStatus or grpcStatus";
+            let message = "has neither httpStatus nor grpcStatus; add one of them";
             cursor.report(Code::FieldMissing, message);
             return None;
         }
@@ -85,7 +89,7 @@ fn read_abort(cursor: &Cursor<'_>) -> Option<Abort> {
 /// How many of a million requests; `None` where that is none.
 fn read_percent(cursor: &Cursor<'_>) -> Option<u32> {
     let Some(field) = cursor.field("percent") else {
-        let message = "is missing, so this hits no request; give 0 to 100";
+        let message = "is missing, so this applies to no request; set a percentage, 0 to 100";
         cursor.report_in("percent", Code::PolicyWithoutEffect, message);
         return None;
     };

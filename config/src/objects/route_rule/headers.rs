@@ -38,10 +38,10 @@ pub(super) fn append(cursor: &Cursor<'_>) -> Vec<Header> {
         let Some(value) = field.as_string() else { continue };
         let is_plain = value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
         if value.is_empty() {
-            field.report(Code::ValueEmpty, "is empty; give the header a value");
+            field.report(Code::ValueEmpty, "is empty; set a value, or remove the header");
         } else if !is_plain || value.starts_with(' ') || value.ends_with(' ') {
             let message = format!(
-                "{} holds what no header's value does; use visible ASCII, with spaces only in between",
+                "{} contains a character that a header value cannot have; use visible ASCII, with spaces only between other characters",
                 quote(value)
             );
             field.report(Code::HeaderValueNotValid, message);
@@ -56,9 +56,9 @@ pub(super) fn append(cursor: &Cursor<'_>) -> Vec<Header> {
 enum AppendError {
     #[error(transparent)]
     Name(#[from] HeaderNameError),
-    #[error("{} is for the ingress alone to set; choose another name", quote(.0))]
+    #[error("{} is set by the gateway only; choose another name", quote(.0))]
     Reserved(String),
-    #[error("`host` cannot be added to; use rewrite.authority")]
+    #[error("`host` can have only one value; change it with rewrite.authority")]
     Host,
     #[error("{} belongs to the connection, not the request; remove it", quote(.0))]
     OfConnection(String),
@@ -86,7 +86,7 @@ fn check_appended(name: &str) -> Result<(), AppendError> {
 /// Why an item of a `corsPolicy` is not taken.
 #[derive(Debug, Error)]
 enum CorsError {
-    #[error("{} holds a comma; write each origin as its own item", quote(.0))]
+    #[error("{} contains a comma; write each origin as a separate item", quote(.0))]
     SeveralOrigins(String),
     #[error("{} is not an HTTP method; use {}", quote(.0), METHODS.join(", "))]
     Method(String),
@@ -113,7 +113,7 @@ pub(super) fn cors(cursor: &Cursor<'_>) -> Option<Cors> {
     let allow_origins = texts(cursor, "allowOrigin", Code::CorsNotValid, check_origin);
     let origins = cursor.field("allowOrigin");
     if origins.is_none_or(|list| list.node().as_list().is_some_and(<[_]>::is_empty)) {
-        let message = "is missing, so no origin is allowed; name some, or `*`";
+        let message = "is missing, so no origin is allowed; list the allowed origins, or `*`";
         cursor.report_in("allowOrigin", Code::PolicyWithoutEffect, message);
     }
     let cors = Cors {

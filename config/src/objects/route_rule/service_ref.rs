@@ -40,8 +40,7 @@ impl ServiceRef {
         let namespace = namespace.unwrap_or_else(|| own.to_owned());
         if namespace != own && !scope.cross_namespace {
             let message = format!(
-                "is a service of namespace {namespace}, but a rule may name only those of its own, {}; \
-                 move the rule there, or allow this with --cross-namespace-rules",
+                "names a service of namespace {namespace}, but a rule may only name services of its own namespace, {}; move the rule there, or set --cross-namespace-rules",
                 quote(own)
             );
             cursor.report(Code::ServiceOfOtherNamespace, message);
@@ -79,7 +78,7 @@ pub(super) fn host_elsewhere<'a>(cursor: &Cursor<'a>, scope: &Scope) -> Option<&
 /// The service in `name`, `namespace` and `domain`.
 fn read_parts(cursor: &Cursor<'_>, scope: &Scope) -> Option<(String, Option<String>)> {
     let Some(name) = cursor.field("name") else {
-        let message = "names no service; give its name, or its full name as service";
+        let message = "does not name a service; add name, or service with the full name";
         cursor.report(Code::FieldMissing, message);
         return None;
     };
@@ -111,7 +110,7 @@ fn check_domain(cursor: &Cursor<'_>, scope: &Scope) {
     let Some(domain) = field.as_string() else { return };
     if domain.strip_prefix("svc.") != Some(&*scope.cluster_domain) {
         let message = format!(
-            "{} is not the domain of this cluster's services; write svc.{}, or leave it out",
+            "{} is not the domain of services in this cluster; write svc.{}, or omit domain",
             quote(domain),
             scope.cluster_domain
         );
@@ -127,7 +126,7 @@ fn read_full_name(
 ) -> Option<(String, Option<String>)> {
     for name in ["name", "namespace", "domain"] {
         if let Some(field) = cursor.field(name) {
-            let message = "has no place beside service, which says it all; remove it";
+            let message = "cannot be combined with service, which contains it already; remove it";
             field.report(Code::ConflictingFields, message);
         }
     }
@@ -139,7 +138,7 @@ fn read_full_name(
         .filter(|(name, namespace)| is_dns_label(name) && is_dns_label(namespace));
     if names.is_none() {
         let message = format!(
-            "{} is not a service of this cluster; write its full name, <name>.<namespace>.svc.{}",
+            "{} is not the full name of a service in this cluster; write <name>.<namespace>.svc.{}",
             quote(text),
             scope.cluster_domain
         );
@@ -159,7 +158,10 @@ pub(super) fn read_labels(cursor: &Cursor<'_>) -> Labels {
         }
     }
     if labels.len() > MAX_LABELS {
-        let message = format!("are {} labels, but {MAX_LABELS} is the most", labels.len());
+        let message = format!(
+            "are {} labels, but a version may have {MAX_LABELS} at most; remove some",
+            labels.len()
+        );
         cursor.report(Code::LabelNotValid, message);
     }
     labels

@@ -9,7 +9,7 @@ use crate::objects::Cursor;
 pub(super) fn redirect(cursor: &Cursor<'_>) -> Option<Redirect> {
     let (path, authority) = read(cursor, |path| {
         (path.starts_with("//") || path.starts_with("/\\"))
-            .then_some("would lead to another host; name that in authority")
+            .then_some("starts with // and so names another host; set authority instead")
     })?;
     Some(Redirect { path, authority, cors: None })
 }
@@ -17,7 +17,7 @@ pub(super) fn redirect(cursor: &Cursor<'_>) -> Option<Redirect> {
 pub(super) fn rewrite(cursor: &Cursor<'_>) -> Option<Rewrite> {
     let (path, authority) = read(cursor, |path| {
         path.contains('?')
-            .then_some("holds a query, but the request's own is kept; remove it from the ?")
+            .then_some("contains a query, but the query of the request is kept; remove everything from the ? on")
     })?;
     Some(Rewrite { path, authority })
 }
@@ -31,13 +31,15 @@ fn read(
     }
     cursor.only(&["uri", "authority"]);
     if cursor.field("uri").is_none() && cursor.field("authority").is_none() {
-        cursor.report(Code::FieldMissing, "leads nowhere else; give uri or authority");
+        cursor.report(Code::FieldMissing, "has neither uri nor authority; add one of them");
     }
     let uri = cursor.field("uri").and_then(|field| {
         let uri = visible(&field)?;
         let problem = match uri {
-            _ if !uri.starts_with('/') => Some("does not start with /; put one in front"),
-            _ if uri.contains('#') => Some("holds a fragment, which no server sees; remove it"),
+            _ if !uri.starts_with('/') => Some("does not start with /; add it"),
+            _ if uri.contains('#') => {
+                Some("contains a fragment, which is never sent to a server; remove it")
+            }
             _ => problem_of(uri),
         };
         if let Some(problem) = problem {

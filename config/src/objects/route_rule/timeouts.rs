@@ -28,7 +28,10 @@ pub(super) fn retries(spec: &Cursor<'_>) -> Option<Retries> {
     let attempts = attempts.unwrap_or(Some(0))?;
     let is_effective = attempts > 0 || override_header.is_some();
     if !is_effective {
-        simple.report(Code::PolicyWithoutEffect, "retries nothing; give attempts, or remove it");
+        simple.report(
+            Code::PolicyWithoutEffect,
+            "never retries, because attempts is missing or 0; set attempts, or remove this",
+        );
     }
     let override_limit = None;
     is_effective.then_some(Retries {
@@ -45,11 +48,11 @@ fn one_policy<'a>(field: &'a Cursor<'a>, name: &'a str) -> Option<Cursor<'a>> {
     field.only(&[name, "custom"]);
     let custom = field.field("custom");
     if let Some(custom) = &custom {
-        let message = format!("is ignored, for nothing here understands it; write {name}");
+        let message = format!("is ignored, because custom policies are not supported; use {name}");
         custom.report(Code::FieldIgnored, message);
     }
     if custom.is_none() && field.field(name).is_none() {
-        let message = format!("has no effect without {name}; give that, or remove this");
+        let message = format!("has no effect without {name}; add it, or remove this");
         field.report(Code::PolicyWithoutEffect, message);
     }
     field.mapping(name)

@@ -88,12 +88,12 @@ pub(super) fn seconds(cursor: &Cursor<'_>) -> Option<u32> {
 pub(super) fn visible<'a>(cursor: &Cursor<'a>) -> Option<&'a str> {
     let text = cursor.as_string()?;
     if text.is_empty() {
-        cursor.report(Code::ValueEmpty, "is empty; give it a value, or remove it");
+        cursor.report(Code::ValueEmpty, "is empty; set a value, or remove the field");
         return None;
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         let message = format!(
-            "{} holds a space, a control character or what is not ASCII; remove it",
+            "{} contains a space, a control character or a character outside ASCII; remove it",
             quote(text)
         );
         cursor.report(Code::CharacterNotAllowed, message);
@@ -108,7 +108,7 @@ pub(super) fn authority(cursor: &Cursor<'_>) -> Option<String> {
     let is_host = host_of(text.as_bytes()).is_some_and(|host| !host.is_empty());
     if !is_host {
         let message = format!(
-            "{} is not a host; write a name or an address, perhaps with a port, as in example.com:8080",
+            "{} is not a valid host; write a DNS name or an IP address, with a port if needed, as in example.com:8080",
             quote(text)
         );
         cursor.report(Code::AuthorityNotValid, message);
@@ -126,8 +126,10 @@ pub(super) struct HeaderNameError {
 impl HeaderNameError {
     fn remedy(&self) -> &'static str {
         match &*self.name {
-            "" => "it is empty",
-            name if name.starts_with(':') => "names with : in front are not a header's",
+            "" => "it must not be empty",
+            name if name.starts_with(':') => {
+                "pseudo-headers, which start with a colon, are not allowed"
+            }
             name if name.bytes().any(|byte| byte.is_ascii_uppercase()) => "write it in lower case",
             _ => "use lower-case letters, digits and -",
         }
@@ -159,7 +161,7 @@ pub(super) fn override_header(cursor: &Cursor<'_>) -> Option<String> {
     }
     if is_reserved(name) {
         let message = format!(
-            "{} is removed from every request, for only Envoy may say it; choose another name",
+            "{} is removed from every request, because clients must not set it; choose another name",
             quote(name)
         );
         field.report(Code::HeaderNotAllowed, message);
