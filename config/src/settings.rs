@@ -173,7 +173,7 @@ pub enum NameError {
     #[error("{} is not a DNS name; write one in lower case, as in cluster.local", quote(.0))]
     Domain(String),
     /// Not a DNS label.
-    #[error("{} is not a DNS label; use lower-case letters, digits and -, 63 at most", quote(.0))]
+    #[error("{} is not a valid DNS label; use lower-case letters, digits and -, 63 characters at most", quote(.0))]
     Label(String),
 }
 

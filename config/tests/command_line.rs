@@ -109,7 +109,7 @@ fn what_is_wrong_in_a_settings_file_is_said_with_its_place() {
             "1:24: error: `stric` is not allowed here; did you mean `strict`?",
         ),
         ("\nclusterDomain: a b\n", "2:16: error: `a b` is not a DNS name; "),
-        ("gateway:\n  name: a.b\n", "2:9: error: `a.b` is not a DNS label; "),
+        ("gateway:\n  name: a.b\n", "2:9: error: `a.b` is not a valid DNS label; "),
         ("gateway:\n  labels: {a b: c}\n", "2:"),
         ("defaultTimeout: 15\n", "1:17: error: `15` is not a duration"),
         ("ingressClass: a\ningressClass: b\n", "2:1: error: the key `ingressClass` is given twice"),

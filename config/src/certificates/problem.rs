@@ -10,19 +10,19 @@ use crate::finding::Code;
 /// to decide: a certificate is served as its Secret says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Problem {
-    #[error("is larger than 1 MiB; give the certificate and those that issued it alone")]
+    #[error("is larger than 1 MiB; keep only the certificate and those that issued it")]
     ChainTooLarge,
-    #[error("is larger than 1 MiB; give one private key alone")]
+    #[error("is larger than 1 MiB; keep only one private key")]
     KeyTooLarge,
     #[error(
-        "holds {0} certificates, more than clients take; give the server's own and those that issued it"
+        "has {0} certificates, more than clients accept; keep only the server's own and those that issued it"
     )]
     ChainTooLong(usize),
     #[error(
-        "is broken PEM: {0}; replace it by what the certificate authority gave, unchanged from -----BEGIN to -----END"
+        "is not valid PEM: {0}; replace it by the file from the certificate authority, unchanged from -----BEGIN to -----END"
     )]
     BrokenChain(&'static str),
-    #[error("holds no certificate; give one in PEM, which begins with -----BEGIN CERTIFICATE-----")]
+    #[error("has no certificate; add one in PEM, which begins with -----BEGIN CERTIFICATE-----")]
     NoCertificate,
     #[error("certificate {0} of the chain is malformed; have it issued again")]
     Malformed(usize),
@@ -35,49 +35,51 @@ pub(crate) enum Problem {
     )]
     MalformedExtension(usize, &'static str),
     #[error(
-        "certificate {0} of the chain has a pathLenConstraint and is not that of a CA, so some clients refuse it; have it issued again without"
+        "certificate {0} of the chain has a pathLenConstraint but is not a CA certificate, so some clients refuse it; have it issued again without pathLenConstraint"
     )]
     PathLengthWithoutCa(usize),
     #[error(
-        "is broken PEM: {0}; replace it by the key as it was made, unchanged from -----BEGIN to -----END"
+        "is not valid PEM: {0}; replace it by the original key, unchanged from -----BEGIN to -----END"
     )]
     BrokenKey(&'static str),
-    #[error("holds no private key; give one in PEM, which begins with -----BEGIN PRIVATE KEY-----")]
+    #[error("has no private key; add one in PEM, which begins with -----BEGIN PRIVATE KEY-----")]
     NoKey,
     #[error(
-        "is encrypted, and nobody is there to give the password; decrypt it: openssl pkey -in FILE"
+        "is encrypted, and the gateway has no password for it; decrypt it: openssl pkey -in FILE"
     )]
     EncryptedKey,
-    #[error("is malformed; replace it by the key as it was made: openssl pkey -check -in FILE")]
+    #[error(
+        "is malformed; replace it by the original key, and check that: openssl pkey -check -in FILE"
+    )]
     MalformedKey,
     #[error(
         "is in version 2 of PKCS #8, which Envoy does not read; convert it: openssl pkey -in FILE"
     )]
     NewerPkcs8,
     #[error(
-        "is a key of a kind that Envoy does not take; use ECDSA on P-256, P-384 or P-521, or RSA of 2048 to 8192 bits"
+        "is a kind of key that Envoy does not support; use ECDSA on P-256, P-384 or P-521, or RSA of 2048 to 8192 bits"
     )]
     UnsupportedKey,
-    #[error("is an RSA key of {0} bits, of which Envoy demands 2048 or more; make a new one")]
+    #[error("is an RSA key of {0} bits, but Envoy requires 2048 or more; create a new key")]
     WeakKey(usize),
     #[error(
-        "is not the key of any certificate in tls.crt; give the two that were made together: openssl x509 -pubkey -noout -in FILE and openssl pkey -pubout -in FILE print the same"
+        "does not belong to any certificate in tls.crt; use the key that the certificate was issued for, for which openssl x509 -pubkey -noout -in FILE and openssl pkey -pubout -in FILE print the same"
     )]
     Mismatch,
-    #[error("the certificate has been expired since {0}, so clients refuse it; renew it")]
+    #[error("the certificate expired at {0}, so clients refuse it; renew it")]
     Expired(jiff::Timestamp),
     #[error(
-        "the certificate is valid only from {0} on, so clients refuse it before; use another until then, or correct the clock of this machine"
+        "the certificate is not valid before {0}, so clients refuse it; use another one until then, or correct the clock of this machine"
     )]
     NotYetValid(jiff::Timestamp),
     #[error("the certificate expires at {0}; renew it")]
     ExpiresSoon(jiff::Timestamp),
     #[error(
-        "the certificate demands a stapled OCSP response (TLS feature status_request), and without one Envoy refuses it; have it issued without that demand"
+        "the certificate requires a stapled OCSP response (TLS feature status_request), and without one Envoy refuses it; have it issued without this feature"
     )]
     MustStaple,
     #[error(
-        "the key usage of the certificate is not for signatures, so Envoy refuses it; have it issued with digitalSignature"
+        "the key usage of the certificate does not allow signatures, so Envoy refuses it; have it issued with digitalSignature"
     )]
     NotForSignatures,
     #[error(
@@ -85,27 +87,27 @@ pub(crate) enum Problem {
     )]
     NotForServers,
     #[error(
-        "the certificate names nobody, so Envoy refuses it; have it issued with the hosts as subject alternative names"
+        "the certificate has neither a subject nor a subject alternative name, so Envoy refuses it; have it issued with the hosts as subject alternative names"
     )]
     NoNames,
     #[error(
-        "the certificate names no host as subject alternative name, and clients ignore its common name; have it issued with the hosts as such names"
+        "the certificate has no host as subject alternative name, and clients ignore its common name; have it issued with the hosts as subject alternative names"
     )]
     NoHosts,
     #[error("the certificate is signed with {0}, which clients refuse; have it issued again")]
     WeakSignature(&'static str),
     #[error(
-        "the certificate that belongs to the key is number {0}; it is served first all the same, put it first"
+        "the certificate of the key is number {0} of the chain; put it first, since it is served first"
     )]
     LeafNotFirst(usize),
     #[error(
-        "certificate {0} of the chain issued none of those before it, though one after it; put each behind the one that it issued"
+        "certificate {0} of the chain is before one that it issued; put each certificate after the one that it issued"
     )]
     OutOfOrder(usize),
-    #[error("certificate {0} of the chain issued none of the others; remove it")]
+    #[error("certificate {0} of the chain did not issue any of the others; remove it")]
     Stranger(usize),
     #[error(
-        "certificate {0} of the chain has been expired since {1}, so clients may refuse it; replace it by the issuer's new one"
+        "certificate {0} of the chain expired at {1}, so clients may refuse it; replace it by the issuer's new one"
     )]
     IssuerExpired(usize, jiff::Timestamp),
 }

@@ -54,15 +54,15 @@ impl Mistake {
     fn remedy(self) -> &'static str {
         match self {
             Self::UpperCase => "write it in lower case",
-            Self::Address => "an address is none; leave the host out to serve every host",
-            Self::Every => "leave the host out to serve every host",
-            Self::MoreThanAHost => "write it alone, without scheme, port or path",
+            Self::Address => "an IP address is not allowed, omit host to match every host",
+            Self::Every => "omit host to match every host",
+            Self::MoreThanAHost => "write the DNS name without scheme, port or path",
             Self::NotAscii => "write it in Punycode, as xn--… labels",
-            Self::EndsInADot => "write it without the dot at its end",
-            Self::Wildcard => "a wildcard stands for the whole first label, as in *.example.com",
-            Self::LongLabel => "a label has 63 characters at most",
+            Self::EndsInADot => "write it without the trailing dot",
+            Self::Wildcard => "write a wildcard as the whole first label, as in *.example.com",
+            Self::LongLabel => "use labels of 63 characters at most",
             Self::Other => {
-                "labels of lower-case letters, digits and -, joined by dots, 253 characters at most"
+                "use labels of lower-case letters, digits and -, joined by dots, 253 characters at most"
             }
         }
     }
@@ -70,7 +70,7 @@ impl Mistake {
 
 impl fmt::Display for HostError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is not a DNS name: {}", quote(self.host), self.mistake.remedy())
+        write!(f, "{} is not a valid host; {}", quote(self.host), self.mistake.remedy())
     }
 }
 
@@ -97,13 +97,13 @@ mod tests {
             ("Foo.com", "lower case"),
             ("foo.com:80", "without scheme, port or path"),
             ("http://foo.com", "without scheme, port or path"),
-            ("10.0.0.1", "an address is none"),
-            ("[::1]", "an address is none"),
+            ("10.0.0.1", "an IP address is not allowed"),
+            ("[::1]", "an IP address is not allowed"),
             ("b\u{fc}cher.example", "Punycode"),
-            ("foo.com.", "without the dot"),
+            ("foo.com.", "without the trailing dot"),
             ("*.*.com", "whole first label"),
             ("foo.*", "whole first label"),
-            ("*", "leave the host out"),
+            ("*", "omit host"),
             (long.as_str(), "63 characters at most"),
             ("foo..com", "labels of"),
             ("foo bar", "labels of"),

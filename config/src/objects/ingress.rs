@@ -23,7 +23,7 @@ pub(crate) use class::{CLASS_ANNOTATION, NamedClass};
 pub(crate) use path::PathType;
 pub(crate) use tls::{TlsEntry, TlsHost, TlsHosts};
 
-const NAME_BACKEND: &str = "name the service and port that serve this path. The path answers 503";
+const NAME_BACKEND: &str = "add the service and port that serve this path. The path answers 503";
 
 /// What an Ingress says, as far as it can be understood: a wrong rule or path is
 /// left out. Its class is read apart, as [`NamedClass`].
@@ -126,11 +126,11 @@ fn tell_nothing(spec: &Cursor<'_>, default_field: &str, has_tls: bool) {
         None => spec.report_in(
             "rules",
             Code::FieldMissing,
-            format!("is missing; give rules or {default_field}, without them nothing is served"),
+            format!("is missing, so nothing is served; add rules or {default_field}"),
         ),
         Some(rules) if is_empty(&rules) && !has_tls => rules.report(
             Code::NoPaths,
-            format!("is empty, so nothing comes of this Ingress; give rules or {default_field}"),
+            format!("is empty, so this Ingress serves nothing; add rules or {default_field}"),
         ),
         Some(_) => {}
     }
@@ -142,7 +142,7 @@ fn read_created(object: &Object, root: &Cursor<'_>) -> Option<Timestamp> {
         root.report_in(
             "metadata.creationTimestamp",
             Code::CreationTimeNotValid,
-            "is not a time, so this counts as the youngest; write it as in 2024-12-31T23:59:59Z",
+            "is not a valid time, so this object counts as the newest; write it as in 2024-12-31T23:59:59Z",
         );
     }
     created
@@ -182,7 +182,7 @@ impl Rule {
 fn read_host(field: &Cursor<'_>, text: &str) -> Option<Box<str>> {
     let host = host::parse(text);
     let report =
-        |error| field.report(Code::HostNotValid, format!("{error}; this rule is not served"));
+        |error| field.report(Code::HostNotValid, format!("{error}. This rule is not served"));
     host.map(Box::from).map_err(report).ok()
 }
 
@@ -199,7 +199,7 @@ fn read_paths(rule: &Cursor<'_>, index: usize, syntax: Syntax) -> Vec<IngressPat
         http.report_in(
             "paths",
             Code::NoPaths,
-            "is empty, so no path comes of this rule; give paths, or remove http",
+            "is empty, so this rule serves nothing; add paths, or remove http",
         );
     }
     let paths =
@@ -216,7 +216,7 @@ impl IngressPath {
         let path_type = read_path_type(cursor, syntax)?;
         let field = cursor.field("path");
         if field.is_none() && path_type != PathType::ImplementationSpecific {
-            let message = "is missing; with this pathType it has to start with /";
+            let message = "is missing; write a path that starts with /";
             cursor.report_in("path", Code::FieldMissing, message);
             return None;
         }
@@ -257,7 +257,7 @@ fn read_path_type(cursor: &Cursor<'_>, syntax: Syntax) -> Option<PathType> {
             cursor.report_in(
                 "pathType",
                 Code::FieldMissing,
-                "is missing; networking.k8s.io/v1 demands Exact, Prefix or ImplementationSpecific",
+                "is missing; networking.k8s.io/v1 requires Exact, Prefix or ImplementationSpecific",
             );
             None
         }
@@ -297,7 +297,7 @@ impl Syntax {
         let mut is_other = false;
         for (other, own) in self.renamed() {
             if let Some(field) = cursor.field(other) {
-                let message = format!("is not a field of {version}; write {own}");
+                let message = format!("is not a field of {version}; use {own}");
                 field.report(Code::FieldOfOtherVersion, message);
                 is_other = true;
             }

@@ -42,7 +42,7 @@ pub(crate) fn is_named_well(object: &Object, root: &Cursor<'_>) -> bool {
         root.report_in(
             "metadata.name",
             Code::NameNotValid,
-            "is not a DNS name; rename it: lower-case letters, digits, - and ., 253 at most",
+            "is not a valid object name; use lower-case letters, digits, - and ., 253 characters at most",
         );
         return false;
     }
@@ -50,7 +50,7 @@ pub(crate) fn is_named_well(object: &Object, root: &Cursor<'_>) -> bool {
         root.report_in(
             "metadata.namespace",
             Code::NameNotValid,
-            "is not a DNS label; correct it: lower-case letters, digits and -, 63 at most",
+            "is not a valid DNS label; use lower-case letters, digits and -, 63 characters at most",
         );
         return false;
     }
@@ -62,12 +62,12 @@ pub(crate) fn is_named_well(object: &Object, root: &Cursor<'_>) -> bool {
 pub enum LabelError {
     /// Its name.
     #[error(
-        "{} is not a valid label name; use letters, digits, -, _ and ., 63 at most, perhaps after a DNS name and /",
+        "{} is not a valid label name; use letters, digits, -, _ and ., 63 characters at most, after an optional DNS name and /",
         quote(.0)
     )]
     Name(String),
     /// Its value.
-    #[error("{} is not a valid label value; use letters, digits, -, _ and ., 63 at most", quote(.0))]
+    #[error("{} is not a valid label value; use letters, digits, -, _ and ., 63 characters at most", quote(.0))]
     Value(String),
 }
 

@@ -40,7 +40,7 @@ fn is_of_a_type_for_it(root: &Cursor<'_>) -> bool {
     let Some(field) = root.field("type") else { return true };
     let is_right = matches!(field.node().as_str(), Some(TLS | OPAQUE | ""));
     if !is_right {
-        let message = format!("is not a type for a certificate; write {TLS}");
+        let message = format!("is not a type of Secret that holds a certificate; write {TLS}");
         field.report(Code::SecretTypeNotValid, message);
     }
     is_right
@@ -66,7 +66,7 @@ fn value(root: &Cursor<'_>, key: &str) -> Option<(Zeroizing<Vec<u8>>, Place)> {
         Zeroizing::new(string(&field)?.bytes().filter(|b| !matches!(b, b'\r' | b'\n')).collect());
     let bytes = STANDARD.decode(&*base64).ok();
     if bytes.is_none() {
-        let message = "is not base64; encode the file, or put it into stringData as it is";
+        let message = "is not valid base64; encode the file, or put its text under stringData";
         field.report(Code::SecretNotBase64, message);
     }
     Some((Zeroizing::new(bytes?), field.place()))
@@ -147,7 +147,7 @@ mod tests {
             ),
             (
                 "data: {tls.crt: Y2hhaW4=, tls.key: hunter-2}",
-                "4:36: error: Secret default/a: data.tls.key: is not base64; encode",
+                "4:36: error: Secret default/a: data.tls.key: is not valid base64; encode",
             ),
             (
                 "stringData: {tls.crt: Y2hhaW4=, tls.key: 271828}",
@@ -155,7 +155,7 @@ mod tests {
             ),
             (
                 "type: hunter2\ndata: {tls.crt: Y2hhaW4=, tls.key: a2V5}",
-                "4:7: error: Secret default/a: type: is not a type for a certificate; write kubernetes.io/tls",
+                "4:7: error: Secret default/a: type: is not a type of Secret that holds a certificate; write kubernetes.io/tls",
             ),
         ] {
             let (secret, findings) = read(fields);

@@ -65,7 +65,7 @@ impl Service {
             root.report_in(
                 "metadata.namespace",
                 Code::NameNotValid,
-                "is not a DNS label; correct it: lower-case letters, digits and -, 63 at most",
+                "is not a valid DNS label; use lower-case letters, digits and -, 63 characters at most",
             );
             return None;
         }
@@ -73,7 +73,7 @@ impl Service {
             root.report_in(
                 "metadata.name",
                 Code::NameNotValid,
-                "is not a DNS label; rename it: lower-case letters, digits and -, 63 at most",
+                "is not a valid DNS label; use lower-case letters, digits and -, 63 characters at most",
             );
             return None;
         }
@@ -100,8 +100,7 @@ fn external_name(spec: &Cursor<'_>) -> Option<String> {
     let name = field.as_string()?;
     let is_name = is_dns_subdomain(name.strip_suffix('.').unwrap_or(name));
     if !is_name {
-        let message =
-            "is not a DNS name: labels of lower-case letters, digits and -, joined by dots";
+        let message = "is not a valid DNS name; use labels of lower-case letters, digits and -, joined by dots";
         field.report(Code::ExternalNameNotValid, message);
     }
     is_name.then(|| name.to_owned())

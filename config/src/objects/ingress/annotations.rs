@@ -99,8 +99,7 @@ pub(super) fn tell_ignored(root: &Cursor<'_>) {
                 if guards <= TOLD {
                     annotation.report(
                         Code::GuardIgnored,
-                        "guards access where its controller runs and has no effect here, so what it closes is \
-                         open to all; guard this elsewhere, then remove it",
+                        "restricts access in another controller and has no effect here, so these paths are open to everyone; restrict access by other means, then remove the annotation",
                     );
                 }
             }
@@ -110,12 +109,13 @@ pub(super) fn tell_ignored(root: &Cursor<'_>) {
     }
     if guards > TOLD {
         let more = guards - TOLD;
-        let message =
-            format!("{more} more annotations guard access elsewhere and have no effect here");
+        let message = format!(
+            "{more} more annotations restrict access in other controllers and have no effect here, so these paths are open to everyone; restrict access by other means, then remove them"
+        );
         annotations.report(Code::GuardIgnored, message);
     }
     if !others.is_empty() {
-        let message = format!("{}; remove what is not needed elsewhere", no_effect(&others));
+        let message = format!("{}; remove what no other controller needs", no_effect(&others));
         annotations.report(Code::AnnotationIgnored, message);
     }
 }
@@ -126,9 +126,11 @@ fn no_effect(names: &[&str]) -> String {
     let more = names.len() - listed.len();
     let listed = listed.join(", ");
     match (names.len(), more) {
-        (1, _) => format!("{listed} is of another controller and has no effect here"),
-        (_, 0) => format!("{listed} are of other controllers and have no effect here"),
-        _ => format!("{listed} and {more} more are of other controllers and have no effect here"),
+        (1, _) => format!("{listed} belongs to another controller and has no effect here"),
+        (_, 0) => format!("{listed} belong to other controllers and have no effect here"),
+        _ => {
+            format!("{listed} and {more} more belong to other controllers and have no effect here")
+        }
     }
 }
 

@@ -107,7 +107,7 @@ fn read_nested(cursor: &Cursor<'_>) -> Option<ServicePort> {
         }
         (Some(number), other) => {
             if let Some(other) = other {
-                let message = "has no effect beside number; remove one of the two";
+                let message = "has no effect together with number; remove one of the two";
                 other.report(Code::FieldIgnored, message);
             }
             number.located(BackendPort::Number(number.as_port()?))
@@ -125,7 +125,7 @@ fn read_nested(cursor: &Cursor<'_>) -> Option<ServicePort> {
 fn refuse_resource(cursor: &Cursor<'_>) -> bool {
     let resource = cursor.field("resource");
     if let Some(resource) = &resource {
-        let message = "resource backends are not served; name a service. The path answers 503";
+        let message = "is not supported; use a service. The path answers 503";
         resource.report(Code::ResourceBackendNotSupported, message);
     }
     resource.is_some()

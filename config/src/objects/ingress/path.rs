@@ -113,20 +113,23 @@ impl PathError {
 }
 
 /// What to do about a regular expression of a type that takes it literally.
-pub(super) const LITERAL_REGEX: &str = "but Exact and Prefix take every character as it is; write a plain path, \
-     or use pathType: ImplementationSpecific with --regex-paths";
+pub(super) const LITERAL_REGEX: &str = "but Exact and Prefix match every character literally; write a plain path, or use pathType: ImplementationSpecific with --regex-paths";
 
 impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const ENCODE: &str = "write it percent-encoded, as clients send it";
         let mut impossible = |what: fmt::Arguments<'_>, remedy: &str| {
-            write!(f, "holds {what}, which no request's path does once it is normalised; {remedy}")
+            write!(
+                f,
+                "contains {what}, which no path of a request contains after normalization; {remedy}"
+            )
         };
         match self {
             Self::Relative => f.write_str("does not start with /; add it"),
-            Self::EndOfPath(character) => {
-                impossible(format_args!("`{character}`"), "a path ends before its query")
-            }
+            Self::EndOfPath(character) => impossible(
+                format_args!("`{character}`"),
+                "write the path alone, without query and fragment",
+            ),
             Self::Backslash => impossible(format_args!("a backslash"), "write /"),
             Self::Space => {
                 impossible(format_args!("a space"), "write it as %20, as clients send it")
@@ -137,13 +140,15 @@ impl fmt::Display for PathError {
             Self::Unencoded(character) => {
                 impossible(format_args!("the character {}", character.escape_default()), ENCODE)
             }
-            Self::EmptyElement => impossible(format_args!("//"), "slashes are merged; write one"),
+            Self::EmptyElement => {
+                impossible(format_args!("//"), "write one slash, because several are merged")
+            }
             Self::DotSegment => {
-                impossible(format_args!("an element . or .."), "write the path it leads to")
+                impossible(format_args!("an element . or .."), "write the path without it")
             }
             Self::RefusedEscape(escape) => impossible(
                 format_args!("{}", escape.escape_ascii()),
-                "requests with it are refused; leave it out",
+                "remove it, because requests with it are refused",
             ),
             Self::Regex => write!(f, "looks like a regular expression, {LITERAL_REGEX}"),
             Self::DecodedEscape(escape) => {

@@ -73,7 +73,7 @@ fn read_secret(field: &Cursor<'_>, namespace: &str, name: &str) -> Option<Object
     if secret.is_none() {
         field.report(
             Code::NameNotValid,
-            "is not the name of a Secret; correct it: lower-case letters, digits, - and ., 253 at most",
+            "is not a valid Secret name; use lower-case letters, digits, - and ., 253 characters at most",
         );
     }
     secret
@@ -96,7 +96,7 @@ impl TlsHost {
         match host::parse(cursor.as_string()?) {
             Ok(name) => Some(Self { index, name: cursor.located(name.into()) }),
             Err(error) => {
-                cursor.report(Code::HostNotValid, format!("{error}; it has no certificate"));
+                cursor.report(Code::HostNotValid, format!("{error}. It gets no certificate"));
                 None
             }
         }

@@ -96,7 +96,7 @@ fn read_label(cursor: &Cursor<'_>) -> Option<String> {
     let text = cursor.as_string()?;
     if !is_dns_label(text) {
         let message = format!(
-            "{} is not a DNS label; use lower-case letters, digits and -, 63 at most",
+            "{} is not a valid DNS label; use lower-case letters, digits and -, 63 characters at most",
             quote(text)
         );
         cursor.report(Code::NameNotValid, message);
