@@ -253,8 +253,7 @@ fn finding(gateway: &Gateway, name: &str, message: &str) -> Option<Finding> {
     let cluster = name.rsplit_once('#').map_or(name, |(cluster, _)| cluster);
     let service = gateway.clusters.get(cluster)?.service.clone();
     let message = format!(
-        "Envoy refuses the cluster {cluster} of this service: {message}. Until it changes, requests \
-         to it answer 503"
+        "Envoy refuses the cluster {cluster} of this service: {message}. Requests to it answer 503 until it changes"
     );
     Some(Finding::new(Code::EnvoyRefusesCluster, message).object(service).field("spec"))
 }

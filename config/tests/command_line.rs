@@ -95,15 +95,15 @@ fn what_is_wrong_in_a_settings_file_is_said_with_its_place() {
     for (settings, expected) in [
         (
             "# ours\nregexPath: true\n",
-            "2:1: error: unknown key `regexPath`; did you mean `regexPaths`?",
+            "2:1: error: `regexPath` is not a known setting; did you mean `regexPaths`?",
         ),
         (
             "gateway: {namespce: a}\n",
-            "1:11: error: unknown key `namespce`; did you mean `namespace`?",
+            "1:11: error: `namespce` is not a known setting; did you mean `namespace`?",
         ),
-        ("color: red\n", "1:1: error: unknown key `color`; known here: ingressClass, "),
-        ("accessLog: maybe\n", "1:12: error: not a boolean; write true or false"),
-        ("trustedHops: -1\n", "1:14: error: not a count; write a whole number"),
+        ("color: red\n", "1:1: error: `color` is not a known setting; known here: ingressClass, "),
+        ("accessLog: maybe\n", "1:12: error: is not a boolean; write true or false"),
+        ("trustedHops: -1\n", "1:14: error: is not a count; write a whole number"),
         (
             "ingressControllerMode: stric\n",
             "1:24: error: `stric` is not allowed here; did you mean `strict`?",
@@ -117,9 +117,9 @@ fn what_is_wrong_in_a_settings_file_is_said_with_its_place() {
             "objectBudget: {path: 5}\n",
             "1:16: error: `path` is not allowed here; did you mean `paths`?",
         ),
-        ("httpsPort: 70000\n", "1:12: error: not a port; write a number from 1 to 65535"),
-        ("objectBudget: {paths: -1}\n", "1:23: error: not a count; "),
-        ("- a\n", "1:1: error: not a mapping; write keys"),
+        ("httpsPort: 70000\n", "1:12: error: is not a port; write a number from 1 to 65535"),
+        ("objectBudget: {paths: -1}\n", "1:23: error: is not a count; "),
+        ("- a\n", "1:1: error: is not a mapping; write keys"),
         ("ingressClass: b: c\n", "1:16: error: "),
     ] {
         sandbox.write("settings.yaml", settings);
@@ -129,7 +129,7 @@ fn what_is_wrong_in_a_settings_file_is_said_with_its_place() {
         assert_eq!((&*output.stdout, output.stderr.lines().count()), ("", 1), "{output:?}");
     }
     let missing = sandbox.run(&["check", "-f", ".", "--settings", "missing.yaml"]).stderr;
-    assert!(missing.starts_with("missing.yaml:1:1: error: no such file or folder"), "{missing}");
+    assert!(missing.starts_with("missing.yaml:1:1: error: does not exist"), "{missing}");
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn a_file_that_is_missing_is_told_in_the_same_words() {
     ] {
         let output = sandbox.run(arguments);
         let all = output.stdout + &output.stderr;
-        let message = "none.yaml:1:1: error: no such file or folder: correct the path, or create it [file-not-found]\n";
+        let message = "none.yaml:1:1: error: does not exist; correct the path, or create the file [file-not-found]\n";
         assert!(all.starts_with(message), "{arguments:?}: {all}");
     }
 }

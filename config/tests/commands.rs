@@ -69,11 +69,11 @@ fn check_names_what_cannot_be_read() {
     let sandbox = Sandbox::new(&[("bad.yaml", "a: b: c\n"), ("empty/notes.txt", "")]);
     sandbox.run(&["check", "-f", "missing.yaml"]).expect(
         1,
-        "missing.yaml:1:1: error: no such file or folder: correct the path, or create it [file-not-found]\n",
+        "missing.yaml:1:1: error: does not exist; correct the path, or create the file [file-not-found]\n",
         "0 objects read, 0 Ingresses served, 0 objects ignored: 1 error\n",
     );
     let output = sandbox.run(&["check", "-f", "bad.yaml"]);
-    assert!(output.stdout.starts_with("bad.yaml:1:5: error: not valid YAML: "), "{output:?}");
+    assert!(output.stdout.starts_with("bad.yaml:1:5: error: is not valid YAML: "), "{output:?}");
     assert_eq!(output.code, Some(1));
     let output = sandbox.run(&["check", "-f", "empty"]);
     assert!(output.stdout.starts_with("empty:1:1: warning: "), "{output:?}");
@@ -112,7 +112,7 @@ fn check_prints_one_object_a_line_as_json() {
         {
             "file": "missing.yaml", "line": 1, "column": 1, "severity": "error",
             "code": "file-not-found",
-            "message": "no such file or folder: correct the path, or create it",
+            "message": "does not exist; correct the path, or create the file",
         },
     ]);
     assert_eq!(Value::from(lines), expected);
@@ -213,7 +213,7 @@ fn compile_writes_nothing_where_anything_cannot_be_read() {
     let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS), ("service.yaml", "a: b: c\n")]);
     let output = sandbox.run(&COMPILE);
     assert_eq!((output.code, &*output.stdout), (Some(3), ""));
-    assert!(output.stderr.contains("service.yaml:1:5: error: not valid YAML"), "{output:?}");
+    assert!(output.stderr.contains("service.yaml:1:5: error: is not valid YAML"), "{output:?}");
     assert!(output.stderr.contains("nothing was written"), "{output:?}");
     assert!(!sandbox.path("out").exists());
 

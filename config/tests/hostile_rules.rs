@@ -219,7 +219,7 @@ fn a_service_has_no_more_regular_expressions_than_a_request_can_be_searched_for(
     let message = compiled.findings[0].to_string();
     assert!(
         message.contains(
-            "RouteRule default/c: spec.match.request.headers.x-header-0.regex: is beyond the 64"
+            "RouteRule default/c: spec.match.request.headers.x-header-0.regex: exceeds the limit of 64"
         ),
         "{message}"
     );
@@ -263,7 +263,7 @@ spec: {defaultBackend: {service: {name: other, port: {number: 80}}}}
     ));
     let compiled = compile_large("100 expressions of 20 KiB", &(exposed() + &rules));
     let refused = |finding: &ingressctl::finding::Finding| {
-        finding.to_string().contains("beyond what the namespace may have")
+        finding.message.contains("exceeds the budget of its namespace")
     };
     let count = compiled.findings.iter().filter(|finding| refused(finding)).count();
     assert!((60..90).contains(&count), "{count} are refused");

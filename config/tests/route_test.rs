@@ -296,8 +296,8 @@ fn too_little_coverage_fails() {
 #[test]
 fn what_is_no_test_is_not_run() {
     for (text, expected) in [
-        ("", "cases.yaml:1:1: error: holds no tests"),
-        ("tests: []", "cases.yaml:1:1: error: tests: holds no tests"),
+        ("", "cases.yaml:1:1: error: has no tests; add some"),
+        ("tests: []", "cases.yaml:1:1: error: tests: has no tests; add some"),
         ("\u{0}\u{1}", "error: "),
         (
             "tests:\n- test_nam: x",
@@ -312,10 +312,9 @@ fn what_is_no_test_is_not_run() {
     }
     let sandbox = Sandbox::new(OLD);
     fs::write(sandbox.0.path().join("latin.yaml"), b"- \xe9").expect("a file");
-    for (path, expected) in [
-        ("missing.yaml", "no such file or folder"),
-        ("latin.yaml", "latin.yaml:1:1: error: not UTF-8"),
-    ] {
+    for (path, expected) in
+        [("missing.yaml", "does not exist"), ("latin.yaml", "latin.yaml:1:1: error: is not UTF-8")]
+    {
         let output = sandbox.run("simple-ingress", &["cases.yaml", path]);
         assert_eq!((output.code, &*output.stdout), (Some(1), ""), "{path}");
         assert!(output.stderr.contains(expected), "{path}: {}", output.stderr);

@@ -158,7 +158,7 @@ mod tests {
             ("(?:a{0,1000}){1000}", "more than 64 KiB"),
             (r"\w{5000}", "more than 64 KiB"),
             (&"a".repeat(1025), "1025 characters"),
-            (&"(".repeat(200), "is not a regular expression"),
+            (&"(".repeat(200), "is not a valid regular expression"),
             (r"\p{Greek}", "Unicode"),
             ("a{2,1}", "invalid repetition"),
         ] {

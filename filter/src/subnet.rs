@@ -87,7 +87,7 @@ impl fmt::Display for SubnetError {
         f.write_str(match self {
             Self::Address => "is not a network; write an address and a length, as in 10.0.0.0/8",
             Self::Length => {
-                "has no such length; an IPv4 network has 0 to 32 bits, an IPv6 network 0 to 128"
+                "has a length that is not valid; write 0 to 32 bits for IPv4, 0 to 128 for IPv6"
             }
         })
     }

@@ -225,7 +225,7 @@ fn a_bad_table_is_refused_with_its_place() {
     refused(&path(json!({"exact": "/a?b"})), "virtual_hosts[0].routes[0].match");
     refused(
         &path(json!({"regex": "/(a"})),
-        "virtual_hosts[0].routes[0].match: \"/(a\" is not a regular expression",
+        "virtual_hosts[0].routes[0].match: \"/(a\" is not a valid regular expression",
     );
     refused(&path(json!({"glob": "/a"})), "unknown variant `glob`");
     refused(&hosts(json!([{"hosts": []}])), "virtual_hosts[0].hosts: is empty");

@@ -338,8 +338,7 @@ impl Limit {
     fn message(self, resource: Resource, amount: u64, namespace: &str, is_share: bool) -> String {
         match self {
             Self::OfObject(most) => format!(
-                "is left out: it takes {amount} {resource}, and one object may take {most}; divide \
-                 it, or raise the setting objectBudget"
+                "is left out: it needs {amount} {resource}, but one object may have {most}; divide it, or raise the setting objectBudget"
             ),
             Self::OfNamespace { spent, most } => {
                 let (of, setting) = if is_share {
@@ -348,9 +347,7 @@ impl Limit {
                     ("budget", "namespaceBudget")
                 };
                 format!(
-                    "is left out: it takes {amount} {resource}, and older objects of namespace \
-                     {namespace} take {spent} of {most}, its {of}; remove some, or raise the \
-                     setting {setting}"
+                    "is left out: it needs {amount} {resource}, and older objects of namespace {namespace} have {spent} of {most}, its {of}; remove some, or raise the setting {setting}"
                 )
             }
         }

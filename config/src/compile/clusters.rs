@@ -185,7 +185,7 @@ impl<'a> Clusters<'a> {
                     let names: Vec<_> =
                         ports.iter().take(LISTED_PORTS).map(|name| quote(name)).collect();
                     let reason = format!(
-                        "the endpoints of service {namespace}/{name} have no port named {}, but {}; give both the same name",
+                        "the endpoints of service {namespace}/{name} have no port named {}, only {}; use the same name for both",
                         quote(&port.name),
                         names.join(", ")
                     );
@@ -206,12 +206,11 @@ impl<'a> Clusters<'a> {
                 if !labels.is_empty() =>
             {
                 let reason = format!(
-                    "nothing tells which pods of service {namespace}/{name} have {version}, so requests go to all \
-                 behind {host}; {}",
+                    "it is not known which pods of service {namespace}/{name} have {version}, so requests go to all pods behind {host}; {}",
                     match target.service.residence {
                         Residence::InCluster | Residence::Headless =>
                             "add its Endpoints or EndpointSlices, and its Pods",
-                        Residence::External(_) => "leave the labels out",
+                        Residence::External(_) => "remove the labels",
                     }
                 );
                 Some(ClusterWarning { code: Code::VersionWithoutEndpoints, reason })
@@ -227,8 +226,7 @@ impl<'a> Clusters<'a> {
         match resolved.get(name)? {
             Err(reason) => {
                 let reason = format!(
-                    "the DNS name {} is not resolved: {reason}; it is tried again. Correct the name, \
-                     or what answers for it",
+                    "the DNS name {} cannot be resolved: {reason}. Correct the name, or the name server; the lookup is repeated",
                     quote(name)
                 );
                 Some(ClusterWarning { code: Code::DnsNotResolved, reason })

@@ -132,7 +132,7 @@ impl<'a, 'b> Collector<'a, 'b> {
         }
         if let Some((_, older, older_place)) = &self.default {
             let message = format!(
-                "is not used: {}{} has a default backend and is the older; remove one of the two",
+                "is not used, because the older {}{} has a default backend; remove one of the two",
                 older.reference(),
                 older.at(older_place.at),
             );
@@ -244,8 +244,7 @@ fn name_of(ingress: &Object) -> (&str, &str) {
 #[derive(Debug, Error)]
 enum RegexError {
     #[error(
-        "looks like a regular expression, which is not served; end the path in .* for a prefix, \
-         give it pathType: Exact or Prefix, where every character stands for itself, or allow it with --regex-paths"
+        "is a regular expression, which the settings do not allow; use pathType: Prefix or Exact, end the path in .* for a prefix, or set --regex-paths"
     )]
     NotAllowed,
     #[error(transparent)]

@@ -149,9 +149,7 @@ impl Claim<'_> {
             more => format!(", and there are {} more such Ingresses or hosts", more - 1),
         };
         let message = format!(
-            "Ingress {namespace}/{name} of another namespace names {} too{others}. Nothing of that \
-             is served, since this Ingress comes first; to let namespaces share hosts, set \
-             hostOwnership: shared",
+            "Ingress {namespace}/{name} of another namespace also names {}{others}. It is not served there, because this Ingress is older; to let namespaces share hosts, set hostOwnership: shared",
             Host(host),
         );
         let code = Code::HostWantedByOtherNamespace;

@@ -88,14 +88,12 @@ pub(super) enum Refusal {
     #[error(transparent)]
     Pattern(#[from] PatternError),
     #[error(
-        "is a regular expression beyond what the namespace may have: {} KiB once compiled, of all its objects together; \
-         write fewer or simpler ones",
+        "exceeds the budget of its namespace for regular expressions, {} KiB once compiled; use fewer or simpler ones",
         .0 >> 10
     )]
     Namespace(usize),
     #[error(
-        "is a regular expression beyond the namespace's share of the {} MiB that all namespaces together may have once \
-         compiled; write fewer or simpler ones",
+        "exceeds its namespace's share of the budget for regular expressions, {} MiB once compiled for all namespaces; use fewer or simpler ones",
         .0 >> 20
     )]
     Table(usize),

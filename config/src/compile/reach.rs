@@ -63,7 +63,7 @@ impl<'c> Reach<'c> {
     pub(super) fn denies(&self, address: IpAddr) -> Option<String> {
         let network = self.denied.iter().find(|network| network.contains(&address));
         let by_setting = network
-            .map(|network| format!("is in {network}, which the setting deniedEndpoints names"));
+            .map(|network| format!("is in {network}, which the setting deniedEndpoints denies"));
         let is_in_cluster = matches!(self.place, Where::Cluster(_) | Where::ClusterFromOutside);
         by_setting.or_else(|| {
             let kind = local(address).filter(|_| is_in_cluster)?;
@@ -99,7 +99,7 @@ impl<'c> Reach<'c> {
 /// network.
 fn local(address: IpAddr) -> Option<&'static str> {
     if METADATA.contains(&address) {
-        return Some("where a cloud tells its machines their credentials");
+        return Some("the address of a cloud's metadata service");
     }
     match address {
         IpAddr::V4(address) => local_v4(address),
@@ -245,7 +245,7 @@ ports: [{name: http, port: 15000}]
             finding,
             "f:26:12: error: EndpointSlice default/web-a: endpoints: 0.0.0.0 is an unspecified \
              address, which only the gateway's own pod or node could reach; this endpoint is left \
-             out, and 1 more. Give the address of a pod, or of another host [endpoint-denied]"
+             out, and 1 more. Use the address of a pod, or of another host [endpoint-denied]"
         );
 
         let bad = outside(Ok(&["169.254.169.254"]));
@@ -260,7 +260,7 @@ ports: [{name: http, port: 15000}]
         assert!(by_name.is_empty() && findings.len() == 1, "{findings:?}");
         let failed = outside(Err("no such host".to_owned()));
         let (_, _, findings) = compile_at(Where::Cluster(&failed));
-        assert!(findings[0].contains("is not resolved: no such host"), "{findings:?}");
+        assert!(findings[0].contains("cannot be resolved: no such host"), "{findings:?}");
     }
 
     #[test]

@@ -74,8 +74,7 @@ impl Refused {
         let message = (!self.certificates.is_empty())
             .then(|| self.certificates.get(pair.fingerprint()))??;
         Some(format!(
-            "Envoy refuses this certificate or its key: {message}; issue both anew. Until it \
-             changes, it is left out"
+            "Envoy refuses this certificate or its key: {message}; have both issued again. It is left out until it changes"
         ))
     }
 
@@ -89,7 +88,7 @@ impl Refused {
             return false;
         };
         let message = format!(
-            "Envoy refuses the route table with this {}: {}. Until it changes, it is left out",
+            "Envoy refuses the route table with this {}: {}. It is left out until it changes",
             object.kind, refused.message
         );
         let at = object.node.nearest(["spec"]).at;

@@ -71,9 +71,7 @@ fn leave_out_patterns(candidates: &mut Vec<Candidate<'_>>, host: &str, findings:
         let is_kept = searched <= MAX_SEARCHED || !matches!(*candidate.pattern, PathMatch::Regex(_));
         if !is_kept {
             let message = format!(
-                "is beyond the {MAX_SEARCHED} regular expressions that the paths of host {host} may have together, \
-                 since a request may have to be compared with all of them; use Exact or Prefix. \
-                 The path is not served"
+                "exceeds the limit of {MAX_SEARCHED} regular expressions for all paths of host {host}; use Exact or Prefix. The path is not served"
             );
             let place = candidate.path.place();
             findings.push(place.finding(candidate.ingress, Code::TooManyRegexes, message));

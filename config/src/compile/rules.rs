@@ -93,7 +93,7 @@ impl<'a> Rules<'a> {
         }
         if let Some(Applicable { object, rule }) = rules.first() {
             let message = format!(
-                "is a service of {} rules, but {MAX_RULES} is the most; write fewer. Its requests answer 503",
+                "is a service with {} rules, but it may have {MAX_RULES} at most; remove some. Its requests answer 503",
                 rules.len()
             );
             let place = &rule.destination.place;
@@ -108,8 +108,7 @@ impl<'a> Rules<'a> {
         for ((namespace, service), of_service) in unused {
             for Applicable { object, rule } in of_service.rules {
                 let message = format!(
-                    "no Ingress sends requests to service {namespace}/{service}, so this rule does nothing; \
-                     correct the name, or expose the service"
+                    "no Ingress sends requests to service {namespace}/{service}, so this rule has no effect; correct the name, or expose the service in an Ingress"
                 );
                 let place = &rule.destination.place;
                 findings.borrow_mut().push(place.finding(
@@ -140,9 +139,7 @@ impl ServiceRules<'_> {
             }
             let Some(first) = patterns.first() else { return true };
             let message = format!(
-                "is beyond the {MAX_SEARCHED} regular expressions that the rules of one service may have together, \
-                 since a request may have to be compared with all of them; use exact or prefix. \
-                 This rule is not applied"
+                "exceeds the limit of {MAX_SEARCHED} regular expressions for all rules of one service; use exact or prefix. This rule is not applied"
             );
             findings.push(first.place.finding(object, Code::TooManyRegexes, message));
             false
@@ -157,8 +154,7 @@ impl ServiceRules<'_> {
         let Some(Applicable { object: first, rule }) = self.rules.last() else { return };
         for Applicable { object, rule: lost } in unreachable {
             let message = format!(
-                "can never apply, for {}{} takes every request of the service before it; \
-                 give this a greater precedence than {}, or that one a match",
+                "never applies, because {}{} matches every request of the service first; give this rule a precedence greater than {}, or add a match to the other one",
                 first.reference(),
                 first.at(first.node.at),
                 rule.precedence,
@@ -197,7 +193,7 @@ fn applies(
         && !is_gateway(source, gateway)
     {
         let message = format!(
-            "never holds at this gateway, which is {}, so this rule never applies; correct it, or set --gateway-name, \
+            "does not match this gateway, which is {}, so this rule never applies; correct it, or set --gateway-name, \
              --gateway-namespace and --gateway-labels",
             describe(gateway)
         );

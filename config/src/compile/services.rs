@@ -176,8 +176,7 @@ fn tell_denied(
     let mut denied = addresses.iter().filter_map(|it| Some((it, reach.denies(*it)?)));
     if let Some((address, reason)) = denied.next() {
         let message = format!(
-            "{address} {reason}; this endpoint is left out{}. Give the address of a pod, or of \
-             another host",
+            "{address} {reason}; this endpoint is left out{}. Use the address of a pod, or of another host",
             and_more(denied.count())
         );
         findings.borrow_mut().push(object.finding(at, field, Code::EndpointDenied, message));
@@ -185,8 +184,7 @@ fn tell_denied(
     let mut local = addresses.iter().filter_map(|it| Some((it, reach.would_deny(*it)?)));
     if let Some((address, kind)) = local.next() {
         let message = format!(
-            "{address} is {kind}: the command serve sends requests there, while the controller \
-             leaves such an endpoint out{}",
+            "{address} is {kind}; `ingressctl serve` sends requests there, but the controller leaves such an endpoint out{}",
             and_more(local.count())
         );
         findings.borrow_mut().push(object.finding(at, field, Code::EndpointLocal, message));

@@ -132,8 +132,7 @@ impl<'a> TlsCollector<'a> {
         if let Some(first) = self.hosts.get(&**host) {
             if first.secret != secret {
                 let message = format!(
-                    "has the certificate of Secret {} already, as {}{} says, which comes first; \
-                     remove the host from one of the two",
+                    "already has the certificate of Secret {}, from {}{}; remove the host from one of the two",
                     quote(&first.secret.to_string()),
                     first.ingress.reference(),
                     first.ingress.at(first.at),
@@ -146,8 +145,7 @@ impl<'a> TlsCollector<'a> {
             && !certificate.covers(host)
         {
             let message = format!(
-                "the certificate in Secret {} is not for this host but for {}, so clients refuse \
-                 it; name another Secret, or have one issued for both",
+                "the certificate in Secret {} covers {} but not this host, so clients refuse it; name another Secret, or have a certificate issued that covers both",
                 quote(secret.name()),
                 list(&certificate.names)
             );
@@ -229,8 +227,7 @@ impl<'a> TlsCollector<'a> {
             } else if has_default {
                 "clients get the default certificate"
             } else {
-                "there is no default certificate either, so nothing is served over HTTPS in its \
-                 stead"
+                "there is no default certificate either, so these hosts are not served over HTTPS"
             };
             let place = entry.secret_place(secret);
             let finding = match remedy {

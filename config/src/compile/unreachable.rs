@@ -13,8 +13,7 @@ pub(super) enum Unreachable {
     )]
     NoService { namespace: String, name: String },
     #[error(
-        "service {0} is of type ExternalName, which could lead anywhere; allow it with \
-         --external-name-services"
+        "service {0} is of type ExternalName, which can name any host; allow it with --external-name-services"
     )]
     ExternalNotAllowed(String),
     #[error(
@@ -24,20 +23,17 @@ pub(super) enum Unreachable {
     #[error("service {service} has no such port; it has {ports}{remedy}")]
     NoSuchPort { service: String, ports: String, remedy: &'static str },
     #[error(
-        "service {service} has no port{} of number {number}, to which the Ingress sends requests; it has {ports}",
+        "service {service} has no port{} with number {number}, which the Ingress uses; it has {ports}",
         nor_named(name)
     )]
     NoPortLike { service: String, name: String, number: u16, ports: String },
     #[error(
-        "service {service} is headless, and the target of its port {port} is the port {} of its \
-         pods, whose number nothing tells; add its Endpoints or EndpointSlices, or give targetPort \
-         a number",
+        "service {service} is headless, and its port {port} targets port {} of its pods, whose number is not known; add its Endpoints or EndpointSlices, or set targetPort to a number",
         quote(name)
     )]
     NamedTargetPort { service: String, port: u16, name: String },
     #[error(
-        "port {port} of service {service} speaks {protocol}, not HTTP; where that is untrue, \
-         name the port http, http2 or grpc, with an optional -suffix, or set its appProtocol"
+        "port {port} of service {service} speaks {protocol}, not HTTP; if it does speak HTTP, name the port http, http2 or grpc, with an optional -suffix, or set its appProtocol"
     )]
     NotHttp { port: u16, service: String, protocol: String },
 }

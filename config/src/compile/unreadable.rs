@@ -69,13 +69,12 @@ impl<'a> Remedies<'a> {
             ),
             UnreadableSecret::Failed(reason) => (
                 Code::SecretNotReadable,
-                format!("Secret {secret} cannot be read: {reason}; it is tried again."),
+                format!("Secret {secret} cannot be read: {reason}; reading is repeated."),
             ),
             UnreadableSecret::Denied => {
                 let (role, whence) = self.role(name);
                 let message = format!(
-                    "Secret {secret} may not be read by this gateway; allow it by the Role {role} \
-                     bound to the gateway's service account, {whence}."
+                    "Secret {secret} may not be read by this gateway; bind the Role {role} to the gateway's service account, {whence}."
                 );
                 (Code::SecretNotAllowed, message)
             }
@@ -86,10 +85,10 @@ impl<'a> Remedies<'a> {
     /// Role beside that.
     fn role(&self, name: &ObjectName) -> (String, &'static str) {
         match self.roles.get(name.namespace()) {
-            Some(Some(role)) => (role.clone(), "both of which ingressctl rbac prints"),
+            Some(Some(role)) => (role.clone(), "as ingressctl rbac prints it"),
             _ => (
                 rbac::role_for_secret(self.gateway, name.namespace(), name.name()),
-                "or by what ingressctl rbac prints for all Secrets here",
+                "or apply what ingressctl rbac prints for all Secrets of this namespace",
             ),
         }
     }

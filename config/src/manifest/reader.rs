@@ -73,9 +73,8 @@ impl Reader<'_> {
         if node.as_map().is_none() {
             let what = node.describe();
             let field = path.trim_end_matches('.');
-            let message = format!(
-                "expected a Kubernetes object, found {what}: write apiVersion, kind and metadata"
-            );
+            let message =
+                format!("is {what}, not a Kubernetes object; write apiVersion, kind and metadata");
             return self.report(node.at, None, field, Code::NotAnObject, message);
         }
         let api_version = type_field(&node, "apiVersion", inherited.map(|i| &*i.api_version));
@@ -132,7 +131,7 @@ impl Reader<'_> {
                 Err(Missing::Absent) => (
                     node.at,
                     Code::FieldMissing,
-                    "is missing: every Kubernetes object needs apiVersion, kind and metadata.name"
+                    "is missing; every Kubernetes object needs apiVersion, kind and metadata.name"
                         .into(),
                 ),
             };
@@ -190,7 +189,8 @@ impl Reader<'_> {
         if let Some(node) = part("creationTimestamp") {
             creation_timestamp = node.as_str().map(Box::from);
             if creation_timestamp.is_none() {
-                let message = format!("must be a string, not {}: quote it", node.describe());
+                let message =
+                    format!("must be a string, not {}; put it in quotes", node.describe());
                 self.report(
                     node.at,
                     Some(&object),
@@ -228,13 +228,12 @@ impl Reader<'_> {
         let object = ObjectRef::unnamed(kind);
         let field = format!("{path}metadata");
         let Some(metadata) = node.get("metadata").filter(|node| !node.is_null()) else {
-            let message = "is missing: give the object a metadata.name";
+            let message = "is missing; add it with a name";
             self.report(node.at, Some(&object), &field, Code::FieldMissing, message);
             return None;
         };
         if metadata.as_map().is_none() {
-            let message =
-                format!("must be a mapping, not {}: put `name` in it", metadata.describe());
+            let message = format!("must be a mapping, not {}; put name in it", metadata.describe());
             self.report(metadata.at, Some(&object), &field, Code::WrongType, message);
             return None;
         }
@@ -246,7 +245,7 @@ impl Reader<'_> {
         };
         let generated = generated.map(|prefix| generated_name(&prefix, self.file, node.at));
         let Some(name) = name.or(generated) else {
-            let message = "is missing: give the object a name";
+            let message = "is missing; add a name";
             let field = format!("{field}.name");
             self.report(metadata.at, Some(&object), &field, Code::FieldMissing, message);
             return None;
@@ -272,12 +271,12 @@ impl Reader<'_> {
                     // Findings repeat it, so it must not be as long as the file.
                     Some(text) if text.len() > MAX_NAME_BYTES => (
                         Code::NameNotValid,
-                        format!("is longer than {MAX_NAME_BYTES} characters: shorten it"),
+                        format!("is longer than {MAX_NAME_BYTES} characters; shorten it"),
                     ),
                     Some(text) => return Some(Some(text.into())),
                     None => (
                         Code::WrongType,
-                        format!("must be a string, not {}: quote it", node.describe()),
+                        format!("must be a string, not {}; put it in quotes", node.describe()),
                     ),
                 };
                 self.report(node.at, Some(object), &format!("{path}.{name}"), code, message);
@@ -304,7 +303,7 @@ impl Reader<'_> {
                 sound.push(((**name).into(), text.into()));
             } else {
                 let message = format!(
-                    "the label {} must be a string, not {}: quote it",
+                    "the label {} must be a string, not {}; put it in quotes",
                     quote(name),
                     value.describe()
                 );
@@ -329,7 +328,7 @@ impl Reader<'_> {
         self.left = left;
         let place = locate(self.file, at);
         if left == 0 {
-            let message = "too many errors in this document: correct the ones above first";
+            let message = "has too many errors in this document; correct the errors above first";
             return self.manifests.findings.report(place, Code::TooManyErrors, message);
         }
         let mut finding = Finding::new(code, message).at(place);

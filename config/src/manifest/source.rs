@@ -113,13 +113,13 @@ struct ReadFile {
 #[derive(Debug, Error)]
 pub enum ReadFailure {
     /// A path that leads nowhere.
-    #[error("no such file or folder: correct the path, or create it")]
+    #[error("does not exist; correct the path, or create the file")]
     Missing {
         /// The path.
         file: Arc<str>,
     },
     /// A path that cannot be read.
-    #[error("cannot be read ({error}): check that it may be read by this user")]
+    #[error("cannot be read ({error}); check that this user may read it")]
     Unreadable {
         /// The path.
         file: Arc<str>,
@@ -127,13 +127,13 @@ pub enum ReadFailure {
         error: io::Error,
     },
     /// A file too large.
-    #[error("larger than {} MiB: split it into several files", MAX_FILE_BYTES >> 20)]
+    #[error("is larger than {} MiB; split it into several files", MAX_FILE_BYTES >> 20)]
     TooLarge {
         /// The file.
         file: Arc<str>,
     },
     /// A file that is not text, or in another encoding.
-    #[error("not UTF-8 from here on: save the file as UTF-8")]
+    #[error("is not UTF-8 from here on; save the file as UTF-8")]
     NotUtf8 {
         /// The file.
         file: Arc<str>,
@@ -149,7 +149,9 @@ pub enum ReadFailure {
         error: SyntaxError,
     },
     /// A file with so many mistakes that the rest of it was not looked at.
-    #[error("too many errors: the rest of the file was not read; correct the ones above first")]
+    #[error(
+        "has too many errors, so the rest of the file was not read; correct the errors above first"
+    )]
     TooManyErrors {
         /// The file.
         file: Arc<str>,
@@ -221,7 +223,7 @@ pub(crate) fn read_again(
             PathSpec::Path(path) => read_file(path, &mut manifests, cache),
         };
         if let Some(file) = file {
-            let message = "no Kubernetes object in here: check that this is the file you mean";
+            let message = "has no Kubernetes object; check that this is the file you mean";
             manifests.findings.report(Location::start_of(&file), Code::NoObjects, message);
         }
     }
@@ -259,8 +261,7 @@ fn read_folder(folder: &Path, manifests: &mut Manifests, cache: &mut ReadCache) 
         read_file(&path, manifests, cache);
     }
     if !found {
-        let message =
-            "no manifests in this folder (*.yaml, *.yml, *.json; subfolders are not searched)";
+        let message = "has no manifests (*.yaml, *.yml, *.json; subfolders are not searched); add some, or correct the path";
         let place = Location::start_of(&name_of(folder));
         manifests.findings.report(place, Code::NoObjects, message);
     }

@@ -30,28 +30,28 @@ pub struct SyntaxError {
 /// Why a document does not parse.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub(super) enum Cause {
-    #[error("not valid YAML: {0}: {remedy}", remedy = remedy(.0))]
+    #[error("is not valid YAML: {0}; {remedy}", remedy = remedy(.0))]
     Scan(ErrorKind),
-    #[error("the key {} is given twice in this mapping: keep one of the two", quote(.0))]
+    #[error("the key {} is given twice in this mapping; keep one of the two", quote(.0))]
     DuplicateKey(Arc<str>),
-    #[error("a key must be text, not {0}: write or quote the name of the field")]
+    #[error("a key must be text, not {0}; write or quote the name of the field")]
     Key(&'static str),
-    #[error("the tag {} is not supported: remove it", quote(.0))]
+    #[error("the tag {} is not supported; remove it", quote(.0))]
     Tag(String),
-    #[error("the value is not what the tag `!!{0}` says: remove the tag or correct the value")]
+    #[error("the value is not what the tag `!!{0}` says; remove the tag or correct the value")]
     Tagged(String),
-    #[error("`<<` takes a mapping or a list of mappings, not {0}: give it an alias of a mapping")]
+    #[error("`<<` takes a mapping or a list of mappings, not {0}; use an alias of a mapping")]
     Merge(&'static str),
-    #[error("this alias stands for a value it is part of: write the value out")]
+    #[error("this alias stands for a value it is part of; write the value out")]
     SelfReference,
-    #[error("lists and mappings are nested deeper than {MAX_DEPTH}: flatten them")]
+    #[error("lists and mappings are nested deeper than {MAX_DEPTH}; flatten them")]
     Depth,
-    #[error("this file has more than {MAX_NODES} values: split it into several files")]
+    #[error("this file has more than {MAX_NODES} values; split it into several files")]
     Nodes,
-    #[error("the aliases in this file repeat too much: write the values out")]
+    #[error("the aliases in this file repeat too much; write the values out")]
     Copies,
     #[error(
-        "a second value where the document should end: put `---` on a line of its own between documents"
+        "a second value where the document should end; put `---` on a line of its own between documents"
     )]
     SecondValue,
 }

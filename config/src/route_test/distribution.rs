@@ -41,7 +41,7 @@ impl Distribution {
             .collect::<Option<_>>()?;
         let sum: f64 = shares.iter().map(|(_, share)| share).sum();
         if (sum - 100.0).abs() > ROUNDING {
-            let message = format!("the shares come to {sum} percent, but must to 100");
+            let message = format!("the shares sum to {sum} percent; they must sum to 100");
             clusters.report(Code::DistributionNot100, message);
             return None;
         }

@@ -46,7 +46,7 @@ const OURS: &[&str] = &[
 pub(super) fn expectations(validate: &Field<'_>) -> Vec<Expectation> {
     let fields = Fields::of(validate, VALIDATE);
     if fields.is_empty() && validate.node().entries().is_empty() {
-        let message = "expects nothing; say at least one thing, as in cluster_name";
+        let message = "expects nothing; add an expectation, such as cluster_name";
         validate.report(Code::TestExpectsNothing, message);
     }
     let mut expectations = Vec::new();

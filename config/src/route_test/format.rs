@@ -54,7 +54,7 @@ pub(super) fn tests_of(root: &Field<'_>) -> Vec<Case> {
         return tests(list);
     }
     if root.node().as_map().is_some() {
-        root.report(Code::NoTests, "holds no tests; write them as a list under tests");
+        root.report(Code::NoTests, "has no tests; write them as a list under tests");
     }
     Vec::new()
 }
@@ -62,7 +62,7 @@ pub(super) fn tests_of(root: &Field<'_>) -> Vec<Case> {
 fn tests(list: &Field<'_>) -> Vec<Case> {
     let items = list.items();
     if items.is_empty() && list.node().as_list().is_some() {
-        list.report(Code::NoTests, "holds no tests");
+        list.report(Code::NoTests, "has no tests; add some");
     }
     items.iter().filter_map(|item| test(&item.cursor())).collect()
 }
@@ -132,7 +132,7 @@ fn request(input: &Field<'_>, fields: &Fields<'_>) -> Option<Request> {
 fn asked_host(field: &Field<'_>, ssl: Option<bool>) -> Option<Option<String>> {
     let text = field.as_string()?;
     if ssl == Some(false) {
-        let message = "is nothing that a client asks for without TLS; write ssl: true";
+        let message = "is sent only over TLS; add ssl: true";
         field.report(Code::TestRequestNotValid, message);
         return None;
     }
@@ -161,10 +161,14 @@ fn headers(fields: &Fields<'_>, lists: &[&str]) -> Vec<(String, String)> {
         let Some((name, value)) = header(&item) else { continue };
         match &*name {
             name if name.starts_with(':') => {
-                let message = format!("{name} is not a header; write authority, path or method");
+                let message =
+                    format!("{name} is not a header; set authority, path or method instead");
                 item.report(Code::TestRequestNotValid, message);
             }
-            "host" => item.report(Code::TestRequestNotValid, "the host is what authority says"),
+            "host" => item.report(
+                Code::TestRequestNotValid,
+                "the header host is set by authority; remove it",
+            ),
             _ => headers.push((name, value)),
         }
     }
@@ -198,7 +202,7 @@ pub(super) fn required<'f, 'a>(
 pub(super) fn not_empty<'a>(field: &Field<'a>) -> Option<&'a str> {
     let text = field.as_string()?;
     if text.is_empty() {
-        field.report(Code::ValueEmpty, "must not be empty");
+        field.report(Code::ValueEmpty, "is empty; set a value");
         return None;
     }
     Some(text)

@@ -70,7 +70,7 @@ impl HeaderMatcher {
         // Without a condition, it is that the header is there.
         let (test, ignore_case) = tests.next().unwrap_or(Some((Test::Present(true), false)))?;
         if tests.next().is_some() {
-            let message = "has two conditions; write each in an item of its own";
+            let message = "has two conditions; write each as a separate item";
             item.report(Code::ConflictingFields, message);
             return None;
         }
@@ -165,7 +165,7 @@ fn string(field: &Field<'_>) -> Option<(Test, bool)> {
     let ignore_case = fields.get("ignore_case").map_or(Some(false), Field::as_boolean)?;
     let mut kinds = fields.iter().filter(|(name, _)| *name != "ignore_case");
     let (Some((kind, condition)), None) = (kinds.next(), kinds.next()) else {
-        let message = "needs one of exact, prefix, suffix, contains and safe_regex";
+        let message = "must have exactly one of exact, prefix, suffix, contains and safe_regex";
         field.report(Code::ConflictingFields, message);
         return None;
     };
@@ -245,7 +245,7 @@ mod tests {
         for (matcher, expected) in [
             ("{exact_match: x}", "t:1:1: error: name is missing"),
             ("{name: a, exact_match: x, prefix_match: y}", "two conditions"),
-            ("{name: a, string_match: {}}", "needs one of exact"),
+            ("{name: a, string_match: {}}", "must have exactly one of exact"),
             ("{name: a, regex_match: '('}", "t:1:11: error: regex_match: "),
             ("{name: a, presence_match: true}", "did you mean present_match?"),
             ("{name: a, range_match: {start: x}}", "must be a whole number"),

@@ -50,8 +50,7 @@ fn read_folder(folder: &Path, cases: &mut Cases) {
         read_file(&path, cases);
     }
     if before == cases.cases.len() + cases.findings.len() {
-        let message =
-            "no tests in this folder (*.yaml, *.yml, *.json; subfolders are not searched)";
+        let message = "has no tests (*.yaml, *.yml, *.json; subfolders are not searched); add some, or correct the path";
         let place = Location::start_of(&folder.to_string_lossy().into());
         cases.findings.report(place, Code::NoTests, message);
     }
@@ -105,6 +104,6 @@ fn take_text(name: &str, text: &str, cases: &mut Cases) {
         cases.findings.extend(findings.into_inner());
     }
     if before == (cases.cases.len(), cases.findings.len()) {
-        cases.findings.report(Location::start_of(&file), Code::NoTests, "holds no tests");
+        cases.findings.report(Location::start_of(&file), Code::NoTests, "has no tests; add some");
     }
 }

@@ -144,10 +144,10 @@ fn each_expectation_knows_where_it_stands() {
 #[test]
 fn a_file_that_is_none_says_so() {
     for (text, expected) in [
-        ("", "t:1:1: error: holds no tests"),
+        ("", "t:1:1: error: has no tests; add some"),
         ("a string", "must be a mapping"),
-        ("[]", "t:1:1: error: holds no tests"),
-        ("tests: []", "t:1:1: error: tests: holds no tests"),
+        ("[]", "t:1:1: error: has no tests; add some"),
+        ("tests: []", "t:1:1: error: tests: has no tests; add some"),
         ("tests: {}", "tests: is a mapping, but must be a list"),
         ("test: []", "t:1:1: error: test: unknown field; did you mean tests?"),
         ("runtime: {}", "write them as a list under tests"),
@@ -155,7 +155,7 @@ fn a_file_that_is_none_says_so() {
         ("tests: [", "not valid YAML"),
         ("- x", "[0]: is the string `x`, but must be a mapping"),
         ("[{}]", "[0]: test_name is missing"),
-        ("[{test_name: '', input: {}, validate: {}}]", "[0].test_name: must not be empty"),
+        ("[{test_name: '', input: {}, validate: {}}]", "[0].test_name: is empty"),
     ] {
         let said = findings(text).join("\n");
         assert!(said.contains(expected), "{text:?}: {said}");
@@ -209,10 +209,14 @@ fn a_test_that_is_wrong_says_where_and_why() {
         ("':path': /x", "{}", "input.:path: is given twice"),
         ("ingress: {client: x}", "{}", "must be an IP address"),
         ("ssl: true, ingress: {sni: 192.0.2.1}", "{}", "must be the name of a host"),
-        ("ingress: {sni: a.example}", "{}", "input.ingress.sni: is nothing that a client asks for"),
+        ("ingress: {sni: a.example}", "{}", "input.ingress.sni: is sent only over TLS"),
         ("additional_headers: [{value: x}]", "{}", "key is missing"),
         ("additional_headers: [{key: ':path', value: x}]", "{}", ":path is not a header"),
-        ("additional_headers: [{key: Host, value: x}]", "{}", "the host is what authority says"),
+        (
+            "additional_headers: [{key: Host, value: x}]",
+            "{}",
+            "the header host is set by authority; remove it",
+        ),
         ("", "{}", "t:4:3: error: tests[0].validate: expects nothing"),
         (
             "",
@@ -225,7 +229,7 @@ fn a_test_that_is_wrong_says_where_and_why() {
         ("", "{ingress: {status: x}}", "must be a whole number"),
         ("", "{ingress: {websocket: 1}}", "must be true or false"),
         ("", "{ingress: {distribution: {}}}", "clusters is missing"),
-        ("", "{ingress: {distribution: {clusters: {a: 60, b: 30}}}}", "come to 90 percent"),
+        ("", "{ingress: {distribution: {clusters: {a: 60, b: 30}}}}", "sum to 90 percent"),
         ("", "{ingress: {distribution: {clusters: {a: 101}}}}", "must be a percentage"),
         ("", "{ingress: {distribution: {requests: 0, clusters: {a: 100}}}}", "1 to 1000000"),
         ("", "{ingress: {rout: x}}", "unknown field"),

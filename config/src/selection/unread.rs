@@ -139,7 +139,7 @@ fn of_class(why: &NotOurs, ingresses: &[&Object], settings: &Settings) -> Option
         NotOurs::OtherController(class) => Unread::new(
             Code::OtherIngressClass,
             format!(
-                "{number} {ingress} of class {} {are} not served: its IngressClass is of another controller",
+                "{number} {ingress} of class {} {are} not served: its IngressClass belongs to another controller",
                 quote(class)
             ),
             "",

@@ -43,7 +43,7 @@ fn code_of(error: &Error) -> Code {
 fn describe(error: &Error) -> String {
     match error.without_snippet() {
         Error::SerdeUnknownField { field, expected, .. } => {
-            format!("unknown key {}; {}", quote(field), known(field, expected))
+            format!("{} is not a known setting; {}", quote(field), known(field, expected))
         }
         Error::SerdeUnknownVariant { variant, expected, .. } => {
             format!("{} is not allowed here; {}", quote(variant), known(variant, expected))
@@ -51,18 +51,20 @@ fn describe(error: &Error) -> String {
         Error::DuplicateMappingKey { key: Some(key), .. } => {
             format!("the key {} is given twice; keep one", quote(key))
         }
-        Error::InvalidScalar { ty: "boolean", .. } => "not a boolean; write true or false".into(),
+        Error::InvalidScalar { ty: "boolean", .. } => {
+            "is not a boolean; write true or false".into()
+        }
         Error::InvalidScalar { ty: "u16", .. } => {
-            "not a port; write a number from 1 to 65535".into()
+            "is not a port; write a number from 1 to 65535".into()
         }
         Error::InvalidScalar { ty: "u32" | "u64", .. } => {
-            "not a count; write a whole number, 0 or more".into()
+            "is not a count; write a whole number, 0 or more".into()
         }
         Error::Unexpected { expected: "mapping start", .. } => {
-            "not a mapping; write keys with values, as in key: value".into()
+            "is not a mapping; write keys with values, as in key: value".into()
         }
         Error::Unexpected { expected: "string scalar", .. } => {
-            "not a text; write a single value".into()
+            "is not a string; write a single value".into()
         }
         error => DefaultMessageFormatter.format_message(error).into_owned(),
     }

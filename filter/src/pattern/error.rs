@@ -35,7 +35,7 @@ impl fmt::Display for PatternError {
         match self {
             Self::TooLong { characters } => write!(
                 f,
-                "is a regular expression of {characters} characters, but {MAX_CHARACTERS} is the most"
+                "is a regular expression of {characters} characters; shorten it to {MAX_CHARACTERS} at most"
             ),
             Self::TooLarge => write!(
                 f,
@@ -49,7 +49,7 @@ impl fmt::Display for PatternError {
             Self::BackReference => f.write_str(
                 "uses a back-reference, which cannot be matched in linear time; write it without",
             ),
-            Self::Syntax(cause) => write!(f, "is not a regular expression: {cause}"),
+            Self::Syntax(cause) => write!(f, "is not a valid regular expression: {cause}"),
             Self::NotCompiled => f.write_str(
                 "is a regular expression in JSON, which the module cannot compile; \
                  convert this table to the flat form with `ingressctl table`, and load that",

@@ -84,7 +84,7 @@ fn of_amount() -> Vec<Case> {
                 let ports: Vec<_> = (1..=100).collect();
                 vec![service("many"), slice("many", &addresses, &ports)]
             },
-            told: "it takes 100000 endpoints",
+            told: "it needs 100000 endpoints",
         },
         Case {
             name: "5,000 paths beyond a budget of 1,000",
@@ -93,7 +93,7 @@ fn of_amount() -> Vec<Case> {
                     (0..5_000).map(|it| path(&format!("/{it}"), "Exact", "web")).collect();
                 json!({"rules": [rule("paths.example", &paths)]})
             })],
-            told: "it takes 5000 paths",
+            told: "it needs 5000 paths",
         },
         Case {
             name: "6,000 regular expressions",
@@ -103,7 +103,7 @@ fn of_amount() -> Vec<Case> {
                 let headers: serde_json::Map<String, Value> = (0..6_000).map(pattern).collect();
                 json!({"match": {"request": {"headers": headers}}})
             })],
-            told: "beyond what the namespace may have",
+            told: "exceeds the budget of its namespace",
         },
         Case {
             name: "a rule of 1.1 MB, and a service of 90 ports",
@@ -155,7 +155,7 @@ fn of_waiting() -> Vec<Case> {
                 });
                 names.collect()
             },
-            told: "is not resolved",
+            told: "cannot be resolved",
         },
     ]
 }

@@ -116,8 +116,8 @@ fn the_newest_objects_of_a_namespace_are_left_out() {
             .map(|finding| finding.split_once(' ').unwrap().1)
             .collect::<Vec<_>>(),
         [
-            "error: Ingress a/i2: metadata.name: is left out: it takes 5 paths, and older objects of \
-          namespace a take 4 of 8, its budget; remove some, or raise the setting namespaceBudget [budget-exceeded]"
+            "error: Ingress a/i2: metadata.name: is left out: it needs 5 paths, and older objects of \
+          namespace a have 4 of 8, its budget; remove some, or raise the setting namespaceBudget [budget-exceeded]"
         ]
     );
     let usage = compiled.usage.closest(&limits("paths=8").at(Level::Namespace), 1);
@@ -130,7 +130,7 @@ fn one_object_may_not_take_all() {
     let objects = [service("a"), ingress("a", 1, 6), ingress("a", 2, 5)];
     let compiled = compile_with(&objects, |it| it.object_budget = limits("paths=5"));
     assert_eq!(routes(&compiled), ["a/i2"]);
-    assert!(findings(&compiled)[0].contains("it takes 6 paths, and one object may take 5"));
+    assert!(findings(&compiled)[0].contains("it needs 6 paths, but one object may have 5"));
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn what_all_may_take_is_shared_evenly() {
     let compiled = compile_with(&objects, |it| it.total_budget = limits("paths=12"));
     assert_eq!(routes(&compiled), ["greedy/i1", "greedy/i2", "modest/i4"]);
     let found = findings(&compiled);
-    let expected = "take 8 of 9, its share of all; remove some, or raise the setting totalBudget";
+    let expected = "have 8 of 9, its share of all; remove some, or raise the setting totalBudget";
     assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
 }
 
@@ -169,8 +169,8 @@ fn rules_conditions_and_endpoints_have_budgets() {
     assert!(discovery.contains("10.1.4.0") && !discovery.contains("10.1.5.0"), "{discovery}");
     let found = findings(&compiled).join("\n");
     for expected in [
-        "RouteRule a/r3: metadata.name: is left out: it takes 4 conditions",
-        "EndpointSlice a/web-5: metadata.name: is left out: it takes 3 endpoints",
+        "RouteRule a/r3: metadata.name: is left out: it needs 4 conditions",
+        "EndpointSlice a/web-5: metadata.name: is left out: it needs 3 endpoints",
     ] {
         assert!(found.contains(expected), "{found}");
     }

@@ -70,7 +70,7 @@ fn a_host_belongs_to_the_namespace_that_named_it_first() {
         findings(&compiled),
         [
             "f:16:12: warning: Ingress b/i0: spec.rules[0].host: Ingress a/i1 of another namespace \
-             names host `a.example` too. Nothing of that is served, since this Ingress comes first; to \
+             also names host `a.example`. It is not served there, because this Ingress is older; to \
              let namespaces share hosts, set hostOwnership: shared [host-wanted-by-other-namespace]",
             "f:32:12: error: Ingress a/i1: spec.rules[0].host: host `a.example` belongs to \
              namespace b, whose Ingress b/i0 named it first at f:16:12; use another host, or set \
@@ -91,7 +91,10 @@ fn the_hosts_below_a_wildcard_belong_to_its_owner() {
         ]
     );
     let told = findings(&compiled).join("\n");
-    assert!(told.contains("of another namespace names host `x.example` too. Nothing"), "{told}");
+    assert!(
+        told.contains("of another namespace also names host `x.example`. It is not served"),
+        "{told}"
+    );
     assert!(told.contains("whose Ingress a/i0 named host `*.example` first at f"), "{told}");
 
     let older_host = [("b", &["x.example"][..]), ("a", &["*.example"]), ("b", &["x.example"])];

@@ -109,7 +109,7 @@ fn a_certificate_for_another_host_is_a_warning_at_the_host() {
     assert!(
         finding.contains(
             "warning: Ingress default/web: spec.tls[0].hosts[0]: the certificate in Secret \
-             `cert` is not for this host but for `foo.example`"
+             `cert` covers `foo.example` but not this host"
         ),
         "{finding}"
     );
@@ -277,7 +277,7 @@ fn a_host_belongs_to_the_first_that_names_it() {
     assert_eq!(served(&compiled), ([("a.example", "default/first")].into(), vec!["default/first"]));
     let found = findings(&compiled);
     let [finding] = &found[..] else { panic!("{found:?}") };
-    assert!(finding.contains("Ingress default/two: spec.tls[0].hosts[0]: has the certificate of Secret `default/first` already, as Ingress default/one"), "{finding}");
+    assert!(finding.contains("Ingress default/two: spec.tls[0].hosts[0]: already has the certificate of Secret `default/first`, from Ingress default/one"), "{finding}");
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn what_may_not_be_read_names_the_role_for_all_that_is_named_there() {
     let found = findings(&compile(&objects, SystemTime::now(), &unreadable));
     let [finding] = &found[..] else { panic!("{found:?}") };
     assert!(finding.contains("error: Ingress default/web: spec.tls[0].secretName: Secret `default/one` may not be read"), "{finding}");
-    let role = finding.split_once("Role ").unwrap().1.split_once(" bound").unwrap().0;
+    let role = finding.split_once("Role ").unwrap().1.split_once(" to the gateway").unwrap().0;
     let role: Value = serde_json::from_str(role).unwrap();
     assert_eq!(role["metadata"]["namespace"], "default");
     assert_eq!(role["rules"][0]["resourceNames"], json!(["one", "two"]));

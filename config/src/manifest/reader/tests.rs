@@ -63,15 +63,15 @@ fn says_what_is_wrong_with_metadata_and_where() {
     let cases = [
         (
             "just text".to_owned(),
-            "1:1: error: expected a Kubernetes object, found the string `just text`",
+            "1:1: error: is the string `just text`, not a Kubernetes object; write",
         ),
         (
             "- {apiVersion: v1, kind: Pod, metadata: {name: x}}\n".to_owned(),
-            "1:1: error: expected a Kubernetes object, found a list",
+            "1:1: error: is a list, not a Kubernetes object",
         ),
         (
             "kind: Pod\n".to_owned(),
-            "1:1: error: apiVersion: is missing: every Kubernetes object needs",
+            "1:1: error: apiVersion: is missing; every Kubernetes object needs",
         ),
         ("apiVersion: v1\nmetadata: {name: x}\n".to_owned(), "1:1: error: kind: is missing"),
         (
@@ -82,10 +82,7 @@ fn says_what_is_wrong_with_metadata_and_where() {
             "apiVersion: v1\nkind: ''\nmetadata: {}".to_owned(),
             "2:7: error: kind: must be a string that is not empty, not the string ``",
         ),
-        (
-            start.to_owned(),
-            "1:1: error: Pod: metadata: is missing: give the object a metadata.name",
-        ),
+        (start.to_owned(), "1:1: error: Pod: metadata: is missing; add it with a name"),
         (
             format!("{start}metadata: [x]"),
             "3:11: error: Pod: metadata: must be a mapping, not a list",
@@ -93,7 +90,7 @@ fn says_what_is_wrong_with_metadata_and_where() {
         (format!("{start}metadata: {{}}"), "3:11: error: Pod: metadata.name: is missing"),
         (
             format!("{start}metadata: {{name: 8000}}"),
-            "3:18: error: Pod: metadata.name: must be a string, not the number `8000`: quote it",
+            "3:18: error: Pod: metadata.name: must be a string, not the number `8000`; put it in quotes",
         ),
         (
             format!("{start}metadata: {{name: x, namespace: 1.5}}"),
@@ -121,8 +118,8 @@ fn keeps_an_object_whose_labels_are_wrong() {
     assert_eq!(
         lines(&manifests),
         [
-            "f:5:22: error: Pod default/x: metadata.creationTimestamp: must be a string, not the number `5`: quote it [wrong-type]",
-            "f:6:21: error: Pod default/x: metadata.labels: the label `version` must be a string, not the number `1.1`: quote it [wrong-type]",
+            "f:5:22: error: Pod default/x: metadata.creationTimestamp: must be a string, not the number `5`; put it in quotes [wrong-type]",
+            "f:6:21: error: Pod default/x: metadata.labels: the label `version` must be a string, not the number `1.1`; put it in quotes [wrong-type]",
             "f:7:16: error: Pod default/x: metadata.annotations: must be a mapping of names to strings, not a list [wrong-type]",
         ]
     );
@@ -162,9 +159,9 @@ items:
     assert_eq!(
         lines(&manifests),
         [
-            "f:11:5: error: items[1].items[2]: expected a Kubernetes object, found the number `5`: write apiVersion, kind and metadata [not-an-object]",
-            "f:12:3: error: items[2].apiVersion: is missing: every Kubernetes object needs apiVersion, kind and metadata.name [field-missing]",
-            "f:12:3: error: items[2].kind: is missing: every Kubernetes object needs apiVersion, kind and metadata.name [field-missing]",
+            "f:11:5: error: items[1].items[2]: is the number `5`, not a Kubernetes object; write apiVersion, kind and metadata [not-an-object]",
+            "f:12:3: error: items[2].apiVersion: is missing; every Kubernetes object needs apiVersion, kind and metadata.name [field-missing]",
+            "f:12:3: error: items[2].kind: is missing; every Kubernetes object needs apiVersion, kind and metadata.name [field-missing]",
             "f:14:42: error: items[4].items: must be a list of objects, not a number [not-an-object]",
         ]
     );
@@ -258,8 +255,8 @@ items:
     assert_eq!(
         lines(&manifests),
         [
-            "f:5:65: error: the tag `!!binary` is not supported: remove it [yaml-not-valid]",
-            "f:7:35: error: the key `kind` is given twice in this mapping: keep one of the two [duplicate-key]",
+            "f:5:65: error: the tag `!!binary` is not supported; remove it [yaml-not-valid]",
+            "f:7:35: error: the key `kind` is given twice in this mapping; keep one of the two [duplicate-key]",
         ]
     );
     assert!(!manifests.is_complete(), "something is missing");

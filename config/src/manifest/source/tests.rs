@@ -70,7 +70,7 @@ fn says_which_path_is_not_there_and_that_reading_failed() {
     let path = folder.path().join("missing.yaml");
     let manifests = read(&[PathSpec::from(path.clone())], &mut empty());
     let want = format!(
-        "{}:1:1: error: no such file or folder: correct the path, or create it [file-not-found]",
+        "{}:1:1: error: does not exist; correct the path, or create the file [file-not-found]",
         path.display()
     );
     assert_eq!(lines(&manifests), [want]);
@@ -92,14 +92,12 @@ fn a_broken_link_in_a_folder_is_a_failure() {
 fn warns_of_what_is_empty() {
     let folder = tempfile::tempdir().unwrap();
     let manifests = read(&[PathSpec::from(folder.path().to_owned())], &mut empty());
-    let want = format!("{}:1:1: warning: no manifests in this folder", folder.path().display());
+    let want = format!("{}:1:1: warning: has no manifests", folder.path().display());
     assert!(lines(&manifests)[0].starts_with(&want));
     assert!(manifests.is_complete());
     for text in ["", "\n", "# c\n---\n---\n"] {
         let manifests = read_bytes(text.as_bytes());
-        assert!(
-            lines(&manifests)[0].starts_with("<stdin>:1:1: warning: no Kubernetes object in here")
-        );
+        assert!(lines(&manifests)[0].starts_with("<stdin>:1:1: warning: has no Kubernetes object"));
     }
 }
 
@@ -129,7 +127,7 @@ fn says_where_a_file_is_not_utf8() {
     for (bytes, (line, column)) in cases {
         let manifests = read_bytes(bytes);
         let want = format!(
-            "<stdin>:{line}:{column}: error: not UTF-8 from here on: save the file as UTF-8 [file-not-utf8]"
+            "<stdin>:{line}:{column}: error: is not UTF-8 from here on; save the file as UTF-8 [file-not-utf8]"
         );
         assert_eq!(lines(&manifests), [want], "{bytes:?}");
         assert!(matches!(manifests.failures[..], [ReadFailure::NotUtf8 { .. }]));
@@ -142,7 +140,7 @@ fn refuses_a_file_that_is_too_large_without_reading_all_of_it() {
     let manifests = read(&[PathSpec::Stdin], &mut endless);
     assert_eq!(
         lines(&manifests),
-        ["<stdin>:1:1: error: larger than 64 MiB: split it into several files [file-too-large]"]
+        ["<stdin>:1:1: error: is larger than 64 MiB; split it into several files [file-too-large]"]
     );
     assert!(!manifests.is_complete());
 }
@@ -210,5 +208,5 @@ fn reads_json_documents_in_a_row() {
     assert_eq!(names(&manifests), ["a", "b"]);
     let lines = lines(&manifests);
     assert!(lines[0].starts_with("<stdin>:1:108: error: Pod: metadata.name: "), "{lines:?}");
-    assert!(lines[1].starts_with("<stdin>:4:1: error: not valid YAML"), "{lines:?}");
+    assert!(lines[1].starts_with("<stdin>:4:1: error: is not valid YAML"), "{lines:?}");
 }

@@ -148,7 +148,7 @@ fn errors() {
     let cases = [
         (
             "a: 1\nb: 2\na: 3",
-            "3:1: the key `a` is given twice in this mapping: keep one of the two",
+            "3:1: the key `a` is given twice in this mapping; keep one of the two",
         ),
         ("a: {b: 1, \"b\": 2}", "1:11: the key `b` is given twice"),
         ("a: {<<: {}, <<: {}}", "1:13: the key `<<` is given twice"),
@@ -158,21 +158,24 @@ fn errors() {
         ("? {a: b}\n: c", "1:3: a key must be text, not a mapping"),
         ("&a 1: 2\n*a : 3\n", "2:1: the key `1` is given twice"),
         ("x: &a 1\n*a : 3\n", "2:1: a key must be text, not a number"),
-        ("a:\n\tb: 1", "2:1: not valid YAML: tabs disallowed"),
+        ("a:\n\tb: 1", "2:1: is not valid YAML: tabs disallowed"),
         (
             "a: 1\n\tb: 1",
-            "2:1: not valid YAML: while scanning a plain scalar, found a tab: indent with spaces",
+            "2:1: is not valid YAML: while scanning a plain scalar, found a tab; indent with spaces",
         ),
-        ("a:\n  b: 1\n \tc: 1", "3:2: not valid YAML: "),
+        ("a:\n  b: 1\n \tc: 1", "3:2: is not valid YAML: "),
         (
             "a: b: c",
-            "1:5: not valid YAML: mapping values are not allowed in this context: check the indentation",
+            "1:5: is not valid YAML: mapping values are not allowed in this context; check the indentation",
         ),
-        ("a: \"x\nb: c\n", "1:4: not valid YAML: unclosed quote: close the quote"),
-        ("a: [1, 2\nb: c", "2:2: not valid YAML: "),
-        ("a: *x", "1:4: not valid YAML: while parsing node, found unknown anchor: define `&name`"),
+        ("a: \"x\nb: c\n", "1:4: is not valid YAML: unclosed quote; close the quote"),
+        ("a: [1, 2\nb: c", "2:2: is not valid YAML: "),
+        (
+            "a: *x",
+            "1:4: is not valid YAML: while parsing node, found unknown anchor; define `&name`",
+        ),
         ("a: &x [*x]", "1:8: this alias stands for a value it is part of"),
-        ("a: !foo b", "1:4: the tag `!foo` is not supported: remove it"),
+        ("a: !foo b", "1:4: the tag `!foo` is not supported; remove it"),
         ("!foo a: b", "1:1: the tag `!foo` is not supported"),
         ("a: !foo {}", "1:4: the tag `!foo` is not supported"),
         ("a: !!binary aGk=", "1:4: the tag `!!binary` is not supported"),
@@ -180,22 +183,22 @@ fn errors() {
         ("a: !!map []", "1:4: the value is not what the tag `!!map` says"),
         ("a: {<<: 1}", "1:9: `<<` takes a mapping or a list of mappings, not a number"),
         ("a: {<<: [{}, x]}", "1:14: `<<` takes a mapping or a list of mappings, not a string"),
-        ("a: b\0c", "1:5: not valid YAML: unexpected character"),
-        ("a: \"b\0c\"", "1:6: not valid YAML: unexpected character"),
-        ("a: 'b\n\0'", "2:1: not valid YAML: unexpected character"),
-        ("a: # \0", "1:6: not valid YAML: unexpected character"),
-        ("a: |\n  b\0\n", "2:4: not valid YAML: unexpected character"),
-        ("a: \u{1}", "1:4: not valid YAML: unexpected character"),
+        ("a: b\0c", "1:5: is not valid YAML: unexpected character"),
+        ("a: \"b\0c\"", "1:6: is not valid YAML: unexpected character"),
+        ("a: 'b\n\0'", "2:1: is not valid YAML: unexpected character"),
+        ("a: # \0", "1:6: is not valid YAML: unexpected character"),
+        ("a: |\n  b\0\n", "2:4: is not valid YAML: unexpected character"),
+        ("a: \u{1}", "1:4: is not valid YAML: unexpected character"),
         (
             r#"{"a":"\ud83d"}"#,
-            "1:6: not valid YAML: while parsing a quoted scalar, found high surrogate",
+            "1:6: is not valid YAML: while parsing a quoted scalar, found high surrogate",
         ),
         (
             "{\"a\":1}\n{\"b\":2}",
-            "2:1: not valid YAML: did not find expected <document start>: check the indentation, and put `---`",
+            "2:1: is not valid YAML: did not find expected <document start>; check the indentation, and put `---`",
         ),
-        ("%YAML 9.2\n---\na: b", "1:1: not valid YAML: unsupported YAML major version"),
-        ("a: b\n... x", "2:5: not valid YAML: "),
+        ("%YAML 9.2\n---\na: b", "1:1: is not valid YAML: unsupported YAML major version"),
+        ("a: b\n... x", "2:5: is not valid YAML: "),
     ];
     for (text, want) in cases {
         let got = error(text);
@@ -223,7 +226,7 @@ fn depth_is_bounded() {
     }
     assert_eq!(
         error(&steps),
-        "101:101: lists and mappings are nested deeper than 100: flatten them"
+        "101:101: lists and mappings are nested deeper than 100; flatten them"
     );
     assert!(read(&("[".repeat(100) + &"]".repeat(100))).is_ok());
     // Aliases nest as deeply as what they stand for.
@@ -233,7 +236,7 @@ fn depth_is_bounded() {
     }
     assert_eq!(
         error(&ladder),
-        "100:12: lists and mappings are nested deeper than 100: flatten them"
+        "100:12: lists and mappings are nested deeper than 100; flatten them"
     );
 }
 
@@ -253,7 +256,7 @@ fn aliases_repeat_only_so_much() {
     for text in [laughs, merges, long, keys] {
         let got = error(&text);
         assert!(
-            got.ends_with("the aliases in this file repeat too much: write the values out"),
+            got.ends_with("the aliases in this file repeat too much; write the values out"),
             "{got}"
         );
     }
