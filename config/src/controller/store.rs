@@ -1,5 +1,6 @@
 //! The objects of the API, and whether they are complete.
 
+mod changes;
 mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -11,14 +12,12 @@ use tokio::sync::Notify;
 
 use super::known::Known;
 use crate::cluster::Kind;
-use crate::compile::{Moved, Resolved, UnreadableSecret, UnreadableSecrets, service_of_endpoints};
-use crate::manifest::Object;
+use crate::compile::{Resolved, UnreadableSecret, UnreadableSecrets};
 use crate::settings::ObjectName;
 
+pub(super) use changes::Changes;
+use changes::Noted;
 use secrets::Secrets;
-
-/// The maximum number of changed objects that are named in the log.
-const NAMED_CHANGES: usize = 5;
 
 /// The store: watches fill it, and the driver takes the changes.
 pub(super) struct Store {
@@ -47,25 +46,6 @@ struct Part {
     /// The objects of an unfinished list, which is used only once it is complete.
     listing: Option<ByName>,
     is_complete: bool,
-}
-
-/// The changes since the last snapshot.
-#[derive(Clone, Debug)]
-pub(super) struct Changes {
-    /// The time of the first change.
-    pub(super) since: Instant,
-    /// The time of the last change.
-    pub(super) until: Instant,
-    /// The names of some of the objects.
-    named: BTreeSet<String>,
-    /// The number of changes.
-    count: usize,
-    /// The services whose endpoints changed.
-    moved: Moved,
-    /// Whether anything else changed.
-    is_more: bool,
-    /// Whether the set of named Secrets may have changed.
-    may_name_secrets: bool,
 }
 
 /// All objects at one moment.
@@ -307,165 +287,6 @@ impl State {
             None => self.changes = Some(new),
         }
     }
-}
-
-/// The changes of one call.
-#[derive(Default)]
-struct Noted {
-    changes: Option<Changes>,
-    is_touched: bool,
-}
-
-impl Noted {
-    fn replaced(&mut self, before: Option<&Arc<Known>>, now: &Known) {
-        match before {
-            Some(before) if before.is_served_like(now) => {
-                self.is_touched |= before.resource_version != now.resource_version;
-            }
-            Some(before) => {
-                // The service that it told of before may be another.
-                if let Some(service) = service_of_endpoints(&before.object) {
-                    self.gather().moved.services.insert(service);
-                }
-                let is_alike = names_secrets_alike(&before.object, &now.object);
-                self.noted(now, !is_alike);
-            }
-            None => self.served(now),
-        }
-    }
-
-    fn served(&mut self, known: &Known) {
-        self.noted(known, true);
-    }
-
-    fn noted(&mut self, known: &Known, may_name_secrets: bool) {
-        let changes = self.gather();
-        match service_of_endpoints(&known.object) {
-            Some(service) => drop(changes.moved.services.insert(service)),
-            None => changes.is_more = true,
-        }
-        changes.may_name_secrets |=
-            may_name_secrets && matches!(&*known.object.kind, "Ingress" | "IngressClass");
-        changes.name(known.object.reference().to_string());
-    }
-
-    fn named(&mut self, object: String) {
-        self.begin().name(object);
-    }
-
-    fn looked_up(&mut self, name: &str) {
-        let changes = self.gather();
-        changes.moved.dns_names.insert(name.to_owned());
-        changes.name(format!("DNS name {name}"));
-    }
-
-    /// The first complete list counts as a change even if it is empty.
-    fn completed(&mut self) {
-        self.begin();
-    }
-
-    fn begin(&mut self) -> &mut Changes {
-        let changes = self.gather();
-        changes.is_more = true;
-        changes.may_name_secrets = true;
-        changes
-    }
-
-    fn gather(&mut self) -> &mut Changes {
-        self.changes.get_or_insert_with(Changes::none)
-    }
-}
-
-impl Changes {
-    fn none() -> Self {
-        let now = Instant::now();
-        Self {
-            since: now,
-            until: now,
-            named: BTreeSet::new(),
-            count: 0,
-            moved: Moved::default(),
-            is_more: false,
-            may_name_secrets: false,
-        }
-    }
-
-    /// A change that is not of an object.
-    pub(super) fn of(what: &str) -> Self {
-        let mut changes = Self { is_more: true, may_name_secrets: true, ..Self::none() };
-        changes.name(what.to_owned());
-        changes
-    }
-
-    /// A change of the endpoints of a service.
-    #[cfg(test)]
-    pub(super) fn of_endpoints(namespace: &str, name: &str) -> Self {
-        let services = BTreeSet::from([(namespace.into(), name.into())]);
-        Self { moved: Moved { services, ..Moved::default() }, ..Self::none() }
-    }
-
-    /// The services whose endpoints changed, if nothing else has.
-    pub(super) fn moved(&self) -> Option<&Moved> {
-        (!self.is_more).then_some(&self.moved)
-    }
-
-    /// Whether the set of named Secrets may have changed.
-    pub(super) fn may_name_secrets(&self) -> bool {
-        self.may_name_secrets
-    }
-
-    fn name(&mut self, object: String) {
-        self.count += 1;
-        if self.named.len() < NAMED_CHANGES {
-            self.named.insert(object);
-        }
-    }
-
-    /// Both, where there are both.
-    pub(super) fn joined(now: Option<Self>, earlier: Option<Self>) -> Option<Self> {
-        match (now, earlier) {
-            (Some(mut now), Some(earlier)) => {
-                now.merge(earlier);
-                Some(now)
-            }
-            (now, earlier) => now.or(earlier),
-        }
-    }
-
-    /// Adds later changes, or those of a failed update.
-    fn merge(&mut self, other: Self) {
-        self.since = self.since.min(other.since);
-        self.until = self.until.max(other.until);
-        self.count += other.count;
-        self.is_more |= other.is_more;
-        self.may_name_secrets |= other.may_name_secrets;
-        self.moved.extend(other.moved);
-        for name in other.named {
-            if self.named.len() < NAMED_CHANGES {
-                self.named.insert(name);
-            }
-        }
-    }
-
-    /// What changed, for the log: some names, and how many more.
-    pub(super) fn describe(&self) -> String {
-        let names: Vec<_> = self.named.iter().map(String::as_str).collect();
-        match self.count.saturating_sub(names.len()) {
-            0 => names.join(", "),
-            more => format!("{} and {more} more changes", names.join(", ")),
-        }
-    }
-}
-
-/// Whether an Ingress names the same Secrets as before.
-fn names_secrets_alike(before: &Object, now: &Object) -> bool {
-    let (before_spec, now_spec) = (before.node.get("spec"), now.node.get("spec"));
-    let is_same = |name: &&str| {
-        before_spec.and_then(|spec| spec.get(name)) == now_spec.and_then(|spec| spec.get(name))
-    };
-    &*now.kind == "Ingress"
-        && before.annotations() == now.annotations()
-        && ["tls", "ingressClassName"].iter().all(is_same)
 }
 
 fn name_of(known: &Known) -> (Arc<str>, Arc<str>) {

@@ -1,0 +1,190 @@
+//! What has changed since the last snapshot.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::compile::{Moved, service_of_endpoints};
+use crate::controller::known::Known;
+use crate::manifest::Object;
+
+/// The maximum number of changed objects that are named in the log.
+const NAMED_CHANGES: usize = 5;
+
+/// The changes since the last snapshot.
+#[derive(Clone, Debug)]
+pub(in crate::controller) struct Changes {
+    /// The time of the first change.
+    pub(in crate::controller) since: Instant,
+    /// The time of the last change.
+    pub(in crate::controller) until: Instant,
+    /// The names of some of the objects.
+    named: BTreeSet<String>,
+    /// The number of changes.
+    pub(super) count: usize,
+    /// The services whose endpoints changed.
+    moved: Moved,
+    /// Whether anything else changed.
+    is_more: bool,
+    /// Whether the set of named Secrets may have changed.
+    may_name_secrets: bool,
+}
+
+/// The changes of one call.
+#[derive(Default)]
+pub(super) struct Noted {
+    pub(super) changes: Option<Changes>,
+    pub(super) is_touched: bool,
+}
+
+impl Noted {
+    pub(super) fn replaced(&mut self, before: Option<&Arc<Known>>, now: &Known) {
+        match before {
+            Some(before) if before.is_served_like(now) => {
+                self.is_touched |= before.resource_version != now.resource_version;
+            }
+            Some(before) => {
+                // The service that it told of before may be another.
+                if let Some(service) = service_of_endpoints(&before.object) {
+                    self.gather().moved.services.insert(service);
+                }
+                let is_alike = names_secrets_alike(&before.object, &now.object);
+                self.noted(now, !is_alike);
+            }
+            None => self.served(now),
+        }
+    }
+
+    pub(super) fn served(&mut self, known: &Known) {
+        self.noted(known, true);
+    }
+
+    fn noted(&mut self, known: &Known, may_name_secrets: bool) {
+        let changes = self.gather();
+        match service_of_endpoints(&known.object) {
+            Some(service) => drop(changes.moved.services.insert(service)),
+            None => changes.is_more = true,
+        }
+        changes.may_name_secrets |=
+            may_name_secrets && matches!(&*known.object.kind, "Ingress" | "IngressClass");
+        changes.name(known.object.reference().to_string());
+    }
+
+    pub(super) fn named(&mut self, object: String) {
+        self.begin().name(object);
+    }
+
+    pub(super) fn looked_up(&mut self, name: &str) {
+        let changes = self.gather();
+        changes.moved.dns_names.insert(name.to_owned());
+        changes.name(format!("DNS name {name}"));
+    }
+
+    /// The first complete list counts as a change even if it is empty.
+    pub(super) fn completed(&mut self) {
+        self.begin();
+    }
+
+    pub(super) fn begin(&mut self) -> &mut Changes {
+        let changes = self.gather();
+        changes.is_more = true;
+        changes.may_name_secrets = true;
+        changes
+    }
+
+    fn gather(&mut self) -> &mut Changes {
+        self.changes.get_or_insert_with(Changes::none)
+    }
+}
+
+impl Changes {
+    fn none() -> Self {
+        let now = Instant::now();
+        Self {
+            since: now,
+            until: now,
+            named: BTreeSet::new(),
+            count: 0,
+            moved: Moved::default(),
+            is_more: false,
+            may_name_secrets: false,
+        }
+    }
+
+    /// A change that is not of an object.
+    pub(in crate::controller) fn of(what: &str) -> Self {
+        let mut changes = Self { is_more: true, may_name_secrets: true, ..Self::none() };
+        changes.name(what.to_owned());
+        changes
+    }
+
+    /// A change of the endpoints of a service.
+    #[cfg(test)]
+    pub(in crate::controller) fn of_endpoints(namespace: &str, name: &str) -> Self {
+        let services = BTreeSet::from([(namespace.into(), name.into())]);
+        Self { moved: Moved { services, ..Moved::default() }, ..Self::none() }
+    }
+
+    /// The services whose endpoints changed, if nothing else has.
+    pub(in crate::controller) fn moved(&self) -> Option<&Moved> {
+        (!self.is_more).then_some(&self.moved)
+    }
+
+    /// Whether the set of named Secrets may have changed.
+    pub(in crate::controller) fn may_name_secrets(&self) -> bool {
+        self.may_name_secrets
+    }
+
+    fn name(&mut self, object: String) {
+        self.count += 1;
+        if self.named.len() < NAMED_CHANGES {
+            self.named.insert(object);
+        }
+    }
+
+    /// Both, where there are both.
+    pub(in crate::controller) fn joined(now: Option<Self>, earlier: Option<Self>) -> Option<Self> {
+        match (now, earlier) {
+            (Some(mut now), Some(earlier)) => {
+                now.merge(earlier);
+                Some(now)
+            }
+            (now, earlier) => now.or(earlier),
+        }
+    }
+
+    /// Adds later changes, or those of a failed update.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.since = self.since.min(other.since);
+        self.until = self.until.max(other.until);
+        self.count += other.count;
+        self.is_more |= other.is_more;
+        self.may_name_secrets |= other.may_name_secrets;
+        self.moved.extend(other.moved);
+        for name in other.named {
+            if self.named.len() < NAMED_CHANGES {
+                self.named.insert(name);
+            }
+        }
+    }
+
+    /// What changed, for the log: some names, and how many more.
+    pub(in crate::controller) fn describe(&self) -> String {
+        let names: Vec<_> = self.named.iter().map(String::as_str).collect();
+        match self.count.saturating_sub(names.len()) {
+            0 => names.join(", "),
+            more => format!("{} and {more} more changes", names.join(", ")),
+        }
+    }
+}
+
+/// Whether an Ingress names the same Secrets as before.
+fn names_secrets_alike(before: &Object, now: &Object) -> bool {
+    let (before_spec, now_spec) = (before.node.get("spec"), now.node.get("spec"));
+    let is_same = |name: &&str| {
+        before_spec.and_then(|spec| spec.get(name)) == now_spec.and_then(|spec| spec.get(name))
+    };
+    &*now.kind == "Ingress"
+        && before.annotations() == now.annotations()
+        && ["tls", "ingressClassName"].iter().all(is_same)
+}
