@@ -84,7 +84,7 @@ fn the_commands_see_what_the_gateway_serves() {
     gateway.wait_for("web.example", "/", 200);
     let explain = live.run("explain", &["https://web.example/"]);
     assert!(explain.stdout.contains("web.live.svc.cluster.local|80"), "{}", explain.stdout);
-    assert!(explain.stdout.contains("certificate live/web-certs"), "{}", explain.stdout);
+    assert!(explain.stdout.contains("live/web-certs"), "{}", explain.stdout);
     let rbac = live.run("rbac", &[]);
     assert!(rbac.stdout.contains("web-certs"), "{}", rbac.stdout);
 
@@ -153,7 +153,7 @@ fn credentials_that_may_read_less_are_told_what_is_lacking() {
     for expected in [
         "warning: IngressClasses cannot be listed with these credentials",
         "warning: Ingress live-tenant/web: spec.tls[0].secretName: \
-         Secret `live-tenant/tenant-certs` may not be read with these credentials",
+         Secret `live-tenant/tenant-certs` cannot be read with these credentials",
     ] {
         assert!(check.stdout.contains(expected), "{}", check.stdout);
     }
