@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::args::{parse_namespace, read_files};
 use super::runtime::block_on;
@@ -14,10 +14,12 @@ use crate::settings::Settings;
 
 /// Files, a cluster, or both.
 #[derive(Clone, Debug, Args)]
+#[group(skip)]
+#[command(group(ArgGroup::new("source").args(["paths", "live"]).required(true).multiple(true)))]
 pub(crate) struct SourceArgs {
     /// Manifests: a YAML or JSON file, a folder of them, or - for standard
     /// input; may be repeated
-    #[arg(short = 'f', long = "filename", value_name = "PATH", required_unless_present = "live")]
+    #[arg(short = 'f', long = "filename", value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// Read the objects of a cluster; with -f, as if these manifests had been
     /// applied to it
