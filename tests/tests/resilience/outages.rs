@@ -102,6 +102,6 @@ fn what_was_missed_is_listed_anew() {
     api.start_server();
     gateway.resume_controller();
     wait(SOON, "the change that was missed", || gateway.get(BUSY, "/").by() == "v1");
-    assert!(gateway.log().contains("the watch of RouteRule fails: 410"));
+    assert!(gateway.log().contains("the watch of RouteRule failed: 410"));
     println!("a watch begun anew after 410, {} requests, none failed", load.stop());
 }

@@ -90,6 +90,25 @@ fn what_a_client_sends_under_our_names_and_envoys_is_neither_obeyed_nor_forwarde
     assert_unharmed(&serving);
 }
 
+/// A proxy in front is believed what it says of the client, not what the gateway or an
+/// upstream would take for a decision.
+#[test]
+fn behind_a_trusted_proxy_paths_and_internal_headers_are_removed_too() {
+    let upstreams = Upstreams::start();
+    let flags = ["--trusted-hops", "1", "--access-log=false"];
+    let serving = Serving::start_with(&upstreams.manifests(), &flags);
+    let headers = "x-original-url: /admin\r\nx-rewrite-url: /admin\r\nproxy: http://a.example\r\n\
+                   x-envoy-anything: 1\r\nx-ingress-anything: 1\r\nx-real-ip: 192.0.2.1\r\n";
+    let answer = get_with(&serving, "states.example", "/matched", headers.as_bytes());
+    assert_eq!(answer.by(), "open");
+    let received = upstreams.take_received().remove(0);
+    let has = |header: &str| received.headers.iter().any(|(name, _)| name == header);
+    assert!(has("x-real-ip"));
+    let removed =
+        ["x-original-url", "x-rewrite-url", "proxy", "x-envoy-anything", "x-ingress-anything"];
+    assert_eq!(removed.map(has), [false; 5], "{:?}", received.headers);
+}
+
 const TRAILERS: [(&[u8], &[u8]); 7] = [
     (b"host", b"victim.example"),
     (b"x-ingress-cluster", VICTIM.as_bytes()),
