@@ -2,6 +2,8 @@
 //! objects, and what fails.
 
 mod access;
+#[cfg(test)]
+mod examples;
 mod failure;
 mod kinds;
 mod reader;

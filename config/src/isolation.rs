@@ -248,7 +248,7 @@ impl Good {
 }
 
 /// What is to be said of a cluster, or its endpoints, that Envoy refuses.
-fn finding(gateway: &Gateway, name: &str, message: &str) -> Option<Finding> {
+pub(crate) fn finding(gateway: &Gateway, name: &str, message: &str) -> Option<Finding> {
     // Endpoints are asked for by the name of the cluster and of its definition.
     let cluster = name.rsplit_once('#').map_or(name, |(cluster, _)| cluster);
     let service = gateway.clusters.get(cluster)?.service.clone();

@@ -148,14 +148,14 @@ impl Cluster {
 }
 
 /// The `IngressClass` that a gateway with these settings has, by all appearances.
-fn usual_class(mut reader: Reader, settings: &Settings) -> Object {
+pub(super) fn usual_class(mut reader: Reader, settings: &Settings) -> Object {
     let metadata =
         ObjectMeta { name: Some(settings.ingress_class.clone()), ..ObjectMeta::default() };
     let spec = json!({"controller": settings.controller_name});
     reader.read(metadata, Map::from_iter([("spec".into(), spec)]))
 }
 
-fn without_classes(class: &Object, reason: &str) -> Finding {
+pub(super) fn without_classes(class: &Object, reason: &str) -> Finding {
     let message = format!(
         "IngressClasses cannot be listed with these credentials ({reason}), so {} is taken for \
          the only one of this gateway; allow these credentials to list them, or add them with -f",

@@ -269,8 +269,8 @@ impl Code {
         rest.split("\n```").next().unwrap_or_default().trim()
     }
 
-    /// Files that give such a finding, and perhaps commands, as fenced blocks; empty
-    /// where no files do.
+    /// Files that give such a finding, and perhaps commands or the line that is logged, as
+    /// fenced blocks; empty where it would be a certificate.
     pub fn example(self) -> &'static str {
         let text = self.text();
         text.find("\n```").and_then(|start| text.get(start..)).unwrap_or_default().trim()

@@ -71,8 +71,9 @@ fn write_entry(page: &mut String, code: Code) {
     let (example, lines) = match code.group().origin() {
         Origin::Files => run_example(code),
         Origin::Certificate => (String::new(), certificates::run(code)),
+        // Unit tests of `cluster` compile them.
         Origin::Cluster | Origin::Envoy => {
-            assert_eq!(code.example(), "", "{code} has an example that nobody runs");
+            let _ = write!(page, "\n{}\n", code.example());
             return;
         }
     };
