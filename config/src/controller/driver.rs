@@ -139,7 +139,8 @@ impl Driver {
         let recheck_at = work.compiled.as_ref().and_then(|compiled| compiled.recheck_at);
         let is_due = self.gather(retry, recheck_at, work).await;
         work.start = Instant::now();
-        let Snapshot { objects, unreadable, resolved, mut changes } = self.store.take();
+        let Snapshot { objects, unreadable, mut awaited, resolved, mut changes } =
+            self.store.take();
         (work.objects, work.unreadable) = (Arc::new(objects), unreadable);
         work.resolved = Arc::new(resolved);
         let mut is_time_for =
@@ -153,9 +154,9 @@ impl Driver {
             is_time_for("retry of what Envoy rejected");
         }
         if changes.as_ref().is_some_and(Changes::may_name_secrets) {
-            self.want_secrets(work).await;
+            self.want_secrets(work, &mut awaited).await;
         }
-        Event::Woken { changes, awaited: self.store.awaited_secrets() }
+        Event::Woken { changes, awaited: awaited.len() }
     }
 
     /// With a steady stream of changes, waits as long as the last update took, so
@@ -189,15 +190,18 @@ impl Driver {
         retry_refused.is_some_and(|at| at <= Instant::now())
     }
 
-    /// Requests the Secrets that the objects name.
-    async fn want_secrets(&self, work: &Work) {
+    /// Requests the Secrets that the objects name, and updates which are awaited. One
+    /// that was answered after the snapshot still is, because it is not in there.
+    async fn want_secrets(&self, work: &Work, awaited: &mut BTreeSet<ObjectName>) {
         let (objects, settings) = (Arc::clone(&work.objects), Arc::clone(&self.settings));
         let names = off_worker(move || {
             let objects = objects.iter().map(|known| &known.object);
             secrets_wanted(objects, &settings).value
         })
         .await;
-        self.store.want_secrets(&names);
+        let new = self.store.want_secrets(&names);
+        awaited.retain(|name| names.contains(name));
+        awaited.extend(new);
         want(&self.wants, &names);
     }
 

@@ -53,6 +53,8 @@ pub(super) struct Snapshot {
     pub(super) objects: Vec<Arc<Known>>,
     /// The named Secrets that cannot be read.
     pub(super) unreadable: UnreadableSecrets,
+    /// The named Secrets without an answer at that moment.
+    pub(super) awaited: BTreeSet<ObjectName>,
     /// The addresses of DNS names.
     pub(super) resolved: Resolved,
     /// `None` if nothing changed that affects the configuration.
@@ -130,13 +132,8 @@ impl Store {
     }
 
     /// Sets the Secrets to watch.
-    pub(super) fn want_secrets(&self, names: &BTreeSet<ObjectName>) {
-        self.lock().secrets.want(names);
-    }
-
-    /// The number of these Secrets that were not read yet.
-    pub(super) fn awaited_secrets(&self) -> usize {
-        self.lock().secrets.awaited()
+    pub(super) fn want_secrets(&self, names: &BTreeSet<ObjectName>) -> BTreeSet<ObjectName> {
+        self.lock().secrets.want(names)
     }
 
     /// A Secret was read, or does not exist. Unless its watch is known to work,
@@ -222,9 +219,9 @@ impl Store {
         state.is_touched = false;
         let objects = state.parts.iter().flat_map(|part| part.objects.values()).cloned();
         let objects = objects.chain(state.secrets.objects()).collect();
-        let unreadable = state.secrets.unreadable();
+        let (unreadable, awaited) = (state.secrets.unreadable(), state.secrets.awaited());
         let (resolved, changes) = (state.resolved.clone(), state.changes.take());
-        Snapshot { objects, unreadable, resolved, changes }
+        Snapshot { objects, unreadable, awaited, resolved, changes }
     }
 
     /// The kinds whose first list is not complete.
@@ -388,6 +385,21 @@ mod tests {
         assert!(!store.is_changed());
         store.delete(part, "d", "a");
         assert_eq!(names(&store.take()), ["b"]);
+    }
+
+    /// Otherwise objects without a Secret would be served as if there were none.
+    #[test]
+    fn a_snapshot_says_which_secrets_it_lacks() {
+        let (store, _) = filled();
+        let name: ObjectName = "d/certs".parse().unwrap();
+        let names = BTreeSet::from([name.clone()]);
+        assert_eq!(store.want_secrets(&names), names);
+        assert!(store.want_secrets(&names).is_empty(), "they are asked for already");
+        let before = store.take();
+        store.set_secret(&name, Some(known("certs", "1", "x")), true);
+        assert_eq!(before.awaited, names, "whatever is known by now");
+        let after = store.take();
+        assert!(after.awaited.is_empty() && after.changes.is_some());
     }
 
     #[test]

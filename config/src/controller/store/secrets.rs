@@ -34,12 +34,14 @@ impl Default for ReadState {
 }
 
 impl Secrets {
-    /// From now on these are asked for, and no others.
-    pub(super) fn want(&mut self, names: &BTreeSet<ObjectName>) {
+    /// From now on these are asked for, and no others. Returns those that were not
+    /// before.
+    pub(super) fn want(&mut self, names: &BTreeSet<ObjectName>) -> BTreeSet<ObjectName> {
         self.0.retain(|name, _| names.contains(name));
-        for name in names {
-            self.0.entry(name.clone()).or_default();
-        }
+        let new: BTreeSet<_> =
+            names.iter().filter(|name| !self.0.contains_key(name)).cloned().collect();
+        self.0.extend(new.iter().map(|name| (name.clone(), WatchedSecret::default())));
+        new
     }
 
     /// One was read, or is not there.
@@ -99,9 +101,10 @@ impl Secrets {
         }
     }
 
-    /// About how many there is no answer yet.
-    pub(super) fn awaited(&self) -> usize {
-        self.0.values().filter(|asked| matches!(asked.answer, ReadState::Awaited(_))).count()
+    /// Those that have no answer yet.
+    pub(super) fn awaited(&self) -> BTreeSet<ObjectName> {
+        let awaited = self.0.iter().filter(|(_, it)| matches!(it.answer, ReadState::Awaited(_)));
+        awaited.map(|(name, _)| name.clone()).collect()
     }
 
     pub(super) fn objects(&self) -> impl Iterator<Item = Arc<Known>> {
