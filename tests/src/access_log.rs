@@ -13,7 +13,7 @@ use crate::edge::wait_until;
 pub struct AccessLog(Arc<Mutex<Vec<Value>>>);
 
 impl AccessLog {
-    /// Reads lines as they come, so that they never fill the pipe.
+    /// Reads lines as they arrive, so that the pipe never fills.
     pub(crate) fn follow(lines: impl Iterator<Item = io::Result<String>> + Send + 'static) -> Self {
         let log = Self::default();
         let Self(seen) = log.clone();
@@ -26,10 +26,10 @@ impl AccessLog {
         log
     }
 
-    /// The first line about a request for `path`, once it is there.
+    /// Waits for the first line about a request for `path`.
     ///
     /// # Panics
-    /// Where it never is.
+    /// If there is none within the time limit.
     pub fn line(&self, path: &str) -> Value {
         let mut found = None;
         wait_until(&format!("a line about {path}"), || {
@@ -37,6 +37,6 @@ impl AccessLog {
             found = lines.iter().find(|line| line["path"] == path).cloned();
             found.is_some()
         });
-        found.expect("it was waited for")
+        found.expect("the line was found")
     }
 }

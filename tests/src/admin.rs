@@ -7,20 +7,20 @@ use std::str::FromStr;
 
 use crate::client::{Answer, exchange, get};
 
-/// Where Envoy's admin interface is.
+/// The address of Envoy's admin interface.
 #[derive(Clone, Debug)]
 pub enum Admin {
-    /// At a port.
+    /// A port.
     Tcp(SocketAddr),
-    /// At a socket.
+    /// A Unix socket.
     Unix(PathBuf),
 }
 
 impl Admin {
-    /// Answers a GET.
+    /// The body of the response to a GET.
     ///
     /// # Panics
-    /// Where there is no answer.
+    /// If there is no response.
     pub fn get(&self, path: &str) -> Answer {
         match self {
             Self::Tcp(address) => get(*address, "admin", path),
@@ -35,15 +35,16 @@ impl Admin {
     /// Whether Envoy has started.
     ///
     /// # Panics
-    /// Where there is no answer.
+    /// If there is no response.
     pub fn is_ready(&self) -> bool {
         self.get("/ready").status == 200
     }
 
-    /// Where the listener of this name listens, any where it is empty, once it does.
+    /// Waits until the listener with this name is active; if the name is empty, any
+    /// listener.
     ///
     /// # Panics
-    /// Where there is no answer.
+    /// If there is no response.
     pub fn listener(&self, name: &str) -> Option<SocketAddr> {
         let listeners = self.get("/listeners").body;
         let mut listeners = listeners.lines().filter_map(|line| line.split_once("::"));
@@ -51,7 +52,7 @@ impl Admin {
     }
 }
 
-/// As Envoy and `ingressctl` write it.
+/// The form in which Envoy and `ingressctl` write it.
 impl FromStr for Admin {
     type Err = std::net::AddrParseError;
 

@@ -4,14 +4,14 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// The answer to a request.
+/// The response to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The status.
     pub status: u16,
     /// The header block as received, without the status line.
     pub head: String,
-    /// What came after it.
+    /// The body.
     pub body: String,
 }
 
@@ -22,41 +22,41 @@ impl Answer {
         lines.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
     }
 
-    /// What answered: the name of an [`Upstream`](crate::Upstream), or the
-    /// status where none did.
+    /// Who responded: the name of an [`Upstream`](crate::Upstream), or the status
+    /// if there was no upstream.
     pub fn by(&self) -> String {
         self.header("x-upstream").map_or_else(|| self.status.to_string(), str::to_owned)
     }
 }
 
-/// Sends a GET on a connection of its own.
+/// Sends a GET on a new connection.
 ///
 /// # Panics
-/// Where there is no answer.
+/// If there is no response.
 pub fn get(address: SocketAddr, authority: &str, path: &str) -> Answer {
     let request = format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n");
     raw(address, request.as_bytes())
 }
 
-/// Sends bytes on a connection of its own and reads one answer, or what comes
-/// until the connection is closed.
+/// Sends bytes on a new connection and reads one response, or everything until the
+/// connection is closed.
 ///
 /// # Panics
-/// Where there is no answer.
+/// If there is no response.
 pub fn raw(address: SocketAddr, request: &[u8]) -> Answer {
     exchange(&mut connect(address), request)
 }
 
-/// Sends a GET on a connection that is there.
+/// Sends a GET on an existing connection.
 ///
 /// # Errors
-/// Where there is no answer, or only a part of one.
+/// If there is no response, or only part of one.
 pub fn ask(stream: &mut (impl Read + Write), authority: &str, path: &str) -> io::Result<Answer> {
     let request = format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\n\r\n");
     receive(stream, request.as_bytes()).map_err(|(_, error)| error)
 }
 
-/// A client that keeps its connection.
+/// A client with a persistent connection.
 pub struct KeepAlive {
     address: SocketAddr,
     stream: TcpStream,
@@ -66,24 +66,24 @@ impl KeepAlive {
     /// Connects.
     ///
     /// # Panics
-    /// Where nobody listens.
+    /// If no server listens there.
     pub fn connect(address: SocketAddr) -> Self {
         Self { address, stream: connect(address) }
     }
 
-    /// Sends a GET. The next one has a connection of its own only where this
-    /// one's answer says that it is the last.
+    /// Sends a GET. The next request uses a new connection only if the response to
+    /// this one closes it.
     ///
     /// # Panics
-    /// Where there is no answer.
+    /// If there is no response.
     pub fn get(&mut self, authority: &str, path: &str) -> Answer {
         self.send(format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\n\r\n").as_bytes())
     }
 
-    /// Sends bytes, which are a request, as [`Self::get`] does.
+    /// Sends bytes that form a request, as [`Self::get`] does.
     ///
     /// # Panics
-    /// Where there is no answer.
+    /// If there is no response.
     pub fn send(&mut self, request: &[u8]) -> Answer {
         let answer = exchange(&mut self.stream, request);
         if answer.header("connection") == Some("close") {
@@ -100,12 +100,12 @@ pub(crate) fn exchange(stream: &mut (impl Read + Write), request: &[u8]) -> Answ
     })
 }
 
-/// A whole answer, or what came of it until the connection broke.
+/// A whole response, or the part received before the connection broke.
 fn receive(
     stream: &mut (impl Read + Write),
     request: &[u8],
 ) -> Result<Answer, (Vec<u8>, io::Error)> {
-    // An edge may refuse a request before it is whole.
+    // Envoy may reject a request before it is complete.
     let _ = stream.write_all(request).and_then(|()| stream.flush());
     let mut bytes = Vec::new();
     let mut buffer = [0; 16 * 1024];
@@ -131,7 +131,7 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// The answer in `bytes`, and whether it is whole.
+/// The response in `bytes`, and whether it is complete.
 fn parse(bytes: &[u8], is_head: bool) -> Option<(Answer, bool)> {
     let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n")?;
@@ -149,7 +149,7 @@ fn parse(bytes: &[u8], is_head: bool) -> Option<(Answer, bool)> {
     Some((answer, is_whole))
 }
 
-/// What chunks hold, and whether the last one is there.
+/// The content of the chunks, and whether the last one was received.
 fn dechunk(mut chunks: &str) -> (String, bool) {
     let mut body = String::new();
     while let Some((len, rest)) = chunks.split_once("\r\n") {

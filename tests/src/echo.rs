@@ -19,26 +19,26 @@ use tokio::runtime::Runtime;
 
 use crate::client::Answer;
 
-/// The header of the answer that has the request.
+/// The response header that contains the request.
 const HEADER: &str = "x-echo";
 
 /// A server on each address of this machine; stopped when dropped.
 pub struct Echo {
     _runtime: Runtime,
-    /// The port at which it listens.
+    /// Its port.
     pub port: u16,
 }
 
 /// A request as it reached the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Echoed {
-    /// The address at which it did.
+    /// The local address at which it arrived.
     pub at: SocketAddr,
     /// Its method.
     pub method: String,
     /// Its path, with the query.
     pub path: String,
-    /// Its headers in the order received, those sent several times apart.
+    /// Its headers in the order received; repeated headers are separate.
     pub headers: Vec<(String, String)>,
 }
 
@@ -46,7 +46,7 @@ impl Echo {
     /// Starts it.
     ///
     /// # Panics
-    /// Where it cannot listen.
+    /// If it cannot listen.
     pub fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -62,10 +62,11 @@ impl Echo {
 }
 
 impl Echoed {
-    /// The request that an answer is to; `None` where it came from elsewhere.
+    /// The request that this response reports; `None` if it is not from such a
+    /// server.
     ///
     /// # Panics
-    /// Where it is garbled.
+    /// If the report is malformed.
     pub fn of(answer: &Answer) -> Option<Self> {
         let json = BASE64.decode(answer.header(HEADER)?).expect("base64");
         Some(serde_json::from_slice(&json).expect("JSON"))

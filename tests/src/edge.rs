@@ -11,23 +11,23 @@ use crate::admin::Admin;
 use crate::client::{Answer, get};
 use crate::process::Process;
 
-/// Where an Envoy serves.
+/// The addresses of an Envoy.
 #[derive(Clone, Debug)]
 pub struct Edge {
     /// HTTP.
     pub http: SocketAddr,
-    /// HTTPS, where there is any certificate at the start.
+    /// HTTPS, if there was a certificate at the start.
     pub https: Option<SocketAddr>,
     /// Envoy's admin interface.
     pub admin: Admin,
 }
 
 impl Edge {
-    /// Runs `ingressctl` until it says where it serves. What it says after that is
+    /// Runs `ingressctl` until it prints its addresses. The rest of its output is
     /// the access log.
     ///
     /// # Panics
-    /// Where it does not get ready.
+    /// If it does not become ready.
     pub fn run(command: &mut Command) -> (Process, Self, AccessLog) {
         let mut process = Process::spawn(command.stdout(Stdio::piped()));
         let mut lines = BufReader::new(process.output()).lines();
@@ -43,23 +43,23 @@ impl Edge {
         (process, edge, access_log)
     }
 
-    /// Where it serves HTTPS.
+    /// The HTTPS address.
     ///
     /// # Panics
-    /// Where it did not from the start.
+    /// If HTTPS was not served at the start.
     pub fn https(&self) -> SocketAddr {
         self.https.expect("HTTPS is served")
     }
 
-    /// Answers a GET.
+    /// The response to a GET.
     pub fn get(&self, authority: &str, path: &str) -> Answer {
         get(self.http, authority, path)
     }
 
-    /// Waits until `path` answers with `status`, and says how long it took.
+    /// Waits until `path` returns `status`, and returns how long that took.
     ///
-    /// # Panics
-    /// Where it never does.
+    /// If it does not within the time limit.
+    /// If it never does.
     pub fn wait_for(&self, authority: &str, path: &str, status: u16) -> Duration {
         let what = format!("{authority} {path} answers {status}");
         wait_until(&what, || self.get(authority, path).status == status)
@@ -68,7 +68,7 @@ impl Edge {
     /// The value of one of Envoy's statistics.
     ///
     /// # Panics
-    /// Where there is none of that name.
+    /// If there is no statistic with that name.
     pub fn stat(&self, name: &str) -> u64 {
         let text = self.admin.get("/stats").body;
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
@@ -76,13 +76,13 @@ impl Edge {
     }
 }
 
-/// How long anything may take on a busy machine.
+/// The time limit of any wait on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Waits until something holds, and says how long it took.
+/// Waits until a condition is true, and returns how long that took.
 ///
 /// # Panics
-/// Where it never does.
+/// If it does not become true within the time limit.
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
     let start = Instant::now();
     while !holds() {

@@ -1,6 +1,6 @@
-//! What fuzz targets do with an input: any input, because they take what anyone may
-//! send. A failure is a panic. What an input takes in time and memory, the fuzzer
-//! limits.
+//! What fuzz targets do with an input. Every input is possible, because it stands
+//! for what clients and tenants send. A failure is a panic. The fuzzer limits the
+//! time and memory of each input.
 //!
 //! `tests/fuzz` has a target for each of [`TARGETS`], and a corpus, whose inputs
 //! the test `corpora` runs with all other tests.
@@ -22,10 +22,10 @@ pub use manifests::manifests;
 pub use route_rule::route_rule;
 pub use routes::routes;
 
-/// Says whether an input was more than refused at first sight.
+/// Returns whether an input got past the first checks.
 pub type Target = fn(&[u8]) -> bool;
 
-/// What is to be fuzzed, by name.
+/// The targets, by name.
 pub const TARGETS: [(&str, Target); 7] = [
     ("certificates", |input| certificates(input).is_some()),
     ("discovery", discovery),

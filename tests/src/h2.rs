@@ -1,4 +1,4 @@
-//! HTTP/2 by hand, for requests that no library would send.
+//! Hand-written HTTP/2, for requests that no library would send.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -16,17 +16,17 @@ const END_HEADERS: u8 = 0x4;
 /// A name and a value.
 type Field<'f> = (&'f [u8], &'f [u8]);
 
-/// Sends a request of these header fields, pseudo-headers first, on a
-/// connection of its own. Gives its status, or `None` where the stream or the
-/// connection was given up.
+/// Sends a request with these header fields, pseudo-headers first, on a new
+/// connection. Returns its status, or `None` if the server reset the stream or
+/// closed the connection.
 ///
 /// # Panics
-/// Where there is neither, or a status that this does not know.
+/// If there is neither, or if the status is not one that this code can decode.
 pub fn h2_request(address: SocketAddr, fields: &[Field<'_>]) -> Option<u16> {
     h2_request_with_trailers(address, fields, &[])
 }
 
-/// As [`h2_request`], with trailers where there are any.
+/// As [`h2_request`], with trailers unless there are none.
 ///
 /// # Panics
 /// As [`h2_request`].
@@ -63,21 +63,21 @@ pub fn h2_request_with_trailers(
     }
 }
 
-/// A connection with so many requests, each of 53 KB of headers: a large header that
-/// the first one has is named by one byte each time in all others (RFC 7541
-/// section 6.1).
+/// A connection with this many requests, each with 53 KB of headers: the first one
+/// defines a large header, and all others refer to it with one byte per repetition
+/// (RFC 7541 section 6.1).
 ///
 /// # Panics
-/// Never, for as many requests as a connection may have.
+/// Never, up to the number of requests that one connection allows.
 pub fn h2_flood(requests: u32, authority: &[u8]) -> Vec<u8> {
     const LARGE: usize = 3_900;
     const TIMES: usize = 14;
     let fields: [Field<'_>; 4] =
         [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", authority)];
     let pseudo: Vec<u8> = fields.iter().flat_map(|(name, value)| field(name, value)).collect();
-    // Added to the table of those that are known.
+    // Added to the dynamic table.
     let added = [&[0x40, 1, b'x', 127][..], &varint(LARGE - 127), &[b'a'; LARGE]].concat();
-    // Indexed, number 62.
+    // Index 62.
     let first_of_table = [0xbe; TIMES];
     let ends = END_HEADERS | END_STREAM;
     let mut bytes = preface();
@@ -89,12 +89,13 @@ pub fn h2_flood(requests: u32, authority: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What a connection begins with.
+/// The connection preface.
 fn preface() -> Vec<u8> {
     [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &frame(SETTINGS, 0, 0, &[])[..]].concat()
 }
 
-/// The rest of an integer that fills its prefix (RFC 7541 section 5.1).
+/// The remaining bytes of an integer that does not fit its prefix (RFC 7541 section
+/// 5.1).
 fn varint(mut rest: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     while rest >= 128 {
@@ -110,8 +111,8 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&len[..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// A header field as a literal that is not indexed, name and value as they are
-/// (RFC 7541 section 6.2.2).
+/// A header field as a literal without indexing and without Huffman coding (RFC
+/// 7541 section 6.2.2).
 fn field(name: &[u8], value: &[u8]) -> Vec<u8> {
     let len = |text: &[u8]| {
         let len = u8::try_from(text.len()).ok().filter(|len| *len < 127);
@@ -120,8 +121,8 @@ fn field(name: &[u8], value: &[u8]) -> Vec<u8> {
     [&[0], &len(name)[..], name, &len(value), value].concat()
 }
 
-/// The status that a block of headers begins with: one of the static table
-/// (RFC 7541 appendix A), or another one spelt out.
+/// The status at the start of a header block: an index in the static table (RFC
+/// 7541 appendix A), or a literal.
 fn status(block: &[u8]) -> u16 {
     match block {
         [0x88, ..] => 200,
@@ -132,6 +133,6 @@ fn status(block: &[u8]) -> u16 {
             let digits = digits.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
             digits.and_then(|digits| digits.parse().ok()).expect("a status")
         }
-        other => panic!("no known status: {other:x?}"),
+        other => panic!("unknown status: {other:x?}"),
     }
 }

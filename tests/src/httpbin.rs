@@ -19,15 +19,15 @@ const PACKAGES: [&str; 4] =
 /// httpbin, run by gunicorn; stopped when dropped.
 pub struct HttpBin {
     _process: Process,
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
 }
 
 impl HttpBin {
-    /// Starts it; the first call on a machine has pip fetch it.
+    /// Starts it; the first call on a machine installs it with pip.
     ///
     /// # Panics
-    /// Where it cannot be had, or does not answer.
+    /// If it cannot be installed, or does not respond.
     pub fn start() -> Self {
         Self::start_on(Ipv4Addr::LOCALHOST.into())
     }
@@ -35,7 +35,7 @@ impl HttpBin {
     /// Starts it on this address of the machine.
     ///
     /// # Panics
-    /// Where it cannot be had, or does not answer.
+    /// If it cannot be installed, or does not respond.
     pub fn start_on(ip: IpAddr) -> Self {
         let mut process = Process::spawn(
             Command::new("python3")
@@ -58,12 +58,12 @@ impl HttpBin {
     }
 }
 
-/// The folder that httpbin and what it needs are installed in.
+/// The folder with httpbin and its dependencies.
 fn installed() -> PathBuf {
     let tools = workspace().join("target/test-tools");
     fs::create_dir_all(&tools).expect("a folder of tools");
     let folder = tools.join(PACKAGES[0]);
-    // The second to come waits, and finds it there.
+    // A second process waits, and then finds it installed.
     let lock = File::create(tools.join("httpbin.lock")).expect("a lock file");
     lock.lock().expect("a lock");
     if !folder.is_dir() {
@@ -77,7 +77,7 @@ fn installed() -> PathBuf {
             .status()
             .expect("python3 runs");
         assert!(status.success(), "pip could not install {PACKAGES:?}");
-        fs::rename(new.keep(), &folder).expect("it is whole now");
+        fs::rename(new.keep(), &folder).expect("a complete folder");
     }
     folder
 }

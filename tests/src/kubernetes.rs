@@ -1,6 +1,6 @@
-//! A real Kubernetes API, and the ingress on it: API server, kubectl, and what
-//! a pod of the gateway runs. Nothing here runs pods: services get their
-//! endpoints from the tests.
+//! A real Kubernetes API and the gateway on it: API server, kubectl, and the
+//! processes of a gateway pod. Pods do not run here: the tests write the endpoints
+//! of services.
 
 mod api_server;
 mod assets;

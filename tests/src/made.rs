@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use crate::tools::workspace;
 
-/// The folder that a script of this crate makes, or finds, and prints. Its
-/// progress goes past the test harness, which would keep it back.
+/// Runs a script of this crate that creates or finds a folder, and returns the path
+/// that it prints. Its progress bypasses the test harness, which would capture it.
 pub(crate) fn made_by(script: &str) -> Result<PathBuf, String> {
     let failed = |error: io::Error| format!("{script}: {error}");
     let mut child = Command::new(workspace().join(script))
@@ -30,11 +30,11 @@ pub(crate) fn made_by(script: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// What was made, for a test that cannot do without. The reason is kept, so that
-/// all tests of a binary fail with it after one try.
+/// The result, for a test that needs it. The error is kept, so that all tests of a
+/// binary fail with it after one try.
 ///
 /// # Panics
-/// Where it could not be made.
+/// If the script failed.
 #[track_caller]
 pub(crate) fn needed<'a>(what: &str, made: &'a Result<PathBuf, String>) -> &'a Path {
     match made {
@@ -43,8 +43,8 @@ pub(crate) fn needed<'a>(what: &str, made: &'a Result<PathBuf, String>) -> &'a P
     }
 }
 
-/// Says something at once, where the test harness keeps back what `eprintln!`
-/// says until a test has failed.
+/// Prints a line at once; the test harness captures `eprintln!` until a test has
+/// failed.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-/// Does `work` again and again, on so many threads, while `during` runs. Returns
-/// what that returned, and how often the work was done.
+/// Repeats `work` on this many threads while `during` runs. Returns the result of
+/// `during` and the number of repetitions.
 ///
 /// # Panics
-/// Where one of them does. If `during` fails, the work ends too: the test would
-/// hang otherwise.
+/// If one of them panics. If `during` panics, the work ends too, because the test
+/// would hang otherwise.
 pub fn meanwhile<T>(
     threads: usize,
     work: impl Fn() + Sync,

@@ -8,19 +8,19 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use ingress_filter::table::{Backend, PathMatch, Plaintext, Route, Rule, StringMatch};
 use ingress_filter::{Request, RouteTable, Subnet};
 
-/// What serves a request.
+/// The result for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Served<'t> {
     /// The source of the route.
     pub source: &'t str,
     /// The name of the backend.
     pub backend: &'t str,
-    /// What becomes of the request without TLS.
+    /// How requests without TLS are handled.
     pub plaintext: Option<Plaintext>,
 }
 
-/// The host of an authority: in lower case, without port and without the dot of
-/// an absolute name. `None` where it is malformed.
+/// The host in an authority: in lower case, without the port and without the
+/// trailing dot of an absolute name. `None` if the authority is malformed.
 pub fn host(authority: &[u8]) -> Option<String> {
     let authority = std::str::from_utf8(authority).ok()?.to_ascii_lowercase();
     if authority.is_empty() {
@@ -46,12 +46,12 @@ pub fn host(authority: &[u8]) -> Option<String> {
     is_host.then(|| absolute.to_owned())
 }
 
-/// The path of a target, without its query.
+/// The path in a request target, without the query.
 pub fn path(target: &[u8]) -> &[u8] {
     target.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default()
 }
 
-/// What serves a host and a path.
+/// The route for a host and a path.
 pub fn route<'t>(table: &'t RouteTable, host: &str, path: &[u8]) -> Option<Served<'t>> {
     let has =
         |wanted: &str| table.virtual_hosts.iter().find(|v| v.hosts.iter().any(|h| h == wanted));
@@ -64,7 +64,7 @@ pub fn route<'t>(table: &'t RouteTable, host: &str, path: &[u8]) -> Option<Serve
                 let elements = path.text().trim_end_matches('/').matches('/').count();
                 let exact = matches!(path, PathMatch::Exact(_));
                 let prefix = matches!(path, PathMatch::Prefix(_));
-                // Last of all, and only by their length.
+                // Compared last, and only by length.
                 let literal = !matches!(path, PathMatch::Regex(_));
                 let elements = if literal { elements } else { 0 };
                 (literal, exact, elements, path.text().len(), prefix, Reverse(*index))
@@ -103,10 +103,10 @@ fn matches(route: &PathMatch, path: &[u8]) -> bool {
     }
 }
 
-/// The first rule of a backend whose whole match holds.
+/// The first rule of a backend whose conditions all match.
 ///
 /// # Panics
-/// Where a condition is not one that a table may have.
+/// If a condition is not valid in a table.
 pub fn rule<'t>(backend: &'t Backend, request: &impl Request) -> Option<&'t Rule> {
     backend.rules.iter().find(|Rule { matches, .. }| {
         let is_from = |subnet: &String| {
@@ -125,7 +125,7 @@ pub fn rule<'t>(backend: &'t Backend, request: &impl Request) -> Option<&'t Rule
     })
 }
 
-/// What a condition of this name looks at.
+/// The value that a condition with this name compares.
 fn value(name: &str, request: &impl Request) -> Option<Vec<u8>> {
     match name {
         ":path" => request.first_value(":path").map(|target| path(&target).to_vec()),
@@ -141,11 +141,11 @@ fn address(client: &[u8]) -> Option<IpAddr> {
     Some(client.ip())
 }
 
-/// Whether a regular expression matches a value as a whole.
+/// Whether a regular expression matches a whole value.
 fn is_match(text: &str, value: &[u8]) -> bool {
     let build = |whole: String| regex::bytes::RegexBuilder::new(&whole).unicode(false).build();
     let pattern = build(format!("^(?:{text})$"));
-    // One with a comment at its end.
+    // For a pattern that ends in a comment.
     let pattern = pattern.or_else(|_| build(format!("^(?:{text}\n)$")));
     pattern.expect("a pattern").is_match(value)
 }

@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
-/// Answers questions over UDP (RFC 1035), each answer to be used for a second.
+/// Answers queries over UDP (RFC 1035), with a TTL of one second.
 pub struct NameServer {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
@@ -19,10 +19,10 @@ struct State {
 }
 
 impl NameServer {
-    /// Starts one that knows no name.
+    /// Starts a name server without names.
     ///
     /// # Panics
-    /// Where no port is free.
+    /// If no port is free.
     #[must_use]
     pub fn start() -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
@@ -39,12 +39,12 @@ impl NameServer {
         server
     }
 
-    /// From now on a name has these addresses.
+    /// Sets the addresses of a name.
     pub fn set(&self, name: &str, addresses: &[Ipv4Addr]) {
         lock(&self.state).addresses.insert(name.into(), addresses.into());
     }
 
-    /// The names that were asked for so far.
+    /// The names that were queried so far.
     #[must_use]
     pub fn asked(&self) -> Vec<String> {
         lock(&self.state).asked.clone()
@@ -55,8 +55,8 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().expect("a healthy test")
 }
 
-/// The question again, and the addresses where those of IPv4 are asked for (RFC 1035,
-/// section 4).
+/// The question, followed by the addresses if it asks for IPv4 (RFC 1035, section
+/// 4).
 fn answer(query: &[u8], state: &mut State) -> Vec<u8> {
     const NO_SUCH_NAME: u8 = 3;
     let mut labels = Vec::new();

@@ -1,4 +1,4 @@
-//! The module without Envoy: the same bytes, in the test host.
+//! The module without Envoy: the same binary, in the test host.
 
 use host_test::{ExchangeRecord, Module, Plugin};
 use ingress_filter::{FlatTable, RouteTable};
@@ -7,7 +7,7 @@ use ingressctl::manifest::read_text;
 use ingressctl::offline_module::offline_module;
 use ingressctl::settings::Settings;
 
-/// The module with the route table of some manifests.
+/// The module with the route table of manifests.
 pub struct Offline {
     plugin: Plugin,
 }
@@ -16,7 +16,7 @@ impl Offline {
     /// The module itself, compiled once for all tests.
     ///
     /// # Panics
-    /// Where it is not a Proxy-Wasm module.
+    /// If it is not a Proxy-Wasm module.
     pub fn module() -> &'static Module {
         offline_module().expect("a Proxy-Wasm module")
     }
@@ -24,7 +24,7 @@ impl Offline {
     /// The module with the route table of `manifests`.
     ///
     /// # Panics
-    /// Where it refuses that.
+    /// If the module rejects the table.
     pub fn of_manifests(manifests: &str, settings: &Settings) -> Self {
         let Compiled { gateway, .. } = compile(&read_text("manifests.yaml", manifests), settings);
         Self::of_flat(gateway.table.flat().expect("a table that may be served"))
@@ -33,7 +33,7 @@ impl Offline {
     /// The module with this route table.
     ///
     /// # Panics
-    /// Where it refuses that.
+    /// If the module rejects the table.
     pub fn of_table(table: &RouteTable) -> Self {
         Self::of_flat(&FlatTable::encode(table).expect("a table that may be served"))
     }
@@ -45,17 +45,17 @@ impl Offline {
         Self { plugin }
     }
 
-    /// What the module does to the request with these headers.
+    /// The decision of the module about a request with these headers.
     ///
     /// # Panics
-    /// Where it traps.
+    /// If it traps.
     pub fn request(&self, headers: &[(&str, &[u8])]) -> ExchangeRecord {
         let mut exchange = self.plugin.exchange().expect("no trap");
         exchange.request_headers(headers.to_vec(), true).expect("no trap");
         exchange.finish().expect("no trap")
     }
 
-    /// Which service serves a GET, or the status of the filter's own answer.
+    /// The service for a GET, or the status of the filter's own response.
     pub fn get(&self, authority: &str, path: &str) -> String {
         let record = self.request(&[
             (":method", b"GET"),

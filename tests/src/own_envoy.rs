@@ -1,4 +1,4 @@
-//! A real Envoy without `ingressctl` around it.
+//! A real Envoy that `ingressctl` does not start.
 
 use std::fs;
 use std::ops::Deref;
@@ -13,25 +13,25 @@ use crate::edge::{Edge, wait_until};
 use crate::process::Process;
 use crate::tools::{envoy, ingressctl};
 
-/// A real Envoy on a configuration file; stopped when dropped.
+/// A real Envoy with a configuration file; stopped when dropped.
 pub struct OwnEnvoy {
     process: Process,
-    /// For what Envoy writes.
+    /// The folder for Envoy's output.
     folder: TempDir,
     edge: Edge,
 }
 
 impl OwnEnvoy {
-    /// Runs Envoy on this configuration, which has one listener, or one named
-    /// `http` and perhaps one named `https`.
+    /// Runs Envoy with this configuration, which has one listener, or one named
+    /// `http` and optionally one named `https`.
     ///
     /// # Panics
-    /// Where it does not get ready.
+    /// If it does not become ready.
     pub fn start(config: &Path) -> Self {
         Self::start_in(config, &[])
     }
 
-    /// As [`Self::start`], with these variables in its environment.
+    /// As [`Self::start`], with these environment variables.
     ///
     /// # Panics
     /// As [`Self::start`].
@@ -55,7 +55,7 @@ impl OwnEnvoy {
             admin = address.trim().parse::<Admin>().ok();
             admin.is_some()
         });
-        let admin = admin.expect("it has started");
+        let admin = admin.expect("Envoy has started");
         let mut http = None;
         wait_until("envoy listens", || {
             http = admin
@@ -73,7 +73,7 @@ impl OwnEnvoy {
         self.process.id()
     }
 
-    /// What Envoy has logged so far.
+    /// The log of Envoy so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
@@ -87,20 +87,20 @@ impl Deref for OwnEnvoy {
     }
 }
 
-/// What `envoy --mode validate` says of a configuration.
+/// The output of `envoy --mode validate` for a configuration.
 ///
 /// # Panics
-/// Where Envoy cannot be run.
+/// If Envoy cannot be run.
 pub fn validate(config: &Path) -> Output {
     let mut command = Command::new(envoy());
     command.args(["--mode", "validate", "-c"]).arg(config).output().expect("envoy runs")
 }
 
-/// A folder with what `ingressctl compile` makes of `manifests`, for an Envoy
-/// that takes free ports.
+/// A folder with the output of `ingressctl compile` for `manifests`, for an Envoy
+/// on free ports.
 ///
 /// # Panics
-/// Where nothing is written.
+/// If nothing is written.
 pub fn compiled(manifests: &str) -> TempDir {
     compiled_with(manifests, &[])
 }
@@ -117,10 +117,11 @@ pub fn compiled_with(manifests: &str, flags: &[&str]) -> TempDir {
     folder
 }
 
-/// Has `ingressctl` compile the manifests at `source` into `folder`.
+/// Runs `ingressctl compile` on the manifests at `source`, with `folder` as its
+/// output.
 ///
 /// # Panics
-/// Where nothing is written.
+/// If nothing is written.
 pub fn compile(source: &Path, folder: &Path) {
     compile_with(source, folder, &[]);
 }
@@ -144,13 +145,14 @@ fn compile_with(source: &Path, folder: &Path, flags: &[&str]) {
         .output()
         .expect("ingressctl runs");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(folder.join("bootstrap.json").is_file(), "nothing was compiled: {said}");
+    assert!(folder.join("bootstrap.json").is_file(), "bootstrap.json is missing: {said}");
 }
 
-/// Changes a JSON file, so that a watcher sees the old one or the new.
+/// Changes a JSON file atomically, so that a watcher reads the old or the new
+/// content.
 ///
 /// # Panics
-/// Where it is none.
+/// If it is not JSON.
 pub fn edit_json(path: &Path, edit: impl FnOnce(&mut Value)) {
     let text = fs::read(path).expect("a file");
     let mut json = serde_json::from_slice(&text).expect("JSON");

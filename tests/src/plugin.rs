@@ -2,11 +2,11 @@
 
 use ingress_filter::{FlatTable, RouteTable};
 
-/// The configuration that gives the module this table, in the form in which
-/// Envoy gets it.
+/// The module's configuration with this table, in the form in which Envoy passes
+/// it.
 ///
 /// # Panics
-/// Where the table says what may not be served.
+/// If the table is not valid.
 pub fn configuration(table: &RouteTable) -> Vec<u8> {
     FlatTable::encode(table).expect("a table that may be served").into_bytes()
 }

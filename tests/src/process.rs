@@ -9,14 +9,14 @@ use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A child process, asked to end when dropped.
+/// A child process; it gets SIGTERM when dropped.
 pub struct Process(Child);
 
 impl Process {
     /// Starts it.
     ///
     /// # Panics
-    /// Where it cannot be run.
+    /// If it cannot be run.
     pub fn spawn(command: &mut Command) -> Self {
         Self(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
     }
@@ -24,10 +24,10 @@ impl Process {
     /// Starts a [`bound`] command.
     ///
     /// # Panics
-    /// Where it cannot be run.
+    /// If it cannot be run.
     pub(crate) fn spawn_bound(mut command: Command) -> Self {
-        // Linux ends a bound process with the thread that started it, and the
-        // thread of a test ends before what all tests share does.
+        // Linux ends a bound process when the thread that started it ends, and the
+        // thread of a test ends before the processes that all tests share.
         static SPAWNER: LazyLock<Sender<Box<dyn FnOnce() + Send>>> = LazyLock::new(|| {
             let (jobs, receiver) = channel::<Box<dyn FnOnce() + Send>>();
             thread::spawn(move || receiver.into_iter().for_each(|job| job()));
@@ -48,21 +48,21 @@ impl Process {
         self.0.id()
     }
 
-    /// Ends it at once, whatever it is doing.
+    /// Kills it.
     ///
     /// # Panics
-    /// Where it cannot be waited for.
+    /// If it cannot be waited for.
     pub fn kill(mut self) {
         self.signal(Signal::KILL);
         self.wait();
     }
 
-    /// Whether it has ended by itself.
+    /// Whether it has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         !matches!(self.0.try_wait(), Ok(None))
     }
 
-    /// Its standard output or error, whichever was piped.
+    /// Its standard output or error, whichever is piped.
     pub(crate) fn output(&mut self) -> Box<dyn std::io::Read + Send> {
         let Child { stdout, stderr, .. } = &mut self.0;
         match (stdout.take(), stderr.take()) {
@@ -72,29 +72,29 @@ impl Process {
         }
     }
 
-    /// The processes it has started.
+    /// The processes that it has started.
     ///
     /// # Panics
-    /// Where it has ended.
+    /// If it has ended.
     pub fn children(&self) -> Vec<u32> {
         let children = format!("/proc/{0}/task/{0}/children", self.0.id());
         let children = fs::read_to_string(children).expect("a running process");
         children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
     }
 
-    /// Asks it to end, as Ctrl-C does, and gives its exit code.
+    /// Asks it to end, as Ctrl-C does, and returns its exit code.
     ///
     /// # Panics
-    /// Where it cannot be waited for.
+    /// If it cannot be waited for.
     pub fn interrupt(mut self) -> Option<i32> {
         self.signal(Signal::INT);
         self.wait().code()
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it ends.
     ///
     /// # Panics
-    /// Where it cannot be waited for.
+    /// If it cannot be waited for.
     pub fn wait(&mut self) -> ExitStatus {
         self.0.wait().expect("it ends")
     }
@@ -107,8 +107,8 @@ impl Process {
     }
 }
 
-/// A command that the kernel kills when this process ends, however it does: a
-/// test that is killed itself cleans nothing up.
+/// A command that the kernel kills when this process ends for any reason: a test
+/// that is killed cannot clean up.
 pub(crate) fn bound(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);

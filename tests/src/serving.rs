@@ -25,7 +25,7 @@ impl Serving {
     /// Serves `manifests`, without an access log.
     ///
     /// # Panics
-    /// Where it does not get ready.
+    /// If it does not become ready.
     pub fn start(manifests: &str) -> Self {
         Self::start_with(manifests, &["--concurrency", "2", "--access-log=false"])
     }
@@ -33,7 +33,7 @@ impl Serving {
     /// Serves `manifests` with these flags.
     ///
     /// # Panics
-    /// Where it does not get ready.
+    /// If it does not become ready.
     pub fn start_with(manifests: &str, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::write(folder.path().join("manifests.yaml"), manifests).expect("a manifest is written");
@@ -59,15 +59,16 @@ impl Serving {
     /// Replaces the manifests in one step.
     ///
     /// # Panics
-    /// Where they cannot be written.
+    /// If they cannot be written.
     pub fn replace(&self, manifests: &str) {
-        // Under a name that is not watched, then renamed: never half written.
+        // Written under a name that is not watched, then renamed: readers never see
+        // a partial file.
         let new = self.folder().join("manifests.new");
         fs::write(&new, manifests).expect("a manifest is written");
         fs::rename(new, self.folder().join("manifests.yaml")).expect("a manifest is replaced");
     }
 
-    /// The access log, where one is asked for.
+    /// The access log, if the test asked for one.
     pub fn access_log(&self) -> &AccessLog {
         &self.access_log
     }
@@ -75,7 +76,7 @@ impl Serving {
     /// Envoy's process, a child of `ingressctl`.
     ///
     /// # Panics
-    /// Where it is not running.
+    /// If it is not running.
     pub fn envoy_pid(&self) -> u32 {
         *self.process.children().first().expect("a running Envoy")
     }
@@ -85,10 +86,10 @@ impl Serving {
         &mut self.process
     }
 
-    /// Asks it to end, as Ctrl-C does, and gives its exit code.
+    /// Asks it to end, as Ctrl-C does, and returns its exit code.
     ///
     /// # Panics
-    /// Where it cannot be waited for.
+    /// If it cannot be waited for.
     pub fn interrupt(self) -> Option<i32> {
         self.process.interrupt()
     }

@@ -36,10 +36,10 @@ impl Default for Authority {
 }
 
 impl Authority {
-    /// One that nobody else knows.
+    /// A new authority, which no other client trusts.
     ///
     /// # Panics
-    /// Where it cannot be made.
+    /// If it cannot be created.
     pub fn new() -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::default();
@@ -52,7 +52,7 @@ impl Authority {
     /// A certificate for these hosts, valid from an hour ago for 90 days.
     ///
     /// # Panics
-    /// Where it cannot be made.
+    /// If it cannot be created.
     pub fn issue(&self, hosts: &[&str]) -> Issued {
         self.issue_with(hosts, |_| ())
     }
@@ -60,7 +60,7 @@ impl Authority {
     /// A certificate for these hosts, valid from `start` until `end`.
     ///
     /// # Panics
-    /// Where it cannot be made.
+    /// If it cannot be created.
     pub fn issue_within(&self, hosts: &[&str], start: SystemTime, end: SystemTime) -> Issued {
         self.issue_with(hosts, |params| {
             params.not_before = start.into();
@@ -68,11 +68,11 @@ impl Authority {
         })
     }
 
-    /// A certificate for these hosts that may be served only with an OCSP answer
-    /// (RFC 7633). Envoy refuses it where it has none; it is valid otherwise.
+    /// A certificate for these hosts that requires an OCSP response (RFC 7633).
+    /// Envoy rejects it without one; it is valid otherwise.
     ///
     /// # Panics
-    /// Where it cannot be made.
+    /// If it cannot be created.
     pub fn issue_to_be_stapled(&self, hosts: &[&str]) -> Issued {
         // TLS Feature, with status_request alone.
         let (oid, content) = ([1, 3, 6, 1, 5, 5, 7, 1, 24], vec![0x30, 3, 2, 1, 5]);
@@ -95,7 +95,7 @@ impl Authority {
 }
 
 impl Issued {
-    /// A Secret with it.
+    /// A Secret with this certificate.
     pub fn secret(&self, namespace: &str, name: &str) -> Value {
         json!({
             "apiVersion": "v1",
@@ -106,11 +106,11 @@ impl Issued {
         })
     }
 
-    /// The same with its key in a version (RFC 5915, section 3) that there is not.
-    /// Envoy refuses it, as little as that says of the key itself.
+    /// The same certificate with an unsupported version of the key format (RFC
+    /// 5915, section 3). Envoy rejects it, although the key itself is valid.
     ///
     /// # Panics
-    /// Where the key is not an elliptic one.
+    /// If the key is not an EC key.
     #[must_use]
     pub fn with_strange_key(&self) -> Self {
         let section = pem::parse(&self.key).expect("PEM");
@@ -122,36 +122,35 @@ impl Issued {
         Self { chain: self.chain.clone(), key }
     }
 
-    /// The first certificate, as it goes over the wire.
+    /// The first certificate, in DER.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If there is none.
     pub fn der(&self) -> Vec<u8> {
         CertificateDer::from_pem_slice(self.chain.as_bytes()).expect("a certificate").to_vec()
     }
 }
 
-/// A client that takes only certificates of one authority, and that for each
-/// connection makes a whole handshake.
+/// A client that accepts only certificates of one authority, and makes a full
+/// handshake for each connection.
 #[derive(Clone)]
 pub struct TlsClient {
     config: Arc<ClientConfig>,
 }
 
 impl TlsClient {
-    /// Trusts `authority`, and speaks the first of `protocols` that the server
-    /// does, too.
+    /// Trusts `authority`, and offers `protocols` (ALPN); the server selects one.
     ///
     /// # Panics
-    /// Where that is none.
+    /// If the authority is not valid.
     pub fn new(authority: &Authority, protocols: &[&str]) -> Self {
         Self::with_versions(authority, protocols, rustls::ALL_VERSIONS)
     }
 
-    /// The same with TLS 1.2 alone.
+    /// The same client with only TLS 1.2.
     ///
     /// # Panics
-    /// Where the authority is none.
+    /// If the authority is not valid.
     pub fn tls_1_2(authority: &Authority) -> Self {
         Self::with_versions(authority, &[], &[&rustls::version::TLS12])
     }
@@ -172,8 +171,8 @@ impl TlsClient {
         Self { config: Arc::new(config) }
     }
 
-    /// Asks for no host any more; the certificate has to be for `host` all the
-    /// same.
+    /// Sends no server name (SNI) from now on; the certificate must still be valid
+    /// for `host`.
     #[must_use]
     pub fn without_sni(&self) -> Self {
         let mut config = ClientConfig::clone(&self.config);
@@ -181,30 +180,30 @@ impl TlsClient {
         Self { config: Arc::new(config) }
     }
 
-    /// What rustls needs.
+    /// The configuration of rustls.
     pub fn config(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.config)
     }
 
-    /// A connection to a server whose certificate is for `host`.
+    /// A connection to a server whose certificate must be valid for `host`.
     ///
     /// # Errors
-    /// Where it is not, or not by our authority, or there is no handshake.
+    /// If it is not, or is from another authority, or if the handshake fails.
     ///
     /// # Panics
-    /// Where nobody listens, or `host` is none.
+    /// If no server listens there, or `host` is not a valid name.
     pub fn connect(&self, address: SocketAddr, host: &str) -> io::Result<TlsConnection> {
         self.handshake(connect(address), host)
     }
 
-    /// As [`Self::connect`], on a connection that is there.
+    /// As [`Self::connect`], on an existing connection.
     ///
     /// # Errors
-    /// Where the certificate is not for `host`, or not by our authority, or there is
-    /// no handshake.
+    /// If the certificate is not valid for `host`, or is from another authority, or
+    /// if the handshake fails.
     ///
     /// # Panics
-    /// Where `host` is none.
+    /// If `host` is not a valid name.
     pub fn handshake(&self, stream: TcpStream, host: &str) -> io::Result<TlsConnection> {
         let name = ServerName::try_from(host.to_owned()).expect("the name of a host");
         let tls = ClientConnection::new(self.config(), name).map_err(io::Error::other)?;
@@ -215,13 +214,13 @@ impl TlsClient {
         Ok(TlsConnection { stream })
     }
 
-    /// Answers a GET on a connection of its own, over HTTP/1.1.
+    /// The response to a GET on a new connection, over HTTP/1.1.
     ///
     /// # Errors
-    /// Where there is no connection.
+    /// If there is no connection.
     ///
     /// # Panics
-    /// Where there is no answer.
+    /// If there is no response.
     pub fn get(&self, address: SocketAddr, host: &str, path: &str) -> io::Result<Answer> {
         Ok(self.connect(address, host)?.get(host, path))
     }
@@ -236,13 +235,13 @@ impl TlsConnection {
     /// The certificate of the server.
     ///
     /// # Panics
-    /// Where it has none.
+    /// If it has none.
     pub fn certificate(&self) -> Vec<u8> {
         let chain = self.stream.conn.peer_certificates().expect("certificates");
         chain.first().expect("a certificate").to_vec()
     }
 
-    /// What both speak.
+    /// The negotiated protocol (ALPN).
     pub fn protocol(&self) -> Option<&[u8]> {
         self.stream.conn.alpn_protocol()
     }
@@ -252,29 +251,29 @@ impl TlsConnection {
         self.stream.conn.protocol_version()
     }
 
-    /// Answers a GET over HTTP/1.1.
+    /// The response to a GET over HTTP/1.1.
     ///
     /// # Panics
-    /// Where there is no answer.
+    /// If there is no response.
     pub fn get(&mut self, authority: &str, path: &str) -> Answer {
         let request = format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\n\r\n");
         exchange(&mut self.stream, request.as_bytes())
     }
 
-    /// Answers a GET over HTTP/1.1.
+    /// The response to a GET over HTTP/1.1.
     ///
     /// # Errors
-    /// Where there is no answer, or only a part of one.
+    /// If there is no response, or only part of one.
     pub fn ask(&mut self, authority: &str, path: &str) -> io::Result<Answer> {
         ask(&mut self.stream, authority, path)
     }
 }
 
-/// Whether a server refuses a client that knows TLS 1.1 and nothing newer, by
-/// the alert for that (RFC 5246 section 7.2.2).
+/// Whether a server rejects a client that supports at most TLS 1.1, with the alert
+/// for that (RFC 5246 section 7.2.2).
 ///
 /// # Panics
-/// Where nobody listens.
+/// If no server listens there.
 pub fn refuses_tls_1_1(address: SocketAddr) -> bool {
     const PROTOCOL_VERSION: u8 = 70;
     // TLS 1.1, random, no session, TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, no

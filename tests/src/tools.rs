@@ -12,7 +12,7 @@ use crate::made::{made_by, needed};
 /// The root of the workspace.
 ///
 /// # Panics
-/// Never: this crate lies in a folder of it.
+/// Never: this crate is in a folder of the workspace.
 pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -22,7 +22,7 @@ pub fn workspace() -> &'static Path {
 /// The `ingressctl` that was built with this test.
 ///
 /// # Panics
-/// Where it was not: `cargo test --workspace` builds it.
+/// If it was not built: `cargo test --workspace` builds it.
 pub fn ingressctl() -> &'static Path {
     static PATH: LazyLock<PathBuf> = LazyLock::new(|| {
         let test = env::current_exe().expect("a test has a path");
@@ -34,10 +34,10 @@ pub fn ingressctl() -> &'static Path {
     &PATH
 }
 
-/// A real Envoy, fetched if there is none.
+/// A real Envoy, downloaded if there is none.
 ///
 /// # Panics
-/// Where there is none to be had.
+/// If there is none, and it cannot be downloaded.
 pub fn envoy() -> &'static Path {
     static PATH: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
         ingressctl::envoy_binary::find_or_fetch(None).map_err(|error| format!("{error:#}"))
@@ -45,11 +45,11 @@ pub fn envoy() -> &'static Path {
     needed("a real Envoy", &PATH)
 }
 
-/// The program `name`, such as curl: the one on the PATH, else one that is
-/// fetched from Debian.
+/// The program `name`, such as curl: the one on the PATH, otherwise one that is
+/// downloaded from Debian.
 ///
 /// # Panics
-/// Where there is none to be had.
+/// If there is none, and it cannot be downloaded.
 pub fn tool(name: &str) -> PathBuf {
     static FETCHED: LazyLock<Result<PathBuf, String>> =
         LazyLock::new(|| made_by("tests/debian/tools.sh"));
@@ -61,11 +61,11 @@ pub fn tool(name: &str) -> PathBuf {
     needed(&format!("{name}, which is not on the PATH"), &FETCHED).join(name)
 }
 
-/// A port that nobody listens on at the moment, for programs that cannot choose
-/// one themselves.
+/// A port on which no process listens at the moment, for programs that cannot
+/// choose one themselves.
 ///
 /// # Panics
-/// Where there is none.
+/// If there is none.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
@@ -73,13 +73,13 @@ pub fn free_port() -> u16 {
         .port()
 }
 
-/// As [`free_port`], but one that the machine gives to no connection going out.
-/// For programs that are stopped and started again, and want it back.
+/// As [`free_port`], but a port that the system does not use for outgoing
+/// connections. For programs that are stopped and started again on the same port.
 ///
 /// # Panics
-/// Where there is none.
+/// If there is none.
 pub(crate) fn port_below_ephemeral() -> u16 {
-    // Tests that run side by side start looking at places of their own.
+    // Parallel tests start their search at different ports.
     static NEXT: LazyLock<AtomicU32> =
         LazyLock::new(|| AtomicU32::new(process::id().wrapping_mul(37)));
     let offset = || u16::try_from(NEXT.fetch_add(1, Ordering::Relaxed) % 12_000).ok();
@@ -91,7 +91,7 @@ pub(crate) fn port_below_ephemeral() -> u16 {
 /// All files below a folder.
 ///
 /// # Panics
-/// Where it cannot be read.
+/// If it cannot be read.
 pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder") {

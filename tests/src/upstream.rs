@@ -15,17 +15,17 @@ use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-/// A server of HTTP/1.1 and HTTP/2 that answers 200 with its name in
-/// `x-upstream`; stopped when dropped. A request may ask for more:
+/// A server for HTTP/1.1 and HTTP/2 that responds with status 200 and its name in
+/// `x-upstream`; stopped when dropped. Request headers change the response:
 ///
 /// | header | effect |
 /// | --- | --- |
-/// | `x-delay-ms: N` | the answer takes so long |
+/// | `x-delay-ms: N` | the response is delayed by N ms |
 /// | `x-fail-first: N` | the first N tries of this request get 503 |
-/// | `x-answer-NAME: V` | the answer has a header `NAME: V` |
+/// | `x-answer-NAME: V` | the response has a header `NAME: V` |
 pub struct Upstream {
     _runtime: Runtime,
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
 }
@@ -39,7 +39,7 @@ pub struct Received {
     pub path: String,
     /// Its version.
     pub version: Version,
-    /// Its headers in the order received, those sent several times apart.
+    /// Its headers in the order received; repeated headers are separate.
     pub headers: Vec<(String, Vec<u8>)>,
     /// Its body.
     pub body: Vec<u8>,
@@ -47,7 +47,7 @@ pub struct Received {
     pub trailers: Vec<String>,
 }
 
-/// Whether a header is one that Envoy itself adds to a request.
+/// Whether Envoy itself adds this header to requests.
 pub fn is_added_by_envoy(name: &str) -> bool {
     name.starts_with("x-envoy-")
         || ["x-forwarded-for", "x-request-id", "cdn-loop", "content-length"].contains(&name)
@@ -72,7 +72,7 @@ impl Upstream {
     /// Starts an upstream called `name`.
     ///
     /// # Panics
-    /// Where it cannot listen.
+    /// If it cannot listen.
     pub fn start(name: &'static str) -> Self {
         Self::start_on(Ipv4Addr::LOCALHOST.into(), name)
     }
@@ -80,16 +80,15 @@ impl Upstream {
     /// Starts an upstream called `name` on this address of the machine.
     ///
     /// # Panics
-    /// Where it cannot listen.
+    /// If it cannot listen.
     pub fn start_on(ip: IpAddr, name: &'static str) -> Self {
         Self::begin(ip, name, true)
     }
 
-    /// As [`Self::start_on`], for more requests than are to be remembered: what
-    /// has reached it is only the last one.
+    /// As [`Self::start_on`], for many requests: it remembers only the last one.
     ///
     /// # Panics
-    /// Where it cannot listen.
+    /// If it cannot listen.
     pub fn forgetful(ip: IpAddr, name: &'static str) -> Self {
         Self::begin(ip, name, false)
     }
@@ -107,16 +106,16 @@ impl Upstream {
         Self { _runtime: runtime, address, received }
     }
 
-    /// What has reached it since the last call.
+    /// The requests received since the last call.
     ///
     /// # Panics
-    /// Where its server has panicked.
+    /// If its server has panicked.
     pub fn take_received(&self) -> Vec<Received> {
         std::mem::take(&mut *self.received.lock().expect("a healthy server"))
     }
 
-    /// A Service `name` with this as its only endpoint, at a port of the given
-    /// name and number.
+    /// A Service `name` with this upstream as its only endpoint, at a port with the
+    /// given name and number.
     pub fn manifests(&self, name: &str, port_name: &str, port: u16) -> String {
         format!(
             "\n---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{ports: [{{name: {port_name}, port: {port}}}]}}\n\
@@ -140,7 +139,7 @@ async fn accept(
             let service =
                 service_fn(move |request| answer(request, name, remembers, Arc::clone(&received)));
             let mut server = auto::Builder::new(TokioExecutor::new());
-            // More than any edge lets through.
+            // More than Envoy lets through.
             server.http1().max_headers(1_000);
             let _ = server.serve_connection(TokioIo::new(stream), service).await;
         });
@@ -180,7 +179,7 @@ async fn answer(
     };
     let is_failing = {
         let mut received = received.lock().expect("a healthy test");
-        // Envoy gives every try of a request the same.
+        // Envoy sends the same one with every try of a request.
         let id = request.values("x-request-id").concat();
         let is_earlier = |earlier: &&Received| earlier.values("x-request-id").concat() == id;
         let is_failing = fails_first
@@ -191,7 +190,7 @@ async fn answer(
         received.push(request);
         is_failing
     };
-    // A delay of nothing would still take a millisecond.
+    // Even a delay of zero would take a millisecond.
     if let Some(delay) = delay {
         tokio::time::sleep(Duration::from_millis(delay)).await;
     }

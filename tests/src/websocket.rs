@@ -7,10 +7,10 @@ use std::time::Duration;
 use tungstenite::handshake::server::{Request, Response};
 use tungstenite::{Error, Message, WebSocket, accept_hdr, client};
 
-/// A server that sends each message back, behind the path of the upgrade; it
-/// ends with the test.
+/// A server that sends each message back, with the path of the upgrade before it;
+/// it ends with the test.
 pub struct EchoServer {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
 }
 
@@ -18,7 +18,7 @@ impl EchoServer {
     /// Starts it.
     ///
     /// # Panics
-    /// Where it cannot listen.
+    /// If it cannot listen.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
         let address = listener.local_addr().expect("an address");
@@ -52,13 +52,13 @@ fn echo(stream: TcpStream) {
     }
 }
 
-/// Upgrades a connection of its own.
+/// Upgrades a new connection.
 ///
 /// # Errors
-/// The status, where it is refused.
+/// The status, if the upgrade is rejected.
 ///
 /// # Panics
-/// Where there is no answer.
+/// If there is no response.
 pub fn upgrade(
     address: SocketAddr,
     authority: &str,

@@ -3,41 +3,41 @@
 use std::env;
 use std::path::PathBuf;
 
-/// The words behind `--`: numbers are sizes, `NAME=VALUE` are options, others
-/// choose what to run.
+/// The words after `--`: numbers are sizes, `NAME=VALUE` are options, others choose
+/// what to run.
 pub struct Arguments {
     words: Vec<String>,
 }
 
 impl Arguments {
-    /// Those of this process. Cargo adds `--bench`, which is not one.
+    /// The arguments of this process. Cargo adds `--bench`, which is left out.
     pub fn of_process() -> Self {
         let words = env::args().skip(1).filter(|word| !word.starts_with('-'));
         Self { words: words.collect() }
     }
 
-    /// As they are written behind the command.
+    /// The arguments as they are written after the command.
     pub(crate) fn as_given(&self) -> String {
         if self.words.is_empty() { String::new() } else { format!(" -- {}", self.words.join(" ")) }
     }
 
-    /// Whether to measure less, in a minute or so.
+    /// Whether to measure less, in about a minute.
     pub fn is_short(&self) -> bool {
         self.has("short")
     }
 
-    /// Whether this word is there.
+    /// Whether the word was given.
     pub fn has(&self, name: &str) -> bool {
         self.words.iter().any(|word| word == name)
     }
 
-    /// All words but this one.
+    /// All words except this one.
     pub fn without(&self, name: &str) -> impl Iterator<Item = &str> {
         self.words.iter().map(String::as_str).filter(move |word| *word != name)
     }
 
-    /// The numbers among the words; without any `default`, or of a short run its
-    /// first two.
+    /// The numbers among the words. If there are none, `default`, of which a short
+    /// run uses the first two.
     pub fn sizes(&self, default: &[usize]) -> Vec<usize> {
         let sizes: Vec<_> = self.words.iter().filter_map(|word| word.parse().ok()).collect();
         if !sizes.is_empty() {
@@ -52,11 +52,11 @@ impl Arguments {
         self.words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
     }
 
-    /// The number of the option `name=`; without it `full`, or `short` of a short
-    /// run.
+    /// The number of the option `name=`; without the option, `full`, or `short` in
+    /// a short run.
     ///
     /// # Panics
-    /// Where it is not a number.
+    /// If it is not a number.
     pub fn number(&self, name: &str, full: usize, short: usize) -> usize {
         match self.option(name) {
             Some(number) => number.parse().unwrap_or_else(|_| panic!("{name} is not a number")),
@@ -65,8 +65,8 @@ impl Arguments {
         }
     }
 
-    /// Whether `name` is in the comma-separated list of the option `only=`, or
-    /// there is no such option.
+    /// Whether `name` is in the comma-separated list of the option `only=`, or that
+    /// option was not given.
     pub fn is_on(&self, name: &str) -> bool {
         self.option("only").is_none_or(|names| names.split(',').any(|only| only == name))
     }

@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One measured number, and what it is of. Figures that differ in nothing but
-/// `size` are a line of a plot; those of one `group` and `quantity` are a table.
+/// One measured number and what it describes. Figures that differ only in `size`
+/// are one line of a plot; figures with the same `group` and `quantity` are one
+/// table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// The conditions, such as `paths, HTTP/1.1`.
@@ -14,14 +15,14 @@ pub struct Figure {
     pub quantity: String,
     /// The unit of `value`, such as `µs`; empty for a ratio.
     pub unit: String,
-    /// Of what, such as `this filter`.
+    /// The program that was measured, such as `this filter`.
     pub series: String,
-    /// At how many paths or hosts, where that matters.
+    /// The number of paths or hosts, if it matters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
-    /// The number itself, a median where it was measured several times.
+    /// The number itself; the median of several measurements.
     pub value: f64,
-    /// The quartiles, or whatever else `value` lies between.
+    /// The quartiles, or another range of `value`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<[f64; 2]>,
     /// The budget, such as `≤ 15`.
@@ -44,10 +45,10 @@ impl Figure {
         }
     }
 
-    /// The median of `values`, with their quartiles as the range.
+    /// The median of `values`, with the quartiles as the range.
     ///
     /// # Panics
-    /// Where there is no value.
+    /// If there are no values.
     pub fn median(
         group: &str,
         quantity: &str,
@@ -61,20 +62,20 @@ impl Figure {
         Self { range: Some([low, high]), ..Self::new(group, quantity, series, median, unit) }
     }
 
-    /// The same at this size.
+    /// The same figure at this size.
     #[must_use]
     pub fn at(self, size: usize) -> Self {
         Self { size: Some(size), ..self }
     }
 
-    /// The same with a budget, where there is one.
+    /// The same figure with a budget, if there is one.
     #[must_use]
     pub fn target(self, target: Option<&str>) -> Self {
         Self { target: target.map(str::to_owned), ..self }
     }
 
-    /// Whether both are of the same thing, so that the later one replaces the
-    /// earlier.
+    /// Whether both figures measure the same quantity, so that the later one
+    /// replaces the earlier one.
     pub(crate) fn is_of_same(&self, other: &Self) -> bool {
         let of = |figure: &Self| {
             let Self { group, quantity, series, size, .. } = figure.clone();
@@ -83,25 +84,25 @@ impl Figure {
         of(self) == of(other)
     }
 
-    /// The number of the budget, which is a most or an exact one.
+    /// The number in the budget, which is a maximum or an exact value.
     pub fn target_number(&self) -> Option<f64> {
         let target = self.target.as_deref()?;
         target.trim_start_matches("≤ ").replace(',', "").parse().ok()
     }
 
-    /// Whether the budget is kept, where there is one, by the figure as it is printed.
+    /// Whether the figure, as printed, is within its budget, if it has one.
     pub fn is_kept(&self) -> Option<bool> {
         let printed = number(self.value).replace(',', "").parse().unwrap_or(self.value);
         self.target_number().map(|most| printed <= most)
     }
 
-    /// Quantity and unit, as a heading or an axis shows them.
+    /// Quantity and unit, for a heading or an axis.
     pub fn quantity_with_unit(&self) -> String {
         let Self { quantity, unit, .. } = self;
         if unit.is_empty() { quantity.clone() } else { format!("{quantity}, {unit}") }
     }
 
-    /// Value and range, as a table shows them.
+    /// Value and range, for a table.
     pub fn numbers(&self) -> String {
         let value = number(self.value);
         match self.range {
@@ -111,8 +112,7 @@ impl Figure {
     }
 }
 
-/// So many quarters of the sorted values are at most this, which lies between two of
-/// them where none is there.
+/// A quartile of the sorted values, interpolated between two of them if necessary.
 fn quantile(values: &[f64], quarters: usize) -> f64 {
     let last = values.len() - 1;
     let (index, rest) = (last * quarters / 4, last * quarters % 4);
@@ -133,7 +133,7 @@ impl fmt::Display for Figure {
     }
 }
 
-/// Three significant digits, a whole number as it is; thousands apart.
+/// Three significant digits, or a whole number, with thousands separated.
 fn number(value: f64) -> String {
     match value.abs() {
         1_000.0.. => grouped(value),
@@ -144,7 +144,7 @@ fn number(value: f64) -> String {
     }
 }
 
-/// A whole number with its thousands apart.
+/// A whole number with thousands separated.
 pub fn grouped(value: impl fmt::Display) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();

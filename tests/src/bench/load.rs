@@ -19,7 +19,7 @@ pub enum HttpVersion {
 }
 
 impl HttpVersion {
-    /// As people write it.
+    /// The name in headings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Http1 => "HTTP/1.1",
@@ -37,12 +37,12 @@ impl HttpVersion {
     }
 }
 
-/// How many requests are under way.
+/// How many requests are in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// 16: on as many connections, or 4 streams on each of 4.
+    /// 16: on 16 connections, or as 4 streams on each of 4 connections.
     Full,
-    /// One, so that none waits for another.
+    /// One, so that no request waits for another.
     OneByOne,
 }
 
@@ -55,26 +55,26 @@ pub struct Load {
     folder: TempDir,
 }
 
-/// What the requests of one slice of time took.
+/// The results of one slice of time.
 #[derive(Clone, Copy, Debug)]
 pub struct Slice {
-    /// How many were answered with 200.
+    /// The number of responses with status 200.
     pub requests: f64,
-    /// How many were not.
+    /// The number of other responses.
     pub failed: usize,
-    /// How long half of them took at most, in microseconds.
+    /// The median latency, in microseconds.
     pub half: f64,
-    /// How long 99 of 100 took at most, in microseconds.
+    /// The 99th percentile of the latency, in microseconds.
     pub most: f64,
-    /// How long the slowest took.
+    /// The maximum latency.
     pub longest: f64,
 }
 
 impl Load {
-    /// Slices of so many seconds for this path of `host`.
+    /// Slices of this many seconds for this path of `host`.
     ///
     /// # Panics
-    /// Where there is no room for a temporary file.
+    /// If a temporary file cannot be created.
     pub fn new(version: HttpVersion, host: &str, path: &str, seconds: usize) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         Self { version, host: host.to_owned(), path: path.to_owned(), seconds, folder }
@@ -83,17 +83,17 @@ impl Load {
     /// One slice of load on `address`.
     ///
     /// # Panics
-    /// Where any request fails.
+    /// If any request fails.
     pub fn slice(&self, address: SocketAddr, pace: Pace) -> Slice {
         let slice = self.begin(address, pace).end();
-        assert!(slice.failed == 0, "{} of {} requests have failed", slice.failed, slice.requests);
+        assert!(slice.failed == 0, "{} of {} requests failed", slice.failed, slice.requests);
         slice
     }
 
-    /// Begins a slice that something else goes on beside.
+    /// Starts a slice of load in the background.
     ///
     /// # Panics
-    /// Where there is no h2load.
+    /// If h2load is missing.
     pub fn begin(&self, address: SocketAddr, pace: Pace) -> Running<'_> {
         let log = self.log();
         let _ = fs::remove_file(&log);
@@ -113,22 +113,22 @@ impl Load {
     }
 }
 
-/// A slice that goes on.
+/// A running slice of load.
 pub struct Running<'a> {
     load: &'a Load,
     child: Child,
 }
 
 impl Running<'_> {
-    /// Whether it still does.
+    /// Whether it is still running.
     pub fn is_on(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Waits until it is over.
+    /// Waits until it ends.
     ///
     /// # Panics
-    /// Where no request was answered.
+    /// If no request got a response.
     pub fn end(self) -> Slice {
         let output = self.child.wait_with_output().expect("h2load ends");
         let said = String::from_utf8_lossy(&output.stdout);
@@ -145,14 +145,14 @@ impl Running<'_> {
     }
 }
 
-/// Status and microseconds, which come after the start in a line of the log.
+/// Status and microseconds, the fields after the start time in a line of the log.
 fn answer(line: &str) -> Option<(&str, f64)> {
     let mut words = line.split('\t').skip(1);
     Some((words.next()?, words.next()?.parse().ok()?))
 }
 
-/// How many requests got none, as in `... 10 failed, 10 errored, 0 timeout`, of
-/// which `failed` is the sum.
+/// The number of requests without a response, as in `... 10 failed, 10 errored, 0
+/// timeout`; `failed` is the sum.
 fn without_answer(said: &str) -> usize {
     let line = said.lines().find(|line| line.starts_with("requests:")).unwrap_or_default();
     let failed = line.split(", ").find_map(|part| part.strip_suffix(" errored"));

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::tools::envoy;
 
-/// The machine that figures are from.
+/// The machine on which the figures were measured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// The model of its processor.
     pub processor: String,
-    /// How many cores there are.
+    /// The number of its cores.
     pub cores: usize,
     /// Its memory.
     pub memory_gib: u64,
@@ -22,10 +22,10 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This one.
+    /// This machine.
     ///
     /// # Panics
-    /// Where it is not Linux, or has no Envoy.
+    /// If it does not run Linux, or has no Envoy.
     pub fn this() -> Self {
         let field = |file: &str, name: &str| {
             let text = fs::read_to_string(file).unwrap_or_default();
@@ -47,7 +47,7 @@ impl Machine {
 fn envoy_version() -> String {
     let output = Command::new(envoy()).arg("--version").output().expect("envoy runs");
     let said = String::from_utf8_lossy(&output.stdout);
-    // Behind the path of the program, which has slashes of its own.
+    // After the path of the program, which contains slashes, too.
     let version = said.split_once("version:").map_or("", |(_, version)| version);
     version.split('/').nth(1).unwrap_or("unknown").to_owned()
 }

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-/// The host of tables with one.
+/// The host in tables with only one.
 const HOST: &str = "shop.example.com";
 
-/// What there are many of.
+/// What the manifests contain many of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// One host with many paths.
@@ -17,17 +17,17 @@ pub enum Shape {
     Hosts,
 }
 
-/// How manifests are written.
+/// The form of the manifests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notation {
-    /// As people write it, a line for each key.
+    /// Block style, one line for each key.
     Yaml,
-    /// An object on a line.
+    /// One object per line.
     Json,
 }
 
 impl Shape {
-    /// As a heading has it.
+    /// The name in headings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Paths => "paths of one host",
@@ -54,10 +54,10 @@ fn host(index: usize) -> String {
     format!("shop-{:04}-{:02}.example.com", index / 100, index % 100)
 }
 
-/// So many routes, each hundred of which is an Ingress for a service of its own.
+/// This many routes; each hundred of them are one Ingress, with its own service.
 ///
 /// # Panics
-/// Never: text can always be written to.
+/// Never: writing to a string cannot fail.
 pub fn manifests(shape: Shape, routes: usize, upstream: SocketAddr, notation: Notation) -> String {
     let mut text = String::new();
     for service in 0..routes.div_ceil(100) {
@@ -106,8 +106,8 @@ fn objects(service: usize, rules: &[Value], upstream: SocketAddr) -> [Value; 3] 
     ]
 }
 
-/// Writes a value behind a key or a dash: a scalar on the same line, others on
-/// lines of their own.
+/// Writes a value after a key or a dash: a scalar on the same line, others on
+/// separate lines.
 fn write_yaml(text: &mut String, value: &Value, depth: usize) {
     let indent = "  ".repeat(depth);
     match value {

@@ -4,11 +4,11 @@ use std::fs;
 
 use serde::Serialize;
 
-/// A process and all that it has started.
+/// A process and its descendants.
 pub struct Processes(Vec<u32>);
 
 impl Processes {
-    /// The process `pid` and those that it has started so far.
+    /// The process `pid` and its descendants so far.
     pub fn of(pid: u32) -> Self {
         let mut pids = vec![pid];
         let mut next = 0;
@@ -38,20 +38,20 @@ fn children(pid: u32) -> Vec<u32> {
     children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
-/// What a process has of the machine.
+/// The resources that a process uses.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Usage {
     /// Its resident memory, in MiB.
     pub resident_mib: f64,
-    /// The peak of that so far.
+    /// Its peak so far.
     pub peak_mib: f64,
-    /// How many threads it has.
+    /// The number of its threads.
     pub threads: usize,
-    /// How many files, sockets and pipes it has open.
+    /// The number of its open files, sockets and pipes.
     pub descriptors: usize,
 }
 
-/// What a process has at the moment, unless it has ended.
+/// The current resource usage of a process, unless it has ended.
 pub fn usage(pid: u32) -> Option<Usage> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let number = |name| -> Option<f64> {
@@ -66,7 +66,8 @@ pub fn usage(pid: u32) -> Option<Usage> {
     })
 }
 
-/// The peak of a process's resident memory so far, in MiB, unless it has ended.
+/// The peak of a process's resident memory so far, in MiB, unless the process has
+/// ended.
 pub fn memory_peak(pid: u32) -> Option<f64> {
     usage(pid).map(|usage| usage.peak_mib)
 }

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::{Arguments, Figure, Machine};
 use crate::tools::workspace;
 
-/// The figures of one benchmark. Each is printed and written at once, so that a
-/// run that is interrupted leaves those it has.
+/// The figures of one benchmark. Each is printed and saved at once, so an
+/// interrupted run keeps those it has measured.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// What prints these figures.
+    /// The command that prints these figures.
     pub command: String,
-    /// Where they are from.
+    /// The machine on which they were measured.
     pub machine: Machine,
     /// What was left out, and why.
     pub notes: Vec<String>,
@@ -24,32 +24,32 @@ pub struct Report {
     file: PathBuf,
 }
 
-/// The folder of the figures: the published ones, or for a short run, which
-/// nobody should publish, one in `target`.
+/// The folder of the figures: `docs/benchmarks`, or for a short run, which must not
+/// be published, a folder in `target`.
 ///
 /// # Panics
-/// Where it cannot be made.
+/// If it cannot be created.
 pub fn folder(is_short: bool) -> PathBuf {
     let folder = if is_short { "target/benchmarks" } else { "docs/benchmarks" };
     let folder = workspace().join(folder);
-    fs::create_dir_all(&folder).expect("a folder for figures");
+    fs::create_dir_all(&folder).expect("the folder is created");
     folder
 }
 
 impl Report {
-    /// The report of the benchmark `name`: what it measures replaces what was
-    /// measured before, and the rest of that stays.
+    /// The report of the benchmark `name`. New figures replace earlier ones of the
+    /// same quantity; the others stay.
     ///
     /// # Panics
-    /// Where there is a report that cannot be read.
+    /// If a report exists but cannot be read.
     pub fn of(name: &str, arguments: &Arguments) -> Self {
         Self::within(&folder(arguments.is_short()), name, arguments)
     }
 
-    /// The same in a folder that the benchmark chooses itself.
+    /// The same, in a folder that the benchmark chooses.
     ///
     /// # Panics
-    /// Where there is a report that cannot be read.
+    /// If a report exists but cannot be read.
     pub fn within(folder: &Path, name: &str, arguments: &Arguments) -> Self {
         let file = folder.join(format!("{name}.json"));
         let before = file.is_file().then(|| Self::read(&file));
@@ -65,18 +65,18 @@ impl Report {
     /// The report in this file.
     ///
     /// # Panics
-    /// Where it cannot be read.
+    /// If it cannot be read.
     pub fn read(file: &PathBuf) -> Self {
         let text = fs::read(file).expect("a report");
         serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
     }
 
-    /// Begins a group of figures.
+    /// Starts a group of figures.
     pub fn begin(&self, group: &str) {
         println!("\n{group}");
     }
 
-    /// Prints and keeps a figure.
+    /// Prints and saves a figure.
     pub fn add(&mut self, figure: Figure) {
         println!("{figure}");
         match self.figures.iter_mut().find(|before| before.is_of_same(&figure)) {
@@ -86,7 +86,7 @@ impl Report {
         self.write();
     }
 
-    /// Prints and keeps what was left out, and why.
+    /// Prints and saves what was left out, and why.
     pub fn note(&mut self, note: &str) {
         println!("  note: {note}");
         if !self.notes.iter().any(|before| before == note) {

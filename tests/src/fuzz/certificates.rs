@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 pub use ingressctl::fuzzing::ServedCertificate;
 use ingressctl::fuzzing::served_certificate;
 
-/// What Envoy would get; `None` where it gets nothing.
+/// The certificate that Envoy would get; `None` if it gets none.
 pub fn certificates(input: &[u8]) -> Option<ServedCertificate> {
-    // Each reader takes what is its, as Envoy does.
+    // Each reader takes its own blocks from the text, as Envoy does.
     served_certificate(input, input, today())
 }
 

@@ -1,12 +1,12 @@
-//! What clients of the discovery service send, while what they are told changes.
+//! What clients of the discovery service send while its resources change.
 
 use ingressctl::fuzzing::{Ask, Discovery, Step};
 
-/// Takes steps, each with a byte that says which: after any of them, the next client
-/// gets all that it is to get.
+/// Runs steps, each chosen by a byte: after any of them, the next client receives
+/// all its resources.
 ///
 /// # Panics
-/// Where it does not, or where one client is answered without end.
+/// If it does not, or if the responses to one client never end.
 pub fn discovery(mut input: &[u8]) -> bool {
     let mut discovery = Discovery::new();
     discovery.take(Step::Join);

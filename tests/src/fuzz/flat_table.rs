@@ -4,11 +4,11 @@ use ingress_filter::{FlatTable, Router};
 
 use super::input;
 
-/// Hands the matcher a table whose digest is right, whatever else is wrong with it:
-/// it answers the request.
+/// Loads a table with a valid digest and any other content: the matcher decides
+/// about the request.
 ///
 /// # Panics
-/// Where it does not.
+/// If it panics.
 pub fn flat_table(input: &[u8]) -> bool {
     let Some((asked, table)) = input::split(input) else { return false };
     let Ok(table) = FlatTable::parse(sealed(table.to_vec())) else { return false };

@@ -1,4 +1,4 @@
-//! Inputs that begin with a request, as people write one:
+//! Inputs that begin with a request in readable form:
 //!
 //! ```text
 //! GET /a/b?c
@@ -14,7 +14,7 @@ use std::borrow::Cow;
 
 use ingress_filter::Request;
 
-/// A request, and the connection it came by.
+/// A request and its connection.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     headers: Vec<(String, Vec<u8>)>,
@@ -24,7 +24,7 @@ pub(super) struct Asked {
     random: u64,
 }
 
-/// The request that an input begins with, and what comes after the empty line.
+/// The request at the start of an input, and the rest after the empty line.
 pub(super) fn split(input: &[u8]) -> Option<(Asked, &[u8])> {
     let end = input.windows(2).position(|bytes| bytes == b"\n\n")?;
     let (head, rest) = (input.get(..end)?, input.get(end + 2..)?);
@@ -41,7 +41,7 @@ impl Asked {
         }
         for line in lines {
             let (name, value) = pair(line, b": ")?;
-            // As Envoy hands them over: names in lower case, and one authority.
+            // As Envoy passes them: names in lower case, and one authority.
             let name = String::from_utf8(name.to_ascii_lowercase()).ok()?;
             match &*name {
                 "@client" => asked.client = Some(value.to_vec()),
@@ -55,7 +55,7 @@ impl Asked {
         Some(asked)
     }
 
-    /// The authority, empty where there is none.
+    /// The authority; empty if there is none.
     pub(super) fn authority(&self) -> Vec<u8> {
         self.first_value(":authority").unwrap_or_default().into_owned()
     }

@@ -5,27 +5,27 @@ use ingress_filter::{FlatTable, Request, RouteTable, Router, Verdict};
 use super::input::{self, Asked};
 use crate::naive;
 
-/// Hands the matcher a table: it refuses it, or says the same as a matcher that
-/// looks at every route and every rule.
+/// Loads a table: it is rejected, or the matcher decides the same as one that
+/// checks every route and every rule.
 ///
 /// # Panics
-/// Where it does neither.
+/// If it does neither.
 pub fn json_table(input: &[u8]) -> bool {
     let Some((asked, json)) = input::split(input) else { return false };
     let Ok(table) = serde_json::from_slice::<RouteTable>(json) else {
         let is_flat = json.starts_with(b"INGRESS") || json.windows(6).any(|key| key == b"\"flat\"");
-        assert!(is_flat || Router::load(json).is_err(), "what is not a table was loaded");
+        assert!(is_flat || Router::load(json).is_err(), "loaded JSON that is not a table");
         return false;
     };
     let Ok(flat) = FlatTable::encode(&table) else {
-        assert!(Router::load(json).is_err(), "what has no flat form was loaded");
+        assert!(Router::load(json).is_err(), "loaded a table without a flat form");
         return false;
     };
     check(&table, flat, &asked);
     true
 }
 
-/// Checks a table that may be served, and its flat form.
+/// Checks a valid table and its flat form.
 pub(super) fn check(table: &RouteTable, flat: FlatTable, asked: &Asked) {
     let decoded = flat.decode().expect("what was encoded");
     assert_eq!(FlatTable::encode(&decoded).expect("what was decoded"), flat);
@@ -41,8 +41,8 @@ pub(super) fn check(table: &RouteTable, flat: FlatTable, asked: &Asked) {
     check_rule(table, &router, asked, expected.ok().flatten());
 }
 
-/// Whatever comes before a rule is looked at, what is forwarded was so by the first
-/// that holds.
+/// The conditions of all rules up to the matching one are checked: a request was
+/// forwarded by the first rule that matches.
 fn check_rule(
     table: &RouteTable,
     router: &Router,
@@ -51,9 +51,9 @@ fn check_rule(
 ) {
     let decision = router.decide(asked);
     let Verdict::Forward(_) = decision.verdict else { return };
-    let served = served.expect("what is forwarded has a route");
+    let served = served.expect("a forwarded request has a route");
     let backend = table.backends.iter().find(|backend| backend.name == served.backend);
-    // Of an authority, conditions see what hosts are compared by.
-    let rule = naive::rule(backend.expect("a table has its backends"), asked);
+    // Conditions see the authority in the form in which hosts are compared.
+    let rule = naive::rule(backend.expect("a backend in the table"), asked);
     assert_eq!(decision.rule, rule.map(|rule| &*rule.name), "{:?}", asked.header(":authority"));
 }

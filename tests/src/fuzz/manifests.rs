@@ -1,4 +1,4 @@
-//! Manifests, as a tenant may write them.
+//! Manifests as a tenant may write them.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -8,11 +8,11 @@ use ingressctl::envoy::{Admin, EnvoyFiles, Layout, Listening};
 use ingressctl::manifest::read_text;
 use ingressctl::settings::Settings;
 
-/// Compiles manifests: what comes of them, Envoy's configuration included, is whole,
-/// and each finding stands somewhere.
+/// Compiles manifests: the result, including Envoy's configuration, is complete,
+/// and each finding has a position.
 ///
 /// # Panics
-/// Where it is not.
+/// If it is not.
 pub fn manifests(input: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(input) else { return false };
     let settings = Settings { regex_paths: true, ..Settings::default() };

@@ -1,4 +1,4 @@
-//! The specification of a RouteRule, and a request to the service it is for.
+//! The specification of a RouteRule, and a request to its service.
 
 use ingressctl::compile::compile;
 use ingressctl::manifest::read_text;
@@ -6,7 +6,8 @@ use ingressctl::settings::Settings;
 
 use super::input;
 
-/// What a rule is compiled with: an Ingress of all hosts and two services.
+/// The objects that a rule is compiled with: an Ingress for all hosts and two
+/// services.
 const NEIGHBOURS: &str = r#"
 apiVersion: networking.k8s.io/v1
 kind: Ingress
@@ -32,15 +33,15 @@ metadata: {name: fuzzed}
 spec:
 "#;
 
-/// Compiles a specification. The table that comes of it decides the same in its flat
-/// form as in JSON.
+/// Compiles a specification. The resulting table decides the same in its flat form
+/// as in JSON.
 ///
 /// # Panics
-/// Where it does not, or where the rule takes its neighbours down.
+/// If it does not, or if other objects are lost because of the rule.
 pub fn route_rule(input: &[u8]) -> bool {
     let Some((asked, spec)) = input::split(input) else { return false };
     let Ok(spec) = std::str::from_utf8(spec) else { return false };
-    // The document is the rule's alone.
+    // The input must stay within the document of the rule.
     if spec.contains("---") || spec.contains("...") {
         return false;
     }

@@ -1,4 +1,4 @@
-//! Hosts and paths, and a request for one of them or for another.
+//! Hosts and paths, and a request for one of them or for another host or path.
 
 use ingress_filter::table::{Backend, Forward, PathMatch, Route, TlsHost, VirtualHost};
 use ingress_filter::{FlatTable, RouteTable, Router};
@@ -6,11 +6,11 @@ use ingress_filter::{FlatTable, RouteTable, Router};
 use super::input;
 use crate::naive;
 
-/// Compares the matcher with the naive one. Routes are lines such as `a.example prefix
-/// /a`; what stands in a line `a.example tls NAME` is the certificate of a host.
+/// Compares the matcher with the naive one. Routes are lines such as `a.example
+/// prefix /a`; a line `a.example tls NAME` has the certificate of a host.
 ///
 /// # Panics
-/// Where the two differ.
+/// If they differ.
 pub fn routes(input: &[u8]) -> bool {
     let Some((asked, lines)) = input::split(input) else { return false };
     let Ok(lines) = std::str::from_utf8(lines) else { return false };

@@ -19,12 +19,12 @@ use crate::edge::wait_until;
 use crate::process::{Process, bound};
 use crate::tools::{port_below_ephemeral, workspace};
 
-/// The token of a user of the group `system:masters`, who may do everything.
+/// The token of a user of the group `system:masters`, who has all permissions.
 const ADMIN_TOKEN: &str = "admin-token";
 
-/// A Kubernetes API with RBAC, and with what `config/deploy` holds. Nothing
-/// runs beside it: no controllers, no nodes. It ends with the test, or with the
-/// test binary where it is shared, however that ends.
+/// A Kubernetes API with RBAC, and with the objects in `config/deploy`. Neither
+/// controllers nor nodes run. It ends with the test, or if it is shared, with the
+/// test binary, even if that is killed.
 pub struct ApiServer {
     assets: PathBuf,
     folder: Scratch,
@@ -42,28 +42,26 @@ struct Ports {
 }
 
 impl ApiServer {
-    /// The one that the tests of a binary share, each with namespaces of its
-    /// own.
+    /// The server that the tests of a binary share, each with its own namespaces.
     ///
     /// # Panics
-    /// Where it does not get ready, or there is none to be had.
+    /// If it does not become ready, or cannot be installed.
     pub fn shared() -> &'static Self {
         static SHARED: LazyLock<ApiServer> = LazyLock::new(|| ApiServer::start(&[]));
-        // So that every test says why it fails, not only the first.
+        // Every test reports why it fails, not only the first.
         assets::find();
         &SHARED
     }
 
-    /// One with these flags, such as `--runtime-config=…`, for a test of its
-    /// own.
+    /// A server with these flags, such as `--runtime-config=…`, for one test.
     ///
     /// # Panics
-    /// Where it does not get ready, or there is none to be had.
+    /// If it does not become ready, or cannot be installed.
     pub fn start(flags: &[&str]) -> Self {
         let assets = assets::find();
-        // A port may be taken between being found free and being listened on.
+        // Another process may take a free port before this one listens on it.
         let server = (0..3).find_map(|_| Self::try_start(assets, flags));
-        let server = server.expect("an API server that gets ready; its log is above");
+        let server = server.expect("the API server is ready; its log is above");
         server.apply_deployment();
         server
     }
@@ -96,38 +94,38 @@ impl ApiServer {
         None
     }
 
-    /// kubectl, as a user who may do everything.
+    /// kubectl, as a user with all permissions.
     pub fn kubectl(&self) -> Kubectl {
         Kubectl::new(&self.assets, &self.kubeconfig())
     }
 
-    /// A new namespace, for one test alone.
+    /// A new namespace for one test.
     ///
     /// # Panics
-    /// Where there is one of that name.
+    /// If a namespace with that name exists.
     pub fn namespace(&self, name: &str) -> Namespace<'_> {
         Namespace::create(self, name)
     }
 
-    /// The kubeconfig file of that user.
+    /// The kubeconfig file of a user with all permissions.
     pub fn kubeconfig(&self) -> PathBuf {
         self.path("kubeconfig")
     }
 
-    /// A kubeconfig file for the owner of this token.
+    /// A kubeconfig file with this token.
     ///
     /// # Panics
-    /// Where it cannot be written.
+    /// If it cannot be written.
     pub fn kubeconfig_for(&self, name: &str, token: &str) -> PathBuf {
         let path = self.path(&format!("kubeconfig-{name}"));
         fs::write(&path, self.kubeconfig_text(token)).expect("a kubeconfig is written");
         path
     }
 
-    /// Stops the API server alone: who is connected is cut off.
+    /// Stops only the API server: its clients lose their connections.
     ///
     /// # Panics
-    /// Where it is stopped already.
+    /// If it is already stopped.
     pub fn stop_server(&self) {
         take(&self.server).expect("a running API server").kill();
     }
@@ -135,16 +133,16 @@ impl ApiServer {
     /// Starts it again, on the same port.
     ///
     /// # Panics
-    /// Where it does not get ready.
+    /// If it does not become ready.
     pub fn start_server(&self) {
         self.spawn_server();
-        assert!(self.wait_for_ready(), "the API server does not get ready again");
+        assert!(self.wait_for_ready(), "the API server is not ready again in time");
     }
 
-    /// Stops etcd alone: the API server has no data.
+    /// Stops only etcd: the API server has no data.
     ///
     /// # Panics
-    /// Where it is stopped already.
+    /// If it is already stopped.
     pub fn stop_etcd(&self) {
         take(&self.etcd).expect("a running etcd").kill();
     }
@@ -152,10 +150,10 @@ impl ApiServer {
     /// Starts it again, with its data.
     ///
     /// # Panics
-    /// Where the API server does not get ready.
+    /// If the API server does not become ready.
     pub fn start_etcd(&self) {
         self.spawn_etcd();
-        assert!(self.wait_for_ready(), "the API server does not get ready again");
+        assert!(self.wait_for_ready(), "the API server is not ready again in time");
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -198,7 +196,7 @@ current-context: test
             .args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients])
             .args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers])
             .args(["--initial-cluster", &format!("default={peers}")])
-            // Data that nobody needs after a crash of the machine.
+            // The data need not survive a crash of the machine.
             .arg("--unsafe-no-fsync");
         self.spawn(&self.etcd, command, "etcd.log");
     }
@@ -217,7 +215,8 @@ current-context: test
             .arg(file("service-account-key-file", "service-accounts.pub"))
             .arg(file("service-account-signing-key-file", "service-accounts.key"))
             .arg("--service-account-issuer=https://kubernetes.default.svc")
-            // It would have pods wait for what a controller makes.
+            // This admission plugin would make pods wait for objects that a
+            // controller creates.
             .arg("--disable-admission-plugins=ServiceAccount")
             .arg("--service-cluster-ip-range=10.96.0.0/16")
             .arg("--endpoint-reconciler-type=none")
@@ -230,11 +229,11 @@ current-context: test
         let log = log.expect("a log file");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        assert!(slot.is_none(), "it runs already");
+        assert!(slot.is_none(), "the process is already running");
         *slot = Some(Process::spawn_bound(command));
     }
 
-    /// Whether it gets ready: no, where a process ends first.
+    /// Whether it becomes ready; false if a process ends before that.
     fn wait_for_ready(&self) -> bool {
         const TIMEOUT: Duration = Duration::from_mins(1);
         let start = Instant::now();
@@ -243,7 +242,7 @@ current-context: test
             let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
             slot.as_mut().is_some_and(Process::has_ended)
         };
-        // It is made last, after the server says that it is ready.
+        // Created last, after the server reports that it is ready.
         let is_ready = || {
             kubectl.run(&["get", "--raw", "/readyz"]).is_ok()
                 && kubectl.run(&["get", "namespace", "default"]).is_ok()
@@ -258,24 +257,24 @@ current-context: test
         true
     }
 
-    /// Whether it serves that version of that group, as in `policy/v1`.
+    /// Whether it serves a group version, such as `policy/v1`.
     ///
     /// # Panics
-    /// Where it does not answer.
+    /// If it does not respond.
     pub fn serves(&self, version: &str) -> bool {
         let versions = self.kubectl().run(&["api-versions"]).expect("API versions");
         versions.lines().any(|line| line == version)
     }
 
-    /// The folder that an operator applies, which tells clusters of before
-    /// Kubernetes 1.21 from today's.
+    /// The folder that an operator applies: clusters older than Kubernetes 1.21
+    /// have a separate one.
     pub fn deployment(&self) -> PathBuf {
         let is_old = !self.serves("policy/v1");
         workspace().join(if is_old { "config/deploy-1.20" } else { "config/deploy" })
     }
 
-    /// What an operator applies first: all of it or, where the API lacks a kind
-    /// of it, what the gateway cannot do without.
+    /// The objects that an operator applies first: all of them or, if the API lacks
+    /// a kind, those that the gateway cannot work without.
     fn apply_deployment(&self) {
         let deploy = workspace().join("config/deploy");
         let files = ["namespace.yaml", "crds/routerule.yaml", "rbac.yaml"];
@@ -292,7 +291,7 @@ current-context: test
 
 impl Drop for ApiServer {
     fn drop(&mut self) {
-        // The one that is asked would take its time.
+        // A server that is asked to stop would take some time.
         for slot in [&self.server, &self.etcd] {
             if let Some(process) = take(slot) {
                 process.kill();
@@ -305,9 +304,9 @@ fn take(slot: &Mutex<Option<Process>>) -> Option<Process> {
     slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// A new key to sign tokens of service accounts with, and its public half.
+/// A new key for signing tokens of service accounts, and its public half.
 fn key_pair() -> (String, String) {
-    // What a public key of this kind begins with in DER (RFC 5480).
+    // The start of a public key of this kind in DER (RFC 5480).
     const PREFIX: [u8; 26] = [
         0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08,
         0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
@@ -321,8 +320,8 @@ fn key_pair() -> (String, String) {
     (encode("PRIVATE KEY", private.as_ref()), encode("PUBLIC KEY", &public))
 }
 
-/// A folder that goes even where this process is killed: a shell waits for the
-/// end of its input, which is that of this process, and removes it.
+/// A folder that is removed even if this process is killed: a shell waits for the
+/// end of its input, which comes when this process ends, and removes the folder.
 struct Scratch {
     folder: PathBuf,
     remover: Child,
@@ -330,8 +329,8 @@ struct Scratch {
 
 impl Scratch {
     fn new() -> Self {
-        // What writes there is killed at the same moment, so not at the first
-        // try perhaps.
+        // Processes that write there are killed at the same moment, so the first
+        // try may fail.
         const REMOVE: &str =
             "cat >/dev/null; while [ -e \"$0\" ]; do rm -rf \"$0\" || sleep 0.1; done";
         let memory = Path::new("/dev/shm");
@@ -341,7 +340,7 @@ impl Scratch {
         let mut remover = Command::new("sh");
         remover.args(["-c", REMOVE]).arg(&folder);
         remover.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // Not of the group that Ctrl-C ends.
+        // In another process group than the one that Ctrl-C interrupts.
         remover.process_group(0);
         Self { folder, remover: remover.spawn().expect("sh runs") }
     }

@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 
 use crate::made::{made_by, needed};
 
-/// The folder that `$KUBEBUILDER_ASSETS` names, else the one in the cache, which
-/// is made if it is not there yet.
+/// The folder that `$KUBEBUILDER_ASSETS` names, otherwise the one in the cache,
+/// which is created if necessary.
 ///
 /// # Panics
-/// Where it is not complete, or cannot be made.
+/// If it is not complete, or cannot be created.
 pub(super) fn find() -> &'static Path {
     static FOLDER: LazyLock<Result<PathBuf, String>> =
         LazyLock::new(|| made_by("tests/kube/assets.sh"));

@@ -21,11 +21,11 @@ use crate::edge::{Edge, wait_until};
 use crate::process::{Process, bound};
 use crate::tools::{envoy, free_port, ingressctl};
 
-/// How long the controller may take to serve its first table.
+/// The time limit for the controller to serve its first table.
 const TIMEOUT: Duration = Duration::from_secs(40);
 
-/// An Envoy and an `ingressctl controller` that share a folder, with the rights
-/// that `config/deploy` gives them; killed when dropped.
+/// An Envoy and an `ingressctl controller` that share a folder, with the
+/// permissions in `config/deploy`; killed when dropped.
 pub struct Gateway {
     folder: TempDir,
     arguments: Vec<String>,
@@ -38,28 +38,29 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Serves what is in `namespace`.
+    /// Serves the objects in `namespace`.
     ///
     /// # Panics
-    /// Where it does not get ready.
+    /// If it does not become ready.
     pub fn start(namespace: &Namespace<'_>) -> Self {
         Self::start_with(namespace, &[])
     }
 
-    /// Serves what is in `namespace`, with these flags; `--namespace` among them
-    /// is one namespace more.
+    /// Serves the objects in `namespace`, with these flags; a `--namespace` among
+    /// them adds a namespace.
     ///
     /// # Panics
-    /// Where it does not get ready.
+    /// If it does not become ready.
     pub fn start_with(namespace: &Namespace<'_>, flags: &[&str]) -> Self {
         Self::start_as(namespace, &namespace.gateway_account(), flags)
     }
 
-    /// As [`Self::start`], with an Envoy that refuses the clusters of upstreams
-    /// that speak HTTP/2: it was built without the options that say so.
+    /// As [`Self::start`], with an Envoy that rejects the clusters of HTTP/2
+    /// upstreams, because it was built without the extension for HTTP protocol
+    /// options.
     ///
     /// # Panics
-    /// Where it does not get ready.
+    /// If it does not become ready.
     pub fn start_without_http2(namespace: &Namespace<'_>) -> Self {
         let envoy = EnvoyBuild::WithoutHttp2Upstreams;
         Self::start_whole(namespace, &namespace.gateway_account(), &[], envoy)
@@ -68,7 +69,7 @@ impl Gateway {
     /// As [`Self::start_with`], with another kubeconfig file.
     ///
     /// # Panics
-    /// Where it does not get ready.
+    /// If it does not become ready.
     pub fn start_as(namespace: &Namespace<'_>, kubeconfig: &Path, flags: &[&str]) -> Self {
         Self::start_whole(namespace, kubeconfig, flags, EnvoyBuild::Whole)
     }
@@ -83,7 +84,7 @@ impl Gateway {
         let shared = folder.path().join("shared");
         fs::create_dir(&shared).expect("a folder to share");
         let mut arguments: Vec<_> = ["controller", "--http", "127.0.0.1:0"].map(Into::into).into();
-        // HTTPS comes and goes, so it cannot take any port that is free.
+        // HTTPS stops and starts during a test, so it needs a port that stays free.
         let https = SocketAddr::from(([127, 0, 0, 1], free_port()));
         arguments.extend(["--https".into(), https.to_string()]);
         arguments.extend(["--folder".into(), text(&shared)]);
@@ -111,27 +112,25 @@ impl Gateway {
         gateway
     }
 
-    /// From its next start on, the controller logs what this says, as `RUST_LOG`
-    /// has it.
+    /// Sets the `RUST_LOG` of the controller, from its next start.
     pub fn set_log_filter(&mut self, filter: &str) {
         self.log_filter = Some(filter.to_owned());
     }
 
-    /// Starts the controller, which has been killed, and waits until it is
-    /// ready.
+    /// Starts the controller after it was killed, and waits until it is ready.
     ///
     /// # Panics
-    /// Where it does not get ready.
+    /// If it does not become ready.
     pub fn start_controller(&mut self) {
         let ready = self.launch_controller();
         self.await_ready(&ready);
     }
 
-    /// Starts the controller, which has been killed. What is given says when it
-    /// is ready, to [`Self::await_ready`].
+    /// Starts the controller after it was killed. [`Self::await_ready`] waits for
+    /// the result.
     ///
     /// # Panics
-    /// Where it cannot be run.
+    /// If it cannot be run.
     pub fn launch_controller(&mut self) -> Receiver<String> {
         let mut command = bound(ingressctl());
         command.args(&self.arguments);
@@ -143,18 +142,18 @@ impl Gateway {
         let lines = BufReader::new(process.output()).lines().map_while(Result::ok);
         self.controller = Some(process);
         let (sender, ready) = channel();
-        // Reads on: a full pipe would stop it.
+        // Keeps reading, because a full pipe would block the controller.
         thread::spawn(move || lines.for_each(|line| drop(sender.send(line))));
         ready
     }
 
-    /// Waits until the controller is ready: Envoy serves a table, perhaps one
-    /// from before.
+    /// Waits until the controller is ready: Envoy serves a table, which may be an
+    /// older one.
     ///
     /// # Panics
-    /// Where that takes too long.
+    /// If that takes too long.
     pub fn await_ready(&mut self, ready: &Receiver<String>) {
-        let line = ready.recv_timeout(TIMEOUT).expect("the controller gets ready");
+        let line = ready.recv_timeout(TIMEOUT).expect("the controller is ready in time");
         let value = |name| line.split_whitespace().find_map(|word| word.strip_prefix(name));
         let address = |name| value(name)?.parse().ok();
         let admin = value("admin=").and_then(|value| value.parse().ok());
@@ -166,88 +165,87 @@ impl Gateway {
         self.health = health;
     }
 
-    /// Kills the controller, as a node that runs out of memory does. Envoy goes
-    /// on.
+    /// Kills the controller, as a node without free memory does. Envoy continues.
     ///
     /// # Panics
-    /// Where it does not run.
+    /// If it does not run.
     pub fn kill_controller(&mut self) {
         self.controller.take().expect("a running controller").kill();
     }
 
-    /// Stops the controller where it is, as a machine does that is out of memory.
+    /// Suspends the controller, as a machine without free memory does.
     ///
     /// # Panics
-    /// Where it does not run.
+    /// If it does not run.
     pub fn pause_controller(&self) {
         self.controller.as_ref().expect("a running controller").signal(Signal::STOP);
     }
 
-    /// Lets it go on.
+    /// Resumes the controller.
     ///
     /// # Panics
-    /// Where it does not run.
+    /// If it does not run.
     pub fn resume_controller(&self) {
         self.controller.as_ref().expect("a running controller").signal(Signal::CONT);
     }
 
-    /// Asks the controller to end, as Kubernetes does with a pod, without
-    /// waiting for it.
+    /// Sends SIGTERM to the controller, as Kubernetes does to a pod, without
+    /// waiting for its end.
     ///
     /// # Panics
-    /// Where it does not run.
+    /// If it does not run.
     pub fn ask_to_end(&self) {
         self.controller.as_ref().expect("a running controller").signal(Signal::TERM);
     }
 
-    /// Waits until controller and Envoy have ended, and gives their exit codes.
+    /// Waits until controller and Envoy have ended, and returns their exit codes.
     ///
     /// # Panics
-    /// Where the controller does not run.
+    /// If the controller does not run.
     pub fn wait_for_end(&mut self) -> (Option<i32>, Option<i32>) {
         let controller = self.controller.as_mut().expect("a running controller").wait().code();
         (controller, self.envoy.wait().code())
     }
 
-    /// Waits until the controller alone has ended, and gives its exit code.
+    /// Waits until the controller has ended, and returns its exit code.
     ///
     /// # Panics
-    /// Where it does not run.
+    /// If it does not run.
     pub fn wait_for_controller(&mut self) -> Option<i32> {
         self.controller.as_mut().expect("a running controller").wait().code()
     }
 
-    /// What `/healthz`, `/readyz` or `/metrics` say.
+    /// The response from `/healthz`, `/readyz` or `/metrics`.
     ///
     /// # Panics
-    /// Where there is no answer.
+    /// If there is no response.
     pub fn health(&self, path: &str) -> Answer {
         get(self.health, "health", path)
     }
 
-    /// Where those are.
+    /// The address of these endpoints.
     pub fn health_address(&self) -> SocketAddr {
         self.health
     }
 
-    /// Kills Envoy and starts another on the same folder, as Kubernetes does.
+    /// Kills Envoy and starts another one on the same folder, as Kubernetes does.
     ///
     /// # Panics
-    /// Where it does not listen soon.
+    /// If it does not start to listen in time.
     pub fn restart_envoy(&mut self) {
         self.relaunch_envoy();
         self.await_envoy();
     }
 
-    /// Kills Envoy and starts another on the same folder. It listens once the
-    /// controller has told it where.
+    /// Kills Envoy and starts another one on the same folder. It starts to listen
+    /// when the controller has sent the listeners.
     ///
     /// # Panics
-    /// Where it cannot be run.
+    /// If it cannot be run.
     pub fn relaunch_envoy(&mut self) {
         let shared = self.shared_folder();
         self.kill_envoy();
-        // That of the one that was killed.
+        // The socket of the Envoy that was killed.
         fs::remove_file(shared.join("admin-address")).expect("its address");
         self.envoy = spawn_envoy(self.folder.path(), &shared, &self.envoy_arguments);
     }
@@ -255,7 +253,7 @@ impl Gateway {
     /// Waits until Envoy listens.
     ///
     /// # Panics
-    /// Where it does not soon.
+    /// If it does not in time.
     pub fn await_envoy(&mut self) {
         let shared = self.shared_folder();
         let mut address = None;
@@ -285,17 +283,17 @@ impl Gateway {
     /// The process id of the controller.
     ///
     /// # Panics
-    /// Where it does not run.
+    /// If it does not run.
     pub fn controller_pid(&self) -> u32 {
         self.controller.as_ref().expect("a running controller").id()
     }
 
-    /// What the controller has logged so far.
+    /// The log of the controller so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_path("controller")).unwrap_or_default()
     }
 
-    /// What Envoy has logged so far.
+    /// The log of Envoy so far.
     pub fn envoy_log(&self) -> String {
         fs::read_to_string(self.log_path("envoy")).unwrap_or_default()
     }
@@ -310,8 +308,7 @@ impl Gateway {
     }
 }
 
-/// What the init container does.
-/// What an Envoy was built with.
+/// How an Envoy was built.
 #[derive(Clone, Copy)]
 enum EnvoyBuild {
     Whole,
@@ -319,8 +316,8 @@ enum EnvoyBuild {
 }
 
 impl EnvoyBuild {
-    /// Its flags. Where options of HTTP/2 are missing, its way to the controller
-    /// is written in the way of before there were any.
+    /// Its flags. If the extension for HTTP protocol options is missing, the
+    /// bootstrap configures HTTP/2 to the controller with the older field.
     fn prepare(self, shared: &Path) -> Vec<String> {
         const OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
         if matches!(self, Self::Whole) {
@@ -351,7 +348,8 @@ fn prepare(folder: &Path, arguments: &[String]) {
     assert!(status.success(), "--prepare: {status}: {log}");
 }
 
-/// What the image sets for the controller, beside the name of its program.
+/// The environment that the image sets for the controller, in addition to its
+/// program's name.
 fn image_environment() -> impl Iterator<Item = (&'static str, &'static str)> {
     let (_, stage) = include_str!("../../../Dockerfile").rsplit_once("\nFROM ").expect("a stage");
     stage.lines().filter_map(|line| line.strip_prefix("ENV ")?.split_once('='))
@@ -387,7 +385,7 @@ impl Drop for Gateway {
             eprintln!("the controller's log:\n{}", self.log());
             eprintln!("Envoy's log:\n{}", self.envoy_log());
         }
-        // Would otherwise drain, for which nobody waits.
+        // Otherwise Envoy would drain for a time that the test does not need.
         for process in [self.controller.as_ref(), Some(&self.envoy)].into_iter().flatten() {
             process.signal(Signal::KILL);
         }

@@ -4,25 +4,26 @@ use serde_json::{Value, json};
 
 use super::ingresses::{all_to, host_to, ingress, object, path, rule};
 
-/// Kinds that the cases are made of.
+/// The kinds of objects in the cases.
 pub const KINDS: &str =
     "ingresses.networking.k8s.io,services,endpointslices,endpoints,routerules.config.istio.io";
 
-/// What somebody does to the others.
+/// An attack on other namespaces.
 pub struct Case {
-    /// In a few words.
+    /// A short description.
     pub name: &'static str,
-    /// To be created in a namespace with a service `web`.
+    /// The objects to create in a namespace with a service `web`.
     pub objects: Vec<String>,
-    /// What an Event in their namespace says once it is dealt with.
+    /// A part of the Event in that namespace once the controller has handled the
+    /// attack.
     pub told: &'static str,
 }
 
-/// The flags of a gateway that some of the cases are about.
+/// The flags of the gateway that some of the cases need.
 pub const FLAGS: [&str; 3] = ["--external-name-services", "--namespace-budget", "paths=1000"];
 
-/// The Ingress that some of the cases aim at, of a service `web` in a namespace of
-/// its own.
+/// The Ingress that some of the cases attack, with a service `web` in its own
+/// namespace.
 pub fn victim() -> String {
     let rules = json!({"rules": [
         rule("victim.example", &[path("/shop", "Prefix", "web")]),
@@ -31,12 +32,12 @@ pub fn victim() -> String {
     ingress("web", &rules)
 }
 
-/// All of them.
+/// All cases.
 pub fn cases() -> Vec<Case> {
     [of_others(), of_amount(), of_waiting()].into_iter().flatten().collect()
 }
 
-/// Hosts, certificates and addresses that belong to others.
+/// Attempts to get hosts, certificates and addresses of others.
 fn of_others() -> Vec<Case> {
     vec![
         Case {
@@ -72,7 +73,7 @@ fn of_others() -> Vec<Case> {
     ]
 }
 
-/// More of something than there may be.
+/// Attempts to exceed a limit.
 fn of_amount() -> Vec<Case> {
     vec![
         Case {
@@ -124,11 +125,11 @@ fn of_amount() -> Vec<Case> {
     ]
 }
 
-/// What has to be asked for, and never comes.
+/// Attempts to make the gateway wait for responses that never come.
 fn of_waiting() -> Vec<Case> {
     vec![
         Case {
-            name: "300 Secrets that may not be read",
+            name: "300 Secrets without permission to read them",
             objects: vec![ingress("secrets", &{
                 let mut spec = host_to("secrets.example", "web");
                 let entries = (0..300).map(|it| {
@@ -140,7 +141,7 @@ fn of_waiting() -> Vec<Case> {
             told: "may not be read",
         },
         Case {
-            name: "50 names that nobody resolves",
+            name: "50 names that do not resolve",
             objects: {
                 let names = (0..50).flat_map(|it| {
                     let external = format!("n{it}.nowhere.example");

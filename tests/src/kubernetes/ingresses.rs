@@ -1,26 +1,26 @@
-//! Ingresses as the tests write them.
+//! Ingresses for tests.
 
 use serde_json::{Value, json};
 
-/// An Ingress of the class that is ours.
+/// An Ingress of the gateway's class.
 pub fn ingress(name: &str, spec: &Value) -> String {
     ingress_of("istio", name, spec)
 }
 
-/// An Ingress of the class of that name.
+/// An Ingress of another class.
 pub fn ingress_of(class: &str, name: &str, spec: &Value) -> String {
     let mut spec = spec.clone();
     spec["ingressClassName"] = class.into();
     unclassed(name, &spec)
 }
 
-/// An Ingress of no class.
+/// An Ingress without a class.
 pub fn unclassed(name: &str, spec: &Value) -> String {
     let metadata = json!({"name": name});
     object("networking.k8s.io/v1", "Ingress", &metadata, spec)
 }
 
-/// An object as kubectl takes it.
+/// An object in the form that kubectl reads.
 pub fn object(version: &str, kind: &str, metadata: &Value, spec: &Value) -> String {
     json!({"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}).to_string()
 }
@@ -35,7 +35,7 @@ pub fn all_to(service: &str) -> Value {
     json!({"defaultBackend": backend(service)})
 }
 
-/// What happens to the paths of a host.
+/// A rule: the paths of a host.
 pub fn rule(host: &str, paths: &[Value]) -> Value {
     json!({"host": host, "http": {"paths": paths}})
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// kubectl for one user and perhaps one namespace.
+/// kubectl for one user and optionally one namespace.
 #[derive(Clone, Debug)]
 pub struct Kubectl {
     program: PathBuf,
@@ -19,19 +19,19 @@ impl Kubectl {
         Self { program: assets.join("kubectl"), kubeconfig: kubeconfig.to_owned(), namespace: None }
     }
 
-    /// The same in a namespace.
+    /// The same, in a namespace.
     #[must_use]
     pub fn within(&self, namespace: &str) -> Self {
         Self { namespace: Some(namespace.to_owned()), ..self.clone() }
     }
 
-    /// Runs it and gives its standard output.
+    /// Runs kubectl and returns its standard output.
     ///
     /// # Errors
-    /// What it says on standard error, where it fails.
+    /// Its standard error, if it fails.
     ///
     /// # Panics
-    /// Where it cannot be run.
+    /// If it cannot be run.
     pub fn run(&self, args: &[&str]) -> Result<String, String> {
         self.run_with(args, "")
     }
@@ -39,10 +39,10 @@ impl Kubectl {
     /// As [`Self::run`], with text on its standard input.
     ///
     /// # Errors
-    /// What it says on standard error, where it fails.
+    /// Its standard error, if it fails.
     ///
     /// # Panics
-    /// Where it cannot be run.
+    /// If it cannot be run.
     pub fn run_with(&self, args: &[&str], input: &str) -> Result<String, String> {
         let Output { status, stdout, stderr } = self.output(args, input);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -55,7 +55,7 @@ impl Kubectl {
     fn output(&self, args: &[&str], input: &str) -> Output {
         let mut command = Command::new(&self.program);
         command.arg("--kubeconfig").arg(&self.kubeconfig);
-        // What it learns of the API is not to be found by another's server.
+        // A cache of its own, because discovery results differ between servers.
         command.arg("--cache-dir").arg(self.kubeconfig.with_extension("cache"));
         if let Some(namespace) = &self.namespace {
             command.args(["--namespace", namespace]);
@@ -63,7 +63,7 @@ impl Kubectl {
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("kubectl runs");
         let mut stdin = child.stdin.take().expect("an input");
-        // One that fails early reads nothing.
+        // A kubectl that fails early does not read its input.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         child.wait_with_output().expect("kubectl ends")
@@ -72,7 +72,7 @@ impl Kubectl {
     /// Creates the objects in these manifests.
     ///
     /// # Panics
-    /// Where the API refuses.
+    /// If the API rejects the request.
     #[track_caller]
     pub fn create(&self, manifests: &str) {
         self.expect(&["create", "-f", "-"], manifests);
@@ -81,16 +81,16 @@ impl Kubectl {
     /// Creates or changes the objects in these manifests.
     ///
     /// # Panics
-    /// Where the API refuses.
+    /// If the API rejects the request.
     #[track_caller]
     pub fn apply(&self, manifests: &str) {
         self.expect(&["apply", "-f", "-"], manifests);
     }
 
-    /// Deletes an object, and waits until it is gone.
+    /// Deletes an object, and waits until it no longer exists.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If the object does not exist.
     #[track_caller]
     pub fn delete(&self, kind: &str, name: &str) {
         self.expect(&["delete", kind, name], "");
@@ -99,7 +99,7 @@ impl Kubectl {
     /// An object as JSON.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If the object does not exist.
     #[track_caller]
     pub fn get(&self, kind: &str, name: &str) -> Value {
         self.json(&["get", kind, name])
@@ -108,7 +108,7 @@ impl Kubectl {
     /// All objects of a kind.
     ///
     /// # Panics
-    /// Where there is no such kind.
+    /// If the API has no such kind.
     #[track_caller]
     pub fn list(&self, kind: &str) -> Vec<Value> {
         match self.json(&["get", kind])["items"].take() {
@@ -117,10 +117,10 @@ impl Kubectl {
         }
     }
 
-    /// The messages of the Events on an object.
+    /// The messages of the Events of an object.
     ///
     /// # Panics
-    /// Where they cannot be read.
+    /// If they cannot be read.
     #[track_caller]
     pub fn events_on(&self, kind: &str, name: &str) -> Vec<String> {
         let events = self.list("events");

@@ -13,8 +13,8 @@ use crate::tools::{ingressctl, workspace};
 
 /// A namespace, and kubectl in it.
 ///
-/// It stays: no controller is there that would empty it. The API server goes
-/// soon enough.
+/// It is never deleted, because no controller runs that would empty it. The API
+/// server ends with the tests.
 pub struct Namespace<'a> {
     /// The API server that has it.
     pub api: &'a ApiServer,
@@ -30,11 +30,11 @@ impl<'a> Namespace<'a> {
         Self { api, name: name.to_owned(), kubectl: kubectl.within(name) }
     }
 
-    /// The kubeconfig file of a service account of this namespace that has the
-    /// rights of the deployed gateway's, and no others.
+    /// The kubeconfig file of a service account in this namespace with exactly the
+    /// permissions of the deployed gateway.
     ///
     /// # Panics
-    /// Where the API refuses.
+    /// If the API rejects the request.
     pub(super) fn gateway_account(&self) -> PathBuf {
         const GROUP: &str = "rbac.authorization.k8s.io";
         const NAME: &str = "istio-ingress-service-account";
@@ -63,19 +63,19 @@ impl<'a> Namespace<'a> {
         self.kubeconfig_of(NAME)
     }
 
-    /// The kubeconfig file of a service account of this namespace.
+    /// The kubeconfig file of a service account in this namespace.
     ///
     /// # Panics
-    /// Where the API refuses.
+    /// If the API rejects the request.
     pub fn kubeconfig_of(&self, account: &str) -> PathBuf {
         self.api.kubeconfig_for(&format!("{}-{account}", self.name), &self.token(account))
     }
 
-    /// Gives the gateway of this namespace the rights on Secrets that `ingressctl
-    /// rbac` prints for these Ingresses and that default certificate.
+    /// Grants the gateway of this namespace the permissions on Secrets that
+    /// `ingressctl rbac` prints for these Ingresses and that default certificate.
     ///
     /// # Panics
-    /// Where it prints none, or the API refuses.
+    /// If it prints none, or the API rejects them.
     pub fn allow_secrets(&self, ingresses: &[String], default: &str) {
         let documents: Vec<_> = ingresses
             .iter()
@@ -98,7 +98,7 @@ impl<'a> Namespace<'a> {
             .expect("ingressctl runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let printed: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        // The other rights, every gateway of these tests has already.
+        // Every gateway in these tests already has the other permissions.
         let of_secrets = |item: &&Value| item["metadata"]["name"] == "istio-ingress-certificates";
         let items: Vec<_> = printed["items"].as_array().into_iter().flatten().collect();
         let items: Vec<_> = items.into_iter().filter(of_secrets).collect();
@@ -107,7 +107,7 @@ impl<'a> Namespace<'a> {
         self.kubectl.apply(&list.to_string());
     }
 
-    /// A token of a service account of this namespace.
+    /// A token of a service account in this namespace.
     fn token(&self, account: &str) -> String {
         let path = format!("/api/v1/namespaces/{}/serviceaccounts/{account}/token", self.name);
         let request =

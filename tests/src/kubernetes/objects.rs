@@ -1,5 +1,5 @@
 //! Services whose endpoints are upstreams of the test. In a cluster, Kubernetes
-//! would write the endpoints.
+//! would write these endpoints.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
@@ -7,23 +7,23 @@ use serde_json::{Value, json};
 
 use crate::upstream::Upstream;
 
-/// The address of this machine that tests are reached at where it cannot be
-/// loopback: the API takes no such address for an endpoint.
+/// The address of this machine for endpoints, because the API rejects loopback
+/// addresses.
 ///
 /// # Panics
-/// Where the machine has no other.
+/// If the machine has no such address.
 pub fn machine_ip() -> IpAddr {
-    // Sends nothing, but asks for the address that it would be sent from. The
-    // other one is for documentation (RFC 5737).
+    // Sends nothing; the system only selects the source address. The remote address
+    // is reserved for documentation (RFC 5737).
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
     socket
         .connect("198.51.100.1:9")
         .and_then(|()| socket.local_addr())
-        .expect("these tests need an address that is not loopback, on a network with a way out")
+        .expect("no address except loopback; connect this machine to a network for these tests")
         .ip()
 }
 
-/// A Service and where it is.
+/// A Service and its endpoints.
 #[derive(Clone, Debug)]
 pub struct Service {
     name: String,
@@ -43,27 +43,27 @@ impl Service {
         Self::with_ports(name, &[("http", 80)])
     }
 
-    /// A Service with these ports; all lead to the same endpoints.
+    /// A Service with these ports, all with the same endpoints.
     pub fn with_ports(name: &str, ports: &[(&str, u16)]) -> Self {
         let ports = ports.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect();
         Self { name: name.to_owned(), ports, endpoints: Vec::new() }
     }
 
-    /// With an endpoint more.
+    /// Adds an endpoint.
     #[must_use]
     pub fn at(mut self, upstream: &Upstream) -> Self {
         self.endpoints.push(Endpoint { address: upstream.address, pod: None });
         self
     }
 
-    /// With an endpoint more, which is this address.
+    /// Adds an endpoint with this address.
     #[must_use]
     pub fn at_address(mut self, address: SocketAddr) -> Self {
         self.endpoints.push(Endpoint { address, pod: None });
         self
     }
 
-    /// With an endpoint more, which is a pod of that name with these labels.
+    /// Adds an endpoint that belongs to a pod with that name and these labels.
     #[must_use]
     pub fn at_pod(mut self, upstream: &Upstream, pod: &str, labels: &[(&str, &str)]) -> Self {
         let labels: Value = labels.iter().map(|(key, value)| (*key, *value)).collect();
@@ -91,8 +91,7 @@ impl Service {
         }))
     }
 
-    /// The Service, its Endpoints and its pods, for an API without
-    /// EndpointSlices.
+    /// The Service, its Endpoints and its pods, for an API without EndpointSlices.
     pub fn manifests_with_endpoints(&self) -> String {
         let subsets = self.endpoints.iter().map(|endpoint| {
             json!({
@@ -106,7 +105,7 @@ impl Service {
         self.list(std::iter::once(endpoints))
     }
 
-    /// A list of the Service, of its pods and of `more`.
+    /// A list with the Service, its pods and `more`.
     fn list(&self, more: impl Iterator<Item = Value>) -> String {
         let ports = self.ports.iter().map(|(name, port)| json!({"name": name, "port": port}));
         let service = json!({

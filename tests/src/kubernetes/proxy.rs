@@ -27,41 +27,41 @@ use tokio::sync::watch;
 use super::namespace::Namespace;
 use super::writer::{connect, runtime};
 
-/// Speaks plain HTTP, and passes what it is asked on to the API with the rights
-/// of a namespace's gateway, unless it is told otherwise.
+/// Receives plain HTTP requests and forwards them to the API with the permissions
+/// of a namespace's gateway, unless the test injects a failure.
 pub struct ApiProxy {
     _runtime: Runtime,
     folder: TempDir,
     shared: Arc<Shared>,
 }
 
-/// What the controller asks of the API.
+/// A request from the controller to the API.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// The path.
     pub path: String,
-    /// Without the `?`.
+    /// The query, without the `?`.
     pub query: String,
-    /// The media types that are understood.
+    /// The accepted media types.
     pub accept: String,
 }
 
-/// What comes of it.
+/// What the proxy does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The API answers.
+    /// The API responds.
     Pass,
-    /// This status does, as the API has it in an answer.
+    /// The proxy responds with this status, in the form of the API.
     Status(u16),
-    /// A watch begins and brings this status, as the API has it in a watch.
+    /// A watch starts and sends an event with this status, in the form of the API.
     Watched(u16),
-    /// The API answers, but the last byte of it is lost.
+    /// The API responds, but the last byte of the response is lost.
     Truncated,
-    /// A page in HTML, as of a load balancer in between.
+    /// The proxy responds with an HTML page, as a load balancer might.
     Page,
-    /// Nobody, until connections are cut.
+    /// Nothing responds until connections are closed.
     Stall,
-    /// The connection is cut.
+    /// The connection is closed.
     Cut,
 }
 
@@ -77,7 +77,7 @@ struct Shared {
 }
 
 impl Asked {
-    /// Whether it is for objects of that kind, such as `ingresses`.
+    /// Whether it asks for objects of that kind, such as `ingresses`.
     pub fn is_for(&self, plural: &str) -> bool {
         self.path.rsplit('/').next() == Some(plural)
     }
@@ -103,10 +103,10 @@ impl Asked {
 }
 
 impl ApiProxy {
-    /// To the API of this namespace.
+    /// A proxy to the API of this namespace.
     ///
     /// # Panics
-    /// Where it cannot listen.
+    /// If it cannot listen.
     pub fn start(namespace: &Namespace<'_>) -> Self {
         let runtime = runtime();
         let client = runtime.block_on(connect(&namespace.gateway_account()));
@@ -125,28 +125,29 @@ impl ApiProxy {
         Self { _runtime: runtime, folder, shared }
     }
 
-    /// A kubeconfig file that leads here.
+    /// A kubeconfig file for this proxy.
     pub fn kubeconfig(&self) -> PathBuf {
         self.folder.path().join("kubeconfig")
     }
 
-    /// From now on, this says what comes of each request.
+    /// Sets the function that decides about each further request.
     pub fn judge(&self, judge: impl FnMut(&Asked) -> Verdict + Send + 'static) {
         *self.shared.judge.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(judge);
     }
 
-    /// From now on, the API answers all.
+    /// Forwards all further requests to the API.
     pub fn heal(&self) {
         self.judge(|_| Verdict::Pass);
     }
 
-    /// Lists come in pages of so many objects, however many are asked for.
+    /// Limits pages of lists to this many objects, even if the request asks for
+    /// more.
     pub fn page(&self, size: usize) {
         let mut page_size = self.shared.page_size.lock().unwrap_or_else(PoisonError::into_inner);
         *page_size = Some(size);
     }
 
-    /// Cuts all connections, and with them all watches.
+    /// Closes all connections, and thus all watches.
     pub fn cut(&self) {
         self.shared.cut.send_replace(());
     }
@@ -198,7 +199,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<A
             let answer = pass(request, &asked, &shared).await.map_err(io::Error::other)?;
             let (mut parts, body) = answer.into_parts();
             let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-            // A list ends with the end of a line.
+            // A list ends with a line break.
             let end = body.trim_ascii_end().len().saturating_sub(1);
             parts.headers.remove(CONTENT_LENGTH);
             Response::from_parts(parts, Either::Left(Full::from(body.slice(..end))))
@@ -228,7 +229,7 @@ async fn pass(
     let body = Body::from(body.collect().await?.to_bytes());
     let answer = shared.client.send(Request::from_parts(parts, body)).await?;
     let (mut parts, body) = answer.into_parts();
-    // How it comes is between us and the API.
+    // The transfer encoding applies only to this connection.
     for name in [CONNECTION, TRANSFER_ENCODING] {
         parts.headers.remove(name);
     }
@@ -245,12 +246,12 @@ fn with_page_size(asked: &Asked, size: Option<usize>) -> Result<Uri, hyper::http
     Uri::builder().path_and_query(format!("{}?{}", asked.path, query.join("&"))).build()
 }
 
-/// What the API says of what it does not do.
+/// The API's response to a request that fails.
 fn status(code: u16) -> serde_json::Value {
     let reason = if code == 410 { "Expired" } else { "Failed" };
     json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": "as the test wants it", "reason": reason, "code": code,
+        "message": "injected by the test", "reason": reason, "code": code,
     })
 }
 

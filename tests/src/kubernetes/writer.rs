@@ -1,4 +1,5 @@
-//! Writes objects as fast as the API takes them: kubectl is a process for each.
+//! Writes objects as fast as the API accepts them: kubectl would need a process for
+//! each.
 
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::namespace::Namespace;
 
-/// A client that writes into one namespace, as a user who may do everything.
+/// A client that writes into one namespace, as a user with all permissions.
 pub struct Writer {
     runtime: Runtime,
     client: Client,
@@ -17,21 +18,20 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// For a namespace.
+    /// A client for a namespace.
     ///
     /// # Panics
-    /// Where it has no credentials.
+    /// If it has no credentials.
     pub fn new(namespace: &Namespace<'_>) -> Self {
         let runtime = runtime();
         let client = runtime.block_on(connect(&namespace.api.kubeconfig()));
         Self { runtime, client, namespace: namespace.name.clone() }
     }
 
-    /// Creates an object, or makes it so. Its kind has to have a plural with
-    /// an `s` at its end.
+    /// Creates or updates an object. The plural of its kind must end in `s`.
     ///
     /// # Panics
-    /// Where the API refuses.
+    /// If the API rejects the request.
     #[track_caller]
     pub fn apply(&self, object: &Value) {
         if let Err(error) = self.try_apply(object) {
@@ -39,12 +39,12 @@ impl Writer {
         }
     }
 
-    /// As [`Self::apply`], where the API may be away.
+    /// As [`Self::apply`], if the API may be unavailable.
     ///
     /// # Errors
-    /// Where it is, or refuses.
+    /// If it is unavailable, or rejects the request.
     pub fn try_apply(&self, object: &Value) -> Result<(), kube::Error> {
-        // Server-side apply: one request, whether there is one already or not.
+        // Server-side apply: one request, whether the object exists or not.
         let uri = self.path(object) + "?fieldManager=writer&force=true";
         self.send("PATCH", uri, Some("application/apply-patch+yaml"), object.to_string())
     }
@@ -52,20 +52,20 @@ impl Writer {
     /// Deletes an object.
     ///
     /// # Panics
-    /// Where the API refuses.
+    /// If the API rejects the request.
     #[track_caller]
     pub fn delete(&self, object: &Value) {
         let deleted = self.send("DELETE", self.path(object), None, String::new());
         deleted.unwrap_or_else(|error| panic!("{object}: {error}"));
     }
 
-    /// Sends a request of any kind to a path of the API.
+    /// Sends any request to a path of the API.
     ///
     /// # Errors
-    /// Where the API is away, or refuses.
+    /// If the API is unavailable, or rejects the request.
     ///
     /// # Panics
-    /// Where this is not a request.
+    /// If the request is not valid.
     pub fn send(
         &self,
         method: &str,
@@ -81,7 +81,7 @@ impl Writer {
         self.runtime.block_on(self.client.request_text(request)).map(drop)
     }
 
-    /// Where an object is.
+    /// The path of an object.
     fn path(&self, object: &Value) -> String {
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let version = text(&object["apiVersion"]);
@@ -98,9 +98,9 @@ pub(super) fn runtime() -> Runtime {
     builder.worker_threads(1).enable_all().build().expect("a runtime")
 }
 
-/// A client with this kubeconfig file; to be called in a runtime.
+/// A client with this kubeconfig file; must be called in a runtime.
 pub(super) async fn connect(kubeconfig: &Path) -> Client {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig file");
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-    Client::try_from(config.expect("a whole kubeconfig")).expect("a client")
+    Client::try_from(config.expect("a complete kubeconfig")).expect("a client")
 }

@@ -1,4 +1,4 @@
-//! Random RouteRules, as values and as people write them.
+//! Random RouteRules, as values and in YAML form.
 
 use std::collections::BTreeMap;
 
@@ -7,68 +7,69 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
-/// What a header, or a part of the request, has to be.
+/// A condition on a header, or on a part of the request.
 #[derive(Clone, Debug)]
 pub enum Test {
-    /// Equal.
+    /// Exact match.
     Exact(String),
-    /// It begins with this.
+    /// Prefix match.
     Prefix(String),
-    /// It matches as a whole.
+    /// Regular expression that matches the whole value.
     Regex(&'static str),
 }
 
 /// A RouteRule.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// The service it is for: `one` or `two`.
+    /// The service of the rule: `one` or `two`.
     pub service: &'static str,
     /// Its precedence.
     pub precedence: i32,
-    /// By the name of a header, or `uri` or `method`.
+    /// Conditions by the name of a header, or `uri` or `method`.
     pub conditions: BTreeMap<&'static str, Test>,
-    /// Where clients have to come from.
+    /// The subnet of the client.
     pub subnet: Option<&'static str>,
-    /// Whether it is for requests from the gateway; it can never hold otherwise.
+    /// Whether the source is the gateway; a rule with any other source never
+    /// matches.
     pub from_gateway: bool,
-    /// What happens.
+    /// The action.
     pub action: Action,
 }
 
-/// What happens to a request.
+/// The action of a rule.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// The client is sent elsewhere.
+    /// A redirect.
     Redirect {
-        /// To this path.
+        /// The new path.
         uri: Option<&'static str>,
-        /// To this host.
+        /// The new host.
         authority: Option<&'static str>,
     },
-    /// It goes to an upstream.
+    /// The request is forwarded.
     Forward(Forward),
 }
 
-/// How a request goes to an upstream.
+/// How a request is forwarded.
 #[derive(Clone, Debug)]
 pub struct Forward {
-    /// Versions and weights; none is the service itself.
+    /// Versions and weights; if empty, the service itself.
     pub route: Vec<(&'static str, u32)>,
-    /// The path and the host in place of the request's.
+    /// The new path and host of the request.
     pub rewrite: Option<(Option<&'static str>, Option<&'static str>)>,
-    /// How long the answer may take; longer than it ever does.
+    /// The timeout, longer than any response takes.
     pub timeout_ms: Option<u32>,
-    /// How many retries, and how long each try may take.
+    /// The number of retries, and the timeout per try.
     pub retries: Option<(u32, Option<u32>)>,
     /// Whether WebSocket is allowed.
     pub websocket: bool,
-    /// Whether the service `two` gets a copy.
+    /// Whether requests are mirrored to the service `two`.
     pub mirrors: bool,
     /// Whether a header is added.
     pub appends: bool,
-    /// How many of a hundred requests are answered 418.
+    /// The percentage of requests that get status 418.
     pub abort_percent: Option<u32>,
-    /// Whether any origin is allowed, and credentials are.
+    /// Whether any origin is allowed, and whether credentials are.
     pub cors: Option<(bool, bool)>,
 }
 
@@ -81,8 +82,8 @@ fn test() -> impl Strategy<Value = Test> {
     ]
 }
 
-/// On `uri` a value that begins with `/`: the others can never hold, and the
-/// compiler says so.
+/// A condition on `uri` has a value that begins with `/`: other values never match,
+/// and the compiler reports them.
 fn conditions() -> impl Strategy<Value = BTreeMap<&'static str, Test>> {
     let uri = option::weighted(
         0.5,
@@ -177,7 +178,7 @@ pub fn rule() -> impl Strategy<Value = Rule> {
         })
 }
 
-/// The RouteRule, as people write it. The names of services begin with `prefix`.
+/// The RouteRule as a manifest. The names of services begin with `prefix`.
 pub fn manifest(name: &str, rule: &Rule, prefix: &str) -> Value {
     let mut headers = serde_json::Map::new();
     for (name, test) in &rule.conditions {

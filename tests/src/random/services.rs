@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-/// The services `one` and `two`, whose names begin with `prefix`, with their endpoints
-/// and pods. Where the endpoint of a version is, `address` says.
+/// The services `one` and `two`, whose names begin with `prefix`, with their
+/// endpoints and pods. `address` returns the endpoint of a version.
 pub fn services(prefix: &str, address: impl Fn(&str, u8) -> SocketAddr) -> Vec<Value> {
     ["one", "two"].iter().flat_map(|service| objects(prefix, service, &address)).collect()
 }
@@ -29,7 +29,7 @@ fn objects(prefix: &str, service: &str, address: &impl Fn(&str, u8) -> SocketAdd
     ]
 }
 
-/// Objects as a file of manifests.
+/// A file of manifests with these objects.
 pub fn file<'a>(objects: impl IntoIterator<Item = &'a Value>) -> String {
     objects.into_iter().flat_map(|object| [object.to_string(), "\n---\n".to_owned()]).collect()
 }
