@@ -1,4 +1,4 @@
-//! `ingressctl explain` says what a real Envoy does.
+//! `ingressctl explain` predicts the behaviour of a real Envoy.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -26,7 +26,7 @@ spec:
     http: {paths: [{path: /exact, pathType: Exact, backend: {service: {name: open, port: {number: 80}}}}]}
 ";
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Answered(u16),
@@ -36,7 +36,7 @@ enum Outcome {
 /// A method, a URL, and headers.
 type Case<'a> = (&'a str, &'a str, &'a [&'a str]);
 
-/// An Envoy, what is behind it, and what `explain` knows of them.
+/// An Envoy with its upstream, and the input of `explain` for it.
 struct Both {
     upstreams: [Upstream; 2],
     serving: Serving,
@@ -60,7 +60,7 @@ impl Both {
         }
     }
 
-    /// Fails where `explain` and Envoy differ about any of these.
+    /// Fails if `explain` and Envoy differ for any of these requests.
     #[track_caller]
     fn assert_agreement(&self, cases: &[Case<'_>]) {
         let differences: Vec<_> = cases
@@ -120,7 +120,7 @@ fn request((method, url, headers): Case<'_>) -> Request {
     Request::new(method, url, &headers).expect("a request")
 }
 
-/// What a client would send.
+/// The request in bytes.
 fn bytes_of(case: Case<'_>) -> Vec<u8> {
     let Request { method, authority, target, .. } = request(case);
     let target = if target.is_empty() { &authority } else { &target };
@@ -143,7 +143,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Repeated headers are joined as `explain` joins them.
+/// Joins repeated headers as `explain` does.
 fn headers_of(received: &Received) -> BTreeMap<String, String> {
     let names = received.header_names().into_iter().filter(|name| *name != "host");
     names

@@ -1,9 +1,9 @@
-//! The module itself, handed what it should never get: random bytes, and real
-//! tables with random damage. Nothing makes it trap or run on. What it refuses
-//! leaves the last good table as it was: that one answers as before.
+//! The module itself with invalid tables: random bytes, and real tables with random
+//! damage. It never traps or loops. If it rejects a table, the last good table
+//! stays in effect.
 //!
-//! A short form runs with all tests. CONTRIBUTING has the long one. Each case
-//! follows from one number, which a failure prints.
+//! The default is a short run. CONTRIBUTING describes the long one. Each case is
+//! generated from one seed, which a failure prints.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -26,22 +26,22 @@ use ingressctl::compile::compile;
 use ingressctl::manifest::{PathSpec, read};
 use ingressctl::settings::Settings;
 
-/// So many cases a test has, unless the variable says how many.
+/// The default number of cases per test; the variable overrides it.
 const SHORT: u64 = 2_000;
 const CASES: &str = "INGRESS_FUZZ";
-/// The number of the first case.
+/// The seed of the first case.
 const SEED: &str = "INGRESS_FUZZ_SEED";
 
-/// A plugin keeps a record of all its configurations, so it is replaced after so
+/// A plugin keeps a record of all its configurations, so it is replaced after this
 /// many cases.
 const CASES_PER_PLUGIN: u64 = 1_000;
 
-/// More than a hundred times what the good tables take, so that a loop is found
-/// as such.
+/// More than a hundred times the fuel that good tables need, so that the test
+/// detects loops.
 const FUEL: u64 = 2_000_000;
 const MEMORY: usize = 16 << 20;
 
-/// A good table, requests, and what becomes of each.
+/// A good table, requests, and their results.
 struct Subject {
     name: String,
     flat: Vec<u8>,
@@ -55,7 +55,7 @@ struct Request {
     chain: &'static str,
 }
 
-/// What becomes of a request.
+/// The result of a request.
 #[derive(Debug, PartialEq)]
 struct Answer {
     outcome: Outcome,
@@ -65,7 +65,7 @@ struct Answer {
     properties: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
-/// How a case failed.
+/// The failure of a case.
 type Failure = String;
 
 static SUBJECTS: LazyLock<Vec<Subject>> = LazyLock::new(|| {
@@ -92,7 +92,7 @@ static SUBJECTS: LazyLock<Vec<Subject>> = LazyLock::new(|| {
 
 impl Subject {
     fn new(name: String, table: &RouteTable) -> Self {
-        // An answer that is drawn would not be the same the next time.
+        // A result that depends on a random number would differ the next time.
         let table = RouteTable { fixed_random: Some(7), ..table.clone() };
         let flat = FlatTable::encode(&table).expect("a table that may be served").into_bytes();
         let requests = requests(&table);
@@ -102,7 +102,7 @@ impl Subject {
         Self { name, flat, answers: answers.collect(), requests }
     }
 
-    /// Asks some of the requests.
+    /// Sends some of the requests.
     fn ask(&self, plugin: &Plugin, rng: &mut Rng) -> Result<(), Error> {
         for _ in 0..5 {
             self.requests[rng.usize(..self.requests.len())].ask(plugin)?;
@@ -110,7 +110,7 @@ impl Subject {
         plugin.tick()
     }
 
-    /// Asks some of the requests, and compares the answers with those of before.
+    /// Sends some of the requests, and compares the results with the earlier ones.
     fn assert_serves(&self, plugin: &Plugin, rng: &mut Rng) -> Result<(), Failure> {
         for _ in 0..3 {
             let index = rng.usize(..self.requests.len());
@@ -149,11 +149,11 @@ impl Request {
     }
 }
 
-/// Requests for the hosts and paths of a table, with and without all that its
-/// rules ask for, and for others.
+/// Requests for the hosts and paths of a table, with and without everything that
+/// its rules match, and for other hosts and paths.
 fn requests(table: &RouteTable) -> Vec<Request> {
     let mut hosts = vec!["other.example".to_owned(), "a@b".to_owned(), String::new()];
-    // The third matches the pattern of the table with everything.
+    // The third value matches the table's pattern completely.
     let mut paths = ["/", "/none/x?y=1", "/c12", "*"].map(str::to_owned).to_vec();
     for virtual_host in &table.virtual_hosts {
         hosts.extend(virtual_host.hosts.iter().map(|host| host.replace('*', "X") + ":80"));
@@ -180,7 +180,7 @@ fn requests(table: &RouteTable) -> Vec<Request> {
     requests
 }
 
-/// A header that is like what a condition wants.
+/// A header similar to the one that a condition matches.
 fn wanted(condition: &HeaderMatch) -> Option<(String, String)> {
     let (StringMatch::Exact(text) | StringMatch::Prefix(text) | StringMatch::Regex(text)) =
         &condition.value;
@@ -192,7 +192,7 @@ fn is_long() -> bool {
     env::var_os(CASES).is_some()
 }
 
-/// The module; for a long run one that is compiled to run fast.
+/// The module; for a long run, compiled with optimisation.
 fn module() -> &'static Module {
     static FAST: LazyLock<Module> = LazyLock::new(|| {
         Module::with_optimization(ingressctl::MODULE, Optimization::Speed).expect("a module")
@@ -211,8 +211,8 @@ fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok().map(|text| text.parse().expect(variable))
 }
 
-/// Runs all cases of a test, each from its own number. A case says whether the
-/// module has taken what it was handed. Gives how many it took, and of how many.
+/// Runs all cases of a test, each from its own seed. A case returns whether the
+/// module accepted its input. Returns the numbers of accepted inputs and of cases.
 fn run(test: &str, case: fn(&Subject, &Plugin, &mut Rng) -> Result<bool, Failure>) -> (u64, u64) {
     let cases = number(CASES).unwrap_or(SHORT);
     let since_epoch = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -228,7 +228,7 @@ fn run(test: &str, case: fn(&Subject, &Plugin, &mut Rng) -> Result<bool, Failure
         }
         let subject = &SUBJECTS[rng.usize(..SUBJECTS.len())];
         let is_ready = matches!(plugin.configure(&subject.flat), Ok(true));
-        assert!(is_ready, "{test}: the table of {} was refused", subject.name);
+        assert!(is_ready, "{test}: the table of {} was rejected", subject.name);
         match case(subject, &plugin, &mut rng) {
             Ok(is_taken) => taken += u64::from(is_taken),
             Err(failure) => panic!(
@@ -239,21 +239,21 @@ fn run(test: &str, case: fn(&Subject, &Plugin, &mut Rng) -> Result<bool, Failure
         let done = index + 1;
         if done % cases.div_ceil(10) == 0 || done == cases {
             let seconds = start.elapsed().as_secs_f32();
-            eprintln!("{test}: {done} cases in {seconds:.0} s, {taken} taken");
+            eprintln!("{test}: {done} cases in {seconds:.0} s, {taken} accepted");
         }
     }
     (taken, cases)
 }
 
-/// Hands the module bytes: half of the time in the context that has a table
-/// already, else, as Envoy does, in a new one.
+/// Loads bytes into the module: half of the time in a context that already has a
+/// table, otherwise in a new one, as Envoy does.
 fn hand(plugin: &Plugin, bytes: &[u8], rng: &mut Rng) -> Result<bool, Failure> {
     let taken = if rng.bool() { plugin.configure(bytes) } else { plugin.reload(bytes) };
     taken.map_err(|error| error.to_string())
 }
 
-/// Hands the module bytes that may be well-formed. Those that it takes, it can be
-/// asked anything about; those that it refuses change nothing.
+/// Loads bytes that may be well-formed. If the module accepts them, it handles any
+/// request; if it rejects them, nothing changes.
 fn hand_and_ask(
     subject: &Subject,
     plugin: &Plugin,
@@ -269,7 +269,7 @@ fn hand_and_ask(
     Ok(taken)
 }
 
-/// Hands the module bytes that it has to refuse.
+/// Loads bytes that the module must reject.
 fn hand_and_refuse(
     subject: &Subject,
     plugin: &Plugin,
@@ -287,7 +287,7 @@ fn pick<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
     of[rng.usize(..of.len())]
 }
 
-/// Random bytes: any, or such that many are offsets and counts within them.
+/// Random bytes: uniform, or mostly valid offsets and counts.
 fn string(rng: &mut Rng) -> Vec<u8> {
     let most = pick(rng, &[0, 16, 64, 400, 4_000]);
     let len = rng.usize(..=most);
@@ -299,7 +299,7 @@ fn string(rng: &mut Rng) -> Vec<u8> {
     numbers.flat_map(|number| number.to_le_bytes().into_iter().take(width)).take(len).collect()
 }
 
-/// Damages bytes, in one place or in some.
+/// Damages bytes at one position or at several.
 fn damage(bytes: &mut Vec<u8>, rng: &mut Rng) {
     for _ in 0..pick(rng, &[1, 1, 2, 5, 20]) {
         if bytes.is_empty() {
@@ -320,7 +320,7 @@ fn damage(bytes: &mut Vec<u8>, rng: &mut Rng) {
                 let part: Vec<_> = bytes[from..].iter().copied().take(len).collect();
                 overwrite(bytes, at, &part);
             }
-            // Moves the root, which stands last, so most are refused.
+            // Moves the root, which is last, so most results are rejected.
             13 => bytes.truncate(at),
             14 => drop(bytes.drain(at..end)),
             _ => drop(bytes.splice(at..at, string(rng).into_iter().take(64))),
@@ -328,7 +328,7 @@ fn damage(bytes: &mut Vec<u8>, rng: &mut Rng) {
     }
 }
 
-/// A number that may be an offset or a count in a table, or too much for one.
+/// A number that may be a valid or too large offset or count in a table.
 fn any_number(len: usize, rng: &mut Rng) -> u32 {
     let len = u32::try_from(len).expect("a small table");
     match rng.u8(..4) {
@@ -350,7 +350,7 @@ fn any_string_is_refused_or_answers() {
     let (taken, cases) = run("strings", |subject, plugin, rng| {
         let string = string(rng);
         let with_magic = [b"INGRESS\x02", &*string].concat();
-        // The root, in place of the first four bytes, where there may be one.
+        // The offset of the root, in place of the first four bytes.
         let root = rng.u32(16..64).to_le_bytes();
         let whole = sealed([&[0; 16][..], &root, &string].concat());
         match rng.u8(..6) {
@@ -364,7 +364,7 @@ fn any_string_is_refused_or_answers() {
             _ => hand_and_ask(subject, plugin, &whole, rng),
         }
     });
-    assert!(taken >= cases / 100, "{taken} of {cases} came as far as a request");
+    assert!(taken >= cases / 100, "only {taken} of {cases} were accepted");
 }
 
 #[test]
@@ -387,5 +387,5 @@ fn any_table_that_was_made_wrong_answers() {
         let bytes = sealed([vec![0; 16], content].concat());
         hand_and_ask(subject, plugin, &bytes, rng)
     });
-    assert!(taken >= cases / 4, "{taken} of {cases} came as far as a request");
+    assert!(taken >= cases / 4, "only {taken} of {cases} were accepted");
 }

@@ -1,5 +1,5 @@
-//! Objects that are as heavy as anyone may write them, while others are served:
-//! what their requests wait, and how soon their changes are served.
+//! The largest objects that users may create, while others are served: how long the
+//! requests of others wait, and how soon their changes are served.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use ingress_tests::{KeepAlive, Serving, Upstream, meanwhile, raw};
 
-/// What no request of others should wait, which a busy machine does not hold.
+/// The desired limit for requests of others, which a busy machine may exceed.
 const TARGET: Duration = Duration::from_millis(30);
 
-/// What no request waits even on a busy machine. Before, it was 1.7 to 16 s.
+/// The limit for a request on a busy machine. An earlier version took 1.7 to 16 s.
 const MOST: Duration = Duration::from_millis(700);
 
-/// These tests time things, so they take turns.
+/// These tests measure time, so they run one at a time.
 fn my_turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -36,7 +36,7 @@ fn rule(name: &str, spec: &str) -> String {
     )
 }
 
-/// Conditions of one rule, each on the same header or on one of its own.
+/// Conditions of one rule, all on the same header or each on a different one.
 fn conditions(header: impl Fn(usize) -> (String, String), count: usize) -> String {
     let mut spec = "match:\n    request:\n      headers:\n".to_owned();
     for (name, pattern) in (0..count).map(header) {
@@ -45,7 +45,7 @@ fn conditions(header: impl Fn(usize) -> (String, String), count: usize) -> Strin
     spec
 }
 
-/// What others have seen while heavy objects came, were served and were changed.
+/// The delays of others while heavy objects were added, served and changed.
 struct Seen {
     longest_wait: Duration,
     changes: Vec<Duration>,
@@ -69,7 +69,7 @@ impl Seen {
     }
 }
 
-/// Serves `heavy` beside a victim, with the requests that `work` sends to it.
+/// Serves `heavy` next to a victim, while `work` sends requests to it.
 fn beside(heavy: &str, work: impl Fn(&Serving) + Sync) -> Seen {
     let upstream = Upstream::start("a");
     let victim =
@@ -86,7 +86,8 @@ fn beside(heavy: &str, work: impl Fn(&Serving) + Sync) -> Seen {
         }
     };
     let replace = |name: &str, text: &str| {
-        // Under a name that is not watched, then renamed: never half written.
+        // Written under a name that is not watched, then renamed: readers never see
+        // a partial file.
         let file = serving.folder().join(name);
         fs::write(file.with_extension("new"), text).unwrap();
         fs::rename(file.with_extension("new"), file).unwrap();
@@ -113,7 +114,7 @@ fn beside(heavy: &str, work: impl Fn(&Serving) + Sync) -> Seen {
     Seen { longest_wait: longest.into_inner().unwrap(), changes }
 }
 
-/// The service `heavy` with so many ports, each at a path of its own.
+/// The service `heavy` with this many ports, each at its own path.
 fn heavy(upstream: &Upstream, ports: u16, rules: &str) -> String {
     let http = "{name: http, port: 80}";
     let listed = (1..ports).map(|port| format!(", {{name: p{port}, port: {}}}", 1_000 + port));
@@ -126,7 +127,7 @@ fn heavy(upstream: &Upstream, ports: u16, rules: &str) -> String {
     text + &ingress("heavy", "heavy", "/", 80) + rules
 }
 
-/// A request whose header is as long as Envoy takes them.
+/// A request with the longest header that Envoy accepts.
 fn long_header(serving: &Serving) {
     let value = "ab".repeat(29_000);
     let request = format!(
@@ -161,7 +162,7 @@ fn expressions_that_explode_and_a_header_of_58_kb() {
     beside(&heavy, long_header).check("30 expressions that explode, and headers of 58 KB");
 }
 
-/// The most that is admitted, and each has to look at the whole header.
+/// The maximum number of expressions of a service, each of which reads the whole header.
 #[test]
 fn all_expressions_that_a_service_may_have_and_a_header_of_58_kb() {
     let _turn = my_turn();

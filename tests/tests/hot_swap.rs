@@ -1,5 +1,5 @@
-//! Changes of the manifests reach a running Envoy without a restart and
-//! without a failed request.
+//! A running Envoy gets changes of the manifests without a restart and without a
+//! failed request.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use ingress_tests::{Serving, Upstream, tool};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// These tests time things, so they take turns.
+/// These tests measure time, so they run one at a time.
 fn my_turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -42,7 +42,7 @@ fn a_change_is_served_and_what_cannot_be_read_is_not() {
         .unwrap();
     thread::sleep(Duration::from_millis(800));
     assert_eq!(serving.get("any", "/two").status, 200, "the last good state is still served");
-    assert_eq!(serving.get("any", "/three").status, 404, "half of what changed is not");
+    assert_eq!(serving.get("any", "/three").status, 404, "a half-written change is not");
 
     serving.replace(&(services + &ingress("/one")));
     serving.wait_for("any", "/three", 200);
@@ -50,8 +50,8 @@ fn a_change_is_served_and_what_cannot_be_read_is_not() {
     assert_eq!(serving.interrupt(), Some(0));
 }
 
-/// Two versions of the manifests that have nothing in common but the path
-/// `/stable`: it moves from one service to another, whose clusters come and go.
+/// Two versions of the manifests that share only the path `/stable`: it moves from
+/// one service to another, whose clusters are added and removed.
 fn version(index: usize, upstreams: &[Upstream; 2]) -> String {
     let name = ["a", "b"][index % 2];
     let path = |path: &str| {
@@ -92,7 +92,7 @@ fn a_hundred_changes_under_load_fail_no_request() {
         .lines()
         .find_map(|line| line.split_once(" requests in ")?.0.trim().parse::<u64>().ok());
     assert!(requests.is_some_and(|requests| requests > 10_000), "{report}");
-    assert!(served.iter().all(|requests| *requests > 1_000), "both had their share: {served:?}");
+    assert!(served.iter().all(|requests| *requests > 1_000), "each served over 1,000: {served:?}");
 }
 
 #[test]
@@ -135,7 +135,7 @@ impl Load {
         Self(child)
     }
 
-    /// Ends it, and gives its report.
+    /// Stops it, and returns its report.
     fn stop(self) -> String {
         let pid = Pid::from_raw(i32::try_from(self.0.id()).unwrap()).unwrap();
         kill_process(pid, Signal::INT).unwrap();

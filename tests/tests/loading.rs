@@ -1,5 +1,6 @@
-//! `docs/loading.md`: what it has Istio and Envoy Gateway tell Envoy, told to a
-//! real one. That they do is theirs to show.
+//! `docs/loading.md`: the Envoy configuration that it makes Istio and Envoy Gateway
+//! generate, on a real Envoy. This does not test Istio and Envoy Gateway
+//! themselves.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use tempfile::TempDir;
 
 const CONNECTION_MANAGER: &str = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 
-/// The objects in the page, of all its YAML.
+/// The objects in all YAML blocks of the page.
 fn objects() -> Vec<Value> {
     let page = fs::read_to_string(workspace().join("docs/loading.md")).unwrap();
     let blocks = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
@@ -28,7 +29,7 @@ fn the(kind: &str) -> Value {
     object["spec"].clone()
 }
 
-/// What the page says, as Envoy hears it.
+/// The page's configuration, in the form in which Envoy receives it.
 struct Told {
     table: Value,
     route: Value,
@@ -55,7 +56,7 @@ fn by_istio() -> Told {
 fn by_envoy_gateway() -> Told {
     let patches = the("EnvoyPatchPolicy")["jsonPatches"].as_array().unwrap().clone();
     let mut route = json!({"match": {"prefix": "/"}});
-    // What Envoy Gateway itself says.
+    // The part that Envoy Gateway adds itself.
     let mut fields = Map::from_iter([
         ("use_remote_address".to_owned(), json!(true)),
         ("normalize_path".to_owned(), json!(true)),
@@ -78,7 +79,7 @@ fn by_envoy_gateway() -> Told {
     Told { table, route, fields }
 }
 
-/// An Envoy that is told that, with its one cluster at `upstream`.
+/// An Envoy with that configuration, with its one cluster at `upstream`.
 fn configuration(told: &Told, upstream: &Upstream) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let module = folder.path().join("filter.wasm");

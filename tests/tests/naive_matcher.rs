@@ -1,5 +1,5 @@
-//! The indexed matcher agrees with one that looks at every route, written
-//! straight from the rules for hosts and paths of an Ingress.
+//! The indexed matcher agrees with one that checks every route, written directly
+//! from the specification of hosts and paths of an Ingress.
 
 use std::borrow::Cow;
 
@@ -11,14 +11,14 @@ use ingress_tests::naive;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-/// The table ready to serve, after it was made flat, JSON and flat again.
+/// The loaded table, after it was converted to flat form, JSON and flat form again.
 fn there_and_back(table: &RouteTable) -> Router {
     let flat = FlatTable::encode(table).unwrap();
     assert_eq!(FlatTable::encode(&flat.decode().unwrap()).unwrap(), flat);
     Router::from_flat(flat).unwrap()
 }
 
-/// The status of the filter's answer; none where the request is forwarded.
+/// The status of the filter's response; `None` if the request is forwarded.
 fn naive_status(table: &RouteTable, asked: &Asked) -> Option<u16> {
     let chain = asked.chain.unwrap_or_default();
     let claims = !chain.is_empty() && (chain != "default" || asked.sni.is_some());
@@ -52,7 +52,7 @@ fn plaintext() -> impl Strategy<Value = Option<Plaintext>> {
 }
 
 fn tls_hosts() -> impl Strategy<Value = Vec<TlsHost>> {
-    // All but `*`.
+    // All except `*`.
     let hosts = subsequence(&HOSTS[1..], 0..HOSTS.len());
     let certificates = prop::collection::vec(select(&CERTIFICATES[..]), HOSTS.len());
     (hosts, certificates).prop_map(|(hosts, certificates)| {
@@ -137,7 +137,7 @@ fn request_host() -> impl Strategy<Value = String> {
     select(&REQUEST_HOSTS[..]).prop_map(str::to_owned)
 }
 
-/// A request by a connection.
+/// A request on a connection.
 #[derive(Clone, Debug)]
 struct Asked {
     host: String,
@@ -208,7 +208,7 @@ proptest! {
         }
     }
 
-    /// Whatever bytes a client sends: a decision, never a panic.
+    /// Any bytes from a client lead to a decision, never to a panic.
     #[test]
     fn any_bytes_are_decided(
         table in table(),
@@ -219,7 +219,7 @@ proptest! {
         router.decide(&headers[..]);
     }
 
-    /// Whatever bytes a table is: loaded or refused, never a panic.
+    /// Any bytes as a table are loaded or rejected, and never lead to a panic.
     #[test]
     fn any_table_is_loaded_or_refused(table in table(), cut in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut json = serde_json::to_vec(&table).unwrap();

@@ -1,5 +1,5 @@
-//! Hostile objects in one namespace, beside the requests and the changes of another:
-//! what these wait, and what memory it takes.
+//! Hostile objects in one namespace, next to requests and changes of another one:
+//! how long these wait, and how much memory is used.
 
 use std::fmt::Write as _;
 use std::sync::Mutex;
@@ -13,15 +13,15 @@ use ingress_tests::{
 };
 use serde_json::Value;
 
-/// What no request of the victim waits, even on a busy machine: some 30 ms on one that
-/// is not. It was 10 s and more.
+/// The limit for the victim's requests on a busy machine; otherwise they take about
+/// 30 ms. Earlier versions took 10 s and more.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// How long a change of the victim takes at most until it is served there, kubectl
-/// included, which alone takes some hundred milliseconds.
+/// The time limit for serving a change of the victim, including kubectl, which
+/// takes some hundred milliseconds.
 const LONGEST_CHANGE: Duration = Duration::from_secs(4);
 
-/// More than this neither process needs for a few objects, whatever is in them.
+/// The memory limit of both processes for a few objects with any content.
 const MOST_MIB: f64 = 400.0;
 
 #[test]
@@ -59,16 +59,16 @@ fn hostile_objects_hurt_their_own_namespace_alone() {
         assert_eq!(gateway.get("victim.example", "/.well-known/x").status, 404, "{}", case.name);
         assert_eq!(gateway.get("below.wild.example", "/").by(), "victim", "{}", case.name);
         assert_eq!(gateway.get("hostile.example", "/").by(), "hostile", "{}", case.name);
-        hostile.run(&["delete", KINDS, "--all", "--wait=false"]).expect("all is deleted");
+        hostile.run(&["delete", KINDS, "--all", "--wait=false"]).expect("all objects are deleted");
         gateway.wait_for("hostile.example", "/", 404);
     }
     println!("{table}");
 }
 
-/// What the victim has seen.
+/// The measurements for the victim.
 struct Seen {
     slowest: Duration,
-    /// The median of some.
+    /// The median.
     change: Duration,
     envoy_mib: f64,
     controller_mib: f64,
@@ -89,7 +89,7 @@ fn beside(case: &Case, gateway: &Gateway, victim: &Namespace<'_>, hostile: &Name
         for object in &case.objects {
             hostile.create(object);
         }
-        wait_until(&format!("{}: an Event says {}", case.name, case.told), || {
+        wait_until(&format!("{}: an Event contains {}", case.name, case.told), || {
             let events = hostile.list("events");
             let message = |event: &Value| event["message"].as_str().map(str::to_owned);
             events.iter().filter_map(message).any(|message| message.contains(case.told))

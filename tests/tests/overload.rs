@@ -1,4 +1,4 @@
-//! More than Envoy has memory for.
+//! More requests than fit into Envoy's memory.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,20 +9,20 @@ use std::time::{Duration, Instant};
 
 use ingress_tests::{OwnEnvoy, Upstream, compiled_with, h2_flood};
 
-/// What Envoy may use, in MiB.
+/// The memory limit of Envoy, in MiB.
 const MEMORY: u64 = 512;
 
-/// How long the flood lasts.
+/// The duration of the flood.
 const FLOOD: Duration = Duration::from_secs(15);
 
-/// How many clients flood, and how many connections each has.
+/// The number of flooding clients, and the connections of each.
 const CLIENTS: usize = 8;
 const CONNECTIONS: usize = 15;
 
-/// How long one of them keeps its connections.
+/// The time for which each of them keeps its connections.
 const HOLD: Duration = Duration::from_secs(5);
 
-/// Without a limit it is some 9 MiB a connection, for the 12 KB that a client sends.
+/// Without a limit, each connection takes about 9 MiB, for 12 KB from the client.
 #[test]
 fn a_flood_of_headers_stays_within_the_memory_and_others_are_served() {
     let (victim, slow) = (Upstream::start("victim"), silent_upstream());
@@ -55,8 +55,8 @@ fn a_flood_of_headers_stays_within_the_memory_and_others_are_served() {
         "{idle} MiB before, {peak} MiB at most; {answered} of {tries} requests of another client \
          answered with 200, the longest time without was {longest_gap:?}"
     );
-    assert!(peak < MEMORY, "Envoy had {peak} MiB");
-    // How many depends on how busy the machine is with the flood.
+    assert!(peak < MEMORY, "Envoy used {peak} MiB");
+    // The number depends on how busy the machine is with the flood.
     assert!(answered > 0, "{answered} of {tries}");
     envoy.wait_for("victim.example", "/", 200);
     let given_up = envoy.stat("http.ingress_http.downstream_rq_idle_timeout");
@@ -91,7 +91,7 @@ spec:
     )
 }
 
-/// Takes requests and never answers.
+/// Accepts requests and never responds.
 fn silent_upstream() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -110,7 +110,7 @@ fn silent_upstream() -> SocketAddr {
     address
 }
 
-/// Opens connections with as many requests as each may have, again and again.
+/// Repeatedly opens connections, each with the maximum number of requests.
 fn flood(address: SocketAddr, is_over: &AtomicBool) {
     let requests = h2_flood(100, b"slow.example");
     while !is_over.load(Ordering::Relaxed) {
@@ -126,7 +126,7 @@ fn flood(address: SocketAddr, is_over: &AtomicBool) {
     }
 }
 
-/// What a client with other requests than those of a flood has seen.
+/// The results of a client that sends requests during the flood.
 struct Served {
     tries: u32,
     answered: u32,
@@ -162,7 +162,7 @@ fn is_answered(address: SocketAddr) -> bool {
     ask().unwrap_or(false)
 }
 
-/// How much of a process is in memory.
+/// The resident memory of a process.
 fn resident_mib(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");

@@ -1,5 +1,5 @@
-//! The sample for people who bring their own Envoy, run as it stands; and what
-//! `ingressctl compile` writes, as Envoy judges it.
+//! The sample for operators who run their own Envoy, used as it is; and Envoy's
+//! validation of the output of `ingressctl compile`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ fn sample(name: &str) -> PathBuf {
     workspace().join("config/samples").join(name)
 }
 
-/// The sample's configuration with the module where it is here, and with these
+/// The sample's configuration with the path of the built module, and with these
 /// ports in place of 8080, 9901 and 8000.
 fn configuration(http: u16, admin: u16, upstream: u16) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -27,7 +27,7 @@ fn configuration(http: u16, admin: u16, upstream: u16) -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-/// Replaces what stands in a file once.
+/// Replaces text in a file that must contain it once.
 fn replace_in(path: &Path, was: &str, is: &str) {
     let text = fs::read_to_string(path).unwrap();
     assert_eq!(text.matches(was).count(), 1, "{was}");
@@ -62,7 +62,7 @@ fn the_sample_of_an_own_envoy_serves_its_table_and_nothing_else() {
 #[test]
 fn a_clients_own_cluster_reaches_nothing_through_the_sample() {
     let upstream = Upstream::start("httpbin");
-    // As it stands, and where only the filter removes the header.
+    // As it is, and with only the filter to remove the header.
     for prefix in ["prefix: x-ingress-,", "prefix: x-nothing-,"] {
         let (_folder, path) = configuration(0, 0, upstream.address.port());
         replace_in(&path, "prefix: x-ingress-,", prefix);

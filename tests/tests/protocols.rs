@@ -6,7 +6,7 @@ use std::process::Command;
 
 use ingress_tests::{Edge, Serving, Upstream, raw, tool, wait_until};
 
-/// An Ingress that gives each of these services a host, `<service>.test`.
+/// An Ingress with a host for each of these services, `<service>.test`.
 fn hosts(services: &[&str]) -> String {
     let rules = services.iter().map(|service| {
         format!(
@@ -22,7 +22,7 @@ fn hosts(services: &[&str]) -> String {
     )
 }
 
-/// What curl prints of a request in HTTP/2.
+/// The output of curl for an HTTP/2 request.
 fn curl_http2(edge: &Edge, host: &str, flags: &[&str]) -> String {
     let output = Command::new(tool("curl"))
         .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "30", "--include"])
@@ -48,7 +48,7 @@ fn the_ports_name_or_app_protocol_decides_what_is_spoken_to_the_upstream() {
     let mut manifests = hosts(&ports.map(|(service, ..)| service));
     for (upstream, (service, port, _)) in upstreams.iter().zip(ports) {
         let service = upstream.manifests(service, port, 80);
-        // Only the port of the Service has one with 80.
+        // Only the port of the Service has an endpoint with 80.
         let told = "port: 80, appProtocol: kubernetes.io/h2c}";
         manifests += &if service.contains("{name: told}") {
             service.replace("port: 80}", told)
@@ -68,8 +68,8 @@ fn the_ports_name_or_app_protocol_decides_what_is_spoken_to_the_upstream() {
     }
 }
 
-/// Envoy then has a new cluster of the same name, which asks for endpoints that
-/// the old one has already.
+/// Envoy then has a new cluster with the same name, which subscribes to endpoints
+/// that the old one already has.
 #[test]
 fn a_port_that_speaks_something_else_from_now_on_is_served_on() {
     let upstream = Upstream::start("web");
@@ -144,7 +144,7 @@ fn ready_endpoints_share_the_load_and_others_get_none() {
     }
 }
 
-/// KEP-1669: pods that end serve until their endpoints are gone.
+/// KEP-1669: terminating pods serve until their endpoints are removed.
 #[test]
 fn endpoints_that_end_are_used_where_no_ready_one_is_left() {
     let (ending, ready) = (Upstream::start("ending"), Upstream::start("ready"));
@@ -179,7 +179,7 @@ fn what_kubernetes_takes_for_a_port_is_one() {
     let upstream = Upstream::start("web");
     let port = upstream.address.port();
     let endpoints = upstream.manifests("listed", "http", 80);
-    // As Go writes what is empty.
+    // Go writes an unset protocol as an empty string.
     let listed = endpoints.replace("port: 80}", "port: 80, protocol: ''}");
     assert_ne!(listed, endpoints);
     let manifests = format!(
@@ -215,7 +215,7 @@ fn a_body_reaches_the_upstream_unchanged() {
             + &two.manifests("two", "http2", 80)
             + &hosts(&["one", "two"])),
     );
-    // Larger than any buffer on the way, and of every byte.
+    // Larger than any buffer on the way, with every byte value.
     let body: Vec<u8> = (0..=u8::MAX).cycle().take(300_000).collect();
     let by_length = [format!("content-length: {}\r\n\r\n", body.len()).as_bytes(), &body].concat();
     let chunks = body

@@ -1,6 +1,6 @@
-//! A route table that is truncated, damaged or of another version is refused
-//! with the place and the reason. The last good one keeps serving; where there
-//! is none, nothing is exposed.
+//! The filter rejects a route table that is truncated, damaged or of another
+//! version, and reports the position and the reason. The last good table stays in
+//! effect; without one, nothing is exposed.
 
 use std::path::{Path, PathBuf};
 
@@ -38,7 +38,7 @@ fn flat_table() -> Vec<u8> {
     flat(&serde_json::from_value(table()).expect("a table"))
 }
 
-/// Tables that are refused, and what the log says of each.
+/// Invalid tables, and a part of the log message for each.
 fn bad_tables() -> Vec<(Vec<u8>, &'static str)> {
     let json = bad_json().into_iter().map(|(table, reason)| (table.into_bytes(), reason));
     json.chain(bad_flat()).collect()
@@ -66,7 +66,7 @@ fn bad_json() -> Vec<(String, &'static str)> {
     let good = table().to_string();
     let with = |place: &str, value: Value| {
         let mut table = table();
-        *table.pointer_mut(place).expect("a place in the table") = value;
+        *table.pointer_mut(place).expect("a position in the table") = value;
         table.to_string()
     };
     vec![
@@ -123,10 +123,10 @@ fn last_error(plugin: &Plugin) -> String {
     String::from_utf8_lossy(&line.message).into_owned()
 }
 
-/// Hands a plugin a table, and says whether it was taken.
+/// Loads a table into a plugin, and returns whether it was accepted.
 type Configure = fn(&Plugin, &[u8]) -> Result<bool, Error>;
 
-/// In the context that has a table already, and, as Envoy does, in a new one.
+/// In a context that already has a table and, as Envoy does, in a new one.
 const WAYS: [Configure; 2] =
     [|plugin, table| plugin.configure(table), |plugin, table| plugin.reload(table)];
 
@@ -137,13 +137,13 @@ fn a_refused_table_is_logged_with_place_and_reason_and_the_last_one_serves() {
             let plugin = started();
             assert!(plugin.configure(table().to_string()).expect("no trap"));
             let shown = String::from_utf8_lossy(&bad);
-            assert!(!configure(&plugin, &bad).expect("no trap"), "taken: {shown}");
+            assert!(!configure(&plugin, &bad).expect("no trap"), "accepted: {shown}");
             let error = last_error(&plugin);
             assert!(error.starts_with("route table rejected: "), "{error}");
             assert!(error.contains(reason), "{error}, not {reason}");
             assert_serves_the_good_table(&plugin);
             assert!(configure(&plugin, br#"{"version": 1}"#).expect("no trap"));
-            assert_eq!(serve(&plugin, "/x"), Err(404), "the next good one is taken");
+            assert_eq!(serve(&plugin, "/x"), Err(404), "the next good table is accepted");
         }
     }
 }
@@ -170,7 +170,8 @@ fn no_flipped_bit_breaks_the_module() {
     for index in 0..good.len() {
         let mut bad = good.clone();
         bad[index] ^= 1 << (index % 8);
-        // A flip within a name may leave a table; it must not leave a mixture.
+        // A flipped bit in a name may yield a valid table, but never a mixture of
+        // two.
         if plugin.configure(&bad).expect("no trap") {
             assert!(plugin.configure(&good).expect("no trap"));
         } else {
@@ -178,7 +179,7 @@ fn no_flipped_bit_breaks_the_module() {
             assert_serves_the_good_table(&plugin);
         }
     }
-    assert!(refused > good.len() / 2, "{refused} of {} were refused", good.len());
+    assert!(refused > good.len() / 2, "{refused} of {} were rejected", good.len());
 }
 
 #[test]
@@ -206,7 +207,7 @@ fn manifests(upstream: &Upstream, path: &str) -> String {
         )
 }
 
-/// Gives the filter of a running Envoy this table.
+/// Gives this table to the filter of a running Envoy.
 fn replace_table(ecds: &Path, version: &str, table: &[u8]) {
     edit_json(ecds, |response| {
         response["version_info"] = version.into();

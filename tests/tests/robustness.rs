@@ -1,5 +1,5 @@
-//! What happens around the traffic: ports that are taken, signals, an Envoy
-//! that stalls or dies.
+//! Events around the traffic: ports in use, signals, an Envoy that stalls or
+//! crashes.
 
 use std::fs;
 use std::process::Command;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use ingress_tests::{Serving, Upstream, envoy, ingressctl};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// `path` of any host to the service a.
+/// `path` of any host leads to the service a.
 fn ingress(path: &str) -> String {
     format!(
         "apiVersion: networking.k8s.io/v1\nkind: Ingress\n\
@@ -46,7 +46,7 @@ fn a_port_that_is_taken_is_refused_at_once() {
     let message = String::from_utf8_lossy(&second.stderr);
     assert_eq!(second.status.code(), Some(1));
     assert!(message.contains(&format!("cannot listen on {}", first.http)), "{message}");
-    assert!(second.stdout.is_empty(), "it was never ready");
+    assert!(second.stdout.is_empty(), "the second must not become ready");
     assert!(start.elapsed() < Duration::from_secs(5));
 }
 
@@ -86,7 +86,7 @@ fn a_change_during_a_stall_of_envoy_is_served_after_it_and_can_be_undone() {
     let serving = serving(&upstream);
     signal_envoy(&serving, Signal::STOP);
     serving.replace(&(services.clone() + &ingress("/two")));
-    // Longer than an answer of the admin port may take.
+    // Longer than the timeout for responses of the admin interface.
     thread::sleep(Duration::from_secs(7));
     signal_envoy(&serving, Signal::CONT);
     serving.wait_for("any", "/two", 200);
@@ -103,7 +103,7 @@ fn the_death_of_envoy_is_told_by_the_exit_code() {
     assert_eq!(serving.process().wait().code(), Some(128 + 9));
 }
 
-/// Envoy ends itself where it watches more than some 120 files.
+/// Envoy exits if it watches more than about 120 files.
 #[test]
 fn five_hundred_services_are_served() {
     const SERVICES: usize = 500;

@@ -1,6 +1,6 @@
-//! The published JSON Schemas say what the types say.
+//! The published JSON Schemas agree with the types.
 //!
-//! `UPDATE_GOLDEN=1 cargo test -p ingress-tests --test schema` writes them anew.
+//! `UPDATE_GOLDEN=1 cargo test -p ingress-tests --test schema` updates them.
 
 use std::{env, fs};
 

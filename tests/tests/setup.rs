@@ -1,4 +1,4 @@
-//! What the scripts that fetch for the tests say where they cannot.
+//! The errors of the scripts that download tools for the tests.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use ingress_tests::{tool, workspace};
 
-/// A machine that has these programs, with nothing in its cache.
+/// A machine with these programs and an empty cache.
 struct Machine(tempfile::TempDir);
 
 impl Machine {
@@ -20,7 +20,7 @@ impl Machine {
         Self(folder)
     }
 
-    /// The last line that a script writes, which has to fail.
+    /// The last line that a script prints; it must fail.
     fn error_of(&self, script: &str, assets: &Path) -> String {
         let output = Command::new(workspace().join(script))
             .env("PATH", self.0.path().join("bin"))

@@ -1,5 +1,4 @@
-//! The page of the documentation, word for word: a real httpbin, a real Envoy,
-//! curl.
+//! The documentation page, exactly as it is: a real httpbin, a real Envoy, curl.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,8 +41,8 @@ fn the_demo_shows_the_page_and_leaves_nothing_behind() {
         fs::rename(unread, manifests.join("status-route.yaml")).unwrap();
     });
     let envoys = demo.children();
-    assert_eq!(envoys.len(), 1, "the demo is an ingressctl and an Envoy");
-    assert!(holds_files(temporary.path()), "what it writes, it writes to $TMPDIR");
+    assert_eq!(envoys.len(), 1, "the demo runs one ingressctl and one Envoy");
+    assert!(holds_files(temporary.path()), "the demo must write to $TMPDIR");
 
     assert_eq!(demo.interrupt(), Some(0));
     for envoy in envoys {
@@ -56,7 +55,7 @@ fn holds_files(folder: &Path) -> bool {
     fs::read_dir(folder).unwrap().next().is_some()
 }
 
-/// The folder that the demo says its manifests are in.
+/// The folder of manifests that the demo prints.
 fn manifests_of_the_demo(temporary: &Path) -> PathBuf {
     let entries = fs::read_dir(temporary).unwrap().map(|entry| entry.unwrap().path());
     let mut folders = entries.filter(|path| path.join("ingress.yaml").is_file());
@@ -70,12 +69,12 @@ fn sample_manifests(port: u16) -> String {
         fs::read_to_string(folder.join(name)).unwrap()
     };
     let httpbin = sample("httpbin.yaml");
-    // The last one is that of the Endpoints.
+    // The last one is the port of the Endpoints.
     let (before, after) = httpbin.rsplit_once("port: 8000").unwrap();
     format!("{before}port: {port}{after}\n---\n{}", sample("ingress.yaml"))
 }
 
-/// What the page says next: a rule is added to what is served already.
+/// The next step of the page: a rule is added to the running Ingress.
 fn shows_the_rule(edge: &Edge, add: impl FnOnce()) {
     takes(edge, "/delay/5", 200, 5);
 
@@ -86,16 +85,16 @@ fn shows_the_rule(edge: &Edge, add: impl FnOnce()) {
     shows_the_page(edge);
 }
 
-/// Asserts the status, and that it took as long as that or little longer.
+/// Asserts the status, and that the response took that long or a little longer.
 #[track_caller]
 fn takes(edge: &Edge, path: &str, status: u16, seconds: u64) {
-    // Perhaps fetched, which takes longer.
+    // Downloads may take longer.
     tool("curl");
     let start = Instant::now();
     let answer = curl(edge, &["-i"], path);
     let took = start.elapsed();
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
-    // Envoy's timers go off up to some milliseconds early.
+    // Envoy's timers may fire some milliseconds early.
     let earliest = Duration::from_millis((seconds * 1_000).saturating_sub(50));
     let expected = earliest..Duration::from_secs(seconds + 2);
     assert!(expected.contains(&took), "{path}: {took:?}");

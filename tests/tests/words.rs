@@ -86,7 +86,7 @@ fn is_page(file: &Path) -> bool {
     file.extension().is_some_and(|end| end == "md")
 }
 
-/// There is no X, it is no longer so, where it is no more.
+/// Phrases such as "there is no X", "is no longer" and "is no more" are fine.
 fn is_plain(before: &str, after: &str) -> bool {
     before.eq_ignore_ascii_case("there") || ["longer", "more", "such"].contains(&after)
 }

@@ -14,8 +14,8 @@ use ingress_filter::table::{Backend, Forward, PathMatch, Route, VirtualHost};
 use ingress_filter::{FlatTable, RouteTable};
 use ingress_tests::Offline;
 
-/// All that the module may import: Envoy refuses a module with an import that
-/// it does not know. The last group is linked by the SDK and never called.
+/// The imports that the module may have: Envoy rejects a module with any import
+/// that it does not know. The SDK links the last group and never calls it.
 const ALLOWED_IMPORTS: &[&str] = &[
     "env.proxy_add_header_map_value",
     "env.proxy_define_metric",
@@ -31,7 +31,7 @@ const ALLOWED_IMPORTS: &[&str] = &[
     "env.proxy_set_effective_context",
     "env.proxy_set_property",
     "env.proxy_set_tick_period_milliseconds",
-    // What Rust's standard library asks of WASI.
+    // Used by Rust's standard library (WASI).
     "wasi_snapshot_preview1.environ_get",
     "wasi_snapshot_preview1.environ_sizes_get",
     "wasi_snapshot_preview1.fd_write",
@@ -60,8 +60,8 @@ const ALLOWED_IMPORTS: &[&str] = &[
     "env.proxy_set_shared_data",
 ];
 
-/// All that it exports: Envoy calls each callback that a module has, for each piece
-/// of a body too.
+/// The exports that the module may have: Envoy calls each callback that a module
+/// exports, also for each piece of a body.
 const EXPORTS: [&str; 11] = [
     "_initialize",
     "memory",
@@ -103,8 +103,8 @@ fn the_module_is_small() {
     assert!(size <= MAX_SIZE);
 }
 
-/// A host with this many paths, each of two elements, to as many services as
-/// there are hundreds.
+/// A host with this many paths, each of two segments; each hundred paths lead to
+/// one service.
 fn table(paths: usize) -> RouteTable {
     let backend = |index: usize| Backend {
         name: format!("default/service-{index}:80"),
@@ -139,7 +139,7 @@ fn offline(table: &RouteTable) -> Offline {
     Offline::of_table(table)
 }
 
-/// The headers that Envoy shows a filter for a plain request of curl.
+/// The request headers that Envoy passes for a plain request from curl.
 fn request(path: &str) -> [(&str, &[u8]); 9] {
     [
         (":authority", b"shop.example.com"),
@@ -244,7 +244,7 @@ fn a_request_costs_the_same_however_many_paths_there_are() {
     assert!(most * 100 <= least * 110, "more than 10 % apart:\n{report}");
 }
 
-/// The instructions of a request, over paths from all over the table.
+/// The instructions per request, over paths from the whole table.
 fn median_fuel(plugin: &Plugin, paths: usize) -> u64 {
     let mut fuel: Vec<_> = (0..25)
         .map(|sample| {

@@ -1,4 +1,4 @@
-//! What rules cost: a host call for each header they ask for or set, a few
+//! The cost of rules: a host call for each header that they read or set, and a few
 //! instructions for each rule that does not match.
 
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ const REQUEST: [(&str, &[u8]); 8] = [
     ("x-patience", b"5s"),
 ];
 
-/// The host calls of a request beyond the three of a plain one.
+/// The host calls of a request in addition to the three of a plain one.
 fn further_calls(rules: &[Value]) -> Vec<String> {
     let record = Offline::of_table(&table(rules)).request(&REQUEST);
     let cluster = record.request.headers.get("x-ingress-cluster");
@@ -74,7 +74,7 @@ fn a_header_is_read_once_however_many_rules_ask_for_it() {
     let other = |value: &str| rule(&json!([header("x-one", value)]), &json!({}));
     let many: Vec<_> = ["a", "b", "c", "1"].map(other).into();
     assert_eq!(further_calls(&many), ["get_property request.headers.x-one"]);
-    // What the path already rules out is not looked at further.
+    // Rules that the path excludes cost no further calls.
     let elsewhere = json!([header("x-one", "1"), header(":path", "/elsewhere")]);
     assert_eq!(further_calls(&[rule(&elsewhere, &json!({}))]), [""; 0]);
 }
@@ -125,13 +125,13 @@ fn a_weight_costs_no_host_call() {
     assert_eq!(further_calls(&[split]), [""; 0]);
 }
 
-/// So many rules, of which the last matches.
+/// This many rules; only the last one matches.
 fn many(count: usize, condition: impl Fn(usize) -> Value) -> Vec<Value> {
     (0..count).map(|index| rule(&json!([condition(count - 1 - index)]), &json!({}))).collect()
 }
 
-/// The instructions of a request, and its time in the module: that of the
-/// fastest of many.
+/// The instructions of a request, and its time in the module, the minimum of many
+/// runs.
 fn cost(rules: &[Value]) -> (u64, Duration) {
     let module = Module::with_optimization(ingressctl::MODULE, Optimization::Speed).unwrap();
     let plugin = Plugin::new(&module).unwrap();
@@ -145,7 +145,7 @@ fn cost(rules: &[Value]) -> (u64, Duration) {
         assert_eq!(record.request.headers.get("x-ingress-cluster"), Some(&b"rule"[..]));
         (record.activity.fuel_of("proxy_on_request_headers"), took)
     };
-    // A regular expression takes its states in with the first request.
+    // The first request warms up the states of regular expressions.
     request();
     let costs: Vec<_> = (0..500).map(|_| request()).collect();
     let fuel = costs.iter().map(|(fuel, _)| *fuel).min().unwrap();
@@ -172,13 +172,14 @@ fn a_thousand_rules_cost_little() {
         let (few, base) = cost(&many(10, condition));
         let (fuel, took) = cost(&many(1_000, condition));
         let per_rule = (fuel - few) / 990;
-        // What the calls of this host cost, which is not optimised, is in both.
+        // Both include the cost of the host calls, because the test host is not
+        // optimised.
         let took = took.saturating_sub(base);
         reports.push(format!(
             "1,000 rules, {kind}, the last matches: {fuel} instructions, {per_rule} a rule; {} ns more than with 10",
             took.as_nanos()
         ));
-        // An allocation alone takes more.
+        // A single allocation would cost more.
         assert!(per_rule <= most_per_rule, "{reports:?}");
         assert!(took < Duration::from_micros(50), "{reports:?}");
     }

@@ -1,5 +1,5 @@
-//! What TLS costs: a host call for a host that has a certificate, one for a
-//! route that is not served without TLS, and nothing for any other.
+//! The cost of TLS: a host call for a host that has a certificate, one for a route
+//! that is not served without TLS, and none for any other.
 
 use ingress_filter::RouteTable;
 use ingress_filter::table::{Plaintext, TlsHost};
@@ -7,7 +7,7 @@ use ingress_filter::table::{Plaintext, TlsHost};
 use super::{offline, path, request, table};
 
 /// The module's host calls for a request on this filter chain, and the status of
-/// its answer, if it gives one.
+/// its response, if it sends one.
 fn calls_on(table: &RouteTable, chain: &str, path: &str) -> (Vec<String>, Option<u32>) {
     let offline = offline(table);
     let mut exchange = offline.plugin().exchange().unwrap();
@@ -22,14 +22,14 @@ const PATH: &str = "proxy_get_header_map_value(request_headers, :path) = 0";
 const AUTHORITY: &str = "proxy_get_header_map_value(request_headers, :authority) = 0";
 const CLUSTER: &str = "proxy_replace_header_map_value(request_headers, x-ingress-cluster) = 0";
 const PROTO: &str = "proxy_get_header_map_value(request_headers, x-forwarded-proto) = 0";
-/// What every answer costs: TRACE and upgrades are refused.
+/// The calls of every response of the filter: it rejects TRACE and upgrades.
 const ANSWER: [&str; 3] = [
     "proxy_get_header_map_value(request_headers, :method) = 0",
     "proxy_get_header_map_value(request_headers, upgrade) = 1",
     "proxy_send_local_response() = 0",
 ];
 
-/// A table of which `host` has a certificate.
+/// A table in which `host` has a certificate.
 fn with_certificate(host: &str) -> RouteTable {
     let tls_host = TlsHost { hosts: vec![host.into()], certificate: "ns/shop".into() };
     RouteTable { tls_hosts: vec![tls_host], ..table(100) }
@@ -47,7 +47,7 @@ fn a_host_with_a_certificate_costs_one_more() {
     assert_eq!((calls.len(), status), (6, Some(421)));
     assert_eq!(calls[3..], ANSWER);
 
-    // The client may have named no host.
+    // The client may have sent no server name (SNI).
     let (calls, status) = calls_on(&table, "default", &path(1));
     assert_eq!((calls.len(), status), (5, None));
     assert!(calls[3].starts_with("proxy_get_property(connection"), "{}", calls[3]);
@@ -69,7 +69,7 @@ fn a_route_that_is_not_served_without_tls_costs_one_more() {
         assert_eq!(calls, [&[PATH, AUTHORITY, PROTO][..], &ANSWER].concat());
         assert_eq!(answered, Some(status));
     }
-    // Its neighbour costs what it did.
+    // The cost of a neighbouring host does not change.
     let (calls, _) = calls_on(&table, "", &path(2));
     assert_eq!(calls, [PATH, AUTHORITY, CLUSTER]);
 

@@ -1,4 +1,4 @@
-//! What our checks let pass, Envoy takes.
+//! Envoy accepts the certificates that pass our checks.
 
 use std::fs;
 
@@ -23,11 +23,11 @@ fn envoy_takes_each_certificate_that_passes() {
         let refused: Vec<_> =
             served.iter().filter(|(_, pair)| envoy_takes(&[pair]).is_err()).collect();
         let refused: Vec<_> = refused.iter().map(|(file, _)| file).collect();
-        panic!("{reason}\nEnvoy refuses {refused:#?}");
+        panic!("{reason}\nEnvoy rejects {refused:#?}");
     }
 }
 
-/// Which is a warning, and clients decide.
+/// Our checks report a warning, because clients decide.
 #[test]
 fn envoy_takes_a_certificate_with_a_malformed_extension() {
     let kinds = [
@@ -53,10 +53,10 @@ fn envoy_takes_a_certificate_with_a_malformed_extension() {
         assert!(served.warnings.iter().any(is_told), "{name}: {:?}", served.warnings);
         served
     });
-    envoy_takes(&served.each_ref()).expect("Envoy takes them");
+    envoy_takes(&served.each_ref()).expect("Envoy accepts them");
 }
 
-/// Validates a listener with all of them.
+/// Validates a listener with all of these certificates.
 fn envoy_takes(pairs: &[&ServedCertificate]) -> Result<(), String> {
     let chains: Vec<_> =
         pairs.iter().enumerate().map(|(index, pair)| filter_chain(index, pair)).collect();

@@ -1,5 +1,5 @@
-//! The inputs that fuzzing has kept, each of which reaches what no other does or
-//! was once a failure, run as any test. The folder `tests/fuzz` has the fuzzers.
+//! Runs the inputs that fuzzing has kept as tests. Each covers code that no other
+//! input covers, or was once a failure. The fuzzers are in `tests/fuzz`.
 
 mod certificates;
 
@@ -29,14 +29,14 @@ fn no_input_of_a_corpus_fails() {
             }
         }
         assert!(failed.is_empty(), "{target}: {failed:#?}");
-        // Or the corpus is of a form that is no more.
+        // If too few are accepted, the corpus may have an outdated form.
         assert!(taken * 10 >= files.len() && taken > 0, "{target}: {taken} of {}", files.len());
-        eprintln!("{target}: {} inputs, {taken} taken", files.len());
+        eprintln!("{target}: {} inputs, {taken} accepted", files.len());
     }
 }
 
-/// The tables that the fuzzer of the flat form begins with are those of the other
-/// corpus: with `UPDATE_GOLDEN=1` they are written anew.
+/// The initial tables for the fuzzer of the flat form are those of the other
+/// corpus: `UPDATE_GOLDEN=1` writes them again.
 #[test]
 fn the_flat_tables_to_begin_with_are_of_this_version() {
     let folder = workspace().join("tests/fuzz/corpus/flat_table");
@@ -57,7 +57,7 @@ fn the_flat_tables_to_begin_with_are_of_this_version() {
             fs::write(&path, &expected).expect("a file is written");
         }
         let is_same = fs::read(&path).is_ok_and(|found| found == expected);
-        assert!(is_same, "{} is of another version; refresh it", path.display());
+        assert!(is_same, "{} has an outdated version; run with UPDATE_GOLDEN=1", path.display());
         seen += 1;
     }
     assert!(seen > 0);

@@ -1,9 +1,10 @@
-//! A real Envoy does with random requests to random manifests what the module does
-//! offline. One Envoy runs all the time: each round, `serve` swaps in other manifests,
-//! many sets of them at once, each with hosts and services of its own.
+//! Random requests to random manifests have the same result in a real Envoy as in
+//! the offline module. One Envoy runs the whole time: each round, `serve` replaces
+//! the manifests with many sets at once, each with its own hosts and services.
 //!
-//! CONTRIBUTING says how to run it for hours. Each round follows from one number, which
-//! a failure prints, with the smallest manifests that show it.
+//! CONTRIBUTING describes how to run it for hours. Each round is generated from one
+//! seed, which a failure prints together with the smallest manifests that reproduce
+//! it.
 
 mod outcome;
 mod rig;
@@ -16,16 +17,16 @@ use std::time::{Duration, Instant, SystemTime};
 use rig::{Difference, Rig};
 use sets::{Set, set};
 
-/// How many seconds to go on.
+/// The duration in seconds.
 const SECONDS: &str = "INGRESS_DIFFERENTIAL";
-/// The number of the first round.
+/// The seed of the first round.
 const SEED: &str = "INGRESS_DIFFERENTIAL_SEED";
-/// So many seconds with all other tests.
+/// The default duration in seconds.
 const SHORT: u64 = 20;
 
-/// Sets in each round.
+/// The number of sets in each round.
 const SETS: u8 = 100;
-/// Requests to each set.
+/// The number of requests to each set.
 const REQUESTS: usize = 20;
 
 #[test]
@@ -51,7 +52,7 @@ fn envoy_does_what_explain_says() {
         }
     }
     report(first, rounds, &rig, start);
-    assert!(rounds > 0 && rig.forwarded * 10 > rig.requests, "most requests are for nothing");
+    assert!(rounds > 0 && rig.forwarded * 10 > rig.requests, "too few requests are forwarded");
 }
 
 fn report(first: u64, rounds: u64, rig: &Rig, start: Instant) {
@@ -76,7 +77,7 @@ fn sets_of(seed: u64) -> Vec<Set> {
     (0..SETS).map(tree).map(|tree| tree.current()).collect()
 }
 
-/// A difference, and the smallest manifests that show it.
+/// Describes a difference, with the smallest manifests that reproduce it.
 fn explain(rig: &mut Rig, difference: Difference, sets: &[Set]) -> String {
     let set = &sets[usize::from(difference.set)];
     let Difference { request, .. } = &difference;

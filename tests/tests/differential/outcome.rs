@@ -1,4 +1,4 @@
-//! What becomes of a request: as a real Envoy does it, and as `explain` says.
+//! The result of a request: in a real Envoy, and according to `explain`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -8,10 +8,10 @@ use ingressctl::explain::{Explainer, Explanation, Request};
 
 use crate::sets::address;
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    /// The headers that the client sees of those that the filter sets.
+    /// The response headers that the filter sets.
     response: BTreeMap<String, String>,
     end: End,
 }
@@ -20,7 +20,7 @@ pub(crate) struct Outcome {
 enum End {
     Answered(u16),
     Forwarded {
-        /// The endpoints it may reach; the one it has reached.
+        /// The endpoints that it may reach, or the one that it has reached.
         to: BTreeSet<IpAddr>,
         method: String,
         path: String,
@@ -28,7 +28,7 @@ enum End {
     },
 }
 
-/// The headers of answers that are compared.
+/// The response headers that are compared.
 const RESPONSE: [&str; 7] = [
     "location",
     "vary",
@@ -39,12 +39,12 @@ const RESPONSE: [&str; 7] = [
     "access-control-max-age",
 ];
 
-/// What is drawn: together these choose each share of each split, with a fault and
-/// without.
+/// Random values that together select each item of each split, with and without a
+/// fault.
 const RANDOM: [u64; 4] = [0, 99, 500_000, 999_999];
 
 impl Outcome {
-    /// What a real Envoy does.
+    /// The result in a real Envoy.
     pub(crate) fn observed(client: &mut KeepAlive, request: &Request) -> Self {
         let answer = client.send(&bytes_of(request));
         let end = match Echoed::of(&answer) {
@@ -64,7 +64,7 @@ impl Outcome {
         matches!(self.end, End::Forwarded { .. })
     }
 
-    /// What `explain` says, if it is not what was observed.
+    /// The result according to `explain`, if it differs from the observed one.
     pub(crate) fn difference(&self, explainer: &Explainer, request: &Request) -> Option<Vec<Self>> {
         let mut expected = Vec::new();
         for random in RANDOM {
@@ -90,7 +90,8 @@ impl Outcome {
         let to = explanation.cluster.as_deref().map(endpoints).unwrap_or_default();
         let end = match explanation.status {
             Some(status) => End::Answered(status),
-            // Envoy has nowhere to send it, of which `explain` knows nothing.
+            // Envoy has no endpoint for it; `explain` does not know about
+            // endpoints.
             None if to.is_empty() => End::Answered(503),
             None => {
                 let mut headers = explanation.request_headers;
@@ -107,7 +108,7 @@ impl Outcome {
         Self { response, end }
     }
 
-    /// Whether what was observed is one of what this stands for.
+    /// Whether the observed result is one that this result allows.
     fn includes(&self, observed: &Self) -> bool {
         let is_end = match (&self.end, &observed.end) {
             (
@@ -120,8 +121,8 @@ impl Outcome {
     }
 }
 
-/// Where a cluster leads, by its name: `s17-one.default.svc.cluster.local|80`, and
-/// perhaps `|version=v1`.
+/// The endpoints of a cluster, by its name: `s17-one.default.svc.cluster.local|80`,
+/// optionally with `|version=v1`.
 fn endpoints(cluster: &str) -> BTreeSet<IpAddr> {
     let (set, service) = cluster[1..].split_once('-').expect("a service of a set");
     let (service, _) = service.split_once('.').expect("a name of a service");
@@ -130,13 +131,13 @@ fn endpoints(cluster: &str) -> BTreeSet<IpAddr> {
         None => &[1, 2][..],
         Some((_, "v1")) => &[1],
         Some((_, "v2")) => &[2],
-        // One that has no pods.
+        // A version without pods.
         Some(_) => &[],
     };
     versions.iter().map(|version| address(number, service, *version, 0).ip()).collect()
 }
 
-/// What a client would send.
+/// The request in bytes.
 pub(crate) fn bytes_of(request: &Request) -> Vec<u8> {
     let Request { method, authority, target, extra, .. } = request;
     let headers = extra.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]);
@@ -153,7 +154,7 @@ fn headers_of(echoed: &Echoed) -> BTreeMap<String, String> {
     headers
 }
 
-/// All values of a header of an answer.
+/// All values of a response header.
 fn joined(answer: &Answer, name: &str) -> Option<String> {
     let lines = answer.head.lines().filter_map(|line| line.split_once(": "));
     let values = lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);

@@ -1,4 +1,4 @@
-//! The Envoy that runs all the time, and what is behind it.
+//! The Envoy that runs the whole time, and its upstreams.
 
 use std::net::IpAddr;
 use std::thread;
@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 use crate::outcome::Outcome;
 use crate::sets::{Set, address, services_of};
 
-/// How many clients ask at once.
+/// The number of concurrent clients.
 const CLIENTS: usize = 4;
 
-/// The number of a set that is none: its services say which round is served.
+/// The number of a pseudo-set: its services show which round is served.
 const MARK: u8 = 255;
 
-/// See the module.
+/// The Envoy of all rounds, with the upstreams of all sets.
 pub(crate) struct Rig {
     echo: Echo,
     serving: Serving,
@@ -32,18 +32,18 @@ pub(crate) struct Rig {
     pub(crate) forwarded: u64,
 }
 
-/// A request about which the two do not say the same.
+/// A request for which Envoy and `explain` differ.
 #[derive(Clone)]
 pub(crate) struct Difference {
     /// The number of its set.
     pub(crate) set: u8,
     pub(crate) request: Request,
     pub(crate) observed: Outcome,
-    /// All that may be drawn.
+    /// All results that random choices allow.
     pub(crate) explained: Vec<Outcome>,
 }
 
-/// What a client has found.
+/// The results of a client.
 #[derive(Default)]
 struct Found {
     forwarded: u64,
@@ -57,13 +57,14 @@ impl Rig {
         let services: Vec<_> = numbers.flat_map(|number| services_of(number, echo.port)).collect();
         let services = file(&services);
         let settings = Settings { regex_paths: true, ..Settings::default() };
-        // With one worker, a mark that is served says that all else is.
+        // With one worker, a served mark means that everything else is served, too.
         let flags = ["--concurrency", "1", "--access-log=false", "--regex-paths"];
         let serving = Serving::start_with(&services, &flags);
         Self { echo, serving, settings, services, rounds: 0, requests: 0, forwarded: 0 }
     }
 
-    /// Serves these sets, and asks all their requests. Gives the first difference.
+    /// Serves these sets and sends all their requests. Returns the first
+    /// difference.
     pub(crate) fn compare(&mut self, sets: &[Set]) -> Option<Difference> {
         let sets: Vec<_> = (0..).zip(sets).collect();
         self.compare_sets(&sets)
@@ -101,7 +102,7 @@ impl Rig {
         found.into_iter().find_map(|found| found.difference)
     }
 
-    /// Serves these sets, and waits until it does. Gives the manifests.
+    /// Serves these sets, and waits until they are served. Returns the manifests.
     fn serve(&mut self, sets: &[(u8, &Set)]) -> String {
         self.rounds += 1;
         let service = if self.rounds.is_multiple_of(2) { "one" } else { "two" };
@@ -119,7 +120,7 @@ impl Rig {
     }
 }
 
-/// What is served in one round only.
+/// The objects that are served in one round only.
 fn mark(host: &str, service: &str) -> Value {
     let backend =
         json!({"service": {"name": format!("s{MARK}-{service}"), "port": {"number": 80}}});

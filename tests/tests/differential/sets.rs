@@ -1,4 +1,4 @@
-//! Random sets of manifests, each with hosts and services of its own, so that many are
+//! Random sets of manifests, each with its own hosts and services, so that many are
 //! served at once, and random requests to their hosts.
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,14 +10,14 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
-/// What a set adds to what it is served with.
+/// A set of objects and requests, in addition to the services of all sets.
 #[derive(Clone, Debug)]
 pub(crate) struct Set {
     pub(crate) objects: Vec<Value>,
     pub(crate) requests: Vec<Request>,
 }
 
-/// A set with this number. Only the first may have what is for all hosts.
+/// A set with this number. Only the first one may have objects for all hosts.
 pub(crate) fn set(number: u8, requests: usize) -> impl Strategy<Value = Set> {
     let ingresses = prop::collection::vec(ingress(number), 1..4);
     let rules = prop::collection::vec(rule(), 0..6);
@@ -36,13 +36,13 @@ pub(crate) fn set(number: u8, requests: usize) -> impl Strategy<Value = Set> {
     })
 }
 
-/// The services of a set, which stay the same from one round to the next.
+/// The services of a set, which are the same in every round.
 pub(crate) fn services_of(number: u8, port: u16) -> Vec<Value> {
     services(&format!("s{number}-"), |service, version| address(number, service, version, port))
 }
 
-/// Where the endpoint of a version is: by the address at which a request arrives, it is
-/// known which it was for.
+/// The endpoint of a version: the address at which a request arrives identifies the
+/// version.
 pub(crate) fn address(number: u8, service: &str, version: u8, port: u16) -> SocketAddr {
     let service = if service == "one" { 16 } else { 32 };
     (Ipv4Addr::new(127, 1, number, service + version), port).into()
@@ -99,7 +99,7 @@ struct Path {
 }
 
 impl Path {
-    /// Old versions know no types, but Istio's notation.
+    /// Old API versions have no path types, but use Istio's notation.
     fn write(&self, is_old: bool, backend: &impl Fn(&str) -> Value) -> Value {
         let Self { text, kind, service } = self;
         let backend = backend(service);
@@ -123,7 +123,7 @@ fn path() -> impl Strategy<Value = Path> {
     })
 }
 
-/// A request to a host of the set, mostly.
+/// A request, in most cases to a host of the set.
 fn request(number: u8) -> impl Strategy<Value = Request> {
     let names = ["a.", "b.", "c.", "x.a.", "y.a."];
     let others = ["y.x.a.", "", "A.", "*.", ".."];

@@ -1,12 +1,12 @@
-//! From manifests that show a difference to smaller ones that still do.
+//! Reduces manifests that reproduce a difference.
 
 use serde_json::Value;
 
-/// How often to try, each time with a swap of manifests.
+/// The maximum number of attempts, each of which replaces the served manifests.
 const TRIALS: usize = 150;
 
-/// Leaves out halves of the objects, then quarters, and so on, and then what is in
-/// them, as long as the difference remains.
+/// Leaves out halves of the objects, then quarters, and so on, and then parts of
+/// the objects, as long as the difference remains.
 pub(crate) fn smallest(
     objects: &[Value],
     mut shows_it: impl FnMut(&[Value]) -> bool,
@@ -50,7 +50,7 @@ fn without(objects: &[Value], part: usize) -> Option<Vec<Value>> {
     specs.any(|spec| remove(spec, &mut left)).then_some(objects)
 }
 
-/// Removes the part that comes after `left` others.
+/// Removes one part, after skipping `left` others.
 fn remove(value: &mut Value, left: &mut usize) -> bool {
     match value {
         Value::Array(items) => {

@@ -1,4 +1,4 @@
-//! Which certificate a client gets.
+//! The certificate that a client gets.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +18,7 @@ fn each_host_has_the_certificate_of_its_own_secret() {
         assert_eq!(connection.certificate(), issued.der(), "{host}");
         assert_eq!(connection.get(&host, "/").by(), "a", "{host}");
     }
-    // Names of hosts are the same in any case (RFC 6066 section 3).
+    // Host names are case-insensitive (RFC 6066 section 3).
     let connection = client.connect(serving.https(), "ONE.Example").unwrap();
     assert_eq!(connection.certificate(), hosts.certificates[0].2.der());
 }
@@ -32,8 +32,8 @@ fn who_asks_for_no_host_or_an_unknown_one_gets_the_default_certificate() {
     assert_eq!(connection.certificate(), hosts.default.der());
     let connection = client.without_sni().connect(serving.https(), "default.example").unwrap();
     assert_eq!(connection.certificate(), hosts.default.der());
-    // A wildcard is one label: with two, it is the default one, which is not
-    // for such a host.
+    // A wildcard matches one label: with two labels, the client gets the default
+    // certificate, which is not valid for the host.
     for host in ["a.b.wild.example", "wild.example"] {
         let error = client.connect(serving.https(), host).err().expect("a wrong name").to_string();
         assert!(error.contains("default.example"), "{error}");
@@ -104,7 +104,7 @@ fn a_certificate_that_cannot_be_used_is_skipped_and_the_others_are_served() {
     }
 }
 
-/// Clients decide: they may be told to look away, or have another clock.
+/// Clients decide: they may ignore the expiry, or have another clock.
 #[test]
 fn a_certificate_is_served_before_its_time_and_after_it() {
     let (authority, upstream) = (Authority::new(), Upstream::start("a"));
@@ -122,12 +122,13 @@ fn a_certificate_is_served_before_its_time_and_after_it() {
     let serving = Serving::start(&manifests(&upstream, &objects));
     let client = TlsClient::new(&authority, &[]);
     for (host, expected) in [("expired.example", "expired"), ("early.example", "not valid yet")] {
-        let error = client.connect(serving.https(), host).err().expect("another time").to_string();
+        let error = client.connect(serving.https(), host).err().expect("expiry").to_string();
         assert!(error.contains(expected), "{error}");
     }
 }
 
-/// The host is the one's whose Ingress is older, whatever the younger says of it.
+/// The host belongs to the namespace of the older Ingress, whatever the younger one
+/// declares.
 #[test]
 fn another_namespace_cannot_change_the_certificate_of_a_host() {
     let (authority, upstream) = (Authority::new(), Upstream::start("a"));
@@ -145,7 +146,7 @@ fn another_namespace_cannot_change_the_certificate_of_a_host() {
     younger["spec"]["tls"][0]["hosts"] = json!(["one.example", "below.wild.example"]);
     let younger = in_namespace(younger, "tenant", "2020-03-01T00:00:00Z");
     let objects = [
-        // The younger one comes first among the manifests.
+        // The younger one is first in the manifests.
         younger,
         owner,
         foreign.secret("tenant", "foreign"),

@@ -32,11 +32,11 @@ fn a_changed_certificate_is_there_on_the_next_handshake_and_no_request_fails() {
                 client.connect(https, "one.example").unwrap().certificate() == new
             });
             assert!(took < Duration::from_secs(5), "{took:?}");
-            // Once it is there, it is there for everyone.
+            // Once it is served, every connection gets it.
             for _ in 0..5 {
                 assert_eq!(client.connect(https, "one.example").unwrap().certificate(), new);
             }
-            assert_eq!(open.get("one.example", "/").by(), "a", "an open connection lives on");
+            assert_eq!(open.get("one.example", "/").by(), "a", "an open connection stays open");
         }
     });
     println!(
@@ -61,7 +61,7 @@ fn hosts_come_and_go_without_touching_the_connections_of_others() {
     let mut of_default = client.connect(https, "unknown.example").unwrap();
     let more = hosts.authority.issue(&["more.example", "again.example"]);
     for _ in 0..5 {
-        // A host of a new Secret, and one more of a Secret that has others.
+        // A host with a new Secret, and another host of an existing Secret.
         let entries = [("more.example", "more"), ("again.example", "more")];
         let objects = [ingress("more", "a", &entries), more.secret("default", "more")];
         serving.replace(&(hosts.manifests() + &documents(&objects)));
@@ -73,15 +73,14 @@ fn hosts_come_and_go_without_touching_the_connections_of_others() {
         serving.replace(&hosts.manifests());
         wait_until("a host is gone", || client.connect(https, "more.example").is_err());
     }
-    // As long as Envoy drains what it does not serve any more.
+    // While Envoy drains the connections of a removed host.
     thread::sleep(Duration::from_secs(2));
     assert_eq!(open.get("one.example", "/").by(), "a");
-    assert_eq!(of_default.get("one.example", "/").status, 421, "a certificate for others");
+    assert_eq!(of_default.get("one.example", "/").status, 421, "certificate for other hosts");
 }
 
-/// A host goes from one Secret to another and back under load. Who connected
-/// before that is told so, and a client that connects then finds the connection and
-/// the table in agreement.
+/// A host moves from one Secret to another and back under load. Connections from
+/// before that get 421; for new connections, certificate and table agree.
 #[test]
 fn a_host_moves_to_another_secret_and_no_new_connection_is_told_it_is_the_wrong_one() {
     let hosts = Hosts::new();
@@ -95,14 +94,14 @@ fn a_host_moves_to_another_secret_and_no_new_connection_is_told_it_is_the_wrong_
     let serving = Serving::start(&version(0));
     let https = serving.https();
     let client = TlsClient::new(&hosts.authority, &[]);
-    // The certificate of a connection that was told it is the wrong one.
+    // The certificate of the last connection that got 421.
     let wrong = Mutex::new(None);
     let ask = || {
         let mut connection = client.connect(https, "moved.example").unwrap();
         let certificate = connection.certificate();
         let by = connection.get("moved.example", "/").by();
         let mut wrong = wrong.lock().unwrap();
-        assert_ne!(wrong.as_ref(), Some(&certificate), "{by}: it was the right one");
+        assert_ne!(wrong.as_ref(), Some(&certificate), "{by}: the certificate was the right one");
         *wrong = (by != "a").then_some(certificate);
         assert!(wrong.is_none() || by == "421", "{by}");
     };
@@ -127,7 +126,7 @@ fn https_comes_with_the_first_certificate_and_goes_with_the_last() {
     let address = format!("127.0.0.1:{port}");
     let flags = ["--https", &address, "--concurrency", "2", "--access-log=false"];
     let serving = Serving::start_with(&upstream_only, &flags);
-    assert!(serving.https.is_none(), "nothing to show");
+    assert!(serving.https.is_none(), "there is no certificate");
     assert_eq!(serving.get("one.example", "/").by(), "a");
     let address = address.parse().unwrap();
     let client = TlsClient::new(&hosts.authority, &[]);

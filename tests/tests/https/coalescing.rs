@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::setup::{DEFAULT, Hosts, ingress, manifests};
 
-/// An HTTP/2 connection whose client has asked for `host`.
+/// An HTTP/2 connection with `host` as its server name (SNI).
 async fn connect(client: &TlsClient, address: SocketAddr, host: &str) -> SendRequest<Empty<Bytes>> {
     let stream = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from(host.to_owned()).unwrap();
@@ -32,8 +32,8 @@ async fn status(sender: &mut SendRequest<Empty<Bytes>>, host: &str, path: &str) 
     sender.send_request(request).await.unwrap().status().as_u16()
 }
 
-/// One certificate is for all hosts, so a client may take one connection for
-/// all; but one of them has a Secret of its own.
+/// One certificate is valid for all hosts, so a client may use one connection for
+/// all of them; but one host has its own Secret.
 #[test]
 fn a_request_for_a_host_of_another_certificate_is_misdirected() {
     let (authority, upstream) = (Authority::new(), Upstream::start("a"));
@@ -65,21 +65,21 @@ fn a_request_for_a_host_of_another_certificate_is_misdirected() {
         ("x.any.example", "/", 200),
         ("own.example", "/", 421),
         ("OWN.example:8443", "/x?y", 421),
-        // Of no entry, so of no certificate that it could lack.
+        // A host without a TLS entry needs no certificate.
         ("none.example", "/", 200),
         ("x.y.any.example", "/", 404),
         ("a.example", "/", 200),
     ] {
         assert_eq!(runtime.block_on(status(&mut sender, host, path)), expected, "{host}");
     }
-    // As the client does next.
+    // The client then opens a new connection.
     let mut sender = runtime.block_on(connect(&client, serving.https(), "own.example"));
     assert_eq!(runtime.block_on(status(&mut sender, "own.example", "/")), 200);
-    // Over plain HTTP there is no certificate to be wrong.
+    // Plain HTTP needs no certificate.
     let own_host = serving.get("own.example", "/");
     assert_eq!(own_host.by(), "a");
     let reached = upstream.take_received().len();
-    assert_eq!(reached, 8, "none of those that were misdirected");
+    assert_eq!(reached, 8, "misdirected requests are not forwarded");
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_client_that_names_no_host_when_it_connects_is_served() {
     let mut connection = client.connect(serving.https(), "default.example").unwrap();
     assert_eq!(connection.get("one.example", "/").by(), "a");
     assert_eq!(connection.get("any.wild.example", "/").by(), "a");
-    // One that has named another has claimed it.
+    // A client that sends another server name is limited to its certificate.
     let client = TlsClient::new(&hosts.authority, &[]);
     let mut connection = client.connect(serving.https(), "unknown.example").unwrap();
     assert_eq!(connection.get("one.example", "/").status, 421);

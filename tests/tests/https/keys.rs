@@ -1,4 +1,4 @@
-//! Where private keys are, and where they are not.
+//! Which files and outputs contain private keys, and which do not.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,12 +11,12 @@ use ingress_tests::{
 
 use crate::setup::Hosts;
 
-/// What a key shows as wherever its bytes are: in PEM, the lines between the
-/// first and the last; in base64 of that, whatever precedes it.
+/// The text by which a key is found: in PEM, the lines between the first and the
+/// last; in base64 of that, the part that does not depend on preceding bytes.
 fn traces(issued: &Issued) -> Vec<String> {
     let lines = issued.key.lines().filter(|line| !line.starts_with("-----"));
     let lines: Vec<_> = lines.map(str::to_owned).collect();
-    // Of a short last line nothing is certain.
+    // A short last line would not be reliable.
     lines.into_iter().filter(|line| line.len() >= 32).collect()
 }
 
@@ -26,8 +26,8 @@ fn holds(bytes: &[u8], issued: &Issued) -> bool {
     traces.iter().any(|trace| bytes.windows(trace.len()).any(|part| part == trace.as_bytes()))
 }
 
-/// The files below `folder` that hold the key, each of which nobody but the
-/// owner may read, in a folder that nobody else may look into.
+/// The files below `folder` that contain the key. Only the owner may read each of
+/// them, and only the owner may access its folder.
 fn holders(folder: &Path, issued: &Issued) -> Vec<PathBuf> {
     let mut holders: Vec<_> = files_below(folder)
         .into_iter()
@@ -47,7 +47,7 @@ fn a_key_is_in_the_secret_and_in_the_file_of_secrets_and_nowhere_else() {
     let hosts = Hosts::new();
     let (temporary, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let manifests = tempfile::tempdir().unwrap();
-    // The Secrets have findings, too: none of them shows a key.
+    // The Secrets have findings, and no finding contains a key.
     let wrong = hosts.manifests().replace("one.example", "three.example");
     let logs = ["stdout", "stderr"].map(|name| output.path().join(name));
     fs::write(manifests.path().join("all.yaml"), &wrong).unwrap();
@@ -74,7 +74,7 @@ fn a_key_is_in_the_secret_and_in_the_file_of_secrets_and_nowhere_else() {
     let client = TlsClient::new(&hosts.authority, &[]);
     client.get(address("https="), "two.example", "/").unwrap();
     let mut told = get(address("admin="), "admin", "/config_dump?include_eds").body;
-    assert!(told.contains("two.example") && told.contains("[redacted]"), "Envoy knows it");
+    assert!(told.contains("two.example") && told.contains("[redacted]"), "Envoy redacts keys");
     told += &get(address("admin="), "admin", "/certs").body;
     for command in [&["check"][..], &["explain", "https://two.example/"], &["rbac"]] {
         let (name, more) = command.split_first().unwrap();
@@ -88,16 +88,16 @@ fn a_key_is_in_the_secret_and_in_the_file_of_secrets_and_nowhere_else() {
         told += &String::from_utf8_lossy(&[run.stdout, run.stderr].concat());
     }
     for (_, _, issued) in &hosts.certificates {
-        assert!(holds(wrong.as_bytes(), issued), "the Secret has it");
-        assert!(!holds(told.as_bytes(), issued), "it is told");
+        assert!(holds(wrong.as_bytes(), issued), "the Secret contains the key");
+        assert!(!holds(told.as_bytes(), issued), "the key is in the output");
         for log in &logs {
-            assert!(!holds(&fs::read(log).unwrap(), issued), "it is in {}", log.display());
+            assert!(!holds(&fs::read(log).unwrap(), issued), "the key is in {}", log.display());
         }
         let folder = fs::read_dir(temporary.path()).unwrap().next().unwrap().unwrap().path();
         assert_eq!(holders(&folder, issued), [Path::new("state/snapshot.pb")]);
     }
     assert_eq!(serving.interrupt(), Some(0));
-    assert!(files_below(temporary.path()).is_empty(), "nothing is left");
+    assert!(files_below(temporary.path()).is_empty(), "files are left");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use ingress_tests::{Serving, TlsClient, free_port, raw};
 
 use crate::setup::{Hosts, documents, ingress};
 
-/// A path without TLS beside those with, and what to do over plain HTTP.
+/// A path without TLS next to paths with TLS, and the setting for plain HTTP.
 fn serve(hosts: &Hosts, http_for_tls: &str) -> Serving {
     let mut plain = ingress("plain", "a", &[("plain.example", "")]);
     plain["spec"].as_object_mut().unwrap().remove("tls");
@@ -13,7 +13,7 @@ fn serve(hosts: &Hosts, http_for_tls: &str) -> Serving {
     let manifests = hosts.manifests() + &documents(&[plain]);
     let serving = Serving::start_with(&manifests, &flags);
     assert_eq!(serving.https(), https.parse().unwrap());
-    assert_eq!(serving.get("plain.example", "/").by(), "a", "it has no TLS");
+    assert_eq!(serving.get("plain.example", "/").by(), "a", "the path without TLS");
     let client = TlsClient::new(&hosts.authority, &[]);
     assert_eq!(client.get(serving.https(), "one.example", "/").unwrap().by(), "a");
     serving
@@ -33,7 +33,7 @@ fn it_is_redirected_to_where_https_is() {
     let answer = serving.get(&format!("one.example:{}", serving.http.port()), "/a/b?c=d");
     let expected = format!("https://one.example:{}/a/b?c=d", serving.https().port());
     assert_eq!((answer.status, answer.header("location")), (308, Some(&*expected)));
-    // A client cannot say that it came by TLS.
+    // A client cannot claim to use TLS.
     let forged = "GET / HTTP/1.1\r\nhost: one.example\r\nx-forwarded-proto: https\r\n\r\n";
     assert_eq!(raw(serving.http, forged.as_bytes()).status, 308);
     assert!(hosts.upstream.take_received().iter().all(|request| !request.path.starts_with("/a")));

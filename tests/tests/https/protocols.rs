@@ -1,4 +1,4 @@
-//! What TLS connections speak.
+//! The protocols of TLS connections.
 
 use ingress_tests::{Serving, TlsClient, raw, refuses_tls_1_1};
 use rustls::ProtocolVersion;

@@ -1,4 +1,4 @@
-//! A certificate that Envoy would refuse concerns its own host alone.
+//! A certificate that Envoy rejects affects only its own host.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,13 +7,13 @@ use ingress_tests::{Issued, Serving, TlsClient, meanwhile};
 
 use crate::setup::{Hosts, documents, ingress};
 
-/// How long a change may take beside a certificate that is refused.
+/// The time limit for a change while a certificate is rejected.
 const SOON: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_refused_certificate_is_left_out_and_its_neighbours_go_on() {
     let mut hosts = Hosts::new();
-    // So that the client trusts it for the refused host as well.
+    // Clients must trust the certificate for the rejected host, too.
     hosts.default = hosts.authority.issue(&["bad.example"]);
     let good = hosts.authority.issue(&["bad.example"]);
     let bad = good.with_strange_key();
@@ -44,7 +44,7 @@ fn a_refused_certificate_is_left_out_and_its_neighbours_go_on() {
     let assert_certificate = |what: &str, issued: &Issued| {
         let wanted = issued.der();
         assert_soon(what, &|| {
-            // Where Envoy has just refused it, nobody can connect for a moment.
+            // Right after a rejection, connections fail for a moment.
             let connection = client.connect(https, "bad.example");
             connection.is_ok_and(|connection| connection.certificate() == wanted)
         });
@@ -61,7 +61,7 @@ fn a_refused_certificate_is_left_out_and_its_neighbours_go_on() {
             let host = format!("mended-{round}.example");
             replace(&good, &host);
             assert_served(&host);
-            assert_certificate("the mended certificate", &good);
+            assert_certificate("the repaired certificate", &good);
         }
     });
     println!("{asked} requests to a neighbour, none failed");

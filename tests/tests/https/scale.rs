@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::setup::{ingress, manifests};
 
-/// So many hosts, each with a Secret of its own, and a path that changes.
+/// This many hosts, each with its own Secret, and a path that changes.
 struct Many {
     authority: Authority,
     upstream: Upstream,

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 /// The Secret that is the default certificate.
 pub(crate) const DEFAULT: (&str, &str) = ("istio-system", "istio-ingress-certs");
 
-/// An Ingress of hosts, each with the name of its Secret; every host has all
-/// paths of the upstream.
+/// An Ingress with hosts, each with the name of its Secret; every host serves all
+/// paths from the upstream.
 pub(crate) fn ingress(name: &str, service: &str, hosts: &[(&str, &str)]) -> Value {
     let tls: Vec<_> =
         hosts.iter().map(|(host, secret)| json!({"hosts": [host], "secretName": secret})).collect();
@@ -23,18 +23,18 @@ pub(crate) fn ingress(name: &str, service: &str, hosts: &[(&str, &str)]) -> Valu
     })
 }
 
-/// Manifests of these objects and of an upstream, as service `a`.
+/// Manifests with these objects and an upstream, as service `a`.
 pub(crate) fn manifests(upstream: &Upstream, objects: &[Value]) -> String {
     upstream.manifests("a", "http", 80) + &documents(objects)
 }
 
-/// Each object as a document of its own.
+/// Each object as a separate document.
 pub(crate) fn documents(objects: &[Value]) -> String {
     objects.iter().fold(String::new(), |text, object| format!("{text}---\n{object}\n"))
 }
 
-/// Three hosts, each with a Secret and a certificate of its own, and a default
-/// certificate for `default.example` and `unknown.example`.
+/// Three hosts, each with its own Secret and certificate, and a default certificate
+/// for `default.example` and `unknown.example`.
 pub(crate) struct Hosts {
     pub(crate) authority: Authority,
     pub(crate) upstream: Upstream,

@@ -1,9 +1,9 @@
-//! API servers that lack what newer ones have, or older ones had.
+//! API servers without some of the newer or older API versions.
 
 use ingress_tests::{ApiServer, Gateway, Namespace, Service, Upstream, machine_ip, wait_until};
 use serde_json::{Value, json};
 
-/// An Ingress as the older versions have it.
+/// An Ingress in the form of the older API versions.
 fn old_ingress(version: &str) -> Value {
     let backend = json!({"serviceName": "web", "servicePort": "http"});
     let path = json!({"path": "/shop/.*", "backend": backend});
@@ -14,14 +14,14 @@ fn old_ingress(version: &str) -> Value {
     })
 }
 
-/// Asserts that such an Ingress comes and goes.
+/// Asserts that such an Ingress is served, and removed again.
 fn serves(namespace: &Namespace<'_>, version: &str, service: &str) {
     namespace.create(service);
     let gateway = Gateway::start_with(namespace, &["--publish-address", "203.0.113.9"]);
     namespace.create(&old_ingress(version).to_string());
     gateway.wait_for("web.example", "/shop/x", 200);
     assert_eq!(gateway.get("web.example", "/").status, 404);
-    wait_until("its status is there", || {
+    wait_until("the Ingress has a status", || {
         namespace.get("ingress", "web")["status"]["loadBalancer"]["ingress"][0]["ip"]
             == "203.0.113.9"
     });
@@ -29,8 +29,9 @@ fn serves(namespace: &Namespace<'_>, version: &str, service: &str) {
     gateway.wait_for("web.example", "/shop/x", 404);
 }
 
-/// The plugin that fills in a default class knows `networking.k8s.io/v1` only,
-/// and the server does not get ready without that.
+/// The admission plugin that sets a default class supports only
+/// `networking.k8s.io/v1`, and without that version the server does not become
+/// ready.
 const NO_DEFAULT_CLASS: &str = "--disable-admission-plugins=DefaultIngressClass";
 
 #[test]

@@ -1,4 +1,4 @@
-//! Which Ingresses are ours.
+//! Which Ingresses belong to the gateway's class.
 
 use ingress_tests::{ApiServer, Gateway, Kubectl, Service, Upstream, machine_ip, wait_until};
 use serde_json::{Value, json};
@@ -34,31 +34,31 @@ fn only_ingresses_of_our_classes_are_served_and_get_a_status() {
     };
     assert_eq!(served().collect::<Vec<_>>(), ["ours", "second"]);
 
-    // A class that comes later is a class.
+    // An IngressClass may be created after its Ingress.
     class("classes-missing", "istio.io/ingress-controller", false);
     gateway.wait_for("missing.example", "/", 200);
 
-    // The API server fills in the default one.
+    // The API server sets the default class.
     class("classes-default", "istio.io/ingress-controller", true);
     namespace.create(&unclassed("filled-in", &host_to("filled-in.example", "web")));
     gateway.wait_for("filled-in.example", "/", 200);
     let filled_in = namespace.get("ingresses.networking.k8s.io", "filled-in");
     assert_eq!(filled_in["spec"]["ingressClassName"], "classes-default");
-    // It does so for new ones only: nobody's old object gets exposed by it.
+    // Only for new Ingresses: existing ones are not exposed by a new default.
     assert_eq!(served().collect::<Vec<_>>(), ["missing", "ours", "second"]);
     namespace.delete("ingressclass", "classes-default");
     gateway.wait_for("filled-in.example", "/", 404);
 
-    // By now the others would have one, too.
-    wait_until("the last one has a status", || has_status(&namespace, "missing"));
+    // By now the others would have a status, too.
+    wait_until("the last Ingress has a status", || has_status(&namespace, "missing"));
     assert!(has_status(&namespace, "ours") && has_status(&namespace, "second"));
     assert!(!has_status(&namespace, "another") && !has_status(&namespace, "none"));
 
-    // One that goes to another class is not ours any more.
+    // An Ingress that moves to another class is no longer served.
     namespace.apply(&ingress_of("classes-another", "ours", &host_to("ours.example", "web")));
     gateway.wait_for("ours.example", "/", 404);
     assert_eq!(served().collect::<Vec<_>>(), ["missing", "second"]);
-    wait_until("nor has it our address", || !has_status(&namespace, "ours"));
+    wait_until("its status is cleared", || !has_status(&namespace, "ours"));
 }
 
 fn has_status(kubectl: &Kubectl, ingress: &str) -> bool {

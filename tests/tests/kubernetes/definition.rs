@@ -1,4 +1,4 @@
-//! The definition of RouteRules: what the API takes, and what it refuses.
+//! The CRD of RouteRules: which objects the API accepts and rejects.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +27,7 @@ fn every_rule_of_the_samples_is_taken() {
     assert!(count > 10, "{count}");
 }
 
-/// What a schema can tell is wrong, and the field that is refused: whole specs.
+/// Invalid specs that a schema can detect, and the field in the error.
 const WRONG_SPECS: &[(&str, &str)] = &[
     ("{}", "spec.destination"),
     ("{destination: web}", "spec.destination"),
@@ -43,7 +43,7 @@ const WRONG_SPECS: &[(&str, &str)] = &[
     ("{destination: {service: a.b.svc.cluster.local, namespace: b}}", "spec.destination"),
 ];
 
-/// The same beside `destination: {name: web}`.
+/// The same for fields next to `destination: {name: web}`.
 const WRONG_BESIDE_DESTINATION: &[(&str, &str)] = &[
     ("precedence: 2147483648", "spec.precedence"),
     ("precedence: 1.5", "spec.precedence"),
@@ -186,7 +186,7 @@ fn a_rule_that_is_wrong_is_refused_where_a_schema_can_tell() {
     }
 }
 
-/// Else the one would refuse what the other serves.
+/// The API and the compiler must agree on what is valid.
 #[test]
 fn what_the_api_refuses_is_an_error_of_check() {
     let folder = tempfile::tempdir().unwrap();
@@ -200,7 +200,7 @@ fn what_the_api_refuses_is_an_error_of_check() {
     let findings = String::from_utf8(output.stdout).unwrap();
     for (at, (spec, _)) in specs.iter().enumerate() {
         let error = format!(": error: RouteRule default/rule-{at}: ");
-        assert!(findings.contains(&error), "{spec} is taken; {findings}");
+        assert!(findings.contains(&error), "{spec} is accepted; {findings}");
     }
 }
 
@@ -230,18 +230,19 @@ fn a_rule_that_is_right_is_taken() {
     namespace.run_with(&["create", "--validate=false", "-f", "-"], &list).unwrap();
 }
 
-/// The documents in the manifests of a golden case, some of which are no YAML.
+/// The documents in the manifests of a golden case, some of which are not valid
+/// YAML.
 fn documents_of_case(case: &Path) -> Vec<String> {
     let text = fs::read(case.join("in.yaml")).unwrap_or_default();
     String::from_utf8_lossy(&text).split("\n---\n").map(str::to_owned).collect()
 }
 
-/// Asserts that the API refuses a rule, because of that field.
+/// Asserts that the API rejects a rule because of that field.
 #[track_caller]
 fn refuses(kubectl: &Kubectl, spec: &str, field: &str) {
-    // kubectl's own check would know no more than the server does.
+    // Without kubectl's own validation, which uses the same schema.
     let answer = kubectl.run_with(&["create", "--validate=false", "-f", "-"], &rule("bad", spec));
-    let error = answer.expect_err(&format!("{spec} is taken"));
+    let error = answer.expect_err(&format!("{spec} is accepted"));
     let names_it = error.contains(&format!("{field}:")) || error.contains(&format!("\"{field}\""));
     assert!(names_it, "{spec}: {error}");
 }

@@ -1,4 +1,4 @@
-//! What an operator applies (`config/deploy`).
+//! The objects that an operator applies (`config/deploy`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,15 @@ use serde_json::{Value, json};
 #[test]
 fn the_deployment_is_applied_as_it_is() {
     let api = ApiServer::shared();
-    // It was applied when the server came up.
+    // The harness applied it when the server started.
     let folder = api.deployment();
     let again = api.kubectl().run(&["apply", "-k", folder.to_str().unwrap()]).unwrap();
     let lines: Vec<_> = again.lines().collect();
     assert!(lines.len() > 15 && lines.iter().all(|line| line.ends_with(" unchanged")), "{again}");
 }
 
-/// The folder for today's clusters on an old one: what that cannot take is said.
+/// Today's manifests on an old cluster: the output names the parts that it does not
+/// support.
 #[test]
 fn each_file_of_the_deployment_is_applied_where_its_version_is_served() {
     let api = ApiServer::shared();
@@ -52,7 +53,7 @@ fn a_pod_of_the_deployment_is_taken() {
         .run_with(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &pod.to_string())
         .unwrap();
     let created: Value = serde_json::from_str(&created).unwrap();
-    // That of its PriorityClass.
+    // The priority of its PriorityClass.
     assert_eq!(created["spec"]["priority"], 1_000_000);
 }
 
@@ -118,7 +119,7 @@ fn the_gateway_has_the_rights_it_needs_and_no_others() {
     }
 }
 
-/// Whether the deployed service account may do that, as a question.
+/// Whether the deployed service account has a permission, as a review.
 fn review(namespace: &str, verb: &str, resource: &str, name: &str) -> Value {
     let (resource, part) = resource.split_once('/').unwrap_or((resource, ""));
     let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));

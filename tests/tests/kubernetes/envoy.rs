@@ -1,4 +1,4 @@
-//! What becomes of the controller where Envoy is not as it should be.
+//! The controller when Envoy fails.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,18 +18,18 @@ fn an_envoy_that_starts_again_serves_what_the_last_one_did() {
     namespace.create(&ingress("web", &host_to("web.example", "web")));
     let mut gateway = Gateway::start(&namespace);
     gateway.kill_envoy();
-    wait_until("it is not ready", || gateway.health("/readyz").status == 503);
+    wait_until("the pod is not ready", || gateway.health("/readyz").status == 503);
     gateway.restart_envoy();
     gateway.wait_for("web.example", "/", 200);
-    wait_until("it is ready", || gateway.health("/readyz").status == 200);
+    wait_until("the pod is ready", || gateway.health("/readyz").status == 200);
     namespace.create(&ingress("more", &host_to("more.example", "web")));
     gateway.wait_for("more.example", "/", 200);
     let other = Upstream::start_on(machine_ip(), "other");
     namespace.apply(&Service::new("web").at(&other).manifests());
-    wait_until("endpoints reach it", || gateway.get("web.example", "/").by() == "other");
+    wait_until("new endpoints are served", || gateway.get("web.example", "/").by() == "other");
 }
 
-/// With a module that is none, Envoy cannot take a table in.
+/// With an invalid module, Envoy cannot load a table.
 #[test]
 fn what_envoy_rejects_is_undone_and_told() {
     let api = ApiServer::shared();
@@ -41,18 +41,18 @@ fn what_envoy_rejects_is_undone_and_told() {
     let address = |ingress: &str| {
         namespace.get("ingress", ingress)["status"]["loadBalancer"]["ingress"][0]["ip"].clone()
     };
-    wait_until("it has an address", || address("web") == "203.0.113.7");
+    wait_until("the status has an address", || address("web") == "203.0.113.7");
     let module = gateway.shared_folder().join("ingress_filter.wasm");
     let whole = fs::read(&module).unwrap();
     fs::write(&module, "none").unwrap();
 
     let rejected = || gateway.health("/metrics").body;
     namespace.create(&ingress("more", &host_to("more.example", "web")));
-    wait_until("it is counted", || {
+    wait_until("the rejection is counted", || {
         rejected().contains("ingressctl_configurations_rejected_total 1\n")
     });
     let events = || namespace.events_on("Ingress", "more");
-    wait_until("its author is told", || {
+    wait_until("an Event reports it", || {
         events()
             .iter()
             .any(|event| event.contains("Envoy refuses the route table with this Ingress"))
@@ -60,16 +60,16 @@ fn what_envoy_rejects_is_undone_and_told() {
     assert_eq!(gateway.get("web.example", "/").status, 200);
     assert_eq!(gateway.get("more.example", "/").status, 404);
     assert_eq!(gateway.health("/readyz").status, 200);
-    // The metric comes before whatever is written.
+    // The metric changes before any status is written.
     thread::sleep(Duration::from_secs(1));
-    assert!(address("more").is_null(), "it is not served");
+    assert!(address("more").is_null(), "it must not have a status");
 
     fs::write(&module, whole).unwrap();
     namespace.create(&ingress("third", &host_to("third.example", "web")));
     gateway.wait_for("third.example", "/", 200);
-    // It was blamed, and is tried again before long.
+    // It was left out because of the rejection, and is soon tried again.
     gateway.wait_for("more.example", "/", 200);
-    wait_until("it has an address", || address("more") == "203.0.113.7");
+    wait_until("the status has an address", || address("more") == "203.0.113.7");
     wait_until("the Event is gone", || events().is_empty());
 }
 
@@ -82,23 +82,23 @@ fn endpoints_that_move_compile_nothing() {
     namespace.create(&Service::new("web").at(&one).manifests());
     namespace.create(&ingress("web", &host_to("web.example", "web")));
     let gateway = Gateway::start(&namespace);
-    wait_until("it is served", || gateway.get("web.example", "/").by() == "one");
+    wait_until("the service is served", || gateway.get("web.example", "/").by() == "one");
     let compiled = || {
         let metrics = gateway.health("/metrics").body;
         let line = metrics.lines().find_map(|line| {
             line.strip_prefix("ingressctl_compile_seconds_count ")?.trim().parse::<u64>().ok()
         });
-        line.expect("it has compiled")
+        line.expect("the count of compilations")
     };
     let before = compiled();
     for (upstream, name) in [(&other, "other"), (&one, "one"), (&other, "other")] {
         namespace.apply(&Service::new("web").at(upstream).manifests());
-        wait_until("they have moved", || gateway.get("web.example", "/").by() == name);
+        wait_until("the new endpoint is served", || gateway.get("web.example", "/").by() == name);
     }
     assert_eq!(compiled(), before);
-    // None are left: that is to be said, and so it is compiled.
+    // No endpoint is left: this is a finding, so everything is compiled.
     namespace.delete("endpointslice", "web-0");
-    wait_until("they are gone", || gateway.get("web.example", "/").status == 503);
+    wait_until("no endpoint is left", || gateway.get("web.example", "/").status == 503);
     assert!(compiled() > before);
 }
 
@@ -113,8 +113,8 @@ fn envoy_has_no_port_but_those_that_it_serves() {
     let gateway = Gateway::start(&namespace);
     let Admin::Unix(socket) = &gateway.admin else { panic!("{:?}", gateway.admin) };
     let mode = fs::metadata(socket).expect("a socket").permissions().mode();
-    assert_eq!(mode & 0o777, 0o660, "others could control Envoy");
-    // A socket for each worker.
+    assert_eq!(mode & 0o777, 0o660, "other users could control Envoy");
+    // One socket per worker.
     let mut ports = listening_ports(gateway.envoy_pid());
     ports.dedup();
     assert_eq!(ports, [gateway.http.port()]);

@@ -1,4 +1,4 @@
-//! `--live`: the commands for manifests, on the objects of a cluster.
+//! `--live`: the commands that read manifests, on the objects of a cluster.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::setup::{host_to, ingress, object};
 
-/// A command on a namespace of a cluster.
+/// The commands for a namespace of a cluster.
 struct Live<'a> {
     kubeconfig: &'a Path,
     namespace: &'a str,
@@ -40,8 +40,8 @@ fn run(command: &str, kubeconfig: &Path, arguments: &[&str]) -> Output {
     Output { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-/// A service that is served, one that is at an address that only the gateway can reach,
-/// and an Ingress that names none.
+/// A valid service, one with an address that only the gateway can reach, and an
+/// Ingress whose service does not exist.
 fn fill(namespace: &Namespace<'_>, upstream: &Upstream) {
     namespace.create(&Service::new("web").at(upstream).manifests());
     let inward = Service::new("inward").at_address(([127, 0, 0, 1], 80).into());
@@ -94,7 +94,7 @@ fn the_commands_see_what_the_gateway_serves() {
         fs::write(&path, text).expect("a file");
         path.to_str().expect("UTF-8").to_owned()
     };
-    // What the cluster would serve once this is applied.
+    // The state that the cluster would serve after these manifests are applied.
     let mut repaired: Value =
         serde_json::from_str(&ingress("broken", &host_to("broken.example", "web"))).expect("JSON");
     repaired["metadata"]["namespace"] = json!("live");
@@ -107,8 +107,8 @@ fn the_commands_see_what_the_gateway_serves() {
         "tests: [{test_name: a, input: {authority: broken.example, path: /}, \
          validate: {cluster_name: web.live.svc.cluster.local|80}}]",
     );
-    assert_eq!(live.run("test", &["-f", &repaired, &cases]).code, Some(1), "not without errors");
-    namespace.run(&["delete", "ingresses.networking.k8s.io", "inward"]).expect("it is deleted");
+    assert_eq!(live.run("test", &["-f", &repaired, &cases]).code, Some(1), "errors remain");
+    namespace.run(&["delete", "ingresses.networking.k8s.io", "inward"]).expect("a deletion");
     let test = live.run("test", &["-f", &repaired, &cases]);
     assert_eq!(test.code, Some(0), "{}{}", test.stdout, test.stderr);
 }

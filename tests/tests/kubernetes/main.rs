@@ -1,8 +1,8 @@
-//! The controller against a real Kubernetes API, with kubectl as its client:
-//! what is created is served, by an Envoy beside the controller.
+//! The controller on a real Kubernetes API, with kubectl as its client: an Envoy
+//! next to the controller serves the created objects.
 //!
-//! The tests share one API server, each with a namespace of its own, called like
-//! the test. Those that need another kind of server, or stop it, have their own.
+//! The tests share one API server, each with a namespace named after the test.
+//! Tests that need a different server, or stop it, start their own.
 
 mod api_versions;
 mod classes;

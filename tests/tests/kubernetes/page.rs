@@ -1,5 +1,5 @@
-//! The page of the documentation on a cluster: `kubectl create`, curl, `kubectl
-//! delete`.
+//! The commands on the documentation page for clusters: `kubectl create`, curl,
+//! `kubectl delete`.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ fn the_page_holds_with_kubectl_as_the_client() {
     let api = ApiServer::shared();
     let namespace = api.namespace("page");
     let httpbin = HttpBin::start_on(machine_ip());
-    // What the sample has, at an address that the API takes.
+    // The services of the sample, at an address that the API accepts.
     let service = Service::with_ports("httpbin", &[("http", 8000)]).at_address(httpbin.address);
     namespace.create(&service.manifests());
     let gateway = Gateway::start(&namespace);
@@ -42,12 +42,12 @@ fn sample(name: &str) -> String {
     workspace().join("config/samples").join(name).to_str().unwrap().to_owned()
 }
 
-/// Asserts the status, and that it took as long as that or little longer.
+/// Asserts the status, and that the response took that long or a little longer.
 #[track_caller]
 fn takes(gateway: &Gateway, path: &str, status: u16, seconds: u64) {
     let start = Instant::now();
     assert_eq!(gateway.get("httpbin", path).status, status, "{path}");
-    // Envoy's timers go off up to some milliseconds early.
+    // Envoy's timers may fire some milliseconds early.
     let earliest = Duration::from_millis(seconds * 1_000 - 50);
     let took = start.elapsed();
     assert!((earliest..Duration::from_secs(seconds + 3)).contains(&took), "{path}: {took:?}");

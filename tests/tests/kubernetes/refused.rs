@@ -1,4 +1,4 @@
-//! A cluster that Envoy refuses concerns its own service alone.
+//! A cluster that Envoy rejects affects only its own service.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::setup::{host_to, ingress, object};
 
-/// How long a neighbour's change may take, kubectl included, which alone takes
-/// some hundred milliseconds.
+/// The time limit for a neighbour's change, including kubectl, which takes some
+/// hundred milliseconds.
 const SOON: Duration = Duration::from_secs(2);
 
 #[test]

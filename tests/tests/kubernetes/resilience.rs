@@ -1,5 +1,4 @@
-//! What goes away, and comes back: the API server, its data, the controller,
-//! the pod.
+//! Outages of the API server, its data, the controller, and the pod.
 
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
@@ -22,7 +21,8 @@ fn the_edge_serves_on_while_the_api_is_away() {
 
     api.stop_server();
     assert_eq!(gateway.get("first.example", "/").status, 200);
-    // A controller that starts now knows nothing, and must not say so to Envoy.
+    // A controller that starts now knows no objects, and must not send this to
+    // Envoy.
     gateway.kill_controller();
     let ready = gateway.launch_controller();
     assert_eq!(gateway.get("first.example", "/").status, 200);
@@ -56,7 +56,7 @@ fn a_controller_that_is_killed_misses_nothing() {
     namespace.delete("ingress", "goes");
     namespace.create(&ingress("comes", &host_to("comes.example", "web")));
     assert_eq!(gateway.get("stays.example", "/").status, 200);
-    assert_eq!(gateway.get("goes.example", "/").status, 200, "nobody has told Envoy");
+    assert_eq!(gateway.get("goes.example", "/").status, 200, "Envoy has no update yet");
     gateway.start_controller();
     gateway.wait_for("goes.example", "/", 404);
     gateway.wait_for("comes.example", "/", 200);
@@ -74,22 +74,22 @@ fn a_pod_that_ends_answers_what_it_has_been_asked() {
     let flags = ["--drain-delay", "2s", "--drain-timeout", "20s"];
     let mut gateway = Gateway::start_with(&namespace, &flags);
     assert_eq!(gateway.health("/healthz").status, 200);
-    wait_until("it is ready", || gateway.health("/readyz").status == 200);
+    wait_until("the pod is ready", || gateway.health("/readyz").status == 200);
 
     let http = gateway.http;
     let slow = thread::spawn(move || {
         raw(http, b"GET / HTTP/1.1\r\nhost: web.example\r\nx-delay-ms: 5000\r\n\r\n").status
     });
-    wait_until("the slow one is there", || !upstream.take_received().is_empty());
+    wait_until("the slow request arrived", || !upstream.take_received().is_empty());
     gateway.ask_to_end();
-    // Load balancers learn of it, and sends some until then.
-    wait_until("it is not ready", || gateway.health("/readyz").status == 503);
+    // Load balancers need some time to notice it, and send requests until then.
+    wait_until("the pod is not ready", || gateway.health("/readyz").status == 503);
     assert_eq!(gateway.get("web.example", "/").status, 200);
     assert_eq!(slow.join().unwrap(), 200);
     assert_eq!(gateway.wait_for_end(), (Some(0), Some(0)));
 }
 
-/// Whatever takes a controller away leaves the pod in service.
+/// A pod stays in service when its controller ends for any reason.
 #[test]
 fn envoy_says_itself_whether_it_is_ready() {
     let api = ApiServer::shared();
@@ -112,7 +112,7 @@ fn envoy_says_itself_whether_it_is_ready() {
     assert_eq!(get(probe, "probe", "/ready").body, "");
 
     gateway.kill_controller();
-    assert!(is_ready(), "the controller alone is gone");
+    assert!(is_ready(), "only the controller has ended");
     // An Envoy without a table is not ready.
     gateway.relaunch_envoy();
     assert!(!is_ready());
@@ -122,6 +122,6 @@ fn envoy_says_itself_whether_it_is_ready() {
 
     gateway.ask_to_end();
     wait_until("Envoy is not ready", || get(probe, "probe", "/ready").status == 503);
-    assert_eq!(gateway.get("web.example", "/").status, 200, "it drains later");
+    assert_eq!(gateway.get("web.example", "/").status, 200, "Envoy drains later");
     assert_eq!(gateway.wait_for_end(), (Some(0), Some(0)));
 }

@@ -1,6 +1,6 @@
-//! What `ingressctl rbac` prints, applied: enough for the controller, and
-//! nothing more. These tests have servers of their own, because they change what
-//! others rely on.
+//! The output of `ingressctl rbac`, applied: it grants the permissions that the
+//! controller needs, and no others. These tests start their own servers, because
+//! they change objects that other tests use.
 
 use std::net::TcpStream;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::setup::{host_to, ingress};
 const USER: &str = "system:serviceaccount:istio-system:istio-ingress-service-account";
 const READ: [&str; 3] = ["get", "list", "watch"];
 
-/// An Ingress with a certificate, and one that is not ours.
+/// An Ingress with a certificate, and one of another class.
 const WITH_TLS: &str = r"
 apiVersion: networking.k8s.io/v1
 kind: Ingress
@@ -30,7 +30,7 @@ metadata: {name: foreign, namespace: shop, annotations: {kubernetes.io/ingress.c
 spec: {tls: [{hosts: [shop.example], secretName: foreign-certs}], rules: [{host: shop.example}]}
 ";
 
-/// What is printed for all samples and that, in JSON.
+/// The output for all samples and these Ingresses, in JSON.
 fn printed(flags: &[&str]) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let with_tls = folder.path().join("with-tls.yaml");
@@ -48,7 +48,7 @@ fn printed(flags: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// A server on which nobody has rights but by what is printed.
+/// A server where only the printed objects grant permissions.
 fn server_with(objects: &Value) -> ApiServer {
     let api = ApiServer::start(&[]);
     let kubectl = api.kubectl();
@@ -56,7 +56,7 @@ fn server_with(objects: &Value) -> ApiServer {
     let deployed = workspace().join("config/deploy/rbac.yaml");
     kubectl.run(&["delete", "-f", text(&deployed)]).unwrap();
     kubectl.apply(&objects.to_string());
-    wait_until("the rights are there", || can(&kubectl, &["list", "ingresses.networking.k8s.io"]));
+    wait_until("they are granted", || can(&kubectl, &["list", "ingresses.networking.k8s.io"]));
     api
 }
 
@@ -64,15 +64,15 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
 }
 
-/// What `kubectl auth can-i` says of the gateway's account.
+/// Whether `kubectl auth can-i` grants a permission to the gateway's account.
 fn can(kubectl: &Kubectl, question: &[&str]) -> bool {
     kubectl.run(&[&["auth", "can-i", "--as", USER], question].concat()).is_ok()
 }
 
-/// A right, as a question: namespace, verb, group, resource, part and name.
+/// A permission: namespace, verb, group, resource, subresource and name.
 type Right<'a> = (&'a str, &'a str, &'a str, &'a str, &'a str, &'a str);
 
-/// All that the controller does.
+/// All permissions that the controller needs.
 fn needed() -> Vec<Right<'static>> {
     let mut needed = Vec::new();
     for verb in READ {
@@ -86,7 +86,7 @@ fn needed() -> Vec<Right<'static>> {
         }
         needed.push(("default", verb, "discovery.k8s.io", "endpointslices", "", ""));
         needed.push(("istio-system", verb, "", "secrets", "", "istio-ingress-certs"));
-        // What the sample secure-ingress names.
+        // The Secrets that the sample secure-ingress names.
         needed.push(("default", verb, "", "secrets", "", "istio-ingress-certs"));
         needed.push(("shop", verb, "", "secrets", "", "shop-certs"));
     }
@@ -103,7 +103,7 @@ fn needed() -> Vec<Right<'static>> {
     needed
 }
 
-/// Those of `rights` that the account does not have.
+/// The permissions among `rights` that the account lacks.
 fn lacking<'a>(kubectl: &Kubectl, rights: &[Right<'a>]) -> Vec<Right<'a>> {
     let reviews = rights.iter().map(|(namespace, verb, group, resource, part, name)| {
         json!({
@@ -133,7 +133,7 @@ fn the_printed_rights_are_what_the_controller_needs_and_no_more() {
     let api = server_with(&objects);
     let kubectl = api.kubectl();
     let needed = needed();
-    wait_until("nothing is lacking", || lacking(&kubectl, &needed).is_empty());
+    wait_until("no permission is missing", || lacking(&kubectl, &needed).is_empty());
 
     assert!(can(&kubectl, &["get", "secret/istio-ingress-certs", "-n", "istio-system"]));
     for question in [
@@ -171,17 +171,17 @@ fn the_printed_rights_are_what_the_controller_needs_and_no_more() {
     one_namespace_is_less(&kubectl);
 }
 
-/// With `--namespace`, the rest of the cluster is closed.
+/// With `--namespace`, there is no access to other namespaces.
 fn one_namespace_is_less(kubectl: &Kubectl) {
     kubectl.apply(&printed(&["--namespace", "shop"]).to_string());
     let can = |question: &str| can(kubectl, &question.split(' ').collect::<Vec<_>>());
-    wait_until("the rights are fewer", || !can("list pods -n default"));
+    wait_until("cluster-wide permissions are revoked", || !can("list pods -n default"));
     let mut needed = needed();
     needed.retain(|right| (right.0, right.3) != ("default", "secrets"));
     for right in needed.iter_mut().filter(|right| right.0 == "default") {
         right.0 = "shop";
     }
-    wait_until("nothing is lacking", || lacking(kubectl, &needed).is_empty());
+    wait_until("no permission is missing", || lacking(kubectl, &needed).is_empty());
     for verb in ["list", "watch"] {
         assert!(can(&format!("{verb} services/istio-ingress -n istio-system")));
     }
@@ -197,7 +197,7 @@ fn one_namespace_is_less(kubectl: &Kubectl) {
     }
 }
 
-/// The account of the gateway alone has the rights.
+/// Only the account of the gateway has the permissions.
 fn others_have_nothing(kubectl: &Kubectl, rights: &[Right<'_>]) {
     let others = ["istio-pilot", "istio-mixer", "istio-citadel", "default"];
     for other in others {
@@ -213,7 +213,7 @@ fn others_have_nothing(kubectl: &Kubectl, rights: &[Right<'_>]) {
     }
 }
 
-/// Without any of the rules, something is lacking.
+/// Without any one of the rules, a permission is missing.
 fn each_rule_is_needed(kubectl: &Kubectl, objects: &Value, needed: &[Right<'_>]) {
     let mut count = 0;
     for object in objects["items"].as_array().unwrap() {
@@ -222,9 +222,9 @@ fn each_rule_is_needed(kubectl: &Kubectl, objects: &Value, needed: &[Right<'_>])
             without["rules"].as_array_mut().unwrap().remove(index);
             kubectl.apply(&without.to_string());
             let rule = &object["rules"][index];
-            wait_until(&format!("{rule} is missed"), || !lacking(kubectl, needed).is_empty());
+            wait_until(&format!("{rule} is missing"), || !lacking(kubectl, needed).is_empty());
             kubectl.apply(&object.to_string());
-            wait_until("nothing is lacking", || lacking(kubectl, needed).is_empty());
+            wait_until("no permission is missing", || lacking(kubectl, needed).is_empty());
             count += 1;
         }
     }
@@ -312,7 +312,7 @@ fn a_controller_of_one_namespace_runs_on_the_rights_for_it() {
     });
     wait_until("an Event", || !namespace.list("events").is_empty());
     let log = gateway.log();
-    // A time may hold the digits, too.
+    // Timestamps may contain the digits, too.
     for complaint in ["forbidden", " 403", "may not be read"] {
         assert!(!log.contains(complaint), "{log}");
     }

@@ -1,5 +1,5 @@
-//! What the conformance suite of Kubernetes asks of an ingress controller, but
-//! for TLS: default backends, hosts, paths, load balancing.
+//! The requirements of Kubernetes' Ingress conformance suite, except TLS: default
+//! backends, hosts, paths, load balancing.
 
 use std::collections::BTreeSet;
 
@@ -83,7 +83,7 @@ fn the_most_specific_host_takes_a_request() {
 struct Case {
     host: &'static str,
     paths: &'static [(&'static str, &'static str, &'static str)],
-    /// Paths of requests, and who answers them.
+    /// Request paths, and the upstream that serves each.
     requests: &'static [(&'static str, &'static str)],
 }
 
@@ -209,9 +209,9 @@ fn all_endpoints_get_their_share() {
     let seen = || (0..100).map(|_| gateway.get("web.example", "/").by()).collect::<BTreeSet<_>>();
     assert_eq!(seen(), NAMES.map(String::from).into());
 
-    // One leaves: what is left is still served.
+    // If one endpoint is removed, the others are still served.
     namespace.delete("endpointslice", "web-0");
-    wait_until("nobody asks the one that left", || !seen().contains("a"));
+    wait_until("the removed endpoint gets no requests", || !seen().contains("a"));
     assert_eq!(seen(), NAMES[1..].iter().map(ToString::to_string).collect());
 }
 
@@ -239,7 +239,7 @@ fn versions_are_pods_by_their_labels() {
     only("v1");
     only("v2");
 
-    // A pod that changes its labels changes its version.
+    // A pod whose labels change belongs to another version.
     namespace.run(&["label", "--overwrite", "pod", "web-1", "version=v2"]).unwrap();
     let both = BTreeSet::from(["v1".to_owned(), "v2".to_owned()]);
     let answers = || (0..10).map(|_| gateway.get("web.example", "/").by()).collect::<BTreeSet<_>>();

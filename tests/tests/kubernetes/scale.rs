@@ -1,4 +1,4 @@
-//! As much as fits in one object.
+//! The largest objects that the API accepts.
 
 use std::sync::{Arc, Mutex};
 
@@ -24,8 +24,8 @@ fn twenty_thousand_paths_in_one_object_are_served() {
     }
 }
 
-/// A cluster has far more Pods than all else that is watched, and most of each is nothing
-/// to a gateway.
+/// A cluster has far more Pods than other watched objects, and a gateway needs only
+/// little of each.
 #[test]
 fn of_pods_the_api_server_is_asked_for_metadata_alone() {
     let api = ApiServer::shared();

@@ -1,5 +1,5 @@
-//! The second page of the documentation, the secure Ingress, as far as it is the
-//! API's: what is created, and who may read the key.
+//! The documentation page on the secure Ingress, as far as it concerns the API: the
+//! created objects, and who may read the key.
 
 use std::fs;
 use std::io::Write;
@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use ingress_tests::{ApiServer, Kubectl, Service, ingressctl, machine_ip, wait_until, workspace};
 use serde_json::Value;
 
-/// What the page says, to the letter.
+/// The manifests as on the page.
 const PAGE: &str = "\
 apiVersion: extensions/v1beta1
 kind: Ingress
@@ -35,15 +35,15 @@ spec:
 
 const INGRESS: &str = "istio-ingress";
 
-/// The accounts of the Istio that the page is about. Its certificate authority
-/// had two names.
+/// The accounts of the Istio version that the page describes. Its certificate
+/// authority had two names.
 const OTHERS: [&str; 4] = ["istio-pilot", "istio-mixer", "istio-citadel", "istio-ca"];
 
 fn sample() -> PathBuf {
     workspace().join("config/samples/secure-ingress/ingress.yaml")
 }
 
-/// What `ingressctl` says of these manifests.
+/// The output of `ingressctl` for these manifests.
 fn ask(arguments: &[&str], manifests: &str) -> Output {
     let mut command = Command::new(ingressctl());
     command.args(arguments).args(["-f", "-"]);
@@ -62,7 +62,7 @@ fn the_sample_is_what_the_page_says() {
 fn it_is_created_as_it_is_and_check_takes_what_comes_back() {
     let api = ApiServer::shared();
     let namespace = api.namespace("secure-ingress");
-    // What the sample has, at an address that the API takes.
+    // The services of the sample, at an address that the API accepts.
     let service = Service::with_ports("httpbin", &[("http", 8000)]);
     namespace.create(&service.at_address((machine_ip(), 8000).into()).manifests());
     namespace.run(&["create", "-f", sample().to_str().unwrap()]).unwrap();
@@ -77,26 +77,26 @@ fn it_is_created_as_it_is_and_check_takes_what_comes_back() {
     only_its_secret_is_readable(&namespace, &back);
 }
 
-/// With what `ingressctl rbac` prints for it.
+/// Applies the output of `ingressctl rbac` for the page.
 fn only_its_secret_is_readable(namespace: &Kubectl, manifests: &str) {
     let can_get =
         |name: &str| can(namespace, INGRESS, &format!("get secret/{name} -n secure-ingress"));
-    assert!(!can_get("istio-ingress-certs"), "before it is asked for");
+    assert!(!can_get("istio-ingress-certs"), "before rbac is applied");
     let printed = ask(&["rbac", "-o", "json"], manifests).stdout;
     let printed: Value = serde_json::from_slice(&printed).unwrap();
     let items = printed["items"].as_array().unwrap().iter();
-    // The others are there.
+    // The harness has applied the others.
     let here = items.filter(|item| item["metadata"]["namespace"] == "secure-ingress");
     let here: Vec<_> = here.map(Value::to_string).collect();
     assert_eq!(here.len(), 2, "a Role and its binding");
     for item in here {
         namespace.create(&item);
     }
-    wait_until("it is readable", || can_get("istio-ingress-certs"));
+    wait_until("the Secret is readable", || can_get("istio-ingress-certs"));
     assert!(!can_get("another"));
 }
 
-/// Whether an account of istio-system may do that.
+/// Whether an account in istio-system has a permission.
 fn can(kubectl: &Kubectl, account: &str, question: &str) -> bool {
     let user = format!("system:serviceaccount:istio-system:{account}-service-account");
     let question: Vec<_> = question.split(' ').collect();

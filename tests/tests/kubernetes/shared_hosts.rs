@@ -1,4 +1,4 @@
-//! Two owners of one host.
+//! Two namespaces that claim one host.
 
 use std::time::SystemTime;
 
@@ -10,7 +10,7 @@ use crate::setup::{all_to, ingress, path, rule};
 #[test]
 fn a_host_belongs_to_the_namespace_that_named_it_first() {
     let api = ApiServer::shared();
-    // By their names, the order would be the other one.
+    // The order of their names is the opposite of their ages.
     let older = api.namespace("claims-z");
     let newer = api.namespace("claims-a");
     let upstreams = ["older", "newer"].map(|name| Upstream::start_on(machine_ip(), name));
@@ -19,7 +19,7 @@ fn a_host_belongs_to_the_namespace_that_named_it_first() {
     }
     let only = path("/shop", "Prefix", "web");
     older.create(&ingress("first", &json!({"rules": [rule("claimed.example", &[only])]})));
-    // Their age is known to the second.
+    // Creation times have a resolution of one second.
     let second = || SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let created = second();
     wait_until("the next second", || second() > created + 1);
@@ -33,7 +33,7 @@ fn a_host_belongs_to_the_namespace_that_named_it_first() {
     for path in ["/", "/.well-known/acme-challenge/token", "/other"] {
         assert_eq!(gateway.get("claimed.example", path).status, 404, "{path}");
     }
-    assert_eq!(gateway.get("nobody.example", "/").by(), "newer", "by its default backend");
+    assert_eq!(gateway.get("nobody.example", "/").by(), "newer", "from its default backend");
 
     tells(&newer, "second", "host `claimed.example` belongs to namespace claims-z");
     tells(&older, "first", "claims-a/second of another namespace");
@@ -45,7 +45,7 @@ fn a_host_belongs_to_the_namespace_that_named_it_first() {
 
 /// Waits for a warning about an Ingress.
 fn tells(namespace: &Namespace<'_>, ingress: &str, text: &str) {
-    wait_until(&format!("an Event says {text}"), || {
+    wait_until(&format!("an Event contains {text}"), || {
         let events = namespace.list("events");
         events.iter().any(|event| {
             let is_about_it = event["involvedObject"]["name"] == ingress

@@ -1,4 +1,4 @@
-//! Where an Ingress says that it is reached.
+//! The address in the status of an Ingress.
 
 use ingress_tests::{ApiServer, Gateway, Service, Upstream, machine_ip, wait_until};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! HTTPS by Secrets of the API: which certificate clients get while these come,
-//! change and go, what is read of them, and who sees their keys.
+//! HTTPS with Secrets of the API: which certificate clients get while Secrets are
+//! created, changed and deleted, which Secrets are read, and who can see the keys.
 
 mod changes;
 mod keys;

@@ -1,4 +1,4 @@
-//! Endpoints by which a tenant would reach what is not theirs.
+//! Endpoints with which a tenant tries to reach addresses of others.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -44,14 +44,14 @@ fn nothing_is_served_that_only_the_gateway_can_reach() {
         ("EndpointSlice", "unspecified", "0.0.0.0 is an unspecified address"),
         ("Ingress", "by-name", "the DNS name `localhost` resolves to 127.0.0.1"),
     ] {
-        wait_until(&format!("an Event says {expected}"), || {
+        wait_until(&format!("an Event contains {expected}"), || {
             namespace.events_on(kind, name).iter().any(|event| event.contains(expected))
         });
     }
-    assert!(inside.take_received().is_empty(), "a request came there");
+    assert!(inside.take_received().is_empty(), "a request arrived");
 }
 
-/// Who answers for a name may say another address whenever it likes.
+/// The owner of a DNS name may change its address at any time.
 #[test]
 fn a_name_that_turns_inward_leads_nowhere() {
     let api = ApiServer::shared();
@@ -77,7 +77,7 @@ fn a_name_that_turns_inward_leads_nowhere() {
     server.set("web.outside.example", &[Ipv4Addr::LOCALHOST]);
     gateway.wait_for("web.example", "/", 503);
     let expected = "the DNS name `web.outside.example` resolves to 127.0.0.1, which is a loopback";
-    wait_until(&format!("an Event says {expected}"), || {
+    wait_until(&format!("an Event contains {expected}"), || {
         namespace.events_on("Ingress", "web").iter().any(|event| event.contains(expected))
     });
 
@@ -85,5 +85,5 @@ fn a_name_that_turns_inward_leads_nowhere() {
     gateway.wait_for("web.example", "/", 200);
     let mut asked = server.asked();
     asked.dedup();
-    assert_eq!(asked, ["web.outside.example"], "also of no search domain");
+    assert_eq!(asked, ["web.outside.example"], "no search domain");
 }

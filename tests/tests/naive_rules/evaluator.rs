@@ -1,4 +1,4 @@
-//! What becomes of a request, straight from the description of the fields.
+//! The result of a request, directly from the description of the fields.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use ingress_tests::random::{Action, Forward, Rule, Test};
 
 use crate::requests::Asked;
 
-/// What is decided, by what it is called in a header or here.
+/// The decision, in the terms of this test.
 pub(crate) type Decided = BTreeMap<String, String>;
 
 pub(crate) fn set(decided: &mut Decided, name: &str, value: impl Into<String>) {
@@ -18,7 +18,7 @@ pub(crate) fn set(decided: &mut Decided, name: &str, value: impl Into<String>) {
         .or_insert(value);
 }
 
-/// What the Ingress says of a path: the service, and the prefix that matched.
+/// The part of the Ingress for a path: the service, and the prefix that matched.
 fn ingress(path: &str) -> (&'static str, Option<usize>) {
     match path {
         "/a" => ("two", None),
@@ -27,7 +27,7 @@ fn ingress(path: &str) -> (&'static str, Option<usize>) {
     }
 }
 
-/// Straight from the description of the fields.
+/// Directly from the description of the fields.
 pub(crate) fn naive(rules: &[(String, Rule)], asked: &Asked) -> Decided {
     let (service, prefix) = ingress(&asked.path);
     let mut candidates: Vec<_> = rules.iter().filter(|(_, rule)| rule.service == service).collect();
@@ -157,7 +157,7 @@ fn expect(
     }
 }
 
-/// Whether it is a preflight, and so answered.
+/// Whether it is a preflight request, so that the filter responds.
 fn expect_cors(forward: &Forward, asked: &Asked, decided: &mut Decided) -> bool {
     let Some((any, credentials)) = forward.cors else { return false };
     let origin = asked.headers.get("origin");

@@ -1,6 +1,6 @@
-//! Random RouteRules and requests: what the compiler and the filter make of
-//! them agrees with an evaluator that looks at every rule, written straight from
-//! the description of the fields.
+//! Random RouteRules and requests: the compiler and the filter agree with an
+//! evaluator that checks every rule, written directly from the description of the
+//! fields.
 
 mod evaluator;
 mod requests;
@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use evaluator::{Decided, naive, set};
 use requests::{Asked, asked};
 
-/// One host, whose paths go to two services.
+/// One host, whose paths lead to two services.
 const INGRESS: &str = r#"{"apiVersion": "extensions/v1beta1", "kind": "Ingress",
  "metadata": {"name": "i", "annotations": {"kubernetes.io/ingress.class": "istio"}},
  "spec": {"rules": [{"http": {"paths": [
@@ -26,7 +26,7 @@ const INGRESS: &str = r#"{"apiVersion": "extensions/v1beta1", "kind": "Ingress",
   {"path": "/b.*", "backend": {"serviceName": "two", "servicePort": 80}},
   {"path": "/.*", "backend": {"serviceName": "one", "servicePort": 80}}]}}]}}"#;
 
-/// What the filter decides, called the same.
+/// The decision of the filter, in the same terms.
 fn decided(router: &Router, asked: &Asked) -> Decided {
     let decision = router.decide(asked);
     let mut decided = Decided::new();

@@ -1,5 +1,4 @@
-//! An API that answers, but not as it should: through a proxy that fails on
-//! demand.
+//! An API with invalid responses: a proxy injects failures on demand.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,11 +10,11 @@ use ingress_tests::{ApiProxy, ApiServer, Asked, Gateway, Namespace, Verdict};
 use crate::load::{Load, Probes, Target};
 use crate::setup::{BUSY, Ruled, assert_nothing_was_rejected, ingress, wait};
 
-/// The longest wait between two tries, and what a busy machine adds.
+/// The longest interval between two tries, plus a margin for a busy machine.
 const SOON: Duration = Duration::from_secs(15);
 
-/// A gateway that speaks to the API through a proxy, with more Ingresses than
-/// are on a page.
+/// A gateway that reaches the API through a proxy, with more Ingresses than fit on
+/// a page.
 struct Behind<'a> {
     ruled: Ruled,
     gateway: Gateway,
@@ -23,7 +22,7 @@ struct Behind<'a> {
     _namespace: Namespace<'a>,
 }
 
-/// On pages of so many.
+/// The size of a page.
 const PAGE: usize = 10;
 const INGRESSES: usize = 55;
 
@@ -35,7 +34,7 @@ impl<'a> Behind<'a> {
             let name = format!("page-{index}");
             ruled.writer.apply(&ingress(&name, &format!("{name}.example"), &[("/", "other")]));
         }
-        // The last of the last page.
+        // The last object on the last page.
         ruled.writer.apply(&ingress("zz-last", "last.example", &[("/", "other")]));
         let proxy = ApiProxy::start(&namespace);
         proxy.page(PAGE);
@@ -43,7 +42,7 @@ impl<'a> Behind<'a> {
         Self { ruled, gateway, proxy, _namespace: namespace }
     }
 
-    /// Clients of what is on the last page, and of what has a rule.
+    /// Clients of the object on the last page, and of a service with a rule.
     fn load(&self) -> [Load; 2] {
         let busy = Ruled::load(&self.gateway);
         self.gateway.wait_for("last.example", "/", 200);
@@ -52,8 +51,8 @@ impl<'a> Behind<'a> {
         [busy, Load::start(target)]
     }
 
-    /// Begins all watches anew, and has a judge say what comes of what they
-    /// ask, until `done`. Then all is well again, and a change is served.
+    /// Restarts all watches, and lets `judge` decide about all requests until
+    /// `done`. Then all requests succeed again, and a change is served.
     fn suffer(
         &self,
         what: &str,
@@ -62,7 +61,7 @@ impl<'a> Behind<'a> {
     ) {
         self.proxy.judge(judge);
         self.proxy.cut();
-        // Some tries, each perhaps as late as can be.
+        // Several tries, each after the longest interval.
         wait(SOON * 2, what, done);
         let watched = Count::default();
         let count = watched.clone();
@@ -75,12 +74,12 @@ impl<'a> Behind<'a> {
         self.proxy.cut();
         let host = format!("after-{what}.example");
         self.ruled.add_host(&self.gateway, &host, SOON);
-        // So that what comes next does not follow on what was before.
+        // The next case must start with running watches.
         wait(SOON, "rules are watched again", || watched.get() > 0);
     }
 }
 
-/// How often something has happened.
+/// A counter.
 #[derive(Clone, Default)]
 struct Count(Arc<AtomicUsize>);
 
@@ -107,7 +106,7 @@ fn half_a_list_is_no_list() {
     ] {
         let failed = Count::default();
         let count = failed.clone();
-        // Whatever goes on begins anew, and what is listed ends in the middle.
+        // Every watch has to start again, and lists fail in the middle.
         let judge = move |asked: &Asked| {
             if asked.is_watch() {
                 Verdict::Watched(410)
@@ -122,7 +121,7 @@ fn half_a_list_is_no_list() {
     }
     let asked: usize = load.map(Load::stop).iter().sum();
     assert_nothing_was_rejected(&behind.gateway);
-    println!("half a list in 4 ways, {asked} requests, none failed");
+    println!("4 kinds of partial lists, {asked} requests, none failed");
 }
 
 #[test]
@@ -159,7 +158,7 @@ fn an_api_that_answers_wrongly_fails_no_request() {
     probes.stop();
     let asked: usize = load.map(Load::stop).iter().sum();
     assert_nothing_was_rejected(&behind.gateway);
-    println!("11 kinds of wrong answers, {asked} requests, none failed");
+    println!("11 kinds of invalid responses, {asked} requests, none failed");
 }
 
 #[test]
@@ -167,7 +166,7 @@ fn a_watch_that_may_not_begin_where_it_ended_begins_anew() {
     let api = ApiServer::shared();
     let behind = Behind::start(api, "watch-refused");
     let load = behind.load();
-    // As long as they do not list, all watches are too old.
+    // Until the controller lists the objects, all watches are too old.
     let listed = Arc::new(Mutex::new(Vec::<String>::new()));
     let lists = Arc::clone(&listed);
     behind.proxy.judge(move |asked| {
@@ -183,11 +182,11 @@ fn a_watch_that_may_not_begin_where_it_ended_begins_anew() {
     behind.proxy.cut();
     behind.ruled.add_host(&behind.gateway, "after.example", SOON);
     let asked: usize = load.map(Load::stop).iter().sum();
-    println!("watches that were refused with 410, {asked} requests, none failed");
+    println!("watches rejected with 410, {asked} requests, none failed");
 }
 
-/// While an API server starts, custom resources are not found, until they are:
-/// that may come between being told so and asking whether the server is up.
+/// While an API server starts, it responds with 404 for custom resources. It may
+/// become ready between that response and the controller's check of `/readyz`.
 #[test]
 fn rules_that_are_not_found_for_a_moment_are_not_gone() {
     let api = ApiServer::shared();
@@ -208,7 +207,7 @@ fn rules_that_are_not_found_for_a_moment_are_not_gone() {
                     return Verdict::Watched(410);
                 }
                 count.up();
-                // One that is up says so once; then it is busy for a while.
+                // A ready server returns 404 once, and is then busy for a while.
                 Verdict::Status(if is_up && count.get() > 1 { 500 } else { 404 })
             };
             let what = format!("not-found-{is_up}-{round}");
@@ -216,10 +215,10 @@ fn rules_that_are_not_found_for_a_moment_are_not_gone() {
         }
     }
     let asked: usize = load.map(Load::stop).iter().sum();
-    println!("rules not found for a moment, {asked} requests, none went past them");
+    println!("rules not found for a moment, {asked} requests, all used the rules");
 }
 
-/// One who deletes the definition of RouteRules wants to be without.
+/// A deleted CRD of RouteRules removes the rules.
 #[test]
 fn rules_that_are_not_found_for_long_are_gone() {
     let api = ApiServer::shared();
@@ -244,12 +243,12 @@ fn connections_that_break_all_the_time_fail_no_request() {
         let host = format!("moved-{index}.example");
         behind.ruled.writer.apply(&ingress(&name, &host, &[("/", "busy")]));
         behind.proxy.cut();
-        // At any moment of what follows.
+        // At any moment of the update.
         thread::sleep(Duration::from_millis(index * 7));
     }
     wait(SOON, "the last change", || behind.gateway.get("moved-29.example", "/").by() == "v2");
     wait(SOON, "the first change", || behind.gateway.get("moved-0.example", "/").by() == "v2");
     let asked: usize = load.map(Load::stop).iter().sum();
     assert_nothing_was_rejected(&behind.gateway);
-    println!("connections cut 60 times, {asked} requests, none failed");
+    println!("connections closed 60 times, {asked} requests, none failed");
 }

@@ -1,4 +1,4 @@
-//! Objects that change beside, and under, the load.
+//! Changes of objects with and without load.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,11 +10,11 @@ use crate::setup::{BUSY, Ruled, assert_nothing_was_rejected, busy, ingress, rule
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Writers at once: each waits for the API most of the time.
+/// The number of concurrent writers: each waits for the API most of the time.
 const WRITERS: usize = 4;
 
-/// A thousand changes: of each of 250 Ingresses, its coming, a path more, another
-/// host, and for every second one its end. The others change once more.
+/// A thousand changes: each of 250 Ingresses is created, gets another path and
+/// another host; every second one is then deleted, and the others change once more.
 fn change(ruled: &Ruled, index: usize) {
     let (name, host) = (format!("beside-{index}"), format!("host-{index}.example"));
     let writer = &ruled.writer;
@@ -48,13 +48,13 @@ fn a_thousand_changes_of_ingresses_fail_no_request() {
     for index in 240..250 {
         let host = format!("host-{index}.example");
         let (last, status) = if index % 2 == 0 { ("new", 404) } else { ("last", 200) };
-        // What is gone in the end was not there at first either.
+        // An object that is deleted in the end did not exist at first either.
         wait(PATIENCE, &host, || {
             gateway.get(&format!("{last}-{host}"), "/").status == status
                 && gateway.get(&host, "/").status == 404
         });
         let is_more = gateway.get(&format!("last-{host}"), "/more").by() == "v2";
-        assert!(!is_more, "the path that went is served by the service that it led to");
+        assert!(!is_more, "the removed path is still served by its old service");
     }
     let served = start.elapsed();
     let applied = gateway.log().matches("applied").count();
@@ -78,7 +78,8 @@ fn a_rule_that_flips_five_hundred_times_fails_no_request() {
     let start = Instant::now();
     for flip in 1..=flips {
         ruled.writer.apply(&rule("busy", ["v2", "v1"][flip % 2]));
-        // Now and then it is seen to arrive; else the next comes at once.
+        // Sometimes the test waits until a change is served; otherwise the next one
+        // follows immediately.
         if flip % 50 == 25 {
             wait(PATIENCE, "v1", || gateway.get(BUSY, "/").by() == "v1");
         }

@@ -1,4 +1,4 @@
-//! How a pod of the gateway ends.
+//! The termination of a gateway pod.
 
 use std::net::TcpStream;
 use std::thread::{self, JoinHandle};
@@ -9,11 +9,11 @@ use ingress_tests::{ApiServer, Gateway};
 use crate::load::{Client, Target};
 use crate::setup::{Ruled, busy, wait};
 
-/// Less than a pod has by default, so that nothing is cut off.
+/// Less than the default grace period of a pod, so that no request is interrupted.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// A client that keeps its connection until it is told to go, and then goes: as
-/// one behind a load balancer, which sends it elsewhere. Gives what went wrong.
+/// A client that keeps its connection until the server closes it, as behind a load
+/// balancer that then uses another pod. Returns what failed.
 fn stay(target: Target) -> JoinHandle<Result<usize, String>> {
     thread::spawn(move || {
         let mut client = Client::new(target, true);
@@ -29,7 +29,7 @@ fn stay(target: Target) -> JoinHandle<Result<usize, String>> {
     })
 }
 
-/// A request that takes so long.
+/// A request with a response time of this length.
 fn slow(target: Target, delay: Duration) -> JoinHandle<Result<u16, String>> {
     thread::spawn(move || {
         let header = format!("x-delay-ms: {}\r\n", delay.as_millis());
@@ -51,20 +51,20 @@ fn one_that_is_asked_to_end_finishes_what_it_has_begun() {
     wait(GRACE, "a load", || load.asked() > 100);
     let start = Instant::now();
     gateway.ask_to_end();
-    wait(Duration::from_secs(2), "it says that it ends", || {
+    wait(Duration::from_secs(2), "the pod is not ready", || {
         gateway.health("/readyz").status == 503
     });
     let told = start.elapsed();
-    // Until that has been seen everywhere, requests come as before: new
-    // connections too.
+    // Until all load balancers have noticed it, requests continue, on new
+    // connections, too.
     let before = load.asked();
     wait(Duration::from_secs(2), "it serves on", || load.asked() > before + 100);
     load.stop();
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
-    // Longer than all that is left of the delay.
+    // Longer than the rest of the delay.
     let slow: Vec<_> = (0..4).map(|_| slow(target, Duration::from_secs(6))).collect();
     for staying in staying {
-        let asked = staying.join().unwrap().expect("answers until it is told to go");
+        let asked = staying.join().unwrap().expect("responses until the connection closes");
         assert!(asked > 10, "{asked}");
     }
     let gone = start.elapsed();
@@ -76,7 +76,7 @@ fn one_that_is_asked_to_end_finishes_what_it_has_begun() {
     assert!(TcpStream::connect(target.address).is_err());
     let took = start.elapsed();
     assert!(took < GRACE, "{took:?}");
-    println!("not ready after {told:?}, clients have gone after {gone:?}, ended after {took:?}");
+    println!("not ready after {told:?}, clients left after {gone:?}, ended after {took:?}");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn one_that_is_asked_twice_ends_at_once() {
     let _ruled = Ruled::create(&namespace);
     let mut gateway = Gateway::start_with(&namespace, &["--drain-delay", "60s"]);
     gateway.ask_to_end();
-    wait(Duration::from_secs(2), "it says that it ends", || {
+    wait(Duration::from_secs(2), "the pod is not ready", || {
         gateway.health("/readyz").status == 503
     });
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! Endpoints that come and go, as in a rollout of a Deployment.
+//! Endpoints that are added and removed, as in a rollout of a Deployment.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ fn is_known(gateway: &Gateway, upstream: &Upstream) -> bool {
     clusters.contains(&format!("::{}::", upstream.address))
 }
 
-/// Waits until nothing reaches an upstream any more that has been taken out:
-/// what was under way has ended.
+/// Waits until no more requests reach a removed upstream: all active ones have
+/// ended.
 fn wait_until_idle(upstream: &Upstream) {
     wait(PATIENCE, "an idle upstream", || {
         upstream.take_received();
@@ -43,7 +43,7 @@ fn endpoints_that_roll_fail_no_request() {
     gateway.wait_for(BUSY, "/", 200);
     let load = Load::start(busy(&gateway, &["pod"]));
     for round in 0..ROUNDS {
-        // One joins, under a name of its own, then an old one leaves.
+        // A new endpoint is added under a new name, then an old one is removed.
         let new = start();
         let joined = slice("busy", &format!("joined-{round}"), new.address);
         writer.apply(&joined);

@@ -1,4 +1,4 @@
-//! Ingresses that change hands, from our class to another controller's.
+//! Ingresses that move from our class to that of another controller.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::setup::{BUSY, Ruled, ingress, wait};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Where the gateway is reached, as it says (RFC 5737).
+/// The address of the gateway in the status (RFC 5737).
 const ADDRESS: &str = "192.0.2.1";
 
-/// Where another controller says that its Ingresses are.
+/// The address that the other controller writes.
 const FOREIGN: &str = "198.51.100.7";
 
 fn address(namespace: &Namespace<'_>, name: &str) -> Option<String> {
@@ -27,7 +27,7 @@ fn wait_for_address(namespace: &Namespace<'_>, name: &str, wanted: Option<&str>)
     wait(PATIENCE, &what, || address(namespace, name).as_deref() == wanted);
 }
 
-/// As another controller does.
+/// Writes the status as another controller does.
 fn publish(ruled: &Ruled, namespace: &Namespace<'_>, name: &str, address: &str) {
     let path =
         format!("/apis/networking.k8s.io/v1/namespaces/{}/ingresses/{name}/status", namespace.name);
@@ -55,11 +55,11 @@ fn an_ingress_that_is_given_away_fails_no_request() {
     let gateway = Gateway::start_with(&namespace, &["--publish-address", ADDRESS]);
     let load = Ruled::load(&gateway);
     wait_for_address(&namespace, "busy", Some(ADDRESS));
-    // Another takes over the same host and path, then the first is given away,
-    // and so on.
+    // Another Ingress takes over the host and path, then the first one changes its
+    // class, and so on.
     for round in 0..10 {
         let [from, to] = [["busy", "heir"], ["heir", "busy"]][round % 2];
-        // One that has no path of its own is not served while the other is.
+        // An Ingress whose path another one has is not served.
         let ours = ingress(to, BUSY, &[("/", "busy"), (&format!("/{to}"), "other")]);
         ruled.writer.apply(&ours);
         wait_for_address(&namespace, to, Some(ADDRESS));
@@ -68,12 +68,13 @@ fn an_ingress_that_is_given_away_fails_no_request() {
         wait_for_address(&namespace, from, None);
         publish(&ruled, &namespace, from, FOREIGN);
     }
-    // Some rounds of reports later, what is another's is as it was.
+    // After several status updates, the status of the other controller is
+    // unchanged.
     ruled.add_host(&gateway, "after.example", PATIENCE);
     wait_for_address(&namespace, "after.example", Some(ADDRESS));
     assert_eq!(address(&namespace, "busy").as_deref(), Some(ADDRESS));
     assert_eq!(address(&namespace, "heir").as_deref(), Some(FOREIGN));
-    println!("10 Ingresses given away, {} requests, none failed", load.stop());
+    println!("10 Ingresses changed their class, {} requests, none failed", load.stop());
 }
 
 fn class(name: &str, controller: &str) -> String {
@@ -101,7 +102,8 @@ fn a_class_that_changes_hands_fails_no_request() {
     ruled.writer.apply(&ingress("heir", BUSY, &[("/", "busy"), ("/heir", "other")]));
     wait_for_address(&namespace, "heir", Some(ADDRESS));
 
-    // The API lets nobody change whose it is, but it can be made anew.
+    // The API does not allow a change of the controller, but the class can be
+    // created again.
     let refused = namespace.run_with(&["apply", "-f", "-"], &class(CLASS, "example.com/another"));
     assert!(refused.unwrap_err().contains("immutable"));
     namespace.delete("ingressclass", CLASS);
@@ -109,11 +111,11 @@ fn a_class_that_changes_hands_fails_no_request() {
     wait_for_address(&namespace, "busy", None);
     publish(&ruled, &namespace, "busy", FOREIGN);
 
-    // It comes back: what the other has left is overwritten, because it is served.
+    // The Ingress is served again, so the other controller's status is overwritten.
     namespace.delete("ingressclass", CLASS);
     namespace.create(&class(CLASS, OURS));
     wait_for_address(&namespace, "busy", Some(ADDRESS));
     ruled.writer.delete(&ingress("heir", BUSY, &[]));
     ruled.add_host(&gateway, "after.example", PATIENCE);
-    println!("a class changed hands twice, {} requests, none failed", load.stop());
+    println!("a class changed its controller twice, {} requests, none failed", load.stop());
 }

@@ -1,4 +1,4 @@
-//! Clients that ask without pause, and what they got.
+//! Clients that send requests without pause, and their results.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// So many clients keep their connection, and one has a new one each time.
+/// This many clients keep their connection, and one opens a new one each time.
 const KEEPING: usize = 2;
 
-/// The one who connects each time waits so long in between: a machine has no
-/// more than some 28,000 ports to connect from in a minute.
+/// The pause of the client that opens a new connection each time: a machine has
+/// only about 28,000 ports for connections per minute.
 const BETWEEN_CONNECTIONS: Duration = Duration::from_millis(2);
 
-/// How long an answer may take.
+/// The time limit for a response.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is asked, and who may answer.
+/// The target of the requests, and the allowed upstreams.
 #[derive(Clone, Copy)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
@@ -27,12 +27,12 @@ pub(crate) struct Target {
     pub(crate) by: &'static [&'static str],
 }
 
-/// An answer, as far as it matters here.
+/// The relevant parts of a response.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) upstream: Option<String>,
-    /// Whether nothing more may be asked on this connection.
+    /// Whether the connection closes after it.
     pub(crate) is_last: bool,
 }
 
@@ -50,7 +50,7 @@ impl Target {
     }
 }
 
-/// Clients that ask without pause until they are stopped.
+/// Clients that send requests without pause until they are stopped.
 pub(crate) struct Load {
     shared: Arc<Shared>,
     clients: Vec<JoinHandle<()>>,
@@ -77,13 +77,13 @@ impl Load {
         Self { shared, clients }
     }
 
-    /// How many requests there have been so far.
+    /// The number of requests so far.
     pub(crate) fn asked(&self) -> usize {
         self.shared.asked.load(Ordering::Relaxed)
     }
 
-    /// How many requests there were; none failed. Where the time was short or
-    /// the machine slow, it goes on until they are a load.
+    /// The number of requests; asserts that none failed. If the time was too short
+    /// or the machine slow, it continues until there are enough requests.
     #[track_caller]
     pub(crate) fn stop(self) -> usize {
         const A_LOAD: usize = 100;
@@ -99,7 +99,7 @@ impl Load {
         let failed = self.shared.failed.load(Ordering::Relaxed);
         let failures = self.shared.failures.lock().expect("healthy clients");
         assert_eq!(failed, 0, "of {asked} requests, such as {failures:#?}");
-        assert!(asked > A_LOAD, "hardly a load: {asked} requests");
+        assert!(asked > A_LOAD, "too few requests: {asked}");
         asked
     }
 }
@@ -135,8 +135,8 @@ impl Client {
         Self { target, keeps, connection: None }
     }
 
-    /// Asks, with these headers too, each with its line end. Connects where
-    /// there is no connection.
+    /// Sends a request with these additional headers, each with its line end.
+    /// Connects if there is no connection.
     pub(crate) fn ask(&mut self, headers: &str) -> io::Result<Reply> {
         let Target { address, host, path, .. } = self.target;
         let mut connection = match self.connection.take() {
@@ -192,8 +192,8 @@ fn read_line(connection: &mut BufReader<TcpStream>) -> io::Result<String> {
     Ok(line)
 }
 
-/// Asks a controller whether it is ready, again and again, and keeps each answer
-/// that is not `ok`.
+/// Repeatedly checks whether a controller is ready, and keeps each response that is
+/// not `ok`.
 pub(crate) struct Probes {
     is_over: Arc<AtomicBool>,
     prober: JoinHandle<Vec<String>>,
@@ -219,7 +219,7 @@ impl Probes {
         Self { is_over, prober }
     }
 
-    /// All that was asked so far was answered with 200.
+    /// Asserts that all responses so far had status 200.
     #[track_caller]
     pub(crate) fn stop(self) {
         self.is_over.store(true, Ordering::Relaxed);

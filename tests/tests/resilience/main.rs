@@ -1,9 +1,9 @@
-//! What goes on around the controller must not reach those it serves: clients
-//! that ask without pause, of a real Envoy, while objects change, while the API
-//! or the controller is away, and while it ends. No request may fail.
+//! Failures around the controller must not affect clients: they send requests to a
+//! real Envoy without pause while objects change, while the API or the controller
+//! is unavailable, and while the controller ends. No request may fail.
 //!
-//! Each test has a namespace, called like the test; those that stop the API have
-//! one of their own.
+//! Each test has a namespace named after the test; tests that stop the API start
+//! their own.
 
 mod broken_answers;
 mod changes;

@@ -1,4 +1,4 @@
-//! The API, or its data, away for a while.
+//! Temporary outages of the API or its data.
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -9,7 +9,7 @@ use ingress_tests::{ApiServer, Gateway};
 use crate::load::{Load, Probes};
 use crate::setup::{BUSY, Ruled, assert_nothing_was_rejected, busy, metric, rule, wait};
 
-/// An API server that these tests stop in turns.
+/// An API server that these tests stop, one test at a time.
 fn api() -> (&'static ApiServer, MutexGuard<'static, ()>) {
     static API: LazyLock<ApiServer> = LazyLock::new(|| ApiServer::start(&[]));
     static TURN: Mutex<()> = Mutex::new(());
@@ -17,11 +17,11 @@ fn api() -> (&'static ApiServer, MutexGuard<'static, ()>) {
     (&API, turn)
 }
 
-/// How long the API is away.
+/// The duration of an outage.
 const OUTAGE: Duration = Duration::from_secs(30);
 
-/// How long a change may take after it: the longest wait between two tries, and
-/// what a busy machine adds.
+/// The time limit for a change after an outage: the longest interval between two
+/// tries, plus a margin for a busy machine.
 const SOON: Duration = Duration::from_secs(10);
 
 #[test]
@@ -45,8 +45,8 @@ fn thirty_seconds_without_the_api_fail_no_request() {
     });
     probes.stop();
 
-    // While an API server starts, it says that there are no custom resources;
-    // often enough, the controller asks in that moment.
+    // While an API server starts, it returns 404 for custom resources; the
+    // controller often sends a request at that moment.
     for round in 0..2 {
         api.stop_server();
         if round == 1 {
@@ -72,7 +72,7 @@ fn a_while_without_etcd_fails_no_request() {
     let load = Ruled::load(&gateway);
     let probes = Probes::start(gateway.health_address());
     api.stop_etcd();
-    // Long enough for the Lease to be lost.
+    // Long enough to lose the Lease.
     thread::sleep(Duration::from_secs(15));
     api.start_etcd();
     let took = ruled.add_host(&gateway, "after.example", SOON);
@@ -82,8 +82,8 @@ fn a_while_without_etcd_fails_no_request() {
     println!("15 s without etcd: a change is served {took:?} after; {asked} requests, none failed");
 }
 
-/// A controller that was stopped comes back to an API server that does not know
-/// any more what it has missed: a real 410.
+/// A suspended controller resumes after the API server has discarded the changes
+/// that it missed: a real 410.
 #[test]
 fn what_was_missed_is_listed_anew() {
     let (api, _turn) = api();
@@ -93,8 +93,8 @@ fn what_was_missed_is_listed_anew() {
     wait(SOON, "v2", || gateway.get(BUSY, "/").by() == "v2");
     let load = Load::start(busy(&gateway, &["v1", "v2"]));
     gateway.pause_controller();
-    // It is cut off, so nothing reaches it; and what the server remembers of the
-    // past, it has in memory.
+    // Its connections are closed, so it receives nothing; and the server keeps its
+    // history in memory only.
     api.stop_server();
     api.start_server();
     ruled.writer.apply(&rule("busy", "v1"));
@@ -103,5 +103,5 @@ fn what_was_missed_is_listed_anew() {
     gateway.resume_controller();
     wait(SOON, "the change that was missed", || gateway.get(BUSY, "/").by() == "v1");
     assert!(gateway.log().contains("the watch of RouteRule failed: 410"));
-    println!("a watch begun anew after 410, {} requests, none failed", load.stop());
+    println!("a watch restarted after 410, {} requests, none failed", load.stop());
 }

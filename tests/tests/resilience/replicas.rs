@@ -1,4 +1,4 @@
-//! Two replicas, of which one writes.
+//! Two replicas, only one of which writes.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::load::Load;
 use crate::setup::{Ruled, ingress, metric, wait};
 
-/// The Lease holds for 15 s, and others look at it every 2 s.
+/// The Lease lasts 15 s, and other replicas check it every 2 s.
 const TAKEOVER: Duration = Duration::from_secs(25);
 
 const SOON: Duration = Duration::from_secs(15);
@@ -19,7 +19,7 @@ fn leads(gateway: &Gateway) -> bool {
     metric(gateway, "ingressctl_leader") == 1
 }
 
-/// How much a replica has written.
+/// The number of writes by a replica.
 fn written(gateway: &Gateway) -> u64 {
     ["status", "event"]
         .map(|report| {
@@ -30,7 +30,7 @@ fn written(gateway: &Gateway) -> u64 {
         .sum()
 }
 
-/// An Ingress has the address.
+/// Whether the Ingress has the address.
 fn is_published(namespace: &Namespace<'_>, name: &str) -> bool {
     let ingress = namespace.get("ingress", name);
     ingress["status"]["loadBalancer"] == json!({"ingress": [{"ip": ADDRESS}]})
@@ -42,7 +42,7 @@ fn events_on(namespace: &Namespace<'_>, name: &str) -> Vec<Value> {
     events.filter(|event| event["involvedObject"]["name"] == name).collect()
 }
 
-/// What changes with each write.
+/// The fields that change with each write.
 fn versions(namespace: &Namespace<'_>) -> Vec<Value> {
     let objects = [namespace.list("ingresses"), namespace.list("events")].concat();
     objects.iter().map(|object| object["metadata"]["resourceVersion"].clone()).collect()
@@ -53,7 +53,7 @@ fn one_replica_writes_and_another_takes_over() {
     let api = ApiServer::shared();
     let namespace = api.namespace("replicas");
     let ruled = Ruled::create(&namespace);
-    // One that is wrong: there is no such service.
+    // An invalid Ingress: its service does not exist.
     ruled.writer.apply(&ingress("wrong", "wrong.example", &[("/", "nobody")]));
     let flags = ["--publish-address", ADDRESS];
     let mut first = Gateway::start_with(&namespace, &flags);
@@ -75,17 +75,17 @@ fn one_replica_writes_and_another_takes_over() {
     let took = start.elapsed();
     ruled.add_host(&second, "after.example", SOON);
     wait(SOON, "a status by the other", || is_published(&namespace, "after.example"));
-    // All that was there before stays as it was: nothing is written twice.
+    // All earlier objects stay unchanged: nothing is written twice.
     ruled.writer.delete(&ingress("after.example", "", &[]));
     assert_eq!(versions(&namespace), before);
-    assert_eq!(written(&second), 1, "that one status");
+    assert_eq!(written(&second), 1, "only the new status");
 
-    // The first comes back as the second of two.
+    // The first one restarts as the second replica.
     first.start_controller();
     ruled.add_host(&first, "third.example", SOON);
     wait(SOON, "a status by the other", || is_published(&namespace, "third.example"));
     assert!(!leads(&first) && leads(&second));
     assert_eq!((written(&first), written(&second)), (0, 2));
     let asked: usize = load.map(Load::stop).iter().sum();
-    println!("another led {took:?} after a kill; {asked} requests, none failed");
+    println!("a new leader {took:?} after a kill; {asked} requests, none failed");
 }

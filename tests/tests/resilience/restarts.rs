@@ -1,4 +1,4 @@
-//! A controller that is killed, at any moment.
+//! A controller that is killed at any moment.
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,11 +11,11 @@ use crate::setup::{Ruled, assert_nothing_was_rejected, ingress, rule, slice, wai
 
 const KILLS: u64 = 20;
 
-/// How long until it serves what it finds, with the API there.
+/// The time limit until it serves the existing objects, with the API available.
 const SOON: Duration = Duration::from_secs(20);
 
-/// What changes all the time: hosts that come and go, so clusters too, and
-/// endpoints and versions of what has nothing to do with the load.
+/// The changes: hosts that are added and removed, and thus clusters, and endpoints
+/// and versions of a service without load.
 fn change(ruled: &Ruled, upstream: &Upstream, index: usize) {
     let name = format!("stream-{}", index % 10);
     let service = ["other", "busy"][index % 2];
@@ -43,7 +43,7 @@ fn twenty_kills_fail_no_request() {
     let next_change = || change(&ruled, &upstream, changes.fetch_add(1, Ordering::Relaxed));
     let ((), changes) = meanwhile(1, next_change, || {
         for kill in 0..KILLS {
-            // At any moment of its start, and of what comes after.
+            // At any moment of its start, and after it.
             let longest = if kill % 2 == 0 { 300 } else { 1_500 };
             thread::sleep(Duration::from_millis(kill * 7_919 % longest));
             gateway.kill_controller();
@@ -69,7 +69,8 @@ fn twenty_kills_fail_no_request() {
     );
 }
 
-/// It is ready with what Envoy has, and serves what is new once it can.
+/// It is ready with Envoy's current state, and serves new objects as soon as
+/// possible.
 fn start_without_api(gateway: &mut Gateway, proxy: &ApiProxy) {
     proxy.judge(|_| Verdict::Cut);
     gateway.start_controller();

@@ -1,4 +1,4 @@
-//! A service under load, and objects beside it.
+//! A service under load, and objects next to it.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -12,9 +12,9 @@ use crate::load::{Load, Target};
 /// The host under load.
 pub(crate) const BUSY: &str = "busy.example";
 
-/// A service `busy` of two versions, of which a rule takes the second. Without
-/// the rule, the first has its share: so an answer of the first is one that
-/// went past the rule.
+/// A service `busy` with two versions, of which a rule selects the second. Without
+/// the rule, the first would get requests, too: so a response from the first one
+/// means that the rule was not applied.
 pub(crate) struct Ruled {
     pub(crate) writer: Writer,
     /// Upstreams of the services `busy` and `other`.
@@ -38,13 +38,13 @@ impl Ruled {
         Self { writer, _upstreams: [v1, v2, other] }
     }
 
-    /// Clients of `busy`, which only its second version may answer.
+    /// Clients of `busy`, where only the second version may respond.
     pub(crate) fn load(gateway: &Gateway) -> Load {
         gateway.wait_for(BUSY, "/", 200);
         Load::start(busy(gateway, &["v2"]))
     }
 
-    /// Adds a host, and waits until it is served. Gives how long that took.
+    /// Adds a host, and waits until it is served. Returns how long that took.
     pub(crate) fn add_host(&self, edge: &Edge, host: &str, patience: Duration) -> Duration {
         let start = Instant::now();
         self.writer.apply(&ingress(host, host, &[("/", "other")]));
@@ -53,12 +53,12 @@ impl Ruled {
     }
 }
 
-/// What answers for the host under load.
+/// The upstream that serves the host under load.
 pub(crate) fn busy(edge: &Edge, by: &'static [&'static str]) -> Target {
     Target { address: edge.http, host: BUSY, path: "/", by }
 }
 
-/// An Ingress of ours: paths of a host, all that is below them, to services.
+/// An Ingress of our class: prefix paths of a host, each with a service.
 pub(crate) fn ingress(name: &str, host: &str, paths: &[(&str, &str)]) -> Value {
     let paths = paths.iter().map(|(path, service)| {
         json!({"path": path, "pathType": "Prefix",
@@ -81,7 +81,7 @@ pub(crate) fn rule(service: &str, version: &str) -> Value {
     })
 }
 
-/// The endpoints of a service; each has a port of its own.
+/// The endpoints of a service; each has a different port.
 pub(crate) fn slice(service: &str, name: &str, address: SocketAddr) -> Value {
     json!({
         "apiVersion": "discovery.k8s.io/v1beta1", "kind": "EndpointSlice",
@@ -91,7 +91,7 @@ pub(crate) fn slice(service: &str, name: &str, address: SocketAddr) -> Value {
     })
 }
 
-/// Waits until something holds, for as long as it may take.
+/// Waits until a condition is true, within a time limit.
 #[track_caller]
 pub(crate) fn wait(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -101,19 +101,19 @@ pub(crate) fn wait(patience: Duration, what: &str, mut holds: impl FnMut() -> bo
     }
 }
 
-/// The value of one of the controller's metrics; what has never been counted is
-/// not told.
+/// The value of one of the controller's metrics, which are missing before they are
+/// first counted.
 pub(crate) fn metric(gateway: &Gateway, name: &str) -> u64 {
     let text = gateway.health("/metrics").body;
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.map_or(0, |value| value.parse().expect("a number"))
 }
 
-/// Envoy has taken in all that it was ever told.
+/// Asserts that Envoy accepted every update.
 #[track_caller]
 pub(crate) fn assert_nothing_was_rejected(edge: &Edge) {
     let stats = edge.admin.get("/stats").body;
-    // Not `update_failure`: that counts streams too, which end with the controller.
+    // Not `update_failure`: it also counts streams, which end with the controller.
     let counters = ["update_rejected", "config_fail", "config_conflict"];
     let is_rejection = |line: &&str| {
         let (name, value) = line.split_once(": ").unwrap_or((line, "0"));

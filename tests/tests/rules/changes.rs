@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::setup::{Ruled, rule};
 use ingress_tests::{KeepAlive, wait_until};
 
-/// Clients that ask without pause, and what they got.
+/// Clients that send requests without pause, and their results.
 struct Load {
     stop: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
@@ -38,7 +38,7 @@ impl Load {
         Self { stop, asked, clients }
     }
 
-    /// How many requests there were; none failed.
+    /// The number of requests; asserts that none failed.
     fn stop(self) -> usize {
         self.stop.store(true, Ordering::Relaxed);
         let failed: Vec<_> =
@@ -48,7 +48,7 @@ impl Load {
     }
 }
 
-/// Waits until both workers send everything to one upstream.
+/// Waits until both workers send all requests to one upstream.
 fn served_by(edge: &Ruled, name: &str) {
     wait_until(name, || (0..8).all(|_| edge.serving.get("shop.example", "/load").by() == name));
 }

@@ -1,14 +1,14 @@
-//! Which rule decides.
+//! Which rule applies.
 
 use crate::setup::{Ruled, Seen, rule, rule_of};
 use ingressctl::settings::Settings;
 
-/// A rule that leads where it can be told: to `x-rule: NAME`.
+/// A rule that identifies itself: it adds `x-rule: NAME`.
 fn marked(name: &str, rest: &str) -> String {
     rule(name, &format!("appendHeaders: {{x-rule: {name}}}{rest}"))
 }
 
-/// The rule that decided.
+/// The rule that applied.
 fn chosen(edge: &Ruled, method: &str, path: &str, headers: &[&str]) -> String {
     marked_by(&edge.ask(method, path, headers))
 }
@@ -57,7 +57,7 @@ fn each_kind_of_condition_holds_for_what_it_says() {
         ("GET", "/", &["x-exact: Value", "x-exact: Value"], "none"),
         ("GET", "/", &["x-prefix: Value"], "f-prefix"),
         ("GET", "/", &["x-prefix: xVal"], "none"),
-        // Values that are sent apart count as joined.
+        // Repeated headers are matched as one joined value.
         ("GET", "/", &["x-prefix: Val", "x-prefix: other"], "f-prefix"),
         ("GET", "/", &["x-prefix: other", "x-prefix: Val"], "none"),
         ("GET", "/", &["cookie: a=b;user=jason;c=d"], "g-regex"),
@@ -79,7 +79,8 @@ fn each_kind_of_condition_holds_for_what_it_says() {
     }
 }
 
-/// Otherwise who closes a host by a rule has not closed `HOST`, `host:80` and `host.`
+/// Otherwise a rule that closes a host would not close `HOST`, `host:80` and
+/// `host.`
 #[test]
 fn a_host_is_the_same_however_the_client_writes_it() {
     let edge = Ruled::start(&[
@@ -220,7 +221,7 @@ fn a_source_subnet_is_the_clients() {
     for (name, expected) in [("loopback", "loopback"), ("other", "none"), ("this", "this")] {
         assert_eq!(chosen(&edge, "GET", "/", &[&format!("x-from: {name}")]), expected, "{name}");
     }
-    // What a client claims counts only behind a proxy that is trusted.
+    // A forwarded client address counts only behind a trusted proxy.
     let claim = ["x-from: other", "x-forwarded-for: 10.0.0.1"];
     assert_eq!(chosen(&edge, "GET", "/", &claim), "none");
     let behind = Settings { trusted_hops: 1, ..Settings::default() };

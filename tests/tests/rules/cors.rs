@@ -75,14 +75,14 @@ fn a_preflight_is_answered_where_the_origin_is_allowed() {
     assert_headers(&preflight("/open", own.1), &[own, CREDENTIALS, VARY]);
     assert_headers(&preflight("/redirect", own.1), &[own, VARY]);
 
-    // Not allowed: nothing is said of it, and the request passes.
+    // Not allowed: the request passes, without CORS headers in the response.
     for origin in ["https://a.example.evil", "https://A.example", "http://a.example", "null", "*"] {
         let passed = preflight("/listed", origin);
         assert_eq!(passed.status, 200, "{origin}");
         assert!(passed.by.starts_with('v'), "{origin}");
         assert_headers(&passed, &[VARY]);
     }
-    // An OPTIONS that is not a preflight.
+    // An OPTIONS request that is not a preflight.
     let options = edge.ask("OPTIONS", "/any", &["origin: https://a.example"]);
     assert!(options.by.starts_with('v'));
     assert!(edge.ask("OPTIONS", "/any", &[PREFLIGHT]).by.starts_with('v'));
@@ -102,21 +102,21 @@ fn an_answer_tells_an_allowed_origin() {
     assert_headers(&simple("/credentials", &[from_own]), &[own, CREDENTIALS, VARY]);
     let one = ("access-control-expose-headers", "x-three");
     assert_headers(&simple("/open", &[from_own]), &[own, CREDENTIALS, one, VARY]);
-    // What is not an origin: with credentials, a literal * would be for everyone.
+    // Not origins: with credentials, a literal * would allow every origin.
     for origin in ["*", "https://*", "https://a.example,*", "https://a.example, *", "a.example"] {
         assert_headers(&simple("/open", &[&format!("origin: {origin}")]), &[VARY]);
     }
     let sandboxed = (ORIGIN, "null");
     assert_headers(&simple("/open", &["origin: null"]), &[sandboxed, CREDENTIALS, one, VARY]);
-    // A cache must not give such an answer to a page that is allowed, nor one without
-    // a word of origins to a page at all.
+    // A cache must not return such a response to an allowed origin, nor a response
+    // without CORS headers to any origin.
     for headers in [&[][..], &["origin: https://evil.example"]] {
         assert_headers(&simple("/listed", headers), &[VARY]);
         assert_headers(&simple("/credentials", headers), &[VARY]);
         assert_headers(&simple("/any", headers), &[(ORIGIN, "*")]);
     }
     assert_headers(&simple("/", &[from_own]), &[]);
-    // Redirects and Envoy's own answers are answers too.
+    // Redirects and Envoy's own responses have the headers, too.
     let redirect = simple("/redirect", &[from_own]);
     assert_headers(&redirect, &[own, ("location", "http://shop.example/new"), VARY]);
     let late = edge.ask_envoy("GET", "/timeout", &[from_own, "x-delay-ms: 1000"]);

@@ -1,4 +1,4 @@
-//! Faults that are injected.
+//! Injected faults.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -94,7 +94,7 @@ fn no_client_can_ask_for_a_fault() {
         assert_eq!(seen.status, 200, "{header}");
         assert!(start.elapsed() < Duration::from_secs(2), "{header}");
     }
-    // Nor does the upstream see that there was one.
+    // The upstream does not see the fault headers either.
     let delayed = Ruled::start(&[at("delayed", "{delay: {percent: 100, fixedDelay: 1ms}}")]);
     ingress_tests::get(delayed.serving.http, "shop.example", "/delayed");
     let received = ["v1", "v2"].iter().find_map(|name| delayed.received(name).pop());
@@ -117,7 +117,7 @@ fn a_share_of_the_requests_has_the_fault() {
         let mut client = ingress_tests::KeepAlive::connect(edge.serving.http);
         (0..count).filter(|_| client.get("shop.example", path).status == 418).count()
     };
-    // Six standard deviations to each side.
+    // Six standard deviations in each direction.
     let half = aborted("/half", 4_000);
     assert!((1_810..=2_190).contains(&half), "{half}");
     let fraction = aborted("/fraction", 10_000);
@@ -126,7 +126,7 @@ fn a_share_of_the_requests_has_the_fault() {
     assert!((1_810..=2_190).contains(&each), "{each}");
 }
 
-/// Each waits by itself, and in a worker all on one timer.
+/// Each request has its own delay; all delays of a worker use one timer.
 #[test]
 fn ten_thousand_requests_wait_and_go_on() {
     const CONNECTIONS: usize = 100;
@@ -144,7 +144,7 @@ fn ten_thousand_requests_wait_and_go_on() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("10000 succeeded, 0 failed, 0 errored"), "{said}");
     assert!(said.contains("status codes: 10000 2xx"), "{said}");
-    // One after another in each connection, it would be minutes.
+    // One after another on each connection, it would take minutes.
     assert!((Duration::from_secs(3)..Duration::from_secs(20)).contains(&took), "{took:?}");
     println!("10,000 requests that wait 3 s each took {took:?}");
 }
@@ -156,10 +156,10 @@ fn who_waits_goes_on_by_the_rules_that_were_there() {
     let start = Instant::now();
     let waiting =
         std::thread::spawn(move || ingress_tests::get(http, "shop.example", "/delayed").status);
-    ingress_tests::wait_until("it waits", || {
+    ingress_tests::wait_until("the request is delayed", || {
         edge.serving.stat("http.ingress_http.downstream_rq_active") == 1
     });
-    // With other tables meanwhile.
+    // The table changes meanwhile.
     for round in 0..3 {
         edge.replace(&[at(
             "aborted",
@@ -186,6 +186,6 @@ fn a_body_waits_with_its_request_and_who_leaves_is_forgotten() {
         left.write_all(b"GET /long HTTP/1.1\r\nhost: shop.example\r\n\r\n").unwrap();
     }
     let active = || edge.serving.stat("http.ingress_http.downstream_rq_active");
-    ingress_tests::wait_until("they have left", || active() == 0);
-    assert_eq!(edge.get("/delayed").status, 200, "others wait and go on as before");
+    ingress_tests::wait_until("no request is active", || active() == 0);
+    assert_eq!(edge.get("/delayed").status, 200, "other requests are delayed as before");
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::setup::{Ruled, rule};
 use ingressctl::settings::Settings;
 
-/// The status, and whether it took about as long as that.
+/// Asserts the status, and that the response took about that long.
 #[track_caller]
 fn takes(edge: &Ruled, path: &str, headers: &[&str], status: u16, ms: u64) {
     let start = Instant::now();
@@ -75,7 +75,7 @@ fn a_setting_gives_the_timeout_where_no_rule_does() {
     takes(&edge, "/longer", &["x-delay-ms: 1000"], 200, 1000);
 }
 
-/// Each holds its resources for as long as a client says.
+/// Each request holds its resources for as long as a client asks.
 #[test]
 fn settings_limit_what_a_client_may_ask_for() {
     let settings = serde_json::json!({"clientTimeLimit": "1s", "clientRetryLimit": 2});
@@ -105,7 +105,7 @@ fn settings_limit_what_a_client_may_ask_for() {
     for (path, asked, timeout_ms, retries) in [
         ("/short", ["x-time: 1s", "x-tries: 2"], 1_000, 2),
         ("/short", ["x-time: 1001", "x-tries: 3"], 300, 1),
-        // Less than the rule itself says is always within the limit.
+        // A value below the rule's own is always allowed.
         ("/long", ["x-time: 9s", "x-tries: 4"], 9_000, 4),
         ("/long", ["x-time: 11s", "x-tries: 6"], 10_000, 5),
     ] {

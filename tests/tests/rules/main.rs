@@ -1,5 +1,5 @@
-//! What each field of a RouteRule does: through a real Envoy with real
-//! upstreams, and through the module offline, with the same outcome.
+//! The effect of each field of a RouteRule: on a real Envoy with real upstreams,
+//! and in the offline module, with the same result.
 
 mod changes;
 mod choosing;

@@ -3,7 +3,7 @@
 use crate::setup::{Ruled, rule};
 use ingress_tests::{Received, wait_until};
 
-/// What reaches the mirror in the end; a copy has no time of its own.
+/// The requests that reach the mirror; copies arrive without a fixed delay.
 fn copies(edge: &Ruled, count: usize) -> Vec<Received> {
     let mut all = Vec::new();
     wait_until("the copies arrive", || {
@@ -20,7 +20,7 @@ fn a_copy_goes_to_the_mirror_and_its_answer_nowhere() {
         "match: {request: {headers: {uri: {prefix: /mirrored}}}}, route: [{labels: {version: v1}}], \
          mirror: {name: other}, appendHeaders: {x-added: 'yes'}",
     )]);
-    // A copy that takes its time holds nobody up.
+    // A slow copy delays no request.
     let seen = edge.get_with("/mirrored?q", &["x-user: me", "x-answer-x-y: z"]);
     assert_eq!((seen.status, seen.by.as_str()), (200, "v1"));
     let copy = copies(&edge, 1).pop().expect("a copy");
@@ -36,7 +36,7 @@ fn a_copy_goes_to_the_mirror_and_its_answer_nowhere() {
     for _ in 0..20 {
         assert_eq!(edge.serving.get("shop.example", "/mirrored").by(), "v1");
     }
-    assert_eq!(copies(&edge, 20).len(), 20, "one each, none of the other path");
+    assert_eq!(copies(&edge, 20).len(), 20, "one copy each, none of the other path");
     assert_eq!(
         edge.explain("/mirrored", &[]).mirror.as_deref(),
         Some("other.default.svc.cluster.local|80")
@@ -59,7 +59,7 @@ fn a_dead_mirror_harms_no_client() {
     assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
-/// With mirrors, Envoy finds its route in another way.
+/// With mirrors, Envoy selects its route in a different way.
 #[test]
 fn beside_mirrors_trace_and_upgrades_are_refused_as_ever() {
     let mirrored = |path: &str| {

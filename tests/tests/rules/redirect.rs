@@ -31,8 +31,7 @@ fn a_client_is_sent_where_the_rule_says() {
         assert_eq!((seen.status, seen.by.as_str()), (302, ""), "{path}");
         assert_eq!(seen.response_headers["location"], location, "{path}");
     }
-    // As word for word as HTTP/1.0 has it: without a host, nothing that could
-    // become one.
+    // A HEAD request gets the same redirect.
     let head = edge.ask("HEAD", "/path", &[]);
     assert_eq!(
         (head.status, &*head.response_headers["location"]),
@@ -54,7 +53,7 @@ fn no_path_of_a_clients_becomes_a_host() {
         let seen = edge.get(path);
         assert_eq!((seen.status, &*seen.response_headers["location"]), (302, location), "{path}");
     }
-    // The scheme is what the client came by, whatever it claims.
+    // The scheme is that of the connection, whatever the client claims.
     for claim in ["x-forwarded-proto: https", "x-forwarded-proto: javascript"] {
         let location = &edge.get_with("/", &[claim]).response_headers["location"];
         assert_eq!(location, "http://www.example.com/", "{claim}");

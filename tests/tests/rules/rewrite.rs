@@ -1,4 +1,4 @@
-//! Paths and hosts as the upstream sees them, and headers that are added.
+//! Paths and hosts as the upstream receives them, and added headers.
 
 use crate::setup::{Ruled, rule};
 
@@ -35,7 +35,7 @@ fn the_upstream_sees_the_path_and_host_of_the_rule() {
         ("/r/a/b?q", &[], "/regex?q", true),
         ("/host/x", &[], "/host/x", false),
         ("/both/y", &[], "/x/y", true),
-        // The Ingress's path, where the rule has none: its prefix, or all of it.
+        // The path of the Ingress, if the rule has none: its prefix, or all of it.
         ("/shop/x", &["x-rewrite: h"], "/newx", true),
         ("/shop/x", &["x-rewrite: i"], "/x", true),
         ("/shop/", &["x-rewrite: i"], "/", true),
@@ -54,7 +54,7 @@ fn the_upstream_sees_the_path_and_host_of_the_rule() {
         };
         assert_eq!(seen.host, host, "{path}");
     }
-    // A seam that would lead out of where the rule puts it.
+    // A joined path that would leave the rule's prefix.
     assert_eq!(edge.get("/dots.../admin").outcome(), "400");
     assert_eq!(edge.get("/dots.x").path, "/x");
 }

@@ -1,5 +1,5 @@
-//! An edge with rules: every request goes through Envoy and through the module
-//! offline, and the two must agree.
+//! A gateway with rules: every request goes through Envoy and through the offline
+//! module, and the results must agree.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,8 +10,8 @@ use ingressctl::explain::{Explainer, Request};
 use ingressctl::manifest::read_text;
 use ingressctl::settings::Settings;
 
-/// Everything of every host goes to the service `web`, of which there is v1;
-/// under `/other/` to the service `other`, which has rules of its own or none.
+/// All hosts and paths lead to the service `web`, which has a version v1; those
+/// under `/other/` to the service `other`, which may have its own rules.
 const INGRESS: &str = "
 apiVersion: extensions/v1beta1
 kind: Ingress
@@ -26,47 +26,47 @@ spec:
       - {path: /.*, backend: {serviceName: web, servicePort: 80}}
 ";
 
-/// The host that is asked for, which makes no difference.
+/// The host of the requests, which does not affect the result.
 const HOST: &str = "shop.example";
 
 /// The upstreams of the services `web` (two versions) and `other`.
 const UPSTREAMS: [&str; 3] = ["v1", "v2", "other"];
 
-/// An edge in front of the services `web` and `other`.
+/// A gateway in front of the services `web` and `other`.
 pub(crate) struct Ruled {
     pub(crate) serving: Serving,
     rules: Vec<String>,
-    /// Whether the pods of `web` have each other's version.
+    /// Whether the versions of the pods of `web` are swapped.
     swapped: bool,
     upstreams: BTreeMap<&'static str, Upstream>,
     explainer: Explainer,
 }
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// The status that the client got.
     pub(crate) status: u16,
-    /// The upstream that answered, or nothing.
+    /// The upstream that responded; empty if there was none.
     pub(crate) by: String,
-    /// The path and host as that saw them.
+    /// The path and host as the upstream received them.
     pub(crate) path: String,
     pub(crate) host: String,
-    /// The headers that it saw, but for those that Envoy itself adds.
+    /// The headers that it received, except those that Envoy itself adds.
     pub(crate) request_headers: BTreeMap<String, String>,
-    /// Those of the answer that the ingress decides on: `location`, `vary`,
+    /// The response headers that the filter sets: `location`, `vary`,
     /// `access-control-*`.
     pub(crate) response_headers: BTreeMap<String, String>,
 }
 
 impl Seen {
-    /// The upstream that answered, or the status.
+    /// The upstream that responded, or the status.
     pub(crate) fn outcome(&self) -> String {
         if self.by.is_empty() { self.status.to_string() } else { self.by.clone() }
     }
 }
 
-/// A RouteRule called `name` of the service `web`.
+/// A RouteRule called `name` for the service `web`.
 pub(crate) fn rule(name: &str, spec: &str) -> String {
     rule_of("web", name, spec)
 }
@@ -127,25 +127,26 @@ impl Ruled {
         }
     }
 
-    /// Has Envoy serve other rules from now on.
+    /// Serves other rules from now on.
     pub(crate) fn replace(&mut self, rules: &[String]) {
         self.rules = rules.to_vec();
         self.serving.replace(&manifests(&self.upstreams, self.swapped, rules));
     }
 
-    /// Has the pods of `web` change places, and says which upstream is v1 now.
+    /// Swaps the versions of the pods of `web`, and returns which upstream is v1
+    /// now.
     pub(crate) fn swap_versions(&mut self) -> &'static str {
         self.swapped = !self.swapped;
         self.serving.replace(&manifests(&self.upstreams, self.swapped, &self.rules));
         if self.swapped { "v2" } else { "v1" }
     }
 
-    /// Stops an upstream: nobody listens there any more.
+    /// Stops an upstream: its port is closed.
     pub(crate) fn stop(&mut self, upstream: &str) {
-        self.upstreams.remove(upstream).expect("an upstream that runs");
+        self.upstreams.remove(upstream).expect("a running upstream");
     }
 
-    /// A GET of `shop.example`.
+    /// A GET for `shop.example`.
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Seen {
         self.get_with(path, &[])
@@ -156,17 +157,18 @@ impl Ruled {
         self.ask("GET", path, headers)
     }
 
-    /// A request of `shop.example` through Envoy and offline, with one outcome.
+    /// A request for `shop.example` through Envoy and offline, with the same
+    /// result.
     #[track_caller]
     pub(crate) fn ask(&self, method: &str, path: &str, headers: &[&str]) -> Seen {
         self.ask_at(HOST, method, path, headers)
     }
 
-    /// As [`Self::ask`], of another host.
+    /// As [`Self::ask`], for another host.
     pub(crate) fn ask_at(&self, host: &str, method: &str, path: &str, headers: &[&str]) -> Seen {
         let seen = self.ask_envoy_at(host, method, path, headers);
         let offline = self.ask_offline(host, method, path, headers, &seen);
-        assert_eq!(seen, offline, "{method} {path} {headers:?}: Envoy is left, offline is right");
+        assert_eq!(seen, offline, "{method} {path} {headers:?}: left is Envoy, right is offline");
         seen
     }
 
@@ -197,13 +199,13 @@ impl Ruled {
         }
     }
 
-    /// What reached an upstream since the last request.
+    /// The requests that reached an upstream since the last call.
     pub(crate) fn received(&self, upstream: &str) -> Vec<Received> {
         self.upstreams.get(upstream).map(Upstream::take_received).unwrap_or_default()
     }
 
-    /// What the module says of the request. `seen` gives the upstream that
-    /// Envoy chose of those of the cluster, and what only an upstream knows.
+    /// The result of the module. From `seen`, it takes the upstream that Envoy
+    /// selected in the cluster, and the values that only an upstream knows.
     fn ask_offline(
         &self,
         host: &str,
@@ -221,7 +223,7 @@ impl Ruled {
         );
         let Some(cluster) = explanation.cluster else {
             return Seen {
-                status: explanation.status.expect("a status, where there is no cluster"),
+                status: explanation.status.expect("a status, because there is no cluster"),
                 by: String::new(),
                 path: String::new(),
                 host: String::new(),
@@ -248,7 +250,7 @@ impl Ruled {
         }
     }
 
-    /// What the module decides offline, in all detail.
+    /// The decision of the module, with all details.
     pub(crate) fn explain(&self, path: &str, headers: &[&str]) -> ingressctl::explain::Explanation {
         let headers: Vec<_> = headers.iter().map(ToString::to_string).collect();
         let request = Request::new("GET", &format!("http://shop.example{path}"), &headers);
@@ -279,7 +281,7 @@ fn request_headers(received: &Received) -> BTreeMap<String, String> {
     names.filter(|name| is_compared(name)).map(header).collect()
 }
 
-/// Not what Envoy itself adds.
+/// Headers that Envoy itself does not add.
 fn is_compared(name: &str) -> bool {
     name == "x-envoy-original-path" || !is_added_by_envoy(name)
 }
@@ -288,7 +290,7 @@ fn is_of_ingress(name: &str) -> bool {
     name == "location" || name == "vary" || name.starts_with("access-control-")
 }
 
-/// Repeated headers are joined with `,`.
+/// Repeated headers, joined with `,`.
 fn joined(headers: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
     let mut all: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in headers {

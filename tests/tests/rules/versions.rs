@@ -6,8 +6,8 @@ use std::thread;
 use crate::setup::{Ruled, rule};
 use ingress_tests::KeepAlive;
 
-/// How many of so many requests each upstream answered; a status stands for
-/// itself.
+/// The number of this many requests that each upstream served; other responses are
+/// counted by status.
 fn shares(edge: &Ruled, path: &str, count: usize) -> BTreeMap<String, usize> {
     let counted = |count: usize| {
         let http = edge.serving.http;
@@ -21,7 +21,7 @@ fn shares(edge: &Ruled, path: &str, count: usize) -> BTreeMap<String, usize> {
             shares
         })
     };
-    // Two connections, so that both workers draw.
+    // Two connections, so that both workers select versions.
     let halves = [counted(count / 2), counted(count - count / 2)];
     let mut all = BTreeMap::new();
     for half in halves {
@@ -51,7 +51,7 @@ fn requests_are_spread_by_weight() {
         ),
         at("gone", "[{labels: {version: v1}, weight: 50}, {labels: {version: v9}, weight: 50}]"),
     ]);
-    // 43.3 is a standard deviation; six of them to each side.
+    // 43.3 is a standard deviation; six of them in each direction.
     let split = shares(&edge, "/split", 10_000);
     assert_eq!(split.values().sum::<usize>(), 10_000);
     assert!((7_240..=7_760).contains(&split["v1"]), "{split:?}");
@@ -60,10 +60,11 @@ fn requests_are_spread_by_weight() {
     assert_eq!(shares(&edge, "/only", 100), [("v2".to_owned(), 100)].into());
     let service = shares(&edge, "/service", 4_000);
     assert!((2_210..=2_590).contains(&service["other"]) && service.len() == 2, "{service:?}");
-    // A version without pods has its share all the same: nobody else gets it.
+    // A version without pods keeps its weight: other versions do not get its
+    // requests.
     let gone = shares(&edge, "/gone", 2_000);
     assert!((860..=1_140).contains(&gone["503"]) && gone.len() == 2, "{gone:?}");
-    // All versions, where no rule says which.
+    // All versions, if no rule selects one.
     let any = shares(&edge, "/", 200);
     assert_eq!(any.len(), 2, "{any:?}");
     assert_eq!(edge.explain("/split", &[]).split.len(), 2);

@@ -53,7 +53,7 @@ fn an_upgrade_is_allowed_by_rule_and_refused_elsewhere() {
         let answer = socket.read().expect("an answer");
         assert_eq!(answer.to_text().expect("text"), format!("/ws/chat?x {text}"));
     }
-    // It outlives the timeout of the rule, which is for the answer.
+    // It outlives the rule's timeout, which is only for the response.
     std::thread::sleep(std::time::Duration::from_millis(600));
     let bytes = vec![0xff; 100_000];
     socket.send(Message::Binary(bytes.clone().into())).expect("a message is sent");
@@ -103,13 +103,13 @@ fn nothing_but_a_websocket_is_tunnelled() {
             );
         }
     }
-    // This one Envoy takes for a CONNECT, of which there is no route.
+    // Envoy treats this as a CONNECT, for which there is no route.
     assert_eq!(ask("/plain/x", "upgrade\r\nupgrade: connect-udp"), 404);
-    // Without the option, or with one that Envoy overlooks, it is a plain
-    // request.
+    // Without the connection option, or with one that Envoy does not recognise, it
+    // is a plain request.
     assert_eq!(ask("/plain/x", "close\r\nupgrade: websocket"), 200);
     assert_eq!(ask("/plain/x", "keep-alive"), 200);
-    // And a client that says what only the filter may is not believed.
+    // Headers that only the filter may set are removed from a client's request.
     let forged = "upgrade\r\nupgrade: websocket\r\nx-ingress-websocket: 1";
     assert_eq!(ask("/refused/x", forged), 403);
 }

@@ -1,4 +1,4 @@
-//! Headers by which a client might say what only Envoy and the filter may.
+//! Headers with which a client might claim what only Envoy and the filter may set.
 
 use hyper::Version;
 use ingress_tests::{
@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use crate::setup::{Upstreams, VICTIM, assert_unharmed, get_with, request, start};
 
-/// Headers by which a client might reach what is not for it. `VICTIM` stands
-/// for the cluster.
+/// Headers with which a client might reach services of others. `VICTIM` stands for
+/// the cluster.
 const SPOOFED: &[&str] = &[
     "x-ingress-cluster: VICTIM",
     "x-ingress-cluster: VICTIM\r\nx-ingress-cluster: VICTIM",
@@ -64,7 +64,7 @@ const SPOOFED: &[&str] = &[
 #[test]
 fn what_a_client_sends_under_our_names_and_envoys_is_neither_obeyed_nor_forwarded() {
     let (upstreams, serving) = start();
-    // What answers, and all headers that reached any upstream.
+    // The upstream that responded, and all headers that reached any upstream.
     let served_by = |host: &str, path: &str, headers: &[u8]| {
         let answer = get_with(&serving, host, path, headers);
         let received = upstreams.take_received();
@@ -90,8 +90,8 @@ fn what_a_client_sends_under_our_names_and_envoys_is_neither_obeyed_nor_forwarde
     assert_unharmed(&serving);
 }
 
-/// A proxy in front is believed what it says of the client, not what the gateway or an
-/// upstream would take for a decision.
+/// The gateway trusts a proxy in front for the client's address and scheme, not for
+/// headers that the gateway or an upstream would treat as a decision.
 #[test]
 fn behind_a_trusted_proxy_paths_and_internal_headers_are_removed_too() {
     let upstreams = Upstreams::start();
@@ -119,7 +119,7 @@ const TRAILERS: [(&[u8], &[u8]); 7] = [
     (b"x-checksum", b"1"),
 ];
 
-/// A server may take them for headers.
+/// A server may treat them as headers.
 #[test]
 fn no_trailer_of_a_request_is_forwarded() {
     let upstream = Upstream::start("web");
@@ -163,7 +163,7 @@ spec:
     }
 }
 
-/// The headers of a request, sorted, but the one that is another one each time.
+/// The headers of a request, sorted, except the one that is always different.
 fn without_request_id(received: Received) -> Vec<(String, Vec<u8>)> {
     let mut headers = received.headers;
     headers.retain(|(name, _)| name != "x-request-id");
@@ -171,7 +171,8 @@ fn without_request_id(received: Received) -> Vec<(String, Vec<u8>)> {
     headers
 }
 
-/// Envoy on what `ingressctl compile` writes, the listener changed by `edit`.
+/// Envoy with the output of `ingressctl compile`, whose listener is changed by
+/// `edit`.
 fn envoy_with(upstreams: &Upstreams, edit: impl FnOnce(&mut Value)) -> OwnEnvoy {
     let folder = compiled(&upstreams.manifests());
     edit_json(&folder.path().join("lds.json"), |response| {
@@ -181,7 +182,7 @@ fn envoy_with(upstreams: &Upstreams, edit: impl FnOnce(&mut Value)) -> OwnEnvoy 
     OwnEnvoy::start(&folder.path().join("bootstrap.json"))
 }
 
-/// Takes a field out of the connection manager, which has it.
+/// Removes a field of the connection manager, which must have it.
 fn without(manager: &mut Value, field: &str) {
     manager.as_object_mut().unwrap().remove(field).expect(field);
 }
@@ -199,7 +200,7 @@ fn envoy_alone_keeps_a_clients_cluster_header_from_its_route() {
         manager["http_filters"].as_array_mut().unwrap().remove(0);
     };
     assert_eq!(hijack(&envoy_with(&upstreams, without_filter)), "503");
-    // It is this that keeps it.
+    // This mutation is what protects the header.
     let neither = envoy_with(&upstreams, |manager| {
         without_filter(manager);
         without(manager, EARLY_MUTATION);
@@ -216,13 +217,13 @@ fn envoys_headers_from_a_client_are_ignored_twice_over() {
     };
     assert_eq!(in_a_hurry(&envoy_with(&upstreams, |_| {})), "open");
     let not_removed = |manager: &mut Value| without(manager, EARLY_MUTATION);
-    assert_eq!(in_a_hurry(&envoy_with(&upstreams, not_removed)), "open", "nobody is internal");
+    assert_eq!(in_a_hurry(&envoy_with(&upstreams, not_removed)), "open", "no client is internal");
     let internal_range = json!([{"address_prefix": "127.0.0.0", "prefix_len": 8}]);
     let internal = |manager: &mut Value| {
         manager["internal_address_config"]["cidr_ranges"] = internal_range.clone();
     };
-    assert_eq!(in_a_hurry(&envoy_with(&upstreams, internal)), "open", "they are removed");
-    // With neither, internal clients are obeyed.
+    assert_eq!(in_a_hurry(&envoy_with(&upstreams, internal)), "open", "the headers are removed");
+    // Without both protections, headers of internal clients take effect.
     let obeyed = envoy_with(&upstreams, |manager| {
         not_removed(manager);
         internal(manager);

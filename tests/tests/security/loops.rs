@@ -13,7 +13,7 @@ spec:
       - {path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}
 ";
 
-/// Without an end it would take each connection and stream that there is.
+/// Without a limit, the loop would use all connections and streams.
 #[test]
 fn a_request_that_comes_round_and_round_is_ended() {
     let upstream = Upstream::start("web");
@@ -31,7 +31,7 @@ fn a_request_that_comes_round_and_round_is_ended() {
     assert_eq!([0, 5, 6].map(ask), [200, 200, 508]);
     let received = upstream.take_received();
     let rounds = received.iter().map(|it| it.values("cdn-loop").join(&b',')).collect::<Vec<_>>();
-    assert_eq!(rounds[0], b"ingressctl", "one round");
+    assert_eq!(rounds[0], b"ingressctl", "one iteration");
     assert_eq!(String::from_utf8_lossy(&rounds[1]).matches("ingressctl").count(), 6);
 
     let before = format!("port: {}}}", upstream.address.port());

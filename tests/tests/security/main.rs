@@ -1,5 +1,5 @@
-//! What an edge must survive: hostile requests to a real Envoy with the
-//! configuration that `ingressctl` writes.
+//! Hostile requests to a real Envoy with the configuration that `ingressctl`
+//! writes.
 
 mod headers;
 mod loops;

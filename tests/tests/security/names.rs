@@ -1,11 +1,11 @@
-//! Names that Envoy looks up.
+//! Names that Envoy resolves.
 
 use std::net::Ipv4Addr;
 
 use ingress_tests::{NameServer, OwnEnvoy, Upstream, compiled, edit_json};
 use serde_json::{Value, json};
 
-/// The owner of a name under a search domain would get the requests.
+/// Otherwise the owner of a name under a search domain would get the requests.
 #[test]
 fn no_search_domain_is_asked_for_a_service() {
     let upstream = Upstream::start("web");
@@ -28,7 +28,7 @@ spec: {{defaultBackend: {{service: {{name: web, port: {{number: {port}}}}}}}}}
     edit_json(&folder.path().join("cds.json"), |response| {
         response["resources"][0]["typed_dns_resolver_config"] = as_resolver(&server);
     });
-    // As the kubelet writes it into the resolv.conf of a pod.
+    // The form that the kubelet writes into a pod's resolv.conf.
     let environment = [("LOCALDOMAIN", "evil.example"), ("RES_OPTIONS", "ndots:5")];
     let envoy = OwnEnvoy::start_in(&folder.path().join("bootstrap.json"), &environment);
     envoy.wait_for("any.example", "/", 200);

@@ -1,4 +1,4 @@
-//! Requests that are not what they seem: paths, hosts, methods, framing.
+//! Requests with misleading paths, hosts, methods or framing.
 
 use ingress_tests::{Edge, h2_request, raw};
 use ingressctl::compile::compile;
@@ -8,7 +8,8 @@ use serde_json::json;
 
 use crate::setup::{assert_unharmed, get_with, request, start};
 
-/// What serves a target, and which path it gets; or the status of a refusal.
+/// The service for a target and the path that it receives; or the status of a
+/// rejection.
 type Outcome<'a> = Result<(&'a str, &'a str), u16>;
 
 #[test]
@@ -45,7 +46,7 @@ fn what_decides_is_the_path_that_the_upstream_gets() {
         (b"/%", Ok(("open", "/%"))),
         (b"/admin;x=1", Ok(("open", "/admin;x=1"))),
         (b"/ADMIN", Ok(("open", "/ADMIN"))),
-        // The query takes no part.
+        // The query does not affect routing.
         (b"/x?y=/admin", Ok(("open", "/x?y=/admin"))),
         (b"/x?/../admin", Ok(("open", "/x?/../admin"))),
         (b"/?/admin", Ok(("open", "/?/admin"))),
@@ -58,7 +59,7 @@ fn what_decides_is_the_path_that_the_upstream_gets() {
         (b"/x?#/admin", Err(400)),
         (b"admin", Err(400)),
         (b"", Err(400)),
-        // Envoy merges the slashes of every path but this one.
+        // Envoy merges the slashes of every path except this one.
         (b"//", Ok(("open", "//"))),
     ];
     for (target, expected) in cases {
@@ -113,7 +114,7 @@ fn a_malformed_host_is_nobodys() {
         assert_eq!(answer.by(), *expected, "{}", host.escape_ascii());
         assert_eq!(upstreams.victim.take_received().len(), 0, "{}", host.escape_ascii());
     }
-    // The host of an absolute target counts, whatever the header says.
+    // The host of an absolute target counts, whatever the header contains.
     let absolute = request("GET", b"http://victim.example/", b"foo.example.com", b"");
     assert_eq!(raw(serving.http, &absolute).by(), "victim");
     assert_unharmed(&serving);
@@ -233,7 +234,7 @@ fn nothing_is_tunnelled_where_no_rule_allows_it() {
         ("connection: upgrade\r\nupgrade: h2c, websocket", 403),
         ("connection: upgrade\r\nupgrade: websocket, h2c", 403),
         ("connection: upgrade\r\nupgrade: TLS/1.2", 403),
-        // Envoy leaves the upgrade out and serves the request without.
+        // Envoy removes the upgrade and serves the request without it.
         ("connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk", 200),
         ("upgrade: websocket", 200),
     ] {
@@ -264,7 +265,7 @@ fn nothing_is_tunnelled_where_no_rule_allows_it() {
         assert_ne!(h2_request(serving.http, &fields), Some(200), "{protocol}");
         assert_eq!(upstreams.take_received().len(), 0, "{protocol}");
     }
-    // Envoy counts what it could upgrade before a route refuses it; none is left.
+    // Envoy counts an upgrade before a route rejects it; none is active now.
     assert_eq!(serving.stat("http.ingress_http.downstream_cx_upgrades_active"), 0);
     assert_unharmed(&serving);
 }
@@ -297,7 +298,7 @@ fn the_compiler_refuses_just_the_characters_that_never_arrive_literally() {
         let path = format!("/a{text}b");
         raw(serving.http, &request("GET", path.as_bytes(), b"paths.example", b""));
         let received = upstreams.take_received();
-        // The path ends before the query.
+        // The path without the query.
         let arrives = received.iter().any(|one| one.path.split('?').next() == Some(&path));
         if arrives != is_compiled(&path) {
             wrong.push((text, received.into_iter().map(|one| one.path).collect::<Vec<_>>()));
@@ -305,11 +306,11 @@ fn the_compiler_refuses_just_the_characters_that_never_arrive_literally() {
     }
     assert!(
         wrong.is_empty(),
-        "refused but arriving, or arriving changed but not refused: {wrong:?}"
+        "rejected although it arrives unchanged, or accepted although it does not: {wrong:?}"
     );
 }
 
-/// Whether an Ingress may have this path, of type `Exact`.
+/// Whether an Ingress may have this path, with type `Exact`.
 fn is_compiled(path: &str) -> bool {
     let ingress = json!({
         "apiVersion": "networking.k8s.io/v1",

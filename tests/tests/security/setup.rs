@@ -1,16 +1,16 @@
-//! The edge under attack.
+//! The gateway under attack.
 
 use ingress_tests::{Answer, Edge, Received, Serving, Upstream, raw};
 
-/// Three upstreams: `/admin` has one of its own, and one has a host of its own,
-/// `victim.example`.
+/// Three upstreams: one for `/admin`, one for the host `victim.example`, and one
+/// for the rest.
 pub(crate) struct Upstreams {
     pub(crate) open: Upstream,
     pub(crate) admin: Upstream,
     pub(crate) victim: Upstream,
 }
 
-/// What names the victim's cluster to Envoy.
+/// The name of the victim's cluster.
 pub(crate) const VICTIM: &str = "victim.default.svc.cluster.local|80";
 
 pub(crate) const ROUTES: &str = "
@@ -61,7 +61,7 @@ impl Upstreams {
             + ROUTES
     }
 
-    /// What has reached any of them since the last call.
+    /// The requests that reached any of them since the last call.
     pub(crate) fn take_received(&self) -> Vec<Received> {
         let all = [&self.open, &self.admin, &self.victim];
         all.into_iter().flat_map(Upstream::take_received).collect()
@@ -74,7 +74,7 @@ pub(crate) fn start() -> (Upstreams, Serving) {
     (upstreams, serving)
 }
 
-/// A request of these parts, of which each may be hostile.
+/// A request with these parts, each of which may be hostile.
 pub(crate) fn request(method: &str, target: &[u8], host: &[u8], headers: &[u8]) -> Vec<u8> {
     [method.as_bytes(), b" ", target, b" HTTP/1.1\r\nhost: ", host, b"\r\n", headers, b"\r\n"]
         .concat()
@@ -84,7 +84,7 @@ pub(crate) fn get_with(edge: &Edge, host: &str, target: &str, headers: &[u8]) ->
     raw(edge.http, &request("GET", target.as_bytes(), host.as_bytes(), headers))
 }
 
-/// After all that: it serves, and the module has never been started anew.
+/// After the attack: the gateway serves, and the module was never restarted.
 #[track_caller]
 pub(crate) fn assert_unharmed(edge: &Edge) {
     let answer = edge.get("foo.example.com", "/");

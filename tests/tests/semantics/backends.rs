@@ -1,4 +1,4 @@
-//! Where requests go.
+//! Which backend gets a request.
 
 use ingress_tests::Upstream;
 use serde_json::json;
@@ -15,9 +15,9 @@ fn what_nothing_else_serves_goes_to_the_default_backend() {
     check(
         &json!({}),
         &[
-            case("without one it is not found", &[], &[("h", "/", "404"), ("", "/x", "404")]),
+            case("without a default backend", &[], &[("h", "/", "404"), ("", "/x", "404")]),
             case(
-                "every host and path",
+                "the default backend serves every host and path",
                 &[
                     ingress("default", &with_default("c", "")),
                     ingress("rule", &rules(&[rule("foo.com", &[path('E', "/foo", "a")])])),
@@ -31,12 +31,12 @@ fn what_nothing_else_serves_goes_to_the_default_backend() {
                 ],
             ),
             case(
-                "the older versions spell it backend",
+                "the older API versions call it backend",
                 &[old_ingress("old", "{backend: {serviceName: b, servicePort: 80}}")],
                 &[("any", "/", "b")],
             ),
             case(
-                "the oldest object's, if several have one",
+                "the default backend of the oldest object, if several have one",
                 &[
                     created(3, &ingress("a", &with_default("b", ""))),
                     created(1, &ingress("b", &with_default("a", ""))),
@@ -45,7 +45,7 @@ fn what_nothing_else_serves_goes_to_the_default_backend() {
                 &[("any", "/", "a")],
             ),
             case(
-                "a rule without http sends its host there",
+                "a rule without http sends its host to the default backend",
                 &[ingress(
                     "bare",
                     &with_default(
@@ -59,7 +59,7 @@ fn what_nothing_else_serves_goes_to_the_default_backend() {
                 &[("bare.foo.com", "/", "c"), ("other.foo.com", "/", "a")],
             ),
             case(
-                "and where there is none, to nobody",
+                "without a default backend, the host is not served",
                 &[ingress(
                     "bare",
                     &rules(&[
@@ -70,7 +70,7 @@ fn what_nothing_else_serves_goes_to_the_default_backend() {
                 &[("bare.foo.com", "/", "404"), ("other.foo.com", "/", "a")],
             ),
             case(
-                "one whose service is missing answers 503",
+                "a default backend whose Service is missing returns 503",
                 &[ingress("default", &with_default("missing", ""))],
                 &[("any", "/", "503")],
             ),
@@ -88,7 +88,7 @@ fn a_backend_is_a_port_of_a_service_in_the_ingresss_namespace() {
         + &within("zone", &d.manifests("d", "http", 80));
     let cases = [
         case(
-            "by number or by name",
+            "a port is given by number or by name",
             &[
                 ingress(
                     "ports",
@@ -120,7 +120,7 @@ fn a_backend_is_a_port_of_a_service_in_the_ingresss_namespace() {
             &[("h", "/b", "b"), ("h", "/c", "c")],
         ),
         case(
-            "of no other namespace",
+            "a backend is never in another namespace",
             &[
                 ingress("here", &paths(&[path('E', "/here", "d")])),
                 within("zone", &ingress("there", &paths(&[path('E', "/there", "d")]))),
@@ -161,7 +161,7 @@ fn what_cannot_be_reached_stays_exposed_and_answers_503() {
     };
     let cases = [
         case(
-            "one bad path never takes its neighbours down",
+            "a path with a finding does not affect other paths",
             &[ingress(
                 "bad",
                 &paths(&[
@@ -193,7 +193,7 @@ fn what_cannot_be_reached_stays_exposed_and_answers_503() {
                 ("h", "/else", "c"),
             ],
         ),
-        case("an ExternalName is refused", &[to_outside()], &[("h", "/outside", "503")]),
+        case("ExternalName is rejected", &[to_outside()], &[("h", "/outside", "503")]),
     ];
     check_with(&json!({}), &services, &cases);
     check_with(

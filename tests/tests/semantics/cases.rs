@@ -1,20 +1,19 @@
-//! Cases: manifests, requests, and what becomes of them, offline and through a
-//! real Envoy.
+//! Cases: manifests, requests, and their results, offline and through a real Envoy.
 
 use std::fs;
 
 use ingress_tests::{Offline, Serving, Upstream, wait_until};
 use serde_json::Value;
 
-/// Manifests, and what becomes of requests for them.
+/// Manifests, and the results of requests.
 pub(crate) struct Case {
-    /// The rule that it proves.
+    /// The rule that the case proves.
     name: &'static str,
     manifests: String,
     requests: &'static [Request],
 }
 
-/// An authority, a path, and what serves it: a service or a status.
+/// An authority, a path, and the result: a service or a status.
 pub(crate) type Request = (&'static str, &'static str, &'static str);
 
 pub(crate) fn case<const N: usize>(
@@ -25,7 +24,7 @@ pub(crate) fn case<const N: usize>(
     Case { name, manifests: manifests.concat(), requests }
 }
 
-/// An Ingress of our class, of the version `v1`.
+/// An Ingress of our class, in the version `v1`.
 pub(crate) fn ingress(name: &str, spec: &str) -> String {
     annotated(name, "{kubernetes.io/ingress.class: istio}", spec)
 }
@@ -43,7 +42,7 @@ pub(crate) fn old_ingress(name: &str, spec: &str) -> String {
     v1.replace("networking.k8s.io/v1", "extensions/v1beta1")
 }
 
-/// `ingress`, made at a time of the year 2020.
+/// `ingress`, created at a date in 2020.
 pub(crate) fn created(month: u8, ingress: &str) -> String {
     ingress.replace(
         "metadata: {",
@@ -86,7 +85,7 @@ pub(crate) fn rules(rules: &[String]) -> String {
     format!("{{rules: [{}]}}", rules.join(", "))
 }
 
-/// A rule for `host`, or for every host where that is empty.
+/// A rule for `host`, or for every host if that is empty.
 pub(crate) fn rule(host: &str, paths: &[String]) -> String {
     format!("{{host: \"{host}\", http: {{paths: [{}]}}}}", paths.join(", "))
 }
@@ -114,7 +113,7 @@ pub(crate) fn backend(service: &str) -> String {
     format!("{{service: {{name: {service}, port: {{number: 80}}}}}}")
 }
 
-/// The spec of an Ingress that serves all of `host` from `a`.
+/// The spec of an Ingress that serves all paths of `host` from `a`.
 pub(crate) fn all_of(host: &str) -> String {
     rules(&[rule(host, &[path('P', "/", "a")])])
 }
@@ -134,7 +133,7 @@ pub(crate) fn one(name: &str, path: String) -> String {
     ingress(name, &paths(&[path]))
 }
 
-/// Runs the cases under `settings`, offline and through a real Envoy.
+/// Runs the cases with `settings`, offline and through a real Envoy.
 pub(crate) fn check(settings: &Value, cases: &[Case]) {
     let upstreams = ["a", "b", "c"].map(Upstream::start);
     let services: Vec<_> = upstreams
@@ -163,7 +162,7 @@ pub(crate) fn check_with(settings: &Value, services: &str, cases: &[Case]) {
     let file = tempfile::NamedTempFile::new().expect("a file");
     fs::write(file.path(), settings.to_string()).expect("settings are written");
     let settings = file.path().to_str().expect("a path in UTF-8");
-    // One worker: what one request is served from, the next one is, too.
+    // With one worker, consecutive requests are served from the same state.
     let flags = ["--settings", settings, "--access-log=false", "--concurrency", "1"];
     let serving = Serving::start_with(&manifests[0], &flags);
     for (index, (case, manifests)) in cases.iter().zip(&manifests).enumerate() {
@@ -192,10 +191,10 @@ impl Case {
     }
 }
 
-/// A service that only [`marker`] leads to.
+/// A service that only [`marker`] uses.
 pub(crate) const MARKER: &str = "marker";
 
-/// Tells that the manifests of a case are served: a host of its own.
+/// A host that shows that the manifests of a case are served.
 pub(crate) fn marker(index: usize) -> String {
     ingress(MARKER, &rules(&[rule(&marker_host(index), &[path('E', "/", MARKER)])]))
 }

@@ -1,4 +1,4 @@
-//! Which Ingresses count.
+//! Which Ingresses are served.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ fn in_strict_mode_only_ingresses_of_our_class_count() {
         &json!({}),
         &[
             case(
-                "the annotation decides, whatever the class",
+                "the annotation takes precedence over the class",
                 &[
                     ingress("plain", &all_of("annotated.test")),
                     ingress("both", &all_of_in_class("missing", "both.test")),
@@ -33,7 +33,7 @@ fn in_strict_mode_only_ingresses_of_our_class_count() {
                 ],
             ),
             case(
-                "without the annotation, a class whose controller is ours",
+                "without the annotation, a class with the gateway's controller",
                 &[
                     class("ours", "", OURS),
                     class("theirs", "", THEIRS),
@@ -50,12 +50,12 @@ fn in_strict_mode_only_ingresses_of_our_class_count() {
                 ],
             ),
             case(
-                "neither belongs to the default class",
+                "without annotation and class, the default class applies",
                 &[default_class("ours", OURS), annotated("a", "{}", &all_of("neither.test"))],
                 &[("neither.test", "/", "a")],
             ),
             case(
-                "of two default classes neither is",
+                "of two default classes, neither applies",
                 &[
                     default_class("ours", OURS),
                     default_class("also-ours", OURS),
@@ -64,12 +64,12 @@ fn in_strict_mode_only_ingresses_of_our_class_count() {
                 &[("neither.test", "/", "404")],
             ),
             case(
-                "the default class of another controller is not ours",
+                "the default class of another controller is ignored",
                 &[default_class("theirs", THEIRS), annotated("a", "{}", &all_of("neither.test"))],
                 &[("neither.test", "/", "404")],
             ),
             case(
-                "no other annotation changes anything",
+                "other annotations have no effect",
                 &[annotated(
                     "a",
                     "{kubernetes.io/ingress.class: istio, nginx.ingress.kubernetes.io/rewrite-target: /gone, \

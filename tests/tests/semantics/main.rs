@@ -1,5 +1,5 @@
-//! Which host and path an Ingress serves: each case through the module offline
-//! and through a real Envoy, with the same outcome.
+//! Which host and path an Ingress serves: each case in the offline module and
+//! through a real Envoy, with the same result.
 
 mod backends;
 mod cases;

@@ -1,4 +1,4 @@
-//! Which host and path an Ingress serves, and who wins.
+//! Which host and path an Ingress serves, and which one takes precedence.
 
 use serde_json::json;
 
@@ -22,7 +22,7 @@ fn the_most_specific_host_serves_and_nothing_falls_through() {
         &json!({}),
         &[
             case(
-                "exact before wildcard before none",
+                "exact hosts before wildcards before rules without a host",
                 &[three()],
                 &[
                     ("bar.foo.com", "/only", "a"),
@@ -44,7 +44,7 @@ fn the_most_specific_host_serves_and_nothing_falls_through() {
                 ],
             ),
             case(
-                "case, port and one trailing dot do not count",
+                "case, port and one trailing dot are ignored",
                 &[three()],
                 &[
                     ("BAR.Foo.Com", "/only", "a"),
@@ -56,7 +56,7 @@ fn the_most_specific_host_serves_and_nothing_falls_through() {
                 ],
             ),
             case(
-                "an address, an IPv6 literal and nothing are nobody's host but no host's",
+                "addresses and an empty authority match only rules without a host",
                 &[three()],
                 &[
                     ("127.0.0.1:80", "/", "c"),
@@ -66,12 +66,12 @@ fn the_most_specific_host_serves_and_nothing_falls_through() {
                 ],
             ),
             case(
-                "nothing matches only rules without a host",
+                "an empty authority does not match a wildcard",
                 &[ingress("wild", &rules(&[rule("*.foo.com", &[path('P', "/", "a")])]))],
                 &[("", "/", "404"), ("[::1]", "/", "404")],
             ),
             case(
-                "hosts of several objects are one host",
+                "paths of one host in several objects are merged",
                 &[
                     ingress("one", &rules(&[rule("foo.com", &[path('P', "/one", "a")])])),
                     ingress("two", &rules(&[rule("foo.com", &[path('P', "/two", "b")])])),
@@ -88,7 +88,7 @@ fn paths_match_by_their_type() {
         &json!({}),
         &[
             case(
-                "Exact is equal, byte by byte",
+                "Exact matches the same bytes",
                 &[ingress("exact", &paths(&[path('E', "/foo", "a"), path('E', "/bar/", "b")]))],
                 &[
                     ("h", "/foo", "a"),
@@ -102,7 +102,7 @@ fn paths_match_by_their_type() {
                 ],
             ),
             case(
-                "Prefix goes element by element",
+                "Prefix matches whole path elements",
                 &[ingress("prefix", &paths(&[path('P', "/foo", "a"), path('P', "/bar/", "b")]))],
                 &[
                     ("h", "/foo", "a"),
@@ -123,7 +123,7 @@ fn paths_match_by_their_type() {
                 &[("h", "/", "a"), ("h", "/foo", "a"), ("h", "/?x", "a")],
             ),
             case(
-                "nothing is decoded a second time",
+                "paths are not decoded twice",
                 &[ingress("literal", &paths(&[path('E', "/a%20b", "a"), path('P', "/a", "b")]))],
                 &[
                     ("h", "/a%20b", "a"),
@@ -133,7 +133,7 @@ fn paths_match_by_their_type() {
                 ],
             ),
             case(
-                "ImplementationSpecific is in Istio's notation",
+                "ImplementationSpecific uses Istio's notation",
                 &[ingress(
                     "istio",
                     &paths(&[
@@ -159,7 +159,7 @@ fn paths_match_by_their_type() {
                 ],
             ),
             case(
-                "so is every path of the older API versions",
+                "every path of the older API versions uses Istio's notation",
                 &[
                     old_ingress(
                         "old",
@@ -190,7 +190,7 @@ fn paths_match_by_their_type() {
                 ],
             ),
             case(
-                "absent and empty are everything",
+                "an absent or empty path matches everything",
                 &[ingress(
                     "absent",
                     &rules(&[
@@ -206,7 +206,7 @@ fn paths_match_by_their_type() {
                 ],
             ),
             case(
-                "a regular expression elsewhere takes down that path only",
+                "an invalid regular expression affects only its own path",
                 &[ingress(
                     "regex",
                     &paths(&[
@@ -218,7 +218,7 @@ fn paths_match_by_their_type() {
                 &[("h", "/a", "404"), ("h", "/xx/y", "404"), ("h", "/good", "c")],
             ),
             case(
-                "to Exact and Prefix every character is itself",
+                "Exact and Prefix treat all characters literally",
                 &[ingress("literal", &paths(&[path('E', "/a.*", "a"), path('P', "/(b)", "b")]))],
                 &[
                     ("h", "/a.*", "a"),
@@ -237,12 +237,12 @@ fn the_most_specific_path_serves_whatever_object_it_is_in() {
         &json!({}),
         &[
             case(
-                "Exact before Prefix",
+                "Exact takes precedence over Prefix",
                 &[one("b", path('P', "/foo/", "b")), one("a", path('E', "/foo", "a"))],
                 &[("h", "/foo", "a"), ("h", "/foo/", "b")],
             ),
             case(
-                "the longer Prefix",
+                "the longer Prefix takes precedence",
                 &[ingress(
                     "a",
                     &paths(&[
@@ -260,17 +260,17 @@ fn the_most_specific_path_serves_whatever_object_it_is_in() {
                 ],
             ),
             case(
-                "a Prefix ends with its element",
+                "a Prefix ends at a path element",
                 &[one("a", path('P', "/aaa/bbb", "a"))],
                 &[("h", "/aaa/bbbxyz", "404"), ("h", "/aaa/bbb/", "a")],
             ),
             case(
-                "a trailing slash counts for Exact",
+                "Exact distinguishes a trailing slash",
                 &[one("a", path('E', "/foo/", "a"))],
                 &[("h", "/foo", "404"), ("h", "/foo/", "a")],
             ),
             case(
-                "of two Prefixes of as many elements the one with the slash",
+                "of Prefixes with equally many elements, the one with the trailing slash",
                 &[one("a", path('P', "/foo", "b")), one("b", path('P', "/foo/", "a"))],
                 &[("h", "/foo", "a"), ("h", "/foo/", "a"), ("h", "/foo/x", "a")],
             ),
@@ -284,7 +284,7 @@ fn of_equal_paths_the_type_decides_then_age_then_name_then_position() {
         &json!({}),
         &[
             case(
-                "Exact before ImplementationSpecific, though the younger",
+                "Exact takes precedence over an older ImplementationSpecific",
                 &[
                     created(1, &one("old", path('I', "/foo", "b"))),
                     created(2, &one("young", path('E', "/foo", "a"))),
@@ -292,7 +292,7 @@ fn of_equal_paths_the_type_decides_then_age_then_name_then_position() {
                 &[("h", "/foo", "a")],
             ),
             case(
-                "Prefix before ImplementationSpecific, though the younger",
+                "Prefix takes precedence over an older ImplementationSpecific",
                 &[
                     created(1, &one("old", path('I', "/foo/.*", "b"))),
                     created(2, &one("young", path('P', "/foo/", "a"))),
@@ -300,7 +300,7 @@ fn of_equal_paths_the_type_decides_then_age_then_name_then_position() {
                 &[("h", "/foo/x", "a"), ("h", "/foo/", "a")],
             ),
             case(
-                "the longer of Prefix and ImplementationSpecific",
+                "the longer of Prefix and ImplementationSpecific takes precedence",
                 &[
                     one("a", path('P', "/foo", "b")),
                     one("b", path('I', "/foo/bar.*", "a")),
@@ -309,7 +309,7 @@ fn of_equal_paths_the_type_decides_then_age_then_name_then_position() {
                 &[("h", "/foo/bars", "a"), ("h", "/foo/x", "b"), ("h", "/foobar", "c")],
             ),
             case(
-                "the older object",
+                "the older object takes precedence",
                 &[
                     created(2, &one("a", path('P', "/foo", "b"))),
                     created(1, &one("z", path('P', "/foo", "a"))),
@@ -318,7 +318,7 @@ fn of_equal_paths_the_type_decides_then_age_then_name_then_position() {
                 &[("h", "/foo", "a")],
             ),
             case(
-                "of the same age, by name, then by position",
+                "objects of the same age are ordered by name, then by position",
                 &[
                     created(1, &one("b", path('E', "/foo", "c"))),
                     created(
@@ -329,7 +329,7 @@ fn of_equal_paths_the_type_decides_then_age_then_name_then_position() {
                 &[("h", "/foo", "a")],
             ),
             case(
-                "what is older wins for its host and path only",
+                "the older object takes precedence for its host and path only",
                 &[
                     created(1, &one("old", path('P', "/foo", "a"))),
                     created(
@@ -352,7 +352,7 @@ fn regular_expressions_where_the_settings_allow_them() {
         &json!({"regexPaths": true}),
         &[
             case(
-                "match as a whole, without the query",
+                "patterns match the whole path without the query",
                 &[one("a", path('I', "/v[0-9]+/x", "a"))],
                 &[
                     ("h", "/v12/x", "a"),
@@ -363,7 +363,7 @@ fn regular_expressions_where_the_settings_allow_them() {
                 ],
             ),
             case(
-                "come after exact and prefix paths, the longest pattern first",
+                "patterns come after Exact and Prefix paths, the longest pattern first",
                 &[ingress(
                     "a",
                     &paths(&[
@@ -381,7 +381,7 @@ fn regular_expressions_where_the_settings_allow_them() {
                 ],
             ),
             case(
-                "of old API versions too",
+                "patterns in old API versions match in the same way",
                 &[old_ingress("a", &paths(&[old_path("/(a|b)/.*c", "a")]))],
                 &[("h", "/a/c", "a"), ("h", "/b/xc", "a"), ("h", "/c/c", "404")],
             ),

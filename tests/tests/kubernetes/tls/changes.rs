@@ -1,4 +1,4 @@
-//! Secrets that come, change and go.
+//! Secrets that are created, changed and deleted.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -31,7 +31,7 @@ fn a_certificate_comes_changes_and_goes_with_its_secret() {
             let one = site.replace_secret("one", &["one.example"]);
             let took = site.wait_for(&gateway, "one.example", &one);
             println!("a changed certificate is served {took:?} after kubectl");
-            assert_eq!(open.get("one.example", "/").by(), "web", "an open connection lives on");
+            assert_eq!(open.get("one.example", "/").by(), "web", "an open connection stays open");
         }
     });
 
@@ -65,12 +65,12 @@ fn a_malformed_certificate_is_told_on_its_secret_and_the_others_stay() {
         });
         let one = site.replace_secret("one", &["one.example"]);
         site.wait_for(&gateway, "one.example", &one);
-        wait_until("no Event any more", || site.namespace.events_on("Secret", "one").is_empty());
+        wait_until("the Event is deleted", || site.namespace.events_on("Secret", "one").is_empty());
     });
     assert_eq!(site.certificate(&gateway, "two.example"), Some(two.der()));
 }
 
-/// Also where the API would give more.
+/// Even if the API would allow more.
 #[test]
 fn secrets_are_asked_for_by_name_and_only_those_that_are_named() {
     let api = ApiServer::shared();
@@ -97,7 +97,7 @@ fn secrets_are_asked_for_by_name_and_only_those_that_are_named() {
     wait_until("the default certificate", || {
         site.certificate(&gateway, "default.example") == Some(default.der())
     });
-    // What is watched is asked for anew.
+    // All watches start again.
     proxy.cut();
     let one = site.replace_secret("one", &["one.example"]);
     site.wait_for(&gateway, "one.example", &one);

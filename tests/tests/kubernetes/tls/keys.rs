@@ -1,4 +1,4 @@
-//! Where private keys are, and where they are not, however much is logged.
+//! Where private keys occur, and where they do not, at any log level.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,17 +10,17 @@ use serde_json::{Value, json};
 
 use super::site::{Site, secure};
 
-/// What a key in PEM shows as, there and in a Secret, which has that in base64
-/// once more; and its bytes as programs print them.
+/// The text by which a key in PEM is found, and in a Secret, which encodes PEM in
+/// base64 again; and its bytes in the forms in which programs print them.
 fn traces(key: &str, in_secret: &str) -> Vec<Vec<u8>> {
     let lines = key.lines().filter(|line| !line.starts_with("-----"));
-    // Of a short last line nothing is certain.
+    // A short last line would not be reliable.
     let lines: Vec<_> = lines.filter(|line| line.len() >= 32).collect();
     let der = pem::parse(key).unwrap().into_contents();
-    // In what rcgen makes (PKCS #8, P-256) the private part is there. The rest
-    // is public.
+    // The offset of the private part in the output of rcgen (PKCS #8, P-256). The
+    // rest is public.
     let private = &der[36..68];
-    // Beyond the header, which all keys have.
+    // After the header, which all keys share.
     let in_secret = in_secret.as_bytes()[80..].chunks_exact(32).map(<[u8]>::to_vec);
     let printed = [&private[..16], &lines[0].as_bytes()[24..40]];
     let printed = printed.map(|bytes| {
@@ -32,7 +32,7 @@ fn traces(key: &str, in_secret: &str) -> Vec<Vec<u8>> {
     lines.chain(in_secret).chain(printed).chain([private.to_vec(), hex.into_bytes()]).collect()
 }
 
-/// The traces that are in `bytes`, as text.
+/// The traces that occur in `bytes`, as text.
 fn found(bytes: &[u8], traces: &[Vec<u8>]) -> Vec<String> {
     let is_in = |trace: &&Vec<u8>| bytes.windows(trace.len()).any(|part| part == &***trace);
     traces.iter().filter(is_in).map(|trace| String::from_utf8_lossy(trace).into_owned()).collect()
@@ -46,15 +46,15 @@ fn a_key_is_in_the_file_of_secrets_and_nowhere_else_whatever_is_logged() {
     site.create_allowed(&[secure("web", &hosts)]);
     let default = site.create_secret("default", &["default.example"]);
     let one = site.authority.issue(&["one.example"]);
-    // By kubectl apply, which writes all of it into an annotation, too.
+    // kubectl apply also writes the whole object into an annotation.
     site.namespace.apply(&site.secret("one", &one));
-    // Of another host, so that there is something to say of it.
+    // For another host, so that there is a finding about it.
     let two = site.create_secret("two", &["three.example"]);
     let proxy = ApiProxy::start(&site.namespace);
     let mut gateway = Gateway::start_as(&site.namespace, &proxy.kubeconfig(), &site.flags());
     gateway.kill_controller();
     gateway.set_log_filter("trace");
-    // Answers that a client of the API does not understand, at first.
+    // At first, responses that a client of the API cannot parse.
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     proxy.judge(move |asked| {
@@ -67,21 +67,21 @@ fn a_key_is_in_the_file_of_secrets_and_nowhere_else_whatever_is_logged() {
     let mut mismatched: Value = serde_json::from_str(&site.secret("two", &two)).unwrap();
     mismatched["stringData"]["tls.key"] = json!(one.key);
     site.replace(&mismatched.to_string());
-    wait_until("it is told", || !site.namespace.events_on("Secret", "two").is_empty());
+    wait_until("an Event reports it", || !site.namespace.events_on("Secret", "two").is_empty());
 
     let log = gateway.log();
-    assert!(log.contains("TRACE"), "it logs all");
+    assert!(log.contains("TRACE"), "the trace level is on");
     let mut told = log + &gateway.envoy_log() + &gateway.health("/metrics").body;
     for page in ["/config_dump?include_eds", "/certs", "/stats", "/clusters"] {
         told += &gateway.admin.get(page).body;
     }
     told += &site.namespace.run(&["get", "events,ingresses", "-o", "json"]).unwrap();
-    assert!(told.contains("[redacted]"), "Envoy knows them");
+    assert!(told.contains("[redacted]"), "Envoy redacts keys");
     let folder = gateway.shared_folder();
     for (secret, issued) in [("one", &one), ("default", &default)] {
         let secret = site.namespace.get("secret", secret);
         let traces = traces(&issued.key, secret["data"]["tls.key"].as_str().unwrap());
-        assert!(!found(secret.to_string().as_bytes(), &traces).is_empty(), "it finds keys");
+        assert!(!found(secret.to_string().as_bytes(), &traces).is_empty(), "traces are found");
         assert_eq!(found(told.as_bytes(), &traces), [""; 0]);
         let mut holders = files_below(&folder);
         holders.retain(|path| !found(&fs::read(path).unwrap(), &traces).is_empty());

@@ -1,7 +1,9 @@
-//! Secrets that Envoy would refuse: their authors are told, and nobody else notices.
+//! Secrets that Envoy would reject: their authors get an Event, and others are not
+//! affected.
 //!
-//! Our checks find them. None is known that passes these and that Envoy refuses; that
-//! such a one would be left out by itself, the tests of `isolation` show.
+//! Our checks detect these Secrets. No Secret is known that passes them but is
+//! rejected by Envoy; the tests of `isolation` show that it would be left out
+//! alone.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +28,7 @@ fn a_secret_that_envoy_would_refuse_gets_an_event_and_its_neighbours_go_on() {
     site.namespace.create(&site.secret("key", &good.with_strange_key()));
     let stapled = site.authority.issue_to_be_stapled(&["chain.example"]);
     site.namespace.create(&site.secret("chain", &stapled));
-    // At a cold start as well.
+    // At a cold start, too.
     let gateway = Gateway::start_with(&site.namespace, &site.flags());
     site.wait_for(&gateway, "one.example", &one);
     site.under_load(&gateway, "one.example", || {
@@ -52,7 +54,7 @@ fn a_secret_that_envoy_would_refuse_gets_an_event_and_its_neighbours_go_on() {
         };
         mend("key", "key.example", &good);
         let is_told = !site.namespace.events_on("Secret", "chain").is_empty();
-        assert!(is_told, "the other is still refused");
+        assert!(is_told, "the other is still rejected");
         mend("chain", "chain.example", &site.authority.issue(&["chain.example"]));
     });
 }

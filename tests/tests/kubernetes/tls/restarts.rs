@@ -1,6 +1,5 @@
-//! A controller, an Envoy and an API that go away and come back: no handshake
-//! gets the default certificate meanwhile, which is for other hosts, so that a
-//! client would refuse it.
+//! Restarts of the controller, Envoy and the API: meanwhile no handshake gets the
+//! default certificate, which is for other hosts, so clients would reject it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,11 +30,11 @@ fn a_controller_that_is_restarted_takes_no_certificate_away() {
             assert_eq!(open.get("one.example", "/").by(), "web");
             gateway.start_controller();
             let log = gateway.log();
-            // The new one applies what it reads.
+            // The new controller applies the state that it reads.
             let one = site.replace_secret("one", &["one.example"]);
             site.wait_for(&gateway, "one.example", &one);
             assert!(gateway.log().len() > log.len());
-            assert_eq!(open.get("one.example", "/").by(), "web", "an open connection lives on");
+            assert_eq!(open.get("one.example", "/").by(), "web", "an open connection stays open");
         }
     });
 }
@@ -51,7 +50,7 @@ fn an_envoy_that_is_restarted_has_its_certificates() {
     site.wait_for(&gateway, "one.example", &one);
     let one = site.replace_secret("one", &["one.example"]);
     site.wait_for(&gateway, "one.example", &one);
-    // Both at once: the node was restarted, say.
+    // Both at once, as when the node restarts.
     gateway.kill_controller();
     gateway.relaunch_envoy();
     gateway.start_controller();
@@ -76,7 +75,7 @@ fn https_is_served_on_while_the_api_is_away() {
             Verdict::Cut
         });
         proxy.cut();
-        wait_until("it asks in vain", || tries.load(Ordering::Relaxed) > 20);
+        wait_until("its requests fail", || tries.load(Ordering::Relaxed) > 20);
         gateway.kill_controller();
         gateway.start_controller();
         assert_eq!(gateway.health("/readyz").status, 200);
@@ -86,7 +85,7 @@ fn https_is_served_on_while_the_api_is_away() {
     });
 }
 
-/// One that has other things to do than to answer, at the wrong moment.
+/// An API server that is too busy to respond, at an unfavourable time.
 #[test]
 fn an_api_that_fails_for_a_moment_at_a_restart_takes_no_certificate_away() {
     let api = ApiServer::shared();
@@ -106,7 +105,7 @@ fn an_api_that_fails_for_a_moment_at_a_restart_takes_no_certificate_away() {
                 if fails { Verdict::Status(status) } else { Verdict::Pass }
             });
             gateway.start_controller();
-            wait_until("it is read", || tries.load(Ordering::Relaxed) > 6);
+            wait_until("it has been requested", || tries.load(Ordering::Relaxed) > 6);
             let one = site.replace_secret("one", &["one.example"]);
             site.wait_for(&gateway, "one.example", &one);
         }

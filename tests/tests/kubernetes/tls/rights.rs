@@ -1,4 +1,4 @@
-//! Rights that are missing, come and go.
+//! Permissions that are missing, granted and revoked.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use super::site::{Site, secure};
 
 const ACCOUNT: &str = "istio-ingress-service-account";
 
-/// The Role that a message has.
+/// The Role in a message.
 fn role_in(message: &str) -> Option<Value> {
     let start = message.find(r#"{"apiVersion""#)?;
     serde_json::Deserializer::from_str(&message[start..]).into_iter().next()?.ok()
@@ -33,7 +33,7 @@ fn bind(site: &Site<'_>, role: &Value) {
 fn role_told(site: &Site<'_>, gateway: &Gateway, secret: &str) -> Value {
     let what = format!("`{}/{secret}` may not be read", site.namespace.name);
     let mut role = None;
-    wait_until("the Role is told", || {
+    wait_until("an Event contains the Role", || {
         let events = site.namespace.events_on("Ingress", "web");
         role = events
             .iter()
@@ -42,7 +42,7 @@ fn role_told(site: &Site<'_>, gateway: &Gateway, secret: &str) -> Value {
         role.is_some()
     });
     let log = gateway.log();
-    let logged = log.lines().find(|line| line.contains(&what)).expect("it is logged");
+    let logged = log.lines().find(|line| line.contains(&what)).expect("a logged finding");
     assert_eq!(role_in(logged), role);
     role.expect("a Role")
 }
@@ -52,7 +52,7 @@ fn without_rights_the_finding_has_the_role_that_gives_them() {
     let api = ApiServer::shared();
     let site = Site::create(api, "secret-rights");
     let hosts = [("one.example", "one"), ("two.example", "two")];
-    // As it was before the second host.
+    // The Role was printed before the second host existed.
     site.allow(&[secure("web", &hosts[..1])]);
     site.namespace.create(&secure("web", &hosts));
     let default = site.create_secret("default", &["two.example"]);
@@ -68,14 +68,14 @@ fn without_rights_the_finding_has_the_role_that_gives_them() {
     site.namespace.apply(&role.to_string());
     bind(&site, &role);
     let took = site.wait_for(&gateway, "two.example", &two);
-    println!("a certificate is served {took:?} after the right to read it was given");
+    println!("a certificate is served {took:?} after the permission was granted");
     assert_eq!(gateway.controller_pid(), pid);
-    wait_until("no finding any more", || site.namespace.events_on("Ingress", "web").is_empty());
+    wait_until("the finding is resolved", || site.namespace.events_on("Ingress", "web").is_empty());
     assert_eq!(site.certificate(&gateway, "one.example"), Some(one.der()));
 }
 
-/// Each right in turn is taken from the Role that `ingressctl rbac` prints. `get`
-/// is for people.
+/// Each permission in turn is removed from the Role that `ingressctl rbac` prints.
+/// The verb `get` is only for people.
 #[test]
 fn each_right_to_read_secrets_is_needed() {
     let api = ApiServer::shared();
@@ -106,19 +106,19 @@ fn each_right_to_read_secrets_is_needed() {
         let before = gateway.log().len();
         gateway.start_controller();
         let what = format!("`{}/{missed}` may not be read", site.namespace.name);
-        wait_until(&format!("{right} is missed"), || gateway.log()[before..].contains(&what));
+        wait_until(&format!("{right} is reported"), || gateway.log()[before..].contains(&what));
         if right == "watch" {
-            // It is listed again and again, which does not take the finding away.
+            // It is listed again and again, and the finding stays.
             let one = site.replace_secret("one", &["one.example"]);
             site.wait_for(&gateway, "one.example", &one);
             assert_eq!(gateway.log()[before..].matches(&what).count(), 1);
         }
     }
     let log = gateway.log();
-    assert!(!log.contains("watch list error"), "each try is told: {log}");
+    assert!(!log.contains("watch list error"), "each try is logged: {log}");
 }
 
-/// An Event has room for a thousand characters.
+/// An Event has at most a thousand characters.
 #[test]
 fn the_role_is_whole_also_where_a_namespace_has_many_secrets() {
     const HOSTS: usize = 60;
@@ -138,7 +138,7 @@ fn the_role_is_whole_also_where_a_namespace_has_many_secrets() {
     site.namespace.apply(&role.to_string());
     bind(&site, &role);
     site.wait_for(&gateway, hosts[0].0, &new);
-    // The Role that gave the other ones still does.
+    // The Role that granted the other permissions still does.
     let other = site.replace_secret(hosts[1].1, &[hosts[1].0]);
     site.wait_for(&gateway, hosts[1].0, &other);
 }
@@ -157,7 +157,7 @@ fn what_was_read_stays_served_where_a_right_is_taken_away_and_is_read_again_once
     site.wait_for(&gateway, "one.example", &one);
     site.wait_for(&gateway, "two.example", &two);
 
-    // First at the watch alone, then at the list too.
+    // First only the watch is rejected, then the list, too.
     for is_list in [false, true] {
         let was_refused = Arc::new(AtomicBool::new(false));
         let refused = Arc::clone(&was_refused);
@@ -169,11 +169,11 @@ fn what_was_read_stays_served_where_a_right_is_taken_away_and_is_read_again_once
         });
         site.under_load(&gateway, "one.example", || {
             proxy.cut();
-            wait_until("it is refused", || was_refused.load(Ordering::Relaxed));
+            wait_until("the watch is rejected", || was_refused.load(Ordering::Relaxed));
             let events = || site.namespace.events_on("Ingress", "web");
             if is_list {
                 let is_told = |event: &String| event.contains("what was read before");
-                wait_until("it is told", || events().iter().any(is_told));
+                wait_until("an Event reports it", || events().iter().any(is_told));
             }
             let two = site.replace_secret("two", &["two.example"]);
             site.wait_for(&gateway, "two.example", &two);
@@ -181,26 +181,26 @@ fn what_was_read_stays_served_where_a_right_is_taken_away_and_is_read_again_once
             let one = site.replace_secret("one", &["one.example"]);
             proxy.heal();
             site.wait_for(&gateway, "one.example", &one);
-            wait_until("no finding any more", || events().is_empty());
+            wait_until("the finding is resolved", || events().is_empty());
         });
     }
-    // Also where the Secret has not changed meanwhile.
+    // Even if the Secret has not changed meanwhile.
     let one = site.certificate(&gateway, "one.example");
     proxy.judge(|asked| {
         let is_one = asked.is_for("secrets") && asked.query.contains("name%3Done");
         if is_one { Verdict::Status(403) } else { Verdict::Pass }
     });
     proxy.cut();
-    wait_until("it is told", || !site.namespace.events_on("Ingress", "web").is_empty());
+    wait_until("an Event reports it", || !site.namespace.events_on("Ingress", "web").is_empty());
     proxy.heal();
-    wait_until("no finding any more", || site.namespace.events_on("Ingress", "web").is_empty());
+    wait_until("the finding is resolved", || site.namespace.events_on("Ingress", "web").is_empty());
     assert_eq!(site.certificate(&gateway, "one.example"), one);
 }
 
 #[test]
 fn the_number_of_tries_does_not_depend_on_that_of_secrets() {
     const DENIED: usize = 400;
-    // Twice what one namespace may have a second.
+    // Twice the requests that one namespace may cause per second.
     const RATE: u32 = 10;
     let api = ApiServer::shared();
     let site = Site::create(api, "denied-by-the-hundred");
@@ -224,17 +224,17 @@ fn the_number_of_tries_does_not_depend_on_that_of_secrets() {
     let gateway = Gateway::start_as(&site.namespace, &proxy.kubeconfig(), &site.flags());
     site.wait_for(&gateway, "one.example", &one);
     let count = || asked.lock().unwrap().len();
-    wait_until("each was tried", || count() >= DENIED);
+    wait_until("each Secret was requested", || count() >= DENIED);
     let (start, before) = (Instant::now(), count());
     let tries = 60;
-    wait_until("some are tried again", || count() >= before + tries);
+    wait_until("some requests are repeated", || count() >= before + tries);
     let least = Duration::from_secs(tries as u64) / RATE;
     println!("{tries} tries took {:?}", start.elapsed());
     assert!(start.elapsed() >= least, "{:?}", start.elapsed());
 
     is_allowed.store(true, Ordering::Relaxed);
     asked.lock().unwrap().clear();
-    wait_until("all are asked for once rights are granted", || {
+    wait_until("all are requested once permissions are granted", || {
         let asked = asked.lock().unwrap();
         let is_asked = |name: &String| asked.iter().any(|query| query.contains(name.as_str()));
         names.iter().all(is_asked)

@@ -1,4 +1,4 @@
-//! Hosts with certificates, in a namespace of their own.
+//! Hosts with certificates, in a separate namespace.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -11,14 +11,13 @@ use serde_json::json;
 
 use crate::setup::{host_to, ingress};
 
-/// A service, and an authority for the certificates of its hosts. The gateway
-/// has no rights to read Secrets yet.
+/// A service, and an authority for the certificates of its hosts. The gateway has
+/// no permission to read Secrets yet.
 pub(crate) struct Site<'a> {
     pub(crate) namespace: Namespace<'a>,
     pub(crate) authority: Authority,
     pub(crate) client: TlsClient,
-    /// `NAMESPACE/NAME` of the default certificate, so that tests do not share
-    /// one.
+    /// `NAMESPACE/NAME` of the default certificate, so that tests do not share one.
     pub(crate) default: String,
     _upstream: Upstream,
 }
@@ -34,12 +33,12 @@ impl<'a> Site<'a> {
         Self { namespace, authority, client, default, _upstream: upstream }
     }
 
-    /// The rights on Secrets that these manifests need.
+    /// The permissions on Secrets that these manifests need.
     pub(crate) fn allow(&self, ingresses: &[String]) {
         self.namespace.allow_secrets(ingresses, &self.default);
     }
 
-    /// Creates Ingresses, and gives the rights for them.
+    /// Creates Ingresses, and grants the permissions for them.
     pub(crate) fn create_allowed(&self, ingresses: &[String]) {
         self.allow(ingresses);
         for ingress in ingresses {
@@ -54,7 +53,7 @@ impl<'a> Site<'a> {
         issued
     }
 
-    /// Puts a new certificate for these hosts into a Secret that is there.
+    /// Replaces the certificate in a Secret with a new one for these hosts.
     pub(crate) fn replace_secret(&self, name: &str, hosts: &[&str]) -> Issued {
         let issued = self.authority.issue(hosts);
         self.replace(&self.secret(name, &issued));
@@ -74,10 +73,10 @@ impl<'a> Site<'a> {
         ["--default-certificate", &self.default]
     }
 
-    /// The certificate that a client gets who asks for `host`; none where no
-    /// certificate for it is there.
+    /// The certificate that a client gets for the server name `host`; `None` if
+    /// there is no certificate for it.
     pub(crate) fn certificate(&self, gateway: &Gateway, host: &str) -> Option<Vec<u8>> {
-        // Nobody listens before there is a certificate.
+        // Nothing listens before there is a certificate.
         TcpStream::connect(gateway.https()).ok()?;
         let connection = self.client.connect(gateway.https(), host).ok()?;
         Some(connection.certificate())
@@ -87,15 +86,16 @@ impl<'a> Site<'a> {
     #[track_caller]
     pub(crate) fn wait_for(&self, gateway: &Gateway, host: &str, issued: &Issued) -> Duration {
         wait_until(&format!("the certificate for {host}"), || {
-            // The next connection may be on a worker that has the old listener still.
+            // The next connection may be on a worker that still has the old
+            // listener.
             let answer = || self.client.get(gateway.https(), host, "/").ok();
             self.certificate(gateway, host) == Some(issued.der())
                 && answer().is_some_and(|answer| answer.by() == "web")
         })
     }
 
-    /// Asks for `/` of `host` without pause, by new connections and by ones that
-    /// are kept for a while, while `during` runs. All has to succeed.
+    /// Continuously requests `/` from `host`, over new connections and over ones
+    /// that are kept for a while, while `during` runs. All requests must succeed.
     pub(crate) fn under_load<T>(
         &self,
         gateway: &Gateway,
@@ -105,7 +105,7 @@ impl<'a> Site<'a> {
         self.under_load_of(gateway.https(), host, during)
     }
 
-    /// The same where the gateway itself is restarted.
+    /// The same for a gateway that is restarted itself.
     pub(crate) fn under_load_of<T>(
         &self,
         https: SocketAddr,
@@ -124,7 +124,7 @@ impl<'a> Site<'a> {
     }
 }
 
-/// An Ingress of hosts, each with the name of its Secret.
+/// An Ingress with hosts, each with the name of its Secret.
 pub(crate) fn secure(name: &str, hosts: &[(&str, &str)]) -> String {
     let mut spec = json!({"rules": [], "tls": []});
     for (host, secret) in hosts {

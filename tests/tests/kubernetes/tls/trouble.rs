@@ -1,4 +1,4 @@
-//! One Secret that cannot be read is the trouble of its hosts alone.
+//! A Secret that cannot be read affects only its own hosts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,11 +8,11 @@ use ingress_tests::{ApiProxy, ApiServer, Gateway, Verdict, wait_until};
 
 use super::site::{Site, secure};
 
-/// So long what is new may wait for answers about its Secrets, and what a busy
-/// machine adds.
+/// The time that new objects may wait for responses about their Secrets, plus a
+/// margin for a busy machine.
 const SOME_SECONDS: Duration = Duration::from_secs(12);
 
-/// What the API says of two Secrets, and none of the others.
+/// The API's response about two Secrets; the others are not affected.
 fn holds_up_no_other(what: &str, verdict: Verdict) {
     let api = ApiServer::shared();
     let site = Site::create(api, &format!("unread-{what}"));
@@ -37,20 +37,20 @@ fn holds_up_no_other(what: &str, verdict: Verdict) {
     site.wait_for(&gateway, "one.example", &one);
     let started = start.elapsed();
     site.wait_for(&gateway, &bad[0].0, &default);
-    // Something else that names one of those, while it runs.
+    // A new Ingress that names one of them, while the controller runs.
     let start = Instant::now();
     site.namespace.create(&secure("more", &more));
     site.wait_for(&gateway, "two.example", &two);
     let added = start.elapsed();
-    println!("{what}: started after {started:?}, a host more after {added:?}");
+    println!("{what}: started after {started:?}, another host after {added:?}");
     assert!(started < SOME_SECONDS && added < SOME_SECONDS, "{started:?} {added:?}");
-    wait_until("it is told", || {
+    wait_until("an Event reports it", || {
         site.namespace.events_on("Ingress", "web").iter().any(|event| event.contains("bad-0"))
     });
-    // Each is asked for less and less often.
+    // The intervals between requests for each of them increase.
     let tries = tries.load(Ordering::Relaxed);
     assert!(tries < 40, "{tries} tries");
-    // Once it can be read, it is.
+    // It is served once it can be read.
     let read = site.create_secret("bad-0", &[&bad[0].0]);
     proxy.heal();
     proxy.cut();
