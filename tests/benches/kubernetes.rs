@@ -1,13 +1,13 @@
-//! How fast a change of the API is served, on a real API server, with a real
-//! Envoy:
+//! Measures how fast a change in the API is served, with a real API server and a
+//! real Envoy:
 //!
 //! ```console
 //! $ cargo build --release && cargo bench -p ingress-tests --bench kubernetes
 //! ```
 //!
-//! Behind `--`, words choose: `few`, `endpoints`, `many`, `services`.
+//! After `--`, words select parts: `few`, `endpoints`, `many`, `services`.
 //!
-//! Everything shares the cores of one machine: API server, etcd, controller,
+//! All processes share the cores of one machine: API server, etcd, controller,
 //! Envoy, the upstream and the benchmark.
 
 use std::fs;
@@ -27,17 +27,17 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// Counts the route tables that Envoy took.
+/// Counts the route tables that Envoy accepted.
 const TABLES: &str = "ingressctl_configurations_applied_total{change=\"route_table\"}";
 
-/// How many requests to the API are under way at once.
+/// The number of concurrent requests to the API.
 const CONCURRENCY: usize = 16;
 
 fn main() {
     let api = ApiServer::start(&[]);
     let runtime = Runtime::new().expect("a runtime");
     let bench = Bench { client: runtime.block_on(connect(&api)), runtime, api };
-    // Those that are named, or all.
+    // The parts that are named, or all.
     let named: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let is_on = |name: &str| named.is_empty() || named.iter().any(|word| word == name);
     if is_on("few") {
@@ -80,7 +80,7 @@ impl Bench {
             let api = api.clone();
             async move {
                 let object = serde_json::from_value(object).expect("an object");
-                api.create(&PostParams::default(), &object).await.expect("it is created");
+                api.create(&PostParams::default(), &object).await.expect("a new object");
             }
         });
         self.runtime.block_on(creating);
@@ -93,8 +93,8 @@ impl Bench {
         self.runtime.block_on(patching);
     }
 
-    /// From the moment the API server has taken a change in until a request is
-    /// answered by it.
+    /// From the API server's response to a change until a request is served
+    /// accordingly.
     fn event_to_traffic(&self) {
         const ROUNDS: usize = 300;
         println!("\nevent to traffic, 1,000 Ingresses of 100 services in place, {ROUNDS} changes");
@@ -156,7 +156,7 @@ impl Bench {
         let ingresses = (0..SERVICES_COUNT).map(|index| ingress(index, SERVICES_COUNT));
         self.create("endpoints", &INGRESSES, ingresses);
         let gateway = Gateway::start(&namespace);
-        // Envoy may serve the first table a moment before that is counted.
+        // Envoy may serve the first table shortly before it is counted.
         until(|| count(&gateway, TABLES) == 1);
         let load = Load::start(gateway.http, SERVICES_COUNT);
 
@@ -189,7 +189,7 @@ impl Bench {
             Instant::now()
         });
         let rate = (PER_SECOND * SECONDS) as u128 * 1_000 / (done - start).as_millis();
-        // The last round goes to a marker.
+        // The last change leads to a separate upstream, which marks the end.
         let last = Upstream::start_on(machine_ip(), "last");
         self.patch(&api, "s0", &slice("s0", last.address));
         let mut client = KeepAlive::connect(gateway.http);
@@ -200,13 +200,13 @@ impl Bench {
         println!("  route tables applied     {tables:8} (want 0)");
         println!("  requests meanwhile       {requests:8}, failed {failed} (want 0)");
         println!(
-            "  a change after the last  {:8} ms until served: no queue has grown",
+            "  a change after the last  {:8} ms until served, so there is no queue",
             lag.as_millis()
         );
         println!("  controller memory        {:8} MiB at most", memory(gateway.controller_pid()));
     }
 
-    /// How long a controller takes that starts where many objects are.
+    /// The start time of a controller with many existing objects.
     fn many_objects(&self, number: usize) {
         let name = format!("many-{number}");
         let namespace = self.api.namespace(&name);
@@ -240,7 +240,7 @@ impl Bench {
 }
 
 impl Bench {
-    /// How long changes of the probe's path take, once it is served.
+    /// The delay of changes of the probe's path, after it is served.
     fn path_changes(
         &self,
         ingresses: &Api<DynamicObject>,
@@ -257,7 +257,7 @@ impl Bench {
             .collect()
     }
 
-    /// How long a change takes where there are many services.
+    /// The delay of a change with many services.
     fn many_services(&self, number: usize) {
         println!("\n{number} services, an Ingress for each");
         let namespace = self.api.namespace("services");
@@ -319,7 +319,7 @@ impl Load {
         load
     }
 
-    /// How many requests there were, and how many failed.
+    /// The number of requests, and of failed ones.
     fn stop(self) -> (usize, usize) {
         self.is_over.store(true, Ordering::Relaxed);
         self.threads.into_iter().for_each(|thread| thread.join().expect("a client"));
@@ -327,17 +327,17 @@ impl Load {
     }
 }
 
-/// Waits until it holds, and says how long that took.
+/// Waits until a condition is true, and returns how long that took.
 fn until(mut holds: impl FnMut() -> bool) -> Duration {
     let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < Duration::from_mins(1), "it is never served");
+        assert!(start.elapsed() < Duration::from_mins(1), "not served within a minute");
         thread::sleep(Duration::from_millis(1));
     }
     start.elapsed()
 }
 
-/// Prints the quantiles, and what is wanted of median and 99th percentile.
+/// Prints the quantiles, and the targets of the median and the 99th percentile.
 fn report(what: &str, times: &mut [Duration], wanted: Option<(u32, u32)>) {
     times.sort_unstable();
     let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_millis();
@@ -359,7 +359,7 @@ fn memory(pid: u32) -> u64 {
     kib / 1024
 }
 
-/// The value of one of the controller's metrics; 0 where there is none yet.
+/// The value of one of the controller's metrics; 0 if it does not exist yet.
 fn count(gateway: &Gateway, name: &str) -> u64 {
     let text = gateway.health("/metrics").body;
     let line = text.lines().find_map(|line| line.strip_prefix(name));

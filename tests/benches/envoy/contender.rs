@@ -1,4 +1,4 @@
-//! What our filter is compared with.
+//! The programs and configurations that the filter is compared with.
 
 use std::env;
 use std::net::SocketAddr;
@@ -7,19 +7,19 @@ use ingress_tests::bench::{Processes, Shape, grouped};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contender {
-    /// A module that does nothing: what any filter in Wasm costs.
+    /// A module that does nothing: the minimum cost of a Wasm filter.
     Idle,
-    /// Envoy's routes one after the other.
+    /// Envoy's routes as a list.
     List,
-    /// Envoy's routes in a matcher tree.
+    /// Envoy's routes as a matcher tree.
     Matcher,
-    /// Another build of our module.
+    /// Another build of the module.
     OtherModule,
     Nginx,
     Haproxy,
 }
 
-/// Where a contender serves.
+/// The addresses and processes of a contender.
 pub(crate) struct Place {
     /// HTTP/1.1 and HTTP/2.
     pub(crate) addresses: [SocketAddr; 2],
@@ -27,7 +27,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// That of the process `pid` and its children.
+    /// The addresses, with the process `pid` and its children.
     pub(crate) fn of(addresses: [SocketAddr; 2], pid: u32) -> Self {
         Self { addresses, processes: Processes::of(pid) }
     }
@@ -37,7 +37,7 @@ impl Contender {
     pub(crate) const ALL: [Self; 6] =
         [Self::Idle, Self::List, Self::Matcher, Self::OtherModule, Self::Nginx, Self::Haproxy];
 
-    /// On the command line, and as the name of a listener.
+    /// The name on the command line, and of a listener.
     pub(crate) fn key(self) -> &'static str {
         match self {
             Self::Idle => "idle",
@@ -49,7 +49,7 @@ impl Contender {
         }
     }
 
-    /// For people.
+    /// The name in reports.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Idle => "a module that does nothing",
@@ -61,7 +61,7 @@ impl Contender {
         }
     }
 
-    /// Why it cannot be measured here.
+    /// The reason why it cannot be measured here, if there is one.
     pub(crate) fn obstacle(self, shape: Shape, size: usize) -> Option<String> {
         match self {
             Self::List if shape == Shape::Paths && size > 10_000 => Some(format!(
@@ -89,7 +89,7 @@ impl Contender {
 
 fn is_installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
-    // Debian's own place for servers is on the PATH of root only.
+    // Debian installs servers in a folder that is on the PATH of root only.
     let folders = env::split_paths(&path).chain(["/usr/sbin".into()]);
     folders.map(|folder| folder.join(program)).any(|file| file.is_file())
 }

@@ -1,4 +1,4 @@
-//! haproxy that looks paths or hosts up in a map.
+//! haproxy with a map from paths or hosts to backends.
 
 use std::fmt::Write;
 use std::fs;

@@ -1,4 +1,4 @@
-//! The contenders inside Envoy: a listener for each.
+//! The contenders inside Envoy, each with its own listener.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::contender::Contender;
 
-/// Adds a listener for each contender to those that were compiled into `folder`.
+/// Adds a listener for each contender to those in the compiled `folder`.
 pub(crate) fn add(
     folder: &Path,
     shape: Shape,
@@ -42,7 +42,7 @@ pub(crate) fn add(
                     route(config, &last_route(shape, size));
                 }
                 Contender::OtherModule => {
-                    let module = module.expect("a module to compare with");
+                    let module = module.expect("the module of module=PATH");
                     config["http_filters"][0] = wasm(module, plugin_configuration(&filter));
                 }
                 Contender::Nginx | Contender::Haproxy => continue,
@@ -54,7 +54,7 @@ pub(crate) fn add(
     });
 }
 
-/// Where the listener of this name listens.
+/// The address of the listener with this name.
 pub(crate) fn address(envoy: &OwnEnvoy, name: &str) -> SocketAddr {
     let listeners = envoy.admin.get("/listeners").body;
     let mut listeners = listeners.lines().filter_map(|line| line.split_once("::"));
@@ -66,7 +66,7 @@ fn without_filter(config: &mut Value) {
     config["http_filters"].as_array_mut().expect("filters").remove(0);
 }
 
-/// Has a connection manager route by these virtual hosts.
+/// Replaces the routes of a connection manager with these virtual hosts.
 fn route(config: &mut Value, virtual_hosts: &[Value]) {
     config.as_object_mut().expect("a configuration").remove("rds");
     config["route_config"] = json!({"name": "routes", "virtual_hosts": virtual_hosts});
@@ -80,8 +80,8 @@ fn forward(condition: &Value, index: usize) -> Value {
     json!({"match": condition, "route": {"cluster": cluster(index), "timeout": "0s"}})
 }
 
-/// The virtual hosts of as many routes, each tried after the other. Hosts are in a
-/// hash map in Envoy.
+/// Virtual hosts with this many routes, which Envoy tries one after another. Envoy
+/// selects hosts with a hash map.
 fn route_list(shape: Shape, size: usize) -> Vec<Value> {
     let route = |index: usize| {
         let (host, path) = shape.route(index);
@@ -103,15 +103,14 @@ fn route_list(shape: Shape, size: usize) -> Vec<Value> {
     }
 }
 
-/// Only the route that is asked for.
+/// Only the route of the requests.
 fn last_route(shape: Shape, size: usize) -> Vec<Value> {
     let (host, path) = shape.route(size - 1);
     let route = forward(&json!({"path_separated_prefix": path}), size - 1);
     vec![json!({"name": host, "domains": [host], "routes": [route]})]
 }
 
-/// A virtual host that looks the path up in a map of prefixes, or the host in a
-/// map.
+/// A virtual host with a map of path prefixes, or a map of hosts.
 fn matcher_tree(shape: Shape, size: usize) -> Vec<Value> {
     let (header, map_name) = match shape {
         Shape::Paths => (":path", "prefix_match_map"),
@@ -156,7 +155,7 @@ fn wasm(path: &Path, configuration: Option<&Value>) -> Value {
     })
 }
 
-/// What our own filter is configured with, whichever form that has.
+/// The configuration of this project's filter, in any form.
 fn plugin_configuration(filter: &Value) -> Option<&Value> {
     filter.pointer("/resources/0/typed_config/config/configuration")
 }

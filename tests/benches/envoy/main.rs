@@ -1,21 +1,21 @@
-//! What a request costs in Envoy with our filter, beside what it costs without,
-//! and in other proxies:
+//! Measures the cost of a request in Envoy with this filter, compared with Envoy
+//! without it and with other proxies:
 //!
 //! ```console
 //! $ cargo build --release && cargo bench -p ingress-tests --bench envoy
 //! ```
 //!
-//! Behind `--`: numbers choose how many paths or hosts there are, `slices=N` how
-//! many pairs of slices, `seconds=N` how long each is, `shape=paths|hosts` and
-//! `http=1|2` one of both, `only=idle,list,matcher,nginx,haproxy` the contenders,
-//! `module=PATH` another build of the module to compare with, and `short` takes
+//! After `--`: numbers set the number of paths or hosts, `slices=N` sets the number
+//! of pairs of slices, `seconds=N` the length of a slice, `shape=paths|hosts` and
+//! `http=1|2` select one variant, `only=idle,list,matcher,nginx,haproxy` selects
+//! contenders, `module=PATH` adds another build of the module, and `short` runs for
 //! a minute or two.
 //!
 //! One Envoy has a listener for each contender, all with the same connection
 //! manager. This filter and a contender get slices of load in turn, and each pair
-//! gives the ratio of the CPU time that the proxy's process takes for a request:
-//! what else the machine does changes slowly beside that. Latencies are of requests
-//! one by one.
+//! yields the ratio of the CPU time per request of the proxy's process: other load
+//! on the machine changes slowly compared with a slice. Latencies are measured with
+//! one request at a time.
 
 mod contender;
 mod haproxy;
@@ -37,7 +37,7 @@ use nginx::Nginx;
 
 const SIZES: [usize; 4] = [10, 1_000, 10_000, 100_000];
 
-/// The name of what others are compared with.
+/// The name of the filter in reports.
 const OURS: &str = "this filter";
 
 fn main() {
@@ -117,11 +117,11 @@ impl Bench {
         }
     }
 
-    /// Compares with all others.
+    /// Compares the filter with all other contenders.
     fn run(&self, version: HttpVersion, pairs: usize, seconds: usize, report: &mut Report) {
         let group = format!("{}, {}", self.shape.name(), version.name());
         report.begin(&format!("{} {group}", self.size));
-        // A list of routes comes to the last one last.
+        // In a list of routes, the last one takes longest.
         let (host, path) = self.shape.route(self.size - 1);
         let load = Load::new(version, &host, &path, seconds);
         let cpu = |place: &Place| place.cpu(&load, version);
@@ -171,7 +171,7 @@ impl Place {
         load.slice(self.addresses[usize::from(version == HttpVersion::Http2)], pace)
     }
 
-    /// Microseconds of CPU of a request, under full load.
+    /// The CPU time per request under full load, in microseconds.
     fn cpu(&self, load: &Load, version: HttpVersion) -> f64 {
         let before = self.processes.cpu();
         let slice = self.slice(load, version, Pace::Full);
@@ -179,7 +179,7 @@ impl Place {
     }
 }
 
-/// Those that are asked for and possible here.
+/// The contenders that are selected and available on this machine.
 fn contenders(
     shape: Shape,
     size: usize,

@@ -1,4 +1,4 @@
-//! nginx that looks paths or hosts up in a map.
+//! nginx with a map from paths or hosts to upstreams.
 
 use std::fmt::Write;
 use std::fs;

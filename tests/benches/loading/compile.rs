@@ -31,7 +31,7 @@ pub(crate) fn run(size: usize, rounds: usize, report: &mut Report) {
     }
 }
 
-/// How long it takes, and its peak memory in MiB.
+/// Its duration, and its peak memory in MiB.
 fn compile(source: &Path) -> (Duration, f64) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let start = Instant::now();
@@ -51,6 +51,6 @@ fn compile(source: &Path) -> (Duration, f64) {
         peak = memory_peak(child.id()).unwrap_or(peak);
         thread::sleep(Duration::from_millis(1));
     };
-    assert!(status.success(), "nothing was compiled");
+    assert!(status.success(), "ingressctl compile failed");
     (start.elapsed(), peak)
 }

@@ -1,12 +1,12 @@
-//! What a table costs before it serves, and what a change of it costs:
+//! Measures the cost of loading a table, and of changing it:
 //!
 //! ```console
 //! $ cargo build --release && cargo bench -p ingress-tests --bench loading
 //! ```
 //!
-//! Behind `--`: numbers choose how many paths there are, `rounds=N` how often the
-//! first two are repeated, `seconds=N` for how long changes are made,
-//! `only=compile,module,serve` what is measured, and `short` takes a minute or two.
+//! After `--`: numbers set the number of paths, `rounds=N` the repetitions of the
+//! first two parts, `seconds=N` the duration of the changes,
+//! `only=compile,module,serve` selects parts, and `short` runs for a minute or two.
 
 mod compile;
 mod module;

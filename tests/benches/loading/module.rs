@@ -1,4 +1,4 @@
-//! The module taking a table in, in the thin host.
+//! The module loads a table, in the test host.
 
 use std::time::Instant;
 
@@ -49,11 +49,11 @@ fn table(size: usize) -> RouteTable {
     (**compiled.gateway.table).clone()
 }
 
-/// A plugin that has taken this in, and how many milliseconds that took.
+/// A plugin that has loaded this configuration, and the duration in milliseconds.
 fn load(module: &Module, configuration: &[u8]) -> (Plugin, f64) {
     let plugin = Plugin::new(module).expect("the module starts");
     let start = Instant::now();
-    assert!(plugin.configure(configuration).expect("no trap"), "the table is refused");
+    assert!(plugin.configure(configuration).expect("no trap"), "the table is rejected");
     let took = start.elapsed();
     (plugin, took.as_secs_f64() * 1_000.0)
 }
@@ -64,13 +64,13 @@ fn fuel(module: &Module, configuration: &[u8]) -> f64 {
     number(usize::try_from(fuel).expect("64 bits"))
 }
 
-/// The memory of the VM with one table, and with a second one that came while a
-/// request held the first, in MiB.
+/// The memory of the VM with one table, and with a second one that is loaded while
+/// a request uses the first, in MiB.
 fn memory(module: &Module, configuration: &[u8]) -> [f64; 2] {
     let (plugin, _) = load(module, configuration);
     let one = plugin.memory_size();
     let exchange = plugin.exchange().expect("no trap");
-    assert!(plugin.reload(configuration).expect("no trap"), "the table is refused");
+    assert!(plugin.reload(configuration).expect("no trap"), "the table is rejected");
     let two = plugin.memory_size();
     exchange.finish().expect("no trap");
     [one, two].map(|bytes| number(bytes) / f64::from(1 << 20))

@@ -50,7 +50,7 @@ pub(crate) fn run(size: usize, seconds: usize, report: &mut Report) {
     report.add(figure.target(Some("0")));
 }
 
-/// A gateway of which one path changes again and again.
+/// A gateway in which one path changes again and again.
 struct Changing {
     serving: Serving,
     client: Option<KeepAlive>,
@@ -62,12 +62,13 @@ impl Changing {
         self.serving.http
     }
 
-    /// Changes the path, and waits until it is served. In milliseconds.
+    /// Changes the path, and waits until it is served. Returns milliseconds.
     fn change(&mut self) -> f64 {
         self.round += 1;
         let path = format!("/changed-{}", self.round);
         let folder = self.serving.folder();
-        // Under a name that is not watched, then renamed: never half written.
+        // Written under a name that is not watched, then renamed: readers never see
+        // a partial file.
         fs::write(folder.join("changing.new"), ingress(&path)).expect("a manifest is written");
         let start = Instant::now();
         fs::rename(folder.join("changing.new"), folder.join("changing.yaml"))
@@ -75,13 +76,13 @@ impl Changing {
         let address = self.http();
         let client = self.client.get_or_insert_with(|| KeepAlive::connect(address));
         while client.get("changing.example.com", &path).status != 200 {
-            assert!(start.elapsed() < Duration::from_mins(1), "{path} is never served");
+            assert!(start.elapsed() < Duration::from_mins(1), "{path} is not served in time");
             std::thread::sleep(Duration::from_millis(1));
         }
         start.elapsed().as_secs_f64() * 1_000.0
     }
 
-    /// One change after the other.
+    /// Makes changes one after another.
     fn changes(&mut self, mut is_on: impl FnMut() -> bool) -> Vec<f64> {
         let mut times = vec![self.change()];
         while is_on() {

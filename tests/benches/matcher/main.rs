@@ -1,12 +1,11 @@
-//! How long it takes to find the route of a path, natively, beside what others
-//! would take:
+//! Measures the time to find the route of a path, natively, compared with other
+//! matchers:
 //!
 //! ```console
 //! $ cargo bench -p ingress-tests --bench matcher
 //! ```
 //!
-//! Behind `--`: numbers choose how many paths there are, and `short` takes half a
-//! minute.
+//! After `--`: numbers set the number of paths, and `short` runs for half a minute.
 
 mod peers;
 
@@ -23,7 +22,7 @@ use peers::{Matchit, Ours, Peer, SortedList};
 
 const SIZES: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
 
-/// How many different requests there are at most, from all over the table.
+/// The maximum number of different requests, spread over the whole table.
 const REQUESTS: usize = 20_000;
 
 fn main() {
@@ -77,10 +76,10 @@ fn path(index: usize) -> String {
     format!("/tenant-{:04}/service-{:02}", index / 100, index % 100)
 }
 
-/// Requests in an order that no cache foresees.
+/// Requests in an order that caches cannot predict.
 fn requests(size: usize, kind: Kind) -> Vec<String> {
     let request = |round: usize| {
-        // A prime that divides no size.
+        // A prime that is not a divisor of any size.
         let index = round * 7_919 % size;
         match kind {
             Kind::Hit => path(index) + "/item/4711",
@@ -92,7 +91,7 @@ fn requests(size: usize, kind: Kind) -> Vec<String> {
     (0..REQUESTS.min(size)).map(request).collect()
 }
 
-/// All peers have to find the same.
+/// All matchers must find the same route.
 fn check(peer: &dyn Peer, requests: &[String], kind: Kind) {
     for request in requests {
         let found = peer.find(request).map(str::to_owned);
@@ -101,7 +100,7 @@ fn check(peer: &dyn Peer, requests: &[String], kind: Kind) {
     }
 }
 
-/// Measures, and says where criterion has put what it found.
+/// Measures, and reads the result that criterion has saved.
 fn measure(
     criterion: &mut Criterion,
     peer: &dyn Peer,

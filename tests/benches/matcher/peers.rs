@@ -1,19 +1,18 @@
-//! The matchers that are compared: each finds the longest prefix of whole path
-//! elements.
+//! The compared matchers: each finds the longest prefix of whole path elements.
 
 use ingress_filter::table::{Backend, Forward, PathMatch, Route, VirtualHost};
 use ingress_filter::{RouteTable, Router};
 
 pub(crate) trait Peer {
-    /// For people.
+    /// The name in reports.
     fn name(&self) -> &'static str;
-    /// In the names of files.
+    /// The name in file names.
     fn key(&self) -> &'static str;
-    /// The path that serves this one.
+    /// The longest path in the table that is a prefix of this one.
     fn find(&self, path: &str) -> Option<&str>;
 }
 
-/// The filter's router, which looks the host up as well and cuts off a query.
+/// The filter's router, which also looks up the host and removes a query.
 pub(crate) struct Ours(Router);
 
 impl Ours {

@@ -1,4 +1,4 @@
-//! The kinds of routes and rules, each with a request for it.
+//! The kinds of routes and rules, each with a request.
 
 use ingress_filter::RouteTable;
 use ingress_filter::table::{PathMatch, Route};
@@ -6,16 +6,16 @@ use serde_json::{Value, json};
 
 const HOST: &str = "shop.example.com";
 
-/// A request, and what is expected of it.
+/// A request, and its expected result.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     host: &'static str,
     path: String,
     header: Option<(&'static str, &'static str)>,
     pub(crate) filter_chain: Option<&'static str>,
-    /// Of the module's own answer, where it gives one.
+    /// The status of the module's own response, if it sends one.
     pub(crate) status: Option<u32>,
-    /// The budget, where there is one.
+    /// The budget, if there is one.
     pub(crate) host_calls: Option<&'static str>,
     pub(crate) needs_default_backend: bool,
 }
@@ -34,7 +34,7 @@ impl Case {
         }
     }
 
-    /// The headers that Envoy shows a filter for a plain request of curl.
+    /// The request headers that Envoy passes for a plain request from curl.
     pub(crate) fn headers(&self) -> Vec<(&str, &str)> {
         let mut headers = vec![
             (":authority", self.host),
@@ -99,7 +99,7 @@ fn rules() -> Vec<Case> {
     ]
 }
 
-/// A table with so many paths, and what the cases need beside them.
+/// A table with this many paths, and the routes and backends of the cases.
 pub(crate) fn table(size: usize, has_default: bool) -> RouteTable {
     let mut table: RouteTable = serde_json::from_value(kinds(has_default)).expect("a table");
     for service in 0..=size / 100 {

@@ -1,11 +1,12 @@
-//! What a request costs inside the module, for each kind of route and rule:
+//! Measures the cost of a request inside the module, for each kind of route and
+//! rule:
 //!
 //! ```console
 //! $ cargo bench -p ingress-tests --bench module
 //! ```
 //!
-//! Behind `--`, numbers choose how many paths there are. The figures are the same
-//! on every machine: instructions are wasmtime's fuel.
+//! After `--`, numbers set the number of paths. The figures are the same on every
+//! machine: instructions are wasmtime's fuel.
 
 mod cases;
 
@@ -19,7 +20,7 @@ const GROUP: &str = "a request in the module";
 
 const SIZES: [usize; 4] = [10, 1_000, 10_000, 100_000];
 
-/// How many requests of a case have to leave the VM's memory as it is.
+/// The number of requests of a case during which the VM's memory must not grow.
 const REQUESTS: usize = 1_000;
 
 fn main() {
@@ -50,7 +51,7 @@ fn main() {
     }
 }
 
-/// The module with the table of that size.
+/// The module with the table of this size.
 fn plugin(size: usize, has_default: bool) -> Plugin {
     let plugin = Plugin::new(Offline::module()).expect("the module starts");
     let configuration = configuration(&table(size, has_default));
@@ -58,7 +59,7 @@ fn plugin(size: usize, has_default: bool) -> Plugin {
     plugin
 }
 
-/// How far the VM's memory grows.
+/// The growth of the VM's memory.
 fn growth(plugin: &Plugin, case: &Case) -> f64 {
     let before = plugin.memory_size();
     for _ in 0..REQUESTS {
@@ -73,8 +74,8 @@ fn whole(count: u64) -> f64 {
 }
 
 impl Case {
-    /// What the module does to this request, from the second one on: what it keeps
-    /// between requests is there.
+    /// The effect of a request, from the second one on: the module's state between
+    /// requests already exists.
     fn settled(&self, plugin: &Plugin) -> ExchangeRecord {
         self.run(plugin);
         let record = self.run(plugin);
@@ -96,7 +97,7 @@ impl Case {
             Outcome::LocalReply => {
                 exchange.local_response().expect("no trap");
             }
-            // Held back by a delay.
+            // Delayed by a fault.
             _ => {}
         }
         exchange.finish().expect("no trap")

@@ -1,14 +1,14 @@
-//! Makes `docs/benchmarks.md` and its plots of what the other benchmarks have
-//! written:
+//! Generates `docs/benchmarks.md` and its plots from the figures of the other
+//! benchmarks:
 //!
 //! ```console
 //! $ cargo bench -p ingress-tests --bench page          # of the figures that are there
 //! $ cargo bench -p ingress-tests --bench page -- all   # of new ones: runs all, for an hour
 //! ```
 //!
-//! Behind `--`, `all short` takes some ten minutes and leaves page, figures and
-//! plots in `target` instead of `docs`; other words beside `all` go to each of the
-//! others, such as `slices=5`.
+//! After `--`, `all short` takes about ten minutes and writes page, figures and
+//! plots to `target` instead of `docs`; other words after `all` are passed to each
+//! of the other benchmarks, such as `slices=5`.
 
 mod plot;
 mod tables;
@@ -20,10 +20,10 @@ use std::process::Command;
 use ingress_tests::bench::{Arguments, Figure, Report, folder};
 use ingress_tests::workspace;
 
-/// In the order of the page.
+/// The benchmarks in the order of the page.
 const BENCHES: [&str; 4] = ["envoy", "loading", "module", "matcher"];
 
-/// The words of a run that measures anything.
+/// The arguments of a run that measures.
 const ALL: &str = "all";
 
 fn main() {
@@ -39,18 +39,18 @@ fn main() {
         .map(|(name, file)| (name, Report::read(&file)))
         .collect();
     let template = workspace().join("docs/benchmarks.md");
-    let mut page = fs::read_to_string(&template).expect("a page to fill in");
+    let mut page = fs::read_to_string(&template).expect("docs/benchmarks.md");
     for (name, report) in &reports {
         fill(&mut page, name, &section(name, report, &folder));
     }
     fill(&mut page, "budgets", &tables::budgets(&reports));
-    // Beside the folder, as its links have it.
+    // Next to the folder, because the links on the page are relative.
     let file = folder.with_extension("md");
     fs::write(&file, page).expect("the page is written");
     println!("{}", file.display());
 }
 
-/// Runs all benchmarks, without what was measured before.
+/// Runs all benchmarks, after deleting the earlier figures.
 fn measure(arguments: &Arguments, folder: &Path) {
     run(Command::new(env!("CARGO")).args(["build", "--release"]));
     for name in BENCHES {
@@ -66,13 +66,13 @@ fn run(command: &mut Command) {
     assert!(status.success(), "{command:?} failed");
 }
 
-/// Replaces what stands between the markers of a section.
+/// Replaces the text between the markers of a section.
 fn fill(page: &mut String, name: &str, section: &str) {
     let (begin, end) = (format!("<!-- figures: {name} -->\n"), "<!-- end of figures -->");
     let Some(start) = page.find(&begin).map(|start| start + begin.len()) else {
-        panic!("docs/benchmarks.md has no section of {name}");
+        panic!("docs/benchmarks.md has no section for {name}");
     };
-    let len = page[start..].find(end).expect("a section ends");
+    let len = page[start..].find(end).expect("the end of the section");
     page.replace_range(start..start + len, section);
 }
 
@@ -97,12 +97,12 @@ fn section(name: &str, report: &Report, folder: &Path) -> String {
     tables::origin(report) + &texts.collect::<String>()
 }
 
-/// The figures of each quantity, in the order in which they first come.
+/// The figures of each quantity, in the order of their first figure.
 fn quantities(figures: &[Figure]) -> Vec<Vec<&Figure>> {
     grouped_by(figures.iter(), |figure| &figure.quantity)
 }
 
-/// Groups that keep the order in which they first come.
+/// Groups in the order of their first item.
 fn grouped_by<'f>(
     figures: impl IntoIterator<Item = &'f Figure>,
     key: impl Fn(&'f Figure) -> &'f str,
@@ -117,7 +117,7 @@ fn grouped_by<'f>(
     groups
 }
 
-/// What all figures are, if they are the same.
+/// The common value of all figures, if there is one.
 fn only_value(figures: &[&Figure]) -> Option<String> {
     let first = figures[0].numbers();
     (figures.len() > 1 && figures.iter().all(|figure| figure.numbers() == first)).then_some(first)

@@ -11,18 +11,18 @@ use plotters::prelude::*;
 use crate::grouped_by;
 use axes::{Axis, size};
 
-/// How many lines a panel has at most; of more, the first ones.
+/// The maximum number of lines in a panel; the others are left out.
 const LINES: usize = 7;
 
 const PANEL: (u32, u32) = (460, 330);
 
-/// Of one item of the legend.
+/// The width of one item of the legend.
 const LEGEND: (u32, u32) = (300, 22);
 
-/// The colour of what is measured against others, in each plot.
+/// The colour of this filter, in each plot.
 const OURS: RGBColor = BLACK;
 
-/// Distinct for people who see few colours (Okabe and Ito).
+/// Distinguishable with colour blindness (Okabe and Ito).
 const OTHERS: [RGBColor; LINES] = [
     RGBColor(213, 94, 0),
     RGBColor(0, 114, 178),
@@ -38,7 +38,7 @@ type Series<'f> = Vec<(&'f str, RGBColor)>;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws the figures of one quantity, unless there is but one size.
+/// Draws the figures of one quantity, unless there is only one size.
 pub(crate) fn draw(figures: &[&Figure], file: &Path) -> bool {
     let sized = || figures.iter().copied().filter(|figure| figure.size.is_some());
     let series = series(sized());
@@ -68,7 +68,7 @@ pub(crate) fn draw(figures: &[&Figure], file: &Path) -> bool {
     true
 }
 
-/// The first series, those of this filter before all others.
+/// The first series, with those of this filter before all others.
 fn series<'f>(figures: impl Iterator<Item = &'f Figure>) -> Series<'f> {
     let all = grouped_by(figures, |figure| &figure.series);
     let names = all.iter().map(|figures| figures[0].series.as_str());

@@ -7,7 +7,7 @@ use ingress_tests::bench::{Figure, Report, grouped};
 
 use crate::grouped_by;
 
-/// Where the figures of a benchmark are from, and what is missing.
+/// The command and machine of a benchmark's figures, and what was left out.
 pub(crate) fn origin(report: &Report) -> String {
     let machine = &report.machine;
     let mut text = format!(
@@ -20,8 +20,7 @@ pub(crate) fn origin(report: &Report) -> String {
     text
 }
 
-/// A table for each group of a quantity: a row for each series, a column for each
-/// size.
+/// A table for each group of a quantity: one row per series, one column per size.
 pub(crate) fn of_quantity(figures: &[&Figure]) -> String {
     let sizes: BTreeSet<_> = figures.iter().filter_map(|figure| figure.size).collect();
     let mut text = String::new();
@@ -44,7 +43,7 @@ pub(crate) fn of_quantity(figures: &[&Figure]) -> String {
     text
 }
 
-/// A figure, and its budget where it is missed.
+/// A figure, with its budget if that is missed.
 fn cell(figure: &Figure) -> String {
     match (&figure.target, figure.is_kept()) {
         (Some(target), Some(false)) => format!("{}, **budget {target}**", figure.numbers()),
@@ -52,8 +51,8 @@ fn cell(figure: &Figure) -> String {
     }
 }
 
-/// All budgets, but for those of the many kinds of requests in the module, of
-/// which only those that are missed.
+/// All budgets, except those of the many kinds of requests in the module, of which
+/// only the missed ones are listed.
 pub(crate) fn budgets(reports: &[(&str, Report)]) -> String {
     let mut text = "\n| what | figure | budget | |\n| --- | --- | --- | --- |\n".to_owned();
     let (mut kinds, mut missed) = (0, 0);

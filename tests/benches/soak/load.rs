@@ -1,4 +1,4 @@
-//! Clients that ask all the time, each answer checked.
+//! Clients that send requests all the time, and check each response.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,15 +10,16 @@ use std::time::{Duration, Instant};
 
 use ingress_tests::{Answer, TlsClient, TlsConnection, ask};
 
-/// How many clients keep a connection, for HTTP and HTTPS each. Beside them one each
-/// makes a new connection for each request.
+/// The number of clients with a persistent connection, for HTTP and HTTPS each. In
+/// addition, one client each opens a new connection for each request.
 const KEEPING: usize = 2;
 
-/// Between the requests of one client: the cores are also those of the gateway.
+/// The pause between the requests of one client, because the gateway uses the same
+/// cores.
 const PAUSE: Duration = Duration::from_millis(4);
 const PAUSE_BETWEEN_CONNECTIONS: Duration = Duration::from_millis(20);
 
-/// How long an answer may take.
+/// The time limit for a response.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Host and path, and the upstreams that may answer.
@@ -33,18 +34,18 @@ const PLAIN: [Target; 4] = [
 
 const ENCRYPTED: [Target; 1] = [("secure.example", "/", &["web"])];
 
-/// Failures and how often there were, by what they were and whether a kill of Envoy
-/// explains them.
+/// The number of failures, by description and by whether a kill of Envoy explains
+/// them.
 pub(crate) type Failures = BTreeMap<(String, bool), usize>;
 
-/// What clients, turns and sampler share.
+/// The state that clients, turns and sampler share.
 #[derive(Default)]
 pub(crate) struct Shared {
     is_over: AtomicBool,
-    /// Odd while Envoy is killed and not yet back.
+    /// Odd from a kill of Envoy until it serves again.
     outages: AtomicUsize,
     pub(crate) edge: Mutex<Option<Edge>>,
-    /// 0 while there is none.
+    /// 0 if it does not run.
     pub(crate) envoy: AtomicU32,
     pub(crate) controller: AtomicU32,
     second: Mutex<Second>,
@@ -52,7 +53,7 @@ pub(crate) struct Shared {
     losses: Mutex<Vec<String>>,
 }
 
-/// Where Envoy serves.
+/// The addresses of Envoy.
 #[derive(Clone, Copy)]
 pub(crate) struct Edge {
     pub(crate) http: SocketAddr,
@@ -64,18 +65,18 @@ pub(crate) struct Edge {
 pub(crate) struct Second {
     pub(crate) answered: usize,
     pub(crate) slowest: Duration,
-    /// Failed while Envoy was killed.
+    /// Failures while Envoy was killed.
     pub(crate) excused: usize,
     pub(crate) lost: usize,
 }
 
 impl Shared {
-    /// From now on, requests may break.
+    /// Allows requests to break from now on.
     pub(crate) fn begin_outage(&self) {
         self.outages.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// From now on, no request may break that begins now.
+    /// Requests that start from now on must not break.
     pub(crate) fn end_outage(&self) {
         self.outages.fetch_add(1, Ordering::SeqCst);
     }
@@ -84,7 +85,7 @@ impl Shared {
         self.is_over.load(Ordering::Relaxed)
     }
 
-    /// Prints and keeps something that went wrong.
+    /// Prints and saves a failure.
     pub(crate) fn lose(&self, what: String) {
         println!("  LOST: {what}");
         lock(&self.losses).push(what);
@@ -103,7 +104,7 @@ impl Shared {
     }
 
     pub(crate) fn edge(&self) -> Edge {
-        lock(&self.edge).expect("a gateway that has started")
+        lock(&self.edge).expect("a started gateway")
     }
 
     fn count(&self, took: Duration, failure: Option<(String, bool)>) {
@@ -177,7 +178,7 @@ impl Client {
             let start = Instant::now();
             let answer = self.ask(target);
             let took = start.elapsed();
-            // Before, during or after it.
+            // The request may have started before, during or after the kill.
             let is_excused = |breaks: bool| {
                 let now = self.shared.outages.load(Ordering::SeqCst);
                 breaks && (outages != now || !outages.is_multiple_of(2))
@@ -217,14 +218,14 @@ pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// What is wrong with an answer.
+/// The problem with a response, if there is one.
 fn failure((host, path, by): &Target, answer: &io::Result<Answer>) -> Option<String> {
     match answer {
         Ok(answer) if answer.status == 200 && by.contains(&answer.by().as_str()) => None,
         Ok(answer) if answer.status == 200 => {
-            Some(format!("{host}{path} was answered by {}", answer.by()))
+            Some(format!("{host}{path} was served by {}", answer.by()))
         }
-        Ok(answer) => Some(format!("{host}{path} got {}", answer.status)),
+        Ok(answer) => Some(format!("{host}{path} returned {}", answer.status)),
         Err(error) if error.kind() == io::ErrorKind::Other => Some(error.to_string()),
         Err(error) => Some(error.kind().to_string()),
     }

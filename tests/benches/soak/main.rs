@@ -1,26 +1,29 @@
-//! A gateway under load for as long as one likes, while objects change, certificates
-//! are rotated, processes are killed and paused, and another namespace is hostile:
-//! is memory flat, and is anything lost?
+//! Runs a gateway under load for any time, while objects change, certificates are
+//! rotated, processes are killed and paused, and another namespace is hostile.
+//! Checks that memory does not grow and that no request is lost:
 //!
 //! ```console
 //! $ cargo build --release && cargo bench -p ingress-tests --bench soak -- minutes=40
 //! ```
 //!
-//! Behind `--`: `minutes=N` how long, `seed=N` repeats the turns of another run, and
-//! `publish` leaves figures and plots in `docs/benchmarks`, not in `target/benchmarks`.
+//! After `--`: `minutes=N` sets the duration, `seed=N` repeats the turns of another
+//! run, and `publish` writes figures and plots to `docs/benchmarks` instead of
+//! `target/benchmarks`.
 //!
-//! In the first half the controller is killed from time to time, in the second half
-//! Envoy is. So each process lives for half of the run, and the growth of its memory is
-//! measured there, after a warm-up. Everything else happens in both.
+//! The controller is killed from time to time in the first half, and Envoy in the
+//! second half. So each process lives for half of the run, and the growth of its
+//! memory is measured there, after a warm-up. All other turns happen in both
+//! halves.
 //!
-//! Memory is held against the limits of `config/deploy/deployment.yaml` by the peak of
-//! resident memory that the kernel counts, read each second and before each kill. The
-//! kernel is not asked to enforce them: a control group takes rights that not every
-//! machine gives, and `RLIMIT_DATA` counts what Envoy reserves, 2 GiB from the start.
+//! The peak of resident memory that the kernel counts, read each second and before
+//! each kill, is compared with the limits in `config/deploy/deployment.yaml`. The
+//! kernel does not enforce these limits here: a control group needs permissions
+//! that are not available on every machine, and `RLIMIT_DATA` includes the memory
+//! that Envoy only reserves, 2 GiB from the start.
 //!
-//! It fails where a request is lost, a change is not served in time, a process ends by
-//! itself, or a budget of memory is missed. A request that breaks while Envoy is killed
-//! is not lost, one that gets a wrong answer then is.
+//! The run fails if a request is lost, a change is not served in time, a process
+//! ends unexpectedly, or a memory budget is missed. A request that breaks while
+//! Envoy is killed is not lost, but one with a wrong response at that time is.
 
 mod limits;
 mod load;
@@ -57,13 +60,13 @@ fn main() -> ExitCode {
     report(&arguments, seed, &run, &limits)
 }
 
-/// What a run has seen.
+/// The results of a run.
 struct Seen {
     length: Duration,
     samples: Vec<Sample>,
     turns: turns::Record,
     failures: load::Failures,
-    /// What went wrong beside requests.
+    /// Failures other than those of requests.
     losses: Vec<String>,
 }
 
@@ -86,7 +89,7 @@ fn soak(length: Duration, seed: usize, limits: &Limits) -> Seen {
     load.stop();
     let shared = site.shared();
     let mut losses = shared.take_losses();
-    losses.extend(broke.err().map(|panic| format!("the run broke off: {}", text_of(&*panic))));
+    losses.extend(broke.err().map(|panic| format!("the run was aborted: {}", text_of(&*panic))));
     if !losses.is_empty() {
         eprintln!("the end of the controller's log:\n{}", tail(&site.gateway.log()));
         eprintln!("the end of Envoy's log:\n{}", tail(&site.gateway.envoy_log()));
@@ -95,13 +98,13 @@ fn soak(length: Duration, seed: usize, limits: &Limits) -> Seen {
     Seen { length, samples, turns: record, failures, losses }
 }
 
-/// What a panic says.
+/// The message of a panic.
 fn text_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref().cloned()).unwrap_or_default()
 }
 
-/// The last lines of a log, without the ends of long ones.
+/// The last lines of a log, each cut off at 300 characters.
 fn tail(log: &str) -> String {
     const LINES: usize = 30;
     let lines: Vec<_> = log.lines().map(|line| line.chars().take(300).collect()).collect();
@@ -111,7 +114,7 @@ fn tail(log: &str) -> String {
 
 fn report(arguments: &Arguments, seed: usize, run: &Seen, limits: &Limits) -> ExitCode {
     let folder = folder(!arguments.has("publish"));
-    // Figures of another run say nothing of this one.
+    // Figures of another run must not be mixed with these.
     let _ = fs::remove_file(folder.join("soak.json"));
     let mut report = Report::within(&folder, "soak", arguments);
     report.note(&format!("seed={seed}"));
@@ -127,17 +130,17 @@ fn report(arguments: &Arguments, seed: usize, run: &Seen, limits: &Limits) -> Ex
     let missed: Vec<_> =
         report.figures.iter().filter(|figure| figure.is_kept() == Some(false)).collect();
     if missed.is_empty() {
-        println!("nothing was lost, and all budgets are kept");
+        println!("no request was lost, and all budgets are met");
         return ExitCode::SUCCESS;
     }
-    println!("\nmissed; to repeat these turns: minutes={} seed={seed}", run.length.as_secs() / 60);
+    println!("\nmissed; repeat these turns with minutes={} seed={seed}", run.length.as_secs() / 60);
     for figure in missed {
         println!("{}:{figure}", figure.group);
     }
     ExitCode::FAILURE
 }
 
-/// What was sampled each second: too much to publish.
+/// The samples of each second, which are too large to publish.
 fn samples_file() -> PathBuf {
     let folder = workspace().join("target/benchmarks");
     fs::create_dir_all(&folder).expect("a folder for samples");

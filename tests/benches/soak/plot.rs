@@ -12,7 +12,7 @@ use crate::sampler::Sample;
 
 const SIZE: (u32, u32) = (920, 330);
 
-/// Distinct for people who see few colours (Okabe and Ito).
+/// Distinguishable with colour blindness (Okabe and Ito).
 const ORANGE: RGBColor = RGBColor(213, 94, 0);
 const BLUE: RGBColor = RGBColor(0, 114, 178);
 const GREEN: RGBColor = RGBColor(0, 158, 115);
@@ -27,7 +27,7 @@ struct Line {
     value: Value,
 }
 
-/// Draws all of them, and gives their files.
+/// Draws all plots, and returns their files.
 pub(crate) fn draw_all(seen: &Seen, limits: &Limits, folder: &Path) -> Vec<PathBuf> {
     let memory =
         format!("resident memory, MiB (limits {} and {})", limits.envoy, limits.controller);
@@ -87,7 +87,7 @@ fn descriptors(usage: Usage) -> f64 {
 fn draw(file: &Path, title: &str, lines: &[Line], seen: &Seen) {
     let minutes = seen.samples.last().map_or(1.0, |it| it.at / 60.0);
     let values = lines.iter().flat_map(|line| seen.samples.iter().filter_map(line.value));
-    // With room for the legend above the lines.
+    // With space for the legend above the lines.
     let most = values.fold(1.0, f64::max) * 1.45;
     let root = SVGBackend::new(file, SIZE).into_drawing_area();
     root.fill(&WHITE).expect("an image");
@@ -142,7 +142,8 @@ fn draw_lines(chart: &mut Chart<'_, '_>, lines: &[Line], samples: &[Sample]) {
     }
 }
 
-/// Runs of samples that have a value: there is no line where a process did not run.
+/// Consecutive samples that have a value: there is no line while a process does not
+/// run.
 fn pieces(samples: &[Sample], value: Value) -> Vec<Vec<(f64, f64)>> {
     let runs = samples.chunk_by(|one, next| value(one).is_some() == value(next).is_some());
     let points = runs.map(|run| {

@@ -1,4 +1,4 @@
-//! What the gateway takes and does, each second.
+//! Samples the gateway's resources and requests each second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -15,7 +15,7 @@ use crate::load::Shared;
 pub(crate) struct Sample {
     /// Seconds since the start.
     pub(crate) at: f64,
-    /// None while it does not run.
+    /// `None` while it does not run.
     pub(crate) envoy: Option<Usage>,
     pub(crate) controller: Option<Usage>,
     /// Requests in that second.
@@ -33,7 +33,7 @@ pub(crate) struct Sampler {
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many samples there are to a line of progress.
+/// The number of samples per line of progress.
 const PER_LINE: usize = 30;
 
 impl Sampler {
@@ -76,14 +76,14 @@ fn sample(start: Instant, shared: &Shared) -> Sample {
     }
 }
 
-/// That of a process, which has to be there unless it was killed.
+/// The usage of a process, which must run unless it was killed.
 fn usage_of(name: &str, pid: &AtomicU32, shared: &Shared) -> Option<Usage> {
     let id = pid.load(Ordering::SeqCst);
     let usage = if id == 0 { None } else { usage(id) };
     let has_ended = id != 0 && usage.is_none();
-    // Told once.
+    // Reported once.
     if has_ended && pid.compare_exchange(id, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-        shared.lose(format!("{name} has ended by itself"));
+        shared.lose(format!("{name} has ended unexpectedly"));
     }
     usage
 }

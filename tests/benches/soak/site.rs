@@ -21,7 +21,7 @@ use crate::load::{Edge, Shared, connect, lock};
 const VICTIM: &str = "victim";
 const HOSTILE: &str = "hostile";
 
-/// The certificate of hosts that have none.
+/// The certificate of hosts without their own.
 const DEFAULT: &str = "victim/default";
 
 /// The host whose certificate is rotated, and its Secret.
@@ -31,7 +31,7 @@ const SECRET: &str = "secure";
 pub(crate) struct Site<'a> {
     pub(crate) gateway: Gateway,
     pub(crate) hostile: Namespace<'a>,
-    /// Of the victim.
+    /// Writes the victim's objects.
     pub(crate) writer: Writer,
     pub(crate) client: TlsClient,
     authority: Authority,
@@ -93,7 +93,7 @@ impl<'a> Site<'a> {
         &self.shared
     }
 
-    /// Tells the others where the gateway is now.
+    /// Publishes the current addresses of the gateway.
     pub(crate) fn publish(&self) {
         let edge = Edge { http: self.gateway.http, https: self.gateway.https() };
         *lock(&self.shared.edge) = Some(edge);
@@ -101,7 +101,7 @@ impl<'a> Site<'a> {
         self.shared.controller.store(self.gateway.controller_pid(), Ordering::SeqCst);
     }
 
-    /// What is under load is served.
+    /// Waits until the objects under load are served.
     fn wait_for_load(&self) {
         let hosts = ["steady.example", "ruled.example", "moving.example"];
         let all = || {
@@ -110,17 +110,17 @@ impl<'a> Site<'a> {
                 && self.by("ruled.example", "/") == "v2"
                 && self.handshake().is_ok()
         };
-        let served = until("what is under load is served", Duration::from_secs(30), all);
+        let served = until("the objects under load are served", Duration::from_secs(30), all);
         served.unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// Who answers, or what else comes of it.
+    /// The upstream that responds, or another description of the result.
     pub(crate) fn by(&self, host: &str, path: &str) -> String {
         self.ask(host, path).map_or_else(|error| error.to_string(), |answer| answer.by())
     }
 
-    /// Whether the victim does not serve a host: nobody does, or a default backend of the
-    /// hostile namespace, which gets the hosts that nobody has.
+    /// Whether the victim does not serve a host: it is not served, or by a default
+    /// backend of the hostile namespace, which gets hosts without an owner.
     pub(crate) fn is_nobodys(&self, host: &str) -> bool {
         ["404", "hostile"].contains(&self.by(host, "/").as_str())
     }
@@ -138,7 +138,7 @@ impl<'a> Site<'a> {
         self.client.handshake(connect(self.gateway.https())?, SECURE)
     }
 
-    /// Whether a new connection gets that certificate, and the service.
+    /// Whether a new connection gets that certificate and the service.
     pub(crate) fn serves(&self, issued: &Issued) -> bool {
         self.handshake().is_ok_and(|mut connection| {
             connection.certificate() == issued.der()
@@ -151,14 +151,14 @@ impl<'a> Site<'a> {
         self.handshake().is_ok()
     }
 
-    /// Puts a new certificate in its Secret.
+    /// Replaces the certificate in its Secret with a new one.
     pub(crate) fn rotate(&self) -> Issued {
         let issued = self.authority.issue(&[SECURE]);
         self.writer.apply(&secret(SECRET, &issued));
         issued
     }
 
-    /// Moves a service to another upstream, whose name is given.
+    /// Moves a service to another upstream, and returns its name.
     pub(crate) fn move_service(&self, is_left: bool) -> &'static str {
         let Upstreams { left, right, .. } = &self.upstreams;
         let (upstream, name) = if is_left { (left, "left") } else { (right, "right") };
@@ -179,7 +179,7 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// What the hostile namespace has besides.
+    /// The additional objects of the hostile namespace.
     pub(crate) fn create_hostile(&self) {
         self.hostile.create(&Service::new("web").at(&self.upstreams.hostile).manifests());
         self.hostile.create(&ingress("own", &host_to("hostile.example", "web")));
@@ -218,8 +218,8 @@ fn secure_ingress() -> String {
     ingress("secure", &spec)
 }
 
-/// As [`Issued::secret`], but not with `stringData`, of which server-side apply makes
-/// no change.
+/// As [`Issued::secret`], but without `stringData`, whose changes server-side apply
+/// does not detect.
 fn secret(name: &str, issued: &Issued) -> Value {
     let mut secret = issued.secret(VICTIM, name);
     let [chain, key] = [&issued.chain, &issued.key].map(|text| BASE64_STANDARD.encode(text));
@@ -228,7 +228,7 @@ fn secret(name: &str, issued: &Issued) -> Value {
     secret
 }
 
-/// An Ingress of a host that is called like its service.
+/// An Ingress with a host named after its service.
 pub(crate) fn host_of(name: &str) -> Value {
     value(&ingress(name, &host_to(&format!("{name}.example"), name)))
 }
@@ -248,7 +248,7 @@ pub(crate) fn version_rule(service: &str, version: &str) -> Value {
 
 /// Headless, because the API server has few addresses to assign.
 fn service(name: &str) -> Value {
-    // Server-side apply of Kubernetes 1.20 wants the protocol, too.
+    // Server-side apply of Kubernetes 1.20 also requires the protocol.
     let port = json!({"name": "http", "port": 80, "protocol": "TCP"});
     json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
@@ -266,7 +266,7 @@ fn slice(service: &str, upstream: &Upstream) -> Value {
     })
 }
 
-/// Waits until something holds, and says how long it took.
+/// Waits until a condition is true, and returns how long that took.
 pub(crate) fn until(
     what: &str,
     patience: Duration,

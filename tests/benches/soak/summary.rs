@@ -9,15 +9,16 @@ use crate::limits::Limits;
 use crate::sampler::Sample;
 use crate::turns::Mark;
 
-/// The part of the life of a process in which its memory may still grow.
+/// The first part of a process's life, in which its memory may still grow.
 const WARM_UP: f64 = 0.2;
 
-/// How many seconds growth has to be measured for, to be judged: hostile objects come
-/// and go, and what they take for a while is not growth.
+/// The minimum time, in seconds, for judging growth: hostile objects come and go,
+/// and their temporary memory is not growth.
 const LONG: f64 = 600.0;
 
-/// What memory may grow by in an hour. In a day that would be no more than half of
-/// Envoy's limit, and it is what the ups and downs of 16 minutes cannot hide.
+/// The maximum growth of memory per hour. In a day that would be at most half of
+/// Envoy's limit, and it is the smallest growth that is visible among the
+/// variations of 16 minutes.
 const MOST_GROWTH: &str = "≤ 20";
 
 pub(crate) fn add(report: &mut Report, seen: &Seen, limits: &Limits) {
@@ -26,7 +27,7 @@ pub(crate) fn add(report: &mut Report, seen: &Seen, limits: &Limits) {
     add_changes(report, seen);
 }
 
-/// A process, and where its memory is measured.
+/// A process, and the part of the run in which its memory is measured.
 struct Life<'a> {
     name: &'a str,
     limit: u32,
@@ -90,7 +91,7 @@ fn points(samples: &[Sample], of: fn(&Sample) -> Option<Usage>) -> Vec<(f64, f64
     points.filter_map(|it| Some((it.at, of(it)?.resident_mib))).collect()
 }
 
-/// Of the line that is nearest to all points, by least squares.
+/// The slope of the line with the least squared distance from all points.
 fn slope(points: &[(f64, f64)]) -> f64 {
     let count = count(points.len()).max(1.0);
     let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;

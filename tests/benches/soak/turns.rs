@@ -1,4 +1,4 @@
-//! What happens beside the load, one thing after the other, as a seed has it.
+//! The events during the load, one after another, in an order set by a seed.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
@@ -13,20 +13,20 @@ use serde_json::{Value, json};
 
 use crate::site::{Site, host_of, until, value, version_rule};
 
-/// How long anything may take until it is served or told, on a busy machine.
+/// The time limit until a change is served or reported, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The same for an Event: one who leads and is killed leaves its Lease, and the next
-/// one writes Events only once that has run out, after 15 seconds.
+/// The time limit for an Event: a killed leader keeps its Lease, and the next one
+/// writes Events only after the Lease has expired, after 15 seconds.
 const EVENT_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How many hosts are there that turns have made, before the oldest goes.
+/// The number of hosts that turns have added, before the oldest is removed.
 const HOSTS: usize = 5;
 
-/// How many Ingresses come and go at once.
+/// The number of Ingresses that are added and removed at once.
 const MANY: usize = 100;
 
-/// Which process is killed.
+/// The process that is killed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Half {
     KillsController,
@@ -46,7 +46,7 @@ enum Turn {
     Kill,
 }
 
-/// Each as often as it is here.
+/// The turns, in their relative frequency.
 const DECK: [Turn; 18] = [
     Turn::Path,
     Turn::Path,
@@ -68,19 +68,19 @@ const DECK: [Turn; 18] = [
     Turn::Kill,
 ];
 
-/// What has happened.
+/// The events so far.
 #[derive(Default)]
 pub(crate) struct Record {
-    /// Of each kind of change, how long each took.
+    /// The duration of each change, by kind.
     pub(crate) times: BTreeMap<&'static str, Vec<Duration>>,
-    /// Hostile cases that were dealt with.
+    /// The number of hostile cases that the gateway has handled.
     pub(crate) hostile: usize,
     pub(crate) pauses: usize,
     pub(crate) controller_kills: Vec<Mark>,
     pub(crate) envoy_kills: Vec<Mark>,
 }
 
-/// A kill: when, and the peak of memory until then.
+/// A kill: its time, and the peak of memory until then.
 pub(crate) struct Mark {
     pub(crate) at: f64,
     pub(crate) peak_mib: f64,
@@ -91,11 +91,11 @@ pub(crate) struct Turns<'s, 'a> {
     start: Instant,
     random: Rng,
     cases: Vec<Case>,
-    /// The hostile case that is there.
+    /// The current hostile case.
     present: Option<usize>,
-    /// Hosts that are there.
+    /// The current hosts.
     hosts: VecDeque<String>,
-    /// The path that the probe had before.
+    /// The previous path of the probe.
     old_path: Option<String>,
     path: Option<String>,
     count: usize,
@@ -141,7 +141,7 @@ impl<'s, 'a> Turns<'s, 'a> {
         thread::sleep(Duration::from_millis(self.random.u64(100..600)));
     }
 
-    /// What has to hold at the end, whatever was there before.
+    /// Checks at the end what must hold after any sequence of turns.
     pub(crate) fn finish(&mut self) {
         let ended = if self.present.is_some() { self.end_hostility() } else { Ok(()) };
         let results = [ended, self.change_path(), self.change_rule(), self.rotate_certificate()];
@@ -152,7 +152,7 @@ impl<'s, 'a> Turns<'s, 'a> {
         self.record
     }
 
-    /// Waits until a change is served, and keeps how long that took since `start`.
+    /// Waits until a change is served, and records the time since `start`.
     fn served(
         &mut self,
         kind: &'static str,
@@ -171,7 +171,7 @@ impl<'s, 'a> Turns<'s, 'a> {
         self.path_is_served("a path of an Ingress", start, &path)
     }
 
-    /// The path of a host becomes another one.
+    /// Changes the path of a host.
     fn write_path(&mut self) -> String {
         let next = format!("/{}", self.count);
         self.site.writer.apply(&probe(&next));
@@ -188,7 +188,7 @@ impl<'s, 'a> Turns<'s, 'a> {
         self.served(kind, start, |site| site.by("probe.example", path) == "web")?;
         let Some(old) = self.old_path.take().filter(|old| old != path) else { return Ok(()) };
         let gone = || self.site.by("probe.example", &old) == "404";
-        until("the path before is gone", PATIENCE, gone).map(drop)
+        until("the previous path is removed", PATIENCE, gone).map(drop)
     }
 
     fn change_rule(&mut self) -> Result<(), String> {
@@ -206,7 +206,7 @@ impl<'s, 'a> Turns<'s, 'a> {
         self.served("endpoints", start, |site| site.by("moving.example", "/") == name)
     }
 
-    /// A host with a service of its own comes, and the oldest goes.
+    /// Adds a host with its own service, and removes the oldest one.
     fn change_hosts(&mut self) -> Result<(), String> {
         let name = format!("new-{}", self.count);
         let host = format!("{name}.example");
@@ -247,7 +247,7 @@ impl<'s, 'a> Turns<'s, 'a> {
         self.nothing_is_taken(name)
     }
 
-    /// What the hostile cases are after is still the victim's.
+    /// Checks that the victim still has everything that the hostile cases attack.
     fn nothing_is_taken(&self, case: &str) -> Result<(), String> {
         let wanted = [
             ("victim.example", "/.well-known/x", "404"),
@@ -257,7 +257,7 @@ impl<'s, 'a> Turns<'s, 'a> {
         for (host, path, by) in wanted {
             let found = self.site.by(host, path);
             if found != by {
-                return Err(format!("{case}: {host}{path} is answered by {found}, not {by}"));
+                return Err(format!("{case}: {host}{path} is served by {found}, not {by}"));
             }
         }
         Ok(())
@@ -269,7 +269,7 @@ impl<'s, 'a> Turns<'s, 'a> {
         let taken = self.nothing_is_taken(name);
         self.site.delete_hostile();
         let gone = || self.site.by("hostile.example", "/") == "404";
-        until("the hostile namespace is gone", PATIENCE, gone)?;
+        until("the hostile objects are removed", PATIENCE, gone)?;
         taken
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use ingress_tests::bench::{Figure, grouped};
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
-/// How far apart values are for a logarithmic scale.
+/// The ratio of values from which a scale is logarithmic.
 const WIDE: f64 = 20.0;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// The sizes, at each of which there is a tick.
+    /// The sizes, each with a tick.
     pub(crate) fn of_sizes(figures: &[&Figure]) -> Self {
         let mut ticks: Vec<_> = figures.iter().map(|figure| size(figure)).collect();
         ticks.sort_by(f64::total_cmp);
@@ -32,7 +32,7 @@ impl Axis {
         Self { scale: Scale::Log, range: least / margin..most * margin, ticks }
     }
 
-    /// The values, from 0 unless they are far apart.
+    /// The values, from 0 unless the scale is logarithmic.
     pub(crate) fn of_values(figures: &[&Figure]) -> Self {
         let values = figures.iter().flat_map(|figure| {
             let range = figure.range.into_iter().flatten();
@@ -46,7 +46,7 @@ impl Axis {
 
     fn linear(most: f64) -> Self {
         let most = if most > 0.0 { most } else { 1.0 };
-        // A step of 1, 2 or 5 times a power of ten, so that there are some five.
+        // A step of 1, 2 or 5 times a power of ten, for about five ticks.
         let power = 10.0_f64.powf((most / 5.0).log10().floor());
         let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
         let step = steps.into_iter().find(|step| most / step <= 6.0).unwrap_or(most);
@@ -70,13 +70,13 @@ impl Axis {
         self.ticks.len() < 2
     }
 
-    /// From a little less to a little more than a size.
+    /// From slightly below to slightly above a size.
     pub(crate) fn around(&self, size: f64) -> [f64; 2] {
         let little = (self.range.end / self.range.start).powf(0.04);
         [size / little, size * little]
     }
 
-    /// Which part of the axis is below a value.
+    /// The position of a value on the axis, from 0 to 1.
     fn part(&self, value: f64) -> f64 {
         let Range { start, end } = self.range;
         match self.scale {
