@@ -1,4 +1,4 @@
-//! What Envoy has `BoringSSL` do with a certificate and its key.
+//! The checks of a certificate and its key that Envoy runs in `BoringSSL`.
 
 use boring::error::ErrorStack;
 use boring::pkey::PKey;
@@ -7,7 +7,7 @@ use boring::stack::Stack;
 use boring::x509::store::X509StoreBuilder;
 use boring::x509::{X509, X509StoreContext, X509VerifyError};
 
-/// Why a server cannot be made of a chain and its key.
+/// The reason why a server cannot use a chain and its key.
 pub(crate) fn check(chain: &str, key: &str) -> Result<(), ErrorStack> {
     let mut context = SslContext::builder(SslMethod::tls())?;
     let mut certificates = X509::stack_from_pem(chain.as_bytes())?.into_iter();
@@ -20,13 +20,14 @@ pub(crate) fn check(chain: &str, key: &str) -> Result<(), ErrorStack> {
     context.check_private_key()
 }
 
-/// Whether each certificate of a chain has extensions that a client can read.
+/// Whether a client can read the extensions of each certificate of a chain.
 pub(crate) fn is_legible(chain: &str) -> Result<bool, ErrorStack> {
     for certificate in X509::stack_from_pem(chain.as_bytes())? {
         let store = X509StoreBuilder::new()?.build();
         let result =
             X509StoreContext::new()?.init(&store, &certificate, &*Stack::new()?, |context| {
-                // No certificate is trusted; what matters is why it is not.
+                // No certificate is trusted, so the error shows whether there is
+                // another problem.
                 drop(context.verify_cert());
                 Ok(context.verify_result())
             })?;

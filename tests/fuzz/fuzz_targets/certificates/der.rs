@@ -1,8 +1,8 @@
-//! DER as a tree, so that a change deep inside leaves the lengths around it right.
+//! DER as a tree, so that a change deep inside keeps the enclosing lengths valid.
 
 use libfuzzer_sys::fuzzer_mutate;
 
-/// One value after the other.
+/// A sequence of values.
 pub(crate) struct Der(Vec<Value>);
 
 struct Value {
@@ -12,18 +12,18 @@ struct Value {
 
 enum Content {
     Bytes(Vec<u8>),
-    /// What is in a constructed value, or in a string that holds DER.
+    /// The content of a constructed value, or of a string that contains DER.
     Values {
         prefix: Vec<u8>,
         values: Vec<Value>,
     },
 }
 
-/// How deep to look.
+/// The maximum depth.
 const MAX_DEPTH: usize = 16;
 
 impl Der {
-    /// Bytes that are not DER are one value of their own.
+    /// Bytes that are not DER become a single value.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let raw = || vec![Value { tag: 0, content: Content::Bytes(bytes.to_vec()) }];
         Self(values(bytes, MAX_DEPTH).unwrap_or_else(raw))
@@ -35,7 +35,7 @@ impl Der {
         bytes
     }
 
-    /// Changes one value, or where it stands.
+    /// Changes, moves or removes one value.
     pub(crate) fn mutate(&mut self, random: &mut Random) {
         let count = count(&self.0);
         if let Some(index) = random.below(count) {
@@ -64,7 +64,8 @@ fn values(mut bytes: &[u8], depth: usize) -> Option<Vec<Value>> {
 
 impl Content {
     fn parse(tag: u8, bytes: &[u8], depth: usize) -> Self {
-        // A bit string begins with a byte of its own; an octet string may hold DER.
+        // A bit string begins with a separate byte; an octet string may contain
+        // DER.
         let skipped = match tag {
             0x03 => bytes.len().min(1),
             _ if tag & 0x20 != 0 || tag == 0x04 => 0,
@@ -113,7 +114,7 @@ fn count(values: &[Value]) -> usize {
     values.iter().map(|value| 1 + inner(value)).sum()
 }
 
-/// Changes the value that comes after `index` others.
+/// Changes one value, after skipping `index` others.
 fn change(values: &mut Vec<Value>, index: &mut usize, random: &mut Random) {
     for at in 0..values.len() {
         if *index == 0 {
@@ -164,7 +165,7 @@ fn change_at(values: &mut Vec<Value>, at: usize, random: &mut Random) {
     }
 }
 
-/// Numbers from a seed (`SplitMix64`).
+/// Pseudo-random numbers from a seed (`SplitMix64`).
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -179,7 +180,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// `None` where there is nothing below.
+    /// `None` if there are no values.
     pub(crate) fn below(&mut self, end: usize) -> Option<usize> {
         let end = u64::try_from(end).ok().filter(|end| *end > 0)?;
         usize::try_from(self.next() % end).ok()

@@ -1,4 +1,5 @@
-//! What our checks let pass, `BoringSSL` takes: Envoy's, and a client's.
+//! `BoringSSL` accepts the certificates that pass our checks, as Envoy and as a
+//! client.
 
 #![no_main]
 
@@ -12,7 +13,7 @@ use der::Der;
 
 fuzz_target!(|input: &[u8]| -> Corpus {
     let Some(served) = ingress_tests::fuzz::certificates(input) else {
-        // From one that passes, it is not as far to another one.
+        // A valid certificate is closer to other valid ones.
         return Corpus::Reject;
     };
     #[cfg(feature = "boringssl")]
@@ -25,7 +26,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
 fn compare(served: &ingress_tests::fuzz::ServedCertificate) {
     let (chain, key) = (&served.chain, &served.key);
     if let Err(reason) = boringssl::check(chain, key) {
-        panic!("BoringSSL refuses it: {reason}\n{chain}{key}");
+        panic!("BoringSSL rejects it: {reason}\n{chain}{key}");
     }
     // These are warnings, because Envoy accepts them.
     let is_told =
@@ -36,7 +37,7 @@ fn compare(served: &ingress_tests::fuzz::ServedCertificate) {
 }
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    // Now and then the text itself.
+    // Sometimes the text itself is changed.
     let mutated = if seed.is_multiple_of(16) { None } else { mutate(&data[..size], seed) };
     match mutated.filter(|text| text.len() <= max_size) {
         Some(text) => {
@@ -47,7 +48,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     }
 });
 
-/// Changes a part of one section, of which the lengths around it stay right.
+/// Changes a part of one section; the enclosing lengths stay valid.
 fn mutate(text: &[u8], seed: u32) -> Option<Vec<u8>> {
     let mut sections = pem::parse_many(text).ok()?;
     let mut random = der::Random::new(seed);
