@@ -1,5 +1,4 @@
-//! What people type: flags, addresses, mistakes, and the exit codes that scripts
-//! rely on.
+//! The command line: flags, addresses, errors, and the exit codes that scripts use.
 
 mod sandbox;
 
@@ -38,8 +37,8 @@ fn a_boolean_flag_leaves_the_next_word_alone() {
     }
 }
 
-/// What `--http` makes of `address`: what it says in Envoy's configuration, or the
-/// error.
+/// The effect of `--http` with this `address`: the address in Envoy's
+/// configuration, or the error.
 fn listen_on(sandbox: &Sandbox, address: &str) -> Result<String, String> {
     let output = sandbox.run(&["compile", "-f", ".", "-o", "out", "--http", address]);
     match output.code {
@@ -231,7 +230,7 @@ fn exit_codes_tell_what_happened() {
     }
 }
 
-/// What may come of manifests and flags.
+/// The possible results for manifests and flags.
 #[derive(Clone, Copy)]
 enum Outcome {
     Good,
@@ -329,7 +328,7 @@ fn check_prints_one_sarif_log() {
         }],
     });
     assert_eq!(log, expected);
-    // A log without results says that there are none.
+    // Without findings, the list of results is empty.
     sandbox.write("service.yaml", SERVICE);
     let output = sandbox.run(&["check", "-o", "sarif", "-f", "."]);
     let log: Value = serde_json::from_str(&output.stdout).expect("JSON");
@@ -370,24 +369,24 @@ fn an_unknown_code_names_the_nearest() {
     }
 }
 
-/// What `check` prints on a terminal.
+/// The output of `check` on a terminal.
 fn on_a_terminal(sandbox: &Sandbox, variables: &[(&str, &str)]) -> String {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-    grantpt(&terminal).expect("its other end");
-    unlockpt(&terminal).expect("its other end");
+    grantpt(&terminal).expect("the other end");
+    unlockpt(&terminal).expect("the other end");
     let name = ptsname(&terminal, Vec::new()).expect("its name").into_string().expect("UTF-8");
-    let end = File::options().read(true).write(true).open(name).expect("its other end");
+    let end = File::options().read(true).write(true).open(name).expect("the other end");
     let mut child = sandbox::ingressctl()
         .args(["check", "-f", "ingress.yaml"])
         .current_dir(sandbox.path(""))
         .env("TERM", "xterm")
         .envs(variables.iter().copied())
-        .stdout(end.try_clone().expect("its other end"))
+        .stdout(end.try_clone().expect("the other end"))
         .stderr(end)
         .spawn()
         .expect("ingressctl runs");
     let mut shown = Vec::new();
-    // A terminal that nobody writes to any more is an error.
+    // Reading fails once the other end of the terminal is closed.
     let _ = File::from(terminal).read_to_end(&mut shown);
     assert_eq!(child.wait().expect("its end").code(), Some(1));
     String::from_utf8(shown).expect("UTF-8").replace("\r\n", "\n")

@@ -19,7 +19,7 @@ fn check_says_nothing_where_nothing_is_wrong() {
     let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS), ("more/service.yaml", SERVICE)]);
     let clean = "3 objects read, 1 Ingress served, 0 objects ignored: no findings\n";
     sandbox.run(&["check", "-f", "ingress.yaml", "-f", "more/service.yaml"]).expect(0, "", clean);
-    // A folder: its manifests, and nothing else in it.
+    // A folder is read with all its manifests.
     sandbox.write("more/ingress.yml", INGRESS);
     sandbox.write("more/notes.txt", "a: b: c");
     sandbox.run(&["check", "-f", "more"]).expect(0, "", clean);
@@ -121,7 +121,7 @@ fn check_prints_one_object_a_line_as_json() {
 const COMPILE: [&str; 7] =
     ["compile", "-f", "ingress.yaml", "-f", "service.yaml", "-o", "out/deep"];
 
-/// Every file in `folder`, by its path from there.
+/// Every file in `folder`, by its relative path.
 fn files(folder: &Path) -> Vec<(String, fs::Metadata)> {
     let mut all = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -164,7 +164,7 @@ fn compile_writes_all_that_envoy_needs() {
     assert_eq!(names(&out), WRITTEN);
     let read = |name: &str| fs::read(out.join(name)).expect("a written file");
     assert_eq!(read("ingress_filter.wasm"), ingressctl::MODULE);
-    ingress_filter::Router::load(&read("route-table.json")).expect("a table the filter takes");
+    ingress_filter::Router::load(&read("route-table.json")).expect("a table the filter accepts");
     for (name, port) in [("lds.json", "7001"), ("bootstrap.json", "7002")] {
         assert!(String::from_utf8(read(name)).expect("UTF-8").contains(port), "{name}");
     }
@@ -363,12 +363,13 @@ fn explain_keeps_the_compiled_module_and_does_without() {
     let compiled = explain(Some(cache.path()));
     let modules = cache.path().join("ingressctl/modules");
     assert!(fs::read_dir(modules).expect("its folder").next().is_some());
-    assert_eq!(explain(Some(cache.path())), compiled, "taken from there");
-    assert_eq!(explain(Some(Path::new("/dev/null"))), compiled, "where nothing can be kept");
-    assert_eq!(explain(None), compiled, "without a home");
+    assert_eq!(explain(Some(cache.path())), compiled, "from the cache");
+    assert_eq!(explain(Some(Path::new("/dev/null"))), compiled, "without a writable cache");
+    assert_eq!(explain(None), compiled, "without HOME");
 }
 
-/// What others may put into the controller's folder decides what Envoy does.
+/// The files in the controller's folder control Envoy, so other users must not be
+/// able to write there.
 #[test]
 fn the_controller_uses_no_folder_or_file_that_others_decide_on() {
     let sandbox = Sandbox::new(&[]);
@@ -380,7 +381,7 @@ fn the_controller_uses_no_folder_or_file_that_others_decide_on() {
     };
     let at = |name: &str| sandbox.0.path().join(name);
     assert_eq!(prepare("edge").code, Some(0));
-    assert_eq!(prepare("edge").code, Some(0), "made before");
+    assert_eq!(prepare("edge").code, Some(0), "the folder exists");
 
     std::os::unix::fs::symlink("edge", at("link")).unwrap();
     refused("link", "link is not a folder, or is a symbolic link");
@@ -395,7 +396,7 @@ fn the_controller_uses_no_folder_or_file_that_others_decide_on() {
     assert!(!at("elsewhere").exists());
 }
 
-/// Its clients control Envoy, and there is no password.
+/// Clients of the admin interface can control Envoy, and it has no password.
 #[test]
 fn the_admin_interface_is_on_the_loopback_only() {
     let sandbox = Sandbox::new(&[("ingress.yaml", INGRESS), ("service.yaml", SERVICE)]);
@@ -430,7 +431,7 @@ fn the_controller_has_the_admin_interface_in_its_folder() {
     prepare("edge", &[]).expect(0, "", "");
     let bootstrap = fs::read_to_string(sandbox.path("edge/bootstrap.json")).expect("UTF-8");
     assert!(bootstrap.contains("edge/admin.sock"), "{bootstrap}");
-    // The longest path that a socket can have, and one byte more.
+    // The longest path of a Unix socket, and one byte more.
     let base = sandbox.path("").as_os_str().len();
     let fits = "e".repeat(107 - base - "/admin.sock".len());
     prepare(&fits, &[]).expect(0, "", "");

@@ -1,5 +1,5 @@
-//! `config/deploy` by itself: what Kubernetes of today makes of it, and that its
-//! parts fit one another. `tests/tests/kubernetes/deployment.rs` applies it.
+//! The manifests in `config/deploy`: they are valid for current Kubernetes, and
+//! consistent with each other. `tests/tests/kubernetes/deployment.rs` applies them.
 
 mod sandbox;
 
@@ -43,7 +43,7 @@ fn objects() -> Vec<Value> {
     objects
 }
 
-/// The one object of that kind.
+/// The only object of that kind.
 #[track_caller]
 fn the(kind: &str) -> Value {
     let mut objects = objects().into_iter().filter(|object| object["kind"] == kind);
@@ -62,7 +62,7 @@ fn containers(pod: &Value) -> Vec<Value> {
     lists.iter().flat_map(|list| list.as_array().unwrap().clone()).collect()
 }
 
-/// The container of that name.
+/// The container with that name.
 fn container(name: &str) -> Value {
     let mut containers = containers(&pod()).into_iter();
     containers.find(|container| container["name"] == name).unwrap()
@@ -74,7 +74,7 @@ fn command(container: &Value) -> Vec<String> {
     words.map(|word| word.as_str().unwrap().to_owned()).collect()
 }
 
-/// The value of a flag that is written as one word.
+/// The value of a flag in the form `--flag=value`.
 fn flag(container: &Value, name: &str) -> Option<String> {
     let prefix = format!("{name}=");
     command(container).iter().find_map(|word| Some(word.strip_prefix(&prefix)?.to_owned()))
@@ -92,7 +92,7 @@ fn each_file_is_part_of_it() {
     assert_eq!(files(), there);
 }
 
-/// A field that is unknown, or of another type, does not come back.
+/// A field that is unknown, or has another type, is lost.
 fn as_known<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
     let typed: T =
         serde_json::from_value(object.clone()).unwrap_or_else(|e| panic!("{e}: {object}"));
@@ -125,14 +125,14 @@ fn todays_kubernetes_knows_each_field() {
             ("apiextensions.k8s.io/v1", "CustomResourceDefinition") => {
                 as_known::<CustomResourceDefinition>(&object)
             }
-            other => panic!("{other:?} is not a kind of today"),
+            other => panic!("{other:?} is not a known kind"),
         };
         let lost = first_difference("", &known, &object);
         assert_eq!(lost, None, "{}", object["kind"]);
     }
 }
 
-/// The field that is not the same in both.
+/// The first field that differs.
 fn first_difference(path: &str, one: &Value, other: &Value) -> Option<String> {
     match (one, other) {
         (Value::Object(one), Value::Object(other)) => {
@@ -149,7 +149,7 @@ fn first_difference(path: &str, one: &Value, other: &Value) -> Option<String> {
                 first_difference(&format!("{path}[{at}]"), one, other)
             })
         }
-        // 599.0 and 599 are one.
+        // 599.0 and 599 are equal.
         (Value::Number(one), Value::Number(other)) if one.as_f64() == other.as_f64() => None,
         _ => (one != other).then(|| path.to_owned()),
     }
@@ -167,7 +167,7 @@ fn all_is_about_the_same_pods() {
     }
     let target = &the("HorizontalPodAutoscaler")["spec"]["scaleTargetRef"];
     assert_eq!(target["name"], the("Deployment")["metadata"]["name"]);
-    // Which would take turns with the autoscaler.
+    // It would conflict with the autoscaler.
     assert!(the("Deployment")["spec"].get("replicas").is_none());
     assert_eq!(pod()["spec"]["priorityClassName"], the("PriorityClass")["metadata"]["name"]);
     let accounts = objects().into_iter().filter(|object| object["kind"] == "ServiceAccount");
@@ -187,14 +187,14 @@ fn ports_lead_to_what_listens_and_are_let_through() {
     let (envoy, controller) = (named("envoy"), named("controller"));
     for (name, port) in envoy.iter().chain(&controller) {
         for container in ["prepare", "controller"].map(container) {
-            // What the two are told has to be the same.
+            // The flags of both containers must agree.
             let Some(address) = flag(&container, &format!("--{name}")) else { continue };
             let address: SocketAddr = address.parse().unwrap();
             assert_eq!(u64::from(address.port()), *port, "{name}");
             assert!(address.ip().is_unspecified(), "{name}");
         }
     }
-    // The kubelet's, which no policy keeps from its own pods.
+    // The port for probes of the kubelet, which network policies do not block.
     let (probe, envoy): (Vec<_>, Vec<_>) = envoy.into_iter().partition(|(name, _)| name == "probe");
     let address: SocketAddr =
         flag(&self::container("controller"), "--probe").unwrap().parse().unwrap();
@@ -212,8 +212,8 @@ fn ports_lead_to_what_listens_and_are_let_through() {
     assert_eq!(open, envoy.iter().chain(&controller).map(|(_, port)| *port).collect());
 }
 
-/// It sheds load by the limit at which it would be killed, not that of the container
-/// which writes its configuration.
+/// It sheds load at its own memory limit, not at that of the container that writes
+/// its configuration.
 #[test]
 fn envoy_knows_its_own_limit() {
     let prepare = container("prepare");
@@ -239,7 +239,8 @@ fn the_namespace_takes_no_pod_with_more_rights() {
     assert_eq!(labels["pod-security.kubernetes.io/enforce"], "restricted");
 }
 
-/// Not at any address of the link-local ones, from which the upstreams are kept.
+/// Only one link-local address is allowed, because requests must not reach the
+/// others.
 #[test]
 fn names_are_asked_of_dns_alone() {
     let policy = the("NetworkPolicy");
@@ -264,7 +265,7 @@ fn each_container_is_confined() {
         assert_eq!(security["capabilities"]["drop"], serde_json::json!(["ALL"]), "{container}");
         assert!(container["resources"]["limits"]["memory"].is_string(), "{container}");
         assert!(container["resources"]["requests"]["cpu"].is_string(), "{container}");
-        // The API is the controller's alone.
+        // Only the controller uses the API.
         let mounts = container["volumeMounts"].as_array().unwrap();
         let has_token = mounts.iter().any(|mount| mount["name"] == "token");
         assert_eq!(has_token, container["name"] == "controller");
@@ -315,14 +316,14 @@ fn the_containers_are_told_what_the_command_knows() {
         let words = command(&container(name)).into_iter().map(|word| {
             let word = word.replace("/var/run/ingress", folder.path().to_str().unwrap());
             let word = word.replace("/etc/ingress/settings.yaml", settings_file.to_str().unwrap());
-            // As the kubelet puts it in, in bytes.
+            // As the kubelet sets it, in bytes.
             word.replace("$(ENVOY_MEMORY)", "1073741824")
         });
         let words: Vec<_> = words.collect();
         let [program, arguments @ ..] = &words[..] else { panic!("{words:?}") };
         assert_eq!(program, "ingressctl");
         let mut command = sandbox::ingressctl();
-        // There is no API to be found, so the controller gives up.
+        // There is no API server, so the controller exits.
         command.args(arguments).env_clear().env("HOME", folder.path());
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
@@ -336,7 +337,7 @@ fn the_containers_are_told_what_the_command_knows() {
     }
 }
 
-/// The folder holds more than objects: settings, and a kustomization.
+/// The folder contains objects, settings, and a kustomization.
 #[test]
 fn nothing_is_found_in_it() {
     let mut check = sandbox::ingressctl();

@@ -1,4 +1,4 @@
-//! The controller by itself: how it runs and ends before it serves anything.
+//! The controller alone: how it starts and ends before it serves anything.
 
 mod sandbox;
 
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// What is started, and killed at the end.
+/// A child process, killed when dropped.
 struct Controller(Child);
 
 impl Drop for Controller {
@@ -22,8 +22,8 @@ impl Drop for Controller {
     }
 }
 
-/// A controller without an Envoy, for the API that the kubeconfig `user` and
-/// `server` lead to; after its first `lines` of log.
+/// A controller without an Envoy, for the API server `server` with the credentials
+/// `user`; after the first `lines` of its log.
 fn start(folder: &Path, server: &str, user: &str, lines: usize) -> Controller {
     let kubeconfig = folder.join("kubeconfig");
     let text = format!(
@@ -48,7 +48,7 @@ fn start(folder: &Path, server: &str, user: &str, lines: usize) -> Controller {
     for _ in 0..lines {
         log.next().expect("a line of the log").unwrap();
     }
-    // So that it is never held up by a full pipe.
+    // Reads on, so that a full pipe never blocks it.
     thread::spawn(move || log.for_each(drop));
     sleep(Duration::from_millis(500));
     controller
@@ -62,7 +62,7 @@ fn expect_to_end(mut controller: Controller, signal: Signal) {
         if let Some(status) = controller.0.try_wait().unwrap() {
             break status;
         }
-        assert!(start.elapsed() < Duration::from_secs(1), "still there: {signal:?}");
+        assert!(start.elapsed() < Duration::from_secs(1), "still running after {signal:?}");
         sleep(Duration::from_millis(5));
     };
     assert_eq!(status.code(), Some(0), "{signal:?}");

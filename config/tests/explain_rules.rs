@@ -1,4 +1,4 @@
-//! `explain` on rules: what each of them does to a request, by the real module.
+//! `explain` on rules: the effect of each rule on a request, in the real module.
 
 mod sandbox;
 
@@ -9,11 +9,11 @@ use ingressctl::explain::{Explainer, Explanation, Request, Share};
 use ingressctl::settings::Settings;
 use serde_json::{Value, json};
 
-/// The module with a table of one backend, which serves everything.
+/// The module with a table of one backend, for all requests.
 struct Table(Explainer);
 
 impl Table {
-    /// With these rules.
+    /// A table with these rules.
     fn new(rules: &Value) -> Self {
         let table = json!({
             "version": 1,
@@ -32,10 +32,10 @@ impl Table {
             }]
         });
         let table: RouteTable = serde_json::from_value(table).expect("a table");
-        Self(Explainer::new(&table, &Settings::default()).expect("the module takes the table"))
+        Self(Explainer::new(&table, &Settings::default()).expect("the module accepts the table"))
     }
 
-    /// With one rule that always applies, and forwards like this.
+    /// A table with one rule that always matches, and forwards with these settings.
     fn forwarding(mut forward: Value) -> Self {
         let cluster = forward.get("cluster").cloned().unwrap_or(json!("ruled"));
         forward["cluster"] = cluster;
@@ -109,7 +109,7 @@ fn weights_are_drawn_by_the_number_given() {
         table.drawing(99).reason,
         "the rule ns/rule picked a destination that has no cluster"
     );
-    // More numbers than keep their plugin.
+    // More random numbers than one plugin handles before it is replaced.
     for random in 0..20 {
         assert_eq!(table.drawing(random).cluster.as_deref(), Some("v1"));
     }

@@ -1,5 +1,5 @@
-//! `explain` on connections: certificates, 421, and what is not served without
-//! TLS, by the real module.
+//! `explain` on connections: certificates, 421, and paths that are not served
+//! without TLS, in the real module.
 
 mod sandbox;
 
@@ -8,7 +8,7 @@ use ingressctl::explain::{Explainer, Explanation, Request};
 use ingressctl::settings::Settings;
 use serde_json::{Value, json};
 
-/// The module behind an Envoy that believes this many proxies in front of it.
+/// The module behind an Envoy that trusts this many proxies in front of it.
 fn explainer(trusted_hops: u32) -> Explainer {
     let route = |path: &str, rule: u32, plaintext: Option<&str>| {
         json!({"match": {"prefix": path}, "backend": "web", "source": format!("ns/web#{rule}.0"),
@@ -35,7 +35,7 @@ fn explainer(trusted_hops: u32) -> Explainer {
     });
     let table: RouteTable = serde_json::from_value(table).expect("a table");
     let settings = Settings { trusted_hops, ..Settings::default() };
-    Explainer::new(&table, &settings).expect("the module takes the table")
+    Explainer::new(&table, &settings).expect("the module accepts the table")
 }
 
 fn get(explainer: &Explainer, url: &str, headers: &[&str]) -> Explanation {
@@ -56,11 +56,11 @@ fn a_connection_has_the_certificate_of_its_sni() {
         ("http://a.example/", &[], None, None),
         ("https://b.example/", &["host: a.example"], Some("ns/b"), Some(421)),
         ("https://other.example/", &["host: a.example"], Some("default"), Some(421)),
-        // Who connects to an address names no host.
+        // A client that connects to an IP address sends no server name (SNI).
         ("https://192.0.2.1/", &["host: a.example"], Some("default"), None),
         ("https://a.example/", &["host: other.example"], Some("ns/a"), None),
         ("http://b.example/", &["host: a.example"], None, None),
-        // Envoy's own answers come by a connection, too.
+        // Envoy's own responses also depend on the connection.
         ("https://a.example/%2f", &[], Some("ns/a"), Some(400)),
     ] {
         let explanation = get(&explainer, url, headers);
@@ -126,7 +126,7 @@ fn no_client_talks_itself_past_a_redirect() {
         let explanation = get(&explainer(trusted_hops), "http://a.example/sent", headers);
         assert_eq!(explanation.status, expected, "{trusted_hops} {headers:?}");
     }
-    // Nor does one with TLS fall behind it.
+    // A path with TLS does not fall back to it either.
     let explanation = get(&explainer(0), "https://a.example/sent", &["x-forwarded-proto: http"]);
     assert_eq!(explanation.status, None);
 }
@@ -159,7 +159,7 @@ tests:
   validate: {cluster_name: web.default.svc.cluster.local|80}
 ";
 
-/// The settings as flags, and both commands that ask the module.
+/// The settings as flags, for both commands that run the module.
 #[test]
 fn the_settings_and_the_connection_are_flags() {
     let folder = tempfile::tempdir().unwrap();

@@ -9,15 +9,15 @@
 //! | `cds.json` | in cases `*backend-*`: clusters and endpoints |
 //! | `bootstrap.json`, `lds.json`, … | in cases `envoy-*`: all that Envoy reads |
 //!
-//! A new case is a new folder with its `in.yaml`. This writes what the compiler
-//! makes of it, and shows what changed; read the difference before committing:
+//! A new case is a new folder with its `in.yaml`. This writes the outputs of the
+//! compiler, and prints what changed; review the difference before you commit it:
 //!
 //! ```text
 //! UPDATE_GOLDEN=1 cargo test -p ingressctl --test golden
 //! ```
 //!
-//! A case `bad-*` holds something wrong and, beside it, a path to the service
-//! `neighbour`, which must be served all the same.
+//! A case `bad-*` contains an error and a path to the service `neighbour`, which
+//! must be served all the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -36,7 +36,7 @@ use ingressctl::settings::Settings;
 const CASES: &str = "tests/golden";
 const COMMAND: &str = "UPDATE_GOLDEN=1 cargo test -p ingressctl --test golden";
 
-/// Where Envoy would find its files.
+/// The folder in which Envoy would find its files.
 const LAYOUT: &str = "/etc/ingress";
 
 /// By the path in the case's folder.
@@ -56,10 +56,10 @@ fn golden() {
             problems.extend(differences(case, &expected, &actual));
         }
     }
-    assert!(problems.is_empty(), "{}\nIf that is as it should be: {COMMAND}", problems.join("\n"));
+    assert!(problems.is_empty(), "{}\nIf intended, run: {COMMAND}", problems.join("\n"));
 }
 
-/// What the compiler makes of a case; what holds for every case is checked.
+/// The outputs of a case; adds a problem if a rule for all cases is broken.
 fn case_outputs(case: &Path, problems: &mut Vec<String>) -> Files {
     let settings = match fs::read_to_string(case.join("settings.yaml")) {
         Ok(text) => serde_saphyr::from_str(&text).expect("settings.yaml"),
@@ -106,8 +106,8 @@ fn outputs(case: &Path, name: &str, compiled: &Compiled, settings: &Settings) ->
     outputs
 }
 
-/// What a file says, but for the bytes of the table, which say what
-/// route-table.json says.
+/// The text of a file without the bytes of the table, which must be equal to
+/// route-table.json.
 fn without_flat_form(text: &str, table: &RouteTable) -> String {
     let Some((before, rest)) = text.split_once("google.protobuf.BytesValue") else {
         return text.to_owned();
@@ -123,11 +123,11 @@ fn without_flat_form(text: &str, table: &RouteTable) -> String {
     format!("{before}google.protobuf.BytesValue{between}\"value\": \"as route-table.json\"{after}")
 }
 
-/// What is to hold for every case, whatever its golden files say.
+/// The rules for every case, which do not depend on its golden files.
 fn broken_rules(name: &str, compiled: &Compiled) -> impl Iterator<Item = String> {
     let refused = Router::new(&compiled.gateway.table)
         .err()
-        .map(|error| format!("the filter would refuse the table: {error}"));
+        .map(|error| format!("the filter would reject the table: {error}"));
     let alone = (name.starts_with("bad-") && !serves(&compiled.gateway.table, "neighbour"))
         .then(|| "the neighbour is not served".to_owned());
     let vague = compiled
@@ -136,7 +136,7 @@ fn broken_rules(name: &str, compiled: &Compiled) -> impl Iterator<Item = String>
         .find(|finding| {
             finding.source.is_none() || (finding.object.is_some() && finding.field.is_none())
         })
-        .map(|finding| format!("does not say where: {finding}"));
+        .map(|finding| format!("has no position or field: {finding}"));
     [refused, alone, vague].into_iter().flatten()
 }
 
@@ -152,7 +152,7 @@ fn differences(case: &Path, expected: &Files, actual: &Files) -> Vec<String> {
         let what = match (expected.get(name), actual.get(name)) {
             (Some(expected), Some(actual)) if expected == actual => return None,
             (Some(expected), Some(actual)) => changed_lines(expected, actual),
-            (Some(_), None) => "is stale: the compiler does not write it any more".into(),
+            (Some(_), None) => "is stale: the compiler no longer writes it".into(),
             (None, _) => "is missing".into(),
         };
         Some(format!("--- {}\n{what}", case.join(name).display()))
@@ -160,10 +160,10 @@ fn differences(case: &Path, expected: &Files, actual: &Files) -> Vec<String> {
     names.into_iter().filter_map(difference).collect()
 }
 
-/// The lines that differ, each with its number in the file it is in.
+/// The lines that differ, each with its line number in its file.
 fn changed_lines(expected: &str, actual: &str) -> String {
     let (old, new): (Vec<_>, Vec<_>) = (expected.lines().collect(), actual.lines().collect());
-    // How many lines the rests of both, from there on, have in common at most.
+    // The maximum number of common lines after these positions.
     let mut common = vec![vec![0_usize; new.len() + 1]; old.len() + 1];
     for (i, j) in (0..old.len()).rev().flat_map(|i| (0..new.len()).rev().map(move |j| (i, j))) {
         common[i][j] = if old[i] == new[j] {
@@ -187,7 +187,7 @@ fn changed_lines(expected: &str, actual: &str) -> String {
     if lines.is_empty() { "other line breaks".into() } else { lines.join("\n") }
 }
 
-/// Writes what changed, and says so whether or not the output is captured.
+/// Writes the changes, and prints them even if the output is captured.
 fn write_outputs(case: &Path, expected: &Files, actual: &Files) {
     for (name, text) in actual.iter().filter(|(name, text)| expected.get(*name) != Some(text)) {
         let path = case.join(name);

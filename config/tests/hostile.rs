@@ -1,5 +1,5 @@
-//! Whatever the manifests hold, the compiler neither panics nor makes a table
-//! that the filter refuses; and it copes with large ones.
+//! For any manifests, the compiler neither panics nor produces a table that the
+//! filter rejects; and it handles large ones.
 
 mod large;
 
@@ -12,11 +12,11 @@ use ingressctl::manifest::read_text;
 use ingressctl::settings::{Mode, Settings};
 use large::{SERVICE, compile_large, ingress};
 
-/// Mutants of each manifest.
+/// The number of mutants of each manifest.
 const MUTANTS: usize = 60;
 
-/// What stands in for a value: of other types, out of range, and of the
-/// characters that mean something in a path, a cluster's name or a file.
+/// Replacements for a value: of other types, out of range, or with special
+/// characters of paths, cluster names and files.
 const VALUES: [&str; 52] = [
     "",
     "~",
@@ -72,7 +72,7 @@ const VALUES: [&str; 52] = [
     "{regex: '(?:a{0,1000}){1000}'}",
 ];
 
-/// Numbers that look random and are the same in every run (xorshift).
+/// Pseudo-random numbers, the same in every run (xorshift).
 struct Random(u64);
 
 impl Random {
@@ -132,7 +132,7 @@ fn compile_and_check(name: &str, text: &str) {
     }
 }
 
-/// Whether it is `<host>|<port>`, perhaps with `|<labels>`.
+/// Whether it is `<host>|<port>`, optionally with `|<labels>`.
 fn is_clusters_name(name: &str) -> bool {
     let is_of = |allowed: &'static [u8]| {
         move |byte: u8| byte.is_ascii_alphanumeric() || allowed.contains(&byte)
@@ -143,7 +143,7 @@ fn is_clusters_name(name: &str) -> bool {
         && parts.next().is_none_or(|labels| labels.bytes().all(is_of(b"-._/=,")))
 }
 
-/// The samples, and what the golden cases read.
+/// The samples, and the inputs of the golden cases.
 fn manifests() -> Vec<PathBuf> {
     let mut folders = vec![PathBuf::from("samples"), PathBuf::from("tests/golden")];
     let mut found = Vec::new();
@@ -206,7 +206,7 @@ fn with_other_value(line: &str, random: &mut Random) -> String {
     let Some(start) = colons.get(random.below(colons.len())) else { return line.to_owned() };
     let value = VALUES[random.below(VALUES.len())];
     let rest = &line[*start..];
-    // Within braces the next value stays, elsewhere this one is the line's last.
+    // Within braces the next value is kept; elsewhere this value ends the line.
     let end = rest.find([',', '}']).unwrap_or(rest.len());
     format!("{}{value}{}", &line[..*start], &rest[end..])
 }

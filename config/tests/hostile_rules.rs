@@ -1,4 +1,4 @@
-//! RouteRules of any content and number hurt nobody but their author.
+//! RouteRules with any content and in any number affect only their authors.
 
 mod large;
 
@@ -12,7 +12,7 @@ use ingressctl::manifest::read_text;
 use ingressctl::settings::Settings;
 use large::{SERVICE, compile_large, ingress};
 
-/// A rule for the service `web`, whose spec goes on with `spec`.
+/// A rule for the service `web`, with the rest of its spec in `spec`.
 fn rule(name: &str, spec: &str) -> String {
     rule_in("default", name, &format!("destination: {{name: web}}\n  {spec}"))
 }
@@ -29,7 +29,7 @@ spec:
     )
 }
 
-/// The service `web`, and what exposes it.
+/// The service `web`, and an Ingress for it.
 fn exposed() -> String {
     SERVICE.to_owned() + &ingress("web", "foo.example.com", std::iter::once("/".to_owned()))
 }
@@ -137,7 +137,7 @@ fn a_thousand_versions_of_a_thousand_pods() {
     assert_eq!(compiled.gateway.clusters.len(), 1_001);
 }
 
-/// The service `web` with so many ports, each of which has a path.
+/// The service `web` with this many ports, each with a path.
 fn with_ports(ports: u16) -> String {
     let mut text =
         "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec:\n  ports:\n".to_owned();
@@ -175,7 +175,7 @@ fn a_services_ports_share_its_rules() {
     }
 }
 
-/// One that made a table of 222 MB, when each port had its own rules.
+/// A rule that produced a table of 222 MB when each port had its own rules.
 #[test]
 fn a_rule_of_a_megabyte_and_150_ports() {
     let value = "v".repeat(1_000);
@@ -266,7 +266,7 @@ spec: {defaultBackend: {service: {name: other, port: {number: 80}}}}
         finding.message.contains("exceeds the budget of its namespace")
     };
     let count = compiled.findings.iter().filter(|finding| refused(finding)).count();
-    assert!((60..90).contains(&count), "{count} are refused");
+    assert!((60..90).contains(&count), "{count} are rejected");
     let served = compiled.gateway.table.backends.iter().flat_map(|backend| &backend.rules);
     let served: Vec<_> = served.map(|rule| &*rule.name).collect();
     assert!(served.contains(&"other/modest"), "{served:?}");
@@ -316,7 +316,7 @@ fn a_rule_of_another_namespace_takes_nothing_over() {
     for spec in [
         "destination: {name: web, namespace: default}",
         "destination: {service: web.default.svc.cluster.local}",
-        // Without its namespace, this is a service of the rule's own.
+        // Without a namespace, this is a service in the rule's own namespace.
         "destination: {name: web}",
     ] {
         let spec = format!("{spec}\n  redirect: {{authority: evil.example}}");
@@ -350,7 +350,7 @@ fn an_oversized_expression_costs_its_rule_and_little_time() {
 
 #[test]
 fn a_number_that_does_not_fit_is_never_wrapped() {
-    // Each as a number would be 1 or 100 once its upper bits are gone.
+    // Each would be 1 or 100 if its upper bits were dropped.
     let numbers = [
         "4294967297",
         "4294967396",

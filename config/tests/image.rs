@@ -1,4 +1,4 @@
-//! The Dockerfile, as far as it says what other files say.
+//! The parts of the Dockerfile that must agree with other files.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(format!("../{path}")).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// What stands between `before` and `after` in a file, in each place.
+/// The text between `before` and `after` in a file, at each occurrence.
 fn values<'a>(text: &'a str, before: &str, after: char) -> Vec<&'a str> {
     let places = text.split(before).skip(1);
     places.map(|rest| rest.split(after).next().unwrap_or_default()).collect()

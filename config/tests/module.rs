@@ -19,7 +19,7 @@ fn module(folder: &Path, arguments: &[&str]) -> Output {
     command.current_dir(folder).arg("module").args(arguments).output().expect("ingressctl runs")
 }
 
-/// What it prints where it does its work.
+/// The output of a successful run.
 #[track_caller]
 fn written(folder: &Path, arguments: &[&str]) -> String {
     let output = module(folder, arguments);
@@ -27,7 +27,7 @@ fn written(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
 
-/// Asserts that it does nothing, and says that.
+/// Asserts that it fails without writing anything, with this message.
 #[track_caller]
 fn refused(folder: &Path, arguments: &[&str], why: &str) {
     let before = files(folder);
@@ -61,7 +61,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// The bytes that a descriptor names, which are as it says.
+/// The content of a descriptor, which must have its digest and size.
 fn blob(image: &Path, descriptor: &Value) -> Vec<u8> {
     let name = descriptor["digest"].as_str().unwrap();
     let bytes = fs::read(image.join("blobs").join(name.replace(':', "/"))).unwrap();
@@ -83,7 +83,7 @@ fn the_module_is_written_as_a_file() {
             fs::write(&path, earlier).unwrap();
         }
         assert_eq!(written(folder.path(), &["-o", "filter.wasm"]), digest(MODULE));
-        assert!(fs::read(&path).unwrap() == MODULE, "it is the module");
+        assert!(fs::read(&path).unwrap() == MODULE, "the file must be the module");
     }
     assert_eq!(files(folder.path()).len(), 1);
 }
@@ -97,7 +97,7 @@ fn a_link_to_a_file_is_followed() {
     std::os::unix::fs::symlink(&file, &link).unwrap();
     written(folder.path(), &["-o", "filter.wasm"]);
     assert!(link.is_symlink());
-    assert!(fs::read(&file).unwrap() == MODULE, "it is the module");
+    assert!(fs::read(&file).unwrap() == MODULE, "the file must be the module");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn the_image_holds_the_module() {
 
     let manifest = json(&blob(&image, of_manifest));
     assert_eq!(manifest["schemaVersion"], 2);
-    // By this Istio and Envoy Gateway know where to look.
+    // Istio and Envoy Gateway find the module by this.
     assert_eq!(manifest["annotations"]["module.wasm.image/variant"], "compat");
     let [of_layer] = &manifest["layers"].as_array().unwrap()[..] else { panic!("{manifest}") };
     assert_eq!(of_layer["mediaType"], "application/vnd.oci.image.layer.v1.tar+gzip");
@@ -143,9 +143,9 @@ fn the_image_holds_the_module() {
     assert_eq!(file.path().unwrap(), Path::new("plugin.wasm"));
     let mut content = Vec::new();
     file.read_to_end(&mut content).unwrap();
-    assert!(content == MODULE, "it is the module");
+    assert!(content == MODULE, "the file must be the module");
     assert!(entries.next().is_none());
-    // And nothing that nothing names.
+    // There are no other files.
     assert_eq!(files(&image).len(), 5);
 }
 
@@ -169,7 +169,7 @@ fn the_same_module_gives_the_same_image() {
         written(folder.path(), &["--format", "oci", "-o", name]);
         files(&folder.path().join(name))
     });
-    assert!(images[0] == images[1], "they differ");
+    assert!(images[0] == images[1], "the images differ");
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn an_earlier_image_is_replaced() {
     let index = fs::read_to_string(image.join("index.json")).unwrap();
     fs::write(image.join("index.json"), index.replace("0.1.0", "0.0.9")).unwrap();
     write();
-    assert!(files(&image) == new, "it is the new one alone");
+    assert!(files(&image) == new, "only the new image must be left");
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn what_is_no_image_of_the_module_stays() {
     refused(folder.path(), &["--format", "oci", "-o", "file"], "file is a file");
     refused(folder.path(), &["--format", "oci", "-o", "."], ". contains files other than");
 
-    // An image beside something, and one of something else.
+    // An image with an additional file, and an image of something else.
     written(folder.path(), &["--format", "oci", "-o", "image"]);
     let image = folder.path().join("image");
     fs::write(image.join("notes"), "text").unwrap();

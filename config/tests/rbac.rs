@@ -1,8 +1,8 @@
 //! `ingressctl rbac`: manifests in, objects out.
 //!
-//! Each folder of `tests/rbac` is a case: `in.yaml` and perhaps `flags.txt` in,
-//! `out.yaml` and `findings.txt` out. This writes those, to be read before they
-//! are committed:
+//! Each folder of `tests/rbac` is a case: the inputs `in.yaml` and optionally
+//! `flags.txt`, the outputs `out.yaml` and `findings.txt`. This writes the outputs;
+//! review them before you commit them:
 //!
 //! ```text
 //! UPDATE_GOLDEN=1 cargo test -p ingressctl --test rbac
@@ -27,7 +27,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
-/// The objects in what is printed.
+/// The objects in the output.
 fn objects(yaml: &str) -> Vec<Value> {
     yaml.split("\n---\n")
         .map(|document| {
@@ -84,7 +84,7 @@ fn the_deployment_has_the_rights_that_are_printed_for_no_ingress() {
     }
 }
 
-/// The same with the rules of each in an order of their own: it means nothing.
+/// The same with sorted rules, because their order has no meaning.
 fn in_any_order(mut objects: Vec<Value>) -> Vec<Value> {
     for rules in objects.iter_mut().filter_map(|object| object["rules"].as_array_mut()) {
         rules.sort_by_key(Value::to_string);

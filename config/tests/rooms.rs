@@ -1,18 +1,19 @@
-//! Data flows in one direction through the rooms of `config/src`, as
-//! ARCHITECTURE.md draws it: a room imports only rooms that stand to its left.
+//! Data flows in one direction through the modules of `config/src`, as
+//! ARCHITECTURE.md describes: a module imports only modules that are earlier in the
+//! order.
 //!
-//! A room is a top-level module, with everything below it. An import is a path
-//! into another room: in a `use`, in the middle of code, inside a macro. The
-//! lexer leaves out comments and strings, so what these mention is free.
+//! A module here is a top-level module, with everything below it. An import is a
+//! path into another module: in a `use`, in code, or in a macro. Comments and
+//! strings are ignored.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// Every room, in the direction in which data flows.
+/// All modules, in the direction in which data flows.
 const ORDER: [&str; 33] = [
-    // What all the others share.
+    // Shared by all others.
     "object_ref",
     "finding",
     "digest",
@@ -23,7 +24,7 @@ const ORDER: [&str; 33] = [
     "cache",
     "envoy_binary",
     "offline_module",
-    // From manifests to what the gateway is to be.
+    // From manifests to the desired state of the gateway.
     "kinds",
     "manifest",
     "objects",
@@ -33,7 +34,7 @@ const ORDER: [&str; 33] = [
     "model",
     "rbac",
     "compile",
-    // From there to a running Envoy.
+    // From the desired state to a running Envoy.
     "envoy",
     "xds",
     "rollout",
@@ -44,16 +45,16 @@ const ORDER: [&str; 33] = [
     // The same without an Envoy.
     "explain",
     "route_test",
-    // What only fuzz targets use.
+    // Used by fuzz targets only.
     "fuzzing",
-    // What people type.
+    // The command line.
     "module_image",
     "upstream",
     "commands",
     "cli",
 ];
 
-/// What the order would allow, but a room is to know nothing of.
+/// Imports that the order allows, but the design does not.
 const NEVER: [(&str, &[&str]); 5] = [
     ("model", &["manifest", "objects"]),
     ("envoy", &["compile"]),
@@ -62,7 +63,7 @@ const NEVER: [(&str, &[&str]); 5] = [
     ("explain", &["serve", "controller", "rollout", "xds"]),
 ];
 
-/// A path into a room.
+/// A path into a module.
 #[derive(Debug, PartialEq, Eq)]
 struct Import {
     line: usize,
@@ -95,7 +96,7 @@ fn the_order_names_the_rooms_that_exist() {
     assert_eq!(rooms, order);
 }
 
-/// What is wrong with the imports of one file, whose path is relative to `src`.
+/// The problems with the imports of one file, whose path is relative to `src`.
 fn check(file: &Path, text: &str) -> Vec<String> {
     let from = room(file);
     if matches!(&*from, "lib" | "main") {
@@ -107,12 +108,12 @@ fn check(file: &Path, text: &str) -> Vec<String> {
     let problem = |Import { line, room }: Import| {
         let is_forbidden = never.contains(&&*room);
         let remedy = if position(&room).is_none() {
-            "which is not a room; add it to ORDER in config/tests/rooms.rs".to_owned()
+            "which is not in ORDER; add it in config/tests/rooms.rs".to_owned()
         } else if is_forbidden {
-            format!("of which it is to know nothing; pass in what `{from}` needs")
+            format!("which the design forbids; pass in the values that `{from}` needs")
         } else if position(&room) > position(&from) {
             format!(
-                "which stands to its right; move what both need to a room left of `{from}`, or pass it in"
+                "which is later in ORDER; move the shared code to a module before `{from}`, or pass it in"
             )
         } else {
             return None;
@@ -141,9 +142,10 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The paths that leave the module of a file for the root of the crate.
+/// The paths from the module of a file to the root of the crate.
 fn imports(file: &Path, text: &str) -> Vec<Import> {
-    // `a.rs` and `a/mod.rs` would be one below the root, `a/b.rs` is two.
+    // `a.rs` and `a/mod.rs` are one level below the root, `a/b.rs` is two levels
+    // below.
     let depth = match room(file).as_str() {
         "lib" | "main" => 0,
         _ => file.iter().count(),
@@ -154,8 +156,8 @@ fn imports(file: &Path, text: &str) -> Vec<Import> {
     found
 }
 
-/// Finds `crate::room`, and `super::room` where that many `super` lead to the
-/// root, in a module that is `depth` below it.
+/// Finds `crate::module`, and `super::module` with as many `super` as lead to the
+/// root, in a module `depth` levels below it.
 fn collect(tokens: TokenStream, depth: usize, found: &mut Vec<Import>) {
     let tokens: Vec<_> = tokens.into_iter().collect();
     let mut rest = &tokens[..];
@@ -188,10 +190,11 @@ fn collect(tokens: TokenStream, depth: usize, found: &mut Vec<Import>) {
     }
 }
 
-/// What follows the root of the crate: `::room`, `::{room, room::Item}` or `::*`.
+/// The path after the root of the crate: `::module`, `::{module, module::Item}` or
+/// `::*`.
 fn path_from_root(rest: &[TokenTree], found: &mut Vec<Import>) {
     let [TokenTree::Punct(colon), TokenTree::Punct(_), next, ..] = rest else { return };
-    // As in `pub(crate) fn`.
+    // For example `pub(crate) fn`.
     if colon.as_char() != ':' {
         return;
     }
@@ -208,7 +211,7 @@ fn path_from_root(rest: &[TokenTree], found: &mut Vec<Import>) {
     }
 }
 
-/// Items of the root, such as constants, are for all.
+/// Items of the root, such as constants, may be used anywhere.
 fn named(token: &TokenTree) -> Option<Import> {
     let room = token.to_string();
     let is_item = room.starts_with(|first: char| first.is_ascii_uppercase());
@@ -257,25 +260,25 @@ fn a_wrong_import_is_named_with_what_to_do() {
         (
             "digest.rs",
             "\nuse crate::envoy::Layout;",
-            "config/src/digest.rs:2: `digest` imports `envoy`, which stands to its right; \
-             move what both need to a room left of `digest`, or pass it in",
+            "config/src/digest.rs:2: `digest` imports `envoy`, which is later in ORDER; \
+             move the shared code to a module before `digest`, or pass it in",
         ),
         (
             "rbac/secrets.rs",
             "use super::super::compile;",
-            "config/src/rbac/secrets.rs:1: `rbac` imports `compile`, which stands to its right; \
-             move what both need to a room left of `rbac`, or pass it in",
+            "config/src/rbac/secrets.rs:1: `rbac` imports `compile`, which is later in ORDER; \
+             move the shared code to a module before `rbac`, or pass it in",
         ),
         (
             "envoy/render.rs",
             "fn f() { crate::compile::compile() }",
-            "config/src/envoy/render.rs:1: `envoy` imports `compile`, of which it is to know \
-             nothing; pass in what `envoy` needs",
+            "config/src/envoy/render.rs:1: `envoy` imports `compile`, which the design forbids; \
+             pass in the values that `envoy` needs",
         ),
         (
             "cli.rs",
             "use crate::attic::Thing;",
-            "config/src/cli.rs:1: `cli` imports `attic`, which is not a room; add it to ORDER in \
+            "config/src/cli.rs:1: `cli` imports `attic`, which is not in ORDER; add it in \
              config/tests/rooms.rs",
         ),
     ] {

@@ -1,5 +1,5 @@
-//! The command `test` as scripts see it: manifests and files of tests in, exit
-//! code and results out.
+//! The command `test` in scripts: manifests and test files in, exit code and
+//! results out.
 
 mod sandbox;
 
@@ -14,7 +14,7 @@ use sandbox::Output;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// In the spelling of the check tool's first years.
+/// In the format of the first versions of Envoy's route check tool.
 const OLD: &str = r#"[
   {
     "test_name": "status is exposed",
@@ -37,7 +37,7 @@ const OLD: &str = r#"[
   }
 ]"#;
 
-/// In its present spelling, with fields of our own.
+/// In the current format, with this project's own fields.
 const NEW: &str = "
 tests:
 - test_name: the host's own path
@@ -139,11 +139,11 @@ tests:
   validate: {timeout: 0s, cluster_name: httpbin.default.svc.cluster.local|8000, ingress: {rule: ''}}
 ";
 
-/// A folder to run the command in.
+/// A folder in which the command runs.
 struct Sandbox(TempDir);
 
 impl Sandbox {
-    /// With this as `cases.yaml`.
+    /// A folder with this text as `cases.yaml`.
     fn new(cases: &str) -> Self {
         let sandbox = Self(tempfile::tempdir().expect("a folder"));
         sandbox.write("cases.yaml", cases);

@@ -1,5 +1,5 @@
-//! Tests of routes on rules, by the real module: each field that is our own,
-//! held against a table that has something to say of it.
+//! Route tests on rules, in the real module: each of this project's own fields,
+//! with a table that affects it.
 
 use ingress_filter::RouteTable;
 use ingressctl::explain::Explainer;
@@ -48,10 +48,10 @@ fn explainer() -> Explainer {
         ]}]
     }))
     .expect("a table");
-    Explainer::new(&table, &Settings::default()).expect("the module takes the table")
+    Explainer::new(&table, &Settings::default()).expect("the module accepts the table")
 }
 
-/// The report of tests, each `rule | more of input | validate`.
+/// The report of tests, each in the form `rule | more of input | validate`.
 fn report(tests: &[(&str, &str, &str)]) -> Report {
     let mut file = "tests:\n".to_owned();
     for (rule, input, validate) in tests {
@@ -66,7 +66,7 @@ fn report(tests: &[(&str, &str, &str)]) -> Report {
     run(&cases, &explainer()).expect("the module runs")
 }
 
-/// What the one test that failed expected and got.
+/// The expected and the actual value of the only failed test.
 fn differences(report: &Report) -> Vec<(&str, &str, &str)> {
     let failures = report.tests.iter().flat_map(|test| &test.failures);
     failures

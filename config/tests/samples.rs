@@ -1,5 +1,5 @@
-//! The samples are right: nothing is found wrong with them, and each has tests
-//! of its routes that pass, reach everything, and would miss each rule.
+//! The samples are valid: they have no findings, and route tests that pass, cover
+//! all routes and rules, and would detect a missing rule.
 
 mod sandbox;
 
@@ -13,13 +13,13 @@ use ingressctl::manifest::{Manifests, PathSpec, read};
 use ingressctl::route_test::{self, Report, run};
 use ingressctl::settings::Settings;
 
-/// Holds no manifests, but what an Envoy of one's own needs.
+/// Contains no manifests, only the configuration of an operator's own Envoy.
 const NO_MANIFESTS: &str = "own-envoy";
 
-/// Names a Secret, which a cluster has and a repository has not.
+/// Names a Secret, which exists in a cluster but not in a repository.
 const WITHOUT_SECRET: &str = "secure-ingress";
 
-/// The folders of samples, whichever there are.
+/// All folders of samples.
 fn samples() -> Vec<PathBuf> {
     let entries = fs::read_dir(folder("")).expect("a folder of samples");
     let paths = entries.map(|entry| entry.expect("a sample").path());
@@ -36,7 +36,7 @@ fn manifests(sample: &Path) -> Manifests {
     read(&[PathSpec::Path(sample.to_owned())], &mut empty())
 }
 
-/// What `ingressctl test -f SAMPLE SAMPLE/tests` finds, with other manifests.
+/// The report of `ingressctl test -f SAMPLE SAMPLE/tests`, with other manifests.
 #[track_caller]
 fn test(sample: &Path, manifests: &Manifests) -> Report {
     let settings = Settings::default();
@@ -57,7 +57,7 @@ fn nothing_is_wrong_with_a_sample() {
         let text = String::from_utf8_lossy(&text);
         let mut lines = text.lines().filter(|line| {
             let is_about_secret = line.contains(": warning: ") && line.contains(": spec.tls");
-            // The samples are for one's own machine.
+            // The samples are for a local machine.
             let is_note = line.contains(": note: ") && line.contains("loopback");
             let is_expected = sample.ends_with(WITHOUT_SECRET)
                 && (is_about_secret || line.contains(" objects ignored: 1 warning"));
@@ -91,7 +91,7 @@ fn the_tests_of_a_sample_miss_each_rule_that_is_left_out() {
                 continue;
             }
             let (report, name) = (test(&sample, &manifests), object.reference().to_string());
-            assert!(report.failed > 0, "{}: no test misses {name}", sample.display());
+            assert!(report.failed > 0, "{}: no test fails without {name}", sample.display());
             left_out += 1;
         }
     }
@@ -103,6 +103,6 @@ fn the_rule_of_the_documentation_stands_beside_its_ingress() {
     for file in ["ingress.yaml", "httpbin.yaml"] {
         let [with_rule, without] = ["status-route", "simple-ingress"]
             .map(|sample| fs::read_to_string(folder(sample).join(file)).expect("a manifest"));
-        assert_eq!(with_rule, without, "status-route adds a rule to simple-ingress, nothing else");
+        assert_eq!(with_rule, without, "status-route must add only a rule to simple-ingress");
     }
 }

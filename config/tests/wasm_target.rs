@@ -1,4 +1,4 @@
-//! What the build does where rustc lacks the target of the module.
+//! The build when rustc lacks the target of the module.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,9 +6,9 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-/// A machine with a rustc, a rustup and the script. The two stand in
-/// `config/tests/wasm_target`: a file that has just been written cannot be run
-/// for sure while other threads start processes.
+/// A machine with a rustc, a rustup and the script. The two programs are in
+/// `config/tests/wasm_target`, because a file that has just been written cannot
+/// reliably be executed while other threads start processes.
 struct Machine {
     folder: TempDir,
     sysroot: PathBuf,
@@ -19,14 +19,14 @@ impl Machine {
         let folder = tempfile::tempdir().unwrap();
         let sysroot = folder.path().join(sysroot);
         fs::create_dir_all(&sysroot).unwrap();
-        // A copy, because the script touches itself.
+        // A copy, because the script updates its own timestamp.
         fs::create_dir(folder.path().join("config")).unwrap();
         fs::copy(package().join("wasm-target.sh"), folder.path().join(SCRIPT)).unwrap();
         Self { folder, sysroot }
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        // In the place of Cargo is a shell, whose standard error is a pipe.
+        // In place of Cargo, a shell, whose standard error is a pipe.
         Command::new("sh")
             .args(["-c", "sh \"$@\"; exit $?", "cargo"])
             .arg(self.folder.path().join(SCRIPT))
@@ -59,7 +59,7 @@ fn assert_is_version(output: &Output) {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "rustc was asked: -vV\n");
 }
 
-/// The one line that the script writes last.
+/// The last line of the script's output.
 fn error(output: &Output) -> String {
     assert!(!output.status.success(), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");

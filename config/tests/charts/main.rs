@@ -1,7 +1,7 @@
-//! Manifests after what public charts come to: `check` finds no error that is
-//! none, and tells of every annotation that guards access and is ignored.
+//! Manifests in the style of public charts: `check` finds no false errors, and
+//! reports every ignored annotation that guards access.
 //!
-//! Each manifest is put together from one row of each table below.
+//! Each manifest combines one row of each table below.
 
 mod parts;
 
@@ -15,10 +15,10 @@ use ingressctl::manifest::{PathSpec, read};
 use ingressctl::settings::Settings;
 use parts::{ANNOTATIONS, BESIDE, Guarded, NAMES, PATHS, PORTS, TLS, VERSIONS, Version};
 
-/// How many manifests are written.
+/// The number of manifests.
 const MANIFESTS: usize = 312;
 
-/// One chart, as `helm template` prints it.
+/// A chart in the form that `helm template` prints.
 struct Chart {
     name: String,
     annotations: &'static [(&'static str, &'static str, Guarded)],
@@ -26,8 +26,8 @@ struct Chart {
 }
 
 impl Chart {
-    /// The lengths of the tables have few factors in common, so rows meet in many
-    /// ways.
+    /// The lengths of the tables have few common factors, so rows occur in many
+    /// combinations.
     fn new(number: usize) -> Self {
         let name = format!("{}-{number}", NAMES[number % NAMES.len()]);
         let annotations = ANNOTATIONS[number % ANNOTATIONS.len()];
@@ -46,7 +46,7 @@ impl Chart {
         Self { name, annotations, text: documents.join("\n---\n") }
     }
 
-    /// The annotations of which an error has to tell.
+    /// The annotations that must cause an error.
     fn guards(&self) -> BTreeSet<&'static str> {
         self.named(Guarded::Yes)
     }
@@ -114,7 +114,7 @@ fn ingress(
     )
 }
 
-/// The class that `ingressClassName: edge` names.
+/// The class in `ingressClassName: edge`.
 const CLASS: &str = "---\napiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: edge}\nspec: \
                      {controller: istio.io/ingress-controller}\n";
 
@@ -170,7 +170,7 @@ fn charts_have_no_errors_but_for_what_guarded_them() {
     assert!(told > MANIFESTS / 3 && passed_over > MANIFESTS, "{told} guards, {passed_over} others");
 }
 
-/// All in one folder, as a repository of rendered charts has them.
+/// All manifests in one folder, as in a repository of rendered charts.
 #[test]
 fn charts_in_one_folder_are_no_more_than_each() {
     let folder = tempfile::tempdir().expect("a folder");

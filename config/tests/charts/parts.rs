@@ -1,21 +1,21 @@
-//! What charts are put together from.
+//! The parts of charts.
 
 /// Whether an annotation guards access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guarded {
     Yes,
-    /// It is of another controller and does something else.
+    /// It belongs to another controller and does something else.
     No,
-    /// It is nobody's concern here.
+    /// It does not concern this controller.
     NotOurs,
 }
 
 use Guarded::{No, NotOurs, Yes};
 
-/// How a chart writes its Ingress.
+/// The form in which a chart writes its Ingress.
 pub(crate) struct Version {
     pub(crate) api: &'static str,
-    /// `serviceName` and `servicePort`.
+    /// It uses `serviceName` and `servicePort`.
     pub(crate) is_flat: bool,
     pub(crate) has_class_field: bool,
 }
@@ -112,7 +112,7 @@ pub(crate) const ANNOTATIONS: [Annotations; 13] = [
     ],
 ];
 
-/// What stands beside an Ingress in charts; `NAME` is that of the chart.
+/// Objects next to an Ingress in charts; `NAME` is the name of the chart.
 pub(crate) const BESIDE: [&str; 26] = [
     "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: NAME, labels: {app: NAME}}\nspec:\n  replicas: 1\n  template:\n    spec:\n      containers:\n      - {name: app, image: \"NAME:1.0\", ports: [{name: http, containerPort: 80, protocol: TCP}]}",
     "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: NAME}\nspec: {serviceName: NAME, volumeClaimTemplates: [{metadata: {name: data}}]}",

@@ -1,4 +1,4 @@
-//! Certificates and keys in which one thing is wrong.
+//! Certificates and keys with one problem each.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,10 +12,11 @@ use crate::sandbox::Sandbox;
 
 const HOST: &str = "shop.example";
 
-/// Of a certificate that expires soon, which day depends on the day of the test.
+/// Replaces the expiry of a certificate that expires soon, which depends on the day
+/// of the test.
 const SOME_DAY: &str = "2030-01-01T00:00:00Z";
 
-/// What `check` prints for a certificate with this problem.
+/// The output of `check` for a certificate with this problem.
 pub(crate) fn run(code: Code) -> Vec<String> {
     let (chain, key) = pair(code);
     let sandbox = Sandbox::new(&[("manifests.yaml", &manifests(code, &chain, &key))]);
@@ -29,7 +30,8 @@ pub(crate) fn run(code: Code) -> Vec<String> {
 
 fn manifests(code: Code, chain: &str, key: &str) -> String {
     let indented = |text: &str| text.replace('\n', "\n    ");
-    // Without hosts, an entry is for those of the rules that the certificate covers.
+    // Without hosts, an entry applies to the hosts of the rules that the
+    // certificate covers.
     let hosts = if code == Code::CertificateNotForHost { "hosts: [shop.example], " } else { "" };
     format!(
         "apiVersion: v1\nkind: Secret\nmetadata: {{name: web}}\ntype: kubernetes.io/tls\nstringData:\n  tls.crt: |\n    {}\n  \
@@ -43,7 +45,7 @@ fn manifests(code: Code, chain: &str, key: &str) -> String {
     )
 }
 
-/// A chain and a key, which are sound but for one problem.
+/// A chain and a key, valid except for one problem.
 fn pair(code: Code) -> (String, String) {
     let fixture = |name: &str| {
         let path = format!("src/certificates/fixtures/{name}.pem");
@@ -100,7 +102,7 @@ fn pair(code: Code) -> (String, String) {
             let other = issue(|it| it.distinguished_name = common_name("other")).0;
             (chain + &other, key)
         }
-        other => panic!("make a certificate that gives {other}"),
+        other => panic!("add a certificate with the problem {other}"),
     }
 }
 
@@ -142,7 +144,7 @@ fn extension(id: &[u64], content: &[u8]) -> CustomExtension {
     CustomExtension::from_oid_content(id, content.to_vec())
 }
 
-/// The begin of a day a few days from now.
+/// The start of a day a few days from now.
 fn soon() -> jiff::Timestamp {
     const DAY: u64 = 24 * 60 * 60;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");

@@ -1,5 +1,5 @@
-//! `docs/findings.md`: every code with its entry, and what the command really prints for
-//! the example in it. This writes the page anew:
+//! `docs/findings.md`: every code with its entry, and the real output of the
+//! command for its example. This updates the page:
 //!
 //! ```text
 //! UPDATE_GOLDEN=1 cargo test -p ingressctl --test findings
@@ -54,7 +54,7 @@ fn every_code_has_its_entry_on_the_page() {
         fs::write(PAGE, &page).expect("write the page");
     }
     let written = fs::read_to_string(PAGE).unwrap_or_default();
-    assert!(written == page, "{PAGE} is out of date: see the head of this test");
+    assert!(written == page, "{PAGE} is out of date; update it as at the top of this test");
 }
 
 fn write_index(page: &mut String, group: Group) {
@@ -71,17 +71,17 @@ fn write_entry(page: &mut String, code: Code) {
     let (example, lines) = match code.group().origin() {
         Origin::Files => run_example(code),
         Origin::Certificate => (String::new(), certificates::run(code)),
-        // Unit tests of `cluster` compile them.
+        // Unit tests of `cluster` check these examples.
         Origin::Cluster | Origin::Envoy => {
             let _ = write!(page, "\n{}\n", code.example());
             return;
         }
     };
-    assert!(!lines.is_empty(), "the example of {code} does not give it");
+    assert!(!lines.is_empty(), "the output of the example of {code} lacks it");
     let _ = write!(page, "{example}\n```text\n{}\n```\n", lines.join("\n"));
 }
 
-/// The example as the page has it, and the lines that it gives with its code.
+/// The example in the form of the page, and the lines of its output with the code.
 fn run_example(code: Code) -> (String, Vec<String>) {
     let sandbox = Sandbox::new(&[]);
     let (mut shown, mut script) = (String::new(), String::new());
@@ -120,18 +120,18 @@ struct Block {
     text: &'static str,
 }
 
-/// The info string of one that is a file is its language and perhaps its name.
+/// The info string of a file's block has its language and optionally its name.
 fn blocks(code: Code) -> impl Iterator<Item = Block> {
     let fenced = code.example().split("```").skip(1).step_by(2);
     fenced.map(|block| {
-        let (info, text) = block.split_once('\n').expect("a fence has a line of its own");
+        let (info, text) = block.split_once('\n').expect("the first line of a block");
         let (language, file) = info.split_once(' ').unwrap_or((info, "manifests.yaml"));
         Block { language, file, text }
     })
 }
 
-/// The lines that a script prints with this code. An entry has to name all other codes
-/// that its example gives.
+/// The lines of a script's output with this code. An entry must name all other
+/// codes in the output of its example.
 fn told(sandbox: &Sandbox, script: &str, code: Code) -> Vec<String> {
     let output = shell(sandbox, script);
     let all = output.stdout + &output.stderr;
@@ -142,9 +142,9 @@ fn told(sandbox: &Sandbox, script: &str, code: Code) -> Vec<String> {
     let (own, others): (Vec<_>, Vec<_>) = lines.partition(|(given, _)| *given == code);
     for (other, line) in others {
         let is_named = code.explanation().contains(&format!("`{other}`"));
-        assert!(is_named, "{code}: its example also gives {line}");
+        assert!(is_named, "{code}: its example also prints {line}");
     }
-    assert!(!own.is_empty(), "{code}: its example gives\n{all}");
+    assert!(!own.is_empty(), "{code}: its example prints\n{all}");
     own.into_iter().map(|(_, line)| line).collect()
 }
 

@@ -1,4 +1,4 @@
-//! Large manifests, and how long they may take.
+//! Large manifests, and the time limit for them.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use ingressctl::compile::{Compiled, compile};
 use ingressctl::manifest::read_text;
 use ingressctl::settings::Settings;
 
-/// Long enough for a debug build on a busy machine; it takes a second or two.
+/// Enough for a debug build on a busy machine; it usually takes a second or two.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) fn compile_large(what: &str, text: &str) -> Compiled {

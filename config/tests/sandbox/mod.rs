@@ -1,4 +1,4 @@
-//! `ingressctl` as scripts see it: arguments in, exit code, output and files out.
+//! `ingressctl` in scripts: arguments in, exit code, output and files out.
 
 #![allow(dead_code, reason = "each test uses what it needs")]
 
@@ -34,8 +34,8 @@ metadata: {name: cart}
 subsets: [{addresses: [{ip: 10.0.0.1}], ports: [{name: http, port: 8080}]}]
 ";
 
-/// The command, whatever the environment of the tests says of colours: a CI
-/// system that sets `CI` counts as a terminal that has them.
+/// The command, independent of the colour settings in the environment: a CI system
+/// that sets `CI` counts as a terminal with colours.
 pub(crate) fn ingressctl() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ingressctl"));
     for name in ["CI", "CLICOLOR", "CLICOLOR_FORCE", "COLORTERM", "NO_COLOR"] {
@@ -44,7 +44,7 @@ pub(crate) fn ingressctl() -> Command {
     command
 }
 
-/// A folder to run the command in.
+/// A folder in which the command runs.
 pub(crate) struct Sandbox(pub(crate) TempDir);
 
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl Output {
             .stderr(Stdio::piped())
             .spawn()
             .expect("start ingressctl");
-        // It need not read what it is not told to.
+        // The command may exit without reading its input.
         let _ = child.stdin.take().expect("its input").write_all(stdin.as_bytes());
         let output = child.wait_with_output().expect("wait for ingressctl");
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
@@ -102,7 +102,7 @@ impl Output {
         }
     }
 
-    /// With this code and output, whatever it says beside that.
+    /// Asserts this exit code and standard output, and any standard error.
     #[track_caller]
     pub(crate) fn prints(&self, code: i32, stdout: &str) {
         assert_eq!((self.code, &*self.stdout), (Some(code), stdout), "{}", self.stderr);
