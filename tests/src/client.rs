@@ -22,7 +22,7 @@ impl Answer {
         lines.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
     }
 
-    /// Who responded: the name of an [`Upstream`](crate::Upstream), or the status
+    /// The name of the [`Upstream`](crate::Upstream) that responded, or the status
     /// if there was no upstream.
     pub fn by(&self) -> String {
         self.header("x-upstream").map_or_else(|| self.status.to_string(), str::to_owned)
@@ -96,7 +96,7 @@ impl KeepAlive {
 pub(crate) fn exchange(stream: &mut (impl Read + Write), request: &[u8]) -> Answer {
     receive(stream, request).unwrap_or_else(|(bytes, _)| {
         let answer = parse(&bytes, is_head(request)).map(|(answer, _)| answer);
-        answer.unwrap_or_else(|| panic!("no HTTP answer: {:?}", String::from_utf8_lossy(&bytes)))
+        answer.unwrap_or_else(|| panic!("no HTTP response: {:?}", String::from_utf8_lossy(&bytes)))
     })
 }
 

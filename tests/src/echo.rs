@@ -98,5 +98,5 @@ fn answer(request: &Request<Incoming>, at: SocketAddr) -> Response<Empty<Bytes>>
     };
     let json = serde_json::to_vec(&echoed).expect("JSON");
     let answer = Response::builder().header(HEADER, BASE64.encode(json));
-    answer.body(Empty::new()).expect("a valid answer")
+    answer.body(Empty::new()).expect("a valid response")
 }

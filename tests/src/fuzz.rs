@@ -1,6 +1,6 @@
-//! What fuzz targets do with an input. Every input is possible, because it stands
-//! for what clients and tenants send. A failure is a panic. The fuzzer limits the
-//! time and memory of each input.
+//! The code of the fuzz targets. Every input is possible, because it stands for
+//! what clients and tenants send. A failure is a panic. The fuzzer limits the time
+//! and memory of each input.
 //!
 //! `tests/fuzz` has a target for each of [`TARGETS`], and a corpus, whose inputs
 //! the test `corpora` runs with all other tests.

@@ -15,7 +15,7 @@ pub struct Served<'t> {
     pub source: &'t str,
     /// The name of the backend.
     pub backend: &'t str,
-    /// How requests without TLS are handled.
+    /// The handling of requests without TLS.
     pub plaintext: Option<Plaintext>,
 }
 

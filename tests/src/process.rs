@@ -39,7 +39,7 @@ impl Process {
             let _ = done.send(command.spawn().map_err(|error| format!("{name}: {error}")));
         };
         SPAWNER.send(Box::new(spawn)).expect("a thread that lives as long as the process");
-        let child = child.recv().expect("an answer");
+        let child = child.recv().expect("the result of spawning");
         Self(child.unwrap_or_else(|error| panic!("{error}")))
     }
 

@@ -201,5 +201,5 @@ async fn answer(
     for (name, value) in wanted {
         answer = answer.header(name, value);
     }
-    Ok(answer.body(Full::default()).expect("a valid answer"))
+    Ok(answer.body(Full::default()).expect("a valid response"))
 }

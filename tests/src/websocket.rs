@@ -71,6 +71,6 @@ pub fn upgrade(
         Err(tungstenite::HandshakeError::Failure(Error::Http(response))) => {
             Err(response.status().as_u16())
         }
-        Err(error) => panic!("no answer to the upgrade: {error}"),
+        Err(error) => panic!("no response to the upgrade: {error}"),
     }
 }

@@ -22,7 +22,7 @@ const PAUSE_BETWEEN_CONNECTIONS: Duration = Duration::from_millis(20);
 /// The time limit for a response.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Host and path, and the upstreams that may answer.
+/// Host and path, and the upstreams that may respond.
 type Target = (&'static str, &'static str, &'static [&'static str]);
 
 const PLAIN: [Target; 4] = [

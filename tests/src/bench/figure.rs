@@ -4,14 +4,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One measured number and what it describes. Figures that differ only in `size`
-/// are one line of a plot; figures with the same `group` and `quantity` are one
-/// table.
+/// One measured number and its description. Figures that differ only in `size` are
+/// one line of a plot; figures with the same `group` and `quantity` are one table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// The conditions, such as `paths, HTTP/1.1`.
     pub group: String,
-    /// What was measured, such as `CPU per request`.
+    /// The measured quantity, such as `CPU per request`.
     pub quantity: String,
     /// The unit of `value`, such as `µs`; empty for a ratio.
     pub unit: String,

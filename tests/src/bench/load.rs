@@ -37,7 +37,7 @@ impl HttpVersion {
     }
 }
 
-/// How many requests are in flight.
+/// The number of requests in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
     /// 16: on 16 connections, or as 4 streams on each of 4 connections.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// The host in tables with only one.
 const HOST: &str = "shop.example.com";
 
-/// What the manifests contain many of.
+/// The objects that are numerous in the manifests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// One host with many paths.

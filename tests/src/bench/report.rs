@@ -16,7 +16,7 @@ pub struct Report {
     pub command: String,
     /// The machine on which they were measured.
     pub machine: Machine,
-    /// What was left out, and why.
+    /// The skipped measurements, with the reasons.
     pub notes: Vec<String>,
     /// The figures, in the order in which they were first measured.
     pub figures: Vec<Figure>,
@@ -86,7 +86,7 @@ impl Report {
         self.write();
     }
 
-    /// Prints and saves what was left out, and why.
+    /// Prints and saves a skipped measurement, with the reason.
     pub fn note(&mut self, note: &str) {
         println!("  note: {note}");
         if !self.notes.iter().any(|before| before == note) {

@@ -1,4 +1,4 @@
-//! What clients of the discovery service send while its resources change.
+//! Requests of xDS clients while their resources change.
 
 use ingressctl::fuzzing::{Ask, Discovery, Step};
 

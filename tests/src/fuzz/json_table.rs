@@ -27,9 +27,9 @@ pub fn json_table(input: &[u8]) -> bool {
 
 /// Checks a valid table and its flat form.
 pub(super) fn check(table: &RouteTable, flat: FlatTable, asked: &Asked) {
-    let decoded = flat.decode().expect("what was encoded");
-    assert_eq!(FlatTable::encode(&decoded).expect("what was decoded"), flat);
-    let router = Router::from_flat(flat).expect("what was encoded");
+    let decoded = flat.decode().expect("the encoded table");
+    assert_eq!(FlatTable::encode(&decoded).expect("the decoded table"), flat);
+    let router = Router::from_flat(flat).expect("the encoded table");
     let (authority, target) = (asked.authority(), asked.target());
     let (host, path) = (naive::host(&authority), naive::path(&target));
     let expected = host.as_deref().map(|host| naive::route(table, host, path)).ok_or(());

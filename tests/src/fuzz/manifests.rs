@@ -18,7 +18,7 @@ pub fn manifests(input: &[u8]) -> bool {
     let settings = Settings { regex_paths: true, ..Settings::default() };
     let compiled = compile(&read_text("f.yaml", text), &settings);
     let flat = compiled.gateway.table.flat().expect("a table that may be served");
-    let router = Router::from_flat(flat.clone()).expect("what was encoded");
+    let router = Router::from_flat(flat.clone()).expect("the encoded table");
     assert_eq!(
         usize::try_from(router.size().1).ok(),
         Some(compiled.gateway.table.virtual_hosts.len())

@@ -17,7 +17,7 @@ pub fn routes(input: &[u8]) -> bool {
     let table = table(lines);
     let Ok(flat) = FlatTable::encode(&table) else { return false };
     super::json_table::check(&table, flat.clone(), &asked);
-    let router = Router::from_flat(flat).expect("what was encoded");
+    let router = Router::from_flat(flat).expect("the encoded table");
     let authority = asked.authority();
     let own = naive::host(&authority).and_then(|host| naive::certificate(&table, &host));
     assert_eq!(router.certificate(&authority), own);

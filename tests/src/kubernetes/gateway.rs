@@ -308,7 +308,7 @@ impl Gateway {
     }
 }
 
-/// How an Envoy was built.
+/// The build of an Envoy.
 #[derive(Clone, Copy)]
 enum EnvoyBuild {
     Whole,

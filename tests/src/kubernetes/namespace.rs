@@ -16,7 +16,7 @@ use crate::tools::{ingressctl, workspace};
 /// It is never deleted, because no controller runs that would empty it. The API
 /// server ends with the tests.
 pub struct Namespace<'a> {
-    /// The API server that has it.
+    /// Its API server.
     pub api: &'a ApiServer,
     /// Its name.
     pub name: String,

@@ -46,7 +46,7 @@ pub struct Asked {
     pub accept: String,
 }
 
-/// What the proxy does with a request.
+/// The proxy's handling of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The API responds.
@@ -257,5 +257,5 @@ fn status(code: u16) -> serde_json::Value {
 
 fn said(status: u16, content_type: &str, text: String) -> Answer {
     let answer = Response::builder().status(status).header("content-type", content_type);
-    answer.body(Either::Left(Full::from(text))).expect("a valid answer")
+    answer.body(Either::Left(Full::from(text))).expect("a valid response")
 }

@@ -77,7 +77,7 @@ fn start_without_api(gateway: &mut Gateway, proxy: &ApiProxy) {
     assert_eq!(gateway.health("/readyz").status, 200);
     proxy.heal();
     let log = gateway.log();
-    wait(SOON, "it applies what it missed", || {
+    wait(SOON, "it applies missed changes", || {
         gateway.log().get(log.len()..).is_some_and(|log| log.contains("applied"))
     });
 }

@@ -50,19 +50,19 @@ fn an_upgrade_is_allowed_by_rule_and_refused_elsewhere() {
     let mut socket = upgrade(serving.http, "shop.example", "/ws/chat?x").expect("an upgrade");
     for text in ["one", "two"] {
         socket.send(Message::text(text)).expect("a message is sent");
-        let answer = socket.read().expect("an answer");
+        let answer = socket.read().expect("a message");
         assert_eq!(answer.to_text().expect("text"), format!("/ws/chat?x {text}"));
     }
     // It outlives the rule's timeout, which is only for the response.
     std::thread::sleep(std::time::Duration::from_millis(600));
     let bytes = vec![0xff; 100_000];
     socket.send(Message::Binary(bytes.clone().into())).expect("a message is sent");
-    assert_eq!(socket.read().expect("an answer").into_data(), bytes);
+    assert_eq!(socket.read().expect("a message").into_data(), bytes);
     // It also outlives a change of the rules.
     serving.replace(&(manifests(&echo, &plain) + &rule("d", "precedence: 9, appendHeaders: {x-new: 'yes'}, match: {request: {headers: {uri: /new}}}")));
     std::thread::sleep(std::time::Duration::from_millis(500));
     socket.send(Message::text("still")).expect("a message is sent");
-    assert_eq!(socket.read().expect("an answer").to_text().expect("text"), "/ws/chat?x still");
+    assert_eq!(socket.read().expect("a message").to_text().expect("text"), "/ws/chat?x still");
     socket.close(None).expect("it closes");
 
     for path in ["/refused/x", "/unknown", "/moved/x"] {
@@ -80,7 +80,7 @@ fn an_upgrade_is_allowed_where_the_port_says_so() {
     for path in ["/ws/x", "/refused/x"] {
         let mut socket = upgrade(serving.http, "shop.example", path).expect("an upgrade");
         socket.send(Message::text("one")).expect("a message is sent");
-        let answer = socket.read().expect("an answer");
+        let answer = socket.read().expect("a message");
         assert_eq!(answer.to_text().expect("text"), format!("{path} one"));
     }
     assert_eq!(upgrade(serving.http, "shop.example", "/moved/x").err(), Some(403));
