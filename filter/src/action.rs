@@ -24,7 +24,7 @@ use redirect::Redirect;
 pub(crate) use redirect::url;
 pub(crate) use rewrite::Replaced;
 
-/// What happens to a request.
+/// How a request is answered or forwarded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Action {
     Forward(At<Forward>),
@@ -32,17 +32,17 @@ pub(crate) enum Action {
     Respond(u16),
 }
 
-/// What an action has to know of the route.
+/// The parts of the matched route that an action depends on.
 #[derive(Clone, Copy)]
 pub(crate) struct Routed<'t> {
-    /// How many bytes of the path its prefix takes up; none where it is no
-    /// prefix.
+    /// The length in bytes of the prefix in the path; `None` if the route's path
+    /// is not a prefix.
     pub(crate) prefix: Option<usize>,
-    /// The clusters of its port.
+    /// The clusters of the route's port.
     pub(crate) port: Option<PortClusters<'t>>,
 }
 
-/// A tag and where the rest stands, or the status.
+/// A tag, followed by the offset of the record or by the status.
 impl Flat for Action {
     const SIZE: usize = 5;
 
@@ -74,7 +74,7 @@ impl Flat for Action {
 }
 
 impl Action {
-    /// `replaced` is what a rewrite replaces of the path.
+    /// `replaced` is the part of the path that a rewrite replaces.
     pub(crate) fn encode(
         action: &table::Action,
         replaced: Replaced,

@@ -7,8 +7,8 @@ use crate::names::INTERNAL_HEADER_PREFIX;
 use crate::random::MILLION;
 use crate::table;
 
-/// Headers that say where a message ends, what a connection does or where a
-/// request goes: one more of them would make two hops disagree.
+/// Headers that delimit a message, control the connection or select the host. With
+/// a second value, two hops could interpret the request differently.
 const NEVER_APPENDED: [&str; 9] = [
     "connection",
     "content-length",
@@ -51,7 +51,7 @@ pub(super) fn check_ms(ms: u32, place: &Place<'_>) -> Result<(), LoadError> {
 
 pub(super) fn check_share(per_million: u32, place: &Place<'_>) -> Result<(), LoadError> {
     if per_million > MILLION {
-        let reason = format!("{per_million} is more than {MILLION}, which means every request");
+        let reason = format!("{per_million} is more than {MILLION} (every request); lower it");
         return Err(place.field("per_million").error(reason));
     }
     Ok(())
@@ -67,20 +67,20 @@ pub(super) fn check_override(header: Option<&String>, place: &Place<'_>) -> Resu
     }
 }
 
-/// A path and an authority that go into a request or a `location`.
+/// Checks a path and an authority that are put into a request or a `location`.
 pub(super) fn check_target(
     path: Option<&String>,
     authority: Option<&String>,
     place: &Place<'_>,
 ) -> Result<(), LoadError> {
     if path.is_none() && authority.is_none() {
-        return Err(place.error("is empty; give a path, an authority or both"));
+        return Err(place.error("is empty; add `path`, `authority` or both"));
     }
     if let Some(path) = path {
         let is_clean = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
         if !is_clean || !path.starts_with('/') || path.starts_with("//") {
             let reason = format!(
-                "{path:?} is not a path; start it with one / and use visible ASCII without #"
+                "{path:?} is not a valid path; start it with one / and use visible ASCII without #"
             );
             return Err(place.field("path").error(reason));
         }
@@ -88,7 +88,7 @@ pub(super) fn check_target(
     match authority {
         Some(text) if authority::host(text.as_bytes()).is_none_or(|host| host.is_empty()) => {
             let reason = format!(
-                "{text:?} is not a host; write it as www.example.com or www.example.com:8080"
+                "{text:?} is not a valid host; write it as www.example.com or www.example.com:8080"
             );
             Err(place.field("authority").error(reason))
         }

@@ -16,7 +16,7 @@ record! {
         origins: List<Text>,
         any_origin: bool,
         credentials: bool,
-        /// Lists are joined with commas, as a client gets them.
+        /// The lists are joined with commas, as in the response header.
         methods: Option<Text>,
         headers: Option<Text>,
         exposed: Option<Text>,
@@ -24,11 +24,11 @@ record! {
     }
 }
 
-/// What CORS makes of a request.
+/// How CORS handles a request.
 pub(super) enum Asked<'t> {
-    /// A browser asks what a page may do: that is answered at once.
+    /// A preflight request of a browser, which the filter answers.
     Preflight(Vec<HeaderEdit<'t>>),
-    /// Anything else goes on, and its answer gets these headers.
+    /// Any other request, which continues; its response gets these headers.
     Other(Vec<HeaderEdit<'t>>),
 }
 
@@ -93,8 +93,8 @@ impl Cors {
         })
     }
 
-    /// What a request asks of `cors`, if there is any. An origin that is not
-    /// allowed gets no word of it, and its request passes.
+    /// Applies `cors`, if there is one, to a request. A request from an origin that is
+    /// not allowed continues, and its response gets no CORS headers.
     pub(super) fn ask<'t, R: Request + ?Sized>(
         cors: Option<At<Self>>,
         bytes: Bytes<'t>,
@@ -130,13 +130,13 @@ impl Cors {
         Ok(Asked::Preflight(headers))
     }
 
-    /// Whether an answer is another one for another origin, or for none: a cache must
-    /// not give the one to the other ("CORS protocol and HTTP caches" there).
+    /// Whether the response depends on the origin, so that a cache must not reuse it
+    /// for another one ("CORS protocol and HTTP caches" in the standard).
     fn varies(&self) -> bool {
         !self.any_origin || self.credentials
     }
 
-    /// What the answer says of the origin; nothing where that is not allowed.
+    /// The value of `access-control-allow-origin`; `None` if the origin is not allowed.
     fn allowed_origin<'t>(
         &self,
         bytes: Bytes<'t>,
@@ -159,9 +159,9 @@ impl Cors {
     }
 }
 
-/// Whether a browser may have sent it (RFC 6454 section 7.1), so that it can go into
-/// an answer: `null`, or a scheme and a host. `*` would be for everyone, with
-/// whatever a cache has for one of them.
+/// Whether `value` is a serialized origin (RFC 6454 section 7.1), which may be put
+/// into a response: `null`, or a scheme and a host. A `*` would allow every origin
+/// to read what a cache stores for one of them.
 fn is_origin(value: &[u8]) -> bool {
     let is_serialized = || {
         value.windows(3).any(|part| part == b"://")

@@ -39,7 +39,7 @@ tags! {
     }
 }
 
-/// What goes wrong with a request.
+/// The faults to inject into a request.
 #[derive(Default)]
 pub(super) struct Drawn {
     pub(super) delay: Option<u32>,
@@ -76,7 +76,7 @@ impl Fault {
         })
     }
 
-    /// Delay and abort are each drawn on their own.
+    /// Delay and abort are drawn independently.
     pub(super) fn draw<R: Request + ?Sized>(
         &self,
         bytes: Bytes<'_>,
@@ -167,7 +167,7 @@ impl Abort {
 }
 
 impl StatusKind {
-    /// The status that a client asks for.
+    /// The status that a client requests in the override header.
     fn parse(self, value: &[u8]) -> Option<AbortStatus> {
         self.status(duration::parse_number(value)?)
     }

@@ -18,7 +18,7 @@ use crate::verdict::{Applied, Forwarding, Verdict};
 use crate::view::View;
 
 record! {
-    /// To which upstream a request goes, and how.
+    /// The upstream of a request, and how the request is forwarded to it.
     pub(crate) struct Forward {
         destination: Destination,
         timeout: Option<At<Timeout>>,
@@ -33,17 +33,17 @@ record! {
 
     /// The cluster of a request.
     struct Destination {
-        /// The only one, where there is no draw.
+        /// The only cluster, if the table does not have a list.
         cluster: Option<Text>,
-        /// Those that the table lists, where it has a list.
+        /// The items of the table's list, one of which is drawn per request.
         shares: List<Share>,
     }
 
     struct Share {
-        /// Without one, its requests get 503.
+        /// Without a cluster, requests of this item get 503.
         cluster: Option<Text>,
         weight: u32,
-        /// The sum of the weights up to its own.
+        /// The sum of the weights up to and including this item.
         end: u64,
     }
 
@@ -173,7 +173,7 @@ impl Forward {
 }
 
 impl Destination {
-    /// `place` is that of what has the destination.
+    /// `place` is the position of the record that contains the destination.
     fn encode(
         destination: &table::Destination,
         encoder: &mut Encoder<'_>,
@@ -199,7 +199,7 @@ impl Destination {
         let mut weighted = shares.iter().filter(|share| share.weight > 0);
         let cluster = match (weighted.next(), weighted.next()) {
             (None, _) => {
-                let reason = "has no cluster with a weight; give one a weight of 1 or more";
+                let reason = "has no cluster with a weight; set a weight of 1 or more";
                 return Err(place.field("cluster").error(reason));
             }
             (Some(only), None) => only.cluster,
@@ -220,7 +220,7 @@ impl Destination {
         Ok(table::Destination::Split(shares))
     }
 
-    /// `None` where what was drawn has no cluster.
+    /// `None` if the item that was drawn has no cluster.
     fn draw<R: Request + ?Sized>(
         &self,
         bytes: Bytes<'_>,

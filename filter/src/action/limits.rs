@@ -11,15 +11,15 @@ use crate::request::Request;
 use crate::table;
 use crate::view::View;
 
-/// The most retries that a client may ask for, where nothing else is said: each is
-/// one more request to the upstream.
+/// The most retries that a client may request, unless the table has another limit:
+/// each is one more request to the upstream.
 const MAX_CLIENT_RETRIES: u32 = 25;
 
-/// How long a client may have a request take, where nothing else is said: Envoy
-/// ends by then what does not move.
+/// The longest timeout that a client may set, unless the table has another limit.
+/// By then, Envoy's stream idle timeout ends requests without progress.
 const MAX_CLIENT_MS: u32 = 5 * 60 * 1_000;
 
-/// On what Envoy tries again, as the original had it.
+/// The conditions on which Envoy retries, the same as in the original.
 const RETRY_ON: &[u8] = b"5xx,connect-failure,refused-stream";
 
 record! {
@@ -31,14 +31,14 @@ record! {
 
     pub(super) struct Retries {
         attempts: u32,
-        /// 0 is none.
+        /// 0 means no timeout.
         per_try_timeout_ms: u32,
         override_header: Option<Text>,
         override_limit: Option<At<u32>>,
     }
 }
 
-/// What the header says that a table lets a client use, if the request has it.
+/// The parsed value of the override header, if the request has it.
 pub(super) fn replaced<T, R: Request + ?Sized>(
     header: Option<Text>,
     bytes: Bytes<'_>,
@@ -49,7 +49,8 @@ pub(super) fn replaced<T, R: Request + ?Sized>(
     Ok(view.first_value(bytes.str(header)?).and_then(|value| parse(&value)))
 }
 
-/// How many milliseconds, if the header may say otherwise than `own`, up to a limit.
+/// The timeout in milliseconds: `own`, or the value of the override header, up to a
+/// limit.
 pub(super) fn client_ms<R: Request + ?Sized>(
     own: u32,
     (header, limit): (Option<Text>, Option<At<u32>>),
@@ -60,8 +61,8 @@ pub(super) fn client_ms<R: Request + ?Sized>(
     Ok(within(own, asked, bytes.option(limit)?.unwrap_or(MAX_CLIENT_MS)))
 }
 
-/// What a client asks for in place of `own`, where that is within the limit. Less
-/// than `own` always is.
+/// The value that a client requests if it is within the limit, otherwise `own`. A
+/// value below `own` is always within the limit.
 fn within(own: u32, asked: Option<u32>, limit: u32) -> u32 {
     asked.filter(|asked| *asked <= own.max(limit)).unwrap_or(own)
 }

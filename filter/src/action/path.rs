@@ -2,13 +2,14 @@
 
 use super::Replaced;
 
-/// A path that, rewritten, would hold a dot segment, which some upstreams
-/// follow: it would lead out of where the rule puts it.
+/// The rewritten path would have a dot segment. Some upstreams resolve it, so it
+/// would leave the folder to which the rule rewrites.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct LeadsElsewhere;
 
-/// The target with `new` in place of what `replaced` says. `prefix` is what the
-/// route's prefix takes up. Never empty, and no `//` at the seam.
+/// The target with `new` in place of the part that `replaced` selects. `prefix` is
+/// the length of the route's prefix. Never empty, and without `//` where the two
+/// parts meet.
 pub(super) fn rewrite(
     (path, query): (&[u8], &[u8]),
     new: &str,
@@ -28,9 +29,9 @@ pub(super) fn rewrite(
     Ok([new.as_bytes(), rest, query].concat())
 }
 
-/// Whether the element that `new` and `rest` share is `.` or `..`. Envoy has
-/// resolved those of the path as the client sent it, but not the one that a
-/// seam makes: `/a.` for `/` turns `/a.../x` into `/../x`.
+/// Whether the segment formed where `new` and `rest` meet is `.` or `..`. Envoy has
+/// resolved the dot segments of the client's path, but not one that a rewrite
+/// creates: replacing `/a.` by `/` turns `/a.../x` into `/../x`.
 fn makes_dot_segment(new: &str, rest: &[u8]) -> bool {
     let start = new.rsplit('/').next().unwrap_or_default().as_bytes();
     let end = rest.split(|byte| matches!(byte, b'/' | b';')).next().unwrap_or_default();

@@ -75,14 +75,14 @@ impl Redirect {
             None => path,
         };
         let query = if self.keeps_query { query } else { &[] };
-        // HTTP/1.0 may come without a host. Then the path alone has to do: it
-        // is the rule's own, because the rule has one of the two.
+        // An HTTP/1.0 request may have no host. Then the location is only the path,
+        // which is the rule's, because the rule has a path or an authority.
         Ok(url(scheme, authority, (path, query)))
     }
 }
 
-/// An absolute URL (RFC 9110 section 10.2.2): no path of a client's, however it
-/// begins, can become a host in it. Without a host, the path alone.
+/// An absolute URL (RFC 9110 section 10.2.2), so that no path of a client can be
+/// read as a host. Without a host, only the path.
 pub(crate) fn url(scheme: &[u8], authority: &[u8], (path, query): (&[u8], &[u8])) -> Vec<u8> {
     let mut url = Vec::new();
     if !authority.is_empty() {
@@ -95,8 +95,8 @@ pub(crate) fn url(scheme: &[u8], authority: &[u8], (path, query): (&[u8], &[u8])
     url
 }
 
-/// Appends visible ASCII as it is and all else percent-encoded: Envoy lets no
-/// such byte through, other callers might.
+/// Appends visible ASCII unchanged and percent-encodes all other bytes. Envoy
+/// rejects requests with such bytes; other callers may not.
 fn append_encoded(text: &mut Vec<u8>, part: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for byte in part {

@@ -19,13 +19,13 @@ record! {
     }
 }
 
-/// What of a path is replaced.
+/// The part of a path that is replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Replaced {
     Whole,
-    /// So many bytes in front.
+    /// This many bytes at the start.
     Prefix(u32),
-    /// What the route's path matches: its prefix, or the whole.
+    /// The part that the route's path matches: its prefix, or the whole path.
     Route,
 }
 
