@@ -342,7 +342,7 @@ fn a_route_table_is_turned_into_each_form_and_back() {
     assert_eq!(refused.code, Some(1));
     assert_eq!(
         refused.stderr,
-        "bad.json:1:1: error: default_backend.backend: no backend is named \"a\" [table-not-valid]\n"
+        "bad.json:1:1: error: default_backend.backend: no backend is named \"a\"; add it [table-not-valid]\n"
     );
     assert_eq!(sandbox.run(&["table", "none.json"]).code, Some(1));
 }

@@ -2,7 +2,7 @@
 //!
 //! A lookup walks a trie of hosts and then the trie of that host's paths, so its
 //! cost depends on the length of host and path. The semantics are those of
-//! Kubernetes' `networking/v1` Ingress, and Istio's path notation.
+//! Kubernetes' `networking/v1` Ingress and of Istio's path matches.
 
 mod decode;
 mod encode;
@@ -25,7 +25,7 @@ pub struct Router {
 }
 
 record! {
-    /// All of a table.
+    /// The root record, from which all others are found.
     struct Root {
         name: Text,
         record_source: bool,
@@ -40,14 +40,14 @@ record! {
         /// The numbers index `tls_hosts`.
         certificates: Hosts,
         https_port: u16,
-        /// How many routes there are in all.
+        /// The number of routes of all virtual hosts.
         routes: u32,
     }
 
-    /// Hosts, and the number that each has.
+    /// Hosts, and the number of each.
     struct Hosts {
         exact: Trie<Option<u32>>,
-        /// By what comes after `*.`.
+        /// The keys are the hosts without `*.`.
         wildcard: Trie<Option<u32>>,
         any: Option<u32>,
     }
@@ -57,7 +57,7 @@ record! {
         hosts: List<Text>,
         routes: List<Route>,
         paths: Trie<PathRoutes>,
-        /// What is tried where `paths` has nothing, the longest first.
+        /// Tried if no route in `paths` matches, the longest first.
         patterns: List<PathPattern>,
         no_default_backend: bool,
     }
@@ -68,7 +68,7 @@ record! {
         target: Target,
     }
 
-    /// Where a route leads.
+    /// The backend of a route and its port, and the source of the route.
     pub(crate) struct Target {
         /// Indexes the table's backends.
         backend: u32,
@@ -89,14 +89,14 @@ record! {
         certificate: Text,
     }
 
-    /// The routes of one virtual host whose path, less the trailing slash of a
-    /// `prefix`, is the same text.
+    /// The routes of one virtual host that have the same path. The trailing slash of a
+    /// `prefix` is not part of it.
     #[derive(Default)]
     struct PathRoutes {
         exact: Option<u32>,
         string_prefix: Option<u32>,
         prefix: Option<u32>,
-        /// That of the prefix.
+        /// Whether `prefix` was written with a trailing slash.
         trailing_slash: bool,
     }
 }
@@ -110,7 +110,7 @@ tags! {
         Regex = 3,
     }
 
-    /// What happens to requests without TLS.
+    /// How requests without TLS are handled.
     enum Served {
         Always = 0,
         Redirected = 1,
@@ -118,45 +118,45 @@ tags! {
     }
 }
 
-/// An authority that names no host: malformed, and nobody's.
+/// The authority is malformed, so it does not name a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoHost;
 
-/// What serves a host and a path.
+/// The route that serves a host and a path.
 #[derive(Clone, Copy, Debug)]
 pub struct Matched<'t> {
-    /// The backend, whose rules decide what happens.
+    /// The backend, whose rules select the action.
     pub(crate) backend: Backend,
-    /// Which of its ports.
+    /// The index of the backend's port.
     pub(crate) port: Option<u32>,
-    /// Where the route comes from, as the table says.
+    /// The source of the route, as written in the table.
     pub source: &'t str,
-    /// How many bytes of the path its prefix takes up; none where it is no
-    /// prefix.
+    /// The length in bytes of the prefix in the path; `None` if the route's path
+    /// is not a prefix.
     pub(crate) prefix: Option<usize>,
-    /// What happens to requests without TLS, unless they are served as well.
+    /// How requests without TLS are handled; `None` if they are served, too.
     pub(crate) plaintext: Option<Plaintext>,
 }
 
-/// A route of a virtual host by its index, and how long its prefix is, if it is
-/// one.
+/// The index of a route in its virtual host, and the length of its prefix if its
+/// path is one.
 type Found = (u32, Option<usize>);
 
 impl Router {
-    /// A table in the flat form, ready to serve.
+    /// Creates a router from a table in the flat form.
     ///
     /// # Errors
-    /// Where it has no root.
+    /// If the root record cannot be read.
     pub fn from_flat(table: FlatTable) -> Result<Self, LoadError> {
         Ok(Self { root: table.root()?, table })
     }
 
-    /// The bytes that everything is read from.
+    /// The bytes of the table.
     pub(crate) fn bytes(&self) -> Bytes<'_> {
         self.table.reader()
     }
 
-    /// What the table calls itself.
+    /// The name of the table.
     pub fn name(&self) -> &str {
         self.bytes().str(self.root.name).unwrap_or_default()
     }
@@ -166,32 +166,33 @@ impl Router {
         self.root.record_source
     }
 
-    /// Whether the filter can do without looking at all headers.
+    /// Whether Envoy has sanitised the request, so that the filter does not need to
+    /// read all headers.
     pub fn is_sanitized_by_envoy(&self) -> bool {
         self.root.sanitized_by_envoy
     }
 
-    /// What to draw instead of a random number.
+    /// The fixed value that replaces random numbers in tests.
     pub(crate) fn fixed_random(&self) -> Result<Option<u64>, Broken> {
         self.bytes().option(self.root.fixed_random)
     }
 
-    /// The port at which clients reach HTTPS.
+    /// The port on which clients reach HTTPS.
     pub(crate) fn https_port(&self) -> u16 {
         self.root.https_port
     }
 
-    /// How many routes there are on how many virtual hosts.
+    /// The number of routes and of virtual hosts.
     pub fn size(&self) -> (u32, u32) {
         (self.root.routes, self.root.virtual_hosts.len())
     }
 
-    /// What serves `target`, the path of a request with or without its query,
-    /// for `authority`, its host with or without its port. An empty authority
-    /// has only the routes of the virtual host `*`.
+    /// Finds the route for `target`, the path of a request with or without its query,
+    /// and `authority`, its host with or without its port. With an empty authority,
+    /// only the routes of the virtual host `*` match.
     ///
     /// # Errors
-    /// Where the authority names no host: then nothing may serve it.
+    /// If the authority does not name a host. Then no route may serve the request.
     ///
     /// ```
     /// use ingress_filter::{NoHost, Router};
@@ -222,8 +223,8 @@ impl Router {
         Ok(self.find_route(virtual_host, target).ok().flatten())
     }
 
-    /// The same, by the number of the virtual host that [`Self::find_host`] has
-    /// found.
+    /// Same as [`Self::find`], with the number of the virtual host that
+    /// [`Self::find_host`] returned.
     pub(crate) fn find_route(
         &self,
         virtual_host: Option<u32>,
@@ -240,20 +241,20 @@ impl Router {
                 return Ok(None);
             }
         }
-        // The default backend is as one at `/`, of which nothing is an element.
+        // The default backend is handled as a prefix of zero bytes.
         let default = bytes.option(self.root.default)?;
         default.map(|target| self.matched(&target, Some(0))).transpose()
     }
 
-    /// The number of the virtual host that has the host of an authority.
+    /// The number of the virtual host for the host of an authority.
     pub(crate) fn find_host(&self, authority: &[u8]) -> Result<Option<u32>, NoHost> {
         self.root.hosts.find(authority, self.bytes())
     }
 
-    /// The certificate that `host`, an authority with or without its port, has:
-    /// the name of the filter chain whose connections have it.
+    /// The certificate of `host`, an authority with or without its port: the name of
+    /// the filter chain whose connections use it.
     pub fn certificate(&self, host: &[u8]) -> Option<&str> {
-        // Where none has one, the host need not be looked at.
+        // Without certificates, the host does not need to be parsed.
         if self.root.tls_hosts.is_empty() {
             return None;
         }
@@ -310,10 +311,10 @@ impl VirtualHost {
 }
 
 impl Hosts {
-    /// The most specific; there is no falling through from there.
+    /// Finds the most specific entry. Less specific ones are not tried after it.
     fn find(&self, authority: &[u8], bytes: Bytes<'_>) -> Result<Option<u32>, NoHost> {
-        // Most authorities are spelled as the table spells them, and what is in
-        // the table is a host.
+        // Most authorities are written as in the table. Every key of the table is a
+        // valid host, so the authority does not need to be validated first.
         if let Some(exact) = self.exact.get(authority, bytes).flatten() {
             return Ok(Some(exact));
         }
@@ -328,12 +329,13 @@ impl Hosts {
     }
 }
 
-/// The route of the most specific path, and how long its prefix is: exact, then
-/// the prefix that is longest as written, then `prefix` before `string_prefix`.
+/// The route of the most specific path, and the length of its prefix. The order is:
+/// exact, then the prefix that is longest as written, then `prefix` before
+/// `string_prefix`.
 ///
-/// The Ingress rule counts elements before bytes. Of two prefixes of one path
-/// the one with more elements is also the longer, so bytes alone decide. And no
-/// path of a table goes on beyond where a query begins.
+/// Ingress compares the number of path elements before bytes. Of two prefixes of one
+/// path, the one with more elements is also longer, so comparing bytes is enough. No
+/// path in a table extends beyond the start of the query.
 fn most_specific(paths: Trie<PathRoutes>, target: &[u8], bytes: Bytes<'_>) -> Option<Found> {
     let mut best = None;
     for (routes, rest) in paths.walk(target, bytes)? {
@@ -342,7 +344,7 @@ fn most_specific(paths: Trie<PathRoutes>, target: &[u8], bytes: Bytes<'_>) -> Op
             return Some((exact, None));
         }
         let len = target.len().saturating_sub(rest.len());
-        // Most nodes have neither.
+        // Most nodes have neither kind of prefix.
         if let Some(route) = routes.string_prefix {
             best = best.max(Some(((len, false), route, len)));
         }

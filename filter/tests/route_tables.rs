@@ -216,7 +216,7 @@ fn a_bad_table_is_refused_with_its_place() {
     refused(&json!([]), "invalid length 0");
     refused(
         &path(json!({"prefix": "foo"})),
-        "virtual_hosts[0].routes[0].match: \"foo\" does not start with /",
+        "virtual_hosts[0].routes[0].match: \"foo\" does not start with /; add it",
     );
     refused(
         &path(json!({"exact": "/a b"})),

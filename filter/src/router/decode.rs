@@ -7,12 +7,12 @@ use crate::rules::Backend;
 use crate::table::{self, PathMatch, RouteTable, VERSION};
 
 impl FlatTable {
-    /// The JSON form of the table: equal in effect to what this was made of, and
-    /// made into the same bytes again. Conditions of a rule may stand in another
-    /// order, and an address has its length as a network.
+    /// Converts the table to JSON. The result has the same effect as the original and
+    /// encodes to the same bytes. The conditions of a rule may be in another order,
+    /// and an IP address is written as a network with its prefix length.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If a record cannot be read.
     pub fn decode(&self) -> Result<RouteTable, LoadError> {
         let (bytes, root) = (self.reader(), self.root::<Root>()?);
         let backends: Vec<Backend> = bytes.collect(root.backends)?;

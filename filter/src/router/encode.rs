@@ -18,8 +18,8 @@ impl Router {
     /// Reads a route table as JSON.
     ///
     /// # Errors
-    /// Where it is of another version or shape, or says what cannot be; the
-    /// error names the line and column or the field.
+    /// If the version, the shape or a value is not valid. The error has the line and
+    /// column, or the field.
     ///
     /// ```
     /// use ingress_filter::Router;
@@ -34,28 +34,27 @@ impl Router {
     /// .unwrap_err();
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "virtual_hosts[0].routes[0].backend: no backend is named \"web\""
+    ///     "virtual_hosts[0].routes[0].backend: no backend is named \"web\"; add it"
     /// );
     /// ```
     pub fn load(json: &[u8]) -> Result<Self, LoadError> {
         Self::new(&RouteTable::from_json(json)?)
     }
 
-    /// Makes a route table ready to serve.
+    /// Creates a router from a route table.
     ///
     /// # Errors
-    /// Where it is of another version or says what cannot be; the error names
-    /// the field.
+    /// If the version or a value is not valid. The error has the field.
     pub fn new(table: &RouteTable) -> Result<Self, LoadError> {
         Self::from_flat(FlatTable::encode(table)?)
     }
 }
 
 impl RouteTable {
-    /// Reads a route table as JSON. What it says is not looked into yet.
+    /// Reads a route table as JSON, without validating its values.
     ///
     /// # Errors
-    /// Where it is of another version or shape.
+    /// If the version or the shape is not valid.
     pub fn from_json(json: &[u8]) -> Result<Self, LoadError> {
         serde_json::from_slice(json)
             .map_err(|error| version_error(json).unwrap_or(LoadError::Format(error)))
@@ -63,10 +62,10 @@ impl RouteTable {
 }
 
 impl FlatTable {
-    /// A table in any form: flat, flat within JSON, or JSON.
+    /// Reads a table in any form: flat, flat in JSON, or JSON.
     ///
     /// # Errors
-    /// As [`Self::parse`] and [`Self::encode`].
+    /// Same as [`Self::parse`] and [`Self::encode`].
     pub fn read(bytes: Vec<u8>) -> Result<Self, LoadError> {
         if Self::is_flat(&bytes) {
             return Self::parse(bytes);
@@ -77,20 +76,19 @@ impl FlatTable {
         }
     }
 
-    /// The flat form of a table. Its regular expressions are compiled, unless
-    /// this is the module.
+    /// Converts a table to the flat form and compiles its regular expressions, which
+    /// the module itself cannot do.
     ///
     /// # Errors
-    /// Where the table is of another version or says what cannot be; the error
-    /// names the field.
+    /// If the version or a value is not valid. The error has the field.
     pub fn encode(table: &RouteTable) -> Result<Self, LoadError> {
         Self::encode_with(table, &crate::pattern::compile)
     }
 
-    /// The same, with patterns that are compiled by `compile`.
+    /// Same as [`Self::encode`], with `compile` for the regular expressions.
     ///
     /// # Errors
-    /// As [`Self::encode`].
+    /// Same as [`Self::encode`].
     pub fn encode_with(table: &RouteTable, compile: &Compile<'_>) -> Result<Self, LoadError> {
         if table.version != VERSION {
             return Err(wrong_version(table.version));
@@ -179,8 +177,8 @@ fn encode_certificates(
     Ok((records.collect(), index))
 }
 
-/// A table of another version may have other fields too. That it is of another
-/// version is the better reason to give.
+/// A table of another version may also have unknown fields. The version is the more
+/// helpful error.
 fn version_error(json: &[u8]) -> Option<LoadError> {
     #[derive(serde::Deserialize)]
     struct Version {
@@ -194,7 +192,7 @@ fn wrong_version(version: u32) -> LoadError {
     invalid("version", format!("is {version}, but this module supports version {VERSION}"))
 }
 
-/// What routes can name: backends, and the ports of each.
+/// The names that routes can refer to: backends, and the ports of each.
 struct Names<'t>(BTreeMap<&'t str, (u32, BTreeMap<&'t str, u32>)>);
 
 impl<'t> Names<'t> {
@@ -235,14 +233,16 @@ impl<'t> Names<'t> {
         place: &Place<'_>,
     ) -> Result<Target, LoadError> {
         let Some((backend_index, ports)) = self.0.get(backend) else {
-            return Err(place.field("backend").error(format!("no backend is named {backend:?}")));
+            return Err(place
+                .field("backend")
+                .error(format!("no backend is named {backend:?}; add it")));
         };
         let port = match port {
             None => None,
             Some(port) => Some(*ports.get(port).ok_or_else(|| {
                 place
                     .field("port")
-                    .error(format!("no port of backend {backend:?} is named {port:?}"))
+                    .error(format!("no port of backend {backend:?} is named {port:?}; add it"))
             })?),
         };
         Ok(Target {
@@ -258,7 +258,7 @@ impl<'t> Names<'t> {
     }
 }
 
-/// Writes the hosts of each item of the table's field `list`, and their index.
+/// Writes the hosts of each item in the table's field `list`, and their index.
 fn encode_hosts<'t>(
     list: &str,
     items: impl Iterator<Item = &'t [String]>,
@@ -271,7 +271,7 @@ fn encode_hosts<'t>(
         if hosts.is_empty() {
             return Err(invalid(
                 format!("{list}[{index}].hosts"),
-                "is empty; name at least one host",
+                "is empty; add at least one host",
             ));
         }
         let mut own = Vec::with_capacity(hosts.len());
@@ -297,11 +297,11 @@ fn encode_hosts<'t>(
                 return Err(invalid(
                     place(),
                     format!(
-                        "{host:?} is not a host; write it in lower case without port, such as foo.example.com or *.example.com"
+                        "{host:?} is not a valid host; write it in lower case without port, such as foo.example.com or *.example.com"
                     ),
                 ));
             }
-            // A wildcard is found by what comes after `*.`.
+            // The key of a wildcard is the host without `*.`.
             let skipped = text.len().saturating_sub(u32::try_from(name.len()).unwrap_or(u32::MAX));
             list.push((name.as_bytes(), text.part(skipped, text.len()), Some(index)));
         }
@@ -349,7 +349,7 @@ impl VirtualHost {
                 }
             }
         }
-        // Stable, so the first stays so among those of one length.
+        // The sort is stable, so patterns of the same length keep the table's order.
         patterns.sort_by_key(|(len, _)| Reverse(*len));
         let patterns: Vec<_> = patterns.into_iter().map(|(_, pattern)| pattern).collect();
         Ok(Self {
@@ -374,8 +374,8 @@ impl PathKind {
 }
 
 impl PathRoutes {
-    /// A single route, and the text it is found under; or the regular expression
-    /// that it is instead.
+    /// The record of a single route and its key in the trie, or else the regular
+    /// expression of the route.
     fn of(path: &PathMatch, route: u32) -> Result<(&[u8], Self), &str> {
         let mut routes = Self::default();
         let text = match path {
@@ -398,8 +398,8 @@ impl PathRoutes {
         Ok((text.as_bytes(), routes))
     }
 
-    /// Takes in the routes of a later entry of the same text, of which only
-    /// those count that are more specific or of a new kind.
+    /// Merges a later entry with the same path. Its routes are used only if they are
+    /// more specific or of a kind that is still missing.
     fn merge(&mut self, later: Self) {
         self.exact = self.exact.or(later.exact);
         self.string_prefix = self.string_prefix.or(later.string_prefix);
@@ -411,10 +411,10 @@ impl PathRoutes {
     }
 }
 
-/// Refuses what no path of a request can be, as Envoy normalises them.
+/// Rejects paths that no request can have after Envoy has normalised its path.
 fn validate_path(path: &str, refused: impl FnOnce(String) -> LoadError) -> Result<(), LoadError> {
     if !path.starts_with('/') {
-        return Err(refused(format!("{path:?} does not start with /")));
+        return Err(refused(format!("{path:?} does not start with /; add it")));
     }
     match path.bytes().find(|byte| !byte.is_ascii_graphic() || matches!(byte, b'?' | b'#')) {
         None => Ok(()),

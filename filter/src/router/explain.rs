@@ -1,4 +1,4 @@
-//! Why a route does not match a request, by the code that matches.
+//! Explains why a route does not match a request, with the code that matches.
 
 use super::{NoHost, Router};
 use crate::authority;
@@ -8,11 +8,11 @@ use crate::rules::Unmet;
 use crate::view::View;
 
 impl Router {
-    /// The hosts of the table that the host of an authority is one of, each with
-    /// the index of its virtual host. The first is the most specific, which serves.
+    /// The hosts of the table that match the host of an authority, each with the index
+    /// of its virtual host. The first one is the most specific and serves the request.
     ///
     /// # Errors
-    /// Where the authority names no host.
+    /// If the authority does not name a host.
     ///
     /// ```
     /// use ingress_filter::Router;
@@ -39,11 +39,11 @@ impl Router {
         Ok(known.collect())
     }
 
-    /// What does not hold for a request, of each rule of the backend with this
-    /// index.
+    /// The conditions that a request does not meet, for each rule of the backend with
+    /// this index.
     ///
     /// # Errors
-    /// Where the table cannot be read, or has no such backend.
+    /// If the table cannot be read, or does not have this backend.
     ///
     /// ```
     /// use ingress_filter::Router;
