@@ -2,23 +2,23 @@
 
 use std::fmt;
 
-/// Why a route table was refused.
+/// The reason why a route table was rejected.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// It is not JSON, or not of the format's shape.
+    /// It is not JSON, or its shape is not valid.
     Format(serde_json::Error),
-    /// It is in a flat form of another version than this one reads.
+    /// It is in a version of the flat form that is not supported.
     FlatVersion,
-    /// It is in the flat form, but not as it was made.
+    /// It is in the flat form, but its digest does not match.
     Damaged,
     /// Its flat form would take 4 GiB or more.
     TooLarge,
-    /// It says something that cannot be.
+    /// A field has a value that is not valid.
     Invalid {
         /// The field, such as `virtual_hosts[2].routes[0].backend`.
         place: String,
-        /// What is wrong with it, and what would be right.
+        /// The problem and the remedy.
         reason: String,
     },
 }
@@ -45,8 +45,8 @@ impl fmt::Display for LoadError {
 
 impl std::error::Error for LoadError {}
 
-/// Bytes that are not as `config` makes them. The digest has told all that are
-/// damaged, so these were made wrong.
+/// The bytes are not a valid encoding. The digest finds damaged tables, so the table
+/// was encoded wrongly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Broken;
 
@@ -60,8 +60,8 @@ pub(crate) fn invalid(place: impl Into<String>, reason: impl Into<String>) -> Lo
     LoadError::Invalid { place: place.into(), reason: reason.into() }
 }
 
-/// A place in a table, such as `backends[2].rules[0]`, written out only for an
-/// error.
+/// The position of a field in a table, such as `backends[2].rules[0]`, formatted only
+/// for an error.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'p> {
     parent: Option<&'p Place<'p>>,

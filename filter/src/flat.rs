@@ -1,21 +1,21 @@
-//! The flat form of a route table: what `config` makes of the JSON form for the
-//! module, which looks requests up in its bytes as they are.
+//! The flat form of a route table. `config` encodes the JSON form into it, and the
+//! module matches requests against its bytes in place.
 //!
 //! ```text
 //! 0    magic    8 bytes: the word INGRESS and the version of this form
-//! 8    digest   8 bytes: XXH64, seed 0, of all that comes after
-//! 16   root     4 bytes: where the record `RouteTable` begins
+//! 8    digest   8 bytes: XXH64, seed 0, of all bytes after it
+//! 16   root     4 bytes: the offset of the record `Root`
 //! 20   …        records, lists of records, strings, in any order
 //! ```
 //!
-//! Numbers are little-endian. A record is its fields in a row, each of a fixed
-//! size; what varies in size stands elsewhere, as an offset from the start of
-//! the table and a count. Nothing is aligned. Offset 0 says that there is none.
+//! Numbers are little-endian. A record is the sequence of its fields, each of a fixed
+//! size. Data of variable size is elsewhere; its field has an offset from the start of
+//! the table and a count. Nothing is aligned. Offset 0 means no value.
 //!
-//! The digest is checked once, when a table is taken in, so a table that was
-//! damaged on its way is refused. Beyond that nothing is taken on trust: every
-//! read checks its bounds, so no bytes of any origin can make the module
-//! trap. A request whose part of the table cannot be read is answered with 503.
+//! The digest is checked once, when a table is loaded, so a damaged table is rejected.
+//! Apart from that, the bytes are not trusted: every read checks its bounds, so no
+//! bytes can make the module trap. If a part of the table that a request needs cannot
+//! be read, the response is 503.
 //!
 //! ```
 //! use ingress_filter::{FlatTable, Router};
@@ -46,29 +46,29 @@ use crate::error::LoadError;
 pub(crate) use layout::{At, Bytes, Flat, List, Records, Text, record, tags};
 pub(crate) use writer::Writer;
 
-/// What a table begins with; the last byte is the version of the form.
+/// The first bytes of a table; the last one is the version of the form.
 const MAGIC: &[u8; 8] = b"INGRESS\x02";
 
-/// What comes before the digest's part.
+/// The offset from which the digest covers the bytes.
 const SEALED_FROM: usize = 16;
 
-/// Where the offset of the root stands.
+/// The position of the root's offset.
 const ROOT_AT: At<u32> = At::new(16);
 
-/// A route table in its flat form, whole as it was made.
+/// A route table in the flat form, with a matching digest.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FlatTable(Vec<u8>);
 
 impl FlatTable {
-    /// Whether bytes are meant to be a table in this form, of any version.
+    /// Whether the bytes are a table in the flat form of any version.
     pub(crate) fn is_flat(bytes: &[u8]) -> bool {
         bytes.starts_with(b"INGRESS")
     }
 
-    /// A table that was encoded before, perhaps elsewhere.
+    /// Reads the bytes of an encoded table.
     ///
     /// # Errors
-    /// Where it is of another version, or not as it was made.
+    /// If the version is not supported, or the digest does not match.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, LoadError> {
         if !bytes.starts_with(MAGIC) {
             return Err(LoadError::FlatVersion);
@@ -80,7 +80,7 @@ impl FlatTable {
         Ok(table)
     }
 
-    /// The flat form within JSON, for where a configuration has to be that.
+    /// The flat form in JSON, for configurations that have to be JSON.
     ///
     /// ```
     /// use ingress_filter::{FlatTable, RouteTable};
@@ -93,8 +93,8 @@ impl FlatTable {
         format!("{{\"flat\": \"{}\"}}", BASE64.encode(&self.0))
     }
 
-    /// The table in [what `embedded` writes](Self::embedded); `None` where the
-    /// bytes are something else.
+    /// Reads the output of [`embedded`](Self::embedded); `None` if the bytes are
+    /// something else.
     pub(crate) fn parse_embedded(json: &[u8]) -> Option<Result<Self, LoadError>> {
         #[derive(serde::Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -106,27 +106,27 @@ impl FlatTable {
         Some(bytes.and_then(Self::parse))
     }
 
-    /// The bytes.
+    /// The encoded table.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The bytes, to keep.
+    /// The encoded table, without copying it.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 
-    /// The digest of the content: the same for the same table.
+    /// The digest of the content. Equal tables have equal digests.
     pub fn digest(&self) -> u64 {
         self.stored_digest().unwrap_or_default()
     }
 
-    /// A table without content, to be sealed once it has some.
+    /// An empty table, to be passed to `seal` once it has content.
     fn unsealed() -> Vec<u8> {
         [&MAGIC[..], &[0; 12]].concat()
     }
 
-    /// Has the root stand at `root`, and everything be whole from now on.
+    /// Writes the root's offset and then the digest.
     fn seal(mut bytes: Vec<u8>, root: u32) -> Self {
         if let Some(place) = bytes.get_mut(16..20) {
             place.copy_from_slice(&root.to_le_bytes());
@@ -139,7 +139,7 @@ impl FlatTable {
         table
     }
 
-    /// The record that everything else is found from.
+    /// The root record, which refers to all others.
     pub(crate) fn root<T: Flat>(&self) -> Result<T, LoadError> {
         let bytes = self.reader();
         let root = bytes.at(ROOT_AT)?;

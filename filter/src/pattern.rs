@@ -1,8 +1,8 @@
 //! Regular expressions: whole matches of bytes.
 //!
-//! A pattern is compiled natively, long before a request, into a deterministic
-//! automaton with a cap on its size. Here it is only searched: one look-up a
-//! byte, with no cache and nothing to build, whatever the pattern and the value.
+//! A pattern is compiled natively, before any request, into a deterministic automaton
+//! of limited size. The module only searches it, with one look-up per byte, without a
+//! cache or allocations, for any pattern and value.
 //!
 //! ```text
 //! 0    start      2 bytes: the state before the first byte
@@ -11,8 +11,8 @@
 //! 262  next       2 bytes for each state and class
 //! ```
 //!
-//! A state is where its row begins in `next`; row 0 is the dead state, from which
-//! nothing leads anywhere.
+//! A state is the offset of its row in `next`. Row 0 is the dead state, which no byte
+//! leaves.
 
 #[cfg(not(target_family = "wasm"))]
 mod compile;
@@ -32,7 +32,7 @@ use ingress_filter::{Pattern, PatternError};
 
 let pattern = Pattern::new(\"/v[0-9]+/users(/.*)?\")?;
 assert!(pattern.matches(b\"/v12/users/jason\"));
-assert!(!pattern.matches(b\"/v12/users2\"), \"all of it has to match\");
+assert!(!pattern.matches(b\"/v12/users2\"), \"the whole value has to match\");
 assert_eq!(Pattern::new(r\"(a)\\1\").unwrap_err(), PatternError::BackReference);
 # Ok::<_, PatternError>(())
 ```"
@@ -45,7 +45,7 @@ const CLASSES_AT: usize = 6;
 const NEXT_AT: usize = 262;
 
 impl<'t> Pattern<'t> {
-    /// One whose automaton stands in a table.
+    /// A pattern whose automaton is in a table.
     pub(crate) const fn compiled(automaton: &'t [u8]) -> Self {
         Self(Cow::Borrowed(automaton))
     }
@@ -55,17 +55,17 @@ impl<'t> Pattern<'t> {
         &self.0
     }
 
-    /// How many bytes it takes up in a table.
+    /// Its size in a table, in bytes.
     pub fn size(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether all of `value` matches.
+    /// Whether the whole `value` matches.
     pub fn matches(&self, value: &[u8]) -> bool {
         self.search(value).unwrap_or(false)
     }
 
-    /// `None` where the automaton cannot be read.
+    /// Whether the whole `value` matches; `None` if the automaton cannot be read.
     pub(crate) fn search(&self, value: &[u8]) -> Option<bool> {
         let bytes = &*self.0;
         let classes: &[u8; 256] = bytes.get(CLASSES_AT..)?.first_chunk()?;
@@ -83,13 +83,13 @@ impl<'t> Pattern<'t> {
     }
 }
 
-/// Compiles a pattern, where that can be done.
+/// Compiles a pattern.
 #[cfg(not(target_family = "wasm"))]
 pub(crate) fn compile(text: &str) -> Result<Arc<Pattern<'static>>, PatternError> {
     Pattern::new(text).map(Arc::new)
 }
 
-/// The module has no compiler: it would run on a thread that serves.
+/// The module has no compiler, because it would block a worker of Envoy.
 #[cfg(target_family = "wasm")]
 pub(crate) fn compile(_: &str) -> Result<Arc<Pattern<'static>>, PatternError> {
     Err(PatternError::NotCompiled)

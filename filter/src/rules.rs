@@ -17,40 +17,40 @@ use condition::Condition;
 pub use unmet::Unmet;
 
 record! {
-    /// A backend, as the flat form has it.
+    /// The record of a backend in the flat form.
     pub(crate) struct Backend {
         name: Text,
         pub(crate) ports: List<Port>,
-        /// The headers that the conditions ask for, each once.
+        /// The headers that the conditions read, each once.
         pub(crate) slots: List<Slot>,
         pub(crate) rules: List<Rule>,
         pub(crate) default: Action,
     }
 
     pub(crate) struct Rule {
-        /// Comes first, for of most rules nothing else is read.
+        /// The first field, because for most rules only the match is read.
         matches: Match,
         pub(crate) name: Text,
         pub(crate) action: Action,
     }
 
     struct Match {
-        /// The cheapest first.
+        /// In the order of their cost, cheapest first.
         conditions: List<Condition>,
         subnets: List<Subnet>,
     }
 }
 
-/// What decides on a request.
+/// The action selected for a request, and its rule.
 #[derive(Clone, Copy)]
 pub(crate) struct Chosen<'t> {
     pub(crate) action: Action,
-    /// The name of the rule, where it is one.
+    /// The name of the rule; `None` for the default action.
     pub(crate) rule: Option<&'t str>,
 }
 
 impl Backend {
-    /// The first rule whose match holds, or the default action.
+    /// Selects the first rule that matches, or the default action.
     pub(crate) fn choose<'t, R: Request + ?Sized>(
         &self,
         bytes: Bytes<'t>,
@@ -87,8 +87,8 @@ impl Backend {
     }
 }
 
-/// The values that conditions ask for. Rules of one backend tend to ask for the
-/// same one over and over.
+/// The values that conditions read. The last one is cached, because consecutive
+/// rules of a backend often read the same header.
 struct Values<'v, 'r, R: ?Sized> {
     view: &'v View<'r, R>,
     last: Option<(u32, Option<&'v [u8]>)>,
@@ -119,7 +119,7 @@ impl Match {
         self.admits(bytes, values.view)
     }
 
-    /// Whether the client is in one of the networks, where there are any.
+    /// Whether the client is in one of the networks, or the rule has no networks.
     fn admits<R: Request + ?Sized>(
         &self,
         bytes: Bytes<'_>,

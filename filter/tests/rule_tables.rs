@@ -1,5 +1,5 @@
-//! What the rules of a route table do and what they may say: a table may be
-//! written by hand.
+//! Tests of the rules in a route table: their effect, and their validation, because a
+//! table can be written by hand.
 
 use ingress_filter::{Outcome, Router, Verdict};
 use proptest::prelude::*;
@@ -25,7 +25,7 @@ fn load(table: &Value) -> Result<Router, String> {
     Router::load(table.to_string().as_bytes()).map_err(|error| error.to_string())
 }
 
-/// The place of what is wrong, behind that of the rule.
+/// Checks the position and the message of an error, without the position of the rule.
 #[track_caller]
 fn refused(rule: &Value, expected: &str) {
     let error = load(&table(rule)).expect_err("a bad table");
@@ -91,7 +91,7 @@ fn what_a_rule_may_not_say_is_refused_with_its_place() {
         "match.source_subnets[1]: \"x\"",
     );
 
-    // Of the wrong shape: with line and column.
+    // If the shape is not valid, the error has the line and column.
     for rule in [
         forward(json!({"cluster": 5})),
         forward(json!({"cluster": [{"weight": -1}]})),
@@ -142,8 +142,8 @@ fn an_upgrade_needs_a_rule_also_where_envoy_does_not_see_to_it() {
         (&websocket, false, "b"),
         (&websocket, true, "b"),
         (&forward(json!({})), false, "403"),
-        // Envoy's routes refuse it: the filter has not let it.
-        (&forward(json!({})), true, "b without a word"),
+        // Envoy's routes reject it, because the filter has not allowed it.
+        (&forward(json!({})), true, "b without WebSocket"),
         (&json!({"action": {"redirect": {"path": "/x"}}}), true, "403"),
     ] {
         let mut table = table(rule);
@@ -153,7 +153,7 @@ fn an_upgrade_needs_a_rule_also_where_envoy_does_not_see_to_it() {
         let outcome = match &decision.verdict {
             Verdict::Respond(status) => status.to_string(),
             Verdict::Forward(forwarding) if forwarding.websocket => forwarding.cluster.to_owned(),
-            Verdict::Forward(forwarding) => format!("{} without a word", forwarding.cluster),
+            Verdict::Forward(forwarding) => format!("{} without WebSocket", forwarding.cluster),
         };
         assert_eq!(outcome, expected, "{rule}");
         assert_eq!(decision.outcome == Outcome::Refused, expected == "403");
@@ -180,11 +180,11 @@ fn a_location_holds_no_host_but_the_rules_or_the_requests() {
         assert_eq!(location(&router, authority, path), expected);
     }
     assert_eq!(location(&by_path, "HOST.:80", b"/x?y"), "http://HOST.:80/new?y");
-    // HTTP/1.0: without a host there is only the path, and that is the rule's.
+    // HTTP/1.0: without a host, the location is only the path, which is the rule's.
     assert_eq!(location(&by_path, "", b"//evil.example?y"), "/new?y");
 }
 
-/// A table that uses everything.
+/// A table that uses every field.
 fn rich() -> Value {
     let header = |name: &str, kind: &str, text: &str| json!({"name": name, "value": {kind: text}});
     json!({
@@ -229,7 +229,7 @@ const NAMES: [&str; 12] = [
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever bytes a client sends: a decision, never a panic.
+    /// Any bytes of a client lead to a decision, never to a panic.
     #[test]
     fn any_bytes_are_decided(
         headers in prop::collection::vec((prop::sample::select(&NAMES[..]), prop_oneof![
@@ -245,7 +245,7 @@ proptest! {
         router.decide(&headers[..]);
     }
 
-    /// Whatever bytes a table is: loaded or refused, never a panic.
+    /// Any bytes are loaded as a table or rejected, and never cause a panic.
     #[test]
     fn any_table_is_loaded_or_refused(at in any::<prop::sample::Index>(), bytes in prop::collection::vec(any::<u8>(), 0..4), cut in 0..4_usize) {
         let mut json = serde_json::to_vec(&rich()).expect("JSON");

@@ -2,8 +2,8 @@
 
 use super::Replaced;
 
-/// The rewritten path would have a dot segment. Some upstreams resolve it, so it
-/// would leave the folder to which the rule rewrites.
+/// The rewritten path would have a dot segment. Some upstreams resolve it, so the
+/// request would leave the path to which the rule rewrites.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct LeadsElsewhere;
 

@@ -1,18 +1,18 @@
-//! The records in the bytes of a table, and how they are read: by checked offsets.
+//! The records in the bytes of a table, which are read by checked offsets.
 
 use std::marker::PhantomData;
 
 use crate::error::Broken;
 
-/// What takes up a fixed number of bytes.
+/// A type that is encoded in a fixed number of bytes.
 pub(crate) trait Flat: Copy {
-    /// How many.
+    /// The number of bytes.
     const SIZE: usize;
 
     fn put(self, out: &mut Vec<u8>);
 
-    /// Takes it off the front of `from`. `None` where it is not there, or where
-    /// the bytes cannot be one.
+    /// Decodes a value and removes it from the start of `from`. `None` if the bytes are
+    /// missing or are not a valid value.
     fn take(from: &mut &[u8]) -> Option<Self>;
 }
 
@@ -51,7 +51,7 @@ impl Flat for bool {
     }
 }
 
-/// Makes a struct a record: its fields in a row.
+/// Defines a struct as a record, encoded as the sequence of its fields.
 macro_rules! record {
     ($($(#[$meta:meta])* $vis:vis struct $name:ident {
         $($(#[$field_meta:meta])* $field_vis:vis $field:ident: $type:ty,)*
@@ -75,7 +75,7 @@ macro_rules! record {
 }
 pub(crate) use record;
 
-/// Makes an enum without fields a tag of one byte.
+/// Defines an enum without fields as a tag of one byte.
 macro_rules! tags {
     ($($(#[$meta:meta])* $vis:vis enum $name:ident {
         $($(#[$tag_meta:meta])* $tag:ident = $number:literal,)*
@@ -102,13 +102,13 @@ macro_rules! tags {
 }
 pub(crate) use tags;
 
-/// Where a `T` stands.
+/// The offset of a `T`.
 pub(crate) struct At<T> {
     offset: u32,
     of: PhantomData<T>,
 }
 
-/// So many `T` in a row.
+/// The offset and length of a sequence of `T`.
 pub(crate) struct List<T> {
     start: u32,
     len: u32,
@@ -180,7 +180,7 @@ impl<T: Flat> From<At<T>> for Text {
 }
 
 impl Text {
-    /// A part of it.
+    /// The part between two indexes.
     pub(crate) const fn part(self, from: u32, len: u32) -> Self {
         Self::new(self.start.saturating_add(from), len)
     }
@@ -200,7 +200,7 @@ impl<T> PartialOrd for List<T> {
     }
 }
 
-/// By where it stands, which means nothing but that equals are.
+/// Orders by position. The order has no meaning beyond equality.
 impl<T> Ord for List<T> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (self.start, self.len).cmp(&(other.start, other.len))
@@ -232,7 +232,7 @@ impl<T> Flat for List<T> {
     }
 }
 
-/// None is the greatest number, which is not an index.
+/// `None` is encoded as the greatest number, which is not an index.
 impl Flat for Option<u32> {
     const SIZE: usize = 4;
 
@@ -245,7 +245,7 @@ impl Flat for Option<u32> {
     }
 }
 
-/// None is offset 0, where no record can stand.
+/// `None` is encoded as offset 0, where no record can be.
 impl<T> Flat for Option<At<T>> {
     const SIZE: usize = 4;
 
@@ -259,7 +259,7 @@ impl<T> Flat for Option<At<T>> {
     }
 }
 
-/// As for [`At`], so that an empty text can be told from none.
+/// `None` is encoded as for [`At`], so that it differs from an empty text.
 impl Flat for Option<Text> {
     const SIZE: usize = 8;
 
@@ -300,7 +300,7 @@ impl<'t> Bytes<'t> {
         T::take(&mut self.part(at.offset, T::SIZE)?).ok_or(Broken)
     }
 
-    /// The same, where there may be none.
+    /// Reads an optional record.
     pub(crate) fn option<T: Flat>(self, at: Option<At<T>>) -> Result<Option<T>, Broken> {
         at.map(|at| self.at(at)).transpose()
     }
@@ -309,7 +309,7 @@ impl<'t> Bytes<'t> {
         self.part(text.start, text.len as usize)
     }
 
-    /// A text of UTF-8, as all are but patterns.
+    /// Reads a text as UTF-8, which all texts are except patterns.
     pub(crate) fn str(self, text: Text) -> Result<&'t str, Broken> {
         std::str::from_utf8(self.text(text)?).map_err(|_| Broken)
     }
@@ -327,7 +327,7 @@ impl<'t> Bytes<'t> {
         Ok(Records { bytes: self.part(list.start, len)?, of: PhantomData })
     }
 
-    /// All of a list.
+    /// Reads all records of a list.
     pub(crate) fn collect<T: Flat, C: FromIterator<T>>(self, list: List<T>) -> Result<C, Broken> {
         self.list(list)?.iter().collect()
     }
@@ -346,15 +346,15 @@ impl<'t, T: Flat> Records<'t, T> {
         self.head(index)
     }
 
-    /// What a record begins with.
+    /// Reads the first field of a record.
     pub(crate) fn head<U: Flat>(self, index: u32) -> Result<U, Broken> {
-        // Whether that is in the list is checked here, once for all fields.
+        // Checks that the index is in the list, once for all fields.
         let at = (index as usize).wrapping_mul(T::SIZE);
         let record = self.bytes.get(at..at.wrapping_add(U::SIZE)).ok_or(Broken)?;
         U::take(&mut { record }).ok_or(Broken)
     }
 
-    /// All of them. One that cannot be read must not count as not there.
+    /// Iterates over all records. One that cannot be read is an error, not skipped.
     pub(crate) fn iter(self) -> impl DoubleEndedIterator<Item = Result<T, Broken>> + 't
     where
         T: 't,

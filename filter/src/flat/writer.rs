@@ -8,9 +8,9 @@ use crate::error::LoadError;
 
 pub(crate) struct Writer {
     bytes: Vec<u8>,
-    /// Texts that stand in a table many times.
+    /// Texts that several records refer to.
     shared: BTreeMap<Box<[u8]>, Text>,
-    /// Set once an offset has become too large.
+    /// Set once an offset no longer fits into 32 bits.
     is_full: bool,
 }
 
@@ -28,7 +28,7 @@ impl Writer {
         List::new(start, len)
     }
 
-    /// Adds a text that has been added before, or will be again, only once.
+    /// Adds a text that several records use, and writes it only once.
     pub(crate) fn shared(&mut self, text: impl AsRef<[u8]>) -> Text {
         let text = text.as_ref();
         if let Some(known) = self.shared.get(text) {
@@ -39,7 +39,7 @@ impl Writer {
         added
     }
 
-    /// The same, of a text that may be missing.
+    /// Same as [`Self::shared`], for an optional text.
     pub(crate) fn shared_option(&mut self, text: Option<impl AsRef<[u8]>>) -> Option<Text> {
         text.map(|text| self.shared(text))
     }
@@ -60,7 +60,7 @@ impl Writer {
         List::new(start, len)
     }
 
-    /// The table whose root is `root`.
+    /// Completes the table with its root record.
     pub(crate) fn finish<T: Flat>(mut self, root: T) -> Result<FlatTable, LoadError> {
         let root = self.record(root);
         self.position();

@@ -12,11 +12,11 @@ use regex_automata::{Anchored, Input, MatchKind};
 use super::error::{MAX_CHARACTERS, MAX_SIZE};
 use super::{Pattern, PatternError};
 
-/// The most memory that compiling one takes at each step, in bytes. With it, a
-/// pattern that becomes too large is given up within milliseconds.
+/// The memory limit of each step of a compilation, in bytes. It ends the compilation
+/// of a pattern that becomes too large within milliseconds.
 const MAX_WORK: usize = 512 << 10;
 
-/// How deep groups may nest.
+/// The deepest nesting of groups.
 const MAX_NESTING: u32 = 50;
 
 impl Pattern<'static> {
@@ -24,7 +24,7 @@ impl Pattern<'static> {
     /// Unicode classes.
     ///
     /// # Errors
-    /// What is wrong with it, and what would be right.
+    /// If the pattern is not valid or too large. The message has the remedy.
     pub fn new(text: &str) -> Result<Self, PatternError> {
         let dfa = build(text)?;
         let automaton = States::of(&dfa).and_then(|states| states.encode());
@@ -32,11 +32,11 @@ impl Pattern<'static> {
         Ok(Self(automaton.ok_or(PatternError::TooLarge)?.into()))
     }
 
-    /// Whether `text` is a pattern, as far as can be told without compiling it:
-    /// it may still be too large.
+    /// Checks whether `text` is a valid pattern, without compiling it. The compiled
+    /// pattern may still be too large.
     ///
     /// # Errors
-    /// As [`Pattern::new`].
+    /// Same as [`Pattern::new`].
     pub fn check(text: &str) -> Result<(), PatternError> {
         parse(text).map(drop)
     }
@@ -61,8 +61,8 @@ fn refusal(error: &regex_syntax::Error) -> PatternError {
         Some(ErrorKind::UnsupportedLookAround) => PatternError::LookAround,
         Some(ErrorKind::UnsupportedBackreference) => PatternError::BackReference,
         _ => {
-            // The parser draws a picture over several lines, and says why in the
-            // last.
+            // The parser's message has several lines with the pattern marked up. The cause
+            // is in the last one.
             let text = error.to_string();
             let cause = text.lines().last().unwrap_or_default();
             PatternError::Syntax(cause.strip_prefix("error: ").unwrap_or(cause).to_owned())
@@ -76,7 +76,7 @@ fn build(text: &str) -> Result<DFA<Vec<u32>>, PatternError> {
     let nfa = thompson::NFA::compiler().configure(nfa_config).build_from_hir(&parse(text)?);
     let nfa = nfa.map_err(|_| PatternError::TooLarge)?;
     let dfa_config = dense::Config::new()
-        // The longest match, so that a whole one is not missed.
+        // All matches, so that the longest one is found, too.
         .match_kind(MatchKind::All)
         .start_kind(regex_automata::dfa::StartKind::Anchored)
         .accelerate(false)
@@ -86,21 +86,21 @@ fn build(text: &str) -> Result<DFA<Vec<u32>>, PatternError> {
     builder.map_err(|_| PatternError::TooLarge)
 }
 
-/// An automaton of few rules: a state for each row, of which row 0 is dead.
+/// An automaton as a table with one row per state. Row 0 is the dead state.
 struct States {
     /// The class of each byte.
     classes: [u8; 256],
-    /// How many classes there are.
+    /// The number of classes.
     width: usize,
-    /// For each state, where each class leads.
+    /// For each state, the next state for each class.
     next: Vec<Vec<u32>>,
-    /// Whether a value may end there.
+    /// For each state, whether a value that ends there matches.
     accepts: Vec<bool>,
     start: u32,
 }
 
 impl States {
-    /// The states that can be reached. `None` where they are too many.
+    /// Collects the reachable states. `None` if there are too many.
     fn of(dfa: &DFA<Vec<u32>>) -> Option<Self> {
         let (classes, members) = classes(dfa);
         let start = dfa.start_state_forward(&Input::new("").anchored(Anchored::Yes)).ok()?;
@@ -123,9 +123,10 @@ impl States {
         Some(this)
     }
 
-    /// As the module reads it. `None` where a state has no number of two bytes.
+    /// Encodes the automaton for the module. `None` if the number of a state does not
+    /// fit into two bytes.
     fn encode(&self) -> Option<Vec<u8>> {
-        // Those that accept come last, so that a comparison tells them.
+        // Accepting states are last, so that one comparison identifies them.
         let mut order: Vec<usize> = (0..self.next.len()).collect();
         order.sort_by_key(|state| self.accepts[*state]);
         let mut rows = vec![0; order.len()];
@@ -146,7 +147,7 @@ impl States {
     }
 }
 
-/// The states that were found so far, by their number.
+/// The states found so far, with their numbers.
 struct Found<'d> {
     dfa: &'d DFA<Vec<u32>>,
     numbers: BTreeMap<StateID, u32>,
@@ -158,7 +159,7 @@ impl Found<'_> {
         if self.dfa.is_dead_state(state) {
             return 0;
         }
-        // 0 is the dead one.
+        // 0 is the dead state.
         let next = u32::try_from(self.numbers.len() + 1).unwrap_or(u32::MAX);
         *self.numbers.entry(state).or_insert_with(|| {
             self.pending.push_back(state);

@@ -5,28 +5,28 @@ use std::fmt;
 /// The longest pattern.
 pub(super) const MAX_CHARACTERS: usize = 1024;
 
-/// The largest automaton, in bytes. What people write takes 1 to 12 KB.
+/// The largest automaton, in bytes. Usual patterns take 1 to 12 KB.
 pub(super) const MAX_SIZE: usize = 64 << 10;
 
-/// Why a text is not a regular expression that is taken.
+/// The reason why a text is not a supported regular expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PatternError {
-    /// It is longer than patterns may be.
+    /// The text is too long.
     TooLong {
-        /// What it has.
+        /// The length of the text.
         characters: usize,
     },
-    /// It takes more memory than patterns may.
+    /// The compiled pattern is too large.
     TooLarge,
     /// It uses look-around.
     LookAround,
     /// It uses a back-reference.
     BackReference,
-    /// It is malformed, or uses what this syntax does not have: the parser's
-    /// word for it.
+    /// It is malformed, or uses syntax that is not supported, with the message of the
+    /// parser.
     Syntax(String),
-    /// Nothing here compiles patterns.
+    /// The module cannot compile patterns.
     NotCompiled,
 }
 

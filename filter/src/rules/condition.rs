@@ -10,7 +10,7 @@ use crate::table::{HeaderMatch, StringMatch};
 use crate::view::Slot;
 
 tags! {
-    /// How a value is compared.
+    /// The type of comparison.
     pub(super) enum Test {
         Exact = 0,
         Prefix = 1,
@@ -22,20 +22,20 @@ record! {
     pub(crate) struct Condition {
         slot: u32,
         test: Test,
-        /// What it is compared with, as the table has it; of a regular expression,
-        /// where its `Regex` stands.
+        /// The text to compare with, as written in the table; for a regular expression,
+        /// the position of its `Regex` record.
         operand: Text,
     }
 
     struct Regex {
         automaton: Text,
-        /// As the table has it.
+        /// The expression, as written in the table.
         text: Text,
     }
 }
 
 impl Condition {
-    /// The condition, and whether it holds for an empty value.
+    /// Encodes a condition, and returns whether an empty value meets it.
     pub(super) fn encode(
         slot: u32,
         value: &StringMatch,
@@ -59,7 +59,7 @@ impl Condition {
         Ok((Self { slot, test: kind, operand }, holds_empty))
     }
 
-    /// The condition as the table has it, on one of `slots`.
+    /// The condition as written in the table. Its header is one of `slots`.
     pub(super) fn decode(&self, slots: &[Slot], bytes: Bytes<'_>) -> Result<HeaderMatch, Broken> {
         let slot = slots.get(self.slot as usize).ok_or(Broken)?;
         let value = match self.test {
@@ -70,13 +70,13 @@ impl Condition {
         Ok(HeaderMatch { name: bytes.string(slot.name)?, value })
     }
 
-    /// The number of the slot that has the value.
+    /// The index of the slot that has the value.
     #[cfg(not(target_family = "wasm"))]
     pub(super) fn slot(&self) -> u32 {
         self.slot
     }
 
-    /// Whether it holds. What is absent never matches.
+    /// Whether the condition is met. An absent header never meets it.
     pub(super) fn is_met<R: Request + ?Sized>(
         &self,
         bytes: Bytes<'_>,

@@ -23,7 +23,7 @@ impl Backend {
         if backend.name.is_empty() {
             return Err(place
                 .field("name")
-                .error("is empty; give it a name, which routes refer to"));
+                .error("is empty; set a name, which routes refer to"));
         }
         let mut slots = Slots::default();
         let mut rules = Vec::with_capacity(backend.rules.len());
@@ -124,13 +124,13 @@ impl Rule {
     }
 }
 
-/// What to look at first: what is known, before what costs a host call; bytes,
-/// before regular expressions.
+/// The cost of a condition. Known values are checked before those that need a host
+/// call, and texts before regular expressions.
 fn cost(source: Source, value: &StringMatch) -> u8 {
     u8::from(!source.is_known()) * 2 + u8::from(matches!(value, StringMatch::Regex(_)))
 }
 
-/// By the name of a header as a table writes it at `place`.
+/// The source of a header's value, by its name at `place` in the table.
 fn source(name: &str, place: &Place<'_>) -> Result<Source, LoadError> {
     Ok(match name {
         ":path" => Source::Path,
@@ -145,7 +145,7 @@ fn source(name: &str, place: &Place<'_>) -> Result<Source, LoadError> {
     })
 }
 
-/// The headers that the rules of one backend ask for, while they are gathered.
+/// Collects the headers that the rules of one backend read.
 #[derive(Default)]
 struct Slots {
     all: Vec<Slot>,

@@ -1,4 +1,4 @@
-//! The conditions of a rule that do not hold for a request, by the code that
+//! Finds the conditions of a rule that a request does not meet, with the code that
 //! matches.
 
 use super::{Backend, Match, Values};
@@ -8,17 +8,17 @@ use crate::request::Request;
 use crate::table::HeaderMatch;
 use crate::view::{Slot, View};
 
-/// What of a rule does not hold for a request: nothing, where the rule is for it.
+/// The conditions of a rule that a request does not meet; empty if the rule matches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unmet {
-    /// Whether the client is in none of the rule's networks.
+    /// Whether the client is outside all networks of the rule.
     pub client: bool,
-    /// The conditions, each with the value that the request has, if any.
+    /// The conditions on headers, each with the value in the request, if any.
     pub headers: Vec<(HeaderMatch, Option<Vec<u8>>)>,
 }
 
 impl Backend {
-    /// What does not hold of each rule.
+    /// The unmet conditions of each rule.
     pub(crate) fn unmet<R: Request + ?Sized>(
         &self,
         bytes: Bytes<'_>,
