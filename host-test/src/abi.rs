@@ -44,13 +44,13 @@ macro_rules! abi_enum {
 }
 
 abi_enum! {
-    /// What a host call answers.
+    /// The status that a host call returns.
     Status {
         /// Done.
         Ok = 0, "ok";
         /// There is no such header, property, key, queue, metric or buffer.
         NotFound = 1, "not_found";
-        /// An argument is out of range, or means nothing in this phase.
+        /// An argument is out of range, or not valid in this phase.
         BadArgument = 2, "bad_argument";
         /// A value could not be serialized.
         SerializationFailure = 3, "serialization_failure";
@@ -60,11 +60,11 @@ abi_enum! {
         InvalidMemoryAccess = 6, "invalid_memory_access";
         /// The queue is empty.
         Empty = 7, "empty";
-        /// Somebody else changed the shared data first.
+        /// Another context has changed the shared data.
         CasMismatch = 8, "cas_mismatch";
         /// The host failed.
         InternalFailure = 10, "internal_failure";
-        /// This host does not do that.
+        /// This host does not implement the call.
         Unimplemented = 12, "unimplemented";
     }
 }
@@ -130,25 +130,25 @@ abi_enum! {
 }
 
 abi_enum! {
-    /// How much a log line matters.
+    /// The level of a log line.
     LogLevel {
         /// Every step.
         Trace = 0, "trace";
         /// For debugging the module.
         Debug = 1, "debug";
-        /// Normal, but worth a line.
+        /// Normal operation.
         Info = 2, "info";
-        /// Worth a look.
+        /// A possible problem.
         Warn = 3, "warn";
         /// Something failed.
         Error = 4, "error";
-        /// The module cannot go on.
+        /// The module cannot continue.
         Critical = 5, "critical";
     }
 }
 
 abi_enum! {
-    /// What a metric counts.
+    /// The type of a metric.
     MetricType {
         /// Only grows.
         Counter = 0, "counter";
@@ -163,7 +163,7 @@ abi_enum! {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Callback {
     pub(crate) name: &'static str,
-    /// How many `i32` it takes.
+    /// The number of its `i32` parameters.
     pub(crate) parameters: usize,
     /// Whether it returns one `i32`.
     pub(crate) returns: bool,
@@ -195,7 +195,7 @@ pub(crate) const ON_DONE: Callback = Callback::new("proxy_on_done", 1, true);
 pub(crate) const ON_LOG: Callback = Callback::new("proxy_on_log", 1, false);
 pub(crate) const ON_DELETE: Callback = Callback::new("proxy_on_delete", 1, false);
 
-/// Every export the host calls, so that a wrong signature is found when the module is loaded.
+/// All exports that the host calls. Their signatures are checked when the module is loaded.
 pub(crate) const CALLBACKS: [Callback; 16] = [
     INITIALIZE,
     START,
@@ -215,9 +215,9 @@ pub(crate) const CALLBACKS: [Callback; 16] = [
     ON_DELETE,
 ];
 
-/// The allocators a module may export, in the order Envoy looks for them.
+/// The allocators that a module may export, in the order in which Envoy looks for them.
 pub(crate) const ALLOCATORS: [Callback; 2] =
     [Callback::new("malloc", 1, true), Callback::new("proxy_on_memory_allocate", 1, true)];
 
-/// Exports that say which ABI a module was built for.
+/// Exports that identify the ABI of a module.
 pub(crate) const ABI_VERSIONS: [&str; 2] = ["proxy_abi_version_0_2_1", "proxy_abi_version_0_2_0"];

@@ -39,7 +39,7 @@ pub enum Error {
     BadExport {
         /// The export.
         name: &'static str,
-        /// What it should be.
+        /// The type in the ABI.
         expected: String,
     },
     /// The module imports functions that this host does not provide.
@@ -60,9 +60,9 @@ pub enum Error {
     /// The module trapped.
     #[error("{callback} trapped: {message}")]
     Trap {
-        /// The callback that did not come back.
+        /// The callback that trapped.
         callback: &'static str,
-        /// The trap.
+        /// The message of the trap.
         message: String,
         /// The functions of the module that were running, innermost first.
         backtrace: String,
@@ -72,7 +72,7 @@ pub enum Error {
     OutOfFuel {
         /// The callback that was cut off.
         callback: &'static str,
-        /// What it had, from [`Options::fuel`](crate::Options::fuel).
+        /// The limit, from [`Options::fuel`](crate::Options::fuel).
         limit: u64,
     },
     /// The module exceeded the limit of host calls in one callback.
@@ -80,22 +80,22 @@ pub enum Error {
     TooManyHostCalls {
         /// The callback that was cut off.
         callback: &'static str,
-        /// What it may, from [`Options::max_host_calls`](crate::Options::max_host_calls).
+        /// The limit, from [`Options::max_host_calls`](crate::Options::max_host_calls).
         limit: u64,
     },
     /// The module's allocator returned null when the host needed memory for a
     /// result.
     #[error("{callback}: the module's allocator cannot allocate {size} bytes")]
     AllocationFailed {
-        /// The callback during which it happened.
+        /// The callback that was running.
         callback: &'static str,
-        /// How much was asked for.
+        /// The requested number of bytes.
         size: u32,
     },
     /// The module exited.
     #[error("{callback} called proc_exit({code})")]
     ProcExit {
-        /// The callback that did it.
+        /// The callback that was running.
         callback: &'static str,
         /// The exit code.
         code: u32,

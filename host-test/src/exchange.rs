@@ -25,14 +25,14 @@ pub enum Outcome {
 
 /// An HTTP stream in a plugin.
 ///
-/// The caller is the proxy: it delivers the pieces of the request and response in order and sees
-/// after each what the module made of it. Once a direction has ended by a local reply, or the
-/// stream is closed, deliveries do nothing and give the same outcome again.
+/// The caller acts as the proxy: it delivers the parts of the request and response in order, and
+/// gets the outcome of each. Once a direction has ended by a local reply, or the stream is closed,
+/// deliveries do nothing and return the same outcome again.
 ///
 /// ```
 /// use host_test::{Module, Outcome, Plugin, StreamType};
 ///
-/// // Holds requests back at their headers.
+/// // Pauses each request at its headers.
 /// let module = Module::new(wat::parse_str(
 ///     r#"(module
 ///         (memory (export "memory") 1)
@@ -63,7 +63,7 @@ impl<'p> Exchange<'p> {
         self.id
     }
 
-    /// Gives the stream a property, by the parts of its path, such as `["source", "address"]`.
+    /// Sets a property of the stream, by the parts of its path, such as `["source", "address"]`.
     pub fn set_property(&mut self, path: &[&str], value: impl Into<Vec<u8>>) {
         let mut vm = self.plugin.vm();
         vm.stream(self.id).host_properties.insert(property_path(path), value.into());
@@ -73,7 +73,7 @@ impl<'p> Exchange<'p> {
     ///
     /// # Errors
     ///
-    /// If the module fails; so with every method that delivers something.
+    /// If the module fails, as in all methods that deliver something.
     pub fn request_headers(
         &mut self,
         headers: impl Into<HeaderMap>,
@@ -82,7 +82,7 @@ impl<'p> Exchange<'p> {
         self.headers(REQUEST, headers.into(), end_of_stream)
     }
 
-    /// Delivers a piece of the request's body. If the module paused at the piece before, it sees
+    /// Delivers a piece of the request's body. If the module paused at the previous piece, it gets
     /// both together.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ impl<'p> Exchange<'p> {
         self.headers(RESPONSE, headers.into(), end_of_stream)
     }
 
-    /// Delivers a piece of the response's body, as [`request_body`](Self::request_body).
+    /// Delivers a piece of the response's body, like [`request_body`](Self::request_body).
     ///
     /// # Errors
     ///
@@ -140,7 +140,7 @@ impl<'p> Exchange<'p> {
         self.trailers(RESPONSE, trailers.into())
     }
 
-    /// Delivers a whole request, up to where the module stops it.
+    /// Delivers a whole request, until the module stops it.
     ///
     /// # Errors
     ///
@@ -149,7 +149,7 @@ impl<'p> Exchange<'p> {
         self.message(REQUEST, request.into())
     }
 
-    /// Delivers a whole response, up to where the module stops it.
+    /// Delivers a whole response, until the module stops it.
     ///
     /// # Errors
     ///
@@ -158,8 +158,8 @@ impl<'p> Exchange<'p> {
         self.message(RESPONSE, response.into())
     }
 
-    /// Delivers the module's own local reply as the response, as Envoy does; the headers that Envoy
-    /// would add, such as `content-length`, are not there. Does nothing if there is none.
+    /// Delivers the module's local reply as the response, as Envoy does, but without the headers
+    /// that Envoy adds, such as `content-length`. Does nothing if there is no local reply.
     ///
     /// # Errors
     ///
@@ -175,7 +175,7 @@ impl<'p> Exchange<'p> {
         self.response(Message::new(headers).body(reply.body))
     }
 
-    /// Whether the module holds this direction back.
+    /// Whether the module has paused this direction.
     pub fn is_paused(&self, direction: StreamType) -> bool {
         self.plugin.vm().stream(self.id).side(direction).is_some_and(|side| side.paused)
     }
@@ -190,16 +190,16 @@ impl<'p> Exchange<'p> {
         self.plugin.vm().stream(self.id).activity.fuel_used()
     }
 
-    /// Ends the exchange (`proxy_on_done`, `proxy_on_log`, `proxy_on_delete`) and gives its record.
+    /// Ends the exchange (`proxy_on_done`, `proxy_on_log`, `proxy_on_delete`). Returns its record.
     ///
     /// # Errors
     ///
-    /// If the module fails. [`record`](Self::record) is then worth asking before: a trap in an
-    /// earlier callback makes this one fail too.
+    /// If the module fails now, or has trapped in an earlier callback. To get the record in that
+    /// case, call [`record`](Self::record) before.
     pub fn finish(self) -> Result<ExchangeRecord, Error> {
         let mut vm = self.plugin.vm();
         vm.stream(self.id).logging = true;
-        // As in Envoy a stream does not wait, whatever `proxy_on_done` returns.
+        // As in Envoy, a stream does not wait, whatever `proxy_on_done` returns.
         for callback in [abi::ON_DONE, abi::ON_LOG, abi::ON_DELETE] {
             vm.call(self.id, callback, &[self.id])?;
         }
@@ -212,7 +212,7 @@ impl<'p> Exchange<'p> {
     fn message(&mut self, direction: &Direction, message: Message) -> Result<Outcome, Error> {
         let (has_body, has_trailers) = (!message.body.is_empty(), message.trailers.is_some());
         let mut outcome = self.headers(direction, message.headers, !has_body && !has_trailers)?;
-        // Paused headers hold back everything behind them; a paused body only gathers.
+        // Paused headers delay all later parts; a paused body is only collected.
         if outcome == Outcome::Continue && has_body {
             outcome = self.body(direction, &message.body, !has_trailers)?;
         } else if outcome != Outcome::Continue {
@@ -254,8 +254,8 @@ impl<'p> Exchange<'p> {
         })
     }
 
-    /// Puts something where the module finds it, runs the callback that tells it the size, and
-    /// acts on the answer.
+    /// Stores a part for the module, runs the callback with its size, and applies the action that
+    /// the callback returns.
     fn deliver(
         &mut self,
         direction: &Direction,
@@ -273,7 +273,7 @@ impl<'p> Exchange<'p> {
         let action = vm.call(self.id, callback, &arguments)?;
 
         let side = (direction.side)(vm.stream(self.id));
-        // 0 is Continue; 1 is Pause, and C++ modules know more ways to stop, all above 1.
+        // 0 is Continue and 1 is Pause. C++ modules have more ways to stop, all above 1.
         side.paused = action.is_some_and(|action| action != 0);
         if !side.paused {
             side.pass();
@@ -288,7 +288,7 @@ impl<'p> Exchange<'p> {
     }
 }
 
-/// The request or the response: where it is kept and which callbacks it has.
+/// The request or the response: its position in the state, and its callbacks.
 struct Direction {
     side: fn(&mut Stream) -> &mut Side,
     on_headers: Callback,
@@ -311,7 +311,7 @@ const RESPONSE: &Direction = &Direction {
 };
 
 impl Direction {
-    /// Why nothing more is delivered, if so.
+    /// The outcome after which nothing more is delivered, if any.
     fn stopped(&self, stream: &mut Stream) -> Option<Outcome> {
         if stream.closed {
             Some(Outcome::Closed)
@@ -323,7 +323,7 @@ impl Direction {
     }
 }
 
-/// How many headers there are, as an argument of a callback.
+/// The number of headers, as an argument of a callback.
 fn count_argument(headers: &HeaderMap) -> u32 {
     u32::try_from(headers.len()).unwrap_or(u32::MAX)
 }

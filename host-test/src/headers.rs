@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-/// Headers in the order they came.
+/// Headers in the order in which they were added.
 ///
-/// Names are lower-cased when added, as Envoy does; values are any bytes. A repeated header stays
-/// apart: Envoy's joining of some of its well-known headers by comma is not imitated.
+/// Names are converted to lower case, as in Envoy; values are any bytes. Repeated headers stay
+/// separate: unlike Envoy, this does not join some well-known headers by comma.
 ///
 /// ```
 /// use host_test::HeaderMap;
@@ -44,17 +44,17 @@ impl HeaderMap {
         self.get(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
-    /// Whether the header is there.
+    /// Whether the header is present.
     pub fn contains(&self, name: impl AsRef<[u8]>) -> bool {
         self.get(name).is_some()
     }
 
-    /// Adds a header behind those that are there, also behind others of the same name.
+    /// Adds a header at the end, even if there are others with the same name.
     pub fn add(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         self.entries.push((name.as_ref().to_ascii_lowercase(), value.as_ref().to_vec()));
     }
 
-    /// Gives a header this one value, where its first value was, and removes its other values.
+    /// Replaces the first value of a header, and removes its other values.
     pub fn replace(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let name = name.as_ref();
         let Some(first) = self.entries.iter().position(|(key, _)| key.eq_ignore_ascii_case(name))
@@ -75,12 +75,12 @@ impl HeaderMap {
         self.entries.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
     }
 
-    /// How many headers there are, each repetition counted.
+    /// The number of headers, including repeated ones.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Whether the map is empty.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -90,8 +90,8 @@ impl HeaderMap {
         self.entries.iter().map(|(name, value)| (name.as_slice(), value.as_slice()))
     }
 
-    /// The map as the ABI moves it: the count, the two lengths of each header, then each name and
-    /// value with a NUL behind it. `None` where a length does not fit 32 bits.
+    /// The map as encoded by the ABI: the count, the two lengths of each header, then each name and
+    /// value, terminated by NUL. `None` if a length does not fit into 32 bits.
     pub(crate) fn to_pairs(&self) -> Option<Vec<u8>> {
         let mut bytes = u32::try_from(self.len()).ok()?.to_le_bytes().to_vec();
         for (name, value) in self.iter() {
@@ -107,7 +107,7 @@ impl HeaderMap {
         Some(bytes)
     }
 
-    /// Reads what [`to_pairs`](Self::to_pairs) writes; no bytes at all mean an empty map.
+    /// Decodes the output of [`to_pairs`](Self::to_pairs). Zero bytes are an empty map.
     pub(crate) fn from_pairs(bytes: &[u8]) -> Option<Self> {
         let mut map = Self::new();
         if bytes.is_empty() {
@@ -134,7 +134,7 @@ fn split_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
     Some((u32::from_le_bytes(*number), rest))
 }
 
-/// `length` bytes, and what follows them and their NUL.
+/// Splits off `length` bytes and their NUL, and returns the bytes and the rest.
 fn split_terminated(bytes: &[u8], length: u32) -> Option<(&[u8], &[u8])> {
     let (text, rest) = bytes.split_at_checked(length as usize)?;
     Some((text, rest.strip_prefix(&[0])?))

@@ -36,7 +36,7 @@ macro_rules! define {
 }
 pub(crate) use define;
 
-/// Defines functions of one module that do nothing but answer.
+/// Defines functions of one module that only return a status.
 macro_rules! define_answers {
     ($linker:ident, $module:expr, { $($name:ident($($type:ty),*) => $answer:expr;)* }) => {$(
         $linker.func_wrap(
@@ -123,7 +123,7 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         proxy_grpc_cancel(u32) => Status::Unimplemented;
         proxy_grpc_close(u32) => Status::Unimplemented;
     });
-    // Not of the ABI: modules built with Emscripten import it, and there is nothing to do.
+    // Not part of the ABI. Modules built with Emscripten import it, and it does nothing.
     linker.func_wrap("env", "emscripten_notify_memory_growth", |_memory: u32| {})?;
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! A thin Proxy-Wasm host: loads a module, drives HTTP exchanges through it, and records what it
 //! did.
 //!
-//! It takes any module of Proxy-Wasm ABI 0.2.0 or 0.2.1, from Rust, C++, Go or text, and behaves
-//! as Envoy does where the two could differ. It has no network, no threads and no global state, so
-//! tests can run side by side and give the same result on every machine.
+//! It runs any module of Proxy-Wasm ABI 0.2.0 or 0.2.1, from Rust, C++, Go or text, and behaves
+//! like Envoy. It has no network, no threads and no global state, so tests can run in parallel
+//! and have the same result on every machine.
 //!
 //! # A first test
 //!
@@ -42,9 +42,9 @@
 //!
 //! # Step by step
 //!
-//! [`Plugin::exchange`] begins an exchange that the test drives itself, piece by piece; every step
-//! tells its [`Outcome`]. Several exchanges may be open at a time, and the plugin may be ticked or
-//! given a new configuration meanwhile:
+//! [`Plugin::exchange`] begins an exchange that the test drives itself, piece by piece. Each step
+//! returns its [`Outcome`]. Several exchanges can be open at a time, and the plugin can be ticked
+//! or get a new configuration in between:
 //!
 //! ```
 //! # use host_test::{Module, Outcome, Plugin};
@@ -67,29 +67,29 @@
 //!
 //! # What is recorded
 //!
-//! [`ExchangeRecord`] holds what the upstream and the client would see, and an [`Activity`]: the
-//! log, every host call in order, and the fuel each callback used. Fuel counts instructions and
-//! does not depend on the machine, so a test can hold a module to a budget. What all exchanges
-//! share is asked of the plugin: [`Plugin::metrics`], [`Plugin::tick_period`],
-//! [`Plugin::memory_size`].
+//! [`ExchangeRecord`] has the messages that the upstream and the client get, and an [`Activity`]:
+//! the log, every host call in order, and the fuel that each callback used. Fuel counts
+//! instructions and does not depend on the machine, so a test can check a budget for a module.
+//! State that exchanges share is available from the plugin: [`Plugin::metrics`],
+//! [`Plugin::tick_period`], [`Plugin::memory_size`].
 //!
 //! # Properties
 //!
-//! A module sees as properties what the test gives ([`Exchange::set_property`],
-//! [`Options::property`]) and what it has set itself; and, as Envoy's attributes
-//! `request.headers.NAME` and `response.headers.NAME`, all values of a header joined with `,`.
+//! A module can read the properties that the test sets ([`Exchange::set_property`],
+//! [`Options::property`]), those that it has set itself, and Envoy's attributes
+//! `request.headers.NAME` and `response.headers.NAME`: all values of a header joined with `,`.
 //!
-//! # What it does not do
+//! # Limitations
 //!
-//! * No callouts: `proxy_http_call` and `proxy_grpc_*` answer [`Status::Unimplemented`].
-//! * No foreign functions: `proxy_call_foreign_function` answers [`Status::NotFound`].
+//! * No callouts: `proxy_http_call` and `proxy_grpc_*` return [`Status::Unimplemented`].
+//! * No foreign functions: `proxy_call_foreign_function` returns [`Status::NotFound`].
 //! * No TCP streams: the callbacks for downstream and upstream data are not run.
-//! * No proxy around the module: headers are not validated, no router runs, no time passes by
-//!   itself ([`Plugin::tick`] and [`Plugin::advance`] are up to the caller), and `proxy_on_queue_ready`
-//!   is not run.
+//! * No proxy around the module: headers are not validated, no router runs, time does not advance
+//!   by itself (the caller uses [`Plugin::tick`] and [`Plugin::advance`]), and
+//!   `proxy_on_queue_ready` is not run.
 //!
-//! Where Envoy would hide a mistake of the module, this host shows it: an allocator without room is
-//! an error, pairs that cannot be read are refused, and a module that fails once is not run again.
+//! Where Envoy would hide a mistake of the module, this host reports it: an allocator without
+//! memory is an error, malformed pairs are rejected, and a module that has failed is not run again.
 
 mod abi;
 mod error;

@@ -16,13 +16,13 @@ use crate::wasi;
 
 /// A Proxy-Wasm module, compiled and checked.
 ///
-/// Compiling is what costs time; a `Module` is cheap to clone and can be shared between threads, so
-/// compile once and start as many [`Plugin`](crate::Plugin)s as there are tests.
+/// Compiling takes most of the time. A `Module` is cheap to clone and can be shared between
+/// threads, so compile once and start as many [`Plugin`](crate::Plugin)s as there are tests.
 ///
 /// ```
 /// use host_test::{Error, Module};
 ///
-/// // As little as a module can be: memory, an ABI version and an allocator.
+/// // The smallest valid module: memory, an ABI version and an allocator.
 /// let module = Module::new(wat::parse_str(
 ///     r#"(module
 ///         (memory (export "memory") 1)
@@ -41,7 +41,7 @@ pub struct Module {
     pre: InstancePre<State>,
 }
 
-/// How much work the compiler puts into a module.
+/// The effort of the compiler.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Optimization {
@@ -56,7 +56,7 @@ pub enum Optimization {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Import {
-    /// The module it comes from, such as `env`.
+    /// The module that it is from, such as `env`.
     pub module: String,
     /// Its name, such as `proxy_log`.
     pub name: String,
@@ -67,18 +67,18 @@ impl Module {
     ///
     /// # Errors
     ///
-    /// If the bytes are not WebAssembly, if the module lacks what every Proxy-Wasm module has, or
-    /// if it imports what the host does not know ([`Error::UnknownImports`] names all of it).
+    /// If the bytes are not WebAssembly, if the module lacks a required export, or if it has
+    /// imports that the host does not provide ([`Error::UnknownImports`] lists them).
     pub fn new(bytes: impl AsRef<[u8]>) -> Result<Self, Error> {
         Self::with_optimization(bytes, Optimization::default())
     }
 
-    /// As [`Module::new`], but keeps the compiled code in `folder` and loads it from there the next
-    /// time, which takes some milliseconds. The folder is created if it does not exist. Code that
-    /// is not used for long is removed.
+    /// Same as [`Module::new`], but stores the compiled code in `folder` and loads it from there
+    /// the next time, which takes some milliseconds. The folder is created if it does not exist.
+    /// Code that has not been used for a long time is removed.
     ///
-    /// The folder must be writable only for users who are trusted: this process runs the code that
-    /// it finds there.
+    /// Only trusted users may have write access to the folder, because this process runs the code
+    /// that it finds there.
     ///
     /// ```
     /// use host_test::Module;
@@ -92,14 +92,14 @@ impl Module {
     /// let folder = std::env::temp_dir().join("host-test-doc");
     /// let module = Module::cached(&wasm, &folder)?;
     /// assert_eq!(Module::cached(&wasm, &folder)?.exports(), module.exports());
-    /// # // The cache may still be writing what it knows of its use.
+    /// # // The cache may still be writing its statistics.
     /// # let _ = std::fs::remove_dir_all(folder);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// If the folder cannot be used, or is not an absolute path, and as [`Module::new`].
+    /// If the folder cannot be used or is not an absolute path, and the errors of [`Module::new`].
     pub fn cached(bytes: impl AsRef<[u8]>, folder: impl AsRef<Path>) -> Result<Self, Error> {
         let folder = folder.as_ref();
         let mut config = CacheConfig::new();
@@ -115,7 +115,7 @@ impl Module {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, and as [`Module::new`].
+    /// If the file cannot be read, and the errors of [`Module::new`].
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let bytes = std::fs::read(path)
@@ -127,7 +127,7 @@ impl Module {
     ///
     /// # Errors
     ///
-    /// As [`Module::new`].
+    /// Same as [`Module::new`].
     pub fn with_optimization(
         bytes: impl AsRef<[u8]>,
         optimization: Optimization,
@@ -156,7 +156,7 @@ impl Module {
         let mut linker = Linker::new(&engine);
         host_calls::link(&mut linker).map_err(link_error)?;
         wasi::link(&mut linker).map_err(link_error)?;
-        // The linker answers only in the name of a store, so it gets one without any use.
+        // The linker needs a store to look up its functions, so it gets an unused one.
         let mut store = Store::new(&engine, State::new(Options::default()));
         let unknown: Vec<String> = module
             .imports()
@@ -169,7 +169,7 @@ impl Module {
         Ok(Self { pre: linker.instantiate_pre(&module).map_err(link_error)? })
     }
 
-    /// What the module imports.
+    /// The imports of the module.
     pub fn imports(&self) -> Vec<Import> {
         self.pre
             .module()
@@ -178,7 +178,7 @@ impl Module {
             .collect()
     }
 
-    /// The names of what the module exports.
+    /// The names of the module's exports.
     pub fn exports(&self) -> Vec<String> {
         self.pre.module().exports().map(|export| export.name().to_owned()).collect()
     }
@@ -188,7 +188,7 @@ impl Module {
     }
 }
 
-/// Refuses a module that this host could not drive.
+/// Rejects a module that this host cannot run.
 fn check_exports(module: &wasmtime::Module) -> Result<(), Error> {
     let missing = |name: String| Err(Error::MissingExport { name });
     if !ABI_VERSIONS.iter().any(|name| module.get_export(name).is_some()) {

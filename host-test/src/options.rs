@@ -18,7 +18,7 @@ use crate::record::property_path;
 /// # drop(options);
 /// ```
 ///
-/// Limits turn a module that does not end into an error:
+/// With limits, an endless loop of the module is an error:
 ///
 /// ```
 /// use host_test::{Error, Module, Options, Plugin};
@@ -66,14 +66,14 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The root id, by which a module with several plugins picks one: the property
+    /// The root id, by which a module with several plugins selects one: the property
     /// `plugin_root_id`. Empty by default.
     #[must_use]
     pub fn root_id(self, id: impl Into<Vec<u8>>) -> Self {
         self.property(&["plugin_root_id"], id)
     }
 
-    /// The id of the VM, which shared queues are looked up under. Empty by default.
+    /// The id of the VM, under which shared queues are looked up. Empty by default.
     #[must_use]
     pub fn vm_id(mut self, id: impl Into<Vec<u8>>) -> Self {
         self.vm_id = id.into();
@@ -87,45 +87,45 @@ impl Options {
         self
     }
 
-    /// How much fuel each callback has: about one per instruction. 10¹⁰ by default, some ten
-    /// seconds.
+    /// The fuel of each callback, about one per instruction. By default 10¹⁰, which takes about
+    /// ten seconds.
     #[must_use]
     pub fn fuel(mut self, per_callback: u64) -> Self {
         self.fuel = per_callback;
         self
     }
 
-    /// How many host calls each callback may make. A million by default: the host records each, so
-    /// a loop of them would fill its memory long before the fuel ends.
+    /// The most host calls of a callback. By default a million: the host records each call, so a
+    /// loop of them would use up its memory long before the fuel ends.
     #[must_use]
     pub fn max_host_calls(mut self, per_callback: u64) -> Self {
         self.max_host_calls = per_callback;
         self
     }
 
-    /// How many bytes the memory of the VM may grow to. 512 MiB by default.
+    /// The largest size of the VM's memory in bytes. By default 512 MiB.
     #[must_use]
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.memory_limit = bytes;
         self
     }
 
-    /// The level below which log lines are dropped, and what `proxy_get_log_level` answers. Info by
-    /// default, as in Envoy.
+    /// The level below which log lines are dropped, and which `proxy_get_log_level` returns. By
+    /// default info, as in Envoy.
     #[must_use]
     pub fn log_level(mut self, level: LogLevel) -> Self {
         self.log_level = level;
         self
     }
 
-    /// Stops the clock at this time since 1970. By default the module sees the host's clock.
+    /// Stops the clock at this time since 1970. By default, the module gets the host's clock.
     #[must_use]
     pub fn fixed_time(mut self, since_epoch: Duration) -> Self {
         self.fixed_time = Some(since_epoch);
         self
     }
 
-    /// The seed of `random_get`, which gives the same bytes for the same seed. 0 by default.
+    /// The seed of `random_get`, which returns the same bytes for the same seed. 0 by default.
     #[must_use]
     pub fn random_seed(mut self, seed: u64) -> Self {
         self.random_seed = seed;

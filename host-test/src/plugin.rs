@@ -12,7 +12,7 @@ use crate::options::Options;
 use crate::record::{Activity, ExchangeRecord, Message, Metric};
 use crate::vm::Vm;
 
-/// A started plugin: a VM of its own with a root context.
+/// A started plugin: its own VM with a root context.
 ///
 /// Nothing is shared between plugins, so tests can run side by side. Any number of exchanges may be
 /// open in one plugin at the same time, as in a worker of Envoy.
@@ -20,7 +20,7 @@ use crate::vm::Vm;
 /// ```
 /// use host_test::{Module, Plugin};
 ///
-/// // Takes any configuration that is not empty.
+/// // Accepts any configuration that is not empty.
 /// let module = Module::new(wat::parse_str(
 ///     r#"(module
 ///         (memory (export "memory") 1)
@@ -31,7 +31,7 @@ use crate::vm::Vm;
 /// )?)?;
 /// let plugin = Plugin::new(&module)?;
 /// assert!(plugin.configure("some")?);
-/// assert!(!plugin.reload("")?, "the module refuses it and goes on with what it has");
+/// assert!(!plugin.reload("")?, "the module rejects it and keeps the previous one");
 /// assert!(plugin.failure().is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -44,7 +44,7 @@ impl Plugin {
     ///
     /// # Errors
     ///
-    /// As [`Plugin::with_options`].
+    /// Same as [`Plugin::with_options`].
     pub fn new(module: &Module) -> Result<Self, Error> {
         Self::with_options(module, Options::default())
     }
@@ -61,9 +61,9 @@ impl Plugin {
         Ok(Self { vm: RefCell::new(vm) })
     }
 
-    /// Gives the root context a configuration; `false` means that the module refused it. May be
-    /// called again with another one: the root context stays the same, which is the harder case
-    /// for a module than [`reload`](Self::reload).
+    /// Configures the root context. Returns `false` if the module rejects the configuration. May be
+    /// called again with another one; the root context stays the same, which is harder for a module
+    /// than [`reload`](Self::reload).
     ///
     /// # Errors
     ///
@@ -74,10 +74,10 @@ impl Plugin {
         configure_root(&mut vm, root, configuration.as_ref())
     }
 
-    /// Gives the plugin a new configuration the way Envoy does: in a new root context of the same
-    /// VM. If the module takes it, new exchanges belong to the new context, and the old one gets
-    /// `proxy_on_done` and `proxy_on_delete` once its last exchange has finished; if not, the old
-    /// one stays and the new one goes.
+    /// Reconfigures the plugin as Envoy does: in a new root context of the same VM. If the module
+    /// accepts the configuration, new exchanges belong to the new context, and the old one gets
+    /// `proxy_on_done` and `proxy_on_delete` once its last exchange has finished. Otherwise the old
+    /// one stays, and the new one is deleted.
     ///
     /// # Errors
     ///
@@ -94,7 +94,7 @@ impl Plugin {
         Ok(accepted)
     }
 
-    /// Runs `proxy_on_tick` in the root context. The host has no timer: the caller decides when.
+    /// Runs `proxy_on_tick` in the root context. The host has no timer, so the caller decides when.
     ///
     /// # Errors
     ///
@@ -125,10 +125,10 @@ impl Plugin {
         Ok(Exchange::new(self, id))
     }
 
-    /// Runs a whole exchange: the request, then `response` as the upstream's answer, then the end.
+    /// Runs a whole exchange: the request, then `response` as that of the upstream, then the end.
     ///
-    /// A local reply to the request takes the place of `response` and runs through the response
-    /// callbacks, as in Envoy. Where the module pauses or closes the stream, the exchange ends.
+    /// A local reply to the request replaces `response` and runs through the response callbacks, as
+    /// in Envoy. If the module pauses or closes the stream, the exchange ends.
     ///
     /// # Errors
     ///
@@ -151,12 +151,12 @@ impl Plugin {
         exchange.finish()
     }
 
-    /// The activity of the start of the VM and of the root contexts so far.
+    /// The activity of the VM's start and of the root contexts so far.
     pub fn activity(&self) -> Activity {
         self.vm().state().activity.clone()
     }
 
-    /// The metrics the module defined, in that order.
+    /// The metrics that the module has defined, in the order of their definition.
     pub fn metrics(&self) -> Vec<Metric> {
         self.vm().state().metrics.clone()
     }
@@ -245,7 +245,7 @@ pub(crate) fn delete_replaced_roots(vm: &mut Vm) -> Result<(), Error> {
     Ok(())
 }
 
-/// A length as an argument of a callback. A module could not hold more than 32 bits can count.
+/// A length as an argument of a callback. A module's memory has less than 4 GiB.
 pub(crate) fn size_argument(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }

@@ -10,9 +10,9 @@ use crate::headers::HeaderMap;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Message {
-    /// Headers, the pseudo-headers among them.
+    /// Headers, including pseudo-headers.
     pub headers: HeaderMap,
-    /// Body; empty means none.
+    /// Body; empty if there is none.
     pub body: Vec<u8>,
     /// Trailers, if there are any.
     pub trailers: Option<HeaderMap>,
@@ -24,14 +24,14 @@ impl Message {
         Self { headers: headers.into(), ..Self::default() }
     }
 
-    /// The message with this body.
+    /// Sets the body.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
-    /// The message with these trailers.
+    /// Sets the trailers.
     #[must_use]
     pub fn trailers(mut self, trailers: impl Into<HeaderMap>) -> Self {
         self.trailers = Some(trailers.into());
@@ -39,19 +39,19 @@ impl Message {
     }
 }
 
-/// A response that the module gave by itself, with `proxy_send_local_response`.
+/// A response that the module sent itself, with `proxy_send_local_response`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LocalReply {
     /// HTTP status.
     pub status: u32,
-    /// Why, for the access log (`%RESPONSE_CODE_DETAILS%`).
+    /// The reason, for the access log (`%RESPONSE_CODE_DETAILS%`).
     pub details: Vec<u8>,
-    /// Headers on top of those the proxy makes.
+    /// Headers in addition to those of the proxy.
     pub headers: HeaderMap,
     /// Body.
     pub body: Vec<u8>,
-    /// gRPC status, if the module gave one.
+    /// gRPC status, if the module has set one.
     pub grpc_status: Option<u32>,
 }
 
@@ -59,7 +59,7 @@ pub struct LocalReply {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogLine {
-    /// How much it matters.
+    /// The level.
     pub level: LogLevel,
     /// The text, as the module wrote it.
     pub message: Vec<u8>,
@@ -77,11 +77,11 @@ impl fmt::Display for LogLine {
 pub struct HostCall {
     /// The function.
     pub name: &'static str,
-    /// The map, buffer or stream it is about; empty where the function has none.
+    /// The map, buffer or stream of the call; empty if the function has none.
     pub target: &'static str,
-    /// The header, property path (parts separated by NUL), metric or key it is about.
+    /// The header, property path (parts separated by NUL), metric or other key of the call.
     pub key: Vec<u8>,
-    /// What the host answered: a [`Status`](crate::Status), for WASI an `errno`.
+    /// The result: a [`Status`](crate::Status), or for WASI an `errno`.
     pub result: u32,
 }
 
@@ -99,35 +99,35 @@ impl fmt::Display for HostCall {
 pub struct CallbackRun {
     /// The callback.
     pub name: &'static str,
-    /// The fuel it used: about one per WebAssembly instruction, the same on every machine.
+    /// The fuel used: about one per WebAssembly instruction, the same on every machine.
     pub fuel: u64,
 }
 
-/// What a context did: its log, its host calls, its fuel.
+/// The activity of a context: its log, host calls and fuel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Activity {
-    /// Log lines at or above [`Options::log_level`](crate::Options::log_level), in order, and what
-    /// the module wrote to standard output (info) and standard error (error).
+    /// Log lines at or above [`Options::log_level`](crate::Options::log_level), in order, including
+    /// what the module wrote to standard output (info) and standard error (error).
     pub log: Vec<LogLine>,
     /// Calls to the host, in order.
     pub host_calls: Vec<HostCall>,
-    /// Callbacks that ran, in order.
+    /// The callbacks that ran, in order.
     pub callbacks: Vec<CallbackRun>,
 }
 
 impl Activity {
-    /// How often the module called this function.
+    /// The number of calls of this function.
     pub fn count(&self, name: &str) -> usize {
         self.host_calls.iter().filter(|call| call.name == name).count()
     }
 
-    /// The fuel all callbacks used.
+    /// The fuel that all callbacks used.
     pub fn fuel_used(&self) -> u64 {
         self.callbacks.iter().map(|run| run.fuel).sum()
     }
 
-    /// The fuel the runs of one callback used.
+    /// The fuel that all runs of one callback used.
     pub fn fuel_of(&self, callback: &str) -> u64 {
         self.callbacks.iter().filter(|run| run.name == callback).map(|run| run.fuel).sum()
     }
@@ -138,7 +138,7 @@ impl Activity {
     }
 }
 
-/// What an exchange did and what came of it.
+/// The result of an exchange, and the activity of its context.
 ///
 /// ```
 /// use host_test::{LogLevel, Message, Module, Plugin};
@@ -170,41 +170,41 @@ impl Activity {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExchangeRecord {
-    /// The request as it goes to the upstream: headers and trailers as the module left them, the
-    /// body as far as the module let it pass.
+    /// The request that the upstream gets: headers and trailers as changed by the module, and the
+    /// part of the body that the module has let pass.
     pub request: Message,
-    /// The same of the response as it goes to the client.
+    /// The response that the client gets, in the same way.
     pub response: Message,
-    /// The response the module gave instead.
+    /// The response that the module sent instead, if any.
     pub local_reply: Option<LocalReply>,
-    /// Properties the module set, by path (parts separated by NUL).
+    /// The properties that the module has set, by path (parts separated by NUL).
     pub properties: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Log, host calls and fuel.
     pub activity: Activity,
 }
 
 impl ExchangeRecord {
-    /// A property the module set, by the parts of its path.
+    /// A property that the module has set, by the parts of its path.
     pub fn property(&self, path: &[&str]) -> Option<&[u8]> {
         self.properties.get(&property_path(path)).map(Vec::as_slice)
     }
 }
 
-/// A property path as the ABI moves it.
+/// A property path as encoded by the ABI.
 pub(crate) fn property_path(parts: &[&str]) -> Vec<u8> {
     parts.join("\0").into_bytes()
 }
 
-/// A metric the module defined.
+/// A metric that the module has defined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metric {
-    /// What it counts.
+    /// The type.
     pub metric_type: MetricType,
     /// Its name.
     pub name: Vec<u8>,
     /// Value of a counter or gauge.
     pub value: u64,
-    /// What was recorded in a histogram, in order.
+    /// The samples of a histogram, in order.
     pub samples: Vec<u64>,
 }

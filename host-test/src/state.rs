@@ -10,27 +10,27 @@ use crate::headers::HeaderMap;
 use crate::options::Options;
 use crate::record::{Activity, ExchangeRecord, LocalReply, Message, Metric};
 
-/// Everything about one VM that is not in its memory.
+/// The state of one VM outside its memory.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) options: Options,
     pub(crate) limits: StoreLimits,
     pub(crate) roots: BTreeMap<u32, Root>,
     pub(crate) streams: BTreeMap<u32, Stream>,
-    /// What the root contexts and the start of the VM did.
+    /// The activity of the root contexts and of the VM's start.
     pub(crate) activity: Activity,
-    /// The context whose callback runs.
+    /// The context whose callback is running.
     pub(crate) current: u32,
-    /// The context on whose behalf the callback makes its host calls.
+    /// The context for which the callback makes its host calls.
     pub(crate) effective: u32,
-    /// What `proxy_on_configure` may read, while it runs.
+    /// The configuration that `proxy_on_configure` can read while it runs.
     pub(crate) plugin_configuration: Option<Vec<u8>>,
     pub(crate) host_calls_left: u64,
     pub(crate) metrics: Vec<Metric>,
     pub(crate) shared_data: BTreeMap<Vec<u8>, SharedValue>,
     pub(crate) last_cas: u32,
     pub(crate) queues: Vec<Queue>,
-    /// How much the caller has let pass.
+    /// The time by which the caller has advanced the clock.
     pub(crate) clock_ahead: Duration,
     random: u64,
 }
@@ -39,9 +39,9 @@ pub(crate) struct State {
 #[derive(Debug, Default)]
 pub(crate) struct Root {
     pub(crate) tick_period: Option<Duration>,
-    /// Its successor is in place; it goes when its last stream has gone.
+    /// It has been replaced, and is deleted together with its last stream.
     pub(crate) replaced: bool,
-    /// What it said to `proxy_on_done`: whether it may be deleted at once.
+    /// The result of `proxy_on_done`: whether it may be deleted at once.
     pub(crate) done: Option<bool>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Stream {
     pub(crate) local_reply: Option<LocalReply>,
     /// The module closed the stream.
     pub(crate) closed: bool,
-    /// The exchange is over and its maps may be gone, as in Envoy's access log.
+    /// The exchange is over and its maps may be missing, as in Envoy's access log.
     pub(crate) logging: bool,
     pub(crate) host_properties: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(crate) properties: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -79,14 +79,14 @@ impl Stream {
 pub(crate) struct Side {
     pub(crate) headers: Option<HeaderMap>,
     pub(crate) trailers: Option<HeaderMap>,
-    /// Body the module sees now: the last piece, and what was held back before it.
+    /// The body that the module can read now: the last piece, and those buffered before it.
     pub(crate) buffer: Option<Vec<u8>>,
-    /// Body the module let pass.
+    /// The body that the module has let pass.
     pub(crate) passed: Vec<u8>,
     pub(crate) paused: bool,
-    /// `proxy_continue_stream` was called; it takes effect behind the callback, as in Envoy.
+    /// `proxy_continue_stream` was called. It takes effect after the callback, as in Envoy.
     pub(crate) resumed: bool,
-    /// A local reply took the place of the rest.
+    /// A local reply has replaced the rest.
     pub(crate) ended: bool,
 }
 
@@ -130,7 +130,7 @@ impl State {
         self.host_calls_left = self.options.max_host_calls;
     }
 
-    /// The record of the context whose callback runs.
+    /// The record of the context whose callback is running.
     pub(crate) fn activity(&mut self) -> &mut Activity {
         match self.streams.get_mut(&self.current) {
             Some(stream) => &mut stream.activity,
@@ -138,12 +138,12 @@ impl State {
         }
     }
 
-    /// The stream that host calls are about, unless they are about a root context.
+    /// The stream of the host calls, unless they are for a root context.
     pub(crate) fn stream(&mut self) -> Option<&mut Stream> {
         self.streams.get_mut(&self.effective)
     }
 
-    /// The root context that host calls are about, directly or by their stream.
+    /// The root context of the host calls, directly or through their stream.
     pub(crate) fn root(&mut self) -> Option<&mut Root> {
         let id = self.streams.get(&self.effective).map_or(self.effective, |stream| stream.root);
         self.roots.get_mut(&id)
@@ -153,10 +153,10 @@ impl State {
         self.roots.contains_key(&id) || self.streams.contains_key(&id)
     }
 
-    /// A map of the stream, or what a host call answers where there is none.
+    /// A map of the stream, or the status that a host call returns if it is missing.
     pub(crate) fn map(&mut self, map: MapType) -> Result<&mut HeaderMap, Status> {
         let stream = self.stream().ok_or(Status::BadArgument)?;
-        // Envoy: in the access log a map may be missing, before that asking for it is a mistake.
+        // As in Envoy, a map may be missing in the access log; before, this is a bad argument.
         let missing = if stream.logging { Status::NotFound } else { Status::BadArgument };
         match map {
             MapType::RequestHeaders => stream.request.headers.as_mut(),
@@ -187,8 +187,8 @@ impl State {
         }
     }
 
-    /// A property: what the module set, then what the host gave the stream, then the headers of
-    /// the stream, then the plugin.
+    /// A property: one that the module has set, then those that the host has set for the stream,
+    /// then the stream's headers, then the properties of the plugin.
     pub(crate) fn property(&self, path: &[u8]) -> Option<Vec<u8>> {
         let stream = self.streams.get(&self.effective);
         let given = stream
@@ -199,7 +199,7 @@ impl State {
             .or_else(|| self.options.properties.get(path).cloned())
     }
 
-    /// The metric with this id; ids count from 1, so that 0 stays free for "none".
+    /// The metric with this id. Ids start at 1, because 0 means no metric.
     pub(crate) fn metric(&mut self, id: u32) -> Option<&mut Metric> {
         self.metrics.get_mut((id as usize).checked_sub(1)?)
     }
@@ -214,7 +214,7 @@ impl State {
         self.metrics.len()
     }
 
-    /// The queue with this token; tokens count from 1.
+    /// The queue with this token. Tokens start at 1.
     pub(crate) fn queue(&mut self, token: u32) -> Option<&mut Queue> {
         self.queues.get_mut((token as usize).checked_sub(1)?)
     }
@@ -237,7 +237,7 @@ impl State {
         mixed.to_le_bytes()[7]
     }
 
-    /// Does what the callback asked for but Envoy puts off until the callback is back.
+    /// Applies the calls that Envoy defers until the callback has returned.
     pub(crate) fn after_callback(&mut self) {
         for stream in self.streams.values_mut() {
             stream.request.apply_resume();
@@ -256,13 +256,13 @@ impl Stream {
         }
     }
 
-    /// Ends the exchange with a reply of the module. As in Envoy only the first one counts.
+    /// Ends the exchange with a reply of the module. As in Envoy, only the first one counts.
     pub(crate) fn reply(&mut self, reply: LocalReply) {
         if self.local_reply.is_none() {
             self.local_reply = Some(reply);
             self.request.ended = true;
-            // A reply to the request still runs through the response callbacks, as in Envoy; one
-            // in place of the upstream's response does not.
+            // A reply to the request runs through the response callbacks, as in Envoy. A reply
+            // that replaces the upstream's response does not.
             self.response.ended = self.response.headers.is_some();
         }
     }
@@ -279,7 +279,7 @@ impl Stream {
 }
 
 impl Side {
-    /// Lets the body pass that the module has seen.
+    /// Forwards the body that the module has read.
     pub(crate) fn pass(&mut self) {
         self.passed.append(&mut self.buffer.take().unwrap_or_default());
     }

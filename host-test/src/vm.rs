@@ -12,7 +12,7 @@ use crate::state::{Root, State, Stream};
 pub(crate) struct Vm {
     store: Store<State>,
     instance: Instance,
-    /// Why nothing may run in this VM any more.
+    /// The failure after which nothing may run in this VM.
     failure: Option<String>,
     last_context: u32,
     /// The root context that new streams belong to.
@@ -20,14 +20,14 @@ pub(crate) struct Vm {
 }
 
 impl Vm {
-    /// Makes the instance and lets it initialize itself.
+    /// Creates the instance and initializes it.
     pub(crate) fn new(module: &Module, options: Options) -> Result<Self, Error> {
         let pre = module.instance_pre();
         let mut store = Store::new(pre.module().engine(), State::new(options));
         store.limiter(|state| &mut state.limits);
         store.data_mut().enter(0);
         let fuel = refuel(&mut store);
-        // Most modules do nothing here, but a start section runs and can fail as any callback can.
+        // Most modules have no start section. If there is one, it can fail like a callback.
         let instance = match pre.instantiate(&mut store) {
             Ok(instance) => instance,
             Err(error) if error.is::<Trap>() || error.is::<Abort>() => {
@@ -53,7 +53,7 @@ impl Vm {
         self.store.data_mut()
     }
 
-    /// The stream of an exchange, which lives as long as the exchange.
+    /// The stream of an exchange. It exists as long as the exchange.
     pub(crate) fn stream(&mut self, id: u32) -> &mut Stream {
         self.state_mut().streams.entry(id).or_default()
     }
@@ -84,8 +84,8 @@ impl Vm {
         Ok(id)
     }
 
-    /// Runs a callback in a context. `None` where the module does not export it or it returns
-    /// nothing.
+    /// Runs a callback in a context. `None` if the module does not export it, or it returns no
+    /// value.
     pub(crate) fn call(
         &mut self,
         context: u32,
@@ -123,14 +123,14 @@ impl Vm {
     }
 }
 
-/// Fills the tank for one callback and says how much is in it.
+/// Sets the fuel for one callback, and returns it.
 fn refuel(store: &mut Store<State>) -> u64 {
     let fuel = store.data().options.fuel;
-    // The engine refuses fuel only where it is off, and `Module` turns it on.
+    // The engine rejects fuel only if it is not enabled, and `Module` enables it.
     store.set_fuel(fuel).map_or(0, |()| fuel)
 }
 
-/// Why a callback did not come back.
+/// The reason why a callback did not return.
 fn failure(
     callback: &'static str,
     fuel: u64,

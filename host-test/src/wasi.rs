@@ -11,7 +11,7 @@ use crate::host_calls::control::write_log;
 use crate::host_calls::{define, define_answers};
 use crate::state::State;
 
-/// What a function of WASI answers.
+/// The `errno` that a WASI function returns.
 #[derive(Clone, Copy)]
 enum Errno {
     Success = 0,
@@ -44,8 +44,8 @@ type WasiResult = Result<(), Fault<Errno>>;
 /// The right to write, `__WASI_RIGHTS_FD_WRITE`.
 const RIGHT_TO_WRITE: u64 = 1 << 6;
 
-/// Behind how many bytes a write is cut short, which WASI allows: the pieces of one write may
-/// overlap, and would otherwise add up to more than the module's memory.
+/// The most bytes of one write; WASI allows short writes. The pieces of a write may overlap, and
+/// would otherwise add up to more than the module's memory.
 const WRITE_LIMIT: usize = 64 << 10;
 
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {

@@ -3,7 +3,7 @@
 use super::call::{Call, CallResult};
 use crate::abi::{BufferType, Status};
 
-/// The buffer with this number; noted as what the call is about.
+/// The buffer with this number, which is recorded as the target of the call.
 fn buffer_type(call: &mut Call<'_>, number: u32) -> Result<BufferType, Status> {
     let buffer = BufferType::from_number(number).ok_or(Status::BadArgument)?;
     call.note_target(buffer.name());
@@ -21,7 +21,7 @@ pub(super) fn get(
     let buffer = buffer_type(call, buffer)?;
     let bytes = call.state().buffer(buffer).ok_or(Status::NotFound)?;
     let rest = bytes.get(start as usize..).ok_or(Status::BadArgument)?;
-    // More than there is means all there is: SDKs ask for the largest number there is.
+    // A larger length means the whole buffer, because SDKs pass the greatest number.
     let part = rest.get(..length as usize).unwrap_or(rest).to_vec();
     call.give(&part, to_data, to_size)
 }
@@ -39,8 +39,8 @@ pub(super) fn status(
     Ok(call.write_u32(to_flags, 0)?)
 }
 
-/// As in Envoy a body can be prepended to, replaced as a whole and appended to, but not changed in
-/// the middle; and a configuration cannot be changed at all.
+/// As in Envoy, a body can be prepended to, replaced as a whole, and appended to, but not changed
+/// in the middle. A configuration cannot be changed.
 pub(super) fn set(
     call: &mut Call<'_>,
     buffer: u32,

@@ -10,23 +10,23 @@ use crate::state::State;
 /// A host call in progress.
 pub(crate) struct Call<'c> {
     caller: Caller<'c, State>,
-    /// Where it is recorded.
+    /// The index of its record.
     index: usize,
 }
 
-/// Why a host call does not answer 0. `C` is its kind of answer: [`Status`], or the `errno` of
-/// WASI.
+/// The reason why a host call does not return 0. `C` is the type of its result: [`Status`], or the
+/// `errno` of WASI.
 pub(crate) enum Fault<C> {
-    /// It answers this instead.
+    /// It returns this instead.
     Answer(C),
-    /// It does not come back: the callback ends here.
+    /// It does not return: the callback ends here.
     Abort(wasmtime::Error),
 }
 
 /// The result of a host call of the ABI.
 pub(crate) type CallResult = Result<(), Fault<Status>>;
 
-/// A pointer or length of the module does not lie in its memory.
+/// A pointer or length of the module is outside its memory.
 pub(crate) struct OutOfBounds;
 
 impl From<OutOfBounds> for Status {
@@ -54,7 +54,7 @@ impl<C> From<Abort> for Fault<C> {
 }
 
 impl<'c> Call<'c> {
-    /// Runs and records a host call, and gives the number it answers.
+    /// Runs and records a host call, and returns its result as a number.
     pub(crate) fn run<C: Into<u32>>(
         mut caller: Caller<'c, State>,
         name: &'static str,
@@ -66,7 +66,7 @@ impl<'c> Call<'c> {
             left.ok_or_else(|| wasmtime::Error::new(Abort::TooManyHostCalls))?;
         let calls = &mut state.activity().host_calls;
         let index = calls.len();
-        // Recorded first, so that calls its allocation causes come behind it.
+        // Recorded first, so that calls of the module's allocator come after it.
         calls.push(HostCall { name, target: "", key: Vec::new(), result: 0 });
 
         let mut call = Self { caller, index };
@@ -79,12 +79,12 @@ impl<'c> Call<'c> {
         Ok(answer)
     }
 
-    /// Notes the map, buffer or stream the call is about.
+    /// Records the map, buffer or stream of the call.
     pub(crate) fn note_target(&mut self, target: &'static str) {
         self.entry().target = target;
     }
 
-    /// Notes the header, property or other key the call is about.
+    /// Records the header, property or other key of the call.
     pub(crate) fn note_key(&mut self, key: &[u8]) {
         self.entry().key = key.to_vec();
     }
@@ -105,19 +105,19 @@ impl<'c> Call<'c> {
         data.get(..size as usize).map(<[u8]>::to_vec).ok_or(OutOfBounds)
     }
 
-    /// Reads bytes that say what the call is about.
+    /// Reads the key of the call, and records it.
     pub(crate) fn read_key(&mut self, pointer: u32, size: u32) -> Result<Vec<u8>, OutOfBounds> {
         let key = self.read(pointer, size)?;
         self.note_key(&key);
         Ok(key)
     }
 
-    /// The bytes of the module at this place, to be changed.
+    /// The bytes of the module at this address, to be changed.
     pub(crate) fn bytes_mut(&mut self, pointer: u32, size: u32) -> Result<&mut [u8], OutOfBounds> {
         Ok(self.bytes_and_state_mut(pointer, size)?.0)
     }
 
-    /// Those bytes, and the state of the host at the same time.
+    /// The bytes of the module at this address, together with the state of the host.
     pub(crate) fn bytes_and_state_mut(
         &mut self,
         pointer: u32,
@@ -139,8 +139,8 @@ impl<'c> Call<'c> {
         Ok(())
     }
 
-    /// Gives the module bytes: allocates room in it, and writes where that is and how much. No
-    /// bytes need no room; then both are 0.
+    /// Passes bytes to the module: allocates memory in it, and writes their address and length. For
+    /// zero bytes nothing is allocated; then both are 0.
     pub(crate) fn give(&mut self, bytes: &[u8], to_data: u32, to_size: u32) -> CallResult {
         let size = u32::try_from(bytes.len()).map_err(|_| Status::InternalFailure)?;
         let mut address = 0;
@@ -152,7 +152,7 @@ impl<'c> Call<'c> {
         Ok(self.write_u32(to_size, size)?)
     }
 
-    /// Calls back into the module for room.
+    /// Calls the module's allocator.
     fn allocate(&mut self, size: u32) -> Result<u32, Fault<Status>> {
         let allocator = ALLOCATORS
             .iter()
@@ -167,7 +167,7 @@ impl<'c> Call<'c> {
     }
 
     fn memory(&mut self) -> Result<Memory, OutOfBounds> {
-        // By name each time: a start section may call before the instance is ready.
+        // Looked up by name each time: a start section may call before the instance is ready.
         self.caller.get_export("memory").and_then(Extern::into_memory).ok_or(OutOfBounds)
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn log(call: &mut Call<'_>, level: u32, data: u32, size: u32) -> Call
     Ok(())
 }
 
-/// Keeps a log line, if its level is wanted.
+/// Records a log line, unless its level is below the limit.
 pub(crate) fn write_log(call: &mut Call<'_>, level: LogLevel, message: Vec<u8>) {
     let state = call.state();
     if level >= state.options.log_level {
@@ -48,7 +48,7 @@ pub(super) fn set_effective_context(call: &mut Call<'_>, context: u32) -> CallRe
     Ok(())
 }
 
-/// Ends the wait of a root context that said "not yet" to `proxy_on_done`.
+/// Ends the wait of a root context that returned false from `proxy_on_done`.
 pub(super) fn done(call: &mut Call<'_>) -> CallResult {
     let root = call.state().root().filter(|root| root.replaced).ok_or(Status::NotFound)?;
     root.done = Some(true);
@@ -69,7 +69,7 @@ pub(super) fn call_foreign_function(
     Err(Status::NotFound.into())
 }
 
-/// The status of the last callout: there are none, so it is 0 without a message.
+/// The status of the last callout. There are no callouts, so it is 0 without a message.
 pub(super) fn get_status(
     call: &mut Call<'_>,
     to_code: u32,
@@ -80,7 +80,7 @@ pub(super) fn get_status(
     call.give(&[], to_data, to_size)
 }
 
-/// The stream with this number; noted as what the call is about.
+/// The stream with this number, which is recorded as the target of the call.
 fn stream_type(call: &mut Call<'_>, number: u32) -> Result<StreamType, Status> {
     let stream = StreamType::from_number(number).ok_or(Status::BadArgument)?;
     call.note_target(stream.name());
@@ -96,7 +96,7 @@ pub(super) fn continue_stream(call: &mut Call<'_>, stream: u32) -> CallResult {
 
 pub(super) fn close_stream(call: &mut Call<'_>, stream: u32) -> CallResult {
     stream_type(call, stream)?;
-    // Whichever side is named, an HTTP stream is reset as a whole.
+    // An HTTP stream is reset as a whole, whichever side is named.
     call.state().stream().ok_or(Status::BadArgument)?.closed = true;
     Ok(())
 }
@@ -123,7 +123,7 @@ pub(super) fn send_local_response(
         details,
         headers,
         body,
-        // SDKs say -1 for "none".
+        // SDKs pass -1 for no status.
         grpc_status: u32::try_from(grpc_status).ok(),
     });
     Ok(())

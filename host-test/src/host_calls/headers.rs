@@ -4,7 +4,7 @@ use super::call::{Call, CallResult};
 use crate::abi::{MapType, Status};
 use crate::headers::HeaderMap;
 
-/// The map with this number; noted as what the call is about.
+/// The map with this number, which is recorded as the target of the call.
 fn map_type(call: &mut Call<'_>, number: u32) -> Result<MapType, Status> {
     let map = MapType::from_number(number).ok_or(Status::BadArgument)?;
     call.note_target(map.name());
@@ -21,7 +21,7 @@ pub(super) fn size(call: &mut Call<'_>, map: u32, to: u32) -> CallResult {
 pub(super) fn get_pairs(call: &mut Call<'_>, map: u32, to_data: u32, to_size: u32) -> CallResult {
     let map = map_type(call, map)?;
     let headers = call.state().map(map)?;
-    // Envoy gives nothing at all for an empty map, not a count of 0.
+    // For an empty map, Envoy returns zero bytes, not a count of 0.
     let pairs = if headers.is_empty() { Some(Vec::new()) } else { headers.to_pairs() };
     call.give(&pairs.ok_or(Status::SerializationFailure)?, to_data, to_size)
 }
@@ -30,7 +30,7 @@ pub(super) fn set_pairs(call: &mut Call<'_>, map: u32, data: u32, size: u32) -> 
     let map = map_type(call, map)?;
     let pairs = call.read(data, size)?;
     let headers = call.state().map(map)?;
-    // Envoy takes pairs it cannot read for none and empties the map; a test should see the mistake.
+    // Envoy treats malformed pairs as an empty map; a test should see the mistake.
     *headers = HeaderMap::from_pairs(&pairs).ok_or(Status::ParseFailure)?;
     Ok(())
 }

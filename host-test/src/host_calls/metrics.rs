@@ -34,7 +34,7 @@ pub(super) fn increment(call: &mut Call<'_>, metric: u32, offset: i64) -> CallRe
 pub(super) fn record(call: &mut Call<'_>, metric: u32, value: u64) -> CallResult {
     let metric = find(call, metric)?;
     match metric.metric_type {
-        // As in Envoy: recording a counter adds to it.
+        // As in Envoy, recording a counter adds to it.
         MetricType::Counter => metric.value = metric.value.saturating_add(value),
         MetricType::Gauge => metric.value = value,
         MetricType::Histogram => metric.samples.push(value),
@@ -51,7 +51,7 @@ pub(super) fn get(call: &mut Call<'_>, metric: u32, to: u32) -> CallResult {
     Ok(call.write_u64(to, value)?)
 }
 
-/// The metric with this id; noted as what the call is about.
+/// The metric with this id, which is recorded as the key of the call.
 fn find<'c>(call: &'c mut Call<'_>, id: u32) -> Result<&'c mut Metric, Status> {
     let metric = call.state().metric(id).ok_or(Status::NotFound)?;
     let (target, key) = (metric.metric_type.name(), metric.name.clone());

@@ -15,7 +15,7 @@ pub(super) fn get(
     call.give(&value, to_data, to_size)
 }
 
-/// Properties are state of a stream: as in Envoy a root context cannot set one.
+/// Properties are state of a stream. As in Envoy, a root context cannot set them.
 pub(super) fn set(
     call: &mut Call<'_>,
     path: u32,

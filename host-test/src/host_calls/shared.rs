@@ -21,7 +21,7 @@ pub(super) fn get_data(
     Ok(call.write_u32(to_cas, cas)?)
 }
 
-/// Sets a value if nobody changed it since `cas` was read; a `cas` of 0 means in any case.
+/// Sets a value if it has not changed since `cas` was read. A `cas` of 0 sets it in any case.
 pub(super) fn set_data(
     call: &mut Call<'_>,
     key: u32,
@@ -66,7 +66,7 @@ pub(super) fn resolve_queue(
 ) -> CallResult {
     let vm_id = call.read(vm_id, vm_id_size)?;
     let name = call.read_key(name, name_size)?;
-    // There is one VM, so the queues of every other are unknown.
+    // There is only one VM, so the queues of all others are unknown.
     if vm_id != call.state().options.vm_id {
         return Err(Status::NotFound.into());
     }
@@ -74,7 +74,7 @@ pub(super) fn resolve_queue(
     give_token(call, token, to)
 }
 
-/// Tells nobody: `proxy_on_queue_ready` is not run, the module is expected to look.
+/// Does not run `proxy_on_queue_ready`: the module has to poll the queue.
 pub(super) fn enqueue(call: &mut Call<'_>, queue: u32, data: u32, size: u32) -> CallResult {
     let item = call.read(data, size)?;
     let queue = call.state().queue(queue).ok_or(Status::NotFound)?;
