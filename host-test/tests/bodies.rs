@@ -1,11 +1,11 @@
-//! Bodies: what the module sees, what it makes of them, what passes.
+//! Bodies: what the module reads, what it changes, and what is forwarded.
 
 mod common;
 
 use common::{callback, on_request_headers, plugin};
 use host_test::{ExchangeRecord, Message, Outcome, Plugin, Status, StreamType};
 
-/// Logs the request body as the module sees it, from a start.
+/// Logs the request body as the module reads it, from an offset.
 fn log_body(start: u32) -> String {
     format!(
         "(drop (call $proxy_get_buffer_bytes (i32.const 0) (i32.const {start}) (i32.const -1)
@@ -14,7 +14,7 @@ fn log_body(start: u32) -> String {
     )
 }
 
-/// Sets a part of the request body.
+/// Replaces a part of the request body.
 fn set_body(start: u32, length: i32, data: &str) -> String {
     format!(
         "(drop (call $proxy_set_buffer_bytes (i32.const 0) (i32.const {start})
@@ -36,7 +36,7 @@ fn a_body_can_be_read_from_anywhere() {
     let code = [log_body(0), log_body(4), log_body(8), log_body(9)].concat();
     let record = send(&on_request_body(&code), "abcdefgh");
     let seen: Vec<_> = record.activity.log.iter().map(|line| &line.message[..]).collect();
-    // At its very end there is nothing, behind it nothing can be asked for.
+    // At the end of the body there are zero bytes, after it the offset is a bad argument.
     assert_eq!(seen, [&b"abcdefgh"[..], b"efgh", b"", b""]);
     assert_eq!(record.activity.host_calls[6].result, Status::BadArgument.into());
     assert_eq!(record.request.body, b"abcdefgh");

@@ -1,4 +1,4 @@
-//! What can go wrong, and that each kind of it is told apart.
+//! Failures of modules; each has its own error.
 
 mod common;
 
@@ -8,21 +8,21 @@ use host_test::{Error, Module, Options, Plugin, Status};
 const GET: [(&str, &str); 1] = [(":path", "/")];
 const OK: [(&str, &str); 1] = [(":status", "200")];
 
-/// Why the host does not take this module.
+/// The error with which the host rejects this module.
 fn refusal(text: &str) -> Error {
     let wasm = wat::parse_str(text).expect("valid text");
-    Module::new(wasm).err().expect("a refusal")
+    Module::new(wasm).err().expect("an error")
 }
 
 #[test]
 fn bytes_that_are_no_module_do_not_compile() {
-    let error = Module::new("not wasm").err().expect("a refusal");
+    let error = Module::new("not wasm").err().expect("an error");
     assert!(matches!(&error, Error::Compile { .. }), "{error}");
 }
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
-    let error = Module::from_file("no/such.wasm").err().expect("a refusal");
+    let error = Module::from_file("no/such.wasm").err().expect("an error");
     assert_eq!(error.to_string(), "cannot read no/such.wasm");
 }
 
@@ -125,7 +125,7 @@ fn after_a_failure_nothing_runs_any_more() {
     let mut exchange = plugin.exchange().expect("an exchange");
     assert_eq!(plugin.failure(), None);
     let cause = exchange.request_headers(GET, true).expect_err("a trap").to_string();
-    // What happened up to the trap can still be read.
+    // The record up to the trap is available.
     assert!(exchange.record().activity.logged("panicked"));
     assert!(matches!(exchange.finish(), Err(Error::Poisoned { .. })));
     let error = plugin.tick().expect_err("a poisoned plugin");
@@ -163,7 +163,7 @@ fn each_callback_has_fuel_of_its_own() {
     let plugin =
         Plugin::with_options(&module(&body), Options::default().fuel(100_000)).expect("a start");
     for _ in 0..5 {
-        plugin.tick().expect("fuel enough");
+        plugin.tick().expect("enough fuel");
     }
 }
 
@@ -235,7 +235,7 @@ fn a_trap_of_the_allocator_is_a_trap_of_the_callback() {
     assert!(matches!(error, Error::Trap { callback: "proxy_on_request_headers", .. }));
 }
 
-/// Every function that takes a pointer, called with one that is out of bounds.
+/// Calls every function that has a pointer parameter with one that is out of bounds.
 #[test]
 fn pointers_out_of_bounds_are_refused() {
     // The memory has 128 KiB: past the end, across the end, and a length that overflows.
@@ -274,7 +274,7 @@ fn pointers_out_of_bounds_are_refused() {
 
 #[test]
 fn places_for_results_out_of_bounds_are_refused() {
-    // One byte short of the four, or eight, that are written.
+    // One byte less than the four or eight that are written.
     let (four, eight) = ("(i32.const 131069)", "(i32.const 131065)");
     let code = format!(
         "(drop (call $proxy_get_header_map_value (i32.const 0) ':path' {four} (i32.const 0)))

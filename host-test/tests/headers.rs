@@ -1,4 +1,4 @@
-//! Header maps, as the host calls see them.
+//! Header maps, through host calls.
 
 mod common;
 
@@ -132,7 +132,7 @@ fn pairs_that_cannot_be_read_change_nothing() {
 fn a_map_of_another_phase_is_a_bad_argument() {
     let size = "(drop (call $proxy_get_header_map_size (i32.const MAP) (i32.const 0)))";
     let code = |map: &str| size.replace("MAP", map);
-    // Response headers and trailers while the request comes in, and a map that does not exist.
+    // Response headers and trailers during the request, and a map that does not exist.
     let ask = [code("2"), code("3"), code("9"), code("0")].concat();
     let plugin = plugin(
         &[
@@ -144,10 +144,10 @@ fn a_map_of_another_phase_is_a_bad_argument() {
     );
     let record = run(&plugin);
     let bad = u32::from(Status::BadArgument);
-    // In the access log Envoy calls a map not found that never came.
+    // In the access log, Envoy returns not_found for a map that never arrived.
     let missing = u32::from(Status::NotFound);
     assert_eq!(statuses(&record, "proxy_get_header_map_size"), [bad, bad, bad, 0, missing]);
-    // A root context has no headers at all.
+    // A root context has no headers.
     plugin.tick().expect("no failure");
     assert_eq!(plugin.activity().host_calls[0].result, bad);
 }

@@ -1,4 +1,4 @@
-//! The compiled module: what it lists, and that it does the same however it was compiled.
+//! The compiled module: its imports and exports, and the same result for each optimization.
 
 mod common;
 
@@ -70,7 +70,7 @@ fn code_is_kept_in_the_folder_and_taken_from_there() {
 fn a_folder_that_cannot_be_used_is_an_error() {
     let wasm = wat::parse_str(text("")).expect("valid text");
     for folder in ["not/absolute", "/dev/null/folder"] {
-        let error = Module::cached(&wasm, folder).err().expect("a refusal");
+        let error = Module::cached(&wasm, folder).err().expect("an error");
         assert!(matches!(error, Error::Cache { .. }), "{error}");
     }
 }

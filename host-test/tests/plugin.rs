@@ -1,4 +1,4 @@
-//! The plugin: start, configuration, ticks, and what its contexts share.
+//! The plugin: start, configuration, ticks, and the state that its contexts share.
 
 mod common;
 
@@ -9,7 +9,7 @@ use host_test::{Error, LogLevel, MetricType, Options, Plugin, Status};
 
 const OK: [(&str, &str); 1] = [(":status", "200")];
 
-/// Logs a configuration, as long as the callback says it is.
+/// Logs a configuration, with the length that the callback gets.
 fn log_configuration(buffer: u32) -> String {
     format!(
         "(drop (call $proxy_get_buffer_bytes (i32.const {buffer}) (i32.const 0) (local.get $size)
@@ -18,12 +18,12 @@ fn log_configuration(buffer: u32) -> String {
     )
 }
 
-/// What the plugin itself logged.
+/// The log lines of the plugin outside of exchanges.
 fn lines(plugin: &Plugin) -> Vec<String> {
     plugin.activity().log.iter().map(ToString::to_string).collect()
 }
 
-/// The results of the plugin's own host calls.
+/// The results of the plugin's host calls outside of exchanges.
 fn results(plugin: &Plugin) -> Vec<u32> {
     plugin.activity().host_calls.iter().map(|call| call.result).collect()
 }
@@ -72,7 +72,7 @@ fn a_second_configuration_comes_to_the_same_root_context() {
 
 #[test]
 fn a_configuration_may_be_refused() {
-    // Takes configurations of three bytes.
+    // Accepts configurations of three bytes.
     let code = "(local.set $result (i32.eq (local.get $size) (i32.const 3)))";
     let plugin = plugin(&callback("configure", code));
     assert_eq!(plugin.configure("no").ok(), Some(false));
@@ -119,7 +119,7 @@ fn reload_makes_a_new_root_context_and_deletes_the_old_one_when_idle() {
     let gone = ["info: done", "info: 1", "info: delete", "info: 1"];
     assert_eq!(lines(&plugin), gone);
 
-    // A refused configuration takes its own root context with it and leaves the one in place.
+    // If a configuration is rejected, its root context is deleted and the current one stays.
     assert_eq!(plugin.reload("too long").ok(), Some(false));
     assert_eq!(lines(&plugin)[4..], ["info: done", "info: 4", "info: delete", "info: 4"]);
     assert_eq!(plugin.reload("two").ok(), Some(true));
@@ -147,7 +147,7 @@ fn a_root_context_that_is_not_done_waits_for_proxy_done() {
     assert_eq!(lines(&plugin)[2..], ["info: delete", "info: 1"]);
     let calls = plugin.activity().host_calls;
     let done: Vec<_> = calls.iter().filter(|call| call.name == "proxy_done").collect();
-    // The current root has nothing to wait for.
+    // The current root context is not waiting for `proxy_done`.
     assert_eq!((done[0].result, done[1].result), (Status::NotFound.into(), 0));
 }
 
@@ -209,7 +209,7 @@ fn metrics_count_as_their_type_says() {
     assert_eq!(metrics[2].metric_type, MetricType::Histogram);
     assert_eq!((&metrics[2].name[..], &metrics[2].samples[..]), (&b"time"[..], &[7, 8][..]));
     assert_eq!(results(&plugin)[10..], [2, 2, 1, 1, 0, 2, 0]);
-    // A metric defined again keeps its id; and the value that was asked for.
+    // A metric that is defined again keeps its id. The second value is that of the counter.
     assert_eq!(plugin.activity().log[0].message[..4], [1, 0, 0, 0]);
     assert_eq!(plugin.activity().log[0].message[8..], [5, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(
@@ -318,7 +318,7 @@ fn the_clock_can_be_stopped_and_moved() {
     stopped.advance(Duration::from_millis(1_500));
     assert_eq!(time(&stopped), 8_500_000_000);
     stopped.advance(Duration::MAX);
-    assert_eq!(time(&stopped), u64::MAX, "as far as it goes");
+    assert_eq!(time(&stopped), u64::MAX, "the clock stops at its maximum");
     let running = start(Options::default());
     assert!(time(&running) > 1_700_000_000_000_000_000, "the host's clock");
 }
@@ -337,7 +337,7 @@ fn the_status_of_callouts_is_empty() {
 
 #[test]
 fn memory_grows_up_to_its_limit() {
-    // Grows by pages of 64 KiB and reports what `memory.grow` said.
+    // Grows by pages of 64 KiB and returns the result of `memory.grow`.
     let body = callback(
         "configure",
         "(local.set $result (i32.ne (memory.grow (local.get $size)) (i32.const -1)))",

@@ -1,4 +1,4 @@
-//! The course of a stream: local replies, pauses, closing, properties, the end.
+//! The life of a stream: local replies, pauses, closing, properties, the end.
 
 mod common;
 
@@ -114,7 +114,7 @@ fn callbacks_are_told_sizes_and_the_end() {
 #[test]
 fn what_is_paused_goes_on_when_the_module_says_so() {
     let pause = "(local.set $result (i32.const 1))";
-    // The tick continues both directions of stream 2 on its behalf.
+    // The tick continues both directions of stream 2.
     let plugin = plugin(
         &[
             callback("request_headers", pause),
@@ -244,7 +244,7 @@ fn the_end_of_an_exchange_runs_done_log_delete() {
     let record = plugin.run(GET, OK).expect("no failure");
     let lines: Vec<_> = record.activity.log.iter().map(ToString::to_string).collect();
     assert_eq!(lines, ["info: create", "info: done", "info: log", "info: delete"]);
-    // That of the root context is not the exchange's.
+    // The creation of the root context is not part of the exchange.
     assert_eq!(plugin.activity().log.len(), 1);
 }
 

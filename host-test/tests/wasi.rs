@@ -1,4 +1,4 @@
-//! The functions of WASI that toolchains leave in modules.
+//! The WASI functions that toolchains link into modules.
 
 mod common;
 
@@ -102,5 +102,5 @@ fn files_are_the_two_standard_ones_only() {
     );
     let results: Vec<_> = plugin.activity().host_calls.iter().map(|call| call.result).collect();
     assert_eq!(results, [0, 8, 8, 70, 0, 0, 0]);
-    assert_eq!(plugin.activity().log[0].message, [64, 0, 0, 0, 0, 0, 0, 0], "the right to write");
+    assert_eq!(plugin.activity().log[0].message, [64, 0, 0, 0, 0, 0, 0, 0], "the right FD_WRITE");
 }

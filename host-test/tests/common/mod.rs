@@ -3,8 +3,8 @@
 
 use host_test::{Module, Plugin};
 
-/// The functions a test module can import, with the types of their parameters; all but `proc_exit`
-/// return an `i32`.
+/// The functions that a test module can import, with the types of their parameters. All except
+/// `proc_exit` return an `i32`.
 pub(crate) const IMPORTS: &[(&str, &str, &str)] = &[
     ("env", "proxy_log", "i32 i32 i32"),
     ("env", "proxy_get_log_level", "i32"),
@@ -69,12 +69,12 @@ fn import(module: &str, name: &str, parameters: &str) -> String {
     format!("(import \"{module}\" \"{name}\" (func ${name} (param {parameters}) {result}))\n")
 }
 
-/// The text of a module with what every Proxy-Wasm module has, and this besides.
+/// The text of a module with the exports that every Proxy-Wasm module has, and with `body`.
 ///
-/// * `$name` of a host function is imported where it is used.
-/// * `'text'` stands for the two arguments "pointer and length" of that text; `\ff` is a byte.
+/// * A host function that is used as `$name` is imported.
+/// * `'text'` means the two arguments "pointer and length" of that text; `\ff` is a byte.
 /// * Host functions may write to addresses 0 to 63; `$log_given` logs the bytes that a function
-///   gave with pointer at 0 and length at 4.
+///   has returned with pointer at 0 and length at 4.
 /// * The allocator begins at 32 KiB, in a memory of 128 KiB.
 pub(crate) fn text(body: &str) -> String {
     let body = format!(
@@ -94,7 +94,7 @@ pub(crate) fn text(body: &str) -> String {
         if index % 2 == 0 {
             code += part;
         } else {
-            // An escape is three characters for one byte.
+            // An escape has three characters and means one byte.
             let length = part.len() - 2 * part.matches('\\').count();
             code +=
                 &["(i32.const ", &address.to_string(), ") (i32.const ", &length.to_string(), ")"]
@@ -116,9 +116,9 @@ pub(crate) fn text(body: &str) -> String {
     format!("(module {imports} (memory (export \"memory\") 2)\n{data}{code})")
 }
 
-/// Compiles WebAssembly text as it stands.
+/// Compiles WebAssembly text unchanged.
 pub(crate) fn compile(text: &str) -> Module {
-    Module::new(wat::parse_str(text).expect("valid text")).expect("a module the host takes")
+    Module::new(wat::parse_str(text).expect("valid text")).expect("a valid module")
 }
 
 /// Compiles a module of [`text`].
@@ -131,8 +131,8 @@ pub(crate) fn plugin(body: &str) -> Plugin {
     Plugin::new(&module(body)).expect("a module that starts")
 }
 
-/// A callback that runs this code, with `$context`, `$size` and `$end` to read, and returns
-/// `$result`, which is 0 unless the code sets it.
+/// A callback that runs this code. The code can read `$context`, `$size` and `$end`, and set
+/// `$result`, which is returned and is 0 by default.
 pub(crate) fn callback(name: &str, code: &str) -> String {
     let parameters = match name {
         "tick" | "done" | "log" | "delete" => "(param $context i32)",
