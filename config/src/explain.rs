@@ -1,5 +1,5 @@
-//! How a request is routed, and why: the actual module decides, offline, and each
-//! route and rule that could have matched has the reason why it did not.
+//! Explains how a request is routed. The same module as in Envoy decides, offline, and
+//! each route and rule that does not apply has the reason.
 
 mod candidates;
 mod connection;
@@ -25,75 +25,73 @@ pub use rules::RuleVerdict;
 
 use crate::settings::Settings;
 
-/// What happens to a request. Times are in milliseconds.
+/// The outcome of a request. Times are in milliseconds.
 #[derive(Debug, Serialize)]
 pub struct Explanation {
-    /// The status, where the request is answered without an upstream.
+    /// The status, if the response is not from an upstream.
     pub status: Option<u16>,
-    /// The gRPC status of such an answer, where it has one.
+    /// The gRPC status of such a response, if it has one.
     pub grpc_status: Option<u32>,
-    /// The cluster it goes to.
+    /// The cluster of the upstream.
     pub cluster: Option<String>,
-    /// The clusters of which that one was drawn, where it was.
+    /// The items from which the cluster was picked by weight, if there are several.
     pub split: Vec<Share>,
-    /// The cluster that gets a copy.
+    /// The cluster to which the request is mirrored.
     pub mirror: Option<String>,
-    /// The host that the upstream sees.
+    /// The host that the upstream gets.
     pub host: String,
-    /// The path and query that the upstream sees.
+    /// The path and query that the upstream gets.
     pub path: String,
-    /// Where a redirect leads.
+    /// The `location` of a redirect.
     pub location: Option<String>,
-    /// How long the upstream may take.
+    /// The timeout of the request.
     pub timeout_ms: Option<u64>,
-    /// How long each try may take.
+    /// The timeout of each try.
     pub per_try_timeout_ms: Option<u64>,
-    /// How often the request is tried again.
+    /// The most retries.
     pub retries: Option<u32>,
-    /// How long it waits before it goes on, or is answered.
+    /// The delay of an injected fault.
     pub delay_ms: Option<u64>,
     /// Whether the client may upgrade to WebSocket.
     pub websocket: bool,
-    /// The headers that the upstream sees, but for those that Envoy itself
-    /// adds. Repeated ones are joined with `,`.
+    /// The headers that the upstream gets, without those that Envoy itself adds.
+    /// Repeated ones are joined with `,`.
     pub request_headers: BTreeMap<String, String>,
-    /// The headers that the client sees beside those of the upstream's answer
-    /// or, where there is none, of that of Envoy.
+    /// The headers that the client gets in addition to those of the upstream's or
+    /// Envoy's response.
     pub response_headers: BTreeMap<String, String>,
-    /// The certificate that the client's connection has, by the name of its
-    /// filter chain; none without TLS.
+    /// The certificate of the client's connection, by the name of its filter chain;
+    /// `None` without TLS.
     pub certificate: Option<String>,
-    /// The host of the route table under which the request is served; `*` is
-    /// any.
+    /// The host in the route table that matches the request; `*` matches any.
     pub virtual_host: Option<String>,
     /// The path of the Ingress that serves the request.
     pub ingress: Option<IngressPlace>,
-    /// The RouteRule that decides, as `namespace/name`.
+    /// The RouteRule that applies, as `namespace/name`.
     pub route_rule: Option<String>,
-    /// Why, in a sentence.
+    /// The reason for the outcome, as a sentence.
     pub reason: String,
-    /// What may be why it is not served as someone expects, such as Ingresses of
-    /// other classes.
+    /// Further reasons why the request may not be served as expected, such as Ingresses
+    /// of other classes.
     pub hints: Vec<String>,
-    /// Every route of the table, and what became of it.
+    /// Every route of the table, and whether it serves the request.
     pub candidates: Vec<Candidate>,
-    /// Every rule of the backend that serves the request, and what became of
-    /// it.
+    /// Every rule of the backend that serves the request, and whether it applies.
     pub rules: Vec<RuleVerdict>,
-    /// Where in the table what serves the request stands.
+    /// The position in the table of the route that serves the request.
     #[serde(skip)]
     pub(crate) place: Option<RouteIndex>,
-    /// The index of the rule that decides.
+    /// The index of the rule that applies.
     #[serde(skip)]
     pub(crate) rule: Option<usize>,
 }
 
-/// One of several clusters, and its share of the requests.
+/// One destination of several, and its weight.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Share {
-    /// The cluster; without one, this share is answered with 503.
+    /// The cluster; without one, the response is 503.
     pub cluster: Option<String>,
-    /// The share, out of the sum of all weights.
+    /// The weight, relative to the sum of all weights.
     pub weight: u32,
 }
 
@@ -101,7 +99,7 @@ pub struct Share {
 /// [`Explainer`] once.
 ///
 /// # Errors
-/// Where the module does not run, which no table or request should cause.
+/// If the module fails, which no table or request should cause.
 pub fn explain(
     table: &RouteTable,
     settings: &Settings,

@@ -1,4 +1,4 @@
-//! Each route of a table, and why it does not match a request.
+//! The routes of a table, and the reason why each does not match a request.
 
 use std::fmt;
 
@@ -8,20 +8,20 @@ use ingress_filter::table::{
 };
 use serde::Serialize;
 
-/// A route, and what became of it.
+/// A route, and whether it serves the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Candidate {
-    /// The host it is for; `*` is any.
+    /// The host of the route; `*` matches any.
     pub host: String,
-    /// How its path matches.
+    /// The type and text of the path.
     pub path: String,
-    /// The backend it leads to.
+    /// The backend.
     pub backend: String,
-    /// The Ingress it comes from.
+    /// The Ingress that defines it.
     pub ingress: Option<IngressPlace>,
     /// Whether it serves the request.
     pub chosen: bool,
-    /// Why it does not, or that it does.
+    /// The reason, as a sentence.
     pub verdict: String,
 }
 
@@ -37,7 +37,7 @@ pub struct IngressPlace {
 }
 
 impl IngressPlace {
-    /// Reads what the compiler writes: `namespace/name#rule.path`, or
+    /// Parses a source as the compiler writes it: `namespace/name#rule.path`, or
     /// `namespace/name#default`.
     pub fn parse(source: &str) -> Option<Self> {
         let (name, place) = source.split_once('#')?;
@@ -49,7 +49,7 @@ impl IngressPlace {
     }
 }
 
-/// As [`IngressPlace::parse`] reads it.
+/// The syntax that [`IngressPlace::parse`] reads.
 impl fmt::Display for IngressPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.rule, self.path) {
@@ -59,7 +59,7 @@ impl fmt::Display for IngressPlace {
     }
 }
 
-/// Where in a table what serves a request stands.
+/// The position in the table of the route that serves a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum RouteIndex {
     /// The index of the virtual host, and that of the route in it.
@@ -67,21 +67,21 @@ pub(crate) enum RouteIndex {
     Default,
 }
 
-/// The place that decides, and what it does where the request came without TLS.
+/// The position of the selected route, and how it handles requests without TLS.
 pub(super) type Choice = (RouteIndex, Option<Plaintext>);
 
-/// What of a request routes are chosen by, and what the router makes of it.
+/// The parts of a request that select a route, as the router reads them.
 struct Asked<'a> {
-    /// Without one, nothing may serve the request.
+    /// Without a host, no route may serve the request.
     host: Option<String>,
     path: &'a str,
-    /// The indexes of the virtual hosts that the host is one of; the first serves.
+    /// The indexes of the virtual hosts that match the host; the first one serves.
     covering: Vec<usize>,
     choice: Option<Choice>,
 }
 
-/// All routes of `table`, which `router` is made of; those of the request's host
-/// first. Of them, `choice` decides.
+/// All routes of `table`, from which `router` was created; those of the request's host
+/// first. `choice` is the selected one.
 pub(super) fn of(
     table: &RouteTable,
     router: &Router,
@@ -130,7 +130,7 @@ impl Asked<'_> {
             .collect()
     }
 
-    /// Why a virtual host does not serve the request's host, unless it does.
+    /// The reason why a virtual host does not serve the request's host, if so.
     fn wrong_host(&self, table: &RouteTable, index: usize) -> Option<String> {
         let Some(host) = &self.host else {
             return Some("the request's authority is not a host".into());
@@ -149,8 +149,8 @@ impl Asked<'_> {
         }
     }
 
-    /// Whether each route matches the path: asked of a router where each has a
-    /// host of its own, so that none hides another.
+    /// Whether each route matches the path. Uses a router in which each route has its
+    /// own host, so that none hides another.
     fn matches(&self, routes: &[Route]) -> Vec<bool> {
         let name = String::from("any");
         let alone = |(index, route): (usize, &Route)| VirtualHost {
@@ -171,7 +171,7 @@ impl Asked<'_> {
     }
 }
 
-/// Whether what is chosen serves the request, and how.
+/// Whether the selected route serves the request, and how.
 fn outcome(plaintext: Option<Plaintext>) -> (bool, &'static str) {
     match plaintext {
         None => (true, "serves the request"),
@@ -191,7 +191,7 @@ fn candidate(hosts: &str, route: &Route, chosen: bool, verdict: String) -> Candi
     }
 }
 
-/// A backend as people know it: with the port, where it has several.
+/// The name of a backend, with the port if it has several.
 fn backend_name(backend: &str, port: Option<&str>) -> String {
     port.map_or_else(|| backend.to_owned(), |port| format!("{backend}:{port}"))
 }
@@ -218,7 +218,7 @@ fn default_candidate(
     })
 }
 
-/// How a path differs from one that it does not match.
+/// The reason why a path does not match.
 fn mismatch(wanted: &PathMatch, path: &str) -> String {
     match wanted {
         PathMatch::Exact(text) => format!("{path} is not {text}"),

@@ -4,14 +4,14 @@ use std::net::Ipv4Addr;
 
 use ingress_filter::{DEFAULT_CERTIFICATE, Router};
 
-/// The certificate of a connection whose client asks for `server_name`.
+/// The certificate of a connection with this server name (SNI).
 pub(super) fn certificate<'t>(router: &'t Router, server_name: Option<&str>) -> &'t str {
     let own = server_name.and_then(|name| router.certificate(name.as_bytes()));
     own.unwrap_or(DEFAULT_CERTIFICATE)
 }
 
-/// The host that a client asks for when it connects to `authority` (RFC 6066
-/// section 3): none for an address, nor for what is not a host.
+/// The server name (SNI) that a client sends to `authority` (RFC 6066 section 3):
+/// `None` for an IP address, and for an invalid host.
 pub(crate) fn server_name(authority: &str) -> Option<String> {
     let host = ingress_filter::host_of(authority.as_bytes())?;
     let host = String::from_utf8(host.into_owned()).ok()?;

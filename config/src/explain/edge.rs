@@ -7,7 +7,7 @@ use super::path::normalize;
 use super::request::Request;
 use crate::envoy::removed;
 
-/// An answer that Envoy gives before the filter sees the request.
+/// A response with which Envoy rejects a request before the filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) status: u16,
@@ -22,7 +22,7 @@ impl fmt::Display for Refusal {
 
 pub(super) type Headers = Vec<(String, String)>;
 
-/// The methods that Envoy's parser of HTTP/1.1 knows.
+/// The methods that Envoy's HTTP/1.1 parser supports.
 const METHODS: [&str; 34] = [
     "ACL",
     "BIND",
@@ -60,23 +60,23 @@ const METHODS: [&str; 34] = [
     "UNSUBSCRIBE",
 ];
 
-/// What Envoy writes itself, or lets nobody say.
+/// Headers that Envoy sets or removes itself, whatever the client sends.
 const REPLACED: [&str; 3] = ["x-forwarded-proto", "x-forwarded-client-cert", "x-request-id"];
-/// What concerns only the connection to Envoy.
+/// Hop-by-hop headers.
 const HOP_BY_HOP: [&str; 5] =
     ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
-/// What `connection` may say without meaning a header of that name.
+/// Options of `connection` that are not names of headers.
 const CONNECTION_OPTIONS: [&str; 4] = ["close", "keep-alive", "upgrade", "http2-settings"];
-/// Headers that `connection` may not take away.
+/// Headers that `connection` may not remove.
 const NEVER_NOMINATED: [&str; 4] =
     ["host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
-/// From this many options on, Envoy refuses the request.
+/// With this many options or more, Envoy rejects the request.
 const MAX_OPTIONS: usize = 10;
 
 /// The headers that the filter gets.
 ///
 /// # Errors
-/// Where Envoy answers by itself.
+/// If Envoy rejects the request.
 pub(super) fn admit(request: &Request, trusted_hops: u32) -> Result<Headers, Refusal> {
     check_target(request)?;
     request.extra.iter().try_for_each(check_header)?;
@@ -131,7 +131,7 @@ pub(super) fn joined(headers: &Headers, name: &str) -> Option<String> {
 
 fn check_target(request: &Request) -> Result<(), Refusal> {
     let Request { method, target, authority, .. } = request;
-    refuse_if(!METHODS.contains(&&**method), 400, "the method is unknown")?;
+    refuse_if(!METHODS.contains(&&**method), 400, "the method is not supported")?;
     if method == "CONNECT" {
         let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
         let has_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
@@ -147,19 +147,19 @@ fn check_target(request: &Request) -> Result<(), Refusal> {
     refuse_if(
         !is_clean || !target.starts_with('/'),
         400,
-        "the target is not a path, or contains a space, a control or a non-ASCII character",
+        "the path does not start with / or has a character that is not visible ASCII; encode it",
     )
 }
 
 fn check_header((name, value): &(String, String)) -> Result<(), Refusal> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     refuse_if(!name.bytes().all(is_token), 400, "a header name contains an invalid character")?;
-    refuse_if(name.contains('_'), 400, "a header name contains an underscore")?;
+    refuse_if(name.contains('_'), 400, "a header name contains an underscore; use - instead")?;
     let is_control = |byte: u8| byte.is_ascii_control() && byte != b'\t';
     refuse_if(value.bytes().any(is_control), 400, "a header value contains a control character")
 }
 
-/// Where the body ends has to be clear.
+/// Checks that the length of the body is unambiguous.
 fn check_framing(headers: &Headers) -> Result<(), Refusal> {
     let length = joined(headers, "content-length");
     let encoding = joined(headers, "transfer-encoding");
@@ -168,7 +168,7 @@ fn check_framing(headers: &Headers) -> Result<(), Refusal> {
     };
     refuse_if(!length.as_ref().is_none_or(is_number), 400, "content-length is not a number")?;
     let has_both = length.is_some() && encoding.is_some();
-    refuse_if(has_both, 400, "both content-length and transfer-encoding are present")?;
+    refuse_if(has_both, 400, "both content-length and transfer-encoding are present; omit one")?;
     let is_known = encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case("chunked"));
     refuse_if(!is_known, 501, "transfer-encodings other than chunked are not supported")
 }
@@ -180,7 +180,7 @@ fn check_authority(authority: &str) -> Result<(), Refusal> {
     refuse_if(!is_clean, 400, "the host contains an invalid character")
 }
 
-/// What `connection` and `upgrade` say.
+/// The content of `connection` and `upgrade`.
 struct Connection {
     options: Vec<String>,
     upgrade: Option<String>,
@@ -200,13 +200,13 @@ impl Connection {
         self.upgrade.as_deref() == Some("h2c")
     }
 
-    /// Whether it asks for WebSocket and nothing else: on which routes that is
-    /// allowed, Envoy knows only after the filter.
+    /// Whether only an upgrade to WebSocket is requested. Envoy decides only after the
+    /// filter on which routes it is allowed.
     fn is_websocket(&self) -> bool {
         self.upgrade.as_deref() == Some("websocket")
     }
 
-    /// Whether it asks for another protocol; Envoy overlooks HTTP/2.
+    /// Whether an upgrade is requested; Envoy ignores upgrades to HTTP/2.
     fn upgrades(&self) -> bool {
         self.upgrade.is_some() && !self.is_h2c()
     }
@@ -218,11 +218,11 @@ impl Connection {
         refuse_if(
             is_bad && !self.upgrades(),
             400,
-            "the connection header names a header that it must not remove",
+            "the connection header has 10 or more options, or one that names a protected header",
         )
     }
 
-    /// Whether a header goes further than this connection.
+    /// Whether a header is forwarded.
     fn keeps(&self, name: &str) -> bool {
         if self.is_websocket() {
             let is_upgrade = ["connection", "upgrade"].contains(&name);
@@ -235,7 +235,7 @@ impl Connection {
     }
 }
 
-/// Of `te`, Envoy leaves only `trailers`.
+/// Envoy removes all values of `te` except `trailers`.
 fn trailers_wanted(headers: &Headers) -> Option<(String, String)> {
     let te = joined(headers, "te")?;
     let wanted = te.split(',').any(|coding| coding.trim() == "trailers");
@@ -251,7 +251,7 @@ mod tests {
         admit(&Request::new(method, url, &headers).unwrap(), hops).map_err(|refusal| refusal.status)
     }
 
-    /// The names of the headers that the client's own become.
+    /// The names of the client's headers that are forwarded.
     fn names(headers: &[&str], hops: u32) -> Vec<String> {
         let headers = admitted("GET", "a.example", headers, hops).unwrap();
         headers.into_iter().skip(5).map(|(name, _)| name).collect()

@@ -10,25 +10,25 @@ use ingress_filter::names::WEBSOCKET_HEADER;
 use super::Request;
 use super::edge::{Headers, joined};
 
-/// The port a client sends from, for want of a real one.
+/// The source port of the client, because there is no connection.
 const CLIENT_PORT: u16 = 50_000;
 
-/// The property by which the module says what fault a request has.
+/// The property in which the module records the fault of a request.
 const FAULT: &str = "fault";
 
-/// What came of a request.
+/// The result of a request.
 pub(super) struct OfflineExchange {
-    /// The headers of the request as the module left them.
+    /// The headers of the request, as changed by the module.
     pub(super) request: Headers,
-    /// What the client sees beside the answer's own headers.
+    /// The headers that are added to the response.
     pub(super) response: Headers,
-    /// The answer, where no upstream gives it.
+    /// The response, if it is not from an upstream.
     pub(super) answer: Option<Answer>,
     /// The record, for the properties.
     record: ExchangeRecord,
 }
 
-/// An answer that no upstream gives.
+/// A response that is not from an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -36,20 +36,21 @@ pub(super) struct Answer {
     pub(super) by: Responder,
 }
 
-/// Who answers.
+/// The sender of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Responder {
     Filter,
-    /// The filter, on purpose.
+    /// The filter, with an injected abort.
     Fault,
-    /// Envoy's route that refuses upgrades.
+    /// Envoy's route that rejects upgrades.
     NoUpgrade,
-    /// Envoy's route that refuses TRACE; the filter may do so itself.
+    /// Envoy's route that rejects TRACE; the filter can also reject it itself.
     NoTrace,
 }
 
-/// Sends a request through the module, with the headers that Envoy makes of it,
-/// on a connection with this certificate, if any. The upstream, where it gets to one, answers with 200.
+/// Sends a request through the module, with the headers that the filter gets from Envoy,
+/// on a connection with this certificate, if any. If it is forwarded, the upstream
+/// responds with 200.
 pub(super) fn run_exchange(
     plugin: &Plugin,
     request: &Request,
@@ -111,12 +112,12 @@ pub(super) fn run_exchange(
 }
 
 impl OfflineExchange {
-    /// A property that the module set.
+    /// A property that the module has set.
     pub(super) fn property(&self, name: &str) -> Option<String> {
         property(&self.record, name)
     }
 
-    /// How long the filter holds the request back.
+    /// The time by which the filter delays the request.
     pub(super) fn delay(&self) -> Option<u64> {
         delay(&self.record)
     }
@@ -133,13 +134,13 @@ fn property(record: &ExchangeRecord, name: &str) -> Option<String> {
     record.property(&[name]).map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
-/// What Envoy answers behind the filter, where no upstream gets to.
+/// The response of Envoy's routes after the filter, if they do not forward the request.
 fn answer_behind(headers: &Headers, is_trace: bool) -> Option<Answer> {
     let answer = |status, by| Some(Answer { status, grpc_status: None, by });
     if is_trace {
         return answer(405, Responder::NoTrace);
     }
-    // Where it gets here, it is an upgrade to WebSocket.
+    // Only upgrades to WebSocket get here.
     let is_upgrade = joined(headers, "upgrade").is_some();
     if is_upgrade && joined(headers, WEBSOCKET_HEADER).is_none() {
         return answer(403, Responder::NoUpgrade);

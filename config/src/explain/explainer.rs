@@ -26,14 +26,13 @@ use crate::settings::Settings;
 /// The number of random values whose plugins are kept.
 const MAX_PLUGINS: usize = 8;
 
-/// The module with a route table, to be asked about many requests.
+/// The module with a route table, to explain many requests.
 ///
-/// A request is one of HTTP/1.1 with a target of its own, without a body, on a
-/// connection of its own. Not modelled are: HTTP/2, Envoy's limits to the size
-/// and number of headers, whether the upstream answers, an empty
-/// `x-forwarded-proto` behind a trusted proxy, an empty `te`, that Envoy wraps
-/// its own answers to gRPC clients, a request that comes round and round, and what
-/// it adds to the request (its address to `x-forwarded-for`, `x-request-id`,
+/// A request is an HTTP/1.1 request in origin form, without a body, on its own
+/// connection. Not modelled are: HTTP/2, Envoy's limits on the size and number of
+/// headers, whether the upstream responds, an empty `x-forwarded-proto` behind a trusted
+/// proxy, an empty `te`, the gRPC form of Envoy's own responses, requests in a loop, and
+/// what Envoy adds to the request (its address to `x-forwarded-for`, `x-request-id`,
 /// `cdn-loop`, the framing of a body).
 pub struct Explainer {
     table: RouteTable,
@@ -118,12 +117,12 @@ impl Explainer {
         is_https.then(|| connection::certificate(&self.router, request.sni.as_deref()))
     }
 
-    /// To which cluster each of `count` such requests goes, `None` being an
-    /// answer without an upstream. The module draws as it does in Envoy, but
-    /// from a seed, so that the result stays the same.
+    /// The cluster of each of `count` such requests; `None` is a response without an
+    /// upstream. The module draws as it does in Envoy, but from a seed, so that the
+    /// result is always the same.
     ///
     /// # Errors
-    /// As [`Self::explain`].
+    /// Same as [`Self::explain`].
     pub fn draw(
         &self,
         request: &Request,
@@ -143,7 +142,7 @@ impl Explainer {
         Ok(drawn)
     }
 
-    /// The module's word, and what of the table it is about.
+    /// The decision of the module, with the route and rule of the table.
     fn run_exchange(
         &self,
         request: &Request,

@@ -1,9 +1,9 @@
-//! The path of a request target as Envoy makes it, with `normalize_path`,
+//! Normalises the path of a request target like Envoy with `normalize_path`,
 //! `merge_slashes` and `path_with_escaped_slashes_action: REJECT_REQUEST`.
 
 use std::fmt::Write;
 
-/// Why Envoy refuses a path.
+/// The reason why Envoy rejects a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RefusedPath {
     EncodedSlash,
@@ -19,11 +19,11 @@ impl RefusedPath {
     }
 }
 
-/// A request target as Envoy normalises it: what need not be encoded is
-/// decoded, dot segments are resolved, slashes merged. The query is left alone.
+/// Normalises a request target like Envoy: decodes unnecessary escapes, resolves dot
+/// segments and merges slashes. The query is unchanged.
 ///
 /// # Errors
-/// Why Envoy refuses it.
+/// If Envoy rejects the path.
 pub(super) fn normalize(target: &str) -> Result<String, RefusedPath> {
     let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
     let lower = path.to_ascii_lowercase();
@@ -36,7 +36,7 @@ pub(super) fn normalize(target: &str) -> Result<String, RefusedPath> {
     Ok(merge_slashes(resolve(&recode(&without_parameters(path)))) + query)
 }
 
-/// Makes dot segments of those that carry parameters: `..;x` is `..`.
+/// Removes the parameters of dot segments: `..;x` becomes `..`.
 fn without_parameters(path: &str) -> String {
     let dots_of = |element: &'_ str| match element.split_once(';') {
         Some((dots @ ("." | ".."), _)) => dots.len(),
@@ -46,11 +46,11 @@ fn without_parameters(path: &str) -> String {
     elements.join("/")
 }
 
-/// Decodes the escapes of characters that need none (RFC 3986 section 2.3),
-/// encodes what may not stand in a path, and turns `\` round.
+/// Decodes escapes of unreserved characters (RFC 3986 section 2.3), encodes characters
+/// that are not allowed in a path, and replaces `\` by `/`.
 fn recode(path: &str) -> String {
     let mut recoded = String::with_capacity(path.len());
-    // The last `%` that begins no escape.
+    // The position of the last `%` that does not start an escape.
     let mut lone_percent = None;
     let mut rest = path.chars();
     while let Some(character) = rest.next() {
@@ -86,8 +86,8 @@ fn escaped(text: &str) -> Option<char> {
     u8::from_str_radix(digits?, 16).ok().map(char::from)
 }
 
-/// Encodes a lone `%` that what has just been decoded, maybe with the next
-/// character, would make an escape.
+/// Encodes a lone `%` if it would form an escape with the characters just decoded and
+/// maybe the next one.
 fn disarm(recoded: &mut String, lone_percent: Option<usize>, rest: &str) {
     let Some(after) = lone_percent.map(|at| at + 1) else { return };
     let is_near = recoded.len() - after <= 2;
@@ -116,7 +116,7 @@ fn resolve(path: &str) -> String {
     format!("/{}", elements.join("/"))
 }
 
-/// Merges slashes, except that of nothing but slashes Envoy leaves two.
+/// Merges slashes. Of a path that is only slashes, Envoy leaves two.
 fn merge_slashes(path: String) -> String {
     if !path.contains("//") {
         return path;

@@ -16,7 +16,7 @@ pub(super) struct Chosen<'t> {
     pub(super) backend: &'t Backend,
     /// The name of one of its ports, if it has several.
     pub(super) port: Option<&'t str>,
-    /// How the request was handled because it used plain HTTP.
+    /// How the request was handled if it used plain HTTP.
     pub(super) plaintext: Option<Plaintext>,
     /// The index of the rule that applies.
     pub(super) rule: Option<usize>,
@@ -48,7 +48,7 @@ pub(super) fn misdirected(connection: &str, host: &str) -> String {
     )
 }
 
-/// Why a request is not forwarded.
+/// The reason why a request is not forwarded.
 fn answered(answer: Answer, chosen: &Chosen<'_>) -> String {
     let status = answer.status;
     let (name, rule) = (name(chosen), rule_of(chosen));

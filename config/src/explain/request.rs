@@ -1,4 +1,4 @@
-//! A request in the notation of the command line.
+//! A request, in the syntax of the command line.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -15,52 +15,50 @@ pub struct Request {
     pub scheme: String,
     /// The host, with a port if there is one.
     pub authority: String,
-    /// The path and query; nothing for a CONNECT without.
+    /// The path and query; may be empty for CONNECT.
     pub target: String,
     /// Further headers, their names in lower case.
     pub extra: Vec<(String, String)>,
-    /// The host that the client asks for when it connects by HTTPS (SNI), if
-    /// any.
+    /// The server name (SNI) in the TLS handshake, if any.
     pub sni: Option<String>,
-    /// Who sends it.
+    /// The address of the client.
     pub client: IpAddr,
-    /// What is drawn in place of every random number; without it, what the
-    /// route table says, else 0.
+    /// Replaces all random numbers; by default the value in the route table, or else 0.
     pub random: Option<u64>,
-    /// Headers of the upstream's answer, where it gets to one.
+    /// Headers of the upstream's response.
     pub answer: Vec<(String, String)>,
 }
 
-/// Why a request cannot be made.
+/// The reason why a request is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The URL is of another scheme.
-    #[error("{0:?}: the scheme must be http or https")]
+    /// The URL has another scheme.
+    #[error("{0:?}: the scheme is not supported; use http or https")]
     Scheme(String),
-    /// The URL names no host, nor does a header.
-    #[error("{0:?}: the host is missing")]
+    /// Neither the URL nor a header has a host.
+    #[error("{0:?} has no host; add it")]
     NoHost(String),
-    /// A header is not written `name: value`.
-    #[error("header {0:?}: write it as 'name: value'")]
+    /// A header has no colon.
+    #[error("header {0:?} has no colon; write it as 'name: value'")]
     Header(String),
-    /// A header lacks its name.
-    #[error("header {0:?}: the name is missing")]
+    /// A header has no name.
+    #[error("header {0:?} has no name; write it as 'name: value'")]
     HeaderWithoutName(String),
-    /// A host is asked for on a connection without TLS.
-    #[error("a server name (SNI) needs an https:// URL")]
+    /// There is a server name without TLS.
+    #[error("a server name (SNI) is only sent over TLS; use an https:// URL")]
     SniWithoutTls,
-    /// The host asked for is not the name of one.
-    #[error("{0:?} is not a host name")]
+    /// The server name is not a host name.
+    #[error("{0:?} is not a host name; a server name (SNI) cannot be an IP address")]
     Sni(String),
 }
 
 impl Request {
-    /// The request for `url`, which may lack its scheme. Headers are written
-    /// `name: value`; `host` replaces the URL's.
+    /// Creates a request for `url`; without a scheme, it is `http`. Headers are written as
+    /// `name: value`; `host` replaces the URL's host.
     ///
     /// # Errors
-    /// Where the URL names no host or a header is not written so.
+    /// If the URL or a header is not valid.
     pub fn new(method: &str, url: &str, headers: &[String]) -> Result<Self, RequestError> {
         let (scheme, rest) = split_scheme(url);
         let scheme = scheme.to_ascii_lowercase();
@@ -69,7 +67,7 @@ impl Request {
         }
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, target) = rest.split_at(end);
-        // A client keeps the fragment to itself.
+        // Clients do not send the fragment.
         let target = target.split('#').next().unwrap_or_default();
         let has_slash = target.starts_with('/') || (target.is_empty() && method == "CONNECT");
         let slash = if has_slash { "" } else { "/" };
@@ -95,10 +93,10 @@ impl Request {
         })
     }
 
-    /// The request on a connection whose client asks for this host, or for none.
+    /// Sets the server name (SNI) of the connection; an empty one means none.
     ///
     /// # Errors
-    /// Where it does not come by HTTPS, or `host` is none.
+    /// If the scheme is not `https`, or `host` is not a host name.
     pub fn on_connection_to(self, host: &str) -> Result<Self, RequestError> {
         if self.scheme != "https" {
             return Err(RequestError::SniWithoutTls);
@@ -110,21 +108,21 @@ impl Request {
         Ok(Self { sni, ..self })
     }
 
-    /// The request as sent from this address.
+    /// Sets the address of the client.
     #[must_use]
     pub fn from_client(self, client: IpAddr) -> Self {
         Self { client, ..self }
     }
 
-    /// The request for which this is drawn.
+    /// Sets the value that replaces random numbers.
     #[must_use]
     pub fn with_random(self, random: Option<u64>) -> Self {
         Self { random, ..self }
     }
 }
 
-/// The scheme of a URL, `http` unless it says, and what follows it. A `://`
-/// further on is a part of the path or query.
+/// The scheme of a URL, by default `http`, and the rest of the URL. A `://` further on
+/// is part of the path or query.
 fn split_scheme(url: &str) -> (&str, &str) {
     let end = url.find(['/', '?', '#']).unwrap_or(url.len());
     let (start, rest) = url.split_at(end);
@@ -134,7 +132,7 @@ fn split_scheme(url: &str) -> (&str, &str) {
     }
 }
 
-/// A header: its name in lower case, and its value.
+/// Parses a header: its name in lower case, and its value.
 fn parse(header: &str) -> Result<(String, String), RequestError> {
     match header.split_once(':') {
         None => Err(RequestError::Header(header.into())),

@@ -1,4 +1,4 @@
-//! Each rule of a backend, and why it does not match a request.
+//! The rules of a backend, and the reason why each does not match a request.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -9,18 +9,18 @@ use serde::Serialize;
 
 use super::edge::{Headers, joined};
 
-/// A rule, and what became of it.
+/// A rule, and whether it applies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RuleVerdict {
-    /// What the table calls it: `namespace/name`.
+    /// Its name in the table: `namespace/name`.
     pub name: String,
-    /// Whether it decides.
+    /// Whether it applies.
     pub chosen: bool,
-    /// Why it does not, or that it does.
+    /// The reason, as a sentence.
     pub verdict: String,
 }
 
-/// A request, as far as the conditions of a rule ask for it.
+/// The parts of a request that conditions of rules use.
 #[derive(Clone, Copy)]
 pub(super) struct Seen<'a> {
     pub(super) headers: &'a Headers,
@@ -54,8 +54,8 @@ impl Request for Seen<'_> {
     }
 }
 
-/// All rules of `backend`, which has an index in the table of `router`. Of them,
-/// the one with the index `chosen` decides.
+/// All rules of `backend`, which has an index in the table of `router`. `chosen` is the
+/// index of the rule that applies.
 pub(super) fn of(
     (index, backend): (usize, &Backend),
     chosen: Option<usize>,
@@ -78,7 +78,7 @@ pub(super) fn of(
         .collect())
 }
 
-/// The first condition, in the order of the table, that does not hold.
+/// The first condition that is not met, in the order of the table.
 fn failure(matches: &RuleMatch, unmet: &Unmet, client: IpAddr) -> Option<String> {
     if unmet.client {
         let subnets = matches.source_subnets.join(", ");
@@ -90,7 +90,7 @@ fn failure(matches: &RuleMatch, unmet: &Unmet, client: IpAddr) -> Option<String>
     Some(mismatch(condition, value.as_deref()))
 }
 
-/// How a value differs from what a condition wants.
+/// The reason why a value does not meet a condition.
 fn mismatch(HeaderMatch { name, value: wanted }: &HeaderMatch, value: Option<&str>) -> String {
     let Some(value) = value else { return format!("header {name} is absent") };
     let what = match name.strip_prefix(':') {
@@ -113,7 +113,7 @@ mod tests {
 
     use super::*;
 
-    /// What is said of one rule that is not chosen.
+    /// The reason reported for one rule that does not apply.
     fn failure(matches: &str) -> String {
         let headers = [
             (":method", "GET"),
