@@ -1,5 +1,5 @@
-//! Runs Envoy with manifests, and applies changes of the manifests without a
-//! restart.
+//! Runs Envoy with manifests, and applies changes of the manifests without restarting
+//! it.
 
 mod cgroup;
 mod edge;
@@ -43,7 +43,7 @@ use watch::Watcher;
 /// The time that a download of Envoy may take to stop after Ctrl-C.
 const FETCH_GRACE_PERIOD: Duration = Duration::from_secs(5);
 
-/// What to serve, and how.
+/// The manifests to serve, and how to run Envoy.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The paths of the manifests.
@@ -137,7 +137,7 @@ async fn keep_up(
         }
         let manifests = Arc::clone(&newest.borrow_and_update());
         edge.update(&manifests).await;
-        // The ready line was printed before.
+        // The ready line has been printed.
         let https = edge.ready().await.map(|ready| ready.https);
         if let Some(https) = https.filter(|https| https.is_some() != has_https) {
             has_https = https.is_some();
@@ -149,8 +149,8 @@ async fn keep_up(
     }
 }
 
-/// Envoy would share a port with other processes, and clients would get responses
-/// of either.
+/// Fails if another process uses a port. Envoy would share it, and clients would get
+/// responses of either process.
 fn refuse_shared_ports(listening: Listening, has_https: bool) -> anyhow::Result<()> {
     let https = has_https.then_some(listening.https);
     let admin = match listening.admin {

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use crate::settings::Memory;
 
-/// The least limit of the control groups that this process is in; `None` where there
+/// The smallest limit of the control groups that contain this process; `None` if there
 /// is no limit, or one that is too small for Envoy.
 pub(super) fn memory_limit() -> Option<Memory> {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    // Version 2 has one hierarchy, in which each group's limit holds for those in it.
+    // Version 2 has one hierarchy; each group's limit also applies to the groups in it.
     let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
     let root = Path::new("/sys/fs/cgroup");
     let folder = root.join(group);
@@ -19,7 +19,7 @@ pub(super) fn memory_limit() -> Option<Memory> {
     limits.min().and_then(Memory::from_bytes)
 }
 
-/// What `memory.max` says: `max`, or bytes.
+/// Parses `memory.max`: `max`, or a number of bytes.
 fn parse(text: &str) -> Option<u64> {
     text.trim().parse().ok()
 }

@@ -45,7 +45,7 @@ impl Compiler {
     }
 }
 
-/// See the module.
+/// The running Envoy.
 pub(super) struct Edge {
     rollout: Rollout,
     isolation: Isolation,

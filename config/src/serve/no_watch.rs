@@ -4,7 +4,7 @@ use std::io;
 
 use crate::manifest::{Manifests, PathSpec};
 
-/// There is none.
+/// Always fails to start.
 pub(super) enum Watcher {}
 
 impl Watcher {

@@ -1,12 +1,12 @@
-//! Waits for manifests to change, and reads them when nobody is writing.
+//! Waits for manifests to change, and reads them when no process is writing.
 //!
-//! A file that somebody has begun to write is left alone until it is closed,
-//! and what was read while a file was written is read again: a half-written
-//! file is never taken for a whole one. This takes the file system's word for
-//! it (inotify), which is why the watch begins before the first reading.
+//! A file that is being written is not read until it is closed, and files that were
+//! read while one was written are read again, so a half-written file is never applied.
+//! This relies on inotify, so the watch begins before the first reading.
 //!
-//! Whatever others do, a change is read before long: waiting for one writer is
-//! bounded by [`WRITE_TIMEOUT`], waiting for a pause by [`AT_MOST`], and files that
+//! The delay of a change is limited: waiting for one writer by [`WRITE_TIMEOUT`], and
+//! waiting for a pause by [`AT_MOST`]. Files that are renamed into place do not
+//! invalidate a reading.
 //! are renamed into place do not make a reading void.
 
 mod emptied;
@@ -26,54 +26,54 @@ use emptied::Emptied;
 use folders::{Event, Folders};
 use writing::Writing;
 
-/// How long it must be quiet before the manifests are read: tools write several
+/// The time without changes before the manifests are read, because tools write several
 /// files, or one in several steps.
 const QUIET: Duration = Duration::from_millis(50);
 
-/// How long a steady stream of changes may put a reading off.
+/// The longest delay of a reading by a steady stream of changes.
 const AT_MOST: Duration = Duration::from_millis(500);
 
-/// How long files and folders that come and go may make readings void.
+/// The time during which created and removed files and folders invalidate readings.
 const MAX_REARRANGING: Duration = Duration::from_secs(2);
 
-/// How long after it was last written to a file that is not closed holds up all
-/// changes, and how long one does that was emptied.
+/// The time for which an open file delays all changes after the last write to it, and
+/// the time for which a file that was emptied does.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Manifests and a watch on them.
+/// Watches and reads manifests.
 pub(super) struct Watcher {
     manifests: Vec<PathSpec>,
-    /// Standard input can be read but once.
+    /// The content of standard input, which can be read only once.
     stdin: Vec<u8>,
-    /// What the files said.
+    /// The content of the files at the last reading.
     cache: ReadCache,
     folders: Folders,
     writing: Writing,
     emptied: Emptied,
     write_timeout: Duration,
-    /// The worst that has happened since the last reading began.
+    /// The greatest effect of the events since the last reading began.
     happened: Effect,
 }
 
-/// What an event does to a reading during which it occurs.
+/// The effect of an event on a reading during which it occurs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Effect {
     None,
-    /// A file took the place of another: either was read, but that one whole.
+    /// A file was replaced: the old or the new one was read, but completely.
     Replaced,
-    /// Files, folders or links came or went: what was read may be from several
+    /// Files, folders or links were created or removed. The reading may mix several
     /// versions of a folder, or lack a file that is being replaced.
     Rearranged,
-    /// A file was written: half of it may have been read.
+    /// A file was written, and may have been read half-written.
     Written,
 }
 
-/// A folder, or a link to one, that was not there before.
+/// A new folder, or a new link to a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Appeared {
-    /// With all it contains: moved here, or a link.
+    /// With its content, because it was moved here or is a link.
     Filled,
-    /// Just made, so the files in it may be being written.
+    /// Just created, so files in it may be about to be written.
     Empty,
 }
 
@@ -99,7 +99,7 @@ impl Watcher {
         })
     }
 
-    /// Waits for a change, and for it to be complete; then reads everything.
+    /// Waits for a change to begin and to be complete, then reads everything.
     pub(super) fn changed(&mut self) -> io::Result<Manifests> {
         while self.happened == Effect::None {
             self.wait(None)?;
@@ -107,7 +107,7 @@ impl Watcher {
         self.read()
     }
 
-    /// Reads everything as soon as nobody is writing.
+    /// Reads everything as soon as no process is writing.
     pub(super) fn read(&mut self) -> io::Result<Manifests> {
         let start = Instant::now();
         self.arm();
@@ -117,7 +117,7 @@ impl Watcher {
             let mut stdin = Cursor::new(&self.stdin);
             let manifests = read_again(&self.manifests, &mut stdin, &mut self.cache);
             let is_emptied = self.emptied.note(&manifests.files, self.write_timeout);
-            // Events of what happened while reading are here by now.
+            // The events of changes during the reading have arrived by now.
             self.wait(Some(Duration::ZERO))?;
             let is_void = match self.happened {
                 Effect::None | Effect::Replaced => false,
@@ -130,15 +130,15 @@ impl Watcher {
         }
     }
 
-    /// Watches what there is to watch now, and gives the files in folders that
-    /// are new, if any are.
+    /// Watches the folders that exist now, and returns the files in new folders, if there
+    /// are any.
     fn arm(&mut self) -> Option<Vec<PathBuf>> {
         let added = self.folders.arm(&self.manifests);
         self.writing.retain(|file| self.folders.contain(file));
         added
     }
 
-    /// Waits until nobody is writing, and until it has been quiet for a while or
+    /// Waits until no process is writing and no event has arrived for a while, or until
     /// `start` is long ago.
     fn settle(&mut self, start: Instant) -> io::Result<()> {
         let mut last_event = Instant::now();
@@ -155,13 +155,13 @@ impl Watcher {
             if self.arm().is_none() || is_late {
                 return Ok(());
             }
-            // Nobody knows yet whether it is quiet there.
+            // Files in new folders may be about to be written.
             last_event = Instant::now();
         }
     }
 
-    /// Waits for events and takes in all there are; says whether any concerned
-    /// the manifests.
+    /// Waits for events and processes all pending ones. Returns whether any of them
+    /// concerns the manifests.
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         let mut is_any = false;
         let mut events = self.folders.events(timeout)?;
@@ -178,7 +178,7 @@ impl Watcher {
         Ok(is_any)
     }
 
-    /// Notes what an event says of who is writing.
+    /// Updates the list of files being written after an event.
     fn take_in(&mut self, event: &Event, appeared: &mut Option<Appeared>) -> Effect {
         let mask = event.mask;
         if mask.contains(EventMask::Q_OVERFLOW) {
@@ -187,7 +187,7 @@ impl Watcher {
         }
         let Some(folder) = self.folders.get(&event.folder) else { return Effect::None };
         let Some(name) = &event.name else {
-            // The folder is gone, so those who write in it do not matter.
+            // The folder has been removed, so files written in it do not matter.
             self.writing.retain(|file| file.parent() != Some(&folder.path));
             return Effect::Rearranged;
         };
@@ -217,7 +217,7 @@ impl Watcher {
         Effect::Replaced
     }
 
-    /// Watches new folders at once: what is done in them before goes unnoticed.
+    /// Watches new folders immediately, because earlier changes in them have no events.
     fn watch_what_appeared(&mut self, appeared: Option<Appeared>) {
         let Some(appeared) = appeared else { return };
         let files = self.arm().unwrap_or_default();

@@ -6,18 +6,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{fs, mem};
 
-/// What is larger is not looked into: no manifest is as small, and nobody
-/// writes as much white space.
+/// A larger file counts as not empty, because files of only white space are smaller.
 const MAX_BLANK_BYTES: u64 = 32;
 
-/// The files that hold something, and those that did: until when it is not
-/// believed that they hold nothing now.
+/// The files with content, and those that had content: until when an empty file is
+/// treated as being rewritten.
 #[derive(Default)]
 pub(super) struct Emptied(BTreeMap<PathBuf, Option<Instant>>);
 
 impl Emptied {
-    /// Takes note of what was read, and says whether any of it has been emptied
-    /// less than `write_timeout` ago.
+    /// Records the files that were read. Returns whether any of them was emptied less than
+    /// `write_timeout` ago.
     pub(super) fn note(&mut self, files: &[PathBuf], write_timeout: Duration) -> bool {
         let before = mem::take(&mut self.0);
         let now = Instant::now();
@@ -27,7 +26,7 @@ impl Emptied {
                 self.0.insert(file.clone(), None);
                 continue;
             }
-            // One that never held anything, or whose time is up, is as it is.
+            // A file that never had content, or whose time is up, is accepted as empty.
             let Some(until) = before.get(file) else { continue };
             if until.is_none() {
                 eprintln!(
@@ -45,7 +44,7 @@ impl Emptied {
         is_any
     }
 
-    /// Whether any file is empty that may be about to be written.
+    /// Whether an empty file may be about to be written.
     pub(super) fn is_any(&self) -> bool {
         let now = Instant::now();
         let is_early = |until: &Option<Instant>| until.is_some_and(|until| now < until);
@@ -53,9 +52,9 @@ impl Emptied {
     }
 }
 
-/// Whether there is nothing in a file, or only white space.
+/// Whether a file is empty or has only white space.
 fn is_blank(file: &Path) -> bool {
-    // Only of files: opening a pipe may wait forever.
+    // Only regular files, because opening a pipe may wait forever.
     let Some(metadata) = fs::metadata(file).ok().filter(fs::Metadata::is_file) else {
         return false;
     };

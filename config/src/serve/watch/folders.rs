@@ -13,8 +13,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::places::{Interest, places};
 use crate::manifest::PathSpec;
 
-/// How often to look again for what appears while the watch is set up. There
-/// may be something every time only where links are swapped all the time.
+/// The most attempts to find folders that appear while the watch is set up. The limit
+/// is reached only if links are replaced all the time.
 const MAX_LOOKS: usize = 10;
 
 pub(super) struct Folders {
@@ -22,13 +22,13 @@ pub(super) struct Folders {
     watched: BTreeMap<WatchDescriptor, Folder>,
 }
 
-/// A folder under watch.
+/// A watched folder.
 pub(super) struct Folder {
     pub(super) path: PathBuf,
     interest: Interest,
 }
 
-/// Something that happened, to a file or to a folder under watch.
+/// An event of a watched folder or of a file in it.
 pub(super) struct Event {
     pub(super) folder: WatchDescriptor,
     pub(super) mask: EventMask,
@@ -40,7 +40,7 @@ impl Folders {
         Ok(Self { inotify: Inotify::init()?, watched: BTreeMap::new() })
     }
 
-    /// The folder of an event, unless it is of no interest any more.
+    /// The folder of an event, if it is still watched.
     pub(super) fn get(&self, descriptor: &WatchDescriptor) -> Option<&Folder> {
         self.watched.get(descriptor)
     }
@@ -49,8 +49,8 @@ impl Folders {
         self.watched.values().any(|folder| file.parent() == Some(&folder.path))
     }
 
-    /// Watches what there is to watch now, and gives the files in folders that
-    /// have not been watched before, or nothing if there are no such folders.
+    /// Watches the folders that exist now, and returns the files in folders that have not
+    /// been watched before, or `None` if there are no such folders.
     pub(super) fn arm(&mut self, specs: &[PathSpec]) -> Option<Vec<PathBuf>> {
         let mut added = Vec::new();
         for _ in 0..MAX_LOOKS {
@@ -64,14 +64,14 @@ impl Folders {
         (!added.is_empty()).then(|| added.iter().filter_map(files_in).flatten().collect())
     }
 
-    /// Watches these folders and no others, and says which ones are new. A
-    /// folder that was made anew, or replaced, is new.
+    /// Watches these folders and no others, and returns the new ones. A folder that was
+    /// created again or replaced is new.
     fn watch(&mut self, places: BTreeMap<PathBuf, Interest>) -> Vec<WatchDescriptor> {
         let mut before = mem::take(&mut self.watched);
         let mut added = Vec::new();
         for (path, interest) in places {
             let here = if path.as_os_str().is_empty() { Path::new(".") } else { &path };
-            // What is not there is a finding of the reading.
+            // A missing folder is a finding of the reading.
             let Ok(descriptor) = self.inotify.watches().add(here, interest.mask()) else {
                 continue;
             };
@@ -86,7 +86,7 @@ impl Folders {
             }
         }
         for descriptor in before.into_keys() {
-            // The watch on a folder that was removed is gone by itself.
+            // The kernel has removed the watch on a folder that was removed.
             let _ = self.inotify.watches().remove(descriptor);
         }
         added
@@ -119,12 +119,12 @@ impl Folders {
 }
 
 impl Folder {
-    /// The path of what has this name, if it matters.
+    /// The path of the file or folder with this name, if it is relevant.
     pub(super) fn file(&self, name: &OsStr) -> Option<PathBuf> {
         self.interest.includes(name).then(|| self.path.join(name))
     }
 
-    /// The files in it that matter and exist.
+    /// The relevant files in the folder.
     fn files(&self) -> Vec<PathBuf> {
         let here = if self.path.as_os_str().is_empty() { Path::new(".") } else { &self.path };
         let entries = fs::read_dir(here).into_iter().flatten().flatten();

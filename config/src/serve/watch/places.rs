@@ -14,17 +14,17 @@ use inotify::WatchMask;
 
 use crate::manifest::{self, PathSpec};
 
-/// As many links as the kernel follows for one path.
+/// The number of links that the kernel follows for one path.
 const MAX_LINKS: usize = 40;
 
-/// What matters in a folder.
+/// The relevant names in a folder.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Interest {
     names: BTreeSet<OsString>,
-    /// All manifests do, also those to come.
+    /// All manifests, including future ones.
     all_manifests: bool,
-    /// What is written matters too, not only what comes and goes. It does not
-    /// in a folder on the way, which may be as busy as `/tmp`.
+    /// Writes are relevant too, not only creation and removal. This is not set for a
+    /// folder on the way to a manifest, which may be as busy as `/tmp`.
     content: bool,
 }
 
@@ -40,8 +40,8 @@ impl Interest {
     }
 
     pub(super) fn mask(&self) -> WatchMask {
-        // One folder may be watched by several paths, hence `MASK_ADD`. What
-        // happens to an open file after its removal is of no interest.
+        // One folder may be watched by several paths, hence `MASK_ADD`. Events of open
+        // files after their removal are irrelevant.
         let steps = WatchMask::CREATE
             | WatchMask::MOVE
             | WatchMask::DELETE
@@ -54,8 +54,8 @@ impl Interest {
     }
 }
 
-/// The folders to watch for `specs` as things are now. The current folder is
-/// the empty path.
+/// The folders that have to be watched for `specs` now. The current folder is the
+/// empty path.
 pub(super) fn places(specs: &[PathSpec]) -> BTreeMap<PathBuf, Interest> {
     let mut places = BTreeMap::new();
     for spec in specs {
@@ -68,13 +68,13 @@ pub(super) fn places(specs: &[PathSpec]) -> BTreeMap<PathBuf, Interest> {
     places
 }
 
-/// Adds a folder of manifests, and where its links lead.
+/// Adds a folder of manifests and the targets of its links.
 fn follow_manifests(folder: &Path, places: &mut BTreeMap<PathBuf, Interest>) {
     let interest = places.entry(folder.to_owned()).or_default();
     interest.all_manifests = true;
     interest.content = true;
     let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    // What cannot be listed is a finding of the reading.
+    // A folder that cannot be listed is a finding of the reading.
     for entry in fs::read_dir(here).into_iter().flatten().flatten() {
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
         if is_link && manifest::is_manifest(&entry.file_name()) {
@@ -83,10 +83,10 @@ fn follow_manifests(folder: &Path, places: &mut BTreeMap<PathBuf, Interest>) {
     }
 }
 
-/// Adds every step of a path, as far as it leads, and says where that is.
+/// Adds every step of a path, through links, and returns the resolved path.
 fn follow(path: &Path, places: &mut BTreeMap<PathBuf, Interest>) -> PathBuf {
     let mut at = PathBuf::new();
-    // What is still to go, the next step last.
+    // The remaining steps, in reverse order.
     let mut steps = Vec::new();
     push_steps(path, &mut steps);
     let mut links = 0;

@@ -10,10 +10,10 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// For what comes for sure, on a busy machine.
+/// The timeout for expected events, on a busy machine.
 const SURELY: Duration = Duration::from_secs(30);
 
-/// Instead of [`WRITE_TIMEOUT`], for tests that sit it out.
+/// Replaces [`WRITE_TIMEOUT`] in tests that wait for it to pass.
 const SHORT: Duration = Duration::from_millis(1500);
 
 fn object(name: &str) -> String {
@@ -24,14 +24,14 @@ fn objects(names: &[&str]) -> String {
     names.iter().map(|name| object(name)).collect()
 }
 
-/// Writes a file at once, with a rename.
+/// Replaces a file atomically, by renaming.
 fn replace(file: &Path, names: &[&str]) {
     let new = file.with_extension("tmp");
     fs::write(&new, objects(names)).unwrap();
     fs::rename(&new, file).unwrap();
 }
 
-/// A temporary folder with `d/a.yaml` in it, which holds `one`.
+/// A temporary folder with the file `d/a.yaml`, which contains `one`.
 fn folder() -> (TempDir, PathBuf) {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("d");
@@ -40,8 +40,8 @@ fn folder() -> (TempDir, PathBuf) {
     (root, folder)
 }
 
-/// A watcher at work, and the names of the objects it has read; "?" stands for
-/// what could not be read.
+/// A running watcher, and the names of the objects that it has read; "?" means an
+/// unreadable file.
 struct Watching {
     readings: Receiver<String>,
     seen: Vec<String>,
@@ -78,13 +78,13 @@ impl Watching {
         }
     }
 
-    /// Nothing is read for as long.
+    /// Checks that nothing is read for this time.
     fn expect_nothing(&mut self, time: Duration) {
         let reading = self.readings.recv_timeout(time);
         assert_eq!(reading, Err(RecvTimeoutError::Timeout), "after {:?}", self.seen);
     }
 
-    /// Everything that has been read is one of these.
+    /// Checks that all readings are among these.
     fn expect_only(&self, expected: &[&str]) {
         assert!(self.seen.iter().all(|reading| expected.contains(&&**reading)), "{:?}", self.seen);
     }
@@ -126,7 +126,7 @@ fn a_folder_that_is_made_anew_is_watched() {
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("a.yaml"), object("two")).unwrap();
     watching.wait_for("two");
-    // Again, with a pause in which it is found missing.
+    // Again, with a pause in which the file is missing.
     fs::remove_file(folder.join("a.yaml")).unwrap();
     fs::remove_dir(&folder).unwrap();
     watching.wait_for("?");
@@ -135,7 +135,7 @@ fn a_folder_that_is_made_anew_is_watched() {
     watching.wait_for("three");
     replace(&folder.join("a.yaml"), &["four"]);
     watching.wait_for("four");
-    // And with another folder in its place.
+    // And with the folder replaced.
     let new = root.path().join("new");
     fs::create_dir(&new).unwrap();
     fs::write(new.join("a.yaml"), object("five")).unwrap();
@@ -261,7 +261,7 @@ fn a_removed_file_that_is_still_written_does_not_matter() {
 #[test]
 fn a_steady_stream_of_changes_does_not_starve_others() {
     let (_root, folder) = folder();
-    // Takes longer to read than the stream pauses.
+    // Reading this takes longer than the pauses of the stream.
     fs::write(folder.join("z.yaml"), object("many").repeat(3_000)).unwrap();
     let mut watching = Watching::start(&folder);
     let (stop, stopped) = channel::<()>();
@@ -299,7 +299,7 @@ fn the_target_of_a_link_is_watched() {
         watching.wait_for("two");
         replace(&real.join("a.yaml"), &["three"]);
         watching.wait_for("three");
-        // A link made later is followed as well.
+        // A link that is created later is followed, too.
         fs::remove_file(&file).unwrap();
         fs::write(real.join("other"), object("four")).unwrap();
         symlink("../real/other", &file).unwrap();
@@ -311,7 +311,7 @@ fn the_target_of_a_link_is_watched() {
 
 #[test]
 fn a_link_that_is_swapped_is_followed() {
-    // As git-sync does it; with the link itself, below it, and a file.
+    // Like git-sync: for the link itself, a folder below it, and a file.
     for path in ["cur", "cur/sub", "cur/sub/a.yaml"] {
         let root = tempfile::tempdir().unwrap();
         let below = if path == "cur" { "" } else { "sub" };
@@ -367,7 +367,7 @@ fn an_emptied_file_is_given_time_to_be_written() {
     watching.expect_nothing(SHORT / 2);
     fs::write(&file, object("two")).unwrap();
     watching.wait_for("two");
-    // A file that stays empty is meant to be.
+    // A file that stays empty is empty on purpose.
     fs::write(&file, "\n\n").unwrap();
     watching.expect_nothing(SHORT / 2);
     watching.wait_for("");
@@ -400,7 +400,7 @@ fn a_file_that_is_removed_and_made_anew_never_lacks() {
     }
     fs::write(&file, object("three")).unwrap();
     watching.wait_for("three");
-    // On a busy machine it may really have been gone for a while.
+    // On a busy machine, the file may have been missing for a while.
     if longest < QUIET / 2 {
         watching.expect_only(&["one", "two", "three"]);
     }
@@ -431,7 +431,7 @@ fn a_link_to_itself_is_not_followed_for_ever() {
 #[test]
 fn what_is_written_during_a_reading_is_read_again() {
     let (root, folder) = folder();
-    // A pipe to hold the reading up with, by a name that is not watched.
+    // A pipe that blocks the reading, under a name that is not watched.
     let (gate, handle) = (root.path().join("gate"), root.path().join("handle"));
     assert!(Command::new("mkfifo").arg(&gate).status().unwrap().success());
     fs::hard_link(&gate, &handle).unwrap();
@@ -452,7 +452,7 @@ fn what_is_written_during_a_reading_is_read_again() {
     file.write_all(object("three").as_bytes()).unwrap();
     drop(file);
     thread::spawn(move || {
-        // From now on the readings may go on.
+        // From now on, readings are not blocked.
         while OpenOptions::new().write(true).open(&handle).is_ok() {
             sleep(Duration::from_millis(10));
         }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long a new file that nobody writes to is taken for one about to be
-/// written; a hard link is never closed.
+/// The time for which a new file without writes is treated as about to be written,
+/// because a hard link is never closed.
 const NEW_FILE: Duration = Duration::from_secs(2);
 
-/// After how long the operator is told who keeps us waiting.
+/// The time of waiting after which the file is logged.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// Files being written.
@@ -18,21 +18,21 @@ pub(super) struct Writing {
 }
 
 struct File {
-    /// When it was written to first, if it was.
+    /// The time of the first write, if any.
     since: Option<Instant>,
-    /// When it is taken for complete even if it is not closed.
+    /// The time from which it counts as complete even if it is not closed.
     until: Instant,
     is_announced: bool,
 }
 
 impl Writing {
-    /// A file that is not written to for `write_timeout` is taken for complete: some
-    /// hold it open for good, and `truncate(2)` never closes it.
+    /// A file without writes for `write_timeout` counts as complete, because some processes
+    /// keep files open, and `truncate(2)` never closes them.
     pub(super) fn new(write_timeout: Duration) -> Self {
         Self { files: BTreeMap::new(), write_timeout }
     }
 
-    /// The file is new, and may be about to be written.
+    /// Adds a new file, which may be about to be written.
     pub(super) fn created(&mut self, file: PathBuf) {
         let until = Instant::now() + NEW_FILE;
         self.files.entry(file).or_insert(File { since: None, until, is_announced: false });
@@ -47,7 +47,7 @@ impl Writing {
         file.until = until;
     }
 
-    /// The file was closed, or is another one now, or none.
+    /// Removes a file that was closed, replaced or removed.
     pub(super) fn ended(&mut self, file: &Path) {
         self.files.remove(file);
     }
@@ -56,7 +56,7 @@ impl Writing {
         self.files.retain(|file, _| matters(file));
     }
 
-    /// Whether somebody is writing still. Says so once it takes long.
+    /// Whether a process is still writing. Logs the file once this takes long.
     pub(super) fn goes_on(&mut self) -> bool {
         let now = Instant::now();
         self.files.retain(|_, file| now < file.until);
