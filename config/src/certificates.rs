@@ -1,8 +1,8 @@
-//! Certificates and their keys, checked before Envoy sees them: it refuses a
-//! whole listener for the sake of one that it does not take.
+//! Checks certificates and their keys before Envoy gets them, because Envoy rejects a
+//! whole listener for one certificate.
 //!
-//! What is read may come from anyone who may write a Secret. No input makes
-//! this panic or take long; nothing of a key gets into a message.
+//! The input is from anyone who may write a Secret. No input makes this panic or take
+//! long, and no part of a key gets into a message.
 
 mod chain;
 mod check_cache;
@@ -32,13 +32,13 @@ pub(crate) use check_cache::CheckCache;
 pub(crate) use key::PrivateKey;
 pub(crate) use problem::Problem;
 
-/// The most bytes of a chain, and of a key: what a Secret can hold.
+/// The most bytes of a chain, and of a key: the limit of a Secret.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 
-/// What Envoy gets.
+/// The certificate chain and the key for Envoy.
 #[derive(Debug)]
 pub(crate) struct KeyPair {
-    /// The chain in PEM, the server's own certificate first, nothing else in it.
+    /// The chain in PEM, with the server's own certificate first, and nothing else.
     pub(crate) chain: String,
     pub(crate) key: PrivateKey,
     fingerprint: OnceLock<String>,
@@ -57,7 +57,7 @@ impl KeyPair {
         Self { chain, key, fingerprint: OnceLock::new() }
     }
 
-    /// The same for the same certificate and key.
+    /// A hash of the chain and the key.
     pub(crate) fn fingerprint(&self) -> &str {
         self.fingerprint.get_or_init(|| {
             let digest = Sha256::new().chain_update(&self.chain).chain_update(self.key.pem());
@@ -66,38 +66,38 @@ impl KeyPair {
     }
 }
 
-/// A certificate that Envoy takes, and its key.
+/// A certificate that Envoy accepts, and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Certificate {
     pub(crate) pair: Arc<KeyPair>,
-    /// The DNS names among its alternative names, as found.
+    /// The DNS names among its subject alternative names, unchanged.
     pub(crate) names: Vec<String>,
-    /// When something else is to be said of its validity, in this order.
+    /// The times at which the findings about its validity change, in order.
     turns: [SystemTime; 3],
 }
 
 impl Certificate {
-    /// When something else is to be said of it than at `now`, while nothing changes.
+    /// The next time after `now` at which its findings change.
     pub(crate) fn turns_after(&self, now: SystemTime) -> Option<SystemTime> {
         self.turns.into_iter().find(|turn| *turn > now)
     }
 
-    /// Whether clients take it for `host`: one of an Ingress, perhaps with a
+    /// Whether clients accept it for `host`, a host of an Ingress, which may have a
     /// wildcard.
     pub(crate) fn covers(&self, host: &str) -> bool {
         self.names.iter().any(|name| names::covers(name, host))
     }
 }
 
-/// What was found.
+/// The result of a check.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    /// None where any problem is an error.
+    /// `None` if any problem is an error.
     pub(crate) certificate: Option<Arc<Certificate>>,
     pub(crate) problems: Vec<Problem>,
 }
 
-/// Reads a chain of certificates and the key of its first, both in PEM.
+/// Reads and checks a chain of certificates and the key of the first one, both in PEM.
 pub(crate) fn read(chain_pem: &[u8], key_pem: &[u8], now: SystemTime) -> Checked {
     let mut problems = Vec::new();
     let certificate = match (read_chain(chain_pem), read_key(key_pem)) {
@@ -157,7 +157,7 @@ fn check(
     })
 }
 
-/// Since 1970; what is before is long ago.
+/// Seconds since 1970; an earlier time is the minimum.
 fn seconds(time: SystemTime) -> i64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)

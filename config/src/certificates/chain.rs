@@ -1,4 +1,4 @@
-//! Chains of certificates: the server's own, and those that issued it.
+//! Chains of certificates: the server's own, and those of its issuers.
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -12,13 +12,13 @@ use super::pem;
 use super::problem::Problem;
 use super::strict;
 
-/// Clients take no chain of more; a real one has two to four.
+/// Clients accept no longer chain; usual ones have two to four certificates.
 const MAX_CERTIFICATES: usize = 32;
 
-/// How long before a certificate expires to speak of it, in seconds.
+/// The time before a certificate expires from which it is reported, in seconds.
 const SOON: i64 = 14 * 24 * 60 * 60;
 
-/// What a signature is made with, where clients do not trust it any more.
+/// Signature algorithms that clients no longer trust.
 const WEAK_SIGNATURES: [(Oid<'_>, &str); 4] = [
     (oid!(1.2.840.113549.1.1.4), "MD5"),
     (oid!(1.2.840.113549.1.1.5), "SHA-1"),
@@ -29,10 +29,10 @@ const WEAK_SIGNATURES: [(Oid<'_>, &str); 4] = [
 /// The extension of RFC 7633.
 const TLS_FEATURE: Oid<'_> = oid!(1.3.6.1.5.5.7.1.24);
 
-/// The number of `status_request`, in DER.
+/// The number of `status_request` in DER.
 const STATUS_REQUEST: [u8; 3] = [2, 1, 5];
 
-/// The certificates in PEM, as they stand.
+/// Reads the certificates from PEM, without parsing them.
 pub(super) fn read(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Problem> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem::unglued(text)).collect();
     let all = all.map_err(|error| Problem::BrokenChain(pem::describe(&error)))?;
@@ -43,15 +43,15 @@ pub(super) fn read(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Problem>
     }
 }
 
-/// What the certificates say. Envoy refuses all for the sake of one that does
-/// not parse.
+/// Parses the certificates. Envoy rejects the whole chain if one of them does not
+/// parse.
 pub(super) fn parse<'a>(
     chain: &'a [CertificateDer<'_>],
 ) -> Result<Vec<X509Certificate<'a>>, Problem> {
     let parse = |(index, der): (usize, &'a CertificateDer<'_>)| {
         let malformed = Problem::Malformed(index + 1);
         let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| malformed.clone())?;
-        // Twice the same extension is an error, too (RFC 5280, section 4.2).
+        // A repeated extension is an error, too (RFC 5280, section 4.2).
         let is_sound =
             rest.is_empty() && certificate.extensions_map().is_ok() && strict::is_certificate(der);
         if is_sound { Ok(certificate) } else { Err(malformed) }
@@ -59,7 +59,7 @@ pub(super) fn parse<'a>(
     chain.iter().enumerate().map(parse).collect()
 }
 
-/// What is wrong with the server's own certificate.
+/// Checks the server's own certificate.
 pub(super) fn check_leaf(leaf: &X509Certificate<'_>, now: i64, problems: &mut Vec<Problem>) {
     problems.extend(validity(leaf, now));
     problems.extend(usage(leaf));
@@ -69,12 +69,12 @@ pub(super) fn check_leaf(leaf: &X509Certificate<'_>, now: i64, problems: &mut Ve
     problems.extend(weak.map(|(_, name)| Problem::WeakSignature(name)));
 }
 
-/// When something else is to be said of the validity than before: it begins, is about
-/// to end, and has ended.
+/// The times at which the findings about the validity change: it begins, ends soon, and
+/// has ended.
 pub(super) fn turns(leaf: &X509Certificate<'_>) -> [i64; 3] {
     let (from, to) = (leaf.validity().not_before, leaf.validity().not_after);
     let [from, to] = [from, to].map(|time| time.timestamp());
-    // The last second of each still counts.
+    // The last second is included in each period.
     [from, to.saturating_sub(SOON).saturating_add(1), to.saturating_add(1)]
 }
 
@@ -90,18 +90,18 @@ fn validity(leaf: &X509Certificate<'_>, now: i64) -> Option<Problem> {
     (to.timestamp().saturating_sub(now) < SOON).then(|| Problem::ExpiresSoon(time(to)))
 }
 
-/// Years go to 9999 in both.
+/// Both types have years up to 9999.
 fn time(time: ASN1Time) -> jiff::Timestamp {
     jiff::Timestamp::from_second(time.timestamp()).unwrap_or(jiff::Timestamp::MAX)
 }
 
-/// What the certificate may not be used for. What cannot be read says nothing, and is
-/// told where extensions are.
+/// Checks the uses that the certificate allows. Malformed extensions are ignored here;
+/// `extensions` reports them.
 fn usage(leaf: &X509Certificate<'_>) -> Vec<Problem> {
     let usage = leaf.key_usage().ok().flatten();
     let extended = leaf.extended_key_usage().ok().flatten();
     let mut problems = Vec::new();
-    // BoringSSL asks this of ECDSA keys alone.
+    // BoringSSL requires this only for ECDSA keys.
     let is_ecdsa = leaf.public_key().algorithm.algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY;
     if is_ecdsa && usage.is_some_and(|usage| !usage.value.digital_signature()) {
         problems.push(Problem::NotForSignatures);
@@ -118,8 +118,8 @@ fn usage(leaf: &X509Certificate<'_>) -> Vec<Problem> {
     problems
 }
 
-/// Whether the certificate is somebody's. Envoy wants a name, of whatever kind;
-/// clients go by alternative names (RFC 9525, section 2).
+/// Checks the names of the certificate. Envoy requires a name of any kind; clients use
+/// only subject alternative names (RFC 9525, section 2).
 fn naming(leaf: &X509Certificate<'_>) -> Option<Problem> {
     let alternatives = leaf.subject_alternative_name().ok().flatten();
     if !dns_names(leaf).is_empty() {
@@ -132,7 +132,7 @@ fn naming(leaf: &X509Certificate<'_>) -> Option<Problem> {
     Some(if has_name { Problem::NoHosts } else { Problem::NoNames })
 }
 
-/// The DNS names among the subject's alternative names, as found.
+/// The DNS names among the subject alternative names, unchanged.
 pub(super) fn dns_names(leaf: &X509Certificate<'_>) -> Vec<String> {
     let names = leaf.subject_alternative_name().ok().flatten();
     let names = names.map_or(&[][..], |names| &names.value.general_names);
@@ -143,8 +143,8 @@ pub(super) fn dns_names(leaf: &X509Certificate<'_>) -> Vec<String> {
     dns.collect()
 }
 
-/// What is wrong with the certificates beside the leaf, which is at `leaf`:
-/// each is to have issued one before it (RFC 5246, section 7.4.2).
+/// Checks the certificates other than the leaf, which is at `leaf`: each has to have
+/// issued one before it (RFC 5246, section 7.4.2).
 pub(super) fn check_issuers(
     chain: &[X509Certificate<'_>],
     leaf: usize,
@@ -158,7 +158,7 @@ pub(super) fn check_issuers(
         let has_issued = |(other, issued): (usize, &X509Certificate<'_>)| {
             other != index && issued.issuer() == certificate.subject()
         };
-        // The leaf is served before all others.
+        // The leaf is served first.
         let is_before = |(other, _): &(usize, _)| *other < index || *other == leaf;
         if !chain.iter().enumerate().any(has_issued) {
             problems.push(Problem::Stranger(index + 1));

@@ -1,6 +1,6 @@
-//! What was found before. To check a certificate and its key takes up to a
-//! millisecond; where there are hundreds, and something else changes all the
-//! time, that is most of what a change takes.
+//! Caches the results of checks. Checking a certificate and its key takes up to a
+//! millisecond. With hundreds of them, this would be most of the time of every change
+//! of other objects.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,11 +11,11 @@ use sha2::{Digest, Sha256};
 
 use super::{Checked, read};
 
-/// After so long it is looked at again: what issued a certificate ends, too.
+/// The time after which a certificate is checked again, because its issuers' expire, too.
 const PERIOD: Duration = Duration::from_hours(1);
 
-/// See the module. Holds what was asked for since the last
-/// [`sweep`](Self::sweep), and before.
+/// The cache. It contains the results that were read since the last
+/// [`sweep`](Self::sweep), and older ones until the next.
 #[derive(Debug, Default)]
 pub(crate) struct CheckCache {
     entries: Mutex<HashMap<[u8; 32], Entry>>,
@@ -24,19 +24,19 @@ pub(crate) struct CheckCache {
 #[derive(Debug)]
 struct Entry {
     checked: Arc<Checked>,
-    /// From when to when it holds.
+    /// The time range in which the result is valid.
     holds: Range<SystemTime>,
     is_used: bool,
 }
 
 impl CheckCache {
-    /// As [`read`], or as that was.
+    /// Same as [`read`], from the cache if possible.
     pub(crate) fn read(&self, chain: &[u8], key: &[u8], now: SystemTime) -> Arc<Checked> {
-        // With the length of the first, it is clear where the second begins.
+        // The length of the chain separates it from the key.
         let len = u64::try_from(chain.len()).unwrap_or(u64::MAX).to_le_bytes();
         let digest = Sha256::new().chain_update(len).chain_update(chain).chain_update(key);
         let digest = digest.finalize().into();
-        // Each change is one call, so a panic elsewhere leaves them whole.
+        // Each change is one call, so the entries stay consistent after a panic elsewhere.
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = entries.get_mut(&digest)
             && entry.holds.contains(&now)
@@ -52,7 +52,7 @@ impl CheckCache {
         checked
     }
 
-    /// Forgets what was not asked for since this was last called.
+    /// Removes the results that were not read since the last call.
     pub(crate) fn sweep(&self) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|_, entry| std::mem::take(&mut entry.is_used));
@@ -85,11 +85,11 @@ mod tests {
         let ended = read(&chain, &key, end + Duration::from_secs(1));
         assert!(!Arc::ptr_eq(&first, &ended) && first.problems != ended.problems, "ended");
         let later = read(&chain, &key, end + Duration::from_secs(2));
-        assert!(Arc::ptr_eq(&ended, &later), "it has ended once and for all");
+        assert!(Arc::ptr_eq(&ended, &later), "an expired certificate stays expired");
         assert_eq!(read(&chain, &key, now).problems, first.problems, "the clock was set back");
 
         memo.sweep();
-        assert_eq!(memo.entries.lock().unwrap().len(), 3, "all were asked for");
+        assert_eq!(memo.entries.lock().unwrap().len(), 3, "all were read");
         read(&chain, &key, now);
         memo.sweep();
         assert_eq!(memo.entries.lock().unwrap().len(), 1);

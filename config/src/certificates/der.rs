@@ -1,5 +1,5 @@
-//! DER to the letter (X.690): each value has the tag that it is asked for by, and a
-//! length in as few bytes as it takes.
+//! A strict reader of DER (X.690): each value has the expected tag, and a length in the
+//! fewest bytes.
 
 pub(super) const BOOLEAN: u8 = 0x01;
 pub(super) const INTEGER: u8 = 0x02;
@@ -10,10 +10,10 @@ pub(super) const OID: u8 = 0x06;
 pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const SET: u8 = 0x31;
 
-/// What is left to read.
+/// The remaining input.
 pub(super) struct Der<'a>(&'a [u8]);
 
-/// Reads all of it; `None` where anything is left.
+/// Reads the whole input; `None` if bytes are left.
 pub(super) fn whole<'a, T>(
     der: &'a [u8],
     read: impl FnOnce(&mut Der<'a>) -> Option<T>,
@@ -24,7 +24,7 @@ pub(super) fn whole<'a, T>(
     Some(value)
 }
 
-/// Reads a sequence, which is all that there is.
+/// Reads a sequence, which has to be the whole input.
 pub(super) fn sequence<'a, T>(
     der: &'a [u8],
     read: impl FnOnce(&mut Der<'a>) -> Option<T>,
@@ -45,7 +45,7 @@ impl<'a> Der<'a> {
         self.0.first() == Some(&tag)
     }
 
-    /// The content of what comes next, which has this tag.
+    /// The content of the next value, which has this tag.
     pub(super) fn next(&mut self, tag: u8) -> Option<&'a [u8]> {
         self.is_next(tag).then_some(())?;
         self.any().map(|(_, content)| content)
@@ -55,8 +55,7 @@ impl<'a> Der<'a> {
         self.next(tag).map(Self)
     }
 
-    /// The tag and the content of what comes next, whose length is written in
-    /// as few bytes as it takes.
+    /// The tag and the content of the next value, whose length is in the fewest bytes.
     pub(super) fn any(&mut self) -> Option<(u8, &'a [u8])> {
         let (tag, rest) = self.0.split_first()?;
         let (first, rest) = rest.split_first()?;
@@ -72,7 +71,7 @@ impl<'a> Der<'a> {
         };
         let (content, rest) = rest.split_at_checked(length)?;
         self.0 = rest;
-        // A number after the tag is in no certificate.
+        // Certificates have no tags of several bytes.
         (tag & 0x1f != 0x1f).then_some((*tag, content))
     }
 
@@ -80,12 +79,12 @@ impl<'a> Der<'a> {
         self.next(OID).filter(|content| is_oid(content))
     }
 
-    /// A number in as few bytes as it takes.
+    /// A number in the fewest bytes.
     pub(super) fn integer(&mut self) -> Option<&'a [u8]> {
         self.next(INTEGER).filter(|content| is_integer(content))
     }
 
-    /// One that is not negative, without the zero that says so.
+    /// A number that is not negative, without the leading zero of its sign.
     pub(super) fn unsigned(&mut self) -> Option<&'a [u8]> {
         match self.integer()? {
             [0, rest @ ..] => Some(rest),
@@ -94,7 +93,7 @@ impl<'a> Der<'a> {
         }
     }
 
-    /// One of whole bytes, as keys and signatures are.
+    /// A bit string of whole bytes, such as keys and signatures.
     pub(super) fn bit_string(&mut self) -> Option<&'a [u8]> {
         match self.next(BIT_STRING)?.split_first()? {
             (0, content) => Some(content),
@@ -107,12 +106,12 @@ impl<'a> Der<'a> {
     }
 }
 
-/// Whether it is a number in as few bytes as it takes.
+/// Whether it is a number in the fewest bytes.
 pub(super) fn is_integer(content: &[u8]) -> bool {
     !matches!(content, [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..])
 }
 
-/// Whether the bits that it says are not used are there, and zero.
+/// Whether the unused bits are present and zero.
 pub(super) fn is_bit_string(content: &[u8]) -> bool {
     match content {
         [0, ..] => true,
@@ -121,7 +120,7 @@ pub(super) fn is_bit_string(content: &[u8]) -> bool {
     }
 }
 
-/// Whether each number in it ends, and begins with no zero.
+/// Whether each number of an OID ends, and does not begin with a zero.
 pub(super) fn is_oid(content: &[u8]) -> bool {
     let is_end = |byte: &u8| byte & 0x80 == 0;
     content.last().is_some_and(is_end)

@@ -15,7 +15,7 @@ use super::problem::Problem;
 const PARAMETERS: u8 = 0xa0;
 const PUBLIC_KEY: u8 = 0xa1;
 
-/// The curves that Envoy takes.
+/// The curves that Envoy supports.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Curve {
     P256,
@@ -27,20 +27,20 @@ pub(super) enum Curve {
 pub(super) struct PrivateKey<'a> {
     curve: Curve,
     scalar: Zeroizing<Vec<u8>>,
-    /// The public half, where it is within.
+    /// The public key, if it is included.
     point: Option<&'a [u8]>,
 }
 
-/// What stands in the DER.
+/// The fields in DER.
 struct Fields<'a> {
     scalar: &'a [u8],
-    /// The tag and the content of what names the curve.
+    /// The tag and the content of the curve's parameters.
     parameters: Option<(u8, &'a [u8])>,
     point: Option<&'a [u8]>,
 }
 
 impl Curve {
-    /// The curve that the content of an OID names.
+    /// The curve with an OID of this content.
     pub(super) fn of_oid(oid: &[u8]) -> Result<Self, Problem> {
         [(OID_EC_P256, Self::P256), (OID_NIST_EC_P384, Self::P384), (OID_NIST_EC_P521, Self::P521)]
             .into_iter()
@@ -48,13 +48,13 @@ impl Curve {
             .ok_or(Problem::UnsupportedKey)
     }
 
-    /// The curve that parameters name, by their tag and content; Envoy takes no
-    /// other than such a name.
+    /// The curve of parameters, by their tag and content. Envoy supports only named
+    /// curves.
     pub(super) fn of_parameters((tag, content): (u8, &[u8])) -> Result<Self, Problem> {
         if tag == OID { Self::of_oid(content) } else { Err(Problem::UnsupportedKey) }
     }
 
-    /// How many bytes a scalar has.
+    /// The number of bytes of a scalar.
     fn scalar_len(self) -> usize {
         match self {
             Self::P256 => 32,
@@ -65,7 +65,7 @@ impl Curve {
 }
 
 impl<'a> PrivateKey<'a> {
-    /// Reads a key on a curve, which is named within, if it was not named before.
+    /// Reads a key. The curve is in the key unless it is already known.
     pub(super) fn read(der: &'a [u8], curve: Option<Curve>) -> Result<Self, Problem> {
         let fields = sequence(der, Fields::read).ok_or(Problem::MalformedKey)?;
         let within = fields.parameters.map(Curve::of_parameters).transpose()?;
@@ -77,12 +77,12 @@ impl<'a> PrivateKey<'a> {
         Ok(Self { curve, scalar, point: fields.point })
     }
 
-    /// Whether the public half within is that of the private one.
+    /// Whether the included public key belongs to the private key.
     pub(super) fn is_consistent(&self) -> bool {
         self.point.is_none_or(|point| self.is_half_of(point))
     }
 
-    /// Whether this is the private half of a point, which is not compressed.
+    /// Whether this is the private key of an uncompressed point.
     pub(super) fn belongs_to(&self, curve: Curve, point: &[u8]) -> bool {
         self.curve == curve && self.is_half_of(point)
     }
@@ -91,7 +91,7 @@ impl<'a> PrivateKey<'a> {
         match self.curve {
             Curve::P256 => self.is_pair(&ECDSA_P256_SHA256_ASN1_SIGNING, point),
             Curve::P384 => self.is_pair(&ECDSA_P384_SHA384_ASN1_SIGNING, point),
-            // *ring* does not have it.
+            // *ring* does not support it.
             Curve::P521 => p521::SecretKey::from_slice(&self.scalar)
                 .is_ok_and(|key| key.public_key().to_sec1_point(false).as_bytes() == point),
         }
@@ -122,8 +122,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A number with as many bytes as its curve has: in a key, zeros in front may be
-/// missing or too many.
+/// A number with the byte length of its curve. In a key, leading zeros may be missing or
+/// too many.
 fn padded(number: &[u8], len: usize) -> Option<Zeroizing<Vec<u8>>> {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     let number = number.get(zeros..)?;

@@ -1,7 +1,7 @@
-//! What the extensions of a certificate say (RFC 5280, section 4.2.1), read to the
-//! letter. `BoringSSL` reads the key usage where it takes a certificate, and all
-//! that are read here where it verifies one. The library that reads the rest of a
-//! certificate forgives another tag, and what follows a value.
+//! Checks the extensions of a certificate (RFC 5280, section 4.2.1) strictly. `BoringSSL`
+//! reads the key usage when it loads a certificate, and all extensions that are checked
+//! here when it verifies one. The library that parses the rest of a certificate accepts
+//! wrong tags, and bytes after a value.
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry::{
@@ -32,8 +32,8 @@ const KNOWN: [(Oid<'static>, &str, Read); 8] = [
     (OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER, "authorityKeyIdentifier", authority_key),
 ];
 
-/// What is wrong with those of the certificates of a chain, of which `leaf` is the
-/// server's own.
+/// Checks the extensions of the certificates of a chain, of which `leaf` is the server's
+/// own.
 pub(super) fn check(chain: &[X509Certificate<'_>], leaf: usize, problems: &mut Vec<Problem>) {
     for (index, certificate) in chain.iter().enumerate() {
         problems.extend(malformed(certificate).map(|(id, name)| match id {
@@ -45,7 +45,7 @@ pub(super) fn check(chain: &[X509Certificate<'_>], leaf: usize, problems: &mut V
     }
 }
 
-/// Those that are malformed, and what they are called.
+/// The names of the malformed extensions.
 fn malformed(
     certificate: &X509Certificate<'_>,
 ) -> impl Iterator<Item = (Oid<'static>, &'static str)> {
@@ -69,7 +69,7 @@ struct BasicConstraints {
 fn basic_constraints(der: &mut Der<'_>) -> Option<BasicConstraints> {
     let mut fields = der.inside(SEQUENCE)?;
     let is_ca = if fields.is_next(BOOLEAN) {
-        // False is the default, which DER does not write, but `BoringSSL` takes.
+        // False is the default, which DER omits, but `BoringSSL` accepts it.
         match fields.next(BOOLEAN)? {
             [0] => false,
             [0xff] => true,
@@ -109,7 +109,7 @@ fn authority_key(der: &mut Der<'_>) -> Option<()> {
     fields.end()
 }
 
-/// Where there is a list of revoked certificates.
+/// A `DistributionPoint` of lists of revoked certificates.
 fn point(der: &mut Der<'_>) -> Option<()> {
     let mut fields = der.inside(SEQUENCE)?;
     optional(&mut fields, 0xa0, |name| whole(name, point_name).is_some())?;
@@ -144,7 +144,7 @@ fn other_name(der: &mut Der<'_>) -> Option<()> {
     valid(whole(value, |der| der.any().filter(|(tag, content)| is_value(*tag, content))).is_some())
 }
 
-/// The name of a party in EDI.
+/// `EDIPartyName`.
 fn party_name(der: &mut Der<'_>) -> Option<()> {
     let is_text = |field| {
         whole(field, |der| der.any().filter(|(tag, text)| is_directory_string(*tag, text)))

@@ -1,5 +1,5 @@
-//! Private keys: kept from view, and compared with the certificate they are
-//! said to belong to.
+//! Private keys: kept secret, and compared with the certificate that they should belong
+//! to.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,13 +20,12 @@ use super::pem;
 use super::problem::Problem;
 use super::rsa;
 
-/// A private key in PEM. It shows nowhere, and is wiped from memory when
-/// dropped.
+/// A private key in PEM. It is never printed, and is wiped from memory when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct PrivateKey(Zeroizing<String>);
 
 impl PrivateKey {
-    /// The key, for the file that Envoy reads it from and for nothing else.
+    /// The key, only for the file from which Envoy reads it.
     pub(crate) fn pem(&self) -> &str {
         &self.0
     }
@@ -38,7 +37,7 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// A private key as it was read, wiped from memory when dropped.
+/// A private key in DER, wiped from memory when dropped.
 pub(super) struct Parsed(PrivateKeyDer<'static>);
 
 impl Drop for Parsed {
@@ -47,14 +46,14 @@ impl Drop for Parsed {
     }
 }
 
-/// The bits of an RSA key that Envoy takes.
+/// The sizes of an RSA key that Envoy accepts, in bits.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 impl Parsed {
-    /// Reads the first private key in PEM; Envoy takes that one, too.
+    /// Reads the first private key in PEM, as Envoy does.
     pub(super) fn read(text: &[u8]) -> Result<Self, Problem> {
-        // A section that is encrypted has another label, or headers that are
-        // not base64 (RFC 1421).
+        // An encrypted section has another label, or headers that are not base64
+        // (RFC 1421).
         let is_encrypted = contains(text, b"BEGIN ENCRYPTED PRIVATE KEY-----")
             || contains(text, b"Proc-Type: 4,ENCRYPTED");
         let mut unglued = pem::unglued(text);
@@ -78,7 +77,7 @@ impl Parsed {
         PrivateKey(pem::encode(label, self.0.secret_der()))
     }
 
-    /// What the key is made of.
+    /// The parts of the key.
     pub(super) fn parts(&self) -> Result<Parts<'_>, Problem> {
         match &self.0 {
             PrivateKeyDer::Pkcs1(key) => Parts::rsa(key.secret_pkcs1_der()),
@@ -93,15 +92,15 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-/// What a private key is made of.
+/// The parts of a private key.
 pub(super) enum Parts<'a> {
     Rsa(rsa::PrivateKey<'a>),
     Ec(ec::PrivateKey<'a>),
     Ed25519 { seed: &'a [u8] },
 }
 
-/// `PrivateKeyInfo` of RFC 5208. RFC 5958 has a second version, with the public
-/// half, which Envoy does not read.
+/// `PrivateKeyInfo` of RFC 5208. RFC 5958 has a second version, with the public key,
+/// which Envoy does not read.
 struct Pkcs8<'a> {
     identifier: Identifier<'a>,
     key: &'a [u8],
@@ -114,7 +113,7 @@ struct Identifier<'a> {
     parameters: Option<(u8, &'a [u8])>,
 }
 
-/// What a key is for.
+/// The algorithm of a key.
 #[derive(PartialEq, Eq)]
 enum Algorithm {
     Rsa,
@@ -133,7 +132,7 @@ impl<'a> Parts<'a> {
             Algorithm::Rsa => Self::rsa(key),
             Algorithm::Ec(curve) => Self::ec(key, Some(curve)),
             Algorithm::Ed25519 => {
-                // RFC 8410: an octet string within the octet string.
+                // RFC 8410: an octet string in the octet string.
                 let seed = whole(key, |key| key.next(OCTET_STRING)).ok_or(Problem::MalformedKey)?;
                 Ok(Self::Ed25519 { seed })
             }
@@ -148,7 +147,7 @@ impl<'a> Parts<'a> {
         ec::PrivateKey::read(der, curve).map(Self::Ec)
     }
 
-    /// Whether Envoy takes this key.
+    /// Checks whether Envoy supports this key.
     pub(super) fn check(&self) -> Result<(), Problem> {
         let is_sound = match self {
             Self::Rsa(key) => match key.bits() {
@@ -162,7 +161,7 @@ impl<'a> Parts<'a> {
         is_sound.then_some(()).ok_or(Problem::MalformedKey)
     }
 
-    /// Whether this is the private half of a public key.
+    /// Whether this is the private key of a public key.
     pub(super) fn belongs_to(&self, public: &SubjectPublicKeyInfo<'_>) -> bool {
         let public = sequence(public.raw, |der| Some((Identifier::read(der)?, der.bit_string()?)));
         let Some((identifier, public)) = public else { return false };

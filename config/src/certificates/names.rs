@@ -1,8 +1,8 @@
-//! Which hosts a name in a certificate stands for.
+//! The hosts that a name in a certificate matches.
 
-/// Whether `name`, a DNS name of a certificate, stands for `host`, which may be
-/// one of an Ingress with a wildcard: as RFC 9525, section 6.3 (RFC 6125 before
-/// it) has it, where `*` is the whole first label and stands for exactly one.
+/// Whether `name`, a DNS name of a certificate, matches `host`, which may have an
+/// Ingress's wildcard. According to RFC 9525, section 6.3 (before, RFC 6125), `*` is the
+/// whole first label and matches exactly one label.
 pub(super) fn covers(name: &str, host: &str) -> bool {
     let (name, host) = (without_dot(name), without_dot(host));
     if host.is_empty() || host == "*" {
@@ -17,7 +17,7 @@ pub(super) fn covers(name: &str, host: &str) -> bool {
     }
 }
 
-/// A name may be written as absolute.
+/// A name may have a trailing dot.
 fn without_dot(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }

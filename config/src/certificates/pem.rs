@@ -1,4 +1,4 @@
-//! PEM (RFC 7468), read and written.
+//! Reads and writes PEM (RFC 7468).
 
 use std::borrow::Cow;
 
@@ -7,9 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::pem::Error;
 use zeroize::Zeroizing;
 
-/// As `text`, each section on lines of its own: files that are put together without a
-/// newline between them have the end of one and the beginning of the next on one line,
-/// where readers would lose the second without a word.
+/// Separates the sections of `text` by newlines. If files are concatenated without a
+/// newline, the end of one section and the beginning of the next are on one line, and
+/// readers would silently lose the second section.
 pub(super) fn unglued(text: &[u8]) -> Cow<'_, [u8]> {
     const END: &[u8] = b"-----";
     const SEAM: &[u8] = b"----------BEGIN ";
@@ -30,8 +30,8 @@ pub(super) fn unglued(text: &[u8]) -> Cow<'_, [u8]> {
     unglued.into()
 }
 
-/// Why PEM cannot be read; in words of our own, because the library's repeat what
-/// was read.
+/// The reason why PEM cannot be read. The library's messages are not used, because they
+/// repeat the input.
 pub(super) fn describe(error: &Error) -> &'static str {
     match error {
         Error::MissingSectionEnd { .. } => "a section has no end",
@@ -41,12 +41,12 @@ pub(super) fn describe(error: &Error) -> &'static str {
     }
 }
 
-/// Writes a section. What it makes on the way does not stay in memory.
+/// Writes a section. Intermediate values are wiped from memory.
 pub(super) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
     const LINE: usize = 64;
     let base64 = Zeroizing::new(STANDARD.encode(der));
     let lines = base64.len().div_ceil(LINE);
-    // Such that it never grows, which would leave a copy behind.
+    // Large enough, because growing would leave a copy in memory.
     let capacity = base64.len() + lines + 2 * label.len() + 34;
     let mut text = Zeroizing::new(String::with_capacity(capacity));
     for part in ["-----BEGIN ", label, "-----\n"] {

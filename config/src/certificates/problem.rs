@@ -1,13 +1,12 @@
-//! What can be wrong with a certificate and its key.
+//! The problems of a certificate and its key.
 
 use crate::finding::Code;
 
-/// One thing that is wrong, and what to do about it. It never repeats a part of
-/// a key.
+/// A problem and its remedy. The message never contains a part of a key.
 ///
-/// An error is what Envoy 1.40 refuses, and all its listeners with it, or more than
-/// is looked into; the certificate is not to be served then. The rest is for clients
-/// to decide: a certificate is served as its Secret says.
+/// A problem is an error if Envoy 1.40 rejects the certificate, and with it all its
+/// listeners, or if a limit is exceeded; the certificate is not served then. The others
+/// are decided by clients: the certificate is served as in its Secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Problem {
     #[error("is larger than 1 MiB; keep only the certificate and those that issued it")]
@@ -27,15 +26,15 @@ pub(crate) enum Problem {
     #[error("certificate {0} of the chain is malformed; have it issued again")]
     Malformed(usize),
     #[error(
-        "the key usage of the certificate is malformed, so Envoy refuses it; have it issued again"
+        "the key usage of the certificate is malformed, so Envoy rejects it; have it issued again"
     )]
     MalformedKeyUsage,
     #[error(
-        "the extension {1} of certificate {0} of the chain is malformed, so clients may refuse it; have the certificate issued again"
+        "the extension {1} of certificate {0} of the chain is malformed, so clients may reject it; have the certificate issued again"
     )]
     MalformedExtension(usize, &'static str),
     #[error(
-        "certificate {0} of the chain has a pathLenConstraint but is not a CA certificate, so some clients refuse it; have it issued again without pathLenConstraint"
+        "certificate {0} of the chain has a pathLenConstraint but is not a CA certificate, so some clients reject it; have it issued again without pathLenConstraint"
     )]
     PathLengthWithoutCa(usize),
     #[error(
@@ -66,35 +65,35 @@ pub(crate) enum Problem {
         "does not belong to any certificate in tls.crt; use the key that the certificate was issued for, for which openssl x509 -pubkey -noout -in FILE and openssl pkey -pubout -in FILE print the same"
     )]
     Mismatch,
-    #[error("the certificate expired at {0}, so clients refuse it; renew it")]
+    #[error("the certificate expired at {0}, so clients reject it; renew it")]
     Expired(jiff::Timestamp),
     #[error(
-        "the certificate is not valid before {0}, so clients refuse it; use another one until then, or correct the clock of this machine"
+        "the certificate is not valid before {0}, so clients reject it; use another one until then, or correct the clock of this machine"
     )]
     NotYetValid(jiff::Timestamp),
     #[error("the certificate expires at {0}; renew it")]
     ExpiresSoon(jiff::Timestamp),
     #[error(
-        "the certificate requires a stapled OCSP response (TLS feature status_request), and without one Envoy refuses it; have it issued without this feature"
+        "the certificate requires a stapled OCSP response (TLS feature status_request), and without one Envoy rejects it; have it issued without this feature"
     )]
     MustStaple,
     #[error(
-        "the key usage of the certificate does not allow signatures, so Envoy refuses it; have it issued with digitalSignature"
+        "the key usage of the certificate does not allow signatures, so Envoy rejects it; have it issued with digitalSignature"
     )]
     NotForSignatures,
     #[error(
-        "the certificate is not for servers, so clients refuse it; have it issued with the extended key usage serverAuth"
+        "the certificate is not for servers, so clients reject it; have it issued with the extended key usage serverAuth"
     )]
     NotForServers,
     #[error(
-        "the certificate has neither a subject nor a subject alternative name, so Envoy refuses it; have it issued with the hosts as subject alternative names"
+        "the certificate has neither a subject nor a subject alternative name, so Envoy rejects it; have it issued with the hosts as subject alternative names"
     )]
     NoNames,
     #[error(
         "the certificate has no host as subject alternative name, and clients ignore its common name; have it issued with the hosts as subject alternative names"
     )]
     NoHosts,
-    #[error("the certificate is signed with {0}, which clients refuse; have it issued again")]
+    #[error("the certificate is signed with {0}, which clients reject; have it issued again")]
     WeakSignature(&'static str),
     #[error(
         "the certificate of the key is number {0} of the chain; put it first, since it is served first"
@@ -107,7 +106,7 @@ pub(crate) enum Problem {
     #[error("certificate {0} of the chain did not issue any of the others; remove it")]
     Stranger(usize),
     #[error(
-        "certificate {0} of the chain expired at {1}, so clients may refuse it; replace it by the issuer's new one"
+        "certificate {0} of the chain expired at {1}, so clients may reject it; replace it by the issuer's new one"
     )]
     IssuerExpired(usize, jiff::Timestamp),
 }
@@ -145,7 +144,7 @@ impl Problem {
         }
     }
 
-    /// The key of the Secret that it is about: `tls.crt` or `tls.key`.
+    /// The affected key of the Secret: `tls.crt` or `tls.key`.
     pub(crate) fn key(&self) -> &'static str {
         match self {
             Self::KeyTooLarge

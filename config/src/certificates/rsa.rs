@@ -1,12 +1,12 @@
-//! RSA keys (RFC 8017), and whether their numbers are what they should be to each
-//! other: Envoy refuses a key in which one of them is wrong.
+//! RSA keys (RFC 8017). Envoy rejects a key if any of its numbers does not match the
+//! others.
 
 use crypto_bigint::{BoxedUint, ConcatenatingMul};
 use zeroize::Zeroizing;
 
 use super::der::{Der, sequence};
 
-/// `RSAPrivateKey`: its numbers, big-endian and without zeros in front.
+/// `RSAPrivateKey`: its numbers, big-endian and without leading zeros.
 pub(super) struct PrivateKey<'a> {
     public: PublicKey<'a>,
     private_exponent: &'a [u8],
@@ -23,10 +23,10 @@ pub(super) struct PublicKey<'a> {
     exponent: &'a [u8],
 }
 
-/// One of the two that the modulus is the product of.
+/// One of the two prime factors of the modulus.
 struct Prime<'a> {
     prime: &'a [u8],
-    /// The private exponent modulo the prime less one.
+    /// The private exponent modulo the prime minus one.
     exponent: &'a [u8],
 }
 
@@ -41,10 +41,10 @@ impl<'a> PublicKey<'a> {
 }
 
 impl<'a> PrivateKey<'a> {
-    /// One of two primes; Envoy takes no other.
+    /// A key of two primes; Envoy does not support others.
     pub(super) fn read(der: &'a [u8]) -> Option<Self> {
         sequence(der, |der| {
-            // Version 0, a number of no bytes.
+            // Version 0, a number of zero bytes.
             der.unsigned()?.is_empty().then_some(())?;
             let public = PublicKey::fields(der)?;
             let private_exponent = der.unsigned()?;
@@ -60,13 +60,13 @@ impl<'a> PrivateKey<'a> {
         self.public
     }
 
-    /// How many bits the modulus has.
+    /// The number of bits of the modulus.
     pub(super) fn bits(&self) -> usize {
         bits(self.public.modulus)
     }
 
-    /// Whether the numbers are what they should be to each other. As in
-    /// `RSA_check_key` of `BoringSSL`, this does not prove that the primes are.
+    /// Whether the numbers match each other. Like `RSA_check_key` of `BoringSSL`, this does
+    /// not prove that the primes are prime.
     pub(super) fn is_consistent(&self) -> bool {
         let PublicKey { modulus, exponent } = self.public;
         let is_odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
@@ -78,7 +78,7 @@ impl<'a> PrivateKey<'a> {
             self.second.exponent,
             self.coefficient,
         ];
-        // Which bounds the work, too.
+        // This also bounds the work.
         private.into_iter().all(|number| number.len() <= modulus.len())
             && (2..=33).contains(&bits(exponent))
             && is_odd(exponent)
@@ -95,7 +95,7 @@ impl<'a> PrivateKey<'a> {
         *private < *modulus && *first < *modulus && *second < *modulus && *product == *modulus
     }
 
-    /// Whether both private exponents undo the public one modulo this prime.
+    /// Whether both private exponents invert the public one modulo this prime.
     fn is_inverted(&self, Prime { prime, exponent }: &Prime<'_>) -> bool {
         let order = Zeroizing::new(number(prime).wrapping_sub(BoxedUint::one()));
         let public = self.public.exponent;
@@ -119,7 +119,7 @@ fn number(bytes: &[u8]) -> Zeroizing<BoxedUint> {
     Zeroizing::new(BoxedUint::from_be_slice_vartime(bytes))
 }
 
-/// How many bits a number without zeros in front has.
+/// The number of bits of a number without leading zeros.
 fn bits(number: &[u8]) -> usize {
     let unused = number.first().map_or(0, |first| first.leading_zeros() as usize);
     number.len() * 8 - unused

@@ -1,6 +1,6 @@
-//! Whether a certificate is DER to the letter (X.690) and has the structure of
-//! RFC 5280, section 4.1. The library that reads it forgives a wrong tag here
-//! and there, Envoy does not: it would take a listener down.
+//! Checks whether a certificate is strict DER (X.690) with the structure of RFC 5280,
+//! section 4.1. The library that parses it accepts some wrong tags; Envoy does not, and
+//! would reject the whole listener.
 
 use jiff::civil::DateTime;
 
@@ -22,7 +22,7 @@ const ISSUER_ID: u8 = 0x81;
 const SUBJECT_ID: u8 = 0x82;
 const EXTENSIONS: u8 = 0xa3;
 
-/// See the module.
+/// Whether the certificate is strict DER.
 pub(super) fn is_certificate(der: &[u8]) -> bool {
     whole(der, certificate).is_some()
 }
@@ -30,7 +30,7 @@ pub(super) fn is_certificate(der: &[u8]) -> bool {
 fn certificate(der: &mut Der<'_>) -> Option<()> {
     let mut certificate = der.inside(SEQUENCE)?;
     let mut signed = certificate.inside(SEQUENCE)?;
-    // Version 1, the default, is not written; only later ones have identifiers, and
+    // Version 1 is the default and omitted. Only later versions have identifiers, and
     // only version 3 has extensions.
     let version = if signed.is_next(VERSION) { signed.next(VERSION)? } else { &[] };
     matches!(version, [] | [INTEGER, 1, 1 | 2]).then_some(())?;
@@ -60,7 +60,7 @@ fn certificate(der: &mut Der<'_>) -> Option<()> {
     certificate.end()
 }
 
-/// An algorithm, and all of its bytes.
+/// An algorithm, with its bytes.
 fn algorithm<'a>(der: &mut Der<'a>) -> Option<&'a [u8]> {
     let content = der.next(SEQUENCE)?;
     let mut algorithm = Der::new(content);
@@ -81,7 +81,7 @@ pub(super) fn name(der: &mut Der<'_>) -> Option<()> {
     let mut parts = der.inside(SEQUENCE)?;
     while !parts.is_empty() {
         let mut part = parts.inside(SET)?;
-        // Each holds one attribute or more.
+        // Each has one attribute or more.
         loop {
             attribute(&mut part)?;
             if part.is_empty() {
@@ -105,34 +105,34 @@ pub(super) fn is_directory_string(tag: u8, text: &[u8]) -> bool {
     tag != IA5_STRING && is_string(tag, text)
 }
 
-/// Whether it is a string of a type that names are made of.
+/// Whether it is a string of a type that is allowed in names.
 fn is_string(tag: u8, text: &[u8]) -> bool {
     let is_ascii = |byte: &u8| byte.is_ascii();
     match tag {
         UTF8_STRING => std::str::from_utf8(text).is_ok_and(|text| text.chars().all(is_character)),
         BMP_STRING => are_characters(text, 2),
         UNIVERSAL_STRING => are_characters(text, 4),
-        // PrintableString and IA5String; TeletexString has all bytes.
+        // PrintableString and IA5String; TeletexString allows all bytes.
         0x13 | IA5_STRING => text.iter().all(is_ascii),
         0x14 => true,
         _ => false,
     }
 }
 
-/// Whether each `width` bytes are a character.
+/// Whether all characters, of `width` bytes each, are valid.
 fn are_characters(text: &[u8], width: usize) -> bool {
     let number = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
     text.len().is_multiple_of(width)
         && text.chunks(width).all(|bytes| char::from_u32(number(bytes)).is_some_and(is_character))
 }
 
-/// Unicode has some that are never to be one, and `BoringSSL` takes none of them.
+/// Whether it is not a noncharacter of Unicode, which `BoringSSL` rejects.
 fn is_character(character: char) -> bool {
     let number = u32::from(character);
     number & 0xfffe != 0xfffe && !(0xfdd0..=0xfdef).contains(&number)
 }
 
-/// Whether it is a value of any type, its content as the type has it.
+/// Whether it is a value of any type, with valid content for the type.
 pub(super) fn is_value(tag: u8, content: &[u8]) -> bool {
     match tag {
         BOOLEAN => matches!(content, [0 | 0xff]),
@@ -142,10 +142,10 @@ pub(super) fn is_value(tag: u8, content: &[u8]) -> bool {
         OID | RELATIVE_OID => is_oid(content),
         UTF8_STRING | BMP_STRING | UNIVERSAL_STRING => is_string(tag, content),
         UTC_TIME | GENERALIZED_TIME => is_time(tag, content),
-        // Those that hold others: EXTERNAL, EMBEDDED PDV, sequences and sets,
-        // CHARACTER STRING; and one that is not assigned.
+        // Constructed types: EXTERNAL, EMBEDDED PDV, sequences and sets, CHARACTER
+        // STRING; and an unassigned one.
         0x28 | 0x2b | SEQUENCE | SET | 0x3d | 0x2f => true,
-        // None of the rest holds others; zero is none.
+        // All others are primitive; 0 is not a type.
         _ => tag >= 0x40 || (1..0x20).contains(&tag),
     }
 }
@@ -166,7 +166,7 @@ fn is_time(tag: u8, text: &[u8]) -> bool {
     let numbers = pairs.iter().map(|[tens, ones]| digit(*tens) * 10 + digit(*ones));
     let numbers: Vec<i8> = numbers.collect();
     let (year, rest) = match (tag, &*numbers) {
-        // It stands for 1950 to 2049, of which the years alike are leap years.
+        // The years mean 1950 to 2049, whose leap years are the same.
         (UTC_TIME, [year, rest @ ..]) => (2000 + i16::from(*year), rest),
         (GENERALIZED_TIME, [century, year, rest @ ..]) => {
             (i16::from(*century) * 100 + i16::from(*year), rest)
@@ -185,7 +185,7 @@ fn extensions(der: &mut Der<'_>) -> Option<()> {
         let mut extension = extensions.inside(SEQUENCE)?;
         extension.oid()?;
         if extension.is_next(BOOLEAN) {
-            // False is the default, which DER does not write.
+            // False is the default, which DER omits.
             (extension.next(BOOLEAN)? == [0xff]).then_some(())?;
         }
         extension.next(OCTET_STRING)?;

@@ -1,7 +1,7 @@
-//! Certificates of all kinds. Whether Envoy takes them was tried with
+//! Tests with certificates of all kinds. Whether Envoy accepts each was checked with
 //! `envoy --mode validate`.
 
-/// Kinds that rcgen does not make.
+/// Kinds that rcgen cannot create.
 macro_rules! fixture {
     ($name:literal) => {
         (
@@ -34,7 +34,7 @@ fn params(names: &[&str]) -> CertificateParams {
     CertificateParams::new(names).unwrap()
 }
 
-/// A certificate of its own, and its key.
+/// A self-signed certificate, and its key.
 fn issue(change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let mut params = params(&["foo.example", "*.bar.example"]);
@@ -258,7 +258,7 @@ fn keys_of_all_kinds_are_compared() {
         (fixture!("secp256k1"), &[Problem::UnsupportedKey]),
         (fixture!("encrypted"), &[Problem::EncryptedKey]),
     ] {
-        // Each reader takes what is its, as Envoy does.
+        // Each reader takes only its own sections, as Envoy does.
         let checked = read(text.as_bytes(), text.as_bytes(), SystemTime::now());
         assert_eq!(checked.problems, expected, "{name}");
     }
@@ -284,7 +284,7 @@ fn keys_of_all_kinds_are_compared() {
 fn a_message_names_what_to_do_and_nothing_of_the_key() {
     let (chain, key) = issue(|_| ());
     let line = key.lines().nth(1).unwrap();
-    // A library's own words would repeat the line.
+    // The library's message would repeat the line.
     let broken = key.replace(line, &format!("-----BEGIN {line}"));
     for key in [broken, key.replace("-----END", "-----"), key.replace('A', "?")] {
         let problems = read(chain.as_bytes(), key.as_bytes(), today()).problems;
@@ -298,7 +298,7 @@ fn a_message_names_what_to_do_and_nothing_of_the_key() {
 fn a_wrong_tag_anywhere_is_told() {
     let text = fixture!("p521").1;
     let der = chain::read(text.as_bytes()).unwrap().remove(0).to_vec();
-    // As asn1parse of OpenSSL tells: version, an OID, a SET, a string, a time,
+    // Offsets from asn1parse of OpenSSL: version, an OID, a SET, a string, a time,
     // the public key's sequence and curve, an extension's name.
     for (at, tag) in [
         (10, 0x0a),
@@ -319,7 +319,7 @@ fn a_wrong_tag_anywhere_is_told() {
     }
 }
 
-/// Bytes of a DER section, some of which are changed.
+/// A DER section with some bytes changed.
 fn mutated(der: &[u8], changes: &[(prop::sample::Index, u8)]) -> Vec<u8> {
     let mut der = der.to_vec();
     for (index, byte) in changes {

@@ -145,7 +145,7 @@ impl<'a> TlsCollector<'a> {
             && !certificate.covers(host)
         {
             let message = format!(
-                "the certificate in Secret {} covers {} but not this host, so clients refuse it; name another Secret, or have a certificate issued that covers both",
+                "the certificate in Secret {} covers {} but not this host, so clients reject it; name another Secret, or have a certificate issued that covers both",
                 quote(secret.name()),
                 list(&certificate.names)
             );

@@ -1,9 +1,9 @@
-//! What `BoringSSL` reads of a certificate beside its frame, and what it refuses there.
+//! Tests of the extensions that `BoringSSL` reads, and of those that it rejects.
 
 use super::*;
 
-/// The last number of a name below 2.5.29, what the extension is called, contents that
-/// are well formed, and contents that are not.
+/// The last number of an OID below 2.5.29, the name of the extension, valid contents,
+/// and malformed ones.
 type Kind = (u64, &'static str, &'static [&'static [u8]], &'static [&'static [u8]]);
 
 const KINDS: [Kind; 8] = [
@@ -11,8 +11,8 @@ const KINDS: [Kind; 8] = [
         15,
         "keyUsage",
         &[&[3, 2, 7, 0x80], &[3, 3, 7, 0x80, 0x80]],
-        // Nothing, no bits, unused bits that are set, more than there are, or too many;
-        // another tag, and something more.
+        // Empty, no bits, unused bits that are set, more than present, or too many; another
+        // tag, and bytes after it.
         &[
             &[],
             &[3, 0],
@@ -27,7 +27,7 @@ const KINDS: [Kind; 8] = [
         19,
         "basicConstraints",
         &[&[0x30, 0], &[0x30, 3, 1, 1, 0], &[0x30, 6, 1, 1, 0xff, 2, 1, 0]],
-        // Neither true nor false, a length below zero, one of no bytes, more.
+        // Neither true nor false, a negative length, an empty one, bytes after it.
         &[
             &[0x31, 0],
             &[0x30, 3, 1, 1, 2],
@@ -48,7 +48,7 @@ const KINDS: [Kind; 8] = [
         "subjectAltName",
         &[
             &[0x30, 3, 0x82, 1, b'a'],
-            // A name of another kind, one of a party, one in a directory, an identifier.
+            // An otherName, an ediPartyName, a directoryName, a registeredID.
             &[0x30, 9, 0xa0, 7, 6, 1, 0x2a, 0xa0, 2, 0x0c, 0],
             &[0x30, 6, 0xa5, 4, 0xa1, 2, 0x0c, 0],
             &[0x30, 4, 0xa4, 2, 0x30, 0],
@@ -82,7 +82,7 @@ const KINDS: [Kind; 8] = [
             &[0x30, 9, 0x30, 7, 0xa0, 5, 0xa0, 3, 0x86, 1, b'a'],
             &[0x30, 6, 0x30, 4, 0xa0, 2, 0xa1, 0],
         ],
-        // 0x2f for 0x30, a name of another kind, and reasons with bits too many.
+        // 0x2f instead of 0x30, a name of another kind, and reasons with too many bits.
         &[
             &[0x2f, 9, 0x30, 7, 0xa0, 5, 0xa0, 3, 0x86, 1, b'a'],
             &[0x30, 6, 0x30, 4, 0xa0, 2, 0xa2, 0],
@@ -167,7 +167,7 @@ fn value(tag: u8, content: &[u8]) -> Vec<u8> {
     [&head, content].concat()
 }
 
-/// A certificate's parts that are signed, changed.
+/// The signed part of a certificate, changed.
 fn with_parts(change: impl FnOnce(&mut Vec<(u8, Vec<u8>)>)) -> Vec<u8> {
     let (chain, _) = issue(|params| params.distinguished_name = common_name(&"a".repeat(100)));
     let der = chain::read(chain.as_bytes()).unwrap().remove(0);

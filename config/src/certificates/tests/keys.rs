@@ -1,8 +1,8 @@
-//! Keys in which one thing is wrong. `BoringSSL`, and so Envoy, refuses each.
+//! Tests of keys with one wrong value. `BoringSSL`, and so Envoy, rejects each.
 
 use super::*;
 
-/// Where the numbers of an RSA key stand in their sequence.
+/// The numbers of an RSA key, in the order of their sequence.
 const NUMBERS: [&str; 9] = [
     "the version",
     "the modulus",
@@ -15,7 +15,7 @@ const NUMBERS: [&str; 9] = [
     "the coefficient",
 ];
 
-/// What is found of a fixture whose key is changed.
+/// The problems of a fixture with a changed key.
 fn problems_of(fixture: (&str, &str), change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Vec<Problem> {
     let (_, text) = fixture;
     let key = ::pem::parse_many(text).unwrap().pop().unwrap();
@@ -23,7 +23,7 @@ fn problems_of(fixture: (&str, &str), change: impl FnOnce(Vec<u8>) -> Vec<u8>) -
     read(text.as_bytes(), key.as_bytes(), SystemTime::now()).problems
 }
 
-/// One value, with its length.
+/// One value, with its tag and length.
 fn value(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap().to_be_bytes();
     let header = match length {
@@ -34,7 +34,7 @@ fn value(tag: u8, content: &[u8]) -> Vec<u8> {
     [&header, content].concat()
 }
 
-/// The values within a sequence.
+/// The values in a sequence.
 fn values(der: &[u8]) -> Vec<(u8, Vec<u8>)> {
     der::sequence(der, |der| {
         let mut values = Vec::new();
@@ -51,7 +51,7 @@ fn sequence_of(values: &[(u8, Vec<u8>)]) -> Vec<u8> {
     value(0x30, &content)
 }
 
-/// Changes the value at an index of the sequence that a key is.
+/// Changes the value at an index in the sequence of a key.
 fn with(index: usize, change: impl FnOnce(&mut (u8, Vec<u8>))) -> impl FnOnce(Vec<u8>) -> Vec<u8> {
     move |der| {
         let mut values = values(&der);
@@ -61,7 +61,7 @@ fn with(index: usize, change: impl FnOnce(&mut (u8, Vec<u8>))) -> impl FnOnce(Ve
 }
 
 fn flip_last(value: &mut (u8, Vec<u8>)) {
-    // Not the lowest bit, by which most numbers of a key are odd.
+    // Not the lowest bit, because most numbers of a key are odd.
     *value.1.last_mut().unwrap() ^= 2;
 }
 
@@ -83,7 +83,7 @@ fn an_rsa_key_has_nine_numbers_that_fit_together() {
         let found = problems_of(fixture!("rsa-pkcs1"), missing);
         assert!(!found.is_empty(), "{name} is missing");
     }
-    // An exponent of 3 or a large modulus makes no difference.
+    // Wrong numbers are also found in a key with an exponent of 3.
     for (index, name) in NUMBERS.into_iter().enumerate().skip(1) {
         let of_pkcs8 = with(2, |(_, key)| *key = with(index, flip_last)(std::mem::take(key)));
         let found = problems_of(fixture!("rsa-exponent-3"), of_pkcs8);
@@ -149,7 +149,7 @@ fn the_wrapping_of_a_key_is_as_it_should_be() {
 
 #[test]
 fn the_public_key_of_a_certificate_says_what_it_is_of_as_it_should() {
-    // Certificate: what is signed; its public key: algorithm, key.
+    // Certificate: the signed part; its public key: algorithm, key.
     let problems_of = |(_, text): (&str, &str), change: fn(&mut (u8, Vec<u8>))| {
         let certificate = chain::read(text.as_bytes()).unwrap().remove(0);
         let in_key = |(_, key): &mut (u8, Vec<u8>)| {
@@ -173,7 +173,7 @@ fn the_public_key_of_a_certificate_says_what_it_is_of_as_it_should() {
     assert_eq!(problems_of(fixture!("p521"), without_curve), [Problem::Mismatch]);
 }
 
-/// Changes the content of a sequence as the sequence that it is.
+/// Changes the values in the content of a sequence.
 fn inside(change: impl FnOnce(Vec<u8>) -> Vec<u8>, content: &[u8]) -> Vec<u8> {
     let values = values(&change(value(0x30, content)));
     values.iter().flat_map(|(tag, content)| value(*tag, content)).collect()
@@ -181,7 +181,7 @@ fn inside(change: impl FnOnce(Vec<u8>) -> Vec<u8>, content: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_key_on_a_curve_has_the_public_half_that_it_says() {
-    // ECPrivateKey: version, scalar, curve, public half.
+    // ECPrivateKey: version, scalar, curve, public key.
     type Change = fn(Vec<u8>) -> Vec<u8>;
     let of_p521 = |change: Change| {
         with(2, move |(_, key): &mut (u8, Vec<u8>)| *key = change(std::mem::take(key)))
@@ -190,12 +190,12 @@ fn a_key_on_a_curve_has_the_public_half_that_it_says() {
         ("version 251", |der| with(0, |(_, version)| *version = vec![0xfb])(der)),
         ("another scalar", |der| with(1, flip_last)(der)),
         ("no scalar", |der| with(1, |(_, scalar)| scalar.fill(0))(der)),
-        ("a scalar beyond the order", |der| with(1, |(_, scalar)| scalar.fill(0xff))(der)),
-        ("another public half", |der| {
+        ("a scalar greater than the order", |der| with(1, |(_, scalar)| scalar.fill(0xff))(der)),
+        ("another public key", |der| {
             let last = values(&der).len() - 1;
             with(last, flip_last)(der)
         }),
-        ("a public half of odd bits", |der| {
+        ("a public key with unused bits", |der| {
             let last = values(&der).len() - 1;
             let at = |point: &[u8]| if point[1] < 0x80 { 2 } else { 3 };
             with(last, move |(_, point)| {
@@ -203,7 +203,7 @@ fn a_key_on_a_curve_has_the_public_half_that_it_says() {
                 point[at] = 1;
             })(der)
         }),
-        ("an empty public half", |der| {
+        ("an empty public key", |der| {
             let last = values(&der).len() - 1;
             with(last, |(_, point)| *point = vec![3, 1, 0])(der)
         }),
@@ -216,7 +216,7 @@ fn a_key_on_a_curve_has_the_public_half_that_it_says() {
     }
     let other = with(1, flip_last);
     assert_eq!(problems_of(fixture!("sec1-without-public"), other), [Problem::Mismatch]);
-    // Zeros in front of a number are not part of it.
+    // Leading zeros of a number are not part of it.
     let longer = with(1, |(_, scalar)| scalar.insert(0, 0));
     assert_eq!(problems_of(fixture!("sec1-with-parameters"), longer), []);
 }
