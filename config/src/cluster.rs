@@ -1,5 +1,5 @@
-//! A Kubernetes API as a client sees it: credentials, the kinds that are read, its
-//! objects, and what fails.
+//! A client of the Kubernetes API: credentials, the kinds that are read, their objects,
+//! and errors.
 
 mod access;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What each command of `ingressctl` does.
+//! The commands of `ingressctl`.
 
 mod args;
 pub(crate) mod check;
@@ -24,7 +24,7 @@ use thiserror::Error;
 use crate::finding::{Finding, Severity};
 use crate::manifest::Manifests;
 
-/// `2 errors and 1 warning`, or nothing where there is nothing to say.
+/// `2 errors and 1 warning`; `None` without findings.
 fn summary(findings: &[Finding]) -> Option<String> {
     let number = |severity| findings.iter().filter(|it| it.severity == severity).count();
     let severities =
@@ -48,17 +48,17 @@ fn count(number: usize, noun: &str) -> String {
     }
 }
 
-/// Prints the findings of a command whose purpose is another.
+/// Prints findings to standard error, for commands whose output is something else.
 fn report(findings: &[Finding]) {
     eprint!("{}", findings::text(findings, &io::stderr()));
 }
 
-/// What is wrong with a file without which nothing can be done.
+/// The problem of a file that a command needs.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub(crate) struct InvalidFile(Box<Finding>);
 
-/// That all manifests could be read; else `undone` is what was not done.
+/// Fails if a manifest could not be read. `undone` states what was not done.
 fn ensure_complete(manifests: &Manifests, undone: &str) -> anyhow::Result<()> {
     ensure!(manifests.is_complete(), "{undone}: some manifests could not be read");
     Ok(())
@@ -70,7 +70,7 @@ fn print(text: &str) -> anyhow::Result<()> {
     print_bytes(if text.is_empty() { String::new() } else { format!("{text}\n") }.as_bytes())
 }
 
-/// Prints what may be no text. A reader that stops has seen enough.
+/// Prints bytes. If the reader closes the pipe, the rest is discarded.
 fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {

@@ -1,4 +1,4 @@
-//! Which API server, and with which credentials.
+//! The API server, and the credentials for it.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use anyhow::Context;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Resource};
 
-/// Where to find credentials, as kubectl does where nothing is given.
+/// The kubeconfig file and its context; by default the same as for kubectl.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Access {
     pub(crate) kubeconfig: Option<PathBuf>,
@@ -17,7 +17,7 @@ impl Access {
     /// The API server and the credentials for it.
     ///
     /// # Errors
-    /// Where there are none.
+    /// If there are no credentials.
     pub(crate) async fn config(&self) -> anyhow::Result<Config> {
         let config = match &self.kubeconfig {
             Some(path) => self.choose(Kubeconfig::read_from(path)).await,
@@ -40,7 +40,7 @@ impl Access {
     }
 }
 
-/// One kind of objects, in a namespace or in all.
+/// The API of one kind, in a namespace or in all namespaces.
 pub(crate) fn api<K>(client: &Client, namespace: Option<&str>, resource: &K::DynamicType) -> Api<K>
 where
     K: Resource<Scope = kube::core::DynamicResourceScope>,

@@ -1,7 +1,7 @@
-//! The examples of codes that arise only in a cluster, or by Envoy's verdict: what their
-//! entries show is what comes of their manifests there.
+//! Tests the examples of codes that only a cluster or Envoy causes: the findings in
+//! their entries have to be those of their manifests.
 //!
-//! `UPDATE_GOLDEN=1 cargo test -p ingressctl --lib cluster::examples` writes their lines.
+//! `UPDATE_GOLDEN=1 cargo test -p ingressctl --lib cluster::examples` updates the findings.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use crate::isolation;
 use crate::manifest::{Object, read_text};
 use crate::settings::Settings;
 
-/// Envoy's words, which differ from case to case.
-const WORDS: &str = "(the words of Envoy)";
+/// Replaces Envoy's message, which differs from case to case.
+const WORDS: &str = "(the message of Envoy)";
 
-/// A cluster with the manifests of an example, and what else is known there.
+/// A cluster with the manifests of an example, and the state around them.
 struct Site {
     objects: Vec<Object>,
     unreadable: UnreadableSecrets,
@@ -39,7 +39,7 @@ impl Site {
         let yaml = code.example().split("```").nth(1).expect("manifests");
         let manifests = read_text("manifests.yaml", yaml.trim_start_matches("yaml"));
         assert!(manifests.findings.is_empty(), "{code}: {:?}", manifests.findings);
-        // As an API gives them.
+        // As returned by the API, without a file.
         let objects = manifests.objects().map(|it| Object { file: None, ..it.clone() }).collect();
         Self {
             objects,
@@ -63,7 +63,7 @@ impl Site {
     }
 }
 
-/// What comes of the example of a code.
+/// The findings of the example of a code.
 fn findings(code: Code) -> Vec<Finding> {
     let mut site = Site::of(code);
     let certificate = "default/shop-certs".parse().expect("a name");
@@ -100,12 +100,12 @@ fn findings(code: Code) -> Vec<Finding> {
             let name = gateway.clusters.keys().next().expect("a cluster");
             return isolation::finding(&gateway, name, WORDS).into_iter().collect();
         }
-        _ => panic!("{code} has no case here"),
+        _ => panic!("{code} has no case in this test; add one"),
     }
     site.compile().findings
 }
 
-/// Adds the Secret, whose certificate Envoy has refused.
+/// Adds the Secret with a certificate that Envoy has rejected.
 fn refuse_certificate(site: &mut Site) {
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(["shop.example".to_owned()]).expect("a host");

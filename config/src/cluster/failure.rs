@@ -1,4 +1,4 @@
-//! Why a request to the API failed, and what to do about it.
+//! The reasons why a request to the API fails, and how each is handled.
 
 use std::fmt;
 use std::time::Duration;

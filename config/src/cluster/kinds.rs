@@ -7,21 +7,21 @@ use kube::core::ApiResource;
 
 use crate::kinds::{self, ReadKind};
 
-/// A kind of objects that decides what is served.
+/// A kind whose objects affect what is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Kind {
     Ingress,
     IngressClass,
     RouteRule,
     Service,
-    /// `EndpointSlice` where that is served, else `Endpoints`.
+    /// `EndpointSlice` if the API server serves it, otherwise `Endpoints`.
     Endpoints,
     Pod,
-    /// Watched one by one, by their names.
+    /// Watched individually, by name.
     Secret,
 }
 
-/// A kind as it is watched.
+/// A kind, with the API version in which it is watched.
 #[derive(Clone, Debug)]
 pub(crate) struct Watched {
     pub(crate) kind: Kind,
@@ -32,7 +32,7 @@ pub(crate) struct Watched {
 type Candidate = (&'static ReadKind, &'static str);
 
 impl Kind {
-    /// Those that are watched as a whole.
+    /// The kinds of which all objects are watched.
     pub(crate) const ALL: [Self; 6] = [
         Self::Ingress,
         Self::IngressClass,
@@ -60,7 +60,7 @@ impl Kind {
         self != Self::IngressClass
     }
 
-    /// The namespaces to ask for its objects where these are watched, none meaning all.
+    /// The namespaces from which to read its objects if these are watched; `None` means all.
     pub(crate) fn scopes(self, namespaces: &[String]) -> Vec<Option<&str>> {
         if namespaces.is_empty() || !self.is_namespaced() {
             return vec![None];
@@ -68,17 +68,17 @@ impl Kind {
         namespaces.iter().map(|namespace| Some(&**namespace)).collect()
     }
 
-    /// Whether labels and the like are all that matters of it.
+    /// Whether only the metadata of its objects is used.
     pub(crate) fn is_metadata_only(self) -> bool {
         self == Self::Pod
     }
 
-    /// Whether a cluster may do without.
+    /// Whether a cluster may lack this kind.
     pub(crate) fn is_optional(self) -> bool {
         matches!(self, Self::RouteRule | Self::IngressClass)
     }
 
-    /// Under its best version, whether that is served or not.
+    /// Its preferred version, even if the API server does not serve it.
     pub(crate) fn resource(self) -> ApiResource {
         let &(kind, plural) = &self.candidates()[0];
         resource(kind.versions[0], kind.name, plural)
@@ -105,12 +105,12 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What is to be watched, by what the API server serves. What it does not serve
-/// is watched under its best version all the same, where a cluster may do
-/// without: it may come later.
+/// Finds the version of each kind that the API server serves. Optional kinds that it
+/// does not serve are watched in their preferred version, because they may be installed
+/// later.
 ///
 /// # Errors
-/// Where the API server does not answer, or does not serve what it has to.
+/// If the API server does not respond, or does not serve a required kind.
 pub(crate) async fn discover(client: &Client) -> anyhow::Result<Vec<Watched>> {
     let mut all = Vec::new();
     for kind in Kind::ALL {
@@ -127,14 +127,14 @@ pub(crate) async fn discover(client: &Client) -> anyhow::Result<Vec<Watched>> {
         }
         let Some(resource) = found else {
             let ApiResource { plural, api_version, .. } = kind.resource();
-            anyhow::bail!("the API server does not serve {plural}.{api_version}");
+            anyhow::bail!("the API server does not serve {plural} of {api_version}; upgrade it");
         };
         all.push(Watched { kind, resource });
     }
     Ok(all)
 }
 
-/// Whether an API version is served, and has this resource.
+/// Whether the API server serves this resource in this API version.
 async fn serves(client: &Client, version: &str, plural: &str) -> Result<bool, kube::Error> {
     let list = match version.split_once('/') {
         Some(_) => client.list_api_group_resources(version).await,

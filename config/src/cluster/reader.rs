@@ -1,4 +1,4 @@
-//! Objects of the API as the manifests of files have them.
+//! Converts objects of the API to the form of manifests.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{ApiResource, DynamicObject};
@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::kinds::Kind;
 use crate::manifest::{Kept, Names, Node, Object};
 
-/// The keys of a Secret that matter here; what else is in it is not kept.
+/// The keys of a Secret that are used; all others are discarded.
 const KEYS: [&str; 2] = ["tls.crt", "tls.key"];
 
 /// Reads the objects of one kind.
@@ -30,13 +30,13 @@ impl Reader {
         &self.resource
     }
 
-    /// The object with these fields, beside its metadata.
+    /// Converts an object with these metadata and other fields.
     pub(crate) fn read(&mut self, metadata: ObjectMeta, mut fields: Map<String, Json>) -> Object {
         let ObjectMeta { name, namespace, labels, annotations, .. } = metadata;
         let (name, namespace) = (name.unwrap_or_default(), namespace.unwrap_or_default());
         let creation_timestamp = metadata.creation_timestamp.map(|time| time.0.to_string());
         let mut described = json!({ "name": name, "namespace": namespace });
-        // Those of the others say nothing to us, and some change all the time.
+        // Annotations of other kinds are not used, and some change all the time.
         if matches!(self.kind, Kind::Ingress | Kind::IngressClass | Kind::RouteRule) {
             described["annotations"] = json!(annotations);
         }
@@ -70,7 +70,7 @@ fn reduce(secret: &mut Map<String, Json>) {
     }
 }
 
-/// The fields of an object, beside its metadata.
+/// Splits an object into its metadata and its other fields.
 pub(crate) fn fields(object: DynamicObject) -> (ObjectMeta, Map<String, Json>) {
     let fields = match object.data {
         Json::Object(fields) => fields,

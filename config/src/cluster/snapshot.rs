@@ -1,4 +1,4 @@
-//! What a cluster holds now, read once: for commands that look at it from outside.
+//! Reads the objects of a cluster once, for commands with `--live`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,13 +24,13 @@ use crate::objects::ObjectName;
 use crate::selection::secrets_wanted;
 use crate::settings::Settings;
 
-/// How many objects are asked for at once.
+/// The number of objects per page of a list.
 const PAGE: u32 = 500;
 
-/// How many Secrets are asked for at the same time.
+/// The number of Secrets that are requested at the same time.
 const SECRETS_AT_ONCE: usize = 16;
 
-/// How long one answer may take: a page of a large cluster is some MiB.
+/// The timeout of a response; a page of a large cluster has some MiB.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The objects of a cluster.
@@ -40,17 +40,17 @@ pub(crate) struct Snapshot {
     pub(crate) unreadable: UnreadableSecrets,
 }
 
-/// A cluster that is looked at from outside.
+/// A client of a cluster, outside of it.
 pub(crate) struct Cluster {
     client: Client,
     server: String,
 }
 
 impl Cluster {
-    /// The one that these credentials are for.
+    /// Creates a client for the cluster of these credentials.
     ///
     /// # Errors
-    /// Where there are none.
+    /// If there are no credentials.
     pub(crate) async fn connect(access: &Access) -> anyhow::Result<Self> {
         let config = access.config().await?;
         let server = config.cluster_url.to_string();
@@ -62,11 +62,11 @@ impl Cluster {
         &self.server
     }
 
-    /// What the cluster holds once `manifests` are applied to it, in these namespaces or, if
-    /// there is none, in all. Of Secrets, those that Ingresses of ours name.
+    /// The objects of the cluster as if `manifests` had been applied to it, in these
+    /// namespaces or, if the list is empty, in all. Of Secrets, only those that are used.
     ///
     /// # Errors
-    /// Where the API server cannot be asked, or does not give all that it must.
+    /// If the API server cannot be reached, or objects that are needed cannot be read.
     pub(crate) async fn complete(
         &self,
         mut manifests: Manifests,
@@ -99,12 +99,12 @@ impl Cluster {
     async fn discover(&self) -> anyhow::Result<Vec<Watched>> {
         let server = &self.server;
         match tokio::time::timeout(PATIENCE, discover(&self.client)).await {
-            Ok(kinds) => kinds.with_context(|| format!("cannot ask {server}")),
-            Err(_) => bail!("cannot ask {server}: no answer within {PATIENCE:?}"),
+            Ok(kinds) => kinds.with_context(|| format!("cannot read the API of {server}")),
+            Err(_) => bail!("cannot read the API of {server}: no response within {PATIENCE:?}"),
         }
     }
 
-    /// Adds the Secrets that are named; those that may not be read are what is returned.
+    /// Adds the Secrets that are used. Returns those that may not be read.
     async fn add_secrets(
         &self,
         manifests: &mut Manifests,
@@ -139,7 +139,7 @@ impl Cluster {
     fn describe(&self, kind: Kind, failure: &Failure) -> anyhow::Error {
         match failure {
             Failure::Forbidden(reason) => anyhow!(
-                "cannot list {kind} objects: {reason}; use credentials that may, or name the \
+                "cannot list {kind} objects: {reason}; use other credentials, or name the \
                  namespaces that these may read with --namespace"
             ),
             failure => anyhow!("cannot read {kind} objects from {}: {failure}", self.server),
@@ -147,7 +147,7 @@ impl Cluster {
     }
 }
 
-/// The `IngressClass` that a gateway with these settings has, by all appearances.
+/// The `IngressClass` that is assumed for a gateway with these settings.
 pub(super) fn usual_class(mut reader: Reader, settings: &Settings) -> Object {
     let metadata =
         ObjectMeta { name: Some(settings.ingress_class.clone()), ..ObjectMeta::default() };
@@ -157,7 +157,7 @@ pub(super) fn usual_class(mut reader: Reader, settings: &Settings) -> Object {
 
 pub(super) fn without_classes(class: &Object, reason: &str) -> Finding {
     let message = format!(
-        "IngressClasses cannot be listed with these credentials ({reason}), so {} is taken for \
+        "IngressClasses cannot be listed with these credentials ({reason}), so {} is assumed to be \
          the only one of this gateway; allow these credentials to list them, or add them with -f",
         quote(&class.name)
     );
@@ -184,8 +184,8 @@ async fn list(
     }
 }
 
-/// All pages of a list. One that takes so long that the API server has forgotten where it
-/// was begins again, as a whole.
+/// Reads all pages of a list. If the continue token expires meanwhile, the whole list is
+/// read again.
 async fn pages<K: Clone>(
     ask: impl AsyncFn(&ListParams) -> kube::Result<ObjectList<K>>,
     mut read: impl FnMut(K) -> Object,

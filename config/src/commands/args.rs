@@ -43,22 +43,22 @@ pub(super) fn read_files(paths: &[PathBuf]) -> Manifests {
 /// An invalid argument.
 #[derive(Debug, Error)]
 pub(super) enum ArgError {
-    #[error("is not a namespace name; use lower-case letters, digits and -, 63 at most")]
+    #[error("is not a valid namespace name; use lower-case letters, digits and -, 63 at most")]
     Namespace,
     #[error(
         "the controller has no address for Envoy's admin interface, because routes could reach it; \
          omit --admin and use the socket admin.sock in the folder"
     )]
     AdminOfController,
-    #[error("is not an object name; write NAMESPACE/NAME")]
+    #[error("is not a valid object name; write NAMESPACE/NAME")]
     ObjectName,
-    #[error("is neither an IP address nor a lower-case host name")]
+    #[error("is not an IP address or a host name; write it in lower case and without port")]
     Address,
     #[error("is not a percentage; write a number from 0 to 100")]
     Percentage,
 }
 
-/// The name of a namespace.
+/// Parses the name of a namespace.
 pub(super) fn parse_namespace(text: &str) -> Result<String, ArgError> {
     if is_dns_label(text) { Ok(text.into()) } else { Err(ArgError::Namespace) }
 }

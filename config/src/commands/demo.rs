@@ -28,8 +28,8 @@ const INGRESS: &str = include_str!("../../samples/simple-ingress/ingress.yaml");
 const SECURE_INGRESS: &str = include_str!("../../samples/secure-ingress/ingress.yaml");
 const HTTPBIN: &str = include_str!("../../samples/simple-ingress/httpbin.yaml");
 
-/// The RouteRule of the documentation, and its file: beside the manifests, under a name
-/// that is not read.
+/// The RouteRule of the documentation, and its file name: it is next to the manifests,
+/// under a name that is not read.
 const RULE: &str = include_str!("../../samples/status-route/status-route.yaml");
 const UNREAD_RULE: &str = "status-route.yaml.off";
 

@@ -53,7 +53,7 @@ fn list() -> String {
     text
 }
 
-/// Clap's own would list them all where one is unknown.
+/// Replaces clap's parser, whose error would list all codes.
 #[derive(Clone)]
 struct CodeParser;
 
@@ -74,7 +74,7 @@ impl TypedValueParser for CodeParser {
         })
     }
 
-    /// For the completion of a shell.
+    /// For shell completion.
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         let value = |code: &Code| PossibleValue::new(code.as_str()).help(code.summary());
         Some(Box::new(Code::ALL.iter().map(value)))

@@ -13,8 +13,8 @@ use crate::finding::Finding;
 use crate::manifest::Object;
 use crate::object_ref::ObjectRef;
 
-/// For people, and scripts that read lines: on a terminal with the lines of the
-/// manifests and in colour (unless `NO_COLOR` is set), elsewhere one line each.
+/// The text format: on a terminal with the lines of the manifests and in colour (unless
+/// `NO_COLOR` is set), otherwise one line per finding.
 pub(super) fn text(findings: &[Finding], to: &impl RawStream) -> String {
     if to.is_terminal() {
         return terminal::render(findings, AutoStream::choice(to) != ColorChoice::Never);
@@ -22,7 +22,7 @@ pub(super) fn text(findings: &[Finding], to: &impl RawStream) -> String {
     findings.iter().map(|finding| finding.to_string() + "\n").collect()
 }
 
-/// One JSON object a line.
+/// One JSON object per line.
 pub(super) fn json<'a>(
     findings: &[Finding],
     objects: impl Iterator<Item = &'a Object>,

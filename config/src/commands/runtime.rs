@@ -3,16 +3,16 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 
-/// Raises the limit of file descriptors of this process and its Envoy to the maximum: it
+/// Raises the limit of file descriptors of this process and its Envoy to the maximum. It
 /// often is 1,024, and each watch of a Secret uses a connection.
 fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
-/// Has the kernel keep this process in pages of 4 KiB. It would join them to pages of
-/// 2 MiB, which take all of that for a few bytes: what a controller holds is small, and
-/// changes, and so it seemed to grow for as long as it ran.
+/// Disables transparent huge pages for this process. With pages of 2 MiB, a few bytes keep
+/// a whole page in memory: the data of a controller is small and changes, so its memory
+/// seemed to grow as long as it ran.
 pub(super) fn use_small_pages() {
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);

@@ -1,4 +1,4 @@
-//! Where a command finds the objects: in files, in a cluster, or in both.
+//! The source of a command's objects: files, a cluster, or both.
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -17,42 +17,42 @@ use crate::settings::Settings;
 #[group(skip)]
 #[command(group(ArgGroup::new("source").args(["paths", "live"]).required(true).multiple(true)))]
 pub(crate) struct SourceArgs {
-    /// Manifests: a YAML or JSON file, a folder of them, or - for standard
-    /// input; may be repeated
+    /// Read manifests from a YAML or JSON file, a folder, or - for standard input;
+    /// may be repeated
     #[arg(short = 'f', long = "filename", value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// Read the objects of a cluster; with -f, as if these manifests had been
     /// applied to it
     #[arg(long, help_heading = "Cluster")]
     live: bool,
-    /// The kubeconfig file of the cluster [default: as kubectl finds it]
+    /// Use this kubeconfig file [default: as kubectl]
     #[arg(long, value_name = "FILE", requires = "live", help_heading = "Cluster")]
     kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig file
+    /// Use this context of the kubeconfig file
     #[arg(long, value_name = "NAME", requires = "live", help_heading = "Cluster")]
     context: Option<String>,
 }
 
-/// Which part of the cluster.
+/// The namespaces of the cluster.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct NamespaceArgs {
-    /// Read this namespace only, as a controller with the same flag; may be
+    /// Read only this namespace, like a controller with the same flag; may be
     /// repeated [default: all]
     #[arg(short, long = "namespace", value_name = "NAME", requires = "live", value_parser = parse_namespace, help_heading = "Cluster")]
     pub(crate) namespaces: Vec<String>,
 }
 
-/// What was found.
+/// The objects that were read.
 pub(crate) enum Source {
     Files(Manifests),
     Cluster(Snapshot),
 }
 
 impl SourceArgs {
-    /// Reads all objects, in the cluster those of these namespaces.
+    /// Reads all objects; in a cluster, only those in these namespaces.
     ///
     /// # Errors
-    /// Where the cluster cannot be read.
+    /// If the cluster cannot be read.
     pub(crate) fn read(
         &self,
         namespaces: &[String],
@@ -80,7 +80,7 @@ impl Source {
         }
     }
 
-    /// The gateway that serves them.
+    /// Compiles the objects.
     pub(crate) fn compile(&self, settings: &Settings) -> Compiled {
         match self {
             Self::Files(manifests) => compile(manifests, settings),
@@ -88,7 +88,7 @@ impl Source {
         }
     }
 
-    /// The same, with notes on what a cluster would refuse.
+    /// Same as [`Self::compile`], with notes on objects that a cluster would reject.
     pub(crate) fn check(&self, settings: &Settings) -> Compiled {
         match self {
             Self::Files(manifests) => check(manifests, settings),
@@ -98,7 +98,7 @@ impl Source {
         }
     }
 
-    /// Whether all Secrets could be read, so that what is not there is missing.
+    /// Whether all Secrets could be read, so that absent ones do not exist.
     pub(crate) fn has_all_secrets(&self) -> bool {
         match self {
             Self::Files(_) => true,

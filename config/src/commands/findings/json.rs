@@ -6,7 +6,7 @@ use super::ApiVersions;
 use crate::finding::{Code, Finding, Severity};
 use crate::object_ref::ObjectRef;
 
-/// What is not known is left out.
+/// Unknown fields are omitted.
 #[derive(Serialize)]
 struct Record<'a> {
     severity: Severity,

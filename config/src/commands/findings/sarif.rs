@@ -1,5 +1,5 @@
-//! Findings as SARIF 2.1.0, the format in which code hosts and editors take those of
-//! all tools: the few of its properties that we have something for.
+//! Findings as SARIF 2.1.0, the format in which code hosts and editors read findings of
+//! all tools. Only properties that findings have are written.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -38,7 +38,7 @@ struct Driver {
     rules: Vec<Rule>,
 }
 
-/// What SARIF calls a kind of findings.
+/// A kind of findings, which SARIF calls a rule.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Rule {
@@ -107,7 +107,7 @@ pub(super) fn log(findings: &[Finding]) -> Log {
     let rules = codes.into_iter().map(rule).collect();
     let driver = Driver { name: "ingressctl", version: env!("CARGO_PKG_VERSION"), rules };
     let results = findings.iter().map(result).collect();
-    // Columns of ours count characters.
+    // The columns of findings count characters.
     let run = Run { tool: Tool { driver }, column_kind: "unicodeCodePoints", results };
     Log { schema: SCHEMA, version: "2.1.0", runs: [run] }
 }
@@ -144,11 +144,11 @@ fn physical(Location { file, line, column }: &Location) -> PhysicalLocation {
     }
 }
 
-/// The path as a URI: one that is relative stays so.
+/// The path as a URI; a relative path stays relative.
 fn uri(path: &str) -> String {
     let mut uri = String::from(if path.starts_with('/') { "file://" } else { "" });
     for byte in path.bytes() {
-        // What RFC 3986 leaves as it is, in a path without a scheme.
+        // Characters that RFC 3986 does not encode in a path without a scheme.
         if byte.is_ascii_alphanumeric() || b"-._~/!$&'()*+,;=@".contains(&byte) {
             uri.push(byte.into());
         } else {

@@ -1,5 +1,5 @@
-//! Findings on a terminal: each with the line it is about, and a caret under the
-//! place.
+//! Findings on a terminal: each with its line of the manifest, and a caret under its
+//! column.
 
 use std::fs;
 use std::ops::Range;
@@ -10,10 +10,10 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use crate::finding::{Finding, Location, Severity, is_hidden, one_line};
 use crate::manifest::MAX_FILE_BYTES;
 
-/// The longest line that is shown, in bytes; a file may be a single one.
+/// The longest line that is shown, in bytes, because a file may be a single line.
 const MAX_LINE: usize = 4 << 10;
 
-/// All of them, with an empty line after each.
+/// All findings, with an empty line after each.
 pub(super) fn render(findings: &[Finding], with_colours: bool) -> String {
     let renderer = if with_colours { Renderer::styled() } else { Renderer::plain() };
     let mut source = None;
@@ -25,7 +25,7 @@ pub(super) fn render(findings: &[Finding], with_colours: bool) -> String {
     blocks.collect()
 }
 
-/// Keys are not to be seen by who looks over a shoulder.
+/// Whether the line may contain a private key, which must not be shown.
 fn holds_secrets(finding: &Finding) -> bool {
     finding.object.as_ref().is_some_and(|object| &*object.kind == "Secret")
 }
@@ -54,8 +54,8 @@ fn group<'a>(finding: &Finding, line: Option<&'a str>) -> Group<'a> {
     }
 }
 
-/// The bytes of the word that begins in `column`, which counts characters from 1;
-/// none where the line is over before.
+/// The byte range of the word at `column`, which counts characters from 1; `None` if
+/// the line is shorter.
 fn span(line: &str, column: usize) -> Option<Range<usize>> {
     let (start, first) = line.char_indices().nth(column.checked_sub(1)?)?;
     let rest = line.get(start + first.len_utf8()..)?;
@@ -68,22 +68,22 @@ fn span(line: &str, column: usize) -> Option<Range<usize>> {
     Some(start..start + first.len_utf8() + length)
 }
 
-/// The file that was read last: findings are in the order of files.
+/// The file that was read last, because findings are in the order of files.
 struct Source {
     file: Arc<str>,
     text: String,
-    /// Where each line begins.
+    /// The offset of each line.
     starts: Vec<usize>,
 }
 
 impl Source {
-    /// The file of `place`, which is read unless it is `known`.
+    /// The file of `place`; read unless it is the one in `known`.
     fn of<'a>(known: &'a mut Option<Self>, place: &Location) -> &'a Self {
         let other = known.take().filter(|source| source.file == place.file);
         known.insert(other.unwrap_or_else(|| Self::read(&place.file)))
     }
 
-    /// A pipe is empty by now, and standard input has no name: then there is no line.
+    /// A pipe has been read, and standard input has no name: then no line is shown.
     fn read(file: &Arc<str>) -> Self {
         let is_file = fs::metadata(&**file).is_ok_and(|metadata| {
             metadata.is_file() && metadata.len() <= u64::try_from(MAX_FILE_BYTES).unwrap_or(0)
@@ -95,7 +95,7 @@ impl Source {
         Self { file: Arc::clone(file), text, starts }
     }
 
-    /// One line, from 1, such that a terminal shows it as it is.
+    /// One line, counted from 1, with control characters replaced.
     fn line(&self, number: u32) -> Option<String> {
         let index = usize::try_from(number).ok()?.checked_sub(1)?;
         let start = *self.starts.get(index)?;
