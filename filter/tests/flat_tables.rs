@@ -1,15 +1,15 @@
-//! The flat form of a table: it says what the JSON form says, and no bytes at
-//! all make it trap.
+//! Tests of the flat form of a table: it has the same content as the JSON form, and no
+//! bytes make it trap.
 
 use ingress_filter::{FlatTable, LoadError, RouteTable, Router, Verdict};
 use proptest::prelude::*;
 
-/// A table with everything that a table can have.
+/// A table that uses every field.
 fn everything() -> RouteTable {
     serde_json::from_str(include_str!("everything.json")).unwrap()
 }
 
-/// The same with the digest of its content.
+/// The same bytes with the digest of their content.
 fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     if let Some((head, content)) = bytes.split_at_mut_checked(16) {
         head[8..].copy_from_slice(&twox_hash::XxHash64::oneshot(0, content).to_le_bytes());
@@ -17,7 +17,7 @@ fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// Asks a router everything that it can be asked.
+/// Calls all functions of a router.
 fn exercise(router: &Router) {
     for host in ["a.example", "x.a.example:80", "[::1]", "b.example", "", "a@b"] {
         for path in ["/a", "/a/b?c", "/abc", "/c12", "/", "*"] {
@@ -38,10 +38,10 @@ fn exercise(router: &Router) {
     router.name();
 }
 
-/// Whether bytes are taken; they are asked everything then.
+/// Whether bytes are accepted as a table. If so, calls all functions of its router.
 fn is_taken(bytes: Vec<u8>) -> bool {
     let Ok(table) = FlatTable::parse(bytes) else { return false };
-    // What cannot be read is an error, never a panic.
+    // A record that cannot be read is an error, never a panic.
     let _ = table.decode();
     let Ok(router) = Router::from_flat(table) else { return false };
     exercise(&router);

@@ -1,4 +1,4 @@
-//! What a route table serves, and which tables are refused and why.
+//! Tests of the routes that a table serves, and of the errors of invalid tables.
 
 use ingress_filter::{Outcome, Router, Verdict};
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ fn request(method: &str, authority: &str, target: &str) -> Vec<(String, Vec<u8>)
         .to_vec()
 }
 
-/// The cluster, or the status of the filter's own answer.
+/// The cluster, or the status of the filter's own response.
 fn verdict(router: &Router, headers: &[(String, Vec<u8>)]) -> String {
     match router.decide(headers).verdict {
         Verdict::Forward(forward) => forward.cluster.to_owned(),

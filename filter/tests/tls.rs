@@ -1,12 +1,12 @@
-//! Requests and the connection they come by: whose certificate it has, and
-//! whether it has TLS at all.
+//! Tests of requests and their connections: the certificate of a connection, and whether
+//! it uses TLS.
 
 use std::borrow::Cow;
 
 use ingress_filter::{Outcome, Request, Router, Verdict};
 use serde_json::{Value, json};
 
-/// A request on a filter chain, which it counts how often it is asked for.
+/// A request on a filter chain. Counts how often the chain is read.
 struct Asked {
     headers: Vec<(String, Vec<u8>)>,
     chain: &'static str,
@@ -64,7 +64,7 @@ fn router(fields: &Value) -> Router {
     Router::load(table.to_string().as_bytes()).unwrap()
 }
 
-/// The cluster, or the status of the filter's own answer with its location.
+/// The cluster, or the status of the filter's own response with its location.
 fn verdict(router: &Router, asked: &Asked) -> String {
     let decision = router.decide(asked);
     let location = decision.response_headers.iter().find(|header| header.name == "location");
@@ -92,7 +92,7 @@ fn a_host_on_a_connection_with_another_certificate_is_misdirected() {
         ("ns/foo", "bar.foo.example", "/", "421"),
         ("ns/foo", "plain.example", "/", "421"),
         ("default", "[::1]:443", "/", "421"),
-        // What is not there is not there for anyone on this connection.
+        // Without a route for the path, 421 is still the response on the wrong chain.
         ("default", "foo.example", "/x", "421"),
         ("ns/foo", "foo.example", "/x", "404"),
         // Hosts without a certificate are served with any.
@@ -101,7 +101,7 @@ fn a_host_on_a_connection_with_another_certificate_is_misdirected() {
         ("ns/foo", "", "/", "a"),
         // Without TLS.
         ("", "foo.example", "/", "a"),
-        // What is not a host is nobody's.
+        // An invalid authority does not have a certificate.
         ("default", "x@foo.example", "/", "404"),
         ("default", "*.foo.example", "/", "404"),
         ("default", "foo.example", "*", "404"),
@@ -112,7 +112,7 @@ fn a_host_on_a_connection_with_another_certificate_is_misdirected() {
     let decision = router.decide(&on_chain("default", "foo.example", "/"));
     assert_eq!(decision.outcome, Outcome::Misdirected);
     assert_eq!((decision.response_headers.len(), decision.source), (0, None));
-    // A client that named no host claims none.
+    // A client without a server name (SNI) does not claim a host.
     let of_nobody = |chain| Asked { server_name: None, ..on_chain(chain, "foo.example", "/") };
     assert_eq!(verdict(&router, &of_nobody("default")), "a");
     assert_eq!(verdict(&router, &of_nobody("ns/bar")), "421");
@@ -144,7 +144,7 @@ fn trace_and_upgrades_are_refused_on_any_connection() {
     }
 }
 
-/// What becomes of a request for this table's only route.
+/// Checks the outcome of a request for this table's only route.
 #[track_caller]
 fn plaintext(router: &Router, headers: &[(&str, &str)], expected: &str) {
     assert_eq!(verdict(router, &asked("", headers)), expected, "{headers:?}");

@@ -11,13 +11,13 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// The bytes are not a WebAssembly module that the engine accepts.
     #[error("cannot compile the module: {message}")]
     Compile {
-        /// What the engine said.
+        /// The message of the engine.
         message: String,
     },
     /// The folder for compiled code cannot be used.
@@ -25,7 +25,7 @@ pub enum Error {
     Cache {
         /// The folder.
         folder: PathBuf,
-        /// What the engine said.
+        /// The message of the engine.
         message: String,
     },
     /// The module lacks an export that every Proxy-Wasm module has.
@@ -51,7 +51,7 @@ pub enum Error {
     /// An import has a known name but a different type, or instantiation failed.
     #[error("cannot instantiate the module: {message}")]
     Instantiate {
-        /// What the engine said.
+        /// The message of the engine.
         message: String,
     },
     /// `proxy_on_vm_start` returned false.
