@@ -21,9 +21,7 @@ impl Backend {
         place: &Place<'_>,
     ) -> Result<Self, LoadError> {
         if backend.name.is_empty() {
-            return Err(place
-                .field("name")
-                .error("is empty; set a name, which routes refer to"));
+            return Err(place.field("name").error("is empty; set a name, which routes refer to"));
         }
         let mut slots = Slots::default();
         let mut rules = Vec::with_capacity(backend.rules.len());
