@@ -7,7 +7,6 @@
 //! The delay of a change is limited: waiting for one writer by [`WRITE_TIMEOUT`], and
 //! waiting for a pause by [`AT_MOST`]. Files that are renamed into place do not
 //! invalidate a reading.
-//! are renamed into place do not make a reading void.
 
 mod emptied;
 mod folders;
