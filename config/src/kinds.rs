@@ -124,6 +124,11 @@ pub(crate) fn group(api_version: &str) -> &str {
 }
 
 impl ReadKind {
+    /// Whether its objects are in namespaces.
+    pub(crate) fn is_namespaced(&self) -> bool {
+        *self != INGRESS_CLASS
+    }
+
     fn has_group(&self, name: &str) -> bool {
         self.versions.iter().any(|version| group(version) == name)
     }

@@ -55,14 +55,9 @@ impl Kind {
         }
     }
 
-    /// Whether its objects are in namespaces.
-    fn is_namespaced(self) -> bool {
-        self != Self::IngressClass
-    }
-
     /// The namespaces from which to read its objects if these are watched; `None` means all.
     pub(crate) fn scopes(self, namespaces: &[String]) -> Vec<Option<&str>> {
-        if namespaces.is_empty() || !self.is_namespaced() {
+        if namespaces.is_empty() || !self.candidates()[0].0.is_namespaced() {
             return vec![None];
         }
         namespaces.iter().map(|namespace| Some(&**namespace)).collect()

@@ -74,6 +74,7 @@ impl Cluster {
         settings: &Settings,
     ) -> anyhow::Result<Snapshot> {
         let applied: HashSet<_> = manifests.objects().map(Object::reference).collect();
+        let has_classes = applied.iter().any(|it| &*it.kind == Kind::IngressClass.name());
         for Watched { kind, resource } in self.discover().await? {
             for namespace in kind.scopes(namespaces) {
                 match list(&self.client, namespace, kind, &resource).await {
@@ -83,6 +84,7 @@ impl Cluster {
                         manifests.objects.extend(others.map(Arc::new));
                     }
                     Err(Failure::Gone) if kind.is_optional() => {}
+                    Err(Failure::Forbidden(_)) if kind == Kind::IngressClass && has_classes => {}
                     Err(Failure::Forbidden(reason)) if kind == Kind::IngressClass => {
                         let class = usual_class(Reader::new(kind, resource.clone()), settings);
                         manifests.findings.push(without_classes(&class, &reason));

@@ -250,7 +250,11 @@ impl Reader<'_> {
             self.report(metadata.at, Some(&object), &field, Code::FieldMissing, message);
             return None;
         };
-        let namespace = namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.into());
+        let namespace = match namespace {
+            // As the API server has it, whatever the manifest says.
+            _ if kinds::named(kind).is_some_and(|kind| !kind.is_namespaced()) => Arc::default(),
+            namespace => namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.into()),
+        };
         Some(ObjectRef { namespace, name, ..object })
     }
 

@@ -9,7 +9,7 @@ use ingress_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::setup::{host_to, ingress, object};
+use crate::setup::{host_to, ingress, object, unclassed};
 
 /// The commands for a namespace of a cluster.
 struct Live<'a> {
@@ -159,6 +159,45 @@ fn credentials_that_may_read_less_are_told_what_is_lacking() {
     }
     let explain = live.run("explain", &["https://tenant.example/"]);
     assert!(!explain.stdout.contains("handshake"), "{}", explain.stdout);
+    let folder = tempfile::tempdir().expect("a folder");
+    let class = folder.path().join("class.json");
+    fs::write(&class, class_of("istio.io/ingress-controller").to_string()).expect("a file");
+    let check = live.run("check", &["-f", class.to_str().expect("UTF-8")]);
+    assert!(!check.stdout.contains("IngressClasses cannot be listed"), "{}", check.stdout);
+}
+
+fn class_of(controller: &str) -> Value {
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
+        "metadata": {"name": "live-class"}, "spec": {"controller": controller},
+    })
+}
+
+#[test]
+fn an_ingress_class_of_a_file_replaces_the_one_of_the_cluster() {
+    let api = ApiServer::shared();
+    let namespace = api.namespace("live-class");
+    let upstream = Upstream::start_on(machine_ip(), "web");
+    namespace.create(&Service::new("web").at(&upstream).manifests());
+    let mut spec = host_to("class.example", "web");
+    spec["ingressClassName"] = json!("live-class");
+    namespace.create(&unclassed("web", &spec));
+    namespace.create(&class_of("example.com/other").to_string());
+    let kubeconfig = api.kubeconfig();
+    let live = Live { kubeconfig: &kubeconfig, namespace: "live-class" };
+    let before = live.run("explain", &["http://class.example/"]);
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("class.json");
+    fs::write(&file, class_of("istio.io/ingress-controller").to_string()).expect("a file");
+    let after =
+        live.run("explain", &["-f", file.to_str().expect("UTF-8"), "http://class.example/"]);
+    namespace
+        .run(&["delete", "ingressclasses.networking.k8s.io", "live-class"])
+        .expect("a deletion");
+
+    assert!(!before.stdout.contains("web.live-class.svc"), "{}{}", before.stdout, before.stderr);
+    assert!(after.stdout.contains("web.live-class.svc"), "{}{}", after.stdout, after.stderr);
 }
 
 #[test]

@@ -153,7 +153,7 @@ items:
         [
             "v1 Service default/a",
             "networking.k8s.io/v1 Ingress default/b",
-            "networking.k8s.io/v1 IngressClass default/c",
+            "networking.k8s.io/v1 IngressClass c",
         ]
     );
     assert_eq!(
