@@ -43,15 +43,16 @@ add() {
     fail "run: rustup target add --toolchain $toolchain $target"
 }
 
-# Not where build.rs runs this again, for which OUT_DIR is set.
+# Not where build.rs runs this again, for which OUT_DIR is set. Cargo asks for the version
+# more than once, but for the names of output files only once.
 say_what_comes() {
   built="${CARGO_TARGET_DIR:-$(dirname "$0")/../target}/module"
   [ -n "${OUT_DIR:-}" ] || [ -d "$built" ] ||
     progress "the first build takes some minutes: it compiles all dependencies, the module for Envoy and ingressctl"
 }
 
-if [ "${2:-}" = -vV ]; then
-  say_what_comes
-  is_installed || add
-fi
+case "${2:-}" in
+  -vV) is_installed || add ;;
+  -) say_what_comes ;;
+esac
 exec "$@"

@@ -75,17 +75,31 @@ fn the_target_is_added_once_to_the_toolchain_that_builds() {
     let text = String::from_utf8_lossy(&first.stderr);
     let lines: Vec<_> = text.lines().collect();
     let added = format!("adding the Rust target wasm32-wasip1, once: rustup {}", ADD.trim_end());
-    assert!(
-        matches!(&lines[..], [what_comes, line]
-        if what_comes.starts_with("the first build takes some minutes") && *line == added),
-        "{text}"
-    );
-    fs::create_dir_all(machine.folder.path().join("target/module")).unwrap();
+    assert_eq!(lines, [added]);
 
     let second = machine.run(&["-vV"]);
     assert_is_version(&second);
     assert!(second.stderr.is_empty(), "{second:?}");
     assert_eq!(machine.asked_of_rustup(), ADD);
+}
+
+#[test]
+fn a_first_build_says_once_how_long_it_takes() {
+    let machine = Machine::new(TOOLCHAIN);
+    fs::create_dir(machine.sysroot.join("wasm32-wasip1")).unwrap();
+    // What Cargo runs before it compiles.
+    let cargo = || [&["-vV"][..], &["-", "--print=file-names"], &["-vV"]].map(|it| machine.run(it));
+    let lines = |outputs: [Output; 3]| -> Vec<_> {
+        let text = |it: Output| String::from_utf8(it.stderr).unwrap();
+        outputs.into_iter().map(text).filter(|text| !text.is_empty()).collect()
+    };
+    let first = lines(cargo());
+    assert!(
+        matches!(&first[..], [line] if line.starts_with("the first build takes some minutes")),
+        "{first:?}"
+    );
+    fs::create_dir_all(machine.folder.path().join("target/module")).unwrap();
+    assert_eq!(lines(cargo()), Vec::<String>::new());
 }
 
 #[test]
