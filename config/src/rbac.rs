@@ -69,12 +69,12 @@ pub(crate) fn grants(settings: &Settings, namespaces: &[String], secrets: &Secre
     if namespaces.is_empty() {
         let rules = [class_rules(), watch_rules(), report_rules(&[LIST, WRITE].concat())].concat();
         grants.extend(who.cluster_wide(
-            "In all namespaces: read what routes are made of, say in status and Events what became of it.",
+            "In all namespaces: read the objects that define routes, and report on them in status and Events.",
             rules,
         ));
     } else {
         grants.extend(who.cluster_wide(
-            "Beyond its namespaces: IngressClasses are in none, and it looks for its Events in all.",
+            "Outside its namespaces: IngressClasses have no namespace, and it looks for its Events in all.",
             [class_rules(), vec![rule(&[""], &["events"], LIST)]].concat(),
         ));
         for namespace in namespaces.iter().collect::<BTreeSet<_>>() {
@@ -127,15 +127,16 @@ fn certificates_role_name(gateway: &Gateway) -> String {
 }
 
 const WHY_WATCHED: &str =
-    "Here: read what routes are made of, say in status and Events what became of it.";
-const WHY_BOTH: &str = "Here: the same; and its pods agree by a Lease on which of them does.";
+    "Here: read the objects that define routes, and report on them in status and Events.";
+const WHY_BOTH: &str =
+    "Here: the same; its pods also agree by a Lease on which of them writes to the API.";
 const WHY_APART: &str = "Its pods agree by a Lease on which of them writes to the API, and publish the address of its Service.";
 
 fn class_rules() -> Vec<PolicyRule> {
     vec![rule(&["networking.k8s.io"], &["ingressclasses"], READ)]
 }
 
-/// What routes are made of.
+/// The objects that define routes.
 fn watch_rules() -> Vec<PolicyRule> {
     vec![
         rule(INGRESS_GROUPS, &["ingresses"], READ),
