@@ -188,7 +188,10 @@ fn the_settings_and_the_connection_are_flags() {
     let explanation: Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(explanation["certificate"], Value::Null);
     for (args, problem) in [
-        (&["--sni", "a.example", "a.example"][..], "--sni: a server name (SNI) needs"),
+        (
+            &["--sni", "a.example", "a.example"][..],
+            "--sni: a server name (SNI) is only sent over TLS",
+        ),
         (&["--sni", "192.0.2.1", "https://a.example"], "is not a host name"),
         (&["--http-for-tls", "maybe", "a.example"], "invalid value 'maybe'"),
     ] {

@@ -275,7 +275,7 @@ fn a_bad_table_is_refused_with_its_place() {
             "tls_hosts[1].hosts[0]: \"b\" is also in tls_hosts[0]; merge the two",
         ),
         (host("*"), "tls_hosts[0].hosts: contains \"*\"; remove it"),
-        (host("Foo.example"), "tls_hosts[0].hosts[0]: \"Foo.example\" is not a host"),
+        (host("Foo.example"), "tls_hosts[0].hosts[0]: \"Foo.example\" is not a valid host"),
         (host("foo.example:443"), "tls_hosts[0].hosts[0]"),
         (tls_hosts(json!([{"hosts": [], "certificate": "c"}])), "tls_hosts[0].hosts: is empty"),
         (
