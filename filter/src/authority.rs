@@ -3,13 +3,12 @@
 
 use std::borrow::Cow;
 
-/// The host of `authority` in lower case, without port, and without the one
-/// trailing dot of a fully qualified name. Empty where the authority is; `None`
-/// where it is malformed, which is nobody's host.
+/// The host of `authority` in lower case, without its port and without the trailing dot
+/// of a fully qualified name. Empty if the authority is empty; `None` if it is malformed.
 ///
-/// Envoy has already refused most of what is malformed. What is left must not
-/// match anything, so this is strict: user information, empty labels, a label
-/// `*`, a port that is not a number and bytes that no host holds are malformed.
+/// Envoy has already rejected most malformed authorities. The others must not match any
+/// host, so this is strict: user information, empty labels, a label `*`, a port that is
+/// not a number, and bytes that are not allowed in a host are malformed.
 ///
 /// ```
 /// use ingress_filter::host_of;
@@ -34,8 +33,8 @@ pub fn host(authority: &[u8]) -> Option<Cow<'_, [u8]>> {
     is_host(&host).then_some(host)
 }
 
-/// Splits at the colon in front of a port. Colons within the brackets of an
-/// IPv6 literal are the host's.
+/// Splits at the colon before the port. Colons inside the brackets of an IPv6 literal
+/// belong to the host.
 fn split_port(authority: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     if authority.first() == Some(&b'[') {
         let end = authority.iter().position(|byte| *byte == b']')?;
@@ -53,8 +52,8 @@ fn split_port(authority: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     Some((host.strip_suffix(b".").unwrap_or(host), port))
 }
 
-/// Whether `host` is a name of non-empty labels or a bracketed address, in
-/// lower case.
+/// Whether `host` is a name without empty labels or an address in brackets, in lower
+/// case.
 pub(crate) fn is_host(host: &[u8]) -> bool {
     if let Some(address) = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")) {
         let text = std::str::from_utf8(address).unwrap_or_default();

@@ -74,8 +74,8 @@ impl Router {
         }
         let decision = self.decide_by_route(request).unwrap_or(Decision::refuse(503));
         match &decision.verdict {
-            // Envoy's routes refuse TRACE and upgrades, but get to see only
-            // what goes on to them.
+            // Envoy's routes reject TRACE and upgrades too, but only in requests
+            // that are forwarded.
             Verdict::Respond(_) if is_trace(request) => Decision::refuse(405),
             Verdict::Respond(_) if is_upgrade(request) => Decision::refuse(403),
             Verdict::Forward(Forwarding { websocket: false, .. })
@@ -125,7 +125,7 @@ impl Router {
         if chain.is_empty() || *chain == *certificate.as_bytes() {
             return false;
         }
-        // A client that names no host when it connects claims none.
+        // A client without SNI has not asked for the certificate of any host.
         *chain != *DEFAULT_CERTIFICATE.as_bytes() || request.server_name().is_some()
     }
 }
@@ -135,7 +135,7 @@ fn is_trace(request: &(impl Request + ?Sized)) -> bool {
     request.first_value(":method").as_deref() == Some(b"TRACE")
 }
 
-/// Envoy keeps this header only if the client may request an upgrade.
+/// Envoy keeps this header only if the client requests an upgrade.
 fn is_upgrade(request: &(impl Request + ?Sized)) -> bool {
     request.first_value("upgrade").is_some()
 }

@@ -3,8 +3,8 @@
 
 const NANOS_PER_MS: u64 = 1_000_000;
 
-/// The milliseconds of a duration with a unit, between one millisecond and
-/// `u32::MAX` of them (49 days); what is below a millisecond is cut off.
+/// The milliseconds of a duration with a unit, from one to `u32::MAX` (49 days).
+/// Fractions of a millisecond are discarded.
 ///
 /// ```
 /// use ingress_filter::duration;
@@ -24,20 +24,19 @@ pub fn parse(text: &[u8]) -> Option<u32> {
     u32::try_from(nanos / NANOS_PER_MS).ok().filter(|ms| *ms > 0)
 }
 
-/// As [`parse`], or a whole number of milliseconds: what a client may say in a
-/// header.
+/// Same as [`parse`], or a whole number of milliseconds: the syntax for clients' headers.
 pub fn parse_header(value: &[u8]) -> Option<u32> {
     parse_number(value).filter(|ms| *ms > 0).or_else(|| parse(value))
 }
 
 /// A whole number without sign.
 pub fn parse_number(text: &[u8]) -> Option<u32> {
-    // `parse` would take a `+`.
+    // `parse` would accept a `+`.
     text.first().filter(|byte| byte.is_ascii_digit())?;
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// The nanoseconds of `1.5s` at the start of `text`, and what follows it.
+/// The nanoseconds of the quantity, such as `1.5s`, at the start of `text`, and the rest.
 fn parse_component(text: &[u8]) -> Option<(u64, &[u8])> {
     let (whole, rest) = split_digits(text);
     let (fraction, rest) = match rest.strip_prefix(b".") {

@@ -8,21 +8,21 @@ use crate::error::{LoadError, Place};
 use crate::flat::{Text, Writer};
 use crate::pattern::{Pattern, PatternError};
 
-/// Compiles a pattern, or has it compiled already.
+/// Returns the automaton of a pattern, compiled now or earlier.
 pub type Compile<'c> = dyn Fn(&str) -> Result<Arc<Pattern<'static>>, PatternError> + 'c;
 
 pub(crate) struct Encoder<'c> {
     writer: Writer,
     compile: &'c Compile<'c>,
-    /// By the pattern: rules tend to have the same.
+    /// Patterns written so far. Rules often have the same ones.
     automata: BTreeMap<String, Automaton>,
 }
 
-/// A pattern that has been written.
+/// A written pattern.
 #[derive(Clone, Copy)]
 pub(crate) struct Automaton {
     pub(crate) text: Text,
-    /// Whether it matches an empty value.
+    /// Whether it matches the empty value.
     pub(crate) matches_empty: bool,
 }
 

@@ -9,28 +9,27 @@ pub struct HeaderEdit<'t> {
     pub name: Cow<'t, str>,
     /// Its value.
     pub value: Cow<'t, [u8]>,
-    /// Whether it stands beside those of the same name that are there, or in
-    /// place of them.
+    /// Whether to keep the header's existing values, or to replace them.
     pub appends: bool,
 }
 
 impl<'t> HeaderEdit<'t> {
-    /// One value, in place of all there are.
+    /// Replaces all values of the header by one.
     pub(crate) fn set(name: &'t str, value: impl Into<Cow<'t, [u8]>>) -> Self {
         Self { name: name.into(), value: value.into(), appends: false }
     }
 
-    /// One more value.
+    /// Adds a value.
     pub(crate) fn append(name: &'t str, value: impl Into<Cow<'t, [u8]>>) -> Self {
         Self { appends: true, ..Self::set(name, value) }
     }
 
-    /// As [`Self::set`], of a number.
+    /// Same as [`Self::set`], with a number.
     pub(crate) fn number(name: &'t str, value: u32) -> Self {
         Self::set(name, value.to_string().into_bytes())
     }
 
-    /// The same, for as long as anyone likes.
+    /// The same edit, without the lifetime.
     pub fn into_owned(self) -> HeaderEdit<'static> {
         HeaderEdit {
             name: Cow::Owned(self.name.into_owned()),
@@ -40,16 +39,16 @@ impl<'t> HeaderEdit<'t> {
     }
 }
 
-/// Whether a header may be called so (RFC 9110 section 5.1), as HTTP/2 spells
-/// it: in lower case.
+/// Whether this is a valid header name (RFC 9110 section 5.1) in lower case, as HTTP/2
+/// requires.
 pub(crate) fn is_name(name: &str) -> bool {
     let is_token =
         |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9') || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(is_token)
 }
 
-/// Whether a header may have this value: visible ASCII, with spaces and tabs
-/// only inside (RFC 9110 section 5.5).
+/// Whether this is a valid header value: visible ASCII, with spaces and tabs only between
+/// other characters (RFC 9110 section 5.5).
 pub(crate) fn is_value(value: &str) -> bool {
     let is_inner = |byte: u8| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t');
     value.bytes().all(is_inner) && value.trim() == value

@@ -1,10 +1,10 @@
 //! The Proxy-Wasm module: passes Envoy's callbacks to the [`Router`], and its
 //! decisions to Envoy. No other part of this crate depends on the host.
 //!
-//! A plain request costs three host calls: path, authority, and the cluster's
-//! header. A rule adds one for each header that it reads or sets; a host with a
-//! certificate adds one, to compare it with the connection's. Counters are kept in
-//! the module and flushed by a timer.
+//! A simple request costs three host calls: they read the path and the authority, and set
+//! the header with the cluster. A rule adds one for each header that it reads or sets; a
+//! host with a certificate adds one, to compare it with that of the connection. Counters
+//! are kept in the module and flushed by a timer.
 
 mod counters;
 mod headers;
@@ -109,15 +109,14 @@ impl RootContext for Plugin {
     }
 }
 
-/// The flat form is served as it is. The JSON form, for an Envoy of one's own, is
-/// made flat first, on a thread that serves: that is for small tables.
+/// The flat form is used directly. The JSON form, for a hand-written table, is encoded
+/// first. That happens on a worker of Envoy, so it is only for small tables.
 fn load(table: Vec<u8>) -> Result<Router, LoadError> {
     Router::from_flat(FlatTable::read(table)?)
 }
 
 impl Drop for Plugin {
-    /// A configuration that is replaced takes with it what it has counted
-    /// since the last tick.
+    /// Counts since the last tick are lost when the configuration is replaced.
     fn drop(&mut self) {
         self.counters.flush();
     }
@@ -130,9 +129,9 @@ struct Stream {
     counters: Rc<Counters>,
     random: Rc<Random>,
     waiting: Rc<Waiting>,
-    /// When it goes on, where it waits.
+    /// The end of its delay, while it is delayed.
     due: Option<Due>,
-    /// What the answer of the upstream gets.
+    /// The changes of the upstream's response headers.
     response_headers: Vec<HeaderEdit<'static>>,
     /// Whether the filter itself has answered a HEAD request.
     answers_head: bool,
@@ -148,8 +147,8 @@ impl Drop for Stream {
 
 impl Context for Stream {}
 
-/// A callback that is implemented here has to be exported too, as
-/// `config/module-linker.sh` lists them.
+/// A callback that is implemented here must also be in the list of exports in
+/// `config/module-linker.sh`.
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         let headers = RequestHeaders::new(&self.random);
@@ -198,8 +197,8 @@ impl HttpContext for Stream {
         }
     }
 
-    /// Envoy says that an empty answer is empty, except to HEAD: that it would
-    /// call chunked.
+    /// Envoy adds `content-length: 0` to an empty response, but `transfer-encoding:
+    /// chunked` to one for HEAD, unless that has a `content-length`.
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if self.answers_head {
             host::set_response_header("content-length", b"0");
@@ -217,7 +216,7 @@ fn is_head(headers: &RequestHeaders<'_>) -> bool {
     headers.first_value(":method").as_deref() == Some(b"HEAD")
 }
 
-/// Answers the current request in place of its upstream.
+/// Responds to the current request without forwarding it.
 fn abort(status: AbortStatus) {
     match status {
         AbortStatus::Http(status) => host::respond(status, &[]),
@@ -225,7 +224,7 @@ fn abort(status: AbortStatus) {
     }
 }
 
-/// Leaves word for the access log.
+/// Stores a property for the access log.
 fn record(decision: &Decision<'_>) {
     if let Verdict::Forward(forwarding) = &decision.verdict
         && let Some(fault) = forwarding.fault()

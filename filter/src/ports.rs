@@ -6,7 +6,7 @@ use crate::flat::{Bytes, List, Records, Text, record};
 use crate::table;
 
 record! {
-    /// A port, and the clusters that it has in place of those that rules name.
+    /// A port, and its clusters for the clusters that rules name.
     pub(crate) struct Port {
         name: Text,
         /// In the order of their texts.

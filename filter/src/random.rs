@@ -1,11 +1,11 @@
 //! Random picks. Each uses one random number, so that a fixed number makes a
 //! decision reproducible.
 
-/// What `per_million` counts in.
+/// The unit of `per_million`.
 pub(crate) const MILLION: u32 = 1_000_000;
 
-/// Whether a draw of that many in a million hits. The hits are the greatest
-/// numbers, so that 0 hits only what is certain.
+/// Whether a random number selects a request at this rate. The greatest numbers do, so
+/// that 0 selects it only at the full rate.
 pub(crate) fn hits(random: u64, per_million: u32) -> bool {
     let million = u64::from(MILLION);
     random % million >= million.saturating_sub(u64::from(per_million))

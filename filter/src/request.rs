@@ -2,36 +2,34 @@
 
 use std::borrow::Cow;
 
-/// What a decision may ask of a request. Asking may cost a host call.
+/// The values of a request that a decision may need. Each may cost a host call.
 pub trait Request {
-    /// The value of a header or pseudo-header, by its name in lower case; of a
-    /// header sent several times, all values joined with `,` (RFC 9110 section
-    /// 5.3). An empty value may count as none; [`first_value`](Self::first_value) tells.
+    /// The value of a header or pseudo-header, by its name in lower case. The values of
+    /// a repeated header are joined with `,` (RFC 9110 section 5.3). An empty value may be
+    /// returned as `None`; [`first_value`](Self::first_value) distinguishes the two.
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>>;
 
-    /// The value of a header or pseudo-header, by its name in lower case; of a
-    /// header sent several times, the first.
+    /// The value of a header or pseudo-header, by its name in lower case; the first value
+    /// of a repeated header.
     fn first_value(&self, name: &str) -> Option<Cow<'_, [u8]>>;
 
-    /// The address of the client, as Envoy's attribute `source.address` has it:
-    /// with its port.
+    /// The address of the client with its port, as in Envoy's attribute `source.address`.
     fn client(&self) -> Option<Cow<'_, [u8]>>;
 
-    /// The name of the filter chain that has the request's connection, as
-    /// Envoy's attribute `xds.filter_chain_name` has it. An empty name counts as
-    /// none.
+    /// The name of the filter chain of the request's connection, as in Envoy's attribute
+    /// `xds.filter_chain_name`. An empty name is returned as `None`.
     fn filter_chain(&self) -> Option<Cow<'_, [u8]>>;
 
-    /// The host that the client named when it connected by TLS (SNI), as Envoy's
-    /// attribute `connection.requested_server_name` has it; `None` where it named none.
+    /// The server name (SNI) of the client's TLS handshake, if any, as in Envoy's attribute
+    /// `connection.requested_server_name`.
     fn server_name(&self) -> Option<Cow<'_, [u8]>>;
 
-    /// A random number, another one each time.
+    /// A new random number.
     fn random(&self) -> u64;
 }
 
-/// A request whose headers have all been read, from a client and by a filter
-/// chain that are not known; where something is to be drawn, it draws 0.
+/// A request as a list of its headers, without an address or a filter chain. Its random
+/// numbers are 0.
 impl Request for [(String, Vec<u8>)] {
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         let mut values =

@@ -6,11 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::flat::record;
 
 record! {
-    /// The addresses that share the first bits of one.
+    /// The addresses with the same first bits.
     #[derive(PartialEq, Eq)]
     pub struct Subnet {
         is_v4: bool,
-        /// The bits that all have in common.
+        /// The number of these bits.
         network: u128,
         mask: u128,
     }
@@ -20,7 +20,7 @@ impl Subnet {
     /// Reads `10.0.0.0/8`, `2001:db8::/32`, or a single address.
     ///
     /// # Errors
-    /// What is wrong with it, and what would be right.
+    /// If the text is not a network. The message has the remedy.
     ///
     /// ```
     /// use ingress_filter::{Subnet, SubnetError};
@@ -48,19 +48,19 @@ impl Subnet {
         let host_bits = bits - length;
         let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
         let (is_v4, bits_of_address) = number(address);
-        // Bits beyond the length do not count, as in Go's and Envoy's reading.
+        // Bits beyond the length are ignored, as in Go and Envoy.
         Ok(Self { is_v4, network: bits_of_address & mask, mask })
     }
 
-    /// Whether an address is in it. An IPv4 address that is written as an IPv6
-    /// one is the IPv4 address.
+    /// Whether the network contains an address. An IPv4-mapped IPv6 address counts as the
+    /// IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let (is_v4, address) = number(address.to_canonical());
         is_v4 == self.is_v4 && address & self.mask == self.network
     }
 }
 
-/// As [`Subnet::parse`] reads it.
+/// In the syntax of [`Subnet::parse`].
 impl fmt::Display for Subnet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host_bits = self.mask.trailing_zeros();
@@ -72,13 +72,13 @@ impl fmt::Display for Subnet {
     }
 }
 
-/// Why a text is not a network.
+/// The reason why a text is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubnetError {
-    /// It does not begin with an IP address.
+    /// It does not start with an IP address.
     Address,
-    /// Its length is not a number of bits of such an address.
+    /// The length is not a number, or greater than the address has bits.
     Length,
 }
 
@@ -95,7 +95,7 @@ impl fmt::Display for SubnetError {
 
 impl std::error::Error for SubnetError {}
 
-/// Whether it is an IPv4 address, and its bits.
+/// Whether the address is an IPv4 address, and its bits.
 fn number(address: IpAddr) -> (bool, u128) {
     match address {
         IpAddr::V4(address) => (true, address.to_bits().into()),
@@ -103,8 +103,7 @@ fn number(address: IpAddr) -> (bool, u128) {
     }
 }
 
-/// The address in what Envoy calls `source.address`: an IP address, with its
-/// port or without.
+/// The address in Envoy's attribute `source.address`, with or without a port.
 pub(crate) fn parse_client(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?;
     let with_port = text.parse::<SocketAddr>().map(|address| address.ip());

@@ -1,43 +1,41 @@
-//! A radix trie over bytes: built once from all its keys, and walked in the bytes
-//! of a table.
+//! A radix trie of byte strings, built once from all its keys, and read in the bytes of
+//! a table.
 //!
-//! A walk compares each byte of the key at most once, and stops at the first byte
-//! with which no stored key continues. Its cost depends on the length of the key,
-//! not on the number or the choice of stored keys. A hash table would need a
-//! secret seed against collisions.
+//! A lookup compares each byte of the key at most once, and stops at the first byte with
+//! which no stored key continues. Its cost depends on the length of the key, not on the
+//! stored keys. A hash table would need a secret seed against collisions.
 
 use std::collections::VecDeque;
 
 use crate::flat::{Bytes, Flat, List, Records, Text, Writer, record};
 
-/// A map from byte strings to values that also finds every stored key that
-/// another key starts with.
+/// A map from byte strings to values that also finds all stored keys that are prefixes of
+/// a key.
 ///
-/// Its nodes stand breadth-first, so that the children of a node lie side by
-/// side, in the order of the bytes that lead to them. Node 0 is the root.
+/// Its nodes are in breadth-first order, so the children of a node are adjacent, in the
+/// order of their first bytes. Node 0 is the root.
 pub(crate) struct Trie<V>(List<Node<V>>);
 
-/// A node, and the value of the key that ends there.
+/// A node, and the value of the key that ends at it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node<V> {
     branch: Branch,
-    /// `V::default()` where no key ends here.
+    /// `V::default()` if no key ends at this node.
     value: V,
 }
 
 record! {
-    /// Where a walk goes on: all that is read of most nodes.
+    /// The edges of a node. Most nodes are read only this far.
     struct Branch {
-        /// The byte that leads here from the parent; of no meaning in the root.
+        /// The first byte of the edge from the parent; unused in the root.
         byte: u8,
-        /// That of the first child; of no meaning without one.
+        /// The number of the first child; unused without children.
         first_byte: u8,
-        /// Whether a key does.
+        /// Whether a key ends at this node.
         ends_here: bool,
         children: u16,
         first_child: u32,
-        /// What the keys below have in common after `byte`: a part of one of
-        /// them.
+        /// The bytes of the edge after `byte`, as a part of one of the keys.
         label: Text,
     }
 }
@@ -81,18 +79,18 @@ impl<V> Flat for Trie<V> {
     }
 }
 
-/// A key to be stored, where it stands in the table, and its value.
+/// A key to store, its position in the table, and its value.
 pub(crate) type Entry<'k, V> = (&'k [u8], Text, V);
 
 impl<V: Flat + Default> Trie<V> {
-    /// Writes the trie of `entries`. Where a key stands more than once, `merge`
-    /// takes the values of the later entries into the first one's.
+    /// Writes the trie of `entries`. For a key with several entries, `merge` adds the
+    /// values of the later ones to that of the first.
     pub(crate) fn write(
         mut entries: Vec<Entry<'_, V>>,
         mut merge: impl FnMut(&mut V, V),
         writer: &mut Writer,
     ) -> Self {
-        // Stable: entries of one key stay in their order.
+        // Stable, so that entries of the same key keep their order.
         entries.sort_by_key(|(key, ..)| *key);
         entries.dedup_by(|(later, _, value), (key, _, first)| {
             let is_same = later == key;
@@ -106,12 +104,11 @@ impl<V: Flat + Default> Trie<V> {
     }
 }
 
-/// The nodes of the trie of `entries`, which are sorted.
+/// The nodes of the trie of sorted `entries`.
 fn layout<V: Flat + Default>(entries: &[Entry<'_, V>]) -> Vec<Node<V>> {
     let mut nodes = Vec::new();
-    // Subtrees still to be laid out, in the order of their nodes: the byte that
-    // leads to each, the entries below it, and how many bytes of their keys lead
-    // there.
+    // The subtrees that still need a node, in the order of these nodes: the first byte
+    // of the edge, the entries, and the number of bytes of their keys before the edge.
     let mut pending = VecDeque::from([(0, entries, 0)]);
     while let Some((byte, below, consumed)) = pending.pop_front() {
         let label_len = common_prefix(below, consumed);
@@ -135,7 +132,7 @@ fn layout<V: Flat + Default>(entries: &[Entry<'_, V>]) -> Vec<Node<V>> {
             byte,
             first_byte: first_byte.unwrap_or(0),
             ends_here: ends_here.is_some(),
-            // No more than there are bytes.
+            // At most 256.
             children: u16::try_from(pending.len() - before).unwrap_or(u16::MAX),
             first_child: saturated(first_child),
             label,
@@ -145,12 +142,12 @@ fn layout<V: Flat + Default>(entries: &[Entry<'_, V>]) -> Vec<Node<V>> {
     nodes
 }
 
-/// Sizes beyond `u32` make a table too large, which its writer finds out.
+/// Saturates, because the writer rejects tables whose sizes do not fit into `u32`.
 fn saturated(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(u32::MAX)
 }
 
-/// How many bytes all keys, which are sorted, have in common after `from`.
+/// The number of bytes after `from` that all the sorted keys have in common.
 fn common_prefix<V>(entries: &[Entry<'_, V>], from: usize) -> usize {
     let (Some((first, ..)), Some((last, ..))) = (entries.first(), entries.last()) else { return 0 };
     let (first, last) = (first.get(from..).unwrap_or(&[]), last.get(from..).unwrap_or(&[]));
@@ -158,13 +155,13 @@ fn common_prefix<V>(entries: &[Entry<'_, V>], from: usize) -> usize {
 }
 
 impl<V: Flat> Trie<V> {
-    /// The value stored under exactly `key`.
+    /// The value of `key` itself.
     pub(crate) fn get(self, key: &[u8], bytes: Bytes<'_>) -> Option<V> {
         self.walk(key, bytes)?.find_map(|(value, rest)| rest.is_empty().then_some(value))
     }
 
-    /// Every stored key that `key` starts with, shortest first: its value, and
-    /// what of `key` comes after it.
+    /// Finds all stored keys that are prefixes of `key`, shortest first. Each item is the
+    /// value and the rest of `key`.
     pub(crate) fn walk<'t, 'k>(self, key: &'k [u8], bytes: Bytes<'t>) -> Option<Walk<'t, 'k, V>> {
         let nodes = bytes.list(self.0).ok()?;
         Some(Walk { bytes, nodes, node: Some(0), rest: key })
@@ -175,7 +172,7 @@ impl<V: Flat> Trie<V> {
 pub(crate) struct Walk<'t, 'k, V> {
     bytes: Bytes<'t>,
     nodes: Records<'t, Node<V>>,
-    /// The number of the next one.
+    /// The number of the next node.
     node: Option<u32>,
     rest: &'k [u8],
 }
@@ -203,16 +200,16 @@ impl<'k, V: Flat> Iterator for Walk<'_, 'k, V> {
 }
 
 impl Branch {
-    /// The number of the child to which `byte` leads.
+    /// The number of the child whose edge starts with `byte`.
     fn child<V: Flat>(&self, nodes: Records<'_, Node<V>>, byte: u8) -> Option<u32> {
         if self.children == 0 {
             return None;
         }
-        // The byte is what a node begins with.
+        // The byte is the first field of a node.
         let byte_of = |number: u32| nodes.head::<u8>(number).ok();
         let mut from = self.first_child;
         let mut to = from.saturating_add(self.children.into());
-        // Numbered names are common, and their digits lie side by side.
+        // Numbered names are common, and the digits are adjacent bytes.
         let guess = from.saturating_add(byte.wrapping_sub(self.first_byte).into());
         if guess < to && byte_of(guess)? == byte {
             return Some(guess);
@@ -236,7 +233,7 @@ mod tests {
     use super::*;
     use crate::flat::FlatTable;
 
-    /// A table of nothing but a trie of `keys`, each with its number.
+    /// A table that contains only a trie of `keys`, each with its index as value.
     struct Indexed {
         table: FlatTable,
         trie: Trie<Option<u32>>,

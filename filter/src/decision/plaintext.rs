@@ -11,7 +11,7 @@ use crate::verdict::{Outcome, Verdict};
 use crate::view::View;
 
 impl Router {
-    /// What happens instead of all that the backend's rules say.
+    /// The response in place of the actions of the backend's rules.
     pub(super) fn decide_plaintext<'t, R: Request + ?Sized>(
         &self,
         plaintext: Plaintext,
@@ -35,13 +35,13 @@ impl Router {
         }
     }
 
-    /// The request's URL by HTTPS. None where the request names no host, as
-    /// HTTP/1.0 may: the path alone would lead back to where it came from.
+    /// The request's URL with `https`. `None` if the request has no host, as HTTP/1.0
+    /// allows: a redirect to the path alone would return to plain HTTP.
     fn over_https<R: Request + ?Sized>(&self, view: &View<'_, R>) -> Option<Vec<u8>> {
         let host = authority::host(view.authority()).filter(|host| !host.is_empty())?;
         let mut authority = host.into_owned();
         match self.https_port() {
-            // The port that the scheme means.
+            // The default port of the scheme.
             DEFAULT_HTTPS_PORT => {}
             port => authority.extend_from_slice(format!(":{port}").as_bytes()),
         }

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use super::host;
 use crate::verdict::Outcome;
 
-/// How many requests had each outcome since the last flush.
+/// The number of requests with each outcome since the last flush.
 #[derive(Default)]
 pub(super) struct Counters([Counter; Outcome::ALL.len()]);
 
@@ -17,7 +17,7 @@ struct Counter {
 }
 
 impl Counters {
-    /// Makes the counters known to the host: `ingress.requests.<outcome>`.
+    /// Defines the counters in the host: `ingress.requests.<outcome>`.
     pub(super) fn define(&self) {
         for (counter, outcome) in self.0.iter().zip(Outcome::ALL) {
             let metric = host::define_counter(&format!("ingress.requests.{}", outcome.name()));
@@ -31,7 +31,7 @@ impl Counters {
         }
     }
 
-    /// Hands the host what has been counted.
+    /// Adds the counts to the host's counters.
     pub(super) fn flush(&self) {
         for counter in &self.0 {
             if let Some(metric) = counter.metric.get() {

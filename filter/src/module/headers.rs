@@ -8,19 +8,18 @@ use super::random::Random;
 use crate::names::INTERNAL_HEADER_PREFIX;
 use crate::request::Request;
 
-/// After so many headers by themselves, all are read at once: rules that ask for
-/// thousands cost a request no more than that.
+/// After this many individual reads, all headers are read at once, which limits the cost
+/// of rules with thousands of headers.
 const MAX_SINGLE_READS: usize = 8;
 
-/// Headers are read one by one, each by one host call. Asked for a header that
-/// was sent several times the host gives only its first value; all of them,
-/// joined, are Envoy's attribute of the request.
+/// Each header is read by one host call. For a repeated header, this call returns only
+/// the first value; Envoy's attribute of the request has all of them, joined.
 pub(super) struct RequestHeaders<'r> {
     random: &'r Random,
     single_reads: Cell<usize>,
-    /// All of them, where they had to be read anyway.
+    /// All headers, if they have been read.
     all: OnceCell<Vec<(String, Vec<u8>)>>,
-    /// Asked for more than once where the filter answers.
+    /// The method, which is read several times when the filter responds.
     method: OnceCell<Option<Vec<u8>>>,
 }
 
@@ -29,8 +28,8 @@ impl<'r> RequestHeaders<'r> {
         Self { random, single_reads: Cell::new(0), all: OnceCell::new(), method: OnceCell::new() }
     }
 
-    /// Removes what a client sent under our prefix, at the price of reading
-    /// everything.
+    /// Removes the client's headers with the project's prefix. For that, all headers are
+    /// read.
     pub(super) fn remove_internal(&self) {
         for (name, _) in self.all.get_or_init(host::request_headers) {
             if name.starts_with(INTERNAL_HEADER_PREFIX) {

@@ -1,12 +1,10 @@
-//! Envoy, as far as the module calls it: in bytes, and in one place.
+//! All calls of the host, with bytes instead of strings.
 //!
-//! The SDK panics on a header that is not UTF-8 where it hands out strings, so
-//! those calls are banned by clippy.toml. It also panics on a status that it
-//! does not list for a call; the calls here are made only where Envoy answers
-//! with none but those: on maps that exist in the phase, on metrics that were
-//! defined. A call that fails otherwise has no remedy on the request path: a
-//! read then gives nothing, and a write that matters shows as a request without
-//! a cluster, a 503.
+//! The SDK's functions with strings panic if a header is not UTF-8, so clippy.toml bans
+//! them. The SDK also panics on a status that it does not expect for a call. Envoy returns
+//! only expected ones here, because the maps exist in the phases of these calls, and the
+//! metrics are defined. Other failures cannot be handled on the request path: a failed
+//! read returns nothing, and a failed write of the cluster's header ends in a 503.
 #![expect(clippy::disallowed_methods, reason = "the one place that may call the host")]
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -21,7 +19,7 @@ pub(super) fn log(level: LogLevel, message: &str) {
     let _ = hostcalls::log(level, message);
 }
 
-/// The configuration of the plugin being configured.
+/// The configuration of the plugin that Envoy configures.
 pub(super) fn plugin_configuration() -> Vec<u8> {
     hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX)
         .ok()
@@ -51,33 +49,33 @@ pub(super) fn request_header(name: &str) -> Option<Vec<u8>> {
     hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).ok().flatten()
 }
 
-/// Sets a header in place of all of that name.
+/// Sets a header, and replaces all its values.
 pub(super) fn set_request_header(name: &str, value: &[u8]) {
     let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value));
 }
 
-/// Sets a header of the response in place of all of that name.
+/// Sets a header of the response, and replaces all its values.
 pub(super) fn set_response_header(name: &str, value: &[u8]) {
     let _ = hostcalls::set_map_value_bytes(MapType::HttpResponseHeaders, name, Some(value));
 }
 
-/// Adds a header beside those of that name.
+/// Adds a value to a header.
 pub(super) fn add_request_header(name: &str, value: &[u8]) {
     let _ = hostcalls::add_map_value_bytes(MapType::HttpRequestHeaders, name, value);
 }
 
-/// Adds a header of the response beside those of that name.
+/// Adds a value to a header of the response.
 pub(super) fn add_response_header(name: &str, value: &[u8]) {
     let _ = hostcalls::add_map_value_bytes(MapType::HttpResponseHeaders, name, value);
 }
 
-/// Removes all headers of that name.
+/// Removes all values of a header.
 pub(super) fn remove_request_header(name: &str) {
     let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, None);
 }
 
-/// Answers the current request with these headers and an empty body. A value
-/// that is not text is left out; of our own none is.
+/// Responds to the current request with these headers and an empty body. Values that are
+/// not UTF-8 are skipped; the filter does not make such values.
 pub(super) fn respond(status: u16, headers: &[HeaderEdit<'_>]) {
     let headers = headers
         .iter()
@@ -86,8 +84,7 @@ pub(super) fn respond(status: u16, headers: &[HeaderEdit<'_>]) {
     let _ = hostcalls::send_http_response(u32::from(status), headers, None);
 }
 
-/// Answers the current request as an RPC that ended with this status, where it is
-/// one.
+/// Responds to the current request with this gRPC status if it is a gRPC request.
 pub(super) fn respond_grpc(status: u8) {
     let _ = hostcalls::send_grpc_response(grpc_status(status), None, Vec::new());
 }
@@ -122,23 +119,23 @@ pub(super) fn now() -> u64 {
     since.and_then(|since| u64::try_from(since.as_nanos()).ok()).unwrap_or_default()
 }
 
-/// Makes the request of a stream the current one. Says whether it is there.
+/// Makes the request of a stream the current one. Returns whether the stream exists.
 pub(super) fn select_stream(id: u32) -> bool {
     hostcalls::set_effective_context(id).is_ok()
 }
 
-/// Lets the current request go on, which waits.
+/// Continues the current request, which was paused.
 pub(super) fn resume_request() {
     let _ = hostcalls::resume_http_request();
 }
 
-/// One of Envoy's attributes. One that is empty counts as absent.
+/// An attribute of Envoy. An empty one counts as missing.
 pub(super) fn property(path: Vec<&str>) -> Option<Vec<u8>> {
     hostcalls::get_property(path).ok().flatten()
 }
 
-/// Sets a property of the current request, which Envoy keeps as its filter
-/// state `wasm.<name>`.
+/// Sets a property of the current request, which Envoy stores as the filter state
+/// `wasm.<name>`.
 pub(super) fn set_property(name: &str, value: &[u8]) {
     let _ = hostcalls::set_property(vec![name], Some(value));
 }

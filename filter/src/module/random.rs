@@ -3,13 +3,13 @@
 
 use std::cell::RefCell;
 
-/// See the module. Every worker has its own.
+/// A generator, of which each worker has its own.
 pub(super) struct Random(RefCell<fastrand::Rng>);
 
 impl Random {
     pub(super) fn new() -> Self {
-        // Envoy always has randomness. Were there none, the draws would still
-        // be spread as the weights say, alike on every worker.
+        // In Envoy this does not fail. Without a seed, the picks would still follow
+        // the weights, but be the same on each worker.
         let seed = getrandom::u64().unwrap_or_default();
         Self(RefCell::new(fastrand::Rng::with_seed(seed)))
     }

@@ -7,21 +7,20 @@ use std::time::Duration;
 use super::{FLUSH_PERIOD, abort, host};
 use crate::table::AbortStatus;
 
-/// How exact a delay is. The timer runs so often only while something waits.
+/// The resolution of delays. The timer has this period only while requests are delayed.
 const PERIOD: Duration = Duration::from_millis(10);
 
-/// The requests of a worker that wait, the first due first. Each is answered with
-/// the status, if it has one, once its delay is over.
+/// The delayed requests of a worker, in the order in which their delays end. A request
+/// with a status gets it as its response then.
 #[derive(Default)]
 pub(super) struct Waiting(RefCell<BTreeMap<Due, Option<AbortStatus>>>);
 
-/// When a request is due, in nanoseconds since 1970, and the identifier of its
-/// stream, which tells apart those that are due at the same time.
+/// The end of a delay in nanoseconds since 1970, and the identifier of the stream, which
+/// distinguishes delays that end at the same time.
 pub(super) type Due = (u64, u32);
 
 impl Waiting {
-    /// Adds a request that is paused. After so many milliseconds it goes on, or is
-    /// answered with `abort`.
+    /// Adds a paused request. After the delay it continues, or gets the response `abort`.
     pub(super) fn add(&self, stream: u32, ms: u32, abort: Option<AbortStatus>) -> Due {
         let due = (host::now().saturating_add(u64::from(ms).saturating_mul(1_000_000)), stream);
         let mut waiting = self.0.borrow_mut();
@@ -32,19 +31,19 @@ impl Waiting {
         due
     }
 
-    /// Removes a request that has ended before it was due.
+    /// Removes a request that has ended before its delay.
     pub(super) fn remove(&self, due: Due) {
         self.0.borrow_mut().remove(&due);
     }
 
-    /// Ends the wait of all requests that are due.
+    /// Continues or aborts all requests whose delay has ended.
     pub(super) fn tick(&self) {
         if self.0.borrow().is_empty() {
             return;
         }
         let now = host::now();
         while let Some((stream, status)) = self.next_due(now) {
-            // A call on a stream that is gone would trap.
+            // A call on a stream that has ended would trap.
             match status {
                 _ if !host::select_stream(stream) => {}
                 None => host::resume_request(),
