@@ -1,13 +1,13 @@
-//! Manifests: files of YAML or JSON, read into Kubernetes objects that still
-//! know where in which file every one of their fields stands.
+//! Manifests: parses files of YAML or JSON into Kubernetes objects, and keeps the
+//! position of each field in its file.
 //!
-//! Nothing here knows what an Ingress is, only which kinds are read. Objects of
-//! other kinds are passed over, whatever they hold. A document that does not parse
-//! costs that document, a malformed object that object; what the fields of a sound
-//! object mean, and which of them are wrong, is for the caller to find out.
+//! This module knows which kinds are read, but not what an Ingress is. Objects of
+//! other kinds are skipped without a check of their content. A document that does
+//! not parse is left out alone, and so is a malformed object. The caller validates
+//! the fields of a well-formed object.
 //!
-//! Manifests may come from anyone, so reading them takes bounded time, memory
-//! and stack: see [`MAX_FILE_BYTES`], [`MAX_DEPTH`] and their like.
+//! Manifests are untrusted input, so time, memory and stack are limited while they
+//! are parsed: see [`MAX_FILE_BYTES`], [`MAX_DEPTH`] and the other limits.
 
 mod builder;
 mod cursor;

@@ -1,4 +1,4 @@
-//! The tree that one document's events add up to.
+//! Builds the tree of a document from the parser's events.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,23 +11,24 @@ use super::parse_budget::{ParseBudget, Weight};
 use super::scalar;
 use super::yaml::{Cause, MAX_DEPTH, SyntaxError};
 
-/// Mappings up to this size are searched, larger ones keep a set of their keys.
+/// Mappings up to this size are searched; larger ones keep a set of their keys.
 const SMALL_MAP: usize = 16;
 
-/// Where a value is, and its tag, or the value once more where it has none.
+/// The position of a value, and that of its tag, or of the value again if it has no
+/// tag.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) at: Position,
     pub(super) tag_at: Position,
 }
 
-/// A list or mapping whose end is still to come.
+/// A list or mapping whose end is not reached yet.
 struct Open {
     at: Position,
     anchor: usize,
     weight: Weight,
     parts: Parts,
-    /// The first that is wrong with it, beside what it holds.
+    /// The first error of the list or mapping itself, not of the values in it.
     flaw: Option<SyntaxError>,
 }
 
@@ -39,9 +40,10 @@ enum Parts {
 #[derive(Default)]
 struct OpenMap {
     entries: Vec<(Key, Node)>,
-    /// The names in `entries`, once there are many.
+    /// The names in `entries`, once the mapping is large.
     seen: HashSet<Arc<str>>,
-    /// What the next value is for; neither means that a key comes next.
+    /// The key of the next value, or whether the next value is merged. If neither
+    /// is set, a key is expected.
     key: Option<Key>,
     merging: bool,
     merged: Vec<Node>,
@@ -69,8 +71,8 @@ impl OpenMap {
         self.entries.push((key, node));
     }
 
-    /// Merged entries come last and never replace one that is written out, nor
-    /// one of an earlier mapping.
+    /// Merged entries come last. They never replace an entry of the mapping itself
+    /// or of an earlier merged mapping.
     fn finish(mut self) -> Value {
         for source in std::mem::take(&mut self.merged) {
             let maps = match source.value {
@@ -95,7 +97,7 @@ impl OpenMap {
 /// Turns the parser's events into a tree.
 pub(super) struct Builder<'a> {
     budget: &'a mut ParseBudget,
-    /// What is still open, innermost last.
+    /// The lists and mappings that are still open, innermost last.
     open: Vec<Open>,
     anchors: HashMap<usize, (Node, Weight)>,
     names: Names,
@@ -115,7 +117,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The whole value, once all events are taken; none if there was none.
+    /// The root value, after all events; `None` if there was no value.
     pub(super) fn into_root(self) -> Option<Node> {
         self.root
     }
@@ -125,7 +127,7 @@ impl<'a> Builder<'a> {
         self.has_flaws
     }
 
-    /// Takes the next event, which is at `at`.
+    /// Processes the next event, which is at `at`.
     pub(super) fn take(&mut self, event: Event<'_>, at: Place) -> Result<(), Cause> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -139,7 +141,8 @@ impl<'a> Builder<'a> {
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(id) => self.alias(id, at.at),
-            // Where a document begins and ends is known; the rest is not asked for.
+            // The other events, such as the start of a document, add nothing to the
+            // tree.
             _ => Ok(()),
         }
     }
@@ -210,7 +213,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Notes what is wrong with the innermost list or mapping that is open.
+    /// Records an error of the innermost open list or mapping.
     fn flaw(&mut self, flaw: SyntaxError) {
         if let Some(open) = self.open.last_mut() {
             open.flaw.get_or_insert(flaw);
@@ -263,7 +266,8 @@ impl<'a> Builder<'a> {
         if self.open.iter().any(|open| open.anchor == id) {
             return Err(Cause::SelfReference);
         }
-        // The parser refuses what is not defined, so this was too large to keep.
+        // The parser rejects undefined aliases, so this anchor was too large to
+        // keep.
         let Some((node, weight)) = self.anchors.get(&id) else {
             return Err(Cause::Copies);
         };
@@ -293,15 +297,15 @@ impl<'a> Builder<'a> {
         self.place(node, weight)
     }
 
-    /// Keeps a copy for aliases, if there is room: an anchor that no alias names
-    /// does no harm, however much it stands for.
+    /// Keeps a copy for aliases, if the budget allows. A large anchor that no alias
+    /// uses is not an error.
     fn remember(&mut self, anchor: usize, node: &Node, weight: Weight) {
         if self.budget.copy(weight).is_ok() {
             self.anchors.insert(anchor, (node.clone(), weight));
         }
     }
 
-    /// Puts a whole value where it belongs: into what is open around it.
+    /// Adds a complete value to the innermost open list or mapping.
     fn place(&mut self, node: Node, weight: Weight) -> Result<(), Cause> {
         let Some(Open { weight: total, parts, flaw, .. }) = self.open.last_mut() else {
             return match self.root.replace(node) {
@@ -333,7 +337,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// The part of `node` that `<<` cannot take.
+/// The part of `node` that `<<` cannot merge.
 fn not_mergeable(node: &Node) -> Option<&Node> {
     match &node.value {
         Value::Map(_) => None,
@@ -342,13 +346,13 @@ fn not_mergeable(node: &Node) -> Option<&Node> {
     }
 }
 
-/// A lone `!`, which only says "not a number".
+/// A lone `!`, which only makes the value a string.
 fn is_non_specific(tag: &Tag) -> bool {
     tag.original_handle() == "!" && tag.suffix().is_empty()
         || tag.handle().is_empty() && tag.suffix() == "!"
 }
 
-/// A tag does not fit its value, or is not one of YAML's that are read.
+/// The error for a tag that does not fit its value, or that is not supported.
 fn wrong_tag(tag: &Tag) -> Cause {
     match tag.core_suffix() {
         Some(kind) => Cause::Tagged(kind.to_owned()),
@@ -356,7 +360,7 @@ fn wrong_tag(tag: &Tag) -> Cause {
     }
 }
 
-/// That of `<<`, which is merged without it, too.
+/// Whether this is the tag of `<<`, which is also merged without the tag.
 fn is_merge(tag: &Tag) -> bool {
     tag.suffix_in_namespace("tag:yaml.org,2002:").is_some_and(|name| name == "merge")
 }

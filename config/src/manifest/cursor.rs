@@ -1,5 +1,5 @@
-//! A place in what a file holds: a node, and the path of fields that leads to
-//! it. The path is written out only for a finding.
+//! A node with the path of fields that leads to it. The path is formatted only for
+//! a finding.
 
 mod manner;
 
@@ -12,13 +12,13 @@ use crate::object_ref::ObjectRef;
 
 pub(crate) use manner::{Manner, nearest};
 
-/// What findings are about.
+/// The document or object that findings are about.
 pub(crate) trait Subject {
-    /// All of it.
+    /// The root node.
     fn root(&self) -> &Node;
-    /// A place in its file, if it is in one.
+    /// A position in its file, if it is in a file.
     fn location(&self, at: Position) -> Option<Location>;
-    /// What findings call it, if it is an object.
+    /// Its name in findings, if it is an object.
     fn reference(&self) -> Option<ObjectRef>;
 }
 
@@ -36,24 +36,24 @@ impl Subject for Object {
     }
 }
 
-/// What is being read, and where its findings go.
+/// The subject that is read, and the list for its findings.
 pub(crate) struct Reading<'a, S = Object> {
     subject: &'a S,
     findings: &'a RefCell<Findings>,
     manner: Manner,
 }
 
-/// See the module.
+/// A node with its path; see the module.
 pub(crate) struct Cursor<'a, S = Object> {
     reading: &'a Reading<'a, S>,
     parent: Option<&'a Cursor<'a, S>>,
     step: Step<'a>,
-    /// Where its findings are.
+    /// The position of its findings.
     at: Position,
     node: &'a Node,
 }
 
-// Derived, they would ask for a subject that can be copied.
+// Not derived, because that would require `S: Clone`.
 impl<S> Clone for Cursor<'_, S> {
     fn clone(&self) -> Self {
         *self
@@ -70,13 +70,13 @@ enum Step<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// An object in the manner of Kubernetes.
+    /// Reads an object with the rules of Kubernetes.
     pub(crate) fn new(object: &'a Object, findings: &'a RefCell<Findings>) -> Self {
         Self::in_manner(Manner::Lenient, object, findings)
     }
 
-    /// For objects whose fields go by protobuf's names. One that is unknown is
-    /// an error: what it was to restrict would otherwise go on unrestricted.
+    /// Reads an object whose fields have protobuf names. An unknown field is an
+    /// error: if it were ignored, a restriction in it would not apply.
     pub(crate) fn strict(object: &'a Object, findings: &'a RefCell<Findings>) -> Self {
         Self::in_manner(Manner::Strict, object, findings)
     }
@@ -95,7 +95,7 @@ impl<'a, S: Subject> Reading<'a, S> {
         Self { subject, findings, manner }
     }
 
-    /// How many errors there are so far, in whatever object.
+    /// The number of errors so far, in all objects.
     pub(crate) fn errors(&self) -> usize {
         self.findings.borrow().errors()
     }
@@ -113,14 +113,14 @@ impl<'a> Cursor<'a> {
 }
 
 impl<'a, S: Subject> Cursor<'a, S> {
-    /// The field `name`, if this is a mapping where it is not null.
+    /// The field `name`, if this is a mapping and the value is not null.
     pub(crate) fn field(&'a self, name: &'a str) -> Option<Self> {
         let mut entries = self.node.entries().iter();
         let (key, node) = entries.find(|(key, _)| self.spells(key, name))?;
         (!node.is_null()).then(|| self.child(key, node))
     }
 
-    /// The fields of a mapping, whatever their names, each with its key.
+    /// All fields of a mapping, each with its key.
     pub(crate) fn fields(&'a self) -> impl Iterator<Item = (&'a Key, Self)> {
         self.node.entries().iter().map(|(key, node)| (key, self.child(key, node)))
     }
@@ -131,23 +131,23 @@ impl<'a, S: Subject> Cursor<'a, S> {
         Self { reading: self.reading, parent: Some(self), step, at, node }
     }
 
-    /// Whether `key` is a way to write the name `field`.
+    /// Whether `key` is a spelling of `field`.
     pub(crate) fn spells(&self, key: &Key, field: &str) -> bool {
         self.reading.manner.spells(&key.name, field)
     }
 
-    /// The mapping in the field `name`, with a finding if it is something else.
+    /// The mapping in the field `name`. Any other type is a finding.
     pub(crate) fn mapping(&'a self, name: &'a str) -> Option<Self> {
         self.field(name).filter(Self::expect_mapping)
     }
 
-    /// The items of the list in the field `name`; none where it is absent, and
-    /// a finding where it is not a list.
+    /// The items of the list in the field `name`; empty if it is absent. Any other
+    /// type is a finding.
     pub(crate) fn list(&'a self, name: &'a str) -> Vec<Item<'a, S>> {
         self.field(name).map_or_else(Vec::new, |list| list.items())
     }
 
-    /// The items of this list, with a finding where it is none.
+    /// The items of this list. Any other type is a finding.
     pub(crate) fn items(&self) -> Vec<Item<'a, S>> {
         if self.node.as_list().is_none() {
             self.wrong_kind("a list");
@@ -156,7 +156,7 @@ impl<'a, S: Subject> Cursor<'a, S> {
         items.map(|(index, node)| Item { list: *self, index, node }).collect()
     }
 
-    /// The field `name`, with a finding that gives `remedy` if it is absent.
+    /// The field `name`. If it is absent, that is a finding with `remedy`.
     pub(crate) fn required(&'a self, name: &'a str, remedy: &str) -> Option<Self> {
         let field = self.field(name);
         if field.is_none() {
@@ -165,13 +165,12 @@ impl<'a, S: Subject> Cursor<'a, S> {
         field
     }
 
-    /// The truth value in the field `name`, with a finding if it is something
-    /// else.
+    /// The boolean in the field `name`. Any other type is a finding.
     pub(crate) fn boolean(&'a self, name: &'a str) -> Option<bool> {
         self.field(name)?.as_boolean()
     }
 
-    /// This as a truth value, with a finding if it is something else.
+    /// This value as a boolean. Any other type is a finding.
     pub(crate) fn as_boolean(&self) -> Option<bool> {
         let value = self.node.as_bool();
         if value.is_none() {
@@ -180,12 +179,12 @@ impl<'a, S: Subject> Cursor<'a, S> {
         value
     }
 
-    /// The string in the field `name`, with a finding if it is something else.
+    /// The string in the field `name`. Any other type is a finding.
     pub(crate) fn string(&'a self, name: &'a str) -> Option<&'a str> {
         self.field(name)?.as_string()
     }
 
-    /// This as a string, with a finding if it is something else.
+    /// This value as a string. Any other type is a finding.
     pub(crate) fn as_string(&self) -> Option<&'a str> {
         let text = self.node.as_str();
         if text.is_none() {
@@ -194,7 +193,7 @@ impl<'a, S: Subject> Cursor<'a, S> {
         text
     }
 
-    /// This as a port number, with a finding if it is something else.
+    /// This value as a port number. Any other value is a finding.
     pub(crate) fn as_port(&self) -> Option<u16> {
         let port = self
             .node
@@ -207,7 +206,7 @@ impl<'a, S: Subject> Cursor<'a, S> {
         port
     }
 
-    /// Whether this is a mapping, with a finding if it is not.
+    /// Whether this is a mapping. Any other type is a finding.
     pub(crate) fn expect_mapping(&self) -> bool {
         let is_mapping = self.node.as_map().is_some();
         if !is_mapping {
@@ -216,8 +215,8 @@ impl<'a, S: Subject> Cursor<'a, S> {
         is_mapping
     }
 
-    /// Reports fields that are not among `known`, and those that are there in
-    /// two spellings.
+    /// Reports fields that are not in `known`, and fields that occur in two
+    /// spellings.
     pub(crate) fn only(&'a self, known: &[&str]) {
         let manner = self.reading.manner;
         for (index, (key, field)) in self.fields().enumerate() {
@@ -236,7 +235,7 @@ impl<'a, S: Subject> Cursor<'a, S> {
         self.reading.subject
     }
 
-    /// Where its findings are.
+    /// The position of its findings.
     pub(crate) fn at(&self) -> Position {
         self.at
     }
@@ -249,13 +248,14 @@ impl<'a, S: Subject> Cursor<'a, S> {
         self.report_at(self.at, code, message);
     }
 
-    /// A finding at `at`, such as the key of this field.
+    /// Reports a finding at `at`, for example at the key of this field.
     pub(crate) fn report_at(&self, at: Position, code: Code, message: impl Into<String>) {
         self.push(Finding::new(code, message), at);
     }
 
-    /// A finding about the field `name`, such as `metadata.name`: at its value
-    /// or, where it is absent, at what should hold it.
+    /// Reports a finding about the field `name`, such as `metadata.name`, at the
+    /// position of its value or, if it is absent, of the nearest field that
+    /// contains it.
     pub(crate) fn report_in(&self, name: &str, code: Code, message: impl Into<String>) {
         let field = match self.path() {
             path if path.is_empty() => name.to_owned(),
@@ -265,18 +265,18 @@ impl<'a, S: Subject> Cursor<'a, S> {
         self.push_as(Finding::new(code, message), at, field);
     }
 
-    /// An error that says what this is and what is `wanted`.
+    /// Reports that this value has the wrong type, and which is `wanted`.
     pub(crate) fn wrong_kind(&self, wanted: &str) {
         let message = format!("is {}, but must be {wanted}", self.node.describe());
         self.report(Code::WrongType, message);
     }
 
-    /// What this says, with its position.
+    /// `value` with the position of this node.
     pub(crate) fn located<T>(&self, value: T) -> Located<T> {
         Located { value, at: self.node.at }
     }
 
-    /// This place, for what is found out later.
+    /// The position and path of this node, for later findings.
     pub(crate) fn place(&self) -> Place {
         Place { at: self.node.at, field: self.path() }
     }
@@ -292,7 +292,7 @@ impl<'a, S: Subject> Cursor<'a, S> {
         findings.borrow_mut().push(if field.is_empty() { finding } else { finding.field(field) });
     }
 
-    /// Such as `spec.rules[0].http.paths[2].path`.
+    /// For example `spec.rules[0].http.paths[2].path`.
     pub(crate) fn path(&self) -> String {
         let mut path = self.parent.map(Self::path).unwrap_or_default();
         match self.step {
@@ -309,21 +309,21 @@ impl<'a, S: Subject> Cursor<'a, S> {
     }
 }
 
-/// A field of an object that has been read.
+/// The position and path of a field, without a cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) at: Position,
     field: String,
 }
 
-/// A value, and where it is written.
+/// A value and its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Located<T> {
     pub(crate) value: T,
     pub(crate) at: Position,
 }
 
-/// The field, as findings have it.
+/// The path of the field, as in findings.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.field)
@@ -346,7 +346,8 @@ impl Place {
     }
 }
 
-/// An item of a list, not yet a cursor: that borrows its list.
+/// An item of a list. It becomes a cursor only on demand, because the cursor
+/// borrows the list.
 pub(crate) struct Item<'a, S = Object> {
     list: Cursor<'a, S>,
     pub(crate) index: usize,

@@ -1,33 +1,32 @@
-//! Splits the text of a file into YAML documents, and JSON ones in a row.
+//! Splits the text of a file into YAML documents and consecutive JSON documents.
 //!
-//! The parser could do this too, but gives up on a whole stream at its first
-//! mistake, while here one document that does not parse is to cost only itself.
-//! YAML makes it safe: a line that begins with `---` ends whatever precedes it,
-//! an unclosed quote included.
+//! The parser could split it too, but it rejects the whole stream at the first
+//! error. Here, a document that does not parse must not affect others. YAML makes
+//! this safe: a line that begins with `---` ends the previous document, even in an
+//! unclosed quote.
 
 use serde::de::IgnoredAny;
 use serde_json::Deserializer;
 
 use super::node::Position;
 
-/// One document of a file, its markers and directives included.
+/// One document of a file, with its markers and directives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunk<'a> {
     /// The text.
     pub text: &'a str,
-    /// Where in the file it begins.
+    /// The position in the file where it begins.
     pub at: Position,
 }
 
-/// The documents of `text` that have any content: not those that are empty or
-/// hold only comments.
+/// The documents of `text`, without those that are empty or have only comments.
 pub fn chunks(text: &str) -> impl Iterator<Item = Chunk<'_>> {
     let mut splitter = Splitter { rest: text, line: 1 };
     std::iter::from_fn(move || splitter.next_with_content()).flat_map(json_in_a_row)
 }
 
-/// The documents of a chunk in which JSON documents follow one another with
-/// nothing but white space between them; all of it where it is something else.
+/// Splits a chunk of consecutive JSON documents, separated by nothing but white
+/// space. Returns any other chunk unchanged.
 fn json_in_a_row(chunk: Chunk<'_>) -> impl Iterator<Item = Chunk<'_>> {
     let text = chunk.text.trim_start_matches([' ', '\t', '\n', '\r', '\u{feff}']);
     let before = chunk.text.len() - text.len();
@@ -47,7 +46,7 @@ fn json_in_a_row(chunk: Chunk<'_>) -> impl Iterator<Item = Chunk<'_>> {
     })
 }
 
-/// Whether the rest of a document says anything.
+/// Whether there is content, not only comments and markers.
 fn has_content(mut rest: &str) -> bool {
     while !rest.is_empty() {
         let (line, after) = split_line(rest);
@@ -59,7 +58,7 @@ fn has_content(mut rest: &str) -> bool {
     false
 }
 
-/// The position behind `text`, which begins at `at`.
+/// The position after `text`, which begins at `at`.
 fn behind(mut text: &str, mut at: Position) -> Position {
     loop {
         let (line, rest) = split_line(text);
@@ -72,10 +71,10 @@ fn behind(mut text: &str, mut at: Position) -> Position {
     }
 }
 
-/// What one line is to the structure of a stream.
+/// What a line means for the structure of a stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Line {
-    /// `---`, and whether a value begins on that line.
+    /// `---`, and whether a value begins on the same line.
     Start {
         content: bool,
     },
@@ -83,7 +82,7 @@ enum Line {
     End,
     /// Blank, or a comment.
     Blank,
-    /// `%YAML` and its like, which is content inside a document.
+    /// `%YAML` and other directives. Inside a document, such a line is content.
     Directive,
     Content,
 }
@@ -103,7 +102,7 @@ impl<'a> Splitter<'a> {
         None
     }
 
-    /// Takes one document off the rest, and says nothing if it has no content.
+    /// Splits off the next document; `None` if it has no content.
     fn next(&mut self) -> Option<Chunk<'a>> {
         let (all, first_line) = (self.rest, self.line);
         let (mut started, mut content) = (false, false);
@@ -129,7 +128,8 @@ impl<'a> Splitter<'a> {
 }
 
 fn classify(line: &str) -> Line {
-    // Files put together with `cat` may have one at the start of any document.
+    // Files joined with `cat` may have a byte order mark at the start of any
+    // document.
     let line = line.strip_prefix('\u{feff}').unwrap_or(line);
     if let Some(after) = marker(line, "---") {
         return Line::Start { content: !is_blank(after) };
@@ -144,7 +144,8 @@ fn classify(line: &str) -> Line {
     }
 }
 
-/// What follows `marker` at the start of `line`; a marker is a word of its own.
+/// The text after `marker` at the start of `line`. White space must follow the
+/// marker.
 fn marker<'a>(line: &'a str, marker: &str) -> Option<&'a str> {
     let after = line.strip_prefix(marker)?;
     (after.is_empty() || after.starts_with([' ', '\t', '\n', '\r'])).then_some(after)
@@ -155,8 +156,8 @@ fn is_blank(line: &str) -> bool {
     text.is_empty() || text.starts_with('#')
 }
 
-/// The first line with its line break, which may be any of YAML's three, and
-/// what follows. Columns and lines have to agree with the parser's.
+/// The first line with its line break, in any of YAML's three forms, and the rest.
+/// Columns and lines must agree with those of the parser.
 fn split_line(text: &str) -> (&str, &str) {
     let bytes = text.as_bytes();
     let end = match bytes.iter().position(|b| matches!(b, b'\n' | b'\r')) {
@@ -214,7 +215,7 @@ mod tests {
                 &[(1, 1, "{\"\u{e9}\":\r\n1}"), (2, 3, "{}"), (2, 5, " {}")],
             ),
             ("{}\n---\n{}{}", &[(1, 1, "{}"), (2, 1, "---\n{}{}")]),
-            // The rest is for the parser to refuse.
+            // The parser rejects the rest.
             ("{}\n{", &[(1, 1, "{}"), (1, 3, "\n{")]),
             // YAML that is not JSON.
             ("{a: {}}\n", &[(1, 1, "{a: {}}\n")]),

@@ -1,15 +1,15 @@
-//! JSON that an API gave, as the generic tree.
+//! Converts JSON from an API to the generic tree.
 
 use serde_json::Value as Json;
 
 use super::names::Names;
 use super::node::{Key, Node, Position, Value};
 
-/// What comes from an API has no place in a file.
+/// A value from an API has no position in a file.
 const NOWHERE: Position = Position { line: 1, column: 1 };
 
 impl Node {
-    /// The tree of a JSON value.
+    /// Converts a JSON value to a tree.
     pub fn from_json(json: Json, names: &mut Names) -> Self {
         let value = match json {
             Json::Null => Value::Null,

@@ -1,20 +1,21 @@
-//! What was made of an object, kept with it.
+//! A cache in each object for the result of parsing it.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// What the reader of its kind has made of an object. An object does not change,
-/// and where few of many do, to read all of them again would be most of the work.
-/// Empty in a copy, which may become another object.
+/// The result of parsing an object by its kind. An object does not change. If only
+/// a few of many objects change, parsing all of them again would be most of the
+/// work. A clone starts empty, because it may become another object.
 #[derive(Default)]
 pub struct Kept(OnceLock<Arc<dyn Any + Send + Sync>>);
 
 impl Kept {
-    /// What `make` gives, or gave the first time.
+    /// The cached value, or the result of `make`, which is then cached.
     pub(crate) fn get_or_make<T: Any + Send + Sync>(&self, make: impl Fn() -> T) -> Arc<T> {
         let kept = self.0.get_or_init(|| Arc::new(make()));
-        // One kind has one reader. If it had two, the second would keep nothing.
+        // One kind has one parser. If it had two, the result of the second would
+        // not be cached.
         Arc::clone(kept).downcast().unwrap_or_else(|_| Arc::new(make()))
     }
 }

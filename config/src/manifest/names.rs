@@ -1,14 +1,14 @@
-//! The names of fields, each kept once however often it occurs.
+//! Field names, each stored once.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Longer names than this are hardly field names, so sharing them gains little.
+/// Longer names are rarely field names, so sharing them saves little.
 const SHARED_NAME_BYTES: usize = 40;
-/// Enough for every field name there is; beyond that, the keys are data.
+/// Enough for all field names; further keys are data.
 const SHARED_NAMES: usize = 1024;
 
-/// Those that have occurred.
+/// The names seen so far.
 #[derive(Default)]
 pub struct Names(HashSet<Arc<str>>);
 

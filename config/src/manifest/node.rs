@@ -1,14 +1,14 @@
-//! The generic tree: any YAML or JSON value, each part with its position.
+//! The generic tree: any YAML or JSON value, with the position of each part.
 //!
-//! Not `serde` structures, because those give up at the first field that is
-//! wrong, while here one wrong field is to cost only what it says.
+//! `serde` structs would stop at the first wrong field. Here, a wrong field must
+//! affect only what depends on it.
 
 use std::sync::Arc;
 
 use super::yaml::SyntaxError;
 use crate::finding::quote;
 
-/// A line and a column, both from 1. Columns count characters.
+/// A line and a column. Columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The line, from 1.
@@ -17,11 +17,11 @@ pub struct Position {
     pub column: u32,
 }
 
-/// A value and where it stands. What an alias or a merge key brings in stands
-/// where it is defined, because that is the text to change.
+/// A value and its position. A value from an alias or merge key has the position of
+/// its definition, because that is the text to change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Where the value begins.
+    /// The start of the value.
     pub at: Position,
     /// The value.
     pub value: Value,
@@ -31,55 +31,56 @@ pub struct Node {
 /// `8000`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// Where the key begins.
+    /// The start of the key.
     pub at: Position,
-    /// Its text. Shared, since a large manifest repeats few names often.
+    /// Its text. Shared, because a large manifest repeats a few names often.
     pub name: Arc<str>,
 }
 
-/// What a [`Node`] holds. Boxed slices, because a large manifest has a million.
+/// The value of a [`Node`]. Slices are boxed, because a large manifest has a
+/// million of them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// `null`, `~` or nothing at all.
+    /// `null`, `~` or empty.
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A whole number that fits.
+    /// An integer that fits.
     Integer(i64),
-    /// A whole number that fits without a sign only.
+    /// An integer that fits only as an unsigned one.
     Large(u64),
-    /// Any other number, infinities and NaN among them.
+    /// Any other number, including infinities and NaN.
     Float(f64),
     /// Text.
     String(Box<str>),
-    /// Text as well, and where a boolean is wanted the truth value that it is in YAML
-    /// 1.1: `yes`, `no`, `on`, `off` or the like, unquoted.
+    /// A string that also has a boolean value, because YAML 1.1 has one for it: an
+    /// unquoted `yes`, `no`, `on`, `off` or similar.
     Word(Box<str>, bool),
     /// A sequence.
     List(Box<[Node]>),
-    /// A mapping, in the order written. No name occurs twice.
+    /// A mapping, in the order of the file. Names are unique.
     Map(Box<[(Key, Node)]>),
-    /// Something that has no such value, or not for certain.
+    /// A value with an error in the YAML, which has no certain value.
     Flawed(Box<Flawed>),
 }
 
-/// A value that YAML has and objects that are read may not have, such as one with
-/// a tag of its own.
+/// A value that is possible in YAML, but not in objects that are read, for example
+/// one with a custom tag.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flawed {
-    /// What is wrong with it.
+    /// The error.
     pub error: SyntaxError,
-    /// What it would be without.
+    /// The value without the error.
     pub value: Value,
 }
 
 impl Position {
-    /// The first of a file.
+    /// The start of a file.
     pub const START: Self = Self { line: 1, column: 1 };
 }
 
 impl Node {
-    /// The same without a flaw of its own, and that; those within it stay.
+    /// The node without its own flaw, and that flaw. Flaws of nested values stay.
     pub(super) fn without_flaw(self) -> (Self, Option<SyntaxError>) {
         let at = self.at;
         match self.value {
@@ -91,7 +92,7 @@ impl Node {
         }
     }
 
-    /// The first flaw in it.
+    /// The first flaw in the node or its nested values.
     pub fn flaw(&self) -> Option<&SyntaxError> {
         match &self.value {
             Value::Flawed(flawed) => Some(&flawed.error),
@@ -111,8 +112,8 @@ impl Node {
         self.entries().iter().find(|(key, _)| &*key.name == name)
     }
 
-    /// The field that `path` leads to, or the last one on the way there: the
-    /// place to point at when a field is wrong or missing.
+    /// The field at `path`, or the last existing field on the way to it: the
+    /// position to report if a field is wrong or missing.
     pub fn nearest<'p>(&self, path: impl IntoIterator<Item = &'p str>) -> &Node {
         let mut node = self;
         for name in path {
@@ -124,17 +125,17 @@ impl Node {
         node
     }
 
-    /// The entries of a mapping; none for anything else.
+    /// The entries of a mapping; empty for other values.
     pub fn entries(&self) -> &[(Key, Node)] {
         self.as_map().unwrap_or_default()
     }
 
-    /// The items of a list; none for anything else.
+    /// The items of a list; empty for other values.
     pub fn items(&self) -> &[Node] {
         self.as_list().unwrap_or_default()
     }
 
-    /// Whether this is null, which Kubernetes takes for absent.
+    /// Whether this is null, which Kubernetes treats as absent.
     pub fn is_null(&self) -> bool {
         matches!(self.value, Value::Null)
     }
@@ -147,7 +148,7 @@ impl Node {
         }
     }
 
-    /// The truth value, if this is one: also a word that is one in YAML 1.1, which
+    /// The boolean, including the words that are booleans in YAML 1.1, which
     /// `kubectl` reads.
     pub fn as_bool(&self) -> Option<bool> {
         match self.value {
@@ -156,7 +157,7 @@ impl Node {
         }
     }
 
-    /// The number, if this is a whole one of 64 bits, with or without a sign.
+    /// The number, if this is a signed or unsigned integer of 64 bits.
     pub fn as_i128(&self) -> Option<i128> {
         match self.value {
             Value::Integer(value) => Some(value.into()),
@@ -165,7 +166,7 @@ impl Node {
         }
     }
 
-    /// The number, if this is a whole one that fits.
+    /// The number, if this is an integer that fits.
     pub fn as_i64(&self) -> Option<i64> {
         match self.value {
             Value::Integer(value) => Some(value),
@@ -173,7 +174,7 @@ impl Node {
         }
     }
 
-    /// The number, if this is one. Whole numbers beyond 2^53 are rounded.
+    /// The number, if this is one. Integers beyond 2^53 are rounded.
     #[allow(clippy::cast_precision_loss)]
     pub fn as_f64(&self) -> Option<f64> {
         match self.value {
@@ -200,7 +201,7 @@ impl Node {
         }
     }
 
-    /// What kind of value this is, for a message: "a string", "a mapping".
+    /// The type of this value, for a message: "a string", "a mapping".
     pub fn kind_name(&self) -> &'static str {
         match &self.value {
             Value::Null => "null",
@@ -213,7 +214,7 @@ impl Node {
         }
     }
 
-    /// What this is, with the value where that is short: "the number `1.5`".
+    /// The type, and the value if it is short: "the number `1.5`".
     pub fn describe(&self) -> String {
         match &self.value {
             Value::Bool(value) => format!("the boolean `{value}`"),

@@ -1,4 +1,4 @@
-//! A Kubernetes object: what every kind of them has in common.
+//! A Kubernetes object: the parts that all kinds have in common.
 
 use std::sync::Arc;
 
@@ -9,33 +9,33 @@ use super::node::{Node, Position};
 use crate::finding::{Code, Finding, Location};
 use crate::object_ref::ObjectRef;
 
-/// An object of any kind, known or not.
+/// An object of any kind, known or unknown.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// The file it is in, as that was named to us; none where it comes from an
-    /// API.
+    /// The name of its file, as the caller gave it; `None` if the object comes from
+    /// an API.
     pub file: Option<Arc<str>>,
-    /// As in `networking.k8s.io/v1`.
+    /// For example `networking.k8s.io/v1`.
     pub api_version: Box<str>,
-    /// As in `Ingress`.
+    /// For example `Ingress`.
     pub kind: Arc<str>,
-    /// `metadata.name`. Not empty, otherwise as written.
+    /// `metadata.name`. Not empty, but not validated.
     pub name: Arc<str>,
-    /// `metadata.namespace`, or `default`; it means nothing for kinds that are
-    /// not in a namespace, and is empty where an API says so.
+    /// `metadata.namespace`, or `default`. It has no meaning for kinds without
+    /// namespace, and is empty if an API says so.
     pub namespace: Arc<str>,
-    /// `metadata.creationTimestamp`, as written.
+    /// `metadata.creationTimestamp`, not parsed.
     pub creation_timestamp: Option<Box<str>>,
-    /// `metadata.labels`, sorted by name; those that are not strings left out.
+    /// `metadata.labels`, sorted by name, without those that are not strings.
     pub labels: Box<[(Box<str>, Box<str>)]>,
-    /// All of it, the above included.
+    /// The whole object, including the fields above.
     pub node: Node,
-    /// What was made of it.
+    /// What was parsed from it.
     pub(crate) kept: Kept,
 }
 
 impl Object {
-    /// The API group: `networking.k8s.io` of `networking.k8s.io/v1`, nothing of
+    /// The API group: `networking.k8s.io` of `networking.k8s.io/v1`, empty for
     /// `v1`.
     pub fn group(&self) -> &str {
         self.api_version.split_once('/').map_or("", |(group, _)| group)
@@ -52,35 +52,35 @@ impl Object {
         Some(&self.labels[at].1)
     }
 
-    /// `metadata.annotations`, a mapping; the values in it may be anything.
+    /// `metadata.annotations`, a mapping. Its values may be of any type.
     pub fn annotations(&self) -> Option<&Node> {
         self.node.get("metadata")?.get("annotations").filter(|node| !node.is_null())
     }
 
-    /// One annotation, whatever its value.
+    /// One annotation, with a value of any type.
     pub fn annotation(&self, name: &str) -> Option<&Node> {
         self.annotations()?.get(name)
     }
 
-    /// What findings call it.
+    /// The name of the object in findings.
     pub fn reference(&self) -> ObjectRef {
         let (kind, namespace, name) = (&self.kind, &self.namespace, &self.name);
         let (namespace, name) = (Arc::clone(namespace), Arc::clone(name));
         ObjectRef { kind: Arc::clone(kind), namespace, name }
     }
 
-    /// When it was made, where that is said and can be read.
+    /// The creation time, if it is present and valid.
     pub fn created(&self) -> Option<Timestamp> {
         self.creation_timestamp.as_deref()?.parse().ok()
     }
 
-    /// A place in the file of this object, if it is in one.
+    /// A position in the file of this object, if it is in a file.
     pub fn location(&self, at: Position) -> Option<Location> {
         self.file.as_ref().map(|file| locate(file, at))
     }
 
-    /// ` at FILE:LINE:COLUMN`, for a message that names this object; nothing
-    /// where it is not in a file.
+    /// ` at FILE:LINE:COLUMN`, for a message that names this object; empty if it is
+    /// not in a file.
     pub fn at(&self, at: Position) -> String {
         self.location(at).map_or_else(String::new, |location| format!(" at {location}"))
     }

@@ -1,15 +1,15 @@
-//! How much one file may hold, so that no manifest takes all memory.
+//! Limits the content of one file, so that no manifest exhausts the memory.
 
 use super::yaml::Cause;
 
-/// The most values in one file; an Ingress path takes eight.
+/// The maximum number of values in one file; an Ingress path takes eight.
 pub const MAX_NODES: usize = 2_000_000;
-/// The most values that anchors and aliases may repeat in one file.
+/// The maximum number of values that aliases may repeat in one file.
 pub const MAX_COPIED_NODES: usize = 250_000;
-/// The most text that anchors and aliases may repeat in one file.
+/// The maximum number of bytes that aliases may repeat in one file.
 pub const MAX_COPIED_BYTES: usize = 16 << 20;
 
-/// What the documents of one file may still use up together.
+/// The remaining budget of one file, shared by its documents.
 #[derive(Clone, Debug)]
 pub struct ParseBudget {
     nodes: usize,
@@ -29,13 +29,13 @@ impl ParseBudget {
         Self { nodes, ..Self::default() }
     }
 
-    /// Takes off one more value.
+    /// Counts one more value.
     pub(super) fn add(&mut self) -> Result<(), Cause> {
         self.nodes = self.nodes.checked_sub(1).ok_or(Cause::Nodes)?;
         Ok(())
     }
 
-    /// Takes off a value that is repeated.
+    /// Counts a value that is copied for an anchor or alias.
     pub(super) fn copy(&mut self, weight: Weight) -> Result<(), Cause> {
         self.copied.nodes = self.copied.nodes.checked_sub(weight.nodes).ok_or(Cause::Copies)?;
         self.copied.bytes = self.copied.bytes.checked_sub(weight.bytes).ok_or(Cause::Copies)?;
@@ -43,13 +43,13 @@ impl ParseBudget {
     }
 }
 
-/// How much a value holds, itself included.
+/// The size of a value, including itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Weight {
-    /// How many values.
+    /// The number of values.
     pub(super) nodes: usize,
-    /// How much text, keys included.
+    /// The bytes of text, including keys.
     pub(super) bytes: usize,
-    /// How many lists and mappings within one another.
+    /// The nesting depth of lists and mappings.
     pub(super) depth: usize,
 }

@@ -1,30 +1,31 @@
-//! What is passed over: it is nobody's business here, so only its kind is noted.
+//! Objects that are skipped because their kind is not read. Only their number, kind
+//! and first position are recorded.
 
 use std::collections::BTreeMap;
 
 use crate::finding::Location;
 
-/// How much was passed over, by API version and kind. Both are empty for what is
-/// not a Kubernetes object.
+/// The skipped objects by API version and kind. Both are empty for documents that
+/// are not Kubernetes objects.
 #[derive(Clone, Debug, Default)]
 pub struct PassedOver(BTreeMap<(Box<str>, Box<str>), Group>);
 
 /// Objects of one API version and kind.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// How many there are.
+    /// The number of objects.
     pub number: usize,
-    /// Where the first of them is.
+    /// The position of the first one.
     pub first: Location,
 }
 
 impl PassedOver {
-    /// How many objects and documents there are.
+    /// The number of objects and documents.
     pub fn total(&self) -> usize {
         self.0.values().map(|group| group.number).sum()
     }
 
-    /// How many of them are objects.
+    /// The number of objects.
     pub(super) fn objects(&self) -> usize {
         self.iter().filter(|(_, kind, _)| !kind.is_empty()).map(|(.., it)| it.number).sum()
     }

@@ -1,4 +1,4 @@
-//! Documents read into objects: lists taken apart, metadata checked.
+//! Creates objects from documents: expands lists and checks metadata.
 
 use std::sync::Arc;
 
@@ -12,26 +12,28 @@ use crate::finding::{Code, Finding, quote};
 use crate::kinds;
 use crate::object_ref::ObjectRef;
 
-/// The namespace of an object that names none, as with `kubectl`.
+/// The namespace of an object without one, as with `kubectl`.
 const DEFAULT_NAMESPACE: &str = "default";
 
-/// The longest name that Kubernetes knows.
+/// The maximum length of a name in Kubernetes.
 const MAX_NAME_BYTES: usize = 253;
 
-/// How much of `generateName` Kubernetes uses, and how much it adds.
+/// The maximum length of `generateName` that Kubernetes uses, and the length of the
+/// suffix that it adds.
 const MAX_GENERATED_PREFIX: usize = 58;
 const SUFFIX: usize = 5;
 
-/// The most findings about one document, which may be a list of millions.
+/// The maximum number of findings about one document, which may be a list of
+/// millions.
 const MAX_FINDINGS: usize = 1_000;
 
-/// A field that must be a string and is not, or is absent.
+/// A field that must be a string is missing or has another type.
 enum Missing<'n> {
     Absent,
     Wrong(&'n Node),
 }
 
-/// What an item of an `IngressList` need not say itself.
+/// The fields that the items of an `IngressList` may omit.
 #[derive(Clone)]
 struct Inherited {
     api_version: Box<str>,
@@ -43,31 +45,31 @@ struct Reader<'a> {
     manifests: &'a mut Manifests,
     /// Whether any value in the document is flawed.
     has_flaws: bool,
-    /// How many findings there may still be.
+    /// How many more findings are allowed.
     left: usize,
 }
 
-/// Takes the object in a document, or the objects, if it is a `List` of them. What
-/// is of a kind that is not read is passed over; what is to be an object and is
-/// not is an error, and left out.
+/// Reads the object of a document, or all objects of a `List`. Objects of kinds
+/// that are not read are skipped. A value that should be an object, but is not a
+/// valid one, is an error and left out.
 pub(super) fn take_document(file: &Arc<str>, parsed: Parsed, manifests: &mut Manifests) {
     let Parsed { root, has_flaws } = parsed;
     let mut reader = Reader { file, manifests, has_flaws, left: MAX_FINDINGS };
-    // Patches and tables are lists, too.
+    // Lists of patches and of table rows are not objects.
     if root.as_list().is_some_and(|items| !items.iter().any(is_to_be_object)) {
         return reader.pass_over("", "", root.at);
     }
     reader.take(root, None, "");
 }
 
-/// Whether a mapping looks like an object, though it may not say of which kind.
+/// Whether a mapping looks like an object, even if it has no kind.
 fn is_to_be_object(node: &Node) -> bool {
     let has = |name| node.get(name).is_some_and(|field| !field.is_null());
     has("metadata") || has("apiVersion") && has("kind")
 }
 
 impl Reader<'_> {
-    /// `path` is where in the document `node` is, empty or ending with a dot.
+    /// `path` is the path of `node` in the document, empty or ending with a dot.
     fn take(&mut self, node: Node, inherited: Option<&Inherited>, path: &str) {
         let (node, flaw) = node.without_flaw();
         if node.as_map().is_none() {
@@ -103,8 +105,8 @@ impl Reader<'_> {
         }
     }
 
-    /// What does not say of which kind it is: an error, unless it is not an object, or
-    /// of a kind that is not read anyway.
+    /// A mapping without a valid kind or API version. This is an error, except if
+    /// it is not an object, or its kind would not be read.
     fn untyped(
         &mut self,
         node: &Node,
@@ -139,7 +141,7 @@ impl Reader<'_> {
         }
     }
 
-    /// An object that is read, of which something cannot be.
+    /// An object of a kind that is read has a syntax error.
     fn fail(&mut self, error: SyntaxError) {
         if let Some(left) = self.left.checked_sub(1) {
             self.left = left;
@@ -165,7 +167,8 @@ impl Reader<'_> {
         }
         match items.value {
             Value::List(items) => {
-                // The items of a plain `List` are of any kind, so each has to say.
+                // The items of a plain `List` may be of any kind, so each must have
+                // its own.
                 let inherited = Some(inherited).filter(|list| !list.kind.is_empty());
                 for (index, item) in items.into_iter().enumerate() {
                     self.take(item, inherited, &format!("{path}[{index}]."));
@@ -222,8 +225,8 @@ impl Reader<'_> {
         }));
     }
 
-    /// Name and namespace. Without them there is no telling what an object is
-    /// or whose, so it is left out.
+    /// Name and namespace. An object without them cannot be identified, so it is
+    /// left out.
     fn identity(&mut self, node: &Node, kind: &str, path: &str) -> Option<ObjectRef> {
         let object = ObjectRef::unnamed(kind);
         let field = format!("{path}metadata");
@@ -251,14 +254,14 @@ impl Reader<'_> {
             return None;
         };
         let namespace = match namespace {
-            // As the API server has it, whatever the manifest says.
+            // As in the API server, whatever the manifest has.
             _ if kinds::named(kind).is_some_and(|kind| !kind.is_namespaced()) => Arc::default(),
             namespace => namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.into()),
         };
         Some(ObjectRef { namespace, name, ..object })
     }
 
-    /// A string that may be absent (`Some(None)`), or nothing if it is wrong.
+    /// A string that may be absent (`Some(None)`); `None` if it is not valid.
     #[allow(clippy::option_option)]
     fn text(
         &mut self,
@@ -272,7 +275,7 @@ impl Reader<'_> {
             Some(node) if node.is_null() || node.as_str() == Some("") => Some(None),
             Some(node) => {
                 let (code, message) = match node.as_str() {
-                    // Findings repeat it, so it must not be as long as the file.
+                    // Findings repeat the name, so its length must be limited.
                     Some(text) if text.len() > MAX_NAME_BYTES => (
                         Code::NameNotValid,
                         format!("is longer than {MAX_NAME_BYTES} characters; shorten it"),
@@ -342,14 +345,15 @@ impl Reader<'_> {
     }
 }
 
-/// A name such as a cluster would make of `prefix`, and the same each time.
+/// A name like those that Kubernetes generates from `prefix`, but the same each
+/// time.
 fn generated_name(prefix: &str, file: &str, at: Position) -> Arc<str> {
     let end = prefix.floor_char_boundary(MAX_GENERATED_PREFIX);
     let place = digest_of(format!("{file}:{}:{}", at.line, at.column).as_bytes());
     format!("{}{}", &prefix[..end], &place[..SUFFIX]).into()
 }
 
-/// The field `name` of an object, or what it inherits.
+/// The field `name` of an object, or the inherited value.
 fn type_field<'n>(
     node: &'n Node,
     name: &str,
@@ -363,8 +367,8 @@ fn type_field<'n>(
     }
 }
 
-/// The kind of the items of a list: any where it is empty. None for what is not
-/// such a list, whatever it is called.
+/// The kind of the items of a list; empty if they may be of any kind. `None` if
+/// this is not a list of objects that are read, whatever its name.
 fn item_kind<'k>(api_version: &str, kind: &'k str) -> Option<&'k str> {
     let item_kind = kind.strip_suffix("List")?;
     let is_plain = item_kind.is_empty() && api_version == "v1";

@@ -1,11 +1,10 @@
-//! What an unquoted scalar means: YAML 1.2's core schema, less what reads
-//! differently in YAML 1.1.
+//! The value of an unquoted scalar: YAML 1.2's core schema, without what YAML 1.1
+//! reads differently.
 //!
 //! Kubernetes reads YAML 1.1, where `0777` is 511, `1_000` is 1000 and `yes` is
-//! true; in YAML 1.2 they are 777, a string and a string. All of these are
-//! strings here: where a number is wanted, the author hears of it and writes what is
-//! meant; where a boolean is wanted, `yes` is one; where a string is wanted, that is
-//! what it is.
+//! true. In YAML 1.2 they are 777, a string and a string. Here, all of them are
+//! strings. If a field needs a number, such a value is a finding, and the author
+//! can write it unambiguously. If it needs a boolean, `yes` is accepted.
 
 use super::node::Value;
 
@@ -19,7 +18,8 @@ pub(super) fn resolve(text: &str) -> Value {
         .unwrap_or_else(|| Value::String(text.into()))
 }
 
-/// The value of a scalar with one of YAML's own tags, if it can have that type.
+/// The value of a scalar with a standard YAML tag, if the text is valid for that
+/// type.
 pub(super) fn resolve_tagged(tag: Option<&str>, text: &str) -> Option<Value> {
     match tag? {
         "str" => Some(Value::String(text.into())),
@@ -31,7 +31,8 @@ pub(super) fn resolve_tagged(tag: Option<&str>, text: &str) -> Option<Value> {
     }
 }
 
-/// What is a boolean where one is wanted (<https://yaml.org/type/bool.html>).
+/// A word that is a boolean if the field needs one
+/// (<https://yaml.org/type/bool.html>).
 fn word(text: &str) -> Option<Value> {
     let value = match text {
         "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => true,
@@ -69,8 +70,8 @@ fn integer(text: &str) -> Option<Value> {
         return None;
     }
     let number = text.parse().map(Value::Integer).or_else(|_| text.parse().map(Value::Large));
-    // Too long is still a number; that it is out of range is for those to say who know
-    // the range.
+    // An integer of any length is a number. The caller knows the valid range and
+    // reports values outside it.
     Some(number.unwrap_or_else(|_| Value::Float(text.parse().unwrap_or(f64::NAN))))
 }
 
@@ -85,7 +86,7 @@ fn float(text: &str) -> Option<Value> {
     }
     let digits = unsigned(text);
     let mut bytes = digits.bytes();
-    // Rust also reads `inf` and `nan`, which are words here.
+    // Rust also parses `inf` and `nan`, which are strings here.
     let first = bytes.next()?;
     if !(first.is_ascii_digit() || first == b'.') || digits == "." {
         return None;

@@ -1,4 +1,4 @@
-//! Finds the files and reads them: what `-f` takes.
+//! Finds the files that `-f` names and reads them.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -21,18 +21,17 @@ use super::reader::take_document;
 use super::yaml::{Parsed, SyntaxError, parse_flawed};
 use crate::finding::{Code, Finding, Findings, Location};
 
-/// The largest file that is read; 100,000 Ingress paths take some 17 MiB.
+/// The maximum size of a file; 100,000 Ingress paths take about 17 MiB.
 pub const MAX_FILE_BYTES: usize = 64 << 20;
-/// After this many documents that do not parse, a file is not a manifest.
+/// After this many documents that do not parse, the rest of the file is not read.
 const MAX_FAILURES_PER_FILE: usize = 100;
 /// After this many findings in one file, the rest of it is not read.
 const MAX_FINDINGS_PER_FILE: usize = 1_000;
 
-/// What one `-f` names.
+/// The argument of one `-f`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathSpec {
-    /// A file, or a folder whose manifests are read, those of its subfolders
-    /// not.
+    /// A file, or a folder whose manifests are read, without its subfolders.
     Path(PathBuf),
     /// `-`: standard input.
     Stdin,
@@ -52,22 +51,22 @@ impl From<PathBuf> for PathSpec {
     }
 }
 
-/// What was read, and what could not be.
+/// The result of reading files.
 #[derive(Debug, Default)]
 pub struct Manifests {
-    /// In the order of the paths, of the file names in a folder, and of the
-    /// file. The same object may be there twice.
+    /// In the order of the paths, of the file names in a folder, and of the file.
+    /// The same object may occur twice.
     pub objects: Vec<Arc<Object>>,
-    /// What was passed over, since it is of a kind that is not read.
+    /// The objects that were skipped, because their kind is not read.
     pub passed_over: PassedOver,
-    /// Everything to tell the author, `failures` included.
+    /// All findings, including those for `failures`.
     pub findings: Findings,
-    /// What could not be read at all. While there is any, objects may be
-    /// missing that are meant to be there, so `serve` keeps what it has.
+    /// What could not be read. While there are failures, objects may be missing, so
+    /// `serve` keeps its current configuration.
     pub failures: Vec<ReadFailure>,
-    /// The files that were read or should have been, to watch.
+    /// The files that were read or could not be read, to watch for changes.
     pub files: Vec<PathBuf>,
-    /// The folders, to watch for files that come and go.
+    /// The folders, to watch for new and removed files.
     pub folders: Vec<PathBuf>,
 }
 
@@ -77,7 +76,7 @@ impl Manifests {
         self.objects.iter().map(|object| &**object)
     }
 
-    /// Whether everything was read, whatever is wrong with what it says.
+    /// Whether everything could be read, even if there are findings.
     pub fn is_complete(&self) -> bool {
         self.failures.is_empty()
     }
@@ -95,12 +94,12 @@ impl Manifests {
     }
 }
 
-/// What files said when they were last read, by their names. Where few of many
-/// change, to parse all again would be most of the work.
+/// The last content of files, by file name. If only a few of many files change,
+/// parsing all again would be most of the work.
 #[derive(Debug, Default)]
 pub(crate) struct ReadCache(HashMap<Arc<str>, ReadFile>);
 
-/// A file that could be read as a whole.
+/// A file that was read completely.
 #[derive(Debug)]
 struct ReadFile {
     digest: [u8; 32],
@@ -112,7 +111,7 @@ struct ReadFile {
 /// Something that could not be read, or a document that does not parse.
 #[derive(Debug, Error)]
 pub enum ReadFailure {
-    /// A path that leads nowhere.
+    /// A path that does not exist.
     #[error("does not exist; correct the path, or create the file")]
     Missing {
         /// The path.
@@ -126,13 +125,13 @@ pub enum ReadFailure {
         /// Why.
         error: io::Error,
     },
-    /// A file too large.
+    /// A file that is too large.
     #[error("is larger than {} MiB; split it into several files", MAX_FILE_BYTES >> 20)]
     TooLarge {
         /// The file.
         file: Arc<str>,
     },
-    /// A file that is not text, or in another encoding.
+    /// A file that is not UTF-8 text.
     #[error("is not UTF-8 from here on; save the file as UTF-8")]
     NotUtf8 {
         /// The file.
@@ -145,10 +144,10 @@ pub enum ReadFailure {
     Syntax {
         /// The file.
         file: Arc<str>,
-        /// Why, and where.
+        /// The reason and the position.
         error: SyntaxError,
     },
-    /// A file with so many mistakes that the rest of it was not looked at.
+    /// A file with so many errors that the rest of it was not read.
     #[error(
         "has too many errors, so the rest of the file was not read; correct the errors above first"
     )]
@@ -170,7 +169,7 @@ impl ReadFailure {
         }
     }
 
-    /// The finding that tells the author.
+    /// The finding for this failure.
     pub fn finding(&self) -> Finding {
         Finding::new(self.code(), self.to_string()).at(self.location())
     }
@@ -186,7 +185,7 @@ impl ReadFailure {
         }
     }
 
-    /// The file as named, and the place in it.
+    /// The position, with the file name that the caller gave.
     pub fn location(&self) -> Location {
         match self {
             Self::Missing { file } | Self::Unreadable { file, .. } | Self::TooLarge { file } => {
@@ -198,12 +197,12 @@ impl ReadFailure {
     }
 }
 
-/// Reads everything `paths` name. A path given twice is read once.
+/// Reads all of `paths`. A path given twice is read once.
 pub fn read(paths: &[PathSpec], stdin: &mut dyn Read) -> Manifests {
     read_again(paths, stdin, &mut ReadCache::default())
 }
 
-/// The same, where files that are as they were are not parsed again.
+/// Like [`read`], but does not parse unchanged files again.
 pub(crate) fn read_again(
     paths: &[PathSpec],
     stdin: &mut dyn Read,
@@ -252,8 +251,8 @@ fn read_folder(folder: &Path, manifests: &mut Manifests, cache: &mut ReadCache) 
     names.sort();
     let mut found = false;
     for path in names.into_iter().map(|name| folder.join(name)) {
-        // A pipe would never end, and a subfolder is not ours. What cannot be
-        // looked at is still read, for the failure that gives.
+        // A pipe might never end, and subfolders are not searched. A file whose
+        // metadata cannot be read is still opened, so that the error is reported.
         if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
             continue;
         }
@@ -267,7 +266,7 @@ fn read_folder(folder: &Path, manifests: &mut Manifests, cache: &mut ReadCache) 
     }
 }
 
-/// Hidden files and what editors leave behind are not manifests.
+/// Hidden files and the temporary files of editors are not manifests.
 pub(crate) fn is_manifest(name: &OsStr) -> bool {
     let hidden =
         name.as_encoded_bytes().first().is_none_or(|first| matches!(first, b'.' | b'#' | b'~'));
@@ -275,7 +274,7 @@ pub(crate) fn is_manifest(name: &OsStr) -> bool {
     !hidden && matches!(extension, Some("yaml" | "yml" | "json"))
 }
 
-/// The name of the file, if there was nothing in it.
+/// Returns the name of the file if it has no objects.
 fn read_file(path: &Path, manifests: &mut Manifests, cache: &mut ReadCache) -> Option<Arc<str>> {
     manifests.files.push(path.to_owned());
     let file = name_of(path);
@@ -292,7 +291,7 @@ fn name_of(path: &Path) -> Arc<str> {
     path.to_string_lossy().into()
 }
 
-/// Never reads more than fits, whatever the stream: it may be a device.
+/// Never reads more than the limit, because the stream may be a device without end.
 fn read_stream(
     file: &Arc<str>,
     stream: &mut dyn Read,
@@ -344,7 +343,7 @@ impl ReadCache {
     }
 }
 
-/// The position just behind `text`.
+/// The position after `text`.
 fn end_of(text: &str) -> Position {
     let breaks =
         text.replace("\r\n", "\n").bytes().filter(|byte| matches!(byte, b'\n' | b'\r')).count();

@@ -1,10 +1,10 @@
-//! One YAML or JSON document, read into a [`Node`].
+//! Parses one YAML or JSON document into a [`Node`].
 //!
-//! Built on the event parser that serde-saphyr re-exports rather than on its
-//! deserializer, which takes three times as long for the same tree and repeats
-//! what an alias stands for before anyone can say no. Nothing here recurses, so
-//! that no document is too deep for the stack; the depth is capped for those
-//! who walk the tree afterwards (dropping it included).
+//! It uses the event parser that serde-saphyr re-exports, not its deserializer,
+//! which takes three times as long for the same tree and expands aliases before a
+//! limit can stop it. Nothing here recurses, so that no document overflows the
+//! stack. The depth is limited for code that recurses over the tree afterwards,
+//! such as dropping it.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use super::node::{Node, Position, Value};
 use super::parse_budget::{MAX_NODES, ParseBudget};
 use crate::finding::{Code, quote};
 
-/// The most lists and mappings within one another.
+/// The maximum nesting depth of lists and mappings.
 pub const MAX_DEPTH: usize = 100;
-/// Why a document does not parse, and where.
+/// Why a document does not parse, and the position of the error.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[error("{cause}")]
 pub struct SyntaxError {
-    /// The place in the file.
+    /// The position in the file.
     pub at: Position,
     pub(super) cause: Cause,
 }
@@ -57,7 +57,7 @@ pub(super) enum Cause {
 }
 
 impl SyntaxError {
-    /// Which kind of finding it is.
+    /// The code of the finding.
     pub(crate) fn code(&self) -> Code {
         match self.cause {
             Cause::DuplicateKey(_) => Code::DuplicateKey,
@@ -73,12 +73,12 @@ impl SyntaxError {
     }
 }
 
-/// Reads one document, which begins at `start` in its file. A document without
+/// Parses one document, which begins at `start` in its file. A document without
 /// content is null.
 ///
 /// # Errors
-/// If it is not YAML, repeats a key, has a tag that is not one of YAML's own, or
-/// exceeds one of the limits above.
+/// If it is not valid YAML, repeats a key, has a tag that is not a standard YAML
+/// tag, or exceeds one of the limits above.
 pub fn parse(text: &str, start: Position, budget: &mut ParseBudget) -> Result<Node, SyntaxError> {
     let Parsed { root, has_flaws } = parse_flawed(text, start, budget)?;
     match root.flaw().filter(|_| has_flaws) {
@@ -87,17 +87,18 @@ pub fn parse(text: &str, start: Position, budget: &mut ParseBudget) -> Result<No
     }
 }
 
-/// A document in which values may be flawed.
+/// A document whose values may be flawed.
 pub(super) struct Parsed {
     pub(super) root: Node,
     pub(super) has_flaws: bool,
 }
 
-/// The same, where it is found out later whether what is flawed matters to
-/// anybody.
+/// Like [`parse`], but returns flawed values as such, because they only matter in
+/// objects that are read.
 ///
 /// # Errors
-/// If its values cannot be told apart, or exceed one of the limits above.
+/// If the structure of the document is not valid, or it exceeds one of the limits
+/// above.
 pub(super) fn parse_flawed(
     text: &str,
     start: Position,
@@ -105,7 +106,7 @@ pub(super) fn parse_flawed(
 ) -> Result<Parsed, SyntaxError> {
     let options = granit_parser::options! {
         emit_comments: false,
-        // The scanner looks ahead in flow style, so it is the first to know there.
+        // The scanner reads ahead in flow style, so this limit applies first.
         flow_nesting_limit: MAX_DEPTH,
         block_nesting_limit: MAX_DEPTH + 1,
     };
@@ -129,8 +130,8 @@ pub(super) fn parse_flawed(
     Ok(Parsed { root, has_flaws })
 }
 
-/// Line from 1 and column from 0, as the parser counts. It reports a tab where
-/// it gave up, which may be a line before the tab.
+/// Line from 1 and column from 0, as the parser counts. For tabs, the parser
+/// reports where it stopped, which may be a line before the tab.
 fn place_of(error: &ScanError, text: &str) -> (usize, usize) {
     let (line, column) = (error.marker().line(), error.marker().col());
     if is_about_tabs(error.kind()) {

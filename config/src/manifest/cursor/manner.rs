@@ -1,26 +1,27 @@
-//! How names of fields are taken, and what is said of those that are wrong.
+//! Which spellings of a field name are accepted, and the findings about wrong ones.
 
 use crate::finding::{Code, Finding};
 use crate::manifest::{Key, Node, Position};
 
-/// Names at least so alike are taken for a slip of the pen.
+/// Names at least this similar are considered typos.
 const ALIKE: f64 = 0.8;
 
-/// How names of fields are taken.
+/// Which spellings of a field name are accepted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// As Kubernetes does; one that is unknown has no effect, which is a warning.
+    /// As in Kubernetes. An unknown field has no effect, which is a warning.
     Lenient,
-    /// As protobuf does, where `httpFault` may be written `http_fault`; one
-    /// that is unknown is an error.
+    /// As in protobuf, where `httpFault` may be written `http_fault`. An unknown
+    /// field is an error.
     Strict,
-    /// As Envoy's route table check tool has spelled `test_name` over the years;
-    /// one that is unknown is an error. Findings are at the names.
+    /// As in the versions of Envoy's route table check tool, which spell
+    /// `test_name` differently. An unknown field is an error. Findings have the
+    /// position of the name.
     RouteTest,
 }
 
 impl Manner {
-    /// Whether `written` is a way to write the name `field`.
+    /// Whether `written` is a spelling of `field`.
     pub(super) fn spells(self, written: &str, field: &str) -> bool {
         match self {
             Self::Lenient => written == field,
@@ -29,7 +30,7 @@ impl Manner {
         }
     }
 
-    /// Where the findings about a field are.
+    /// The position of the findings about a field.
     pub(super) fn place_of(self, key: &Key, value: &Node) -> Position {
         match self {
             Self::Lenient | Self::Strict => value.at,
@@ -37,7 +38,7 @@ impl Manner {
         }
     }
 
-    /// There is a field `name`, which is not among `known`.
+    /// The finding for the field `name`, which is not in `known`.
     pub(super) fn unknown(self, name: &str, known: &[&str]) -> Finding {
         let all = known.join(", ");
         let (code, message) = match self {
@@ -57,7 +58,7 @@ impl Manner {
         Finding::new(code, message)
     }
 
-    /// There is the field `name`, and once more as `other`.
+    /// The finding for the field `name` that also exists as `other`.
     pub(super) fn twice(self, name: &str, other: &str) -> Finding {
         let message = match self {
             Self::Lenient | Self::Strict => {
@@ -69,7 +70,7 @@ impl Manner {
     }
 }
 
-/// The one of `known` that `name` is perhaps a slip of.
+/// The most similar name in `known`, if `name` may be a typo of it.
 pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let likeness = |known: &str| strsim::normalized_damerau_levenshtein(name, known);
     let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));

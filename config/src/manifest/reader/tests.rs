@@ -106,7 +106,7 @@ fn says_what_is_wrong_with_metadata_and_where() {
         let lines = lines(&manifests);
         assert_eq!((manifests.objects.len(), lines.len()), (0, 1), "{text}: {lines:?}");
         assert!(lines[0].starts_with(&format!("f:{want}")), "{text}: {}", lines[0]);
-        // Wrong, but read: nothing is missing for want of reading it.
+        // Everything was read, although there are errors.
         assert!(manifests.is_complete());
     }
 }
@@ -175,11 +175,11 @@ fn stops_telling_after_a_thousand_findings() {
     assert!(lines[999].contains("too many errors in this document"), "{}", lines[999]);
 }
 
-/// Each is a document of its own, and nothing is said of any.
+/// Each is a document of its own, without findings.
 #[test]
 fn passes_over_what_is_of_no_kind_that_is_read() {
     let documents = [
-        // Kustomize's, whose kind and version may be left out.
+        // Kustomize files, which may omit kind and version.
         (
             "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a.yaml]",
             "Kustomization",
@@ -187,7 +187,7 @@ fn passes_over_what_is_of_no_kind_that_is_read() {
         ("kind: Kustomization\nresources: [a.yaml]", "Kustomization"),
         ("resources: [a.yaml]\nimages: [{name: a}]", ""),
         ("- {op: replace, path: /spec/rules/0/host, value: a.example}", ""),
-        // Helm's, and settings of anything.
+        // Helm charts, and configuration files of other programs.
         ("apiVersion: v1\nkind: ConfigMap\nbinaryData: {a: !!binary aGk=}", "ConfigMap"),
         (
             "apiVersion: x.example/v1\nkind: X\nspec: {a: !Ref b, c: !Sub [d], e: !!int f, !x g: !y {}}",
@@ -200,7 +200,7 @@ fn passes_over_what_is_of_no_kind_that_is_read() {
         ("apiVersion: v1\nname: chart\nversion: 1.0.0", ""),
         ("ingress: {enabled: true, hosts: []}", ""),
         ("AWSTemplateFormatVersion: '2010-09-09'\nResources: {}", ""),
-        // Of other kinds, whatever they hold.
+        // Other kinds, with any content.
         ("apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: x-}", "Job"),
         ("apiVersion: batch/v1\nkind: Job\nmetadata: [x]", "Job"),
         ("apiVersion: apps/v1\nkind: Deployment", "Deployment"),

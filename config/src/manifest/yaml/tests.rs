@@ -7,7 +7,8 @@ fn read(text: &str) -> Result<Node, SyntaxError> {
     parse(text, Position::START, &mut ParseBudget::default())
 }
 
-/// The tree on one line; with `places`, each value and key after its position.
+/// Prints the tree on one line; with `places`, the position before each value and
+/// key.
 fn show(node: &Node, places: bool, out: &mut String) {
     let place = |at: Position, out: &mut String| {
         if places {
@@ -104,7 +105,7 @@ fn values() {
             r#"{a: 1, b: "x", c: [true, false], d: {}}"#,
         ),
         (r#""\u00e9\ud83d\ude00\/\\\"\b\f\n\r\t""#, r#""é😀/\\\"\u{8}\u{c}\n\r\t""#),
-        // Marks of other systems.
+        // Byte order marks, line breaks and markers.
         ("\u{feff}a: b\r\nc:\r\n  d: 1\r\n", r#"{a: "b", c: {d: 1}}"#),
         ("%YAML 1.2\n--- # c\na: b\n...\n", r#"{a: "b"}"#),
     ];
@@ -229,7 +230,7 @@ fn depth_is_bounded() {
         "101:101: lists and mappings are nested deeper than 100; flatten them"
     );
     assert!(read(&("[".repeat(100) + &"]".repeat(100))).is_ok());
-    // Aliases nest as deeply as what they stand for.
+    // An alias counts with the depth of its value.
     let mut ladder = String::from("a0: &a0 []\n");
     for step in 1..=99 {
         writeln!(ladder, "a{step}: &a{step} [*a{}]", step - 1).unwrap();
@@ -291,7 +292,7 @@ fn large_mappings_refuse_a_key_given_twice() {
     assert!(error(&text).starts_with("1001:1: the key `key500` is given twice"));
 }
 
-/// A long line or a long run of anything takes time in proportion, or an error.
+/// A long line or many repetitions take linear time or give an error.
 #[test]
 fn repetition_is_harmless() {
     let units = [
