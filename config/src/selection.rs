@@ -1,7 +1,7 @@
-//! Which objects count: those of the kinds and versions that are served, each
-//! once, and of the Ingresses those of our class.
+//! Selects the objects to serve: those of the kinds and versions that are read,
+//! without duplicates, and only the Ingresses of our class.
 //!
-//! All that need to know it ask here, whatever they make of these objects.
+//! All code that needs this selection takes it from here.
 
 mod classes;
 mod unread;
@@ -21,7 +21,7 @@ use crate::settings::Settings;
 use classes::Classes;
 pub(crate) use unread::{Others, Unread, unread_kinds};
 
-/// The objects that matter, by kind.
+/// The objects that are read, by kind.
 #[derive(Default)]
 pub(crate) struct Selection<'a> {
     ingresses: Vec<&'a Object>,
@@ -41,8 +41,8 @@ pub(crate) struct OurIngress<'a> {
 }
 
 impl<'a> Selection<'a> {
-    /// Sorts objects by kind, leaves out kinds that do not concern us, and of
-    /// objects defined twice keeps the first.
+    /// Groups objects by kind, skips kinds that are not read, and keeps the first
+    /// of objects that are defined twice.
     pub(crate) fn of(
         objects: impl IntoIterator<Item = &'a Object>,
         findings: &RefCell<Findings>,
@@ -51,7 +51,7 @@ impl<'a> Selection<'a> {
         let mut seen = HashMap::new();
         for object in objects {
             let Some(list) = selection.list(object) else { continue };
-            // An API has each object once.
+            // An API returns each object once.
             if object.file.is_none() {
                 list.push(object);
                 continue;
@@ -90,10 +90,10 @@ impl<'a> Selection<'a> {
         })
     }
 
-    /// The Ingresses of our class, the oldest first: that is the order in which
-    /// they come to their hosts and paths; and the others. The findings are about
-    /// classes that cannot be read; what else is wrong with Ingresses is beside
-    /// what was read.
+    /// The Ingresses of our class, oldest first, which is the order in which they
+    /// get their hosts and paths; and all others. The findings are about classes
+    /// that are not valid. Findings about the Ingresses themselves are stored with
+    /// each.
     pub(crate) fn ours(
         &self,
         settings: &Settings,
@@ -113,15 +113,15 @@ impl<'a> Selection<'a> {
 }
 
 impl OurIngress<'_> {
-    /// Without a time, it does not exist yet: the youngest.
+    /// An Ingress without a time does not exist yet, so it is the youngest.
     fn age(&self) -> impl Ord {
         let created = self.read.value.as_ref().and_then(|ingress| ingress.created);
         (created.is_none(), created, &self.object.namespace, &self.object.name)
     }
 }
 
-/// The Secrets that these Ingresses name, the oldest first, as far as the budgets of
-/// their namespaces go, and that of the default certificate.
+/// The Secrets that these Ingresses name, oldest Ingress first, within the budgets
+/// of their namespaces, and the Secret of the default certificate.
 pub(crate) fn named_secrets<'o>(
     ours: impl IntoIterator<Item = &'o OurIngress<'o>>,
     settings: &Settings,
@@ -141,9 +141,9 @@ pub(crate) fn named_secrets<'o>(
     named.chain([&settings.default_certificate]).cloned().collect()
 }
 
-/// The Secrets that `objects` ask for, there or not, so that they can be fetched,
-/// or allowed, before all is compiled. The findings are those that bear on that:
-/// whether an Ingress is ours, and what of it cannot be understood.
+/// The Secrets that `objects` name, existing or not, so that they can be fetched,
+/// or allowed by RBAC, before the compilation. The findings are those that affect
+/// this: whether an Ingress is of our class, and which parts of it are not valid.
 pub(crate) fn secrets_wanted<'a>(
     objects: impl IntoIterator<Item = &'a Object>,
     settings: &Settings,

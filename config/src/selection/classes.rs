@@ -1,4 +1,4 @@
-//! Which Ingresses are ours.
+//! Decides which Ingresses are of our class.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -16,20 +16,20 @@ pub(super) struct Classes<'a> {
     by_name: BTreeMap<&'a str, IngressClass>,
 }
 
-/// Why an Ingress is not ours.
+/// Why an Ingress is not of our class.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum NotOurs {
-    /// No Ingress is.
+    /// No Ingress is served in this mode.
     Off,
-    /// What names its class is not a name, which is a finding.
+    /// The class name is not valid, which is a finding.
     Malformed,
     /// The annotation names another class.
     Annotation(Box<str>),
     /// It names an `IngressClass` of another controller.
     OtherController(Box<str>),
-    /// It names an `IngressClass` that is not there.
+    /// It names an `IngressClass` that does not exist.
     MissingClass(Box<str>),
-    /// It names none.
+    /// It has no class.
     NoClass,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Classes<'a> {
         Self { settings, findings, by_name: classes.collect() }
     }
 
-    /// Whether an Ingress is ours, or why not.
+    /// Whether an Ingress is of our class, or why not.
     pub(super) fn claim(&self, ingress: &Object) -> Result<(), NotOurs> {
         let mode = self.settings.ingress_controller_mode;
         if mode == Mode::Off {
@@ -71,9 +71,10 @@ impl<'a> Classes<'a> {
         class.controller == self.settings.controller_name
     }
 
-    /// The API server fills in the default class of what is created, and leaves
-    /// what was there before. Files have not been through it, so an Ingress in
-    /// one belongs to the only default.
+    /// The API server sets the default class when an object is created, and does
+    /// not change existing objects. Objects in files have not passed the API
+    /// server, so an Ingress in a file belongs to the default class if there is
+    /// exactly one.
     fn would_be_default(&self, ingress: &Object) -> bool {
         if ingress.file.is_none() {
             return false;

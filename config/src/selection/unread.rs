@@ -1,5 +1,5 @@
-//! What is not served though its author may think so: told once for each cause,
-//! however many objects share it.
+//! Objects that are not served although their author may expect it. Each cause is
+//! reported once, for all objects that share it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +10,11 @@ use crate::manifest::{Group, Object, PassedOver};
 use crate::objects::ingress::CLASS_ANNOTATION;
 use crate::settings::Settings;
 
-/// The most causes that are told; files may come from anyone.
+/// The maximum number of causes that are reported, because manifests are untrusted
+/// input.
 const MAX_CAUSES: usize = 100;
 
-/// Objects that are not served, for one cause.
+/// Objects that are not served, all for the same cause.
 #[derive(Clone, Debug)]
 pub(crate) struct Unread {
     summary: String,
@@ -21,7 +22,7 @@ pub(crate) struct Unread {
     hosts: Hosts,
 }
 
-/// The hosts that objects are for.
+/// The hosts of objects.
 #[derive(Clone, Debug)]
 enum Hosts {
     Unknown,
@@ -29,17 +30,17 @@ enum Hosts {
     These(BTreeSet<Box<str>>),
 }
 
-/// Ingresses that are not ours, in the order they are written.
+/// Ingresses of other classes, in the order of the input.
 #[derive(Default)]
 pub(crate) struct Others<'a>(BTreeMap<NotOurs, Vec<&'a Object>>);
 
 impl Unread {
-    /// What they are, and why they are not served.
+    /// Which objects these are, and why they are not served.
     pub(crate) fn summary(&self) -> &str {
         &self.summary
     }
 
-    /// The same with the remedy, as `check` tells it.
+    /// The summary with the remedy, as `check` reports it.
     pub(crate) fn finding(&self) -> &Finding {
         &self.finding
     }
@@ -62,8 +63,9 @@ impl Unread {
         Self { summary, finding, hosts: Hosts::Unknown }
     }
 
-    /// Objects of a kind that is known and not read, or of one that may be meant to
-    /// be one that is. None where nobody would expect anything of them here.
+    /// Objects of a kind in a version that is not read, of a misspelled kind, or of
+    /// another gateway's API. `None` for all other kinds, which nobody expects to
+    /// be served here.
     fn of_kind(api_version: &str, kind: &str, group: &Group) -> Option<Self> {
         let meant = kinds::meant_by(api_version, kind)?;
         let Group { number, first } = group;
@@ -90,7 +92,7 @@ impl Unread {
     }
 }
 
-/// Objects of kinds that are not read, of which someone may expect something.
+/// Objects of kinds that are not read, but may be expected to be served.
 pub(crate) fn unread_kinds(passed_over: &PassedOver) -> impl Iterator<Item = Unread> {
     let unread = passed_over
         .iter()
@@ -103,7 +105,7 @@ impl<'a> Others<'a> {
         self.0.entry(why).or_default().push(ingress);
     }
 
-    /// Told once for each class.
+    /// Once for each class.
     pub(crate) fn unread(&self, settings: &Settings) -> impl Iterator<Item = Unread> {
         let unread = self.0.iter().filter_map(|(why, them)| of_class(why, them, settings));
         unread.take(MAX_CAUSES)
