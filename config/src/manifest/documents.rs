@@ -225,6 +225,6 @@ mod tests {
             let chunks = chunks(text).map(|it| (it.at.line, it.at.column, it.text));
             assert_eq!(chunks.collect::<Vec<_>>(), *want, "{text:?}");
         }
-        assert_eq!(chunks(&"{}".repeat(100_000)).count(), 100_000, "soon");
+        assert_eq!(chunks(&"{}".repeat(100_000)).count(), 100_000, "in linear time");
     }
 }

@@ -40,8 +40,8 @@ mod tests {
     fn what_was_made_is_made_once_and_not_copied() {
         let kept = Kept::default();
         assert_eq!(*kept.get_or_make(|| 1), 1);
-        assert_eq!(*kept.get_or_make(|| 2), 1, "the first is kept");
-        assert_eq!(*kept.get_or_make(|| "other"), "other", "as another type");
+        assert_eq!(*kept.get_or_make(|| 2), 1, "the first result is cached");
+        assert_eq!(*kept.get_or_make(|| "other"), "other", "another type is not cached");
         assert_eq!(*kept.clone().get_or_make(|| 3), 3);
     }
 }

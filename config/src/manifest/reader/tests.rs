@@ -233,7 +233,7 @@ fn names_what_a_cluster_would_name() {
     assert!(names.iter().all(|name| name.starts_with("web-") && name.len() == 9), "{names:?}");
     assert_ne!(names[0], names[1]);
     let again = read_text("f", pod);
-    assert_eq!(&*again.objects[0].name, names[0], "the same each time");
+    assert_eq!(&*again.objects[0].name, names[0], "generated names are stable");
     let long = read_text("f", &pod.replace("web-", &"é".repeat(100)));
     assert_eq!(long.objects[0].name.len(), 58 + 5);
 }

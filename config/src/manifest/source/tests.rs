@@ -185,13 +185,16 @@ fn files_that_are_as_they_were_are_not_parsed_again() {
     write("a.yaml", &object("other"));
     let second = read();
     assert_eq!(&*second.objects[0].name, "other");
-    assert!(Arc::ptr_eq(&second.objects[1], &first.objects[1]), "the very same");
-    assert_eq!(second.findings.len(), 1, "told again");
+    assert!(
+        Arc::ptr_eq(&second.objects[1], &first.objects[1]),
+        "an unchanged file is not parsed again"
+    );
+    assert_eq!(second.findings.len(), 1, "reported again");
 
     write("a.yaml", "{");
     let broken = read();
     assert_eq!((broken.objects.len(), broken.failures.len()), (1, 1));
-    assert_eq!(read().failures.len(), 1, "told again");
+    assert_eq!(read().failures.len(), 1, "reported again");
     fs::remove_file(folder.path().join("a.yaml")).unwrap();
     assert_eq!(read().objects.len(), 1);
     write("a.yaml", &object("other"));
