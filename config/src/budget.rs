@@ -11,7 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// What there is a budget of.
+/// A resource with a budget.
 #[derive(
     Clone,
     Copy,
@@ -27,31 +27,31 @@ use thiserror::Error;
 )]
 #[serde(rename_all = "camelCase")]
 pub enum Resource {
-    /// Paths of Ingresses: records of the route table.
+    /// Paths of Ingresses, which are records of the route table.
     Paths,
-    /// Hosts that Ingresses name.
+    /// Hosts of Ingresses.
     Hosts,
-    /// Wildcards under `spec.tls`: a TLS handshake tries them one by one.
+    /// Wildcards under `spec.tls`, which a TLS handshake tries one by one.
     TlsWildcards,
-    /// Secrets that Ingresses name: a watch each, and a filter chain of Envoy.
+    /// Secrets that Ingresses name. Each needs a watch and a filter chain of Envoy.
     Secrets,
-    /// Ports of services, and versions of them, that Ingresses and rules lead to: a
-    /// cluster of Envoy each.
+    /// Ports of services, and of their versions, that Ingresses and rules name.
+    /// Each is a cluster of Envoy.
     Services,
     /// `RouteRules`.
     Rules,
-    /// Conditions in them: a request may have to be compared with all of those of
-    /// its service.
+    /// Conditions of `RouteRules`. A request may have to be compared with all those
+    /// of its service.
     Conditions,
     /// Addresses at each port of `EndpointSlices` and Endpoints.
     Endpoints,
-    /// What the route table holds of the text of Ingresses and rules, about.
+    /// The approximate bytes of text from Ingresses and rules in the route table.
     Bytes,
     /// Compiled regular expressions.
     RegexBytes,
 }
 
-/// What a limit is for.
+/// The scope of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// One object.
@@ -62,8 +62,8 @@ pub enum Level {
     Total,
 }
 
-/// The limits of an object, of a namespace and of all, unless the settings say
-/// otherwise. The last are what the memory limits in `config/deploy` have room for.
+/// The default limits of an object, of a namespace and of all objects. The memory
+/// limits in `config/deploy` are large enough for the last.
 const DEFAULTS: [(Resource, [u64; 3]); 10] = [
     (Resource::Paths, [100_000, 100_000, 125_000]),
     (Resource::Hosts, [20_000, 100_000, 125_000]),
@@ -74,18 +74,18 @@ const DEFAULTS: [(Resource, [u64; 3]); 10] = [
     (Resource::Conditions, [10_000, 100_000, 250_000]),
     (Resource::Endpoints, [20_000, 100_000, 200_000]),
     (Resource::Bytes, [16 << 20, 16 << 20, 32 << 20]),
-    // Room for some hundred of those that people write, at 1 to 12 KB, and compiled
-    // in less than half a second.
+    // Enough for some hundred typical expressions of 1 to 12 KB, which compile in
+    // less than half a second.
     (Resource::RegexBytes, [512 << 10, 512 << 10, 16 << 20]),
 ];
 
 impl Resource {
-    /// All of them.
+    /// All resources.
     pub fn all() -> impl Iterator<Item = Self> {
         DEFAULTS.into_iter().map(|(resource, _)| resource)
     }
 
-    /// The name that the settings and metrics have for it.
+    /// The name in settings and metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Paths => "paths",
@@ -123,23 +123,23 @@ impl fmt::Display for Resource {
 pub struct Amounts([u64; DEFAULTS.len()]);
 
 impl Amounts {
-    /// That of one resource.
+    /// The amount of one resource.
     pub fn of(&self, resource: Resource) -> u64 {
         self.0[resource as usize]
     }
 
-    /// Adds to one.
+    /// Adds to the amount of one resource.
     pub fn add(&mut self, resource: Resource, amount: u64) {
         let of_resource = &mut self.0[resource as usize];
         *of_resource = of_resource.saturating_add(amount);
     }
 
-    /// Adds all.
+    /// Adds the amounts of all resources.
     pub fn add_all(&mut self, other: &Self) {
         Resource::all().for_each(|resource| self.add(resource, other.of(resource)));
     }
 
-    /// The first resource of which both together are more than `limits`.
+    /// The first resource whose sum exceeds `limits`.
     pub fn beyond(&self, more: &Self, limits: &Self) -> Option<Resource> {
         Resource::all().find(|resource| {
             let more = more.of(*resource);
@@ -147,7 +147,7 @@ impl Amounts {
         })
     }
 
-    /// With no more of a resource than `limit`.
+    /// Limits the amount of one resource to `limit`.
     #[must_use]
     pub fn min(mut self, resource: Resource, limit: u64) -> Self {
         let of_resource = &mut self.0[resource as usize];
@@ -156,7 +156,7 @@ impl Amounts {
     }
 }
 
-/// Limits that are others than the default ones.
+/// Limits that override the defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Limits(BTreeMap<Resource, u64>);
@@ -173,7 +173,7 @@ impl Limits {
     }
 }
 
-/// As a flag has them: `paths=1000,secrets=10`.
+/// In the syntax of the flag: `paths=1000,secrets=10`.
 impl FromStr for Limits {
     type Err = LimitError;
 
@@ -188,7 +188,7 @@ impl FromStr for Limits {
     }
 }
 
-/// A text is not a limit.
+/// Not a valid limit.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "{0} is not a limit; write RESOURCE=NUMBER with one of paths, hosts, tlsWildcards, secrets, \
@@ -196,8 +196,8 @@ impl FromStr for Limits {
 )]
 pub struct LimitError(String);
 
-/// The most for each, so that all together get no more than `most`, and nobody is
-/// cut who asks for less than the others.
+/// The maximum for each, so that the total does not exceed `most`, and those that
+/// want less than the others get all of it.
 pub(crate) fn fair_share(mut wanted: Vec<u64>, most: u64) -> u64 {
     wanted.sort_unstable();
     let (mut left, count) = (most, wanted.len());

@@ -1,13 +1,13 @@
-//! Names derived from content.
+//! Names derived from a digest of content.
 
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-/// As many bytes of a digest as a name has.
+/// The bytes of a digest that a name contains.
 const NAME_BYTES: usize = 6;
 
-/// `bytes` in hexadecimal, lower case.
+/// `bytes` in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

@@ -1,11 +1,12 @@
-//! The supported kinds of objects. All others are skipped, whatever they contain.
+//! The kinds of objects that are read. All others are skipped, whatever they
+//! contain.
 
 /// A kind that is read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ReadKind {
-    /// As in `Ingress`.
+    /// For example `Ingress`.
     pub(crate) name: &'static str,
-    /// The API versions that are understood, the best first.
+    /// The supported API versions, the preferred one first.
     pub(crate) versions: &'static [&'static str],
 }
 
@@ -28,13 +29,13 @@ pub(crate) const ENDPOINT_SLICE: ReadKind = ReadKind {
 pub(crate) const POD: ReadKind = ReadKind { name: "Pod", versions: CORE };
 pub(crate) const SECRET: ReadKind = ReadKind { name: "Secret", versions: CORE };
 
-/// The core of Kubernetes, whose group has no name.
+/// The core API of Kubernetes, whose group has no name.
 const CORE: &[&str] = &["v1"];
 
 const ALL: [&ReadKind; 8] =
     [&INGRESS, &INGRESS_CLASS, &ROUTE_RULE, &SERVICE, &ENDPOINTS, &ENDPOINT_SLICE, &POD, &SECRET];
 
-/// APIs that route requests, too, and are not read.
+/// APIs that also route requests, but are not read.
 const OTHER_APIS: [&str; 20] = [
     "gateway.networking.k8s.io",
     "gateway.networking.x-k8s.io",
@@ -58,29 +59,29 @@ const OTHER_APIS: [&str; 20] = [
     "split.smi-spec.io",
 ];
 
-/// Names at least so alike are taken for a slip of the pen.
+/// Names at least this similar are considered typos.
 const ALIKE: f64 = 0.75;
 
-/// Longer names are of no kind.
+/// Longer names are not compared.
 const LONGEST: usize = 64;
 
-/// What an object that is not read may be meant to be.
+/// What the author of an object that is not read may have meant.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Meant {
-    /// One of this kind, in a version that is understood.
+    /// An object of this kind, in a supported version.
     Version(&'static ReadKind),
     /// One of this kind, whose name is misspelled.
     Kind(&'static ReadKind),
-    /// What it says: an object of an API that another gateway reads.
+    /// An object of this API, which another gateway reads.
     OtherApi,
 }
 
-/// Whether objects of this kind are read, in this version.
+/// Whether objects of this kind and version are read.
 pub(crate) fn is_read(api_version: &str, name: &str) -> bool {
     named(name).is_some_and(|kind| kind.versions.contains(&api_version))
 }
 
-/// The kind of this name, whatever its group.
+/// The kind of this name, in any API group.
 pub(crate) fn named(name: &str) -> Option<&'static ReadKind> {
     ALL.into_iter().find(|kind| kind.name == name)
 }
@@ -90,12 +91,13 @@ pub(crate) fn is_known_group(api_version: &str) -> bool {
     ALL.into_iter().any(|kind| kind.has_group(group(api_version)))
 }
 
-/// What an object that is not read may be meant to be; none where nobody would
-/// expect anything of it here.
+/// What the author of an object that is not read may have meant; `None` if nobody
+/// would expect this gateway to serve it.
 pub(crate) fn meant_by(api_version: &str, name: &str) -> Option<Meant> {
     let group = group(api_version);
     if let Some(kind) = named(name) {
-        // Kinds of others have names of their own, such as config.openshift.io.
+        // Kinds with the same name in custom APIs are different kinds, for example
+        // in config.openshift.io.
         let is_of_kubernetes = !group.contains('.') || group.ends_with(".k8s.io");
         let mut groups = kind.versions.iter().map(|version| self::group(version));
         if is_of_kubernetes || groups.any(|own| own == group || is_alike(own, group)) {
@@ -109,7 +111,7 @@ pub(crate) fn meant_by(api_version: &str, name: &str) -> Option<Meant> {
     OTHER_APIS.contains(&group).then_some(Meant::OtherApi)
 }
 
-/// Whether two names that are not the same are nearly so.
+/// Whether two different names are similar.
 pub(crate) fn is_alike(one: &str, other: &str) -> bool {
     if one == other || one.len().max(other.len()) > LONGEST {
         return false;
@@ -118,7 +120,7 @@ pub(crate) fn is_alike(one: &str, other: &str) -> bool {
     strsim::normalized_damerau_levenshtein(&one, &other) >= ALIKE
 }
 
-/// The API group: `networking.k8s.io` of `networking.k8s.io/v1`, nothing of `v1`.
+/// The API group: `networking.k8s.io` of `networking.k8s.io/v1`, empty for `v1`.
 pub(crate) fn group(api_version: &str) -> &str {
     api_version.split_once('/').map_or("", |(group, _)| group)
 }

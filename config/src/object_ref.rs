@@ -3,26 +3,25 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Names an object of any kind: in findings, and where one is looked up. Cheap
-/// to clone.
+/// Identifies an object of any kind, in findings and as a key. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectRef {
-    /// As in `Ingress`.
+    /// For example `Ingress`.
     pub kind: Arc<str>,
-    /// Empty for an object that is in none.
+    /// Empty for an object without namespace.
     pub namespace: Arc<str>,
-    /// Empty where a manifest gives none.
+    /// Empty if the manifest has no name.
     pub name: Arc<str>,
 }
 
 impl ObjectRef {
-    /// An object without a usable name.
+    /// An object without a valid name.
     pub(crate) fn unnamed(kind: &str) -> Self {
         Self { kind: kind.into(), namespace: Arc::default(), name: Arc::default() }
     }
 }
 
-/// As in `Ingress default/simple-ingress`.
+/// For example `Ingress default/simple-ingress`.
 impl fmt::Display for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.kind)?;
