@@ -13,23 +13,23 @@ use crate::certificates::{Certificate, KeyPair};
 use crate::object_ref::ObjectRef;
 pub use served_table::{Patterns, ServedTable};
 
-/// See the module.
+/// The state of the gateway; see the module.
 #[derive(Clone, Debug)]
 pub struct Gateway {
-    /// What the filter serves.
+    /// The route table of the filter.
     pub table: Arc<ServedTable>,
-    /// What the table's backends forward to, by name.
+    /// The clusters of the table's backends, by name.
     pub clusters: Arc<Clusters>,
-    /// What is served over HTTPS.
+    /// The certificates for HTTPS.
     pub(crate) https: Option<Https>,
 }
 
-/// Clusters by their name. Each by itself, since most are the same from one
-/// gateway to the next.
+/// Clusters by name. Each is shared, because most are the same in successive
+/// gateways.
 pub type Clusters = BTreeMap<String, Arc<Cluster>>;
 
 impl Gateway {
-    /// Whether a connection can have the certificate of this name.
+    /// Whether a certificate of this name is served.
     pub(crate) fn has_certificate(&self, name: &str) -> bool {
         self.https.as_ref().is_some_and(|https| https.certificates.contains_key(name))
     }
@@ -46,29 +46,29 @@ impl Gateway {
 /// A port of a service, or of a version of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
-    /// `<service>.<namespace>.svc.<domain>|<port>`, for a version followed by
+    /// `<service>.<namespace>.svc.<domain>|<port>`; a version has the suffix
     /// `|k1=v1,k2=v2`.
     pub name: String,
-    /// What its endpoints speak.
+    /// The protocol of its endpoints.
     pub protocol: Protocol,
-    /// Where they are.
+    /// How its endpoints are found.
     pub discovery: Discovery,
     /// The Service.
     pub(crate) service: ObjectRef,
-    /// Which of its endpoints.
+    /// Which endpoints of the Service it has.
     pub(crate) selector: EndpointSelector,
 }
 
-/// Which endpoints of a service a cluster has.
+/// Selects the endpoints of a cluster among those of its service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EndpointSelector {
-    /// The name of their port; empty where the only one has none.
+    /// The name of their port; empty if the only port has no name.
     pub(crate) port: String,
-    /// What the version is told by; nothing for all of them.
+    /// The labels of the version; empty for all endpoints.
     pub(crate) labels: BTreeMap<String, String>,
 }
 
-/// What an upstream speaks.
+/// The protocol of an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// HTTP/1.1.
@@ -77,29 +77,30 @@ pub enum Protocol {
     Http2,
 }
 
-/// Where the endpoints of a cluster are.
+/// How the endpoints of a cluster are found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Discovery {
-    /// At these addresses, which change without touching the cluster.
+    /// At these addresses, which change independently of the cluster.
     Addresses(BTreeSet<SocketAddr>),
-    /// At all addresses of this DNS name, at this port, which Envoy looks up.
+    /// At all addresses of this DNS name, at this port. Envoy resolves the name.
     Dns(String, u16),
-    /// At those addresses of a DNS name that may be reached.
+    /// At those addresses of a DNS name that are not denied. The controller
+    /// resolves the name.
     Resolved {
         /// The name.
         name: String,
-        /// None where they are not known.
+        /// Empty if they are not known.
         addresses: BTreeSet<SocketAddr>,
     },
 }
 
-/// What is served over HTTPS: at least one certificate.
+/// The certificates for HTTPS, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Https {
-    /// By the name that the route table has for them: `namespace/secret`, or
+    /// By their name in the route table: `namespace/secret`, or
     /// [`DEFAULT_CERTIFICATE`](ingress_filter::DEFAULT_CERTIFICATE).
     pub(crate) certificates: BTreeMap<String, Arc<Certificate>>,
-    /// The name of the certificate of each host, exact or with a wildcard.
+    /// The name of the certificate of each host, exact or wildcard.
     pub(crate) hosts: BTreeMap<String, String>,
 }
 

@@ -1,4 +1,4 @@
-//! The route table in both forms.
+//! The route table in both forms, as a value and encoded.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -10,8 +10,8 @@ use ingress_filter::{FlatTable, LoadError, Pattern, PatternError, RouteTable};
 /// Compiled regular expressions, by their text.
 pub type Patterns = BTreeMap<String, Arc<Pattern<'static>>>;
 
-/// A route table, which compiled objects come to, and the flat form of it, which
-/// the filter serves.
+/// A route table that was compiled from objects, and its flat form, which the
+/// filter serves.
 #[derive(Clone, Debug)]
 pub struct ServedTable {
     table: RouteTable,
@@ -20,10 +20,10 @@ pub struct ServedTable {
 }
 
 impl ServedTable {
-    /// Makes the flat form of a table. Its name becomes the digest of that, by
-    /// which the module's log knows it too.
+    /// Encodes a table. The digest of the flat form becomes its name, which is also
+    /// in the log of the filter.
     ///
-    /// Patterns that are not among those compiled already are compiled now.
+    /// Patterns that are not in `patterns` are compiled.
     pub fn new(table: RouteTable, patterns: Patterns) -> Self {
         let mut table = RouteTable { name: String::new(), ..table };
         let flat = encode(&table, &patterns).map_err(Arc::new);
@@ -36,25 +36,25 @@ impl ServedTable {
     /// A table that was served before.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If it cannot be decoded.
     pub(crate) fn recover(flat: FlatTable) -> Result<Self, LoadError> {
         let mut table = flat.decode()?;
         table.name = format!("{:016x}", flat.digest());
         Ok(Self { table, flat: Ok(flat), patterns: Patterns::new() })
     }
 
-    /// What the filter serves.
+    /// The flat form, which the filter serves.
     ///
     /// # Errors
-    /// Where the table says what the filter would refuse.
+    /// If the filter would reject the table.
     pub fn flat(&self) -> Result<&FlatTable, Arc<LoadError>> {
         self.flat.as_ref().map_err(Arc::clone)
     }
 
-    /// The flat form of the same, but with these hosts.
+    /// The flat form with other hosts.
     ///
     /// # Errors
-    /// As [`Self::flat`].
+    /// Like [`Self::flat`].
     pub(crate) fn with_tls_hosts(&self, tls_hosts: Vec<TlsHost>) -> Result<FlatTable, LoadError> {
         let name = format!("{} between", self.table.name);
         encode(&RouteTable { name, tls_hosts, ..self.table.clone() }, &self.patterns)
@@ -84,7 +84,7 @@ impl From<RouteTable> for ServedTable {
     }
 }
 
-/// By the flat form, which says all and is quick to compare.
+/// Compares the flat forms, which are complete and fast to compare.
 impl PartialEq for ServedTable {
     fn eq(&self, other: &Self) -> bool {
         match (&self.flat, &other.flat) {
