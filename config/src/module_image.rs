@@ -1,6 +1,6 @@
 //! The module as an OCI image, for your own Envoy: one layer with one file, in the
-//! variant of the Wasm Image Specification that every registry accepts and that
-//! Istio and Envoy Gateway read
+//! variant of the Wasm Image Specification that all registries accept and that
+//! Istio and Envoy Gateway support
 //! (<https://github.com/solo-io/wasm/blob/master/spec/spec-compat.md>).
 //!
 //! The same module gives the same bytes: they contain no timestamp or host name.
@@ -23,17 +23,17 @@ use sha2::{Digest, Sha256};
 
 use crate::digest::hex;
 
-/// What the image is called, and how a folder with one is known again.
+/// The title of the image, by which a folder with one is recognized.
 const TITLE: &str = "ingress_filter.wasm";
 const DESCRIPTION: &str = "A Kubernetes Ingress for Envoy, as a Proxy-Wasm module";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const LICENSES: &str = "Apache-2.0";
 
-/// By this those who read the image find the module in it.
+/// The name by which clients find the module in the image.
 const FILE: &str = "plugin.wasm";
 const VARIANT: (&str, &str) = ("module.wasm.image/variant", "compat");
 
-/// An image, and what it consists of.
+/// An image and its parts.
 #[derive(Debug)]
 pub(crate) struct Image {
     /// The layer, the configuration and the manifest.
@@ -41,7 +41,7 @@ pub(crate) struct Image {
     index: Vec<u8>,
 }
 
-/// Bytes that are called by their digest.
+/// Content that is named by its digest.
 #[derive(Debug)]
 struct Blob {
     digest: Sha256Digest,
@@ -60,7 +60,7 @@ impl Image {
         Ok(Self { blobs: [layer, configuration, manifest], index })
     }
 
-    /// What registries and deployments call the image by, `sha256:…`.
+    /// The digest of the image in registries and deployments, `sha256:…`.
     pub(crate) fn digest(&self) -> String {
         let [_, _, manifest] = &self.blobs;
         format!("sha256:{}", manifest.digest)
@@ -91,7 +91,8 @@ fn sha256(bytes: &[u8]) -> anyhow::Result<Sha256Digest> {
     hex(&Sha256::digest(bytes)).parse().context("a digest")
 }
 
-/// A tar archive with the module alone: the same bytes on every machine and at any time.
+/// A tar archive with only the module. Its bytes do not depend on the machine or
+/// the time.
 fn archive(module: &[u8]) -> io::Result<Vec<u8>> {
     let mut header = tar::Header::new_ustar();
     header.set_size(module.len() as u64);
@@ -104,7 +105,7 @@ fn archive(module: &[u8]) -> io::Result<Vec<u8>> {
     archive.into_inner()
 }
 
-/// Without a name or a time in it.
+/// Compresses without a name or timestamp.
 fn compress(archive: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzBuilder::new().write(Vec::new(), Compression::best());
     encoder.write_all(archive)?;
@@ -155,7 +156,7 @@ fn owned<const N: usize>(annotations: [(&str, &str); N]) -> HashMap<String, Stri
     annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
 }
 
-/// JSON whose fields are sorted, those of hash maps, too.
+/// JSON with sorted fields, because the order of hash maps varies.
 fn json(value: &impl Serialize) -> anyhow::Result<Vec<u8>> {
     let mut value = serde_json::to_value(value)?;
     value.sort_all_objects();

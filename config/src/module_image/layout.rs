@@ -13,15 +13,15 @@ use oci_spec::image::{ANNOTATION_TITLE, ImageIndex, OciLayoutBuilder};
 use super::{Image, TITLE, json};
 use crate::files::write_atomically;
 
-/// The names that the specification gives.
+/// The names in the specification.
 const MARKER: &str = "oci-layout";
 const INDEX: &str = "index.json";
 const BLOBS: &str = "blobs";
 const LAYOUT_VERSION: &str = "1.0.0";
 
 impl Image {
-    /// Writes the image to `folder`, which is new, empty, or holds an earlier one:
-    /// a reader meanwhile finds the one or the other.
+    /// Writes the image to `folder`, which may be new, empty, or contain an earlier
+    /// image. A concurrent reader sees one of the two images.
     pub(crate) fn write_layout(&self, folder: &Path) -> anyhow::Result<()> {
         refuse_foreign(folder)?;
         let blobs = folder.join(BLOBS).join("sha256");
@@ -41,7 +41,7 @@ impl Image {
     }
 }
 
-/// What is there and was not written by us stays.
+/// Fails if the folder contains anything except an earlier image.
 fn refuse_foreign(folder: &Path) -> anyhow::Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -73,7 +73,7 @@ fn is_ours(folder: &Path) -> bool {
     })
 }
 
-/// The blobs of an earlier version, which nothing names any more.
+/// Removes the blobs of an earlier image, which is no longer referenced.
 fn remove_others(blobs: &Path, names: &BTreeSet<&str>) -> io::Result<()> {
     for entry in fs::read_dir(blobs)? {
         let entry = entry?;
