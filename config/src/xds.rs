@@ -58,8 +58,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     told: ServedResources,
-    /// By an increasing number: the last one is Envoy, the earlier ones have
-    /// disconnected without closing.
+    /// By an increasing number: the last one is Envoy, and earlier ones are
+    /// connections that are not closed yet.
     clients: BTreeMap<u64, Client>,
     next_client: u64,
     /// By type, the resources that Envoy has and is sent, if known without
@@ -112,7 +112,7 @@ impl Server {
     /// # Errors
     /// If the socket cannot be created.
     pub(crate) fn start(socket: &Path, recovered: Resources) -> io::Result<Self> {
-        // Left behind by a killed process.
+        // A killed process may have left its socket.
         if socket.exists() {
             fs::remove_file(socket)?;
         }

@@ -107,7 +107,7 @@ impl Resource {
         &self.version
     }
 
-    /// The name, the type, and the resource, where there is one.
+    /// The name, the type and the resource; `None` without content.
     pub(super) fn into_parts(self) -> Option<(String, String, crate::envoy::Resource)> {
         let Any { type_url, value } = self.content?;
         Some((self.name, type_url, crate::envoy::Resource::from_body(value)))

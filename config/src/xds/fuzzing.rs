@@ -1,5 +1,5 @@
-//! The server without a socket, for fuzzing: any number of clients, whose messages
-//! are bytes.
+//! The server without a socket, for fuzzing: any number of clients send messages as
+//! bytes.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::discovery::{DeltaDiscoveryRequest, Status};
 use super::{Shared, State, Versions};
 use crate::envoy::{Key, Kind, Resource, Resources};
 
-/// See the module.
+/// The server and its clients; see the module.
 pub struct Discovery {
     shared: Shared,
     target: Resources,
@@ -19,51 +19,52 @@ pub struct Discovery {
     is_answered: bool,
 }
 
-/// A client that asks for everything, and takes all that it is told.
+/// A client that subscribes to all resources and accepts all responses.
 struct GoodClient {
     client: u64,
     held: Versions,
 }
 
-/// What resources are called.
+/// The names of resources.
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
-/// What may happen.
+/// A step of a fuzzer.
 #[derive(Clone, Copy, Debug)]
 pub enum Step<'i> {
-    /// A resource of this kind is told, with this name and content.
+    /// Serve a resource of this kind, with this name and content.
     Tell(u8, u8, u8),
-    /// A resource is no longer told.
+    /// Remove a resource.
     Withdraw(u8, u8),
-    /// What was refused is told again.
+    /// Send rejected resources again.
     Retry,
     /// A client connects.
     Join,
-    /// The client that has been there longest goes.
+    /// The client that connected first disconnects.
     Leave,
-    /// The client that came last sends this message.
+    /// The client that connected last sends these bytes as a message.
     Take(&'i [u8]),
-    /// The same, of which this is what is in the message.
+    /// The client that connected last sends a message with these fields.
     Ask(Ask),
 }
 
-/// What is in a message. Names are the bits of a number.
+/// The fields of a message. Names are the bits of a number.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask {
     /// The number of a kind.
     pub kind: u8,
-    /// What is subscribed to; the highest bit is `*`.
+    /// The names to subscribe to; the highest bit is `*`.
     pub subscribe: u8,
-    /// What no longer is.
+    /// The names to unsubscribe from.
     pub unsubscribe: u8,
-    /// What the client has already, with the content 0 or, from the fifth bit on, 1.
+    /// The resources that the client already has: the lower four bits with the
+    /// content 0, the upper four with the content 1.
     pub initial: u8,
-    /// Which answer is confirmed; refused, where the highest bit is set.
+    /// The response that is acknowledged; rejected if the highest bit is set.
     pub nonce: u8,
 }
 
 impl Discovery {
-    /// One that has nothing to tell.
+    /// A server without resources.
     #[expect(clippy::new_without_default, reason = "it is started, not made up")]
     pub fn new() -> Self {
         let shared = Shared {
@@ -77,10 +78,10 @@ impl Discovery {
         Self { shared, target, clients: Vec::new(), good, is_answered: false }
     }
 
-    /// Takes a step, after which it answers all clients as far as it can.
+    /// Takes a step, then sends all clients the responses that are possible.
     ///
     /// # Panics
-    /// Where it goes on answering.
+    /// If there is more than one response of a type in flight.
     pub fn take(&mut self, step: Step<'_>) {
         match step {
             Step::Tell(kind, name, content) => {
@@ -118,11 +119,12 @@ impl Discovery {
         }
     }
 
-    /// Says whether any client was answered.
+    /// Returns whether any client got a response.
     ///
     /// # Panics
-    /// Where what others have said keeps a client of good will, which was there all
-    /// the time or has just come, from what it is to hold.
+    /// If other clients prevent a well-behaved client from getting the served
+    /// resources. Checks one that was connected all the time, and one that connects
+    /// now.
     pub fn converge(mut self) -> bool {
         self.check(&self.good);
         let client = self.shared.join();
@@ -137,8 +139,8 @@ impl Discovery {
         self.is_answered
     }
 
-    /// It holds all that is told, but for what any client has refused, and nothing
-    /// that no longer is.
+    /// It has all served resources, except those that any client has rejected, and
+    /// no removed ones.
     fn check(&self, good: &GoodClient) {
         let refused = self.shared.lock().told.refused();
         for kind in Kind::ALL {
@@ -154,7 +156,7 @@ impl Discovery {
         }
     }
 
-    /// One answer of a kind is under way at a time.
+    /// Only one response of a kind is in flight at a time.
     fn answer(&self, client: u64) -> bool {
         let mut answered = Vec::new();
         while let Some(response) = self.shared.next_response(client) {
@@ -189,7 +191,7 @@ impl Ask {
 }
 
 impl GoodClient {
-    /// Asks for all that there may be.
+    /// Subscribes to all resources.
     fn subscribe(&self, shared: &Shared) {
         for kind in Kind::ALL {
             let request = DeltaDiscoveryRequest {
@@ -201,7 +203,7 @@ impl GoodClient {
         }
     }
 
-    /// Takes all that it is told.
+    /// Accepts all responses.
     fn listen(&mut self, shared: &Shared) {
         while let Some(response) = shared.next_response(self.client) {
             let kind = Kind::of_type_url(&response.type_url).expect("a kind that is served");
@@ -222,7 +224,7 @@ impl GoodClient {
     }
 }
 
-/// A kind and a name, out of a few.
+/// A kind and a name, out of few.
 fn key(number: u8, name: u8) -> Key {
     Key::new(kind(number), NAMES[usize::from(name) % NAMES.len()])
 }

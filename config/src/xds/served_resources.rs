@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Versions;
 use crate::envoy::{Key, Kind, Resource, Resources, Version};
 
-/// See the module.
+/// The resources and their states; see the module.
 #[derive(Default)]
 pub(super) struct ServedResources {
     resources: Resources,
@@ -101,7 +101,9 @@ impl ServedResources {
         self.refused.keys().cloned().collect()
     }
 
-    /// A resource for a client that has this version of it.
+    /// The resource for a client that has the version `held`. `None` if it has the
+    /// current version, if its version may be newer than a recovered resource, or
+    /// if the resource was rejected or does not exist.
     pub(super) fn for_client(
         &self,
         kind: Kind,

@@ -1,5 +1,5 @@
-//! The last state of Envoy, in one file: for the next process, if Envoy has to
-//! start again before that process has read the API.
+//! The last state of Envoy, in one file. The next process uses it if Envoy restarts
+//! before that process has read the API.
 
 use std::io;
 use std::path::Path;

@@ -10,7 +10,7 @@ use tracing::debug;
 use super::Shared;
 use super::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
 
-/// See the module.
+/// A stream; see the module.
 struct Session {
     shared: Arc<Shared>,
     client: u64,

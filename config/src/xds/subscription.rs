@@ -17,7 +17,7 @@ use crate::envoy::{Key, Kind, Version};
 
 type Names = BTreeSet<Arc<str>>;
 
-/// See the module.
+/// A subscription; see the module.
 pub(super) struct Subscription {
     kind: Kind,
     /// `None` before the first request.

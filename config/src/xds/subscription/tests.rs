@@ -27,7 +27,7 @@ fn has(held: &[(&str, &'static str)]) -> DeltaDiscoveryRequest {
     }
 }
 
-/// What Envoy says of an answer.
+/// Envoy's ACK or NACK of a response.
 fn say(response: &DeltaDiscoveryResponse, is_refused: bool) -> DeltaDiscoveryRequest {
     DeltaDiscoveryRequest {
         response_nonce: response.nonce.clone(),
@@ -45,11 +45,11 @@ fn one_who_asks_for_all_is_told_all_at_first_even_if_that_is_nothing() {
     for resources in [&[][..], &[("a", "1"), ("b", "1")]] {
         let told = told(Kind::Clusters, resources);
         let mut asked = Subscription::new(Kind::Clusters);
-        assert!(asked.next(&told).is_none(), "it has not asked yet");
+        assert!(asked.next(&told).is_none(), "it has not subscribed yet");
         asked.take(ask(&[]));
-        let first = asked.next(&told).expect("an answer");
+        let first = asked.next(&told).expect("a response");
         assert_eq!(first.resources.len(), resources.len());
-        assert!(asked.next(&told).is_none(), "the first is not confirmed");
+        assert!(asked.next(&told).is_none(), "the first is not acknowledged");
         assert_eq!(asked.take(say(&first, false)), Verdict::Accepted);
         assert!(asked.next(&told).is_none(), "there is nothing new");
         assert_eq!(asked.held().len(), resources.len());
@@ -61,13 +61,13 @@ fn one_who_comes_back_is_told_only_what_it_does_not_have() {
     let mut told = told(Kind::Clusters, &[("a", "1"), ("b", "2"), ("c", "1")]);
     let mut asked = Subscription::new(Kind::Clusters);
     asked.take(has(&[("a", "1"), ("b", "1"), ("d", "1")]));
-    let first = asked.next(&told).expect("an answer");
+    let first = asked.next(&told).expect("a response");
     assert_eq!(names(&first), ["b", "c"]);
-    assert!(first.removed_resources.is_empty(), "d may be of a process that knew more");
+    assert!(first.removed_resources.is_empty(), "d may be newer than this process");
     asked.take(say(&first, false));
     told.withdraw(&Key::new(Kind::Clusters, "d"));
     asked.mark(&"d".into());
-    assert_eq!(asked.next(&told).expect("an answer").removed_resources, ["d"]);
+    assert_eq!(asked.next(&told).expect("a response").removed_resources, ["d"]);
 }
 
 #[test]
@@ -79,12 +79,12 @@ fn what_an_earlier_process_told_replaces_nothing() {
     let mut told = ServedResources::recovered(resources);
     let mut asked = Subscription::new(Kind::Clusters);
     asked.take(has(&[("a", "newer")]));
-    let first = asked.next(&told).expect("an answer");
+    let first = asked.next(&told).expect("a response");
     assert_eq!(names(&first), ["b"]);
     asked.take(say(&first, false));
     told.set(&Key::new(Kind::Clusters, "a"), content("now"));
     asked.mark(&"a".into());
-    assert_eq!(names(&asked.next(&told).expect("an answer")), ["a"], "this process knows better");
+    assert_eq!(names(&asked.next(&told).expect("a response")), ["a"], "this process has set it");
 }
 
 #[test]
@@ -92,13 +92,13 @@ fn of_a_kind_that_is_asked_for_by_name_nothing_else_is_told() {
     let mut told = told(Kind::Endpoints, &[("a", "1"), ("b", "1")]);
     let mut asked = Subscription::new(Kind::Endpoints);
     asked.take(ask(&["a", "later"]));
-    let first = asked.next(&told).expect("an answer");
+    let first = asked.next(&told).expect("a response");
     assert_eq!(names(&first), ["a"]);
     asked.take(say(&first, false));
     assert!(asked.next(&told).is_none());
     told.set(&Key::new(Kind::Endpoints, "later"), content("1"));
     asked.mark(&"later".into());
-    assert_eq!(names(&asked.next(&told).expect("an answer")), ["later"]);
+    assert_eq!(names(&asked.next(&told).expect("a response")), ["later"]);
 }
 
 #[test]
@@ -126,8 +126,8 @@ fn of_an_answer_that_is_refused_each_half_is_told_until_it_is_known_which() {
 
     let key = Key::new(Kind::Clusters, "c03");
     asked.mark(&key.name);
-    assert!(asked.next(&told).is_none(), "as it is, it is not told again");
+    assert!(asked.next(&told).is_none(), "the same version is not sent again");
     told.set(&key, content("2"));
     asked.mark(&key.name);
-    assert_eq!(names(&asked.next(&told).expect("an answer")), ["c03"], "mended");
+    assert_eq!(names(&asked.next(&told).expect("a response")), ["c03"], "a new version is sent");
 }
