@@ -1,4 +1,4 @@
-//! The file of settings, and what is wrong with it, where.
+//! Reads the settings file, and describes its errors with their positions.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ pub(super) fn read(path: &Path) -> Result<Settings, Box<Finding>> {
     let text = fs::read_to_string(path)
         .map_err(|error| Box::new(ReadFailure::new(&file, error).finding()))?;
     let options = serde_saphyr::options! { with_snippet: false };
-    // A file that holds nothing, or only comments, is null.
+    // A file without content, or with only comments, is null.
     let settings: Result<Option<Settings>, _> = serde_saphyr::from_str_with_options(&text, options);
     match settings {
         Ok(settings) => Ok(settings.unwrap_or_default()),
@@ -70,7 +70,7 @@ fn describe(error: &Error) -> String {
     }
 }
 
-/// What was perhaps meant by `name`.
+/// The known name that is most similar to `name`, or all known names.
 fn known(name: &str, known: &[&str]) -> String {
     match nearest(name, known) {
         Some(nearest) => format!("did you mean {}?", quote(nearest)),

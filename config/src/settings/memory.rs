@@ -1,4 +1,4 @@
-//! An amount of memory, as Kubernetes writes it.
+//! An amount of memory, in the notation of Kubernetes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,33 +8,33 @@ use thiserror::Error;
 
 use crate::finding::quote;
 
-/// The least with which Envoy serves anything: the module takes some 100 MiB with the
-/// rest of Envoy, before the first request.
+/// The minimum that Envoy needs: with the module, it uses about 100 MiB before the
+/// first request.
 const LEAST: u64 = 256 << 20;
 
-/// How much memory Envoy may use, written as in `1Gi`, `512Mi` or in bytes.
+/// The memory that Envoy may use, written as in `1Gi`, `512Mi` or in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Memory(u64);
 
 impl Memory {
-    /// So many bytes; `None` where that is too little.
+    /// `None` if this is less than the minimum.
     pub fn from_bytes(bytes: u64) -> Option<Self> {
         (bytes >= LEAST).then_some(Self(bytes))
     }
 
-    /// How many bytes.
+    /// The amount in bytes.
     pub fn bytes(self) -> u64 {
         self.0
     }
 }
 
-/// A text is not an amount of memory, or of too little.
+/// Not a valid amount of memory, or too little.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{} is not an amount of memory of 256Mi or more; write it as in 1Gi, 512Mi or in bytes", quote(.0))]
 pub struct MemoryError(String);
 
-/// The suffixes of Kubernetes' quantities that are whole numbers of bytes.
+/// The suffixes of Kubernetes quantities that mean a whole number of bytes.
 const UNITS: [(&str, u64); 8] = [
     ("Ki", 1 << 10),
     ("Mi", 1 << 20),
@@ -52,7 +52,7 @@ impl FromStr for Memory {
     fn from_str(text: &str) -> Result<Self, MemoryError> {
         let of_unit = |(suffix, unit): (&str, u64)| Some((text.strip_suffix(suffix)?, unit));
         let (number, unit) = UNITS.into_iter().find_map(of_unit).unwrap_or((text, 1));
-        // `parse` would take a `+`.
+        // `parse` would accept a `+`.
         let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
         let number = number.parse::<u64>().ok().filter(|_| is_number);
         let bytes = number.and_then(|number| number.checked_mul(unit));

@@ -1,4 +1,4 @@
-//! Where DNS names are looked up.
+//! The DNS servers of the controller.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -9,22 +9,22 @@ use thiserror::Error;
 
 use crate::finding::quote;
 
-/// The port at which name servers answer (RFC 1035, section 4.2).
+/// The port of DNS servers (RFC 1035, section 4.2).
 const PORT: u16 = 53;
 
-/// A name server, written as an address, with a port unless that is 53.
+/// A DNS server: its address, and its port if that is not 53.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct NameServer(SocketAddr);
 
 impl NameServer {
-    /// Where it answers.
+    /// Its address and port.
     pub fn address(self) -> SocketAddr {
         self.0
     }
 }
 
-/// A text is not the address of a name server.
+/// Not the address of a name server.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "{} is not the address of a name server; write it as in 10.96.0.10, 10.96.0.10:53 or [fd00::a]:53",
