@@ -1,4 +1,4 @@
-//! What is wrong with a manifest, and where: one line each.
+//! Findings: problems of a manifest with their positions, one line each.
 
 mod code;
 
@@ -11,15 +11,15 @@ use crate::object_ref::ObjectRef;
 
 pub use code::{Code, Group, Origin};
 
-/// How bad a [`Finding`] is. Errors sort before warnings at the same place.
+/// How severe a [`Finding`] is. At the same position, errors sort before warnings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Something is not routed as written: `check` fails.
+    /// The objects are not served as written: `check` fails.
     Error,
-    /// It works, though perhaps not as meant.
+    /// The objects are served, but perhaps not as intended.
     Warning,
-    /// Nothing is wrong, and something is worth knowing: that it would not work
+    /// Not a problem, but worth knowing: for example, that an object would not work
     /// elsewhere, or is not for this gateway.
     Note,
 }
@@ -34,10 +34,10 @@ impl fmt::Display for Severity {
     }
 }
 
-/// A place in a file. Lines and columns count from 1; columns count characters.
+/// A position in a file. Lines and columns count from 1; columns count characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Location {
-    /// The file as it was named to us, or `<stdin>`.
+    /// The file name as the caller gave it, or `<stdin>`.
     #[serde(serialize_with = "as_str")]
     pub file: Arc<str>,
     /// The line, from 1.
@@ -47,39 +47,40 @@ pub struct Location {
 }
 
 impl Location {
-    /// The place of a finding about a file as a whole: its first character, as
-    /// other linters do, so that every line has the same shape.
+    /// The position of a finding about a whole file: its first character, as in
+    /// other linters, so that all lines have the same format.
     pub fn start_of(file: &Arc<str>) -> Self {
         Self { file: Arc::clone(file), line: 1, column: 1 }
     }
 }
 
-// Serde's own support for `Arc` is behind a feature nothing else here needs.
+// Serde supports `Arc` only with a feature that nothing else here needs.
 fn as_str<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(text)
 }
 
-/// One thing to tell the author of a manifest. The message names the remedy.
+/// A message to the author of a manifest, which includes the remedy.
 ///
 /// The order of the fields is the order in which findings sort.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Finding {
-    /// Where it is; none for what no file says (a flag, an API).
+    /// The position; `None` if the finding is not about a file, but a flag or an
+    /// API.
     pub source: Option<Location>,
-    /// Whether it is an error: that of its code.
+    /// The severity of its code.
     pub severity: Severity,
-    /// The object, as in `Ingress default/simple-ingress`.
+    /// The object, for example `Ingress default/simple-ingress`.
     pub object: Option<ObjectRef>,
-    /// The field, as in `spec.rules[0].http.paths[2].path`.
+    /// The field, for example `spec.rules[0].http.paths[2].path`.
     pub field: Option<String>,
     /// What is wrong and what to do about it.
     pub message: String,
-    /// Which kind of finding it is.
+    /// The kind of finding.
     pub code: Code,
 }
 
 impl Finding {
-    /// One without a place.
+    /// A finding without position.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         let (severity, message) = (code.severity(), message.into());
         Self { source: None, severity, object: None, field: None, message, code }
@@ -131,8 +132,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Writes `text` such that it stays on one line and shows what it is: names and
-/// values in a finding come from a manifest, which may come from anyone.
+/// Writes `text` on one line with hidden characters escaped, because names and
+/// values in a finding come from a manifest, which is untrusted input.
 fn write_escaped(f: &mut dyn fmt::Write, text: &str) -> fmt::Result {
     for character in text.chars() {
         if is_hidden(character) {
@@ -144,7 +145,7 @@ fn write_escaped(f: &mut dyn fmt::Write, text: &str) -> fmt::Result {
     Ok(())
 }
 
-/// `text` on one line that shows what it is.
+/// `text` on one line, with hidden characters escaped.
 pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     // Writing to a string does not fail.
@@ -152,8 +153,8 @@ pub(crate) fn one_line(text: &str) -> String {
     line
 }
 
-/// Whether a terminal would not show `character` as itself: control characters,
-/// line separators, and what makes text read in another order than it is in.
+/// Whether a terminal would not show `character` as it is: control characters, line
+/// separators, and characters that change the direction of text.
 pub(crate) fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -165,10 +166,10 @@ pub(crate) fn is_hidden(character: char) -> bool {
         )
 }
 
-/// The most characters of a value that a message repeats.
+/// The maximum number of characters of a value in a message.
 const QUOTED_CHARACTERS: usize = 64;
 
-/// `text` between backticks, cut short when long, for use in a message.
+/// `text` between backticks, truncated if long, for use in a message.
 pub fn quote(text: &str) -> String {
     match text.char_indices().nth(QUOTED_CHARACTERS) {
         Some((end, _)) => format!("`{}…`", &text[..end]),
@@ -176,7 +177,7 @@ pub fn quote(text: &str) -> String {
     }
 }
 
-/// Findings as they come in.
+/// A list of findings, in the order in which they were added.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     found: Vec<Finding>,
@@ -184,12 +185,12 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// None yet.
+    /// An empty list.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds one.
+    /// Adds a finding.
     pub fn push(&mut self, finding: Finding) {
         if finding.severity == Severity::Error {
             self.errors += 1;
@@ -197,37 +198,37 @@ impl Findings {
         self.found.push(finding);
     }
 
-    /// Adds one at `source` without an object or a field.
+    /// Adds a finding at `source`, without an object or a field.
     pub fn report(&mut self, source: Location, code: Code, message: impl Into<String>) {
         self.push(Finding::new(code, message).at(source));
     }
 
-    /// Whether any is an error.
+    /// Whether there are errors.
     pub fn has_errors(&self) -> bool {
         self.errors > 0
     }
 
-    /// How many are errors.
+    /// The number of errors.
     pub fn errors(&self) -> usize {
         self.errors
     }
 
-    /// How many there are, warnings included.
+    /// The number of all findings.
     pub fn len(&self) -> usize {
         self.found.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no findings.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// In the order they came in.
+    /// In the order in which they were added.
     pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
         self.found.iter()
     }
 
-    /// By file, line and column; what was said twice, once.
+    /// Sorted by file, line and column, without duplicates.
     pub fn into_sorted(mut self) -> Vec<Finding> {
         self.found.sort();
         self.found.dedup();

@@ -1,10 +1,11 @@
-//! What kinds of findings there are: each has a name that stays, a severity, and an
-//! entry that says what it means and what to do.
+//! The kinds of findings: each has a stable name, a severity, and an entry that
+//! explains it with its remedy.
 //!
-//! The entries are the files in `codes`. Their first line is the summary; what
-//! follows explains, up to the example, which is one or more fenced blocks: files, of
-//! which `yaml` is `manifests.yaml`, and, where it is not `ingressctl check` or `test`
-//! on these, a `console`. `docs/findings.md` is made of them.
+//! The entries are the files in `codes`. The first line is the summary. It is
+//! followed by the explanation and the example, which is one or more fenced blocks:
+//! files, of which `yaml` is `manifests.yaml`, and a `console`, unless the command
+//! is `ingressctl check` or `test` on these files. `docs/findings.md` is generated
+//! from the entries.
 
 use std::fmt;
 
@@ -13,30 +14,30 @@ use serde::{Serialize, Serializer};
 
 use super::Severity;
 
-/// Declares both enums, so that a code without a severity, a group or an entry does not
+/// Declares both enums, so that a code without severity, group or entry does not
 /// compile.
 macro_rules! codes {
     ($($(#[doc = $title:literal])+ $group:ident {
         $($severity:ident $code:ident = $name:literal,)+
     })+) => {
-        /// What codes are about.
+        /// The subject of codes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Group {
             $($(#[doc = $title])+ $group,)+
         }
 
         impl Group {
-            /// All of them, in the order of the page.
+            /// All groups, in the order of the page.
             pub const ALL: &[Self] = &[$(Self::$group),+];
 
-            /// As a heading has it.
+            /// The heading on the page.
             pub fn title(self) -> &'static str {
                 match self {
                     $(Self::$group => concat!($($title),+).trim_ascii(),)+
                 }
             }
 
-            /// The codes in it.
+            /// The codes of the group.
             pub fn codes(self) -> &'static [Code] {
                 match self {
                     $(Self::$group => &[$(Code::$code),+],)+
@@ -51,24 +52,24 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// All of them, in the order of the page.
+            /// All codes, in the order of the page.
             pub const ALL: &[Self] = &[$($(Self::$code),+),+];
 
-            /// Its name, which stays what it is.
+            /// Its name, which never changes.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $($(Self::$code => $name,)+)+
                 }
             }
 
-            /// How bad a finding of this kind is.
+            /// The severity of such a finding.
             pub fn severity(self) -> Severity {
                 match self {
                     $($(Self::$code => Severity::$severity,)+)+
                 }
             }
 
-            /// What it is about.
+            /// The group of the code.
             pub fn group(self) -> Group {
                 match self {
                     $($(Self::$code)|+ => Group::$group,)+
@@ -258,40 +259,40 @@ impl Code {
         Self::ALL.iter().copied().find(|code| code.as_str() == name)
     }
 
-    /// What is wrong, in one line.
+    /// The summary, one line.
     pub fn summary(self) -> &'static str {
         self.text().lines().next().unwrap_or_default()
     }
 
-    /// Why it is so and what to do, in Markdown.
+    /// The cause and the remedy, in Markdown.
     pub fn explanation(self) -> &'static str {
         let (_, rest) = self.text().split_once('\n').unwrap_or_default();
         rest.split("\n```").next().unwrap_or_default().trim()
     }
 
-    /// Files that give such a finding, and perhaps commands or the line that is logged, as
-    /// fenced blocks; empty where it would be a certificate.
+    /// Files that cause such a finding, and optionally commands or the logged line,
+    /// as fenced blocks; empty for findings about certificates.
     pub fn example(self) -> &'static str {
         let text = self.text();
         text.find("\n```").and_then(|start| text.get(start..)).unwrap_or_default().trim()
     }
 }
 
-/// Where findings of a kind come from.
+/// What causes findings of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// From the command line on files, of which the entry of the code has an example.
+    /// Files on the command line. The entry of the code has an example.
     Files,
-    /// From what is in a certificate or a key.
+    /// The content of a certificate or key.
     Certificate,
-    /// From what a controller meets in a cluster.
+    /// The state of a cluster, as a controller sees it.
     Cluster,
-    /// From Envoy.
+    /// A response of Envoy.
     Envoy,
 }
 
 impl Group {
-    /// Where its findings come from.
+    /// What causes its findings.
     pub fn origin(self) -> Origin {
         match self {
             Self::Certificates => Origin::Certificate,
