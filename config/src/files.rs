@@ -128,8 +128,9 @@ pub(crate) fn check_file(file: &Path) -> io::Result<()> {
     Err(problem.at(file))
 }
 
-/// A volume of Kubernetes belongs to root and is writable for all users of the
-/// pod; but so is `/tmp`, which has the sticky bit.
+/// A folder of another user is not safe, and neither is one that all users may
+/// write to. A Kubernetes volume is an exception: it belongs to root and is
+/// writable for all users of the pod. `/tmp` differs from it by the sticky bit.
 fn judge_folder(owner: u32, mode: u32, user: u32) -> Result<(), UnsafePath> {
     if ![user, ROOT].contains(&owner) {
         return Err(UnsafePath::Foreign(owner));

@@ -6,17 +6,17 @@ use std::time::SystemTime;
 use crate::certificates;
 pub use crate::xds::{Ask, Discovery, Step};
 
-/// What Envoy would get.
+/// The certificate that Envoy would get.
 pub struct ServedCertificate {
-    /// The chain in PEM, the server's own certificate first.
+    /// The chain in PEM, the server certificate first.
     pub chain: String,
     /// Its key in PEM.
     pub key: String,
-    /// What is wrong nonetheless.
+    /// The problems that do not prevent its use.
     pub warnings: Vec<String>,
 }
 
-/// Checks a chain and its key in PEM; `None` where Envoy gets neither.
+/// Checks a chain and its key in PEM; `None` if Envoy would not get them.
 pub fn served_certificate(chain: &[u8], key: &[u8], now: SystemTime) -> Option<ServedCertificate> {
     let checked = certificates::read(chain, key, now);
     let pair = Arc::clone(&checked.certificate?.pair);

@@ -1,5 +1,5 @@
-//! Compiles Kubernetes objects to a route table and an Envoy configuration, and
-//! serves them: the library of the command `ingressctl`.
+//! The library of the command `ingressctl`. It compiles Kubernetes objects to a
+//! route table and an Envoy configuration, and serves them.
 
 pub mod budget;
 mod cache;

@@ -2,7 +2,7 @@
 
 use tokio::task::spawn_blocking;
 
-/// What `work` gives. It is made not to panic; if it did, so should we.
+/// The result of `work`. A panic of `work` is passed on.
 pub(crate) async fn off_worker<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     spawn_blocking(work).await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }

@@ -7,11 +7,11 @@ use host_test::Module;
 
 use crate::cache::cache_folder;
 
-/// The module, compiled once for this process. That takes a second, so the code is
-/// kept in the user's cache; where that cannot be, it is compiled each time.
+/// The module, compiled once per process. Because that takes a second, the code is
+/// stored in the user's cache folder if possible.
 ///
 /// # Errors
-/// Where it is not a Proxy-Wasm module, which only a broken build makes it.
+/// If it is not a Proxy-Wasm module, which only a faulty build can cause.
 pub fn offline_module() -> anyhow::Result<&'static Module> {
     static MODULE: OnceLock<Result<Module, host_test::Error>> = OnceLock::new();
     let module = MODULE.get_or_init(|| {

@@ -2,7 +2,8 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Requests to end: Ctrl-C, the process that runs this one, a closed terminal.
+/// Signals that request the end: Ctrl-C, from the parent process or a closed
+/// terminal.
 pub(crate) struct Signals([Signal; 4]);
 
 impl Signals {
@@ -23,7 +24,7 @@ impl Signals {
         }
     }
 
-    /// What `work` comes to, unless a signal comes first.
+    /// The result of `work`; `None` if a signal arrives first.
     pub(crate) async fn unless_received<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             result = work => Some(result),

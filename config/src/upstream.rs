@@ -20,16 +20,16 @@ use tokio::net::TcpListener;
 /// The longest delay, in seconds, as in httpbin.
 const MAX_DELAY: f64 = 10.0;
 
-/// Serves on `listener`, HTTP/1.1 and HTTP/2, until the task is dropped.
+/// Serves HTTP/1.1 and HTTP/2 on `listener` until the task is dropped.
 ///
 /// # Errors
-/// Where the listener breaks.
+/// If the listener fails.
 pub async fn serve(listener: TcpListener) -> std::io::Result<()> {
     loop {
         let (stream, client) = listener.accept().await?;
         tokio::spawn(async move {
             let service = service_fn(move |request| answer(request, client));
-            // A client that goes away in the middle is not our concern.
+            // A client may disconnect.
             let _ = auto::Builder::new(TokioExecutor::new())
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
