@@ -254,7 +254,7 @@ impl Reader<'_> {
             return None;
         };
         let namespace = match namespace {
-            // As in the API server, whatever the manifest has.
+            // Ignores the namespace in the manifest, as the API server does.
             _ if kinds::named(kind).is_some_and(|kind| !kind.is_namespaced()) => Arc::default(),
             namespace => namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.into()),
         };
@@ -368,7 +368,7 @@ fn type_field<'n>(
 }
 
 /// The kind of the items of a list; empty if they may be of any kind. `None` if
-/// this is not a list of objects that are read, whatever its name.
+/// this is not a list of objects that are read, even if its name ends in `List`.
 fn item_kind<'k>(api_version: &str, kind: &'k str) -> Option<&'k str> {
     let item_kind = kind.strip_suffix("List")?;
     let is_plain = item_kind.is_empty() && api_version == "v1";

@@ -94,7 +94,7 @@ impl Manifests {
     }
 }
 
-/// The last content of files, by file name. If only a few of many files change,
+/// What was read from each file, by file name. If only a few of many files change,
 /// parsing all again would be most of the work.
 #[derive(Debug, Default)]
 pub(crate) struct ReadCache(HashMap<Arc<str>, ReadFile>);
@@ -274,7 +274,7 @@ pub(crate) fn is_manifest(name: &OsStr) -> bool {
     !hidden && matches!(extension, Some("yaml" | "yml" | "json"))
 }
 
-/// Returns the name of the file if it has no objects.
+/// Returns the name of the file if it has neither objects nor findings.
 fn read_file(path: &Path, manifests: &mut Manifests, cache: &mut ReadCache) -> Option<Arc<str>> {
     manifests.files.push(path.to_owned());
     let file = name_of(path);

@@ -30,7 +30,7 @@ enum Hosts {
     These(BTreeSet<Box<str>>),
 }
 
-/// Ingresses of other classes, in the order of the input.
+/// Ingresses that are not of our class, by the reason.
 #[derive(Default)]
 pub(crate) struct Others<'a>(BTreeMap<NotOurs, Vec<&'a Object>>);
 
@@ -63,9 +63,9 @@ impl Unread {
         Self { summary, finding, hosts: Hosts::Unknown }
     }
 
-    /// Objects of a kind in a version that is not read, of a misspelled kind, or of
-    /// another gateway's API. `None` for all other kinds, which nobody expects to
-    /// be served here.
+    /// Objects of a known kind in a version that is not read, of a misspelled kind,
+    /// or of another gateway's API. `None` for all other kinds, which nobody
+    /// expects this gateway to serve.
     fn of_kind(api_version: &str, kind: &str, group: &Group) -> Option<Self> {
         let meant = kinds::meant_by(api_version, kind)?;
         let Group { number, first } = group;
