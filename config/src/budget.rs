@@ -74,8 +74,8 @@ const DEFAULTS: [(Resource, [u64; 3]); 10] = [
     (Resource::Conditions, [10_000, 100_000, 250_000]),
     (Resource::Endpoints, [20_000, 100_000, 200_000]),
     (Resource::Bytes, [16 << 20, 16 << 20, 32 << 20]),
-    // Enough for some hundred typical expressions of 1 to 12 KB, which compile in
-    // less than half a second.
+    // Enough for about a hundred typical expressions, of 1 to 12 KB each. They
+    // compile in less than half a second.
     (Resource::RegexBytes, [512 << 10, 512 << 10, 16 << 20]),
 ];
 

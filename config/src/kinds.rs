@@ -1,5 +1,4 @@
-//! The kinds of objects that are read. All others are skipped, whatever they
-//! contain.
+//! The kinds of objects that are read. All others are skipped.
 
 /// A kind that is read.
 #[derive(Debug, PartialEq, Eq)]
@@ -91,8 +90,8 @@ pub(crate) fn is_known_group(api_version: &str) -> bool {
     ALL.into_iter().any(|kind| kind.has_group(group(api_version)))
 }
 
-/// What the author of an object that is not read may have meant; `None` if nobody
-/// would expect this gateway to serve it.
+/// What the author of an object that is not read may have meant; `None` for kinds
+/// that nobody expects this gateway to serve.
 pub(crate) fn meant_by(api_version: &str, name: &str) -> Option<Meant> {
     let group = group(api_version);
     if let Some(kind) = named(name) {

@@ -58,8 +58,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     told: ServedResources,
-    /// By an increasing number: the last one is Envoy, and earlier ones are
-    /// connections that are not closed yet.
+    /// By an increasing number: the last one is Envoy. Earlier ones have
+    /// disconnected, but their connections are not closed yet.
     clients: BTreeMap<u64, Client>,
     next_client: u64,
     /// By type, the resources that Envoy has and is sent, if known without
@@ -152,7 +152,7 @@ impl Server {
         self.shared.tell(resources, withdraw);
     }
 
-    /// Sends the resources that Envoy has rejected again.
+    /// Sends rejected resources again.
     pub(crate) fn retry(&self) {
         self.shared.retry();
     }
@@ -180,8 +180,9 @@ impl Server {
         refused.filter(is_in).map(|(key, refusal)| (key.clone(), refusal.clone())).collect()
     }
 
-    /// Waits until Envoy has acknowledged, rejected or removed the last version
-    /// of these resources; if lenient, also until it is not subscribed to them.
+    /// Waits until Envoy has acknowledged, rejected or removed the last version of
+    /// these resources. If lenient, a resource to which Envoy is not subscribed
+    /// also counts as confirmed.
     pub(crate) async fn confirmed(
         &self,
         keys: &[Key],

@@ -34,7 +34,7 @@ pub(super) struct Status {
 #[derive(Clone, PartialEq, Message)]
 #[prost(skip_debug)]
 pub(super) struct DeltaDiscoveryResponse {
-    /// What Envoy shows in its statistics.
+    /// The version that Envoy shows in its statistics.
     #[prost(string, tag = "1")]
     pub(super) system_version_info: String,
     #[prost(message, repeated, tag = "2")]

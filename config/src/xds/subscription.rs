@@ -47,7 +47,7 @@ struct Answer {
 /// What a request says about the previous response.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nothing.
+    /// It is neither an ACK nor a NACK.
     Silent,
     Accepted,
     /// The response had one resource, which is rejected.
