@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Signals that request the end: Ctrl-C, from the parent process or a closed
+/// The signals that end the process: sent by Ctrl-C, a supervisor or a closed
 /// terminal.
 pub(crate) struct Signals([Signal; 4]);
 
