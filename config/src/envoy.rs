@@ -16,6 +16,7 @@ mod listeners;
 mod manager;
 mod message;
 mod overload;
+mod protocols;
 mod render;
 mod resource;
 mod routes;

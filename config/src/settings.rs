@@ -101,6 +101,12 @@ pub struct Settings {
     /// Trust the x-forwarded-* headers of this number of proxies in front.
     #[arg(long, required = false, value_name = "N")]
     pub trusted_hops: u32,
+    /// Select how to handle request headers with underscores in their names.
+    ///
+    /// Many servers treat an underscore like a hyphen, as CGI does, so a client could set
+    /// headers that are removed or set here.
+    #[arg(long, required = false, value_name = "ACTION", value_enum)]
+    pub headers_with_underscores: HeadersWithUnderscores,
     /// Log each request as a line of JSON to standard output.
     #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub access_log: bool,
@@ -347,6 +353,19 @@ pub enum ImplementationSpecific {
     Prefix,
 }
 
+/// How request headers with underscores in their names are handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum HeadersWithUnderscores {
+    /// Remove these headers, and serve the request.
+    Drop,
+    /// Respond with 400.
+    Reject,
+    /// Forward these headers.
+    Allow,
+}
+
 /// Who may define routes for a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -376,6 +395,7 @@ impl Default for Settings {
             implementation_specific: ImplementationSpecific::Istio,
             external_name_services: false,
             trusted_hops: 0,
+            headers_with_underscores: HeadersWithUnderscores::Drop,
             access_log: true,
             client_time_limit: TimeLimit::of_seconds(300),
             client_retry_limit: 25,

@@ -2,9 +2,12 @@
 
 mod plaintext;
 
+use std::borrow::Cow;
+
 use crate::action::Routed;
 use crate::error::Broken;
 use crate::headers::HeaderEdit;
+use crate::names::NO_HOST;
 use crate::request::Request;
 use crate::router::Router;
 use crate::table::DEFAULT_CERTIFICATE;
@@ -93,7 +96,7 @@ impl Router {
         if !target.starts_with(b"/") {
             return Ok(Decision::refuse(404));
         }
-        let authority = request.first_value(":authority").unwrap_or_default();
+        let authority = authority_of(request);
         if self.is_misdirected(request, &authority) {
             return Ok(Decision { outcome: Outcome::Misdirected, ..Decision::refuse(421) });
         }
@@ -127,6 +130,14 @@ impl Router {
         }
         // A client without SNI has not asked for the certificate of any host.
         *chain != *DEFAULT_CERTIFICATE.as_bytes() || request.server_name().is_some()
+    }
+}
+
+/// The authority; empty if the client sent none.
+fn authority_of<R: Request + ?Sized>(request: &R) -> Cow<'_, [u8]> {
+    match request.first_value(":authority") {
+        Some(authority) if *authority != *NO_HOST.as_bytes() => authority,
+        _ => Cow::default(),
     }
 }
 

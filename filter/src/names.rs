@@ -28,5 +28,9 @@ pub const MAX_RETRIES_HEADER: &str = "x-envoy-max-retries";
 /// The path before it was rewritten.
 pub const ORIGINAL_PATH_HEADER: &str = "x-envoy-original-path";
 
+/// The host that Envoy gives to requests without one, which HTTP/1.0 allows. The filter
+/// treats it as an empty one.
+pub const NO_HOST: &str = "no-host.invalid";
+
 /// The scheme of the client according to Envoy: `http` or `https`.
 pub const SCHEME_HEADER: &str = "x-forwarded-proto";

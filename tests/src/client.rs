@@ -136,7 +136,7 @@ fn parse(bytes: &[u8], is_head: bool) -> Option<(Answer, bool)> {
     let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n")?;
     let (status_line, head) = head.split_once("\r\n").unwrap_or((head, ""));
-    let status = status_line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    let status = status_line.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
     let mut answer = Answer { status, head: head.to_owned(), body: body.to_owned() };
     let is_whole = if answer.header("transfer-encoding") == Some("chunked") {
         let (body, is_whole) = dechunk(body);

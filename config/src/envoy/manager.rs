@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::core::ConfigSource;
 use super::filter::Wasm;
 use super::message::{Extension, Filter, Seconds, Typed, any_message, is_unset, json_names, typed};
+use super::protocols::{CommonHttpProtocolOptions, Http1ProtocolOptions, Http2ProtocolOptions};
 use super::routes::{HeaderMatcher, RouteConfiguration};
 use super::sanitising::EarlyHeaderMutation;
 use super::{FILTER_NAME, PROBE_LISTENER, ROUTE_CONFIGURATION, STAT_PREFIX};
@@ -48,6 +49,9 @@ pub(super) struct HttpConnectionManager {
     path_with_escaped_slashes_action: i32,
     #[prost(message, optional, tag = "35")]
     common_http_protocol_options: Option<CommonHttpProtocolOptions>,
+    #[prost(message, optional, tag = "8")]
+    #[serde(skip_serializing_if = "is_unset")]
+    http_protocol_options: Option<Http1ProtocolOptions>,
     #[prost(message, optional, tag = "9")]
     http2_protocol_options: Option<Http2ProtocolOptions>,
     #[prost(message, optional, tag = "41")]
@@ -67,15 +71,6 @@ json_names!(EscapedSlashesAction {
     Default = "IMPLEMENTATION_SPECIFIC_DEFAULT",
     RejectRequest = "REJECT_REQUEST",
 });
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
-#[repr(i32)]
-enum UnderscoresAction {
-    Allow = 0,
-    RejectRequest = 1,
-}
-
-json_names!(UnderscoresAction { Allow = "ALLOW", RejectRequest = "REJECT_REQUEST" });
 
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct Rds {
@@ -127,27 +122,6 @@ struct CidrRange {
     address_prefix: String,
     #[prost(message, optional, tag = "2")]
     prefix_len: Option<u32>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct CommonHttpProtocolOptions {
-    #[prost(message, optional, tag = "1")]
-    idle_timeout: Option<Seconds>,
-    #[prost(enumeration = "UnderscoresAction", tag = "5")]
-    #[serde(serialize_with = "UnderscoresAction::json")]
-    headers_with_underscores_action: i32,
-    #[prost(message, optional, tag = "2")]
-    max_headers_count: Option<u32>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct Http2ProtocolOptions {
-    #[prost(message, optional, tag = "2")]
-    max_concurrent_streams: Option<u32>,
-    #[prost(message, optional, tag = "3")]
-    initial_stream_window_size: Option<u32>,
-    #[prost(message, optional, tag = "4")]
-    initial_connection_window_size: Option<u32>,
 }
 
 /// Envoy decides about upgrades before any filter runs; the routes reject those
@@ -263,16 +237,11 @@ impl HttpConnectionManager {
             normalize_path: Some(true),
             merge_slashes: true,
             path_with_escaped_slashes_action: EscapedSlashesAction::RejectRequest.into(),
-            common_http_protocol_options: Some(CommonHttpProtocolOptions {
-                idle_timeout: Some(Seconds::new(3600)),
-                headers_with_underscores_action: UnderscoresAction::RejectRequest.into(),
-                max_headers_count: Some(100),
-            }),
-            http2_protocol_options: Some(Http2ProtocolOptions {
-                max_concurrent_streams: Some(100),
-                initial_stream_window_size: Some(64 * 1024),
-                initial_connection_window_size: Some(1024 * 1024),
-            }),
+            common_http_protocol_options: Some(CommonHttpProtocolOptions::new(
+                settings.headers_with_underscores,
+            )),
+            http_protocol_options: Some(Http1ProtocolOptions::new()),
+            http2_protocol_options: Some(Http2ProtocolOptions::new()),
             request_headers_timeout: Some(Seconds::new(10)),
             stream_idle_timeout: Some(Seconds::new(300)),
         }

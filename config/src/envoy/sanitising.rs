@@ -20,7 +20,7 @@ use Removed::{Named, Prefixed};
 
 /// What nobody may say, trusted or not: what Envoy and the filter tell each other,
 /// and what some servers obey although an edge has decided on something else.
-const ALWAYS: [Removed; 5] = [
+const ALWAYS: [Removed; 6] = [
     Prefixed(INTERNAL_HEADER_PREFIX),
     // Envoy removes by itself only some of it from a stranger's request.
     Prefixed("x-envoy-"),
@@ -30,6 +30,8 @@ const ALWAYS: [Removed; 5] = [
     // IIS and frameworks route by these in place of the path that was decided on.
     Named("x-original-url"),
     Named("x-rewrite-url"),
+    // The offer of h2c to which it belongs is ignored.
+    Named("http2-settings"),
 ];
 
 /// What a proxy says about the client and its request: who it is, and what was

