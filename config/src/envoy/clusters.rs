@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use prost::{Enumeration, Message};
+use prost::{Enumeration, Message, Oneof};
 use serde::Serialize;
 
 use super::Delivery;
 use super::core::{Address, ConfigSource};
 use super::message::{Any, Empty, Filter, Seconds, any_message, is_unset, json_names, typed};
+use super::protocols::CommonHttpProtocolOptions;
 use super::sanitising::MutationFilter;
 use crate::digest::digest_of;
 use crate::model::{Cluster, Discovery, Protocol};
@@ -95,8 +96,12 @@ struct Thresholds {
     max_retries: Option<u32>,
 }
 
+#[expect(clippy::struct_field_names, reason = "these are Envoy's names")]
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct HttpProtocolOptions {
+    #[prost(message, optional, tag = "1")]
+    #[serde(skip_serializing_if = "is_unset")]
+    common_http_protocol_options: Option<CommonHttpProtocolOptions>,
     #[prost(message, optional, tag = "3")]
     explicit_http_config: Option<ExplicitHttpConfig>,
     #[prost(message, repeated, tag = "6")]
@@ -121,8 +126,20 @@ struct UpstreamCodec {}
 
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct ExplicitHttpConfig {
-    #[prost(message, optional, tag = "2")]
-    http2_protocol_options: Option<Empty>,
+    #[prost(oneof = "HttpVersion", tags = "1, 2")]
+    #[serde(flatten)]
+    version: Option<HttpVersion>,
+}
+
+#[derive(Clone, PartialEq, Oneof, Serialize)]
+enum HttpVersion {
+    #[prost(message, tag = "1")]
+    #[serde(rename = "http_protocol_options")]
+    Http1(Empty),
+    /// With prior knowledge.
+    #[prost(message, tag = "2")]
+    #[serde(rename = "http2_protocol_options")]
+    Http2(Empty),
 }
 
 /// `endpoint.v3.ClusterLoadAssignment`.
@@ -173,10 +190,10 @@ impl ClusterMessage {
         if kind == DiscoveryType::StrictDns {
             message.dns_lookup_family = DnsLookupFamily::V4Preferred.into();
         }
-        if cluster.protocol == Protocol::Http2 {
-            // Envoy sends no trailers over HTTP/1.1.
-            message.speak_http2(UpstreamFilter::without_request_trailers());
-        }
+        message.speak(match cluster.protocol {
+            Protocol::Http1 => HttpProtocolOptions::http1(),
+            Protocol::Http2 => HttpProtocolOptions::http2(),
+        });
         if kind == DiscoveryType::Eds {
             let service_name = format!("{}#{}", cluster.name, digest_of(&message.encode_to_vec()));
             let eds_config = Some(ConfigSource::stream());
@@ -191,7 +208,7 @@ impl ClusterMessage {
     pub(super) fn of_socket(name: &str, address: Address) -> Self {
         let mut message = Self::bare(name, DiscoveryType::Static);
         message.load_assignment = Some(ClusterLoadAssignment::new(name, [address]));
-        message.speak_http2(Vec::new());
+        message.speak(HttpProtocolOptions::new(HttpVersion::Http2(Empty {})));
         message
     }
 
@@ -199,10 +216,7 @@ impl ClusterMessage {
         Self { name: name.to_owned(), kind: kind.into(), ..Self::default() }
     }
 
-    /// HTTP/2 with prior knowledge.
-    fn speak_http2(&mut self, http_filters: Vec<UpstreamFilter>) {
-        let http2 = ExplicitHttpConfig { http2_protocol_options: Some(Empty {}) };
-        let options = HttpProtocolOptions { explicit_http_config: Some(http2), http_filters };
+    fn speak(&mut self, options: HttpProtocolOptions) {
         let name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned();
         self.typed_extension_protocol_options = BTreeMap::from([(name, Any(options))]);
     }
@@ -212,6 +226,31 @@ impl ClusterMessage {
     /// response to the subscription of its predecessor.
     pub(super) fn endpoints_name(&self) -> Option<&str> {
         self.eds_cluster_config.as_ref().map(|config| &*config.service_name)
+    }
+}
+
+impl HttpProtocolOptions {
+    fn new(version: HttpVersion) -> Self {
+        let version = Some(version);
+        Self { explicit_http_config: Some(ExplicitHttpConfig { version }), ..Self::default() }
+    }
+
+    fn http1() -> Self {
+        let common = CommonHttpProtocolOptions::for_upstreams();
+        Self {
+            common_http_protocol_options: Some(common),
+            ..Self::new(HttpVersion::Http1(Empty {}))
+        }
+    }
+
+    fn http2() -> Self {
+        let common = CommonHttpProtocolOptions::for_upstreams();
+        Self {
+            common_http_protocol_options: Some(common),
+            // Only over HTTP/2, because Envoy sends no trailers over HTTP/1.1.
+            http_filters: UpstreamFilter::without_request_trailers(),
+            ..Self::new(HttpVersion::Http2(Empty {}))
+        }
     }
 }
 

@@ -237,7 +237,7 @@ impl HttpConnectionManager {
             normalize_path: Some(true),
             merge_slashes: true,
             path_with_escaped_slashes_action: EscapedSlashesAction::RejectRequest.into(),
-            common_http_protocol_options: Some(CommonHttpProtocolOptions::new(
+            common_http_protocol_options: Some(CommonHttpProtocolOptions::for_clients(
                 settings.headers_with_underscores,
             )),
             http_protocol_options: Some(Http1ProtocolOptions::new()),

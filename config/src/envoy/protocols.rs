@@ -6,16 +6,17 @@ use prost::{Enumeration, Message};
 use serde::Serialize;
 
 use super::core::StringMatcher;
-use super::message::{Seconds, json_names};
+use super::message::{Seconds, is_unset, json_names};
 use crate::settings::HeadersWithUnderscores;
 
 /// `core.v3.HttpProtocolOptions`.
 #[derive(Clone, PartialEq, Message, Serialize)]
 pub(super) struct CommonHttpProtocolOptions {
     #[prost(message, optional, tag = "1")]
+    #[serde(skip_serializing_if = "is_unset")]
     idle_timeout: Option<Seconds>,
     #[prost(enumeration = "UnderscoresAction", tag = "5")]
-    #[serde(serialize_with = "UnderscoresAction::json")]
+    #[serde(skip_serializing_if = "is_unset", serialize_with = "UnderscoresAction::json")]
     headers_with_underscores_action: i32,
     #[prost(message, optional, tag = "2")]
     max_headers_count: Option<u32>,
@@ -58,7 +59,13 @@ pub(super) struct Http2ProtocolOptions {
 }
 
 impl CommonHttpProtocolOptions {
-    pub(super) fn new(underscores: HeadersWithUnderscores) -> Self {
+    /// Accepts more headers in responses than Envoy's default of 100; their size is
+    /// limited in any case.
+    pub(super) fn for_upstreams() -> Self {
+        Self { max_headers_count: Some(1_000), ..Self::default() }
+    }
+
+    pub(super) fn for_clients(underscores: HeadersWithUnderscores) -> Self {
         let action = match underscores {
             HeadersWithUnderscores::Drop => UnderscoresAction::DropHeader,
             HeadersWithUnderscores::Reject => UnderscoresAction::RejectRequest,

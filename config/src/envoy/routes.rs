@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::ROUTE_CONFIGURATION;
 use super::core::StringMatcher;
-use super::message::{Extension, Seconds, is_unset, typed};
+use super::message::{Extension, Seconds, Socket, is_unset, typed};
 
 /// What the filter says to Envoy, and is nobody's business upstream. The router
 /// itself removes what it obeys.
@@ -169,10 +169,29 @@ struct RouteAction {
     cluster_header: String,
     #[prost(message, optional, tag = "8")]
     timeout: Option<Seconds>,
+    #[prost(message, optional, tag = "9")]
+    retry_policy: Option<RetryPolicy>,
     #[prost(message, repeated, tag = "30")]
     #[serde(skip_serializing_if = "is_unset")]
     request_mirror_policies: Vec<RequestMirrorPolicy>,
 }
+
+/// `route.v3.RetryPolicy`.
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct RetryPolicy {
+    #[prost(string, tag = "1")]
+    retry_on: String,
+    #[prost(message, optional, tag = "2")]
+    num_retries: Option<u32>,
+    #[prost(message, repeated, tag = "5")]
+    retry_host_predicate: Vec<Socket<PreviousHosts>>,
+    #[prost(int64, tag = "6")]
+    host_selection_retry_max_attempts: i64,
+}
+
+/// `retry.host.previous_hosts.v3.PreviousHostsPredicate`.
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct PreviousHosts {}
 
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct RequestMirrorPolicy {
@@ -182,6 +201,7 @@ struct RequestMirrorPolicy {
 
 typed! {
     HeaderInput = "envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
+    PreviousHosts = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
     RouteList = "envoy.config.route.v3.RouteList",
     RouteConfiguration = "envoy.config.route.v3.RouteConfiguration",
 }
@@ -218,7 +238,8 @@ fn routes(mirror: Option<&str>) -> Vec<Route> {
         Route::refusing_trace(),
         Route::refusing_loops(),
         Route::refusing_upgrades(),
-        Route::forwarding(mirror),
+        Route::forwarding(Repeatable::Yes, mirror),
+        Route::forwarding(Repeatable::No, mirror),
     ]
 }
 
@@ -264,16 +285,17 @@ fn mirror(action: &Action) -> Option<&str> {
 }
 
 impl Route {
-    /// There is no timeout but the one the filter asks for, and the idle ones.
-    fn forwarding(mirror: Option<&str>) -> Self {
+    /// Without a timeout, except for the one that the filter sets and the idle ones.
+    fn forwarding(repeatable: Repeatable, mirror: Option<&str>) -> Self {
         let policy = |cluster: &str| RequestMirrorPolicy { cluster: cluster.to_owned() };
         let action = RouteAction {
             cluster_header: CLUSTER_HEADER.to_owned(),
             timeout: Some(Seconds::new(0)),
+            retry_policy: Some(RetryPolicy::new(repeatable)),
             request_mirror_policies: mirror.map(policy).into_iter().collect(),
         };
         Self {
-            matches: Some(RouteMatch::all_with(Vec::new())),
+            matches: Some(RouteMatch::all_with(repeatable.methods())),
             action: Some(RouteOrResponse::Route(action)),
             request_headers_to_add: vec![HeaderValueOption::this_gateway()],
             request_headers_to_remove: HEADERS_TO_REMOVE.map(str::to_owned).to_vec(),
@@ -309,6 +331,43 @@ impl Route {
             HeaderMatcher::absent(WEBSOCKET_HEADER),
         ];
         Self::refusing(headers, 403)
+    }
+}
+
+/// Whether a request may be sent again although an upstream may have processed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeatable {
+    /// Its method is idempotent (RFC 9110 section 9.2.2).
+    Yes,
+    No,
+}
+
+impl Repeatable {
+    fn methods(self) -> Vec<HeaderMatcher> {
+        match self {
+            Self::Yes => {
+                vec![HeaderMatcher::regex(":method", "GET|HEAD|OPTIONS|PUT|DELETE".to_owned())]
+            }
+            Self::No => Vec::new(),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// Tries other endpoints if the request was not sent, or can be repeated. A rule adds
+    /// conditions, and has its own number of retries.
+    fn new(repeatable: Repeatable) -> Self {
+        const NOT_SENT: &str = "connect-failure,refused-stream,reset-before-request";
+        let predicate = Socket::new("envoy.retry_host_predicates.previous_hosts", PreviousHosts {});
+        Self {
+            retry_on: match repeatable {
+                Repeatable::Yes => format!("{NOT_SENT},reset"),
+                Repeatable::No => NOT_SENT.to_owned(),
+            },
+            num_retries: Some(2),
+            retry_host_predicate: vec![predicate],
+            host_selection_retry_max_attempts: 5,
+        }
     }
 }
 
@@ -386,16 +445,16 @@ mod tests {
         let map = tree["exact_match_map"]["map"].as_object().expect("a map");
         assert_eq!(map.len(), mirrors.len());
         for mirror in &mirrors {
-            let copies = vec![json!({"cluster": mirror})];
-            assert_eq!(routes_and_copies(&map[mirror]), (4, copies), "{mirror}");
+            let copies = vec![json!({"cluster": mirror}); 2];
+            assert_eq!(routes_and_copies(&map[mirror]), (5, copies), "{mirror}");
         }
-        assert_eq!(routes_and_copies(&host["matcher"]["on_no_match"]), (4, Vec::new()));
+        assert_eq!(routes_and_copies(&host["matcher"]["on_no_match"]), (5, Vec::new()));
     }
 
     #[test]
     fn without_mirrors_there_is_no_map() {
         let host = virtual_host(&[]);
         assert_eq!(host.get("matcher"), None);
-        assert_eq!(host["routes"].as_array().map(Vec::len), Some(4));
+        assert_eq!(host["routes"].as_array().map(Vec::len), Some(5));
     }
 }

@@ -11,7 +11,6 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::namespace::Namespace;
@@ -29,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(40);
 pub struct Gateway {
     folder: TempDir,
     arguments: Vec<String>,
-    envoy_arguments: Vec<String>,
+    envoy_arguments: &'static [&'static str],
     log_filter: Option<String>,
     controller: Option<Process>,
     envoy: Process,
@@ -56,8 +55,7 @@ impl Gateway {
     }
 
     /// As [`Self::start`], with an Envoy that rejects the clusters of HTTP/2
-    /// upstreams, because it was built without the extension for HTTP protocol
-    /// options.
+    /// upstreams, because it was built without a filter that only these have.
     ///
     /// # Panics
     /// If it does not become ready.
@@ -90,8 +88,8 @@ impl Gateway {
         arguments.extend(["--folder".into(), text(&shared)]);
         arguments.extend(flags.iter().map(ToString::to_string));
         prepare(folder.path(), &arguments);
-        let envoy_arguments = build.prepare(&shared);
-        let envoy = spawn_envoy(folder.path(), &shared, &envoy_arguments);
+        let envoy_arguments = build.flags();
+        let envoy = spawn_envoy(folder.path(), &shared, envoy_arguments);
 
         arguments.extend(["--kubeconfig".into(), text(kubeconfig)]);
         arguments.extend(["--namespace".into(), namespace.name.clone()]);
@@ -247,7 +245,7 @@ impl Gateway {
         self.kill_envoy();
         // The socket of the Envoy that was killed.
         fs::remove_file(shared.join("admin-address")).expect("its address");
-        self.envoy = spawn_envoy(self.folder.path(), &shared, &self.envoy_arguments);
+        self.envoy = spawn_envoy(self.folder.path(), &shared, self.envoy_arguments);
     }
 
     /// Waits until Envoy listens.
@@ -316,22 +314,15 @@ enum EnvoyBuild {
 }
 
 impl EnvoyBuild {
-    /// Its flags. If the extension for HTTP protocol options is missing, the
-    /// bootstrap configures HTTP/2 to the controller with the older field.
-    fn prepare(self, shared: &Path) -> Vec<String> {
-        const OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-        if matches!(self, Self::Whole) {
-            return Vec::new();
+    /// Its flags.
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::Whole => &[],
+            Self::WithoutHttp2Upstreams => &[
+                "--disable-extensions",
+                "envoy.filters.http.upstream/envoy.filters.http.header_mutation",
+            ],
         }
-        let file = shared.join("bootstrap.json");
-        let text = fs::read_to_string(&file).expect("a bootstrap");
-        let mut bootstrap: Value = serde_json::from_str(&text).expect("JSON");
-        let controller = &mut bootstrap["static_resources"]["clusters"][0];
-        let cluster = controller.as_object_mut().expect("the cluster of the controller");
-        cluster.remove("typed_extension_protocol_options").expect("options of HTTP/2");
-        cluster.insert("http2_protocol_options".to_owned(), json!({}));
-        fs::write(&file, bootstrap.to_string()).expect("a folder to write to");
-        vec!["--disable-extensions".to_owned(), format!("envoy.upstream_options/{OPTIONS}")]
     }
 }
 
@@ -355,7 +346,7 @@ fn image_environment() -> impl Iterator<Item = (&'static str, &'static str)> {
     stage.lines().filter_map(|line| line.strip_prefix("ENV ")?.split_once('='))
 }
 
-fn spawn_envoy(folder: &Path, shared: &Path, flags: &[String]) -> Process {
+fn spawn_envoy(folder: &Path, shared: &Path, flags: &[&str]) -> Process {
     let mut command = bound(envoy());
     command
         .arg("--config-path")

@@ -3,6 +3,7 @@
 mod http_1_0;
 mod underscores;
 mod upgrades;
+mod upstreams;
 
 use ingress_tests::{Serving, Upstream};
 
