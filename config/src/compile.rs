@@ -1,9 +1,9 @@
-//! Kubernetes objects in, route table and clusters out.
+//! Compiles Kubernetes objects to the route table and the clusters.
 //!
-//! One bad path, rule or object never takes its neighbours down: it becomes a
-//! finding, and the rest is served. The semantics are those of Kubernetes'
-//! `networking/v1` Ingress; paths of older versions are in Istio's notation.
-//! RouteRules then shape the requests that Ingresses send to their service.
+//! An invalid path, rule or object becomes a finding, and everything else is served. The
+//! semantics are those of the Ingress in Kubernetes' `networking/v1`; paths of older
+//! versions are in Istio's notation. RouteRules define how the requests that Ingresses
+//! send to a service are handled.
 
 mod actions;
 mod backends;
@@ -56,28 +56,27 @@ pub(crate) use reach::{Resolved, Where};
 pub(crate) use refused::Refused;
 pub(crate) use unreadable::{UnreadableSecret, UnreadableSecrets};
 
-/// What the objects come to.
+/// The result of compiling objects.
 #[derive(Debug)]
 pub struct Compiled {
-    /// What the gateway is to be.
+    /// The desired state of the gateway.
     pub gateway: Gateway,
-    /// What is wrong with the manifests, those that could not be read included.
+    /// The findings about the manifests, including those that could not be read.
     pub findings: Vec<Finding>,
-    /// The Ingresses of our class, and whether they serve anything: one whose
-    /// every path is wrong, or an older one's, does not.
+    /// The Ingresses of this gateway's class, and whether they serve any path. One does
+    /// not if all its paths are invalid or belong to older Ingresses.
     pub ingresses: Arc<HashMap<ObjectRef, bool>>,
-    /// What was not read or is not served though someone may expect it; nothing in
-    /// a cluster, where it is nobody's business here.
+    /// Objects that are not read or not served although their author may expect it; empty
+    /// in a cluster, where they may be for other controllers.
     pub(crate) unread: Vec<Unread>,
-    /// The Secrets that are asked for, among the objects or not.
+    /// The Secrets that objects name, whether they exist or not.
     pub secrets: BTreeSet<ObjectName>,
-    /// The DNS names whose addresses are asked for, since Envoy is not to resolve
-    /// them itself.
+    /// The DNS names to resolve, because Envoy must not resolve them itself.
     pub(crate) dns_names: BTreeSet<String>,
-    /// What each namespace takes of its budget.
+    /// The resources that each namespace uses of its budget.
     pub(crate) usage: Usage,
-    /// When the same objects may come to something else, since certificates
-    /// begin and end to be valid.
+    /// The time when the result for the same objects may change, because a certificate
+    /// becomes valid or expires.
     pub recheck_at: Option<SystemTime>,
 }
 
@@ -88,19 +87,19 @@ impl Compiled {
     }
 }
 
-/// Compiles manifests. The result depends on nothing but its arguments and,
-/// where it comes to whether certificates are valid, the time.
+/// Compiles manifests. The result depends only on the arguments and, for the validity of
+/// certificates, on the time.
 pub fn compile(manifests: &Manifests, settings: &Settings) -> Compiled {
     compile_for(Where::OwnMachine, manifests, settings)
 }
 
-/// The same, with notes on what the controller would refuse.
+/// Same as [`compile`], with notes on what the controller would reject.
 pub fn check(manifests: &Manifests, settings: &Settings) -> Compiled {
     compile_for(Where::OwnMachineForNow, manifests, settings)
 }
 
-/// Compiles the objects of a cluster, as its gateway would; these Secrets of it could not
-/// be read.
+/// Compiles the objects of a cluster as its gateway would. The Secrets in `unreadable`
+/// could not be read.
 pub(crate) fn compile_live(
     manifests: &Manifests,
     unreadable: &UnreadableSecrets,
@@ -119,7 +118,7 @@ fn compile_for(place: Where<'_>, manifests: &Manifests, settings: &Settings) -> 
     compile_manifests(manifests, &circumstances)
 }
 
-/// Compiles manifests, of which it is also told what was not read.
+/// Compiles manifests, and reports the objects in them that are not read.
 pub(crate) fn compile_manifests(
     manifests: &Manifests,
     circumstances: &Circumstances<'_>,
@@ -132,33 +131,33 @@ pub(crate) fn compile_manifests(
     compiled
 }
 
-/// What a result depends on beside the objects.
+/// All that a result depends on, except for the objects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances<'c> {
-    /// What the operator decides.
+    /// The settings of the operator.
     pub(crate) settings: &'c Settings,
     pub(crate) place: Where<'c>,
-    /// When certificates have to be valid.
+    /// The time at which certificates must be valid.
     pub(crate) now: SystemTime,
-    /// The Secrets that are not among the objects since they cannot be read.
+    /// The Secrets that are missing because they cannot be read.
     pub(crate) unreadable: &'c UnreadableSecrets,
-    /// What Envoy has refused of what came of objects.
+    /// The certificates and objects that Envoy has rejected.
     pub(crate) refused: &'c Refused,
-    /// What was found before. That only makes it quicker.
+    /// Earlier results, which only save time.
     pub(crate) caches: &'c Caches,
 }
 
-/// What was found of objects before.
+/// Results of earlier checks.
 #[derive(Debug, Default)]
 pub(crate) struct Caches {
-    /// Of certificates.
+    /// Checks of certificates.
     pub(crate) checks: CheckCache,
-    /// Of regular expressions.
+    /// Compiled regular expressions.
     patterns: PatternCache,
 }
 
 impl<'c> Circumstances<'c> {
-    /// Here and now, with manifests, which are there as a whole.
+    /// For manifests on this machine, which contain all objects.
     pub(crate) fn of_manifests(
         settings: &'c Settings,
         refused: &'c Refused,
@@ -170,7 +169,7 @@ impl<'c> Circumstances<'c> {
     }
 }
 
-/// Compiles objects, of which `findings` are known already.
+/// Compiles objects, with the findings of reading them.
 pub(crate) fn compile_objects<'a>(
     objects: impl IntoIterator<Item = &'a Object>,
     findings: Findings,
@@ -239,7 +238,7 @@ pub(crate) fn compile_objects<'a>(
     Compiled { gateway, findings, ingresses, unread, secrets, dns_names, usage, recheck_at }
 }
 
-/// The regular expressions of Ingresses and rules, as far as budgets go.
+/// Compiles the regular expressions of Ingresses and rules within the budgets.
 fn admit_patterns(
     ingresses: &[&OurIngress<'_>],
     rules: &[Applicable<'_>],

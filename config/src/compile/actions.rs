@@ -1,4 +1,4 @@
-//! What the rules of a service come to.
+//! The actions of the rules of a service.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -18,29 +18,29 @@ use crate::settings::Settings;
 
 /// Makes the actions of the backend of a service.
 ///
-/// They are written for one of the ports that are used; the others have the
-/// clusters that are their own in place of those that the actions name.
+/// The actions name the clusters of the first port that is used. For each other port, a
+/// map gives its own clusters for these.
 pub(super) struct Actions<'c, 'a> {
     clusters: &'c mut Clusters<'a>,
     /// At least one.
     ports: &'c [UsedPort<'a>],
     settings: &'c Settings,
     findings: &'c RefCell<Findings>,
-    /// By the service and the version that actions lead to.
+    /// The versions that actions forward to, by namespace, service and labels.
     led_to: BTreeMap<(String, String, Labels), LedTo>,
-    /// For each port, the clusters in place of those that actions name.
+    /// For each port, its own clusters for those that actions name.
     instead: Vec<BTreeMap<String, Option<String>>>,
 }
 
-/// The most that is told of one version of a service: where it has a problem of
-/// its own at each of many ports, a few will do.
+/// The maximum number of problems that are reported for one version of a service, because
+/// each of many ports may have its own.
 const MAX_PROBLEMS: usize = 8;
 
-/// A version of a service that actions lead to.
+/// A version of a service that actions forward to.
 struct LedTo {
-    /// What actions name for it, if any port has a cluster.
+    /// The cluster that actions name, if any port has one.
     named: Option<String>,
-    /// What is wrong with it, at whichever port.
+    /// The problems at all ports.
     problems: Vec<Problem>,
 }
 
@@ -69,13 +69,13 @@ impl<'c, 'a> Actions<'c, 'a> {
         let named = this.name(own);
         if let Some(port) = ports.first() {
             let own = (port.namespace.to_owned(), port.service.to_owned(), Labels::new());
-            // What is wrong with it has been told to who exposes it.
+            // Its problems have been reported at the Ingress.
             this.led_to.insert(own, LedTo { named, problems: Vec::new() });
         }
         this
     }
 
-    /// What each port has in place of what the actions so far name.
+    /// The clusters of each port for those that actions name.
     pub(super) fn into_ports(self) -> Vec<table::Port> {
         let ports = self.ports.iter().zip(self.instead);
         let port =
@@ -83,8 +83,8 @@ impl<'c, 'a> Actions<'c, 'a> {
         ports.map(port).collect()
     }
 
-    /// The name that actions have for a cluster which is another one at each port:
-    /// that of the first port that has one.
+    /// The name that actions use for a cluster that differs between ports: that of the
+    /// first port that has one.
     fn name(&mut self, at_ports: Vec<Option<String>>) -> Option<String> {
         let named = at_ports.iter().flatten().next()?.clone();
         for (instead, cluster) in self.instead.iter_mut().zip(at_ports) {
@@ -95,23 +95,24 @@ impl<'c, 'a> Actions<'c, 'a> {
         Some(named)
     }
 
-    /// The cluster that the service itself is named by.
+    /// The cluster of the service itself that actions name.
     fn own_cluster(&self) -> String {
         self.ports.first().map(|port| port.cluster.clone()).unwrap_or_default()
     }
 
-    /// Whether any of the ports says so itself, for all share their rules.
+    /// Whether any of the ports allows it by its `appProtocol`, because all share their
+    /// rules.
     fn speak_websocket(&self) -> bool {
         self.ports.iter().any(|used| used.port.application == Application::WebSocket)
     }
 
-    /// What happens where no rule matches.
+    /// The action if no rule matches.
     pub(super) fn default_action(&self) -> Action {
         let (timeout, websocket) = (self.default_timeout(), self.speak_websocket());
         Forward { timeout, websocket, ..Forward::to(self.own_cluster()) }.into()
     }
 
-    /// The rule as the route table has it.
+    /// The rule in the route table.
     pub(super) fn rule(&mut self, applicable: &Applicable<'_>) -> table::Rule {
         let Applicable { object, rule } = applicable;
         let action = match &rule.effect {
@@ -164,7 +165,7 @@ impl<'c, 'a> Actions<'c, 'a> {
         }
     }
 
-    /// The cluster of a share; `None`, with a finding, where there is none.
+    /// The cluster of a weighted destination; `None`, with a finding, if it has none.
     fn share(&mut self, object: &Object, share: &Share) -> Option<String> {
         let own = self.ports.first()?;
         let (namespace, name) = match &share.destination {
@@ -180,8 +181,8 @@ impl<'c, 'a> Actions<'c, 'a> {
         self.reach((namespace, name, labels), (object, place), "Nothing is mirrored")
     }
 
-    /// What actions name a version of a service by. What is wrong with it is told
-    /// at each place that leads there.
+    /// The cluster that actions name for a version of a service. Its problems are
+    /// reported at each place that names it.
     fn reach(
         &mut self,
         (namespace, name, labels): (&str, &str, &Labels),
@@ -214,7 +215,7 @@ impl<'c, 'a> Actions<'c, 'a> {
                 Err(reason) => (None, Some(Problem::Unreachable(reason))),
             };
             at_ports.push(cluster);
-            // Most are the same at every port.
+            // Most problems are the same at every port.
             let is_new =
                 |problem: &Problem| problems.len() < MAX_PROBLEMS && !problems.contains(problem);
             problems.extend(problem.filter(is_new));
@@ -222,8 +223,8 @@ impl<'c, 'a> Actions<'c, 'a> {
         LedTo { named: self.name(at_ports), problems }
     }
 
-    /// The cluster of another service, at the port that is most like the one
-    /// the Ingress names.
+    /// The cluster of another service, at the port that corresponds to the one that the
+    /// Ingress names.
     fn reach_at(
         &mut self,
         port: &UsedPort<'_>,
@@ -237,7 +238,7 @@ impl<'c, 'a> Actions<'c, 'a> {
     }
 }
 
-/// How much clients may ask for by the headers that rules name.
+/// The limits of what clients can request in the headers that rules name.
 struct ClientLimits<'s>(&'s Settings);
 
 impl ClientLimits<'_> {
@@ -262,7 +263,7 @@ impl ClientLimits<'_> {
         Some(fault)
     }
 
-    /// Where there is a header that says it.
+    /// The limit, if there is an override header.
     fn ms(&self, header: Option<&String>) -> Option<u32> {
         header.map(|_| self.0.client_time_limit.milliseconds())
     }

@@ -18,18 +18,18 @@ use crate::objects::service::ServicePort;
 use crate::objects::{Labels, ingress};
 use crate::settings::Settings;
 
-/// Serves paths whose own backend cannot: they stay exposed and answer 503, for
-/// neither a 404 nor somebody else's backend would be true.
+/// The backend of paths whose own backend is unusable. They remain exposed and respond
+/// with 503, because a 404 or the backend of a less specific path would be misleading.
 const UNAVAILABLE: &str = "unavailable";
 
 const CONSEQUENCE: &str = "The path answers 503";
 
-/// The backends that paths have asked for so far.
+/// The backends of the paths so far.
 pub(super) struct Backends<'a> {
     settings: &'a Settings,
     findings: &'a RefCell<Findings>,
     clusters: Clusters<'a>,
-    /// By the name of the backend.
+    /// The used ports, by the name of the backend.
     used: BTreeMap<String, UsedPort<'a>>,
     some_unavailable: bool,
 }
@@ -43,24 +43,24 @@ pub(super) struct UsedPort<'a> {
 }
 
 impl UsedPort<'_> {
-    /// What the route table calls it.
+    /// Its name in the route table.
     pub(super) fn name(&self) -> String {
         self.port.port.to_string()
     }
 }
 
-/// What paths and rules come to.
+/// The backends and clusters of all paths and rules.
 pub(super) struct Finished {
     pub(super) backends: Vec<Backend>,
     pub(super) clusters: model::Clusters,
     pub(super) dns_names: BTreeSet<String>,
-    /// By the name that a route has for its backend, where that is only one port
-    /// of it: the backend and the port.
+    /// For a backend that has become one of several ports, by its earlier name in
+    /// routes: the backend and the port.
     renamed: HashMap<String, (String, String)>,
 }
 
 impl Finished {
-    /// Has routes name backends as they are called.
+    /// Replaces earlier names of backends in routes.
     pub(super) fn rename(&self, virtual_hosts: &mut [VirtualHost], default: Option<&mut Target>) {
         if self.renamed.is_empty() {
             return;
@@ -92,8 +92,8 @@ impl<'a> Backends<'a> {
         }
     }
 
-    /// The name of a backend of `ingress`. What cannot be reached gets a finding
-    /// and answers 503, as does what its reader has not understood.
+    /// The name of a backend of `ingress`. An unreachable one gets a finding and responds
+    /// with 503, and so does one that is not valid.
     pub(super) fn resolve(
         &mut self,
         ingress: &Object,
@@ -118,14 +118,14 @@ impl<'a> Backends<'a> {
         self.findings.borrow_mut().push(finding);
     }
 
-    /// The name of the backend that answers 503.
+    /// The name of the backend that responds with 503.
     fn unavailable(&mut self) -> String {
         self.some_unavailable = true;
         UNAVAILABLE.into()
     }
 
-    /// All backends, each with those of `rules` that are for its service, and
-    /// the clusters of them all; and what became of the names that routes have.
+    /// All backends with the rules of their services, all clusters, and the changed names
+    /// of backends.
     pub(super) fn finish(mut self, mut rules: Rules<'_>) -> Finished {
         let mut by_service: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (name, port) in std::mem::take(&mut self.used) {
@@ -138,7 +138,7 @@ impl<'a> Backends<'a> {
             let (names, ports): (Vec<_>, Vec<_>) = used.into_iter().unzip();
             let name = match &*names {
                 [only] => only.clone(),
-                // Its ports share their rules.
+                // The ports of a service share their rules.
                 names => {
                     let name = format!("{namespace}/{service}");
                     renamed.extend(
@@ -211,7 +211,7 @@ impl<'a> Backends<'a> {
 
 const UNAVAILABLE_ACTION: Action = Action::Respond(Respond { status: 503 });
 
-/// A backend that answers 503.
+/// A backend that responds with 503.
 fn unavailable(name: String) -> Backend {
     Backend { name, ports: Vec::new(), rules: Vec::new(), default: UNAVAILABLE_ACTION }
 }

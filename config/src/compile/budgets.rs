@@ -1,4 +1,4 @@
-//! Leaves out what is beyond the budget of its namespace: the newest objects.
+//! Leaves out the newest objects that exceed the budget of their namespace.
 
 #[cfg(test)]
 mod tests;
@@ -17,22 +17,22 @@ use crate::objects::{Labels, ObjectName};
 use crate::selection::{OurIngress, Selection};
 use crate::settings::Settings;
 
-/// About what a record of the route table takes beside its text.
+/// The approximate size in bytes of a record of the route table without its texts.
 const RECORD: usize = 32;
 
-/// What objects ask for, the oldest of each kind first.
+/// The resources that objects need, the oldest object of each kind first.
 #[derive(Default)]
 struct Demands<'a>(Vec<Demand<'a>>);
 
-/// What one object asks for.
+/// The resources that one object needs.
 struct Demand<'a> {
     object: &'a Object,
     amounts: Amounts,
-    /// What counts once in a namespace, however many objects name it.
+    /// Resources that count once in a namespace, even if several objects name them.
     named: Vec<(Resource, Named<'a>)>,
 }
 
-/// Something that several objects may name.
+/// A resource that several objects may name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Named<'a> {
     Host(&'a str),
@@ -47,16 +47,16 @@ enum Port<'a> {
     Name(&'a str),
 }
 
-/// What came of it.
+/// The result.
 pub(super) struct Admitted {
     left_out: HashSet<*const Object>,
     pub(super) usage: Usage,
 }
 
-/// What each namespace takes.
+/// The resources that each namespace uses.
 type Spent<'a> = BTreeMap<&'a str, Amounts>;
 
-/// What namespaces take of their budgets.
+/// The resources that namespaces use of their budgets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Usage(BTreeMap<Box<str>, Amounts>);
 
@@ -65,15 +65,15 @@ impl Usage {
         Self(spent.iter().map(|(namespace, amounts)| ((*namespace).into(), *amounts)).collect())
     }
 
-    /// Takes in what they take of other resources.
+    /// Adds the usage of other resources.
     pub(super) fn add_all(&mut self, other: Self) {
         for (namespace, amounts) in other.0 {
             self.0.entry(namespace).or_default().add_all(&amounts);
         }
     }
 
-    /// Those that come closest to a limit of `limits`, the closest first, each with
-    /// the share of each resource that it takes.
+    /// The namespaces that are closest to a limit, the closest first, each with the
+    /// fraction of each limit that it uses.
     pub(crate) fn closest(
         &self,
         limits: &Amounts,
@@ -97,7 +97,7 @@ fn ratio(amount: u64, limit: u64) -> f64 {
     if limit == 0 { 0.0 } else { amount as f64 / limit as f64 }
 }
 
-/// Admits Ingresses, which come the oldest first, and rules, as far as budgets go.
+/// Admits Ingresses, the oldest first, and then rules within the budgets.
 pub(super) fn admit<'a>(
     ingresses: &[&'a OurIngress<'a>],
     rules: &'a [Applicable<'a>],
@@ -118,7 +118,7 @@ pub(super) fn admit<'a>(
     demands.admit(settings, findings)
 }
 
-/// Leaves out the newest objects with endpoints beyond the budget of their
+/// Leaves out the newest objects with endpoints that exceed the budget of their
 /// namespace.
 pub(super) fn admit_endpoints(
     objects: &mut Selection<'_>,
@@ -131,7 +131,7 @@ pub(super) fn admit_endpoints(
     admitted.usage
 }
 
-/// Whether these namespaces have room for all of their endpoints.
+/// Whether the budgets of these namespaces suffice for all their endpoints.
 pub(super) fn has_room_for_endpoints<'a>(
     namespaces: &BTreeSet<&str>,
     objects: impl IntoIterator<Item = &'a Object>,
@@ -154,14 +154,14 @@ fn number_of(ports: &PortAddresses) -> u64 {
     amount(ports.values().map(BTreeMap::len).sum())
 }
 
-/// The order of Ingresses, for other kinds.
+/// The age of an object, in the same order as for Ingresses.
 fn age(object: &Object) -> impl Ord {
     let created = object.created();
     (created.is_none(), created, object.namespace.clone(), object.name.clone())
 }
 
 impl Admitted {
-    /// Whether an object is among those that there is room for.
+    /// Whether an object is admitted.
     pub(super) fn has(&self, object: &Object) -> bool {
         !self.left_out.contains(&std::ptr::from_ref(object))
     }
@@ -236,7 +236,7 @@ impl<'a> Demands<'a> {
         self.0.push(Demand { object, amounts, named });
     }
 
-    /// Admits what budgets have room for, and says what is left out.
+    /// Admits objects within the budgets, and reports those that are left out.
     fn admit(&self, settings: &Settings, findings: &RefCell<Findings>) -> Admitted {
         let limits = ObjectAndNamespace::of(settings);
         let (mut spent, mut refused) = self.admit_within(&limits);
@@ -288,12 +288,12 @@ impl<'a> Demands<'a> {
 struct Refused<'d, 'a> {
     demand: &'d Demand<'a>,
     resource: Resource,
-    /// How much of that it asks for.
+    /// The amount of the resource that it needs.
     amount: u64,
     limit: Limit,
 }
 
-/// What an object is beyond.
+/// The limit that an object exceeds.
 #[derive(Clone, Copy)]
 enum Limit {
     OfObject(u64),
@@ -314,7 +314,7 @@ impl ObjectAndNamespace {
         }
     }
 
-    /// Why an object that asks for so much is left out, if so.
+    /// The reason why an object that needs `amounts` is left out, if it is.
     fn refuse(&self, spent: &Amounts, amounts: &Amounts) -> Option<(Resource, Limit)> {
         if let Some(resource) = Amounts::default().beyond(amounts, &self.object) {
             return Some((resource, Limit::OfObject(self.object.of(resource))));
@@ -324,7 +324,7 @@ impl ObjectAndNamespace {
         Some((resource, Limit::OfNamespace { spent, most }))
     }
 
-    /// The limits with which all namespaces together stay within `total`.
+    /// The limits with which all namespaces together do not exceed `total`.
     fn within(&self, total: &Amounts, spent: &Spent<'_>) -> Self {
         let shares = Resource::all().fold(self.namespace, |limits, resource| {
             let wanted = spent.values().map(|amounts| amounts.of(resource)).collect();
@@ -366,7 +366,7 @@ fn amount(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-/// About what a table takes for a part of an object.
+/// The approximate size of a part of an object in the table.
 fn weight(node: &Node) -> usize {
     let below = match &node.value {
         Value::String(text) | Value::Word(text, _) => text.len(),

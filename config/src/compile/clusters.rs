@@ -20,12 +20,12 @@ use crate::settings::Settings;
 /// The most ports that a message lists.
 const LISTED_PORTS: usize = 8;
 
-/// The clusters that have been asked for so far.
+/// The clusters so far.
 pub(super) struct Clusters<'a> {
     services: &'a Services<'a>,
     settings: &'a Settings,
     by_name: model::Clusters,
-    /// The DNS names that are asked for.
+    /// The DNS names to resolve.
     dns_names: BTreeSet<String>,
 }
 
@@ -53,13 +53,13 @@ impl<'a> From<&'a BackendPort> for PortRef<'a> {
     }
 }
 
-/// A cluster, and what is doubtful about it.
+/// A cluster, with a warning if it may not be what is intended.
 pub(super) struct Reached {
     pub(super) cluster: String,
     pub(super) warning: Option<ClusterWarning>,
 }
 
-/// What may not be as meant about a cluster.
+/// The reason why a cluster may not be what is intended.
 #[derive(PartialEq, Eq)]
 pub(super) struct ClusterWarning {
     pub(super) code: Code,
@@ -67,7 +67,7 @@ pub(super) struct ClusterWarning {
 }
 
 impl ClusterWarning {
-    /// The message; where there are no endpoints, with what comes of that.
+    /// The message, with the consequence if there are no endpoints.
     pub(super) fn message(&self, consequence: &str) -> String {
         match self.code {
             Code::VersionWithoutEndpoints => self.reason.clone(),
@@ -81,7 +81,7 @@ impl<'a> Clusters<'a> {
         Self { services, settings, by_name: BTreeMap::new(), dns_names: BTreeSet::new() }
     }
 
-    /// All of them, and the DNS names whose addresses they ask for.
+    /// All clusters, and the DNS names to resolve.
     pub(super) fn finish(self) -> (model::Clusters, BTreeSet<String>) {
         (self.by_name, self.dns_names)
     }
@@ -94,8 +94,8 @@ impl<'a> Clusters<'a> {
         }
     }
 
-    /// The cluster of a port of a service, and of the version that `labels`
-    /// tell, if any. It is among the clusters from now on.
+    /// The cluster of a port of a service, or of the version with these labels. It is
+    /// added to the clusters.
     pub(super) fn reach(
         &mut self,
         target: Named<'_>,
@@ -124,8 +124,8 @@ impl<'a> Clusters<'a> {
         format!("{}.{}.svc.{}", target.name, target.namespace, self.settings.cluster_domain)
     }
 
-    /// Where the endpoints of a port are: at the addresses the manifests give,
-    /// else behind the service's DNS name.
+    /// The endpoints of a port: the addresses in the manifests, if any, or the DNS name
+    /// of the service.
     fn discover(
         &mut self,
         target: Named<'_>,
@@ -156,8 +156,7 @@ impl<'a> Clusters<'a> {
         Ok(self.resolve(host, number))
     }
 
-    /// Leaves a DNS name to Envoy, unless what it resolves to is to be looked into
-    /// first.
+    /// Lets Envoy resolve a DNS name, unless its addresses must be checked first.
     fn resolve(&mut self, name: String, port: u16) -> Discovery {
         let reach = self.services.reach();
         if !matches!(reach.place, Where::Cluster(_)) {
@@ -168,7 +167,7 @@ impl<'a> Clusters<'a> {
         Discovery::Resolved { name, addresses }
     }
 
-    /// Why a cluster may have no endpoints, or others than it says.
+    /// The reason why a cluster may have no endpoints, or unintended ones.
     fn warning(
         &self,
         target: Named<'_>,
@@ -219,7 +218,7 @@ impl<'a> Clusters<'a> {
         }
     }
 
-    /// Why a DNS name has no address that may be reached, where that is known.
+    /// The reason why a DNS name has no allowed address, if that is known.
     fn unresolved(&self, name: &str) -> Option<ClusterWarning> {
         let reach = self.services.reach();
         let Where::Cluster(resolved) = reach.place else { return None };
@@ -257,7 +256,7 @@ impl<'a> Named<'a> {
         ObjectRef { kind: "Service".into(), namespace, name }
     }
 
-    /// The port of the service that `wanted` means.
+    /// The port of the service that `wanted` refers to.
     pub(super) fn port(self, wanted: PortRef<'_>) -> Result<Cow<'a, ServicePort>, Unreachable> {
         self.find_port(wanted).ok_or_else(|| Unreachable::NoSuchPort {
             service: self.to_string(),
@@ -266,8 +265,7 @@ impl<'a> Named<'a> {
         })
     }
 
-    /// The port of the service that goes by the name of `other`, or else by its
-    /// number.
+    /// The port of the service with the name of `other`, or else with its number.
     pub(super) fn port_like(
         self,
         other: &ServicePort,
@@ -285,7 +283,7 @@ impl<'a> Named<'a> {
 
     fn find_port(self, wanted: PortRef<'_>) -> Option<Cow<'a, ServicePort>> {
         self.find_listed(wanted).map(Cow::Borrowed).or_else(|| match wanted {
-            // An external name has any port.
+            // An external name has all ports.
             PortRef::Number(number) if self.is_without_ports() => {
                 Some(Cow::Owned(ServicePort::unlisted(number)))
             }
@@ -297,8 +295,7 @@ impl<'a> Named<'a> {
         matches!(self.service.residence, Residence::External(_)) && self.service.ports.is_empty()
     }
 
-    /// A service may have a port for TCP and one for UDP of the same number:
-    /// the one that speaks HTTP is meant.
+    /// The TCP port, if the service has the same number for TCP and UDP.
     fn find_listed(self, wanted: PortRef<'_>) -> Option<&'a ServicePort> {
         let is_wanted = |port: &&ServicePort| match wanted {
             PortRef::Number(number) => port.port == number,
@@ -341,7 +338,7 @@ impl<'a> Named<'a> {
 }
 
 impl PortRef<'_> {
-    /// What to do where no port is meant, after the ports there are.
+    /// The remedy for an unknown port, with the ports of the service.
     fn remedy(self) -> &'static str {
         match self {
             Self::Name(name) if name.parse::<u16>().is_ok() => {

@@ -1,5 +1,5 @@
-//! Endpoints that change while all else stays: then nothing is compiled but the
-//! addresses of the clusters that have them.
+//! Changes of endpoints alone, for which only the addresses of their clusters are
+//! compiled again.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -19,8 +19,7 @@ use crate::settings::Settings;
 /// The namespace and the name of a Service.
 pub(crate) type ServiceName = (Arc<str>, Arc<str>);
 
-/// The Service whose addresses an object tells; none for an object of another
-/// kind.
+/// The Service whose addresses an object contains; `None` for objects of other kinds.
 pub(crate) fn service_of_endpoints(object: &Object) -> Option<ServiceName> {
     Some((Arc::clone(&object.namespace), service_name(object)?.into()))
 }
@@ -33,7 +32,7 @@ fn service_name(object: &Object) -> Option<&str> {
     }
 }
 
-/// Whose addresses have changed.
+/// The Services and DNS names whose addresses have changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Moved {
     pub(crate) services: BTreeSet<ServiceName>,
@@ -47,9 +46,9 @@ impl Moved {
     }
 }
 
-/// What was compiled, with the addresses that these services have now. `None`
-/// where more than addresses changes: whether there are any, or what is to be
-/// said of them. Then all is to be compiled.
+/// The compiled gateway with the new addresses of these services. `None` if everything must
+/// be compiled, because a service gets its first address, loses its last one, or has
+/// other findings.
 pub(crate) fn with_endpoints<'a>(
     compiled: &Compiled,
     changed: &Moved,
@@ -80,7 +79,7 @@ pub(crate) fn with_endpoints<'a>(
                 let chosen = services.endpoints(&service.namespace, &service.name, selector)?;
                 Discovery::Addresses(moved(before, chosen)?)
             }
-            // There may be endpoints now, which come before the name.
+            // There may be endpoints now, which replace the name.
             _ if is_named => return None,
             Discovery::Resolved { name, addresses } if changed.dns_names.contains(name) => {
                 let port = addresses.first()?.port();
@@ -95,12 +94,12 @@ pub(crate) fn with_endpoints<'a>(
     are_told(&found, compiled, &objects).then_some(gateway)
 }
 
-/// The addresses now, where there were some and still are.
+/// The new addresses, if there were any before and still are.
 fn moved(before: &BTreeSet<SocketAddr>, now: BTreeSet<SocketAddr>) -> Option<BTreeSet<SocketAddr>> {
     (!before.is_empty() && !now.is_empty()).then_some(now)
 }
 
-/// Whether `findings` are what was told of these objects, and nothing else was.
+/// Whether `findings` are the same as before for these objects.
 fn are_told(findings: &[Finding], compiled: &Compiled, objects: &[&Object]) -> bool {
     let told: Vec<_> =
         compiled.findings.iter().filter(|finding| is_about_endpoints(finding)).collect();

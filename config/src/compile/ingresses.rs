@@ -1,4 +1,4 @@
-//! The rules of Ingresses, gathered into virtual hosts.
+//! Collects the rules of Ingresses into virtual hosts.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -17,22 +17,22 @@ use crate::objects::Place;
 use crate::objects::ingress::{DefaultBackend, Ingress, IngressPath, PathType, Rule};
 use crate::settings::{ImplementationSpecific, Settings};
 
-/// What Ingresses come to.
+/// The virtual hosts of all Ingresses.
 pub(super) struct Collected<'a> {
     pub(super) virtual_hosts: Vec<VirtualHost>,
     pub(super) default_backend: Option<Target>,
-    /// Those that serve anything.
+    /// The Ingresses that serve at least one path.
     pub(super) served: Names<'a>,
 }
 
-/// What a default backend does not serve.
+/// The message for a default backend that is limited to its own hosts.
 const LEFT_OUT: &str = "does not serve the hosts of other namespaces: what no path of theirs matches \
                         answers 404. To have it serve them, set hostOwnership: shared";
 
-/// By namespace and name.
+/// Namespaces and names.
 type Names<'a> = BTreeSet<(&'a str, &'a str)>;
 
-/// Gathers Ingresses, the oldest first.
+/// Collects Ingresses, the oldest first.
 pub(super) struct Collector<'a, 'b> {
     backends: &'a mut Backends<'b>,
     findings: &'a RefCell<Findings>,
@@ -40,9 +40,9 @@ pub(super) struct Collector<'a, 'b> {
     notation: Notation,
     admission: &'a Admission,
     ownership: &'a Ownership<'a>,
-    /// What becomes of plain HTTP where an Ingress has TLS.
+    /// How plain HTTP is handled for Ingresses with TLS.
     plaintext: Option<Plaintext>,
-    /// By host, as the route table spells it.
+    /// The routes by host, in the spelling of the route table.
     hosts: BTreeMap<&'a str, HostRoutes<'a>>,
     default: Option<(Target, &'a Object, &'a Place)>,
     served: Names<'a>,
@@ -69,8 +69,8 @@ impl<'a, 'b> Collector<'a, 'b> {
         }
     }
 
-    /// The virtual hosts and the default backend of all that was added. Paths
-    /// that can never be reached are left out, with a finding.
+    /// The virtual hosts and the default backend. Unreachable paths are left out, with a
+    /// finding.
     pub(super) fn finish(self) -> Collected<'a> {
         let mut served = self.served;
         let is_not_of_default = |host: &str| {
@@ -90,7 +90,8 @@ impl<'a, 'b> Collector<'a, 'b> {
         if let Some((_, ingress, place)) = &self.default
             && virtual_hosts.iter().any(|it| it.no_default_backend)
         {
-            // Which and how many is not for its author to know, and changes all the time.
+            // The message does not list the hosts, because they belong to others and change
+            // often.
             let finding = place.finding(ingress, Code::DefaultBackendLimited, LEFT_OUT);
             self.findings.borrow_mut().push(finding);
         }
@@ -106,8 +107,8 @@ impl<'a, 'b> Collector<'a, 'b> {
     }
 
     pub(super) fn add(&mut self, object: &'a Object, ingress: &'a Ingress) {
-        // Any entry will do: one without a certificate of its own has the default
-        // one.
+        // Any entry counts, because hosts without their own certificate have the
+        // default one.
         let plaintext = self.plaintext.filter(|_| ingress.has_tls);
         if let Some(default) = &ingress.default_backend {
             self.add_default(object, default, plaintext);
@@ -152,8 +153,8 @@ impl<'a, 'b> Collector<'a, 'b> {
             self.report(&rule.host_place(), object, Code::HostOfOtherNamespace, message);
             return;
         }
-        // A rule without paths still makes the host its own: it has the default
-        // backend, not the routes of a less specific host.
+        // A rule without paths also defines the host, which then has the default backend
+        // instead of the routes of a less specific host.
         self.hosts.entry(host).or_default();
         let Some(paths) = &rule.paths else {
             self.served.insert(name_of(object));
@@ -177,8 +178,7 @@ impl<'a, 'b> Collector<'a, 'b> {
         }
     }
 
-    /// Regular expressions are served where the settings allow them, and as far
-    /// as budgets go.
+    /// Regular expressions are served if the settings allow them, within the budgets.
     fn check_regex(&self, namespace: &str, path: &IngressPath) -> Result<(), RegexError> {
         match &path.path {
             PathMatch::Regex(_) if !self.regex_paths => Err(RegexError::NotAllowed),
@@ -188,7 +188,7 @@ impl<'a, 'b> Collector<'a, 'b> {
     }
 }
 
-/// What paths match that have no type which says so.
+/// How paths of type `ImplementationSpecific`, or without a type, are matched.
 #[derive(Clone, Copy)]
 struct Notation(ImplementationSpecific);
 
@@ -204,8 +204,8 @@ impl Notation {
         }
     }
 
-    /// A warning about the first path that matches only itself though its author
-    /// may expect more. In Istio's own days only a slash at the end was no path.
+    /// A warning about the first path that matches only itself although its author may
+    /// expect a prefix.
     fn warning(self, object: &Object, ingress: &Ingress) -> Option<Finding> {
         let is_of_istio = object.version() != "v1";
         let is_meant = |text: &str| is_of_istio && !text.ends_with('/');
@@ -240,7 +240,7 @@ fn name_of(ingress: &Object) -> (&str, &str) {
     (&ingress.namespace, &ingress.name)
 }
 
-/// Why a path that is a regular expression is not served.
+/// The reason why a path with a regular expression is not served.
 #[derive(Debug, Error)]
 enum RegexError {
     #[error(

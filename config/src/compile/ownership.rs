@@ -1,8 +1,8 @@
-//! Which namespace a host belongs to: that of the oldest Ingress that names it.
+//! The owner of a host: the namespace of the oldest Ingress that names it.
 //!
-//! An Ingress can name any host. If that were enough, a younger namespace could add a
-//! path to the host of another, and get the cookies that clients send there, or answer the challenges of certificate authorities
-//! (RFC 8555, section 8.3).
+//! An Ingress can name any host. Without owners, another namespace could add a path to the
+//! host, receive the cookies that clients send, or answer the challenges of certificate
+//! authorities (RFC 8555 section 8.3).
 
 #[cfg(test)]
 mod tests;
@@ -18,36 +18,36 @@ use crate::objects::ingress::{DefaultBackend, Ingress, Rule, TlsEntry, TlsHost, 
 use crate::selection::OurIngress;
 use crate::settings::HostOwnership;
 
-/// Stands for the hosts that no Ingress names.
+/// All hosts that no Ingress names.
 pub(super) const ANY_HOST: &str = "*";
 
 /// The owner of each host that Ingresses name.
 pub(super) struct Ownership<'a> {
     claims: Claims<'a>,
     setting: HostOwnership,
-    /// By the host of the claim that refuses them.
+    /// The rejected Ingresses, by the host of the owner's claim.
     refused: RefCell<BTreeMap<&'a str, BTreeSet<RefusedClaim<'a>>>>,
 }
 
-/// An Ingress, by namespace and name, and a host that it names in vain.
+/// The namespace and name of an Ingress, and the host that it may not use.
 type RefusedClaim<'a> = (&'a str, &'a str, &'a str);
 
 /// The first claim to each host.
 #[derive(Default)]
 struct Claims<'a> {
-    /// Also of wildcards, and of [`ANY_HOST`].
+    /// The claims to all hosts, including wildcards and [`ANY_HOST`].
     by_host: HashMap<&'a str, Claim<'a>>,
-    /// Of wildcards, by what comes after `*.`.
+    /// The claims to wildcards, by the suffix after `*.`.
     by_suffix: HashMap<&'a str, Claim<'a>>,
 }
 
-/// The first Ingress that names a host.
+/// The oldest Ingress that names a host.
 #[derive(Clone, Copy)]
 struct Claim<'a> {
     host: &'a str,
     ingress: &'a Object,
     field: Field<'a>,
-    /// The lower, the older.
+    /// The position in the order of age.
     age: usize,
 }
 
@@ -59,15 +59,16 @@ enum Field<'a> {
     DefaultBackend(&'a DefaultBackend),
 }
 
-/// A host belongs to another namespace, as a message has it.
+/// The message that a host belongs to another namespace.
 pub(super) struct ForeignHost<'a> {
     host: &'a str,
     owner: Claim<'a>,
 }
 
 impl<'a> Ownership<'a> {
-    /// Of Ingresses, the oldest first. One that is not served owns its hosts
-    /// nevertheless, so that they are nobody else's until it is mended.
+    /// The owners of the hosts of Ingresses, which are ordered by age. An Ingress that is
+    /// not served owns its hosts too, so they do not change their owner until it is
+    /// repaired.
     pub(super) fn new(ingresses: &'a [OurIngress<'a>], setting: HostOwnership) -> Self {
         let mut claims = Claims::default();
         for (age, OurIngress { object, read }) in ingresses.iter().enumerate() {
@@ -78,10 +79,10 @@ impl<'a> Ownership<'a> {
         Self { claims, setting, refused: RefCell::default() }
     }
 
-    /// Whether an Ingress may say what happens to a host.
+    /// Checks that an Ingress may define routes for a host.
     ///
     /// # Errors
-    /// Where the host belongs to another namespace.
+    /// If the host belongs to another namespace.
     pub(super) fn check(&self, ingress: &'a Object, host: &'a str) -> Result<(), ForeignHost<'a>> {
         match self.owner(host) {
             Some(owner) if owner.ingress.namespace != ingress.namespace => {
@@ -93,18 +94,18 @@ impl<'a> Ownership<'a> {
         }
     }
 
-    /// Whether a host belongs to another namespace than this.
+    /// Whether a host belongs to another namespace.
     pub(super) fn is_foreign(&self, namespace: &str, host: &str) -> bool {
         self.owner(host).is_some_and(|owner| *owner.ingress.namespace != *namespace)
     }
 
-    /// The hosts named alone, rather than by a wildcard.
+    /// The hosts that are not wildcards.
     pub(super) fn exact_hosts(&self) -> impl Iterator<Item = &'a str> {
         let hosts = self.claims.by_host.keys().copied();
         hosts.filter(|host| !host.starts_with(ANY_HOST))
     }
 
-    /// Tells owners who else names their hosts.
+    /// Reports to owners which other namespaces name their hosts.
     pub(super) fn report(&self, findings: &RefCell<Findings>) {
         let mut findings = findings.borrow_mut();
         for (host, refused) in &*self.refused.borrow() {
@@ -113,7 +114,7 @@ impl<'a> Ownership<'a> {
         }
     }
 
-    /// None where everybody owns it.
+    /// `None` if hosts are shared.
     fn owner(&self, host: &str) -> Option<Claim<'a>> {
         match self.setting {
             HostOwnership::Namespace => self.claims.first(host),
@@ -130,8 +131,8 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// The first claim to a host, by itself or by a wildcard. [`ANY_HOST`] is not
-    /// one: a default backend would own all hosts that come after it.
+    /// The oldest claim to a host or to its wildcard. [`ANY_HOST`] does not count, because
+    /// an older default backend would own all later hosts.
     fn first(&self, host: &str) -> Option<Claim<'a>> {
         let suffix = host.split_once('.').map(|(_, suffix)| suffix);
         let by_wildcard = suffix.and_then(|suffix| self.by_suffix.get(suffix));
@@ -141,7 +142,7 @@ impl<'a> Claims<'a> {
 }
 
 impl Claim<'_> {
-    /// Tells the owner who else wants the host.
+    /// The finding for the owner about other namespaces that name the host.
     fn refuses(&self, refused: &BTreeSet<RefusedClaim<'_>>) -> Option<Finding> {
         let (namespace, name, host) = refused.first()?;
         let others = match refused.len() {
@@ -183,7 +184,7 @@ impl fmt::Display for ForeignHost<'_> {
     }
 }
 
-/// A host as messages have it.
+/// A host in a message.
 struct Host<'a>(&'a str);
 
 impl fmt::Display for Host<'_> {
@@ -195,7 +196,7 @@ impl fmt::Display for Host<'_> {
     }
 }
 
-/// The hosts that an Ingress names, and where.
+/// The hosts that an Ingress names, with their fields.
 fn named_hosts(ingress: &Ingress) -> impl Iterator<Item = (&str, Field<'_>)> {
     let by_rules = ingress.rules.iter().map(|rule| (rule.host_or_any(), Field::Rule(rule)));
     let by_tls = ingress.tls.value.iter().flat_map(|entry| {

@@ -1,11 +1,10 @@
-//! Regular expressions: compiled once, and admitted as far as budgets go.
+//! Regular expressions: compiled once, and admitted within budgets.
 //!
-//! A pattern costs three times: work when it is compiled, bytes in the table that
-//! every worker of Envoy holds, and a search of each request that comes to it.
-//! One namespace must not spend what the others need, so each has a budget of
-//! bytes, and the table as a whole has one that namespaces share: those that ask
-//! for little get it, and what is left is shared evenly by those that ask for
-//! more. What one request has searched is bounded for each service and host.
+//! A pattern has three costs: the work to compile it, its bytes in the table in each
+//! worker of Envoy, and a search for each request that is compared with it. Each namespace
+//! has a budget of bytes. The whole table has one, too, which namespaces share: those
+//! that need little get all they need, and the rest is divided evenly among the others.
+//! The patterns that one request is compared with are limited for each service and host.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,20 +17,20 @@ use crate::finding::Code;
 use crate::model::Patterns;
 use crate::settings::Settings;
 
-/// What one that is given up as too large counts: it took as much work as one of
-/// the largest that are taken.
+/// The size that a pattern counts if it is too large: compiling it took as much work as
+/// for the largest accepted one.
 const SIZE_GIVEN_UP: usize = 64 << 10;
 
-/// The most that one request has searched: those in the rules of a service, or
-/// among the paths of a host. A search of the longest header takes some tenths of a
-/// millisecond.
+/// The maximum number of patterns that one request is compared with: in the rules of a
+/// service, or in the paths of a host. A search of the longest header takes some tenths
+/// of a millisecond.
 pub(super) const MAX_SEARCHED: usize = 64;
 
-/// The most bytes of automata.
+/// The maximum number of bytes of automata.
 #[derive(Clone, Copy)]
 pub(super) struct PatternBudget {
     namespace: usize,
-    /// In a table.
+    /// In the table.
     total: usize,
 }
 
@@ -50,7 +49,7 @@ impl PatternBudget {
 
 type Compiled = Result<Arc<Pattern<'static>>, PatternError>;
 
-/// What was compiled before, so that a change compiles only what is new.
+/// Compiled patterns, so that a change compiles only new ones.
 #[derive(Debug, Default)]
 pub(crate) struct PatternCache {
     entries: Mutex<HashMap<String, Entry>>,
@@ -64,7 +63,7 @@ struct Entry {
 
 impl PatternCache {
     fn compile(&self, text: &str) -> Compiled {
-        // Each change is one call, so a panic elsewhere leaves them whole.
+        // Each change is one call, so the map is consistent after a panic elsewhere.
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = entries.get_mut(text) {
             entry.is_used = true;
@@ -75,14 +74,14 @@ impl PatternCache {
         compiled
     }
 
-    /// Forgets what was not asked for since this was last called.
+    /// Removes the patterns that were not used since the last call.
     pub(super) fn sweep(&self) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|_, entry| std::mem::take(&mut entry.is_used));
     }
 }
 
-/// Why a pattern is not served.
+/// The reason why a pattern is not served.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum Refusal {
     #[error(transparent)]
@@ -108,16 +107,16 @@ impl Refusal {
     }
 }
 
-/// The patterns of all objects, as far as they are admitted.
+/// The admitted patterns of all objects.
 #[derive(Default)]
 pub(super) struct Admission {
     patterns: Patterns,
-    /// By namespace and text.
+    /// The patterns by namespace and text.
     refused: HashMap<String, HashMap<String, Refusal>>,
 }
 
 impl Admission {
-    /// Of those that are `wanted`, by namespace and text, the first come first.
+    /// Admits patterns, given by namespace and text, in their order.
     pub(super) fn of<'a>(
         wanted: impl IntoIterator<Item = (&'a str, &'a str)>,
         budget: PatternBudget,
@@ -156,7 +155,7 @@ impl Admission {
         admission
     }
 
-    /// Refuses what is beyond the share of its namespace.
+    /// Rejects patterns that exceed the share of their namespace.
     fn share_evenly(&mut self, namespaces: &BTreeMap<&str, Vec<(&str, usize)>>, most: usize) {
         let size =
             |patterns: &Vec<(&str, usize)>| patterns.iter().map(|(_, size)| size).sum::<usize>();
@@ -183,7 +182,7 @@ impl Admission {
         refused.map_or(Ok(()), |refusal| Err(refusal.clone()))
     }
 
-    /// All that are compiled.
+    /// All compiled patterns.
     pub(super) fn into_patterns(self) -> Patterns {
         self.patterns
     }

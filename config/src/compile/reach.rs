@@ -1,8 +1,8 @@
-//! Which addresses the endpoints of services may have.
+//! The addresses that endpoints may have.
 //!
-//! Anyone who may write Endpoints or an `EndpointSlice`, or who answers for a DNS
-//! name, says where Envoy connects to. In a cluster that must not be what only
-//! Envoy's own pod or node can reach.
+//! Anyone who may write Endpoints or an `EndpointSlice`, or who controls a DNS name,
+//! determines where Envoy connects to. In a cluster, this must not be an address that
+//! only Envoy's own pod or node can reach.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,32 +11,31 @@ use ipnet::{IpNet, Ipv6Net};
 
 use crate::settings::Settings;
 
-/// What the addresses of DNS names are, or why there are none.
+/// The addresses of DNS names, or the reason why there are none.
 pub(crate) type Resolved = BTreeMap<String, Result<BTreeSet<IpAddr>, String>>;
 
-/// Where Envoy runs.
+/// The place where Envoy runs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Where<'c> {
-    /// On the machine of the one who wrote the manifests, who may reach all of
-    /// it.
+    /// On the machine of the author of the manifests, who may reach all its addresses.
     OwnMachine,
-    /// The same, and it is told what a cluster would refuse.
+    /// The same, with notes on what a cluster would reject.
     OwnMachineForNow,
-    /// In a cluster, with these addresses of DNS names. Envoy asks no name server
-    /// itself: what that answers could be any address.
+    /// In a cluster, with these addresses of DNS names. Envoy does not resolve names
+    /// itself, because a name server could return any address.
     Cluster(&'c Resolved),
-    /// In a cluster that is looked at from outside: its name servers are not asked.
+    /// In a cluster that is read from outside, so its name servers are not queried.
     ClusterFromOutside,
 }
 
-/// Which addresses endpoints may have.
+/// The addresses that endpoints may have.
 #[derive(Clone, Copy)]
 pub(crate) struct Reach<'c> {
     pub(super) place: Where<'c>,
     denied: &'c [IpNet],
 }
 
-/// Where clouds tell machines their credentials, apart from link-local addresses:
+/// The metadata and credential endpoints of clouds that are not link-local addresses:
 /// AWS, Google Cloud, Alibaba Cloud, Azure, Oracle Cloud.
 const METADATA: [IpAddr; 5] = [
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
@@ -46,8 +45,8 @@ const METADATA: [IpAddr; 5] = [
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
 ];
 
-/// Networks of IPv6 whose last four bytes are an address of IPv4: mapped and
-/// compatible ones (RFC 4291, section 2.5.5), and those of NAT64 (RFC 6052).
+/// IPv6 networks whose last four bytes are an IPv4 address: mapped and compatible
+/// addresses (RFC 4291 section 2.5.5), and NAT64 (RFC 6052).
 const OF_IPV4: [Ipv6Net; 3] = [
     Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96),
     Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 96),
@@ -59,7 +58,7 @@ impl<'c> Reach<'c> {
         Self { place, denied: &settings.denied_endpoints }
     }
 
-    /// Why no endpoint may have this address, if so.
+    /// The reason why endpoints may not have this address, if there is one.
     pub(super) fn denies(&self, address: IpAddr) -> Option<String> {
         let network = self.denied.iter().find(|network| network.contains(&address));
         let by_setting = network
@@ -71,13 +70,12 @@ impl<'c> Reach<'c> {
         })
     }
 
-    /// Why a cluster would deny this address, where that is not done here but
-    /// told.
+    /// The reason why a cluster would reject this address, if that is only reported here.
     pub(super) fn would_deny(&self, address: IpAddr) -> Option<&'static str> {
         local(address).filter(|_| matches!(self.place, Where::OwnMachineForNow))
     }
 
-    /// What a DNS name is found at, and may be.
+    /// The allowed addresses of a DNS name.
     pub(super) fn resolved(&self, name: &str, port: u16) -> BTreeSet<SocketAddr> {
         match self.place {
             Where::Cluster(resolved) => match resolved.get(name) {
@@ -88,15 +86,14 @@ impl<'c> Reach<'c> {
         }
     }
 
-    /// The addresses at a port of those that may be reached.
+    /// The allowed addresses at a port.
     fn allowed(&self, addresses: &BTreeSet<IpAddr>, port: u16) -> BTreeSet<SocketAddr> {
         let allowed = addresses.iter().filter(|address| self.denies(**address).is_none());
         allowed.map(|address| SocketAddr::new(*address, port)).collect()
     }
 }
 
-/// What kind of address this is, if it leads elsewhere than to a host of a
-/// network.
+/// The kind of an address that does not belong to a host in a network.
 fn local(address: IpAddr) -> Option<&'static str> {
     if METADATA.contains(&address) {
         return Some("the address of a cloud's metadata service");
@@ -109,7 +106,7 @@ fn local(address: IpAddr) -> Option<&'static str> {
 
 fn local_v4(address: Ipv4Addr) -> Option<&'static str> {
     match address {
-        // All of 0.0.0.0/8 is this host (RFC 1122, section 3.2.1.3).
+        // All of 0.0.0.0/8 is this host (RFC 1122 section 3.2.1.3).
         _ if address.octets()[0] == 0 => Some("an unspecified address"),
         _ if address.is_loopback() => Some("a loopback address"),
         _ if address.is_link_local() => Some("a link-local address"),
@@ -179,7 +176,7 @@ endpoints: [{addresses: [127.0.0.1]}, {addresses: [10.1.0.1]}, {addresses: [0.0.
 ports: [{name: http, port: 15000}]
 ";
 
-    /// The addresses of both services, and what is found.
+    /// The addresses of both services, and the findings.
     fn compile_at(place: Where<'_>) -> (Vec<String>, Vec<String>, Vec<String>) {
         let manifests = read_text("f", MANIFESTS);
         let settings = Settings { external_name_services: true, ..Settings::default() };

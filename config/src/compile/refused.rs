@@ -1,4 +1,4 @@
-//! What Envoy has refused, to be left out until it is something else.
+//! Certificates and objects that Envoy has rejected, which are left out until they change.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,20 +9,20 @@ use crate::finding::{Code, Findings};
 use crate::manifest::{Node, Object};
 use crate::object_ref::ObjectRef;
 
-/// See the module.
+/// The certificates and objects that are left out.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Refused {
-    /// Envoy's words about a certificate, by its fingerprint.
+    /// Envoy's message about each certificate, by its fingerprint.
     certificates: BTreeMap<String, Arc<str>>,
     objects: BTreeMap<ObjectRef, RefusedObject>,
 }
 
-/// An object that Envoy takes no route table with.
+/// An object with which Envoy rejects the route table.
 #[derive(Clone, Debug)]
 struct RefusedObject {
-    /// As it was then.
+    /// The object at that time.
     node: Node,
-    /// Envoy's words.
+    /// Envoy's message.
     message: Arc<str>,
 }
 
@@ -36,28 +36,28 @@ impl Refused {
         !self.objects.is_empty()
     }
 
-    /// Leaves out a certificate, by its fingerprint. Says whether it was not left
-    /// out before.
+    /// Leaves out a certificate, by its fingerprint. Returns whether it was included
+    /// before.
     pub(crate) fn add_certificate(&mut self, fingerprint: &str, message: &Arc<str>) -> bool {
         self.certificates.insert(fingerprint.to_owned(), Arc::clone(message)).is_none()
     }
 
-    /// Takes a certificate in again.
+    /// Includes a certificate again.
     pub(crate) fn remove_certificate(&mut self, fingerprint: &str) {
         self.certificates.remove(fingerprint);
     }
 
-    /// Takes in again all objects that are left out.
+    /// Includes all objects again.
     pub(crate) fn clear_objects(&mut self) {
         self.objects.clear();
     }
 
-    /// Leaves out an object, as long as it is this.
+    /// Leaves out an object until it changes.
     pub(crate) fn add_object(&mut self, object: ObjectRef, node: Node, message: &Arc<str>) {
         self.objects.insert(object, RefusedObject { node, message: Arc::clone(message) });
     }
 
-    /// Takes an object in again.
+    /// Includes an object again.
     pub(crate) fn remove_object(&mut self, object: &ObjectRef) {
         self.objects.remove(object);
     }
@@ -68,9 +68,9 @@ impl Refused {
         self.objects.keys()
     }
 
-    /// Why a certificate is left out.
+    /// The reason why a certificate is left out.
     pub(super) fn certificate(&self, pair: &KeyPair) -> Option<String> {
-        // A fingerprint takes its time, and is mostly not needed.
+        // The fingerprint is computed only if it is needed, which is rare.
         let message = (!self.certificates.is_empty())
             .then(|| self.certificates.get(pair.fingerprint()))??;
         Some(format!(
@@ -78,7 +78,7 @@ impl Refused {
         ))
     }
 
-    /// Whether an object is left out, with a finding.
+    /// Whether an object is left out; if so, adds a finding.
     pub(super) fn leaves_out(&self, object: &Object, findings: &RefCell<Findings>) -> bool {
         if self.objects.is_empty() {
             return false;

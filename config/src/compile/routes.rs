@@ -1,4 +1,4 @@
-//! The routes of one virtual host: who wins where several claim a path.
+//! The routes of one virtual host, and which one wins if several have the same path.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,26 +10,26 @@ use crate::finding::{Code, Finding, Findings};
 use crate::manifest::Object;
 use crate::objects::ingress::IngressPath;
 
-/// A path of an Ingress that wants to be a route.
+/// A path of an Ingress as a candidate for a route.
 #[derive(Debug)]
 pub(super) struct Candidate<'a> {
     pub(super) path: &'a IngressPath,
-    /// What it matches.
+    /// The paths that it matches.
     pub(super) pattern: Cow<'a, PathMatch>,
     pub(super) backend: String,
     pub(super) plaintext: Option<Plaintext>,
     pub(super) ingress: &'a Object,
 }
 
-/// All that want to be a route of one host, the oldest first.
+/// The candidates of one host, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct HostRoutes<'a>(Vec<Candidate<'a>>);
 
-/// What a route matches; of two with the same key one can never be reached.
+/// The paths that a route matches. Of two routes with the same key, one is unreachable.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Matches<'p> {
     Exactly(&'p str),
-    /// The text, and everything below it after a slash.
+    /// The text, and all paths below it after a slash.
     Elements(&'p str),
     StartsWith(&'p str),
     Pattern(&'p str),
@@ -40,11 +40,11 @@ impl<'a> HostRoutes<'a> {
         self.0.push(candidate);
     }
 
-    /// The routes that can be reached, in the order in which the table's ties
-    /// are decided; the others become findings.
+    /// The reachable routes, in the order of precedence among equal ones in the table. The
+    /// others become findings.
     pub(super) fn finish(self, host: &str, findings: &mut Findings) -> Vec<Candidate<'a>> {
         let mut candidates = self.0;
-        // Stable, so the oldest stays first among equals.
+        // Stable, so the oldest remains first among equals.
         candidates.sort_by_key(|Candidate { path, pattern, .. }| {
             (path.path_type, !ends_in_slash(pattern))
         });
@@ -63,7 +63,7 @@ impl<'a> HostRoutes<'a> {
     }
 }
 
-/// Leaves out more patterns than one request may have searched.
+/// Leaves out patterns beyond the number that one request may be compared with.
 fn leave_out_patterns(candidates: &mut Vec<Candidate<'_>>, host: &str, findings: &mut Findings) {
     let mut searched = 0;
     candidates.retain(|candidate| {
@@ -80,7 +80,7 @@ fn leave_out_patterns(candidates: &mut Vec<Candidate<'_>>, host: &str, findings:
     });
 }
 
-/// By what it matches, the candidate that is reached, with its index.
+/// The reachable candidate for each key, with its index.
 type Winners<'p> = BTreeMap<Matches<'p>, (usize, &'p Candidate<'p>)>;
 
 fn winners<'p>(candidates: &'p [Candidate<'p>]) -> Winners<'p> {
@@ -91,21 +91,21 @@ fn winners<'p>(candidates: &'p [Candidate<'p>]) -> Winners<'p> {
     winners
 }
 
-/// Which candidate serves what `candidate` wants to.
+/// The candidate that takes all requests of `candidate`, if any.
 fn winner<'p>(
     winners: &Winners<'p>,
     candidate: &Candidate<'_>,
 ) -> Option<(usize, &'p Candidate<'p>)> {
-    // `Prefix /foo/` takes all that `/foo/.*` matches, and comes before it;
-    // `Prefix /foo` comes after it.
+    // `Prefix /foo/` matches all that `/foo/.*` matches, and has precedence;
+    // `Prefix /foo` does not have precedence.
     let by_elements = match &*candidate.pattern {
         PathMatch::StringPrefix(text) => {
             text.strip_suffix('/').and_then(|stem| winners.get(&Matches::Elements(stem)))
         }
         _ => None,
     };
-    // Regular expressions come last, so a prefix that takes all leaves them
-    // nothing.
+    // Regular expressions come last, so a prefix that matches all paths makes them
+    // unreachable.
     if let PathMatch::Regex(_) = &*candidate.pattern
         && let Some(all) =
             winners.get(&Matches::Elements("")).or_else(|| winners.get(&Matches::StartsWith("/")))
@@ -134,7 +134,7 @@ fn ends_in_slash(path: &PathMatch) -> bool {
 }
 
 impl Candidate<'_> {
-    /// The route it is.
+    /// The route in the table.
     pub(super) fn route(&self) -> Route {
         let Object { namespace, name, .. } = self.ingress;
         Route {
@@ -146,7 +146,7 @@ impl Candidate<'_> {
         }
     }
 
-    /// Names both sides: the author of one manifest may not know the other.
+    /// Names both Ingresses, because they may have different authors.
     fn lost_to(&self, winner: &Self, host: &str) -> Finding {
         let on = if host == "*" { "every host".into() } else { format!("host {host}") };
         let message = format!(

@@ -1,4 +1,4 @@
-//! RouteRules, gathered by the service whose requests they are for.
+//! Collects RouteRules by the service to whose requests they apply.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -19,12 +19,12 @@ pub(super) struct Rules<'a>(BTreeMap<(String, String), ServiceRules<'a>>);
 #[derive(Default)]
 struct ServiceRules<'a> {
     rules: Vec<Applicable<'a>>,
-    /// Whether any Ingress sends requests to the service.
+    /// Whether an Ingress sends requests to the service.
     is_used: bool,
 }
 
-/// The most rules of one service: a request may have to be compared with all of
-/// them.
+/// The maximum number of rules of one service, because a request may have to be compared
+/// with all of them.
 const MAX_RULES: usize = 50_000;
 
 /// A rule, and the object it was read from.
@@ -33,7 +33,7 @@ pub(super) struct Applicable<'a> {
     pub(super) rule: Arc<RouteRule>,
 }
 
-/// The rules of `objects` that can apply at this gateway.
+/// The RouteRules in `objects` that can apply at this gateway.
 pub(super) fn applicable<'a>(
     objects: &[&'a Object],
     settings: &Settings,
@@ -75,8 +75,8 @@ impl<'a> Rules<'a> {
         Self(by_service)
     }
 
-    /// The rules for a service, to which some Ingress sends requests. `None`, with
-    /// a finding, where they are too many.
+    /// The rules of a service to which an Ingress sends requests. `None`, with a finding,
+    /// if they are too many.
     pub(super) fn of_service(
         &mut self,
         namespace: &str,
@@ -102,7 +102,7 @@ impl<'a> Rules<'a> {
         None
     }
 
-    /// Warns about rules for services that nobody has asked for.
+    /// Warns about rules for services to which no Ingress sends requests.
     pub(super) fn report_unused(self, findings: &RefCell<Findings>) {
         let unused = self.0.into_iter().filter(|(_, of_service)| !of_service.is_used);
         for ((namespace, service), of_service) in unused {
@@ -128,7 +128,8 @@ impl ServiceRules<'_> {
         });
     }
 
-    /// Leaves out the rules with more patterns than one request may have searched.
+    /// Leaves out rules with patterns beyond the number that one request may be compared
+    /// with.
     fn leave_out_patterns(&mut self, findings: &mut Findings) {
         let mut searched = 0;
         self.rules.retain(|Applicable { object, rule }| {
@@ -146,7 +147,7 @@ impl ServiceRules<'_> {
         });
     }
 
-    /// Leaves out the rules behind one that every request meets.
+    /// Leaves out the rules after one that matches every request.
     fn cut_after_catch_all(&mut self, findings: &mut Findings) {
         let all = self.rules.iter().position(|found| found.rule.condition.request.is_empty());
         let Some(last) = all else { return };
@@ -181,7 +182,7 @@ impl Applicable<'_> {
     }
 }
 
-/// Whether a rule can apply at this gateway, with a warning where it most likely
+/// Whether a rule can apply at this gateway; if not, adds a warning if it probably
 /// should.
 fn applies(
     object: &Object,
@@ -204,7 +205,7 @@ fn applies(
     !rule.condition.never_holds
 }
 
-/// Whether the gateway is the workload that `source` names.
+/// Whether the gateway is the workload in `source`.
 fn is_gateway(source: &Source, gateway: &Gateway) -> bool {
     source.name == gateway.name
         && source.namespace.as_ref().is_none_or(|namespace| *namespace == gateway.namespace)

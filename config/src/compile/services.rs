@@ -1,7 +1,7 @@
-//! All services, the addresses behind them, and the pods at those.
+//! All Services, with their endpoints and pods.
 //!
-//! What is wrong with a service or its endpoints is told once it is asked for:
-//! those that no Ingress and no rule of ours names are other people's.
+//! Problems of a Service or its endpoints are reported only if it is used: Services that
+//! no served Ingress and no rule names do not concern this gateway.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
@@ -17,10 +17,10 @@ use crate::objects::service::Service;
 use crate::objects::{Labels, Read};
 use crate::selection::Selection;
 
-/// By namespace, then by name.
+/// A map by namespace and name.
 type ByName<'a, V> = HashMap<&'a str, HashMap<&'a str, V>>;
 
-/// What is known of services.
+/// The Services and their endpoints.
 pub(super) struct Services<'a> {
     known: ByName<'a, (Arc<Read<Option<Service>>>, Told)>,
     addresses: ByName<'a, Addresses<'a>>,
@@ -29,14 +29,14 @@ pub(super) struct Services<'a> {
     findings: &'a RefCell<Findings>,
 }
 
-/// The addresses of one service, from all objects that tell of them.
+/// The addresses of one service, from all its objects.
 #[derive(Default)]
 pub(super) struct Addresses<'a> {
     objects: Vec<(&'a Object, Arc<Read<PortAddresses>>)>,
     told: Told,
 }
 
-/// Whether what is wrong with something was told.
+/// Whether the problems of something have been reported.
 #[derive(Default)]
 struct Told(Cell<bool>);
 
@@ -66,12 +66,12 @@ impl<'a> Services<'a> {
         Self { known, addresses: read_addresses(objects), pods, reach, findings }
     }
 
-    /// Which addresses their endpoints may have.
+    /// The addresses that endpoints may have.
     pub(super) fn reach(&self) -> Reach<'a> {
         self.reach
     }
 
-    /// A service, with its own namespace and name.
+    /// A service, with its namespace and name.
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<(&'a str, &'a str, &Service)> {
         let (namespace, services) = self.known.get_key_value(namespace)?;
         let (name, (read, told)) = services.get_key_value(name)?;
@@ -81,14 +81,13 @@ impl<'a> Services<'a> {
         Some((namespace, name, read.value.as_ref()?))
     }
 
-    /// The addresses of a service, where the manifests say anything of them.
+    /// The addresses of a service, if the manifests contain endpoints of it.
     pub(super) fn addresses(&self, namespace: &str, name: &str) -> Option<&Addresses<'a>> {
         self.addresses.get(namespace)?.get(name)
     }
 
-    /// The endpoints of a service that are selected, where the manifests say
-    /// anything of its endpoints: those that are ready, or if none is, those that
-    /// serve until they end.
+    /// The selected endpoints of a service, if the manifests contain any: those that are
+    /// ready, or if none is, those that terminate but still serve.
     pub(super) fn endpoints(
         &self,
         namespace: &str,
@@ -113,7 +112,7 @@ impl<'a> Services<'a> {
         Some(if ready.is_empty() { ending } else { ready })
     }
 
-    /// Whether there is such a pod, and it carries all of `labels`.
+    /// Whether this pod exists and has all of `labels`.
     fn carries(&self, namespace: &str, pod: &str, labels: &Labels) -> bool {
         let pod = self.pods.get(namespace).and_then(|pods| pods.get(pod));
         pod.is_some_and(|pod| {
@@ -135,14 +134,14 @@ impl Addresses<'_> {
         told.map(|(address, endpoint)| (*address, endpoint))
     }
 
-    /// The names of all ports that have any.
+    /// The names of all ports with addresses.
     pub(super) fn ports(&self) -> BTreeSet<&str> {
         self.objects.iter().flat_map(|(_, read)| read.value.keys()).map(String::as_str).collect()
     }
 }
 
-/// Slices count where a service has any: Kubernetes writes both, and the slices
-/// are the more complete.
+/// Slices are used if a service has any: Kubernetes writes both, and slices are complete,
+/// while Endpoints are limited in size.
 fn read_addresses<'a>(objects: &Selection<'a>) -> ByName<'a, Addresses<'a>> {
     let mut addresses: ByName<'a, Addresses<'a>> = ByName::new();
     for object in &objects.endpoint_slices {
@@ -162,7 +161,7 @@ fn read_addresses<'a>(objects: &Selection<'a>) -> ByName<'a, Addresses<'a>> {
     addresses
 }
 
-/// Says which addresses of an object are left out, or would be in a cluster.
+/// Reports the addresses of an object that are left out, or would be in a cluster.
 fn tell_denied(
     object: &Object,
     ports: &PortAddresses,

@@ -5,8 +5,7 @@ use super::*;
 use crate::manifest::read_text;
 use crate::selection::secrets_wanted;
 
-/// `number` services, each with endpoints, an Ingress with a certificate, and a
-/// rule.
+/// Services with endpoints, an Ingress with a certificate, and a rule each.
 fn applications(number: usize) -> String {
     let mut text = String::new();
     for index in 0..number {

@@ -1,8 +1,8 @@
-//! The certificates that Ingresses name, and the hosts that they are for.
+//! The certificates that Ingresses name, and their hosts.
 //!
-//! A host belongs to the oldest Ingress that names it under `spec.tls`. Where its
-//! Secret cannot be used, it has the default certificate, as do clients that
-//! name no host or one without an entry.
+//! A host has the certificate of the oldest Ingress that names it under `spec.tls`, or the
+//! default certificate if its Secret is unusable. Clients without SNI, or with a server
+//! name that has no entry, get the default certificate.
 
 #[cfg(test)]
 mod tests;
@@ -26,34 +26,34 @@ use crate::objects::ingress::{Ingress, Rule, TlsEntry, TlsHosts};
 use crate::objects::secret::Secret;
 use crate::objects::{Located, ObjectName, Place, Reading};
 
-/// The most names of a certificate that a message lists.
+/// The maximum number of names of a certificate that a message lists.
 const LISTED_NAMES: usize = 8;
 
-/// Certificates begin and end to be valid while nothing else changes.
+/// The interval of checks, because certificates become valid and expire without an event.
 const RECHECK_PERIOD: Duration = Duration::from_hours(1);
 
-/// What `spec.tls` of all Ingresses comes to.
+/// The certificates of `spec.tls` of all Ingresses.
 pub(super) struct Tls {
-    /// None where there is no certificate at all.
+    /// `None` without any certificate.
     pub(super) https: Option<Https>,
     /// For the route table.
     pub(super) hosts: Vec<TlsHost>,
-    /// When another look into them is due.
+    /// The time of the next check.
     pub(super) recheck_at: Option<SystemTime>,
 }
 
-/// Gathers the TLS entries of Ingresses, the oldest first.
+/// Collects the TLS entries of Ingresses, the oldest first.
 pub(super) struct TlsCollector<'a> {
     secrets: Secrets<'a>,
     default: &'a ObjectName,
     ownership: &'a Ownership<'a>,
     findings: &'a RefCell<Findings>,
     hosts: BTreeMap<&'a str, Claim<'a>>,
-    /// Where Secrets are named.
+    /// The fields that name each Secret.
     named: Vec<(&'a Object, &'a TlsEntry, &'a Located<ObjectName>)>,
 }
 
-/// The first that names a host.
+/// The first entry that names a host.
 struct Claim<'a> {
     secret: &'a ObjectName,
     ingress: &'a Object,
@@ -97,7 +97,7 @@ impl<'a> TlsCollector<'a> {
         }
     }
 
-    /// Those of the rules that the certificate is for.
+    /// The hosts of the rules that the certificate covers.
     fn claim_hosts_of_rules(
         &mut self,
         ingress: &'a Object,
@@ -154,7 +154,7 @@ impl<'a> TlsCollector<'a> {
         self.hosts.insert(host, Claim { secret, ingress, at: *at });
     }
 
-    /// `wanted` are the Secrets that all this asks for, there or not.
+    /// `wanted` are the Secrets that entries name, whether they exist or not.
     pub(super) fn finish(
         mut self,
         circumstances: &Circumstances<'_>,
@@ -188,8 +188,8 @@ impl<'a> TlsCollector<'a> {
         }
     }
 
-    /// The hosts without a certificate of their own that would have one of another
-    /// namespace, by its wildcard.
+    /// The hosts without their own certificate that a wildcard certificate of another
+    /// namespace would cover.
     fn hosts_below_foreign_wildcards(&self) -> impl Iterator<Item = &'a str> {
         let wildcards = self.hosts.iter().filter_map(|(host, claim)| {
             Some((host.strip_prefix("*.")?, &*claim.ingress.namespace))
@@ -203,11 +203,10 @@ impl<'a> TlsCollector<'a> {
         })
     }
 
-    /// Says of each Secret that is asked for and not there what becomes of its
-    /// hosts.
+    /// Reports each missing Secret, with the consequence for its hosts.
     fn tell_missing(&self, remedies: &Remedies<'_>, has_default: bool) {
         let mut findings = self.findings.borrow_mut();
-        // Perhaps no Ingress names the default one.
+        // The default certificate may not be named by any Ingress.
         let is_named = self.named.iter().any(|(.., name)| name.value == *self.default);
         if let Some((code, remedy)) = remedies.of(self.default).filter(|_| !is_named) {
             findings.push(Finding::new(code, format!("setting defaultCertificate: {remedy}")));
@@ -250,7 +249,7 @@ impl<'a> TlsCollector<'a> {
     }
 }
 
-/// Hosts by their certificate, as the route table has them.
+/// The hosts of each certificate, for the route table.
 fn by_certificate(hosts: &BTreeMap<String, String>) -> Vec<TlsHost> {
     let mut groups: BTreeMap<_, Vec<String>> = BTreeMap::new();
     for (host, certificate) in hosts {
@@ -261,10 +260,10 @@ fn by_certificate(hosts: &BTreeMap<String, String>) -> Vec<TlsHost> {
     groups.into_iter().map(group).collect()
 }
 
-/// Secrets that hold certificates, each looked into when it is first named.
+/// Secrets with certificates, each checked when it is first named.
 struct Secrets<'a> {
     objects: BTreeMap<(&'a str, &'a str), &'a Object>,
-    /// None where it cannot be used, which has been told.
+    /// `None` if it is unusable, which has been reported.
     known: BTreeMap<ObjectName, Option<Arc<Certificate>>>,
     now: SystemTime,
     checks: &'a CheckCache,
@@ -289,7 +288,7 @@ impl<'a> Secrets<'a> {
         self.objects.contains_key(&(name.namespace(), name.name()))
     }
 
-    /// The certificate in a Secret, if that is there and can be used.
+    /// The certificate in a Secret, if it exists and is usable.
     fn get(&mut self, name: &ObjectName) -> Option<Arc<Certificate>> {
         let object = *self.objects.get(&(name.namespace(), name.name()))?;
         let (now, known, findings) = (self.now, (self.checks, self.refused), self.findings);
@@ -327,7 +326,7 @@ fn read(
     Some(certificate)
 }
 
-/// Names as a message has them.
+/// Names in a message.
 fn list(names: &[String]) -> String {
     if names.is_empty() {
         return "none".into();

@@ -1,10 +1,10 @@
-//! Why a port of a service cannot be reached.
+//! The reasons why a port of a service is unreachable.
 
 use thiserror::Error;
 
 use crate::finding::{Code, quote};
 
-/// See the module. Services are written `namespace/name`.
+/// The reason why a port is unreachable. Services are written `namespace/name`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum Unreachable {
     #[error(
@@ -38,7 +38,7 @@ pub(super) enum Unreachable {
     NotHttp { port: u16, service: String, protocol: String },
 }
 
-/// What a message is about.
+/// The subject of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Subject {
     Service,

@@ -1,4 +1,4 @@
-//! Secrets that are named, and cannot be read.
+//! Secrets that are named but cannot be read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,36 +7,35 @@ use crate::finding::{Code, quote};
 use crate::rbac;
 use crate::settings::{Gateway, ObjectName};
 
-/// The longest Role that a message has: an Event has room for 1024 bytes, of
-/// which some say what the Role is for.
+/// The maximum length of a Role in a message: an Event has at most 1024 bytes, including
+/// the rest of the message.
 const MAX_ROLE: usize = 800;
 
-/// Why a Secret could not be read.
+/// The reason why a Secret could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum UnreadableSecret {
-    /// The gateway's account may not.
+    /// The gateway's service account does not have permission.
     Denied,
-    /// We may not, who look at the cluster from outside.
+    /// The credentials with which the cluster is read from outside do not have permission.
     Hidden,
-    /// What the API server says instead.
+    /// Another error of the API server.
     Failed(String),
 }
 
-/// The Secrets that could not be read. One that is just not there is not among
-/// them.
+/// The Secrets that could not be read, without those that do not exist.
 pub(crate) type UnreadableSecrets = BTreeMap<ObjectName, UnreadableSecret>;
 
-/// What is wrong with Secrets that cannot be read, and what to do about it.
+/// The messages for Secrets that cannot be read, with the remedy.
 pub(super) struct Remedies<'a> {
     unreadable: &'a UnreadableSecrets,
     gateway: &'a Gateway,
-    /// By namespace, the Role for all Secrets that are named there, unless these
-    /// are too many for a message.
+    /// For each namespace, the Role for all Secrets that are named there, unless it is too
+    /// long for a message.
     roles: BTreeMap<&'a str, Option<String>>,
 }
 
 impl<'a> Remedies<'a> {
-    /// For those among `named`.
+    /// The messages for those of `named` that cannot be read.
     pub(super) fn new(
         circumstances: &Circumstances<'a>,
         named: impl Iterator<Item = &'a ObjectName>,
@@ -44,7 +43,7 @@ impl<'a> Remedies<'a> {
         let Circumstances { unreadable, settings, .. } = *circumstances;
         let gateway = &settings.gateway;
         let mut by_namespace: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
-        // Mostly there is none to be told of.
+        // Usually all Secrets can be read.
         for name in named.filter(|_| !unreadable.is_empty()) {
             by_namespace.entry(name.namespace()).or_default().insert(name.name().to_owned());
         }
@@ -55,8 +54,7 @@ impl<'a> Remedies<'a> {
         Self { unreadable, gateway, roles: by_namespace.into_iter().map(role).collect() }
     }
 
-    /// For one of them, with the code of the finding. None where it can be read, or
-    /// is not there.
+    /// The code and message for one Secret; `None` if it can be read or does not exist.
     pub(super) fn of(&self, name: &ObjectName) -> Option<(Code, String)> {
         let secret = quote(&name.to_string());
         Some(match self.unreadable.get(name)? {
@@ -81,8 +79,8 @@ impl<'a> Remedies<'a> {
         })
     }
 
-    /// The Role for all Secrets in its namespace, or where these are too many, a
-    /// Role beside that.
+    /// The Role for all Secrets in its namespace, or if that is too long, an additional
+    /// Role for this one.
     fn role(&self, name: &ObjectName) -> (String, &'static str) {
         match self.roles.get(name.namespace()) {
             Some(Some(role)) => (role.clone(), "as ingressctl rbac prints it"),

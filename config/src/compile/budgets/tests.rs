@@ -5,7 +5,7 @@ use crate::compile::{Compiled, compile};
 use crate::manifest::read_text;
 use crate::settings::Settings;
 
-/// An Ingress of a namespace, made in a second, with so many paths.
+/// An Ingress with this namespace, second of its creation, and number of paths.
 fn ingress(namespace: &str, second: u8, paths: usize) -> String {
     let mut text = format!(
         "---

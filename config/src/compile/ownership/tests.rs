@@ -4,7 +4,7 @@ use crate::compile::{Compiled, compile};
 use crate::manifest::read_text;
 use crate::settings::{HostOwnership, Settings};
 
-/// Ingresses, the oldest first: the namespace, then a list of hosts.
+/// Ingresses with a namespace and a list of hosts, the oldest first.
 fn compile_hosts(ingresses: &[(&str, &[&str])], ownership: HostOwnership) -> Compiled {
     let mut text = String::new();
     for (index, (namespace, hosts)) in ingresses.iter().enumerate() {

@@ -15,7 +15,7 @@ use crate::settings::Settings;
 
 const A_DAY: Duration = Duration::from_hours(24);
 
-/// A certificate for `hosts`, valid for a hundred days, and its key.
+/// A certificate for `hosts`, valid for a hundred days, and its private key.
 fn issue(hosts: &[&str]) -> (String, String) {
     let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
     let mut params = CertificateParams::new(hosts).unwrap();
@@ -78,7 +78,7 @@ fn findings(compiled: &Compiled) -> Vec<String> {
     compiled.findings.iter().map(ToString::to_string).collect()
 }
 
-/// What is found at `now` where an Ingress has `host` with this Secret.
+/// The findings at `now` for an Ingress that has `host` with this Secret.
 fn findings_of(secret: Value, host: &str, now: SystemTime) -> Vec<String> {
     let tls = json!([{"hosts": [host], "secretName": "cert"}]);
     findings(&compile(&[ingress("web", &[], &tls), secret], now, &UnreadableSecrets::new()))
@@ -195,7 +195,7 @@ fn the_default_certificate_is_served_without_any_ingress() {
     assert_eq!(findings(&compiled), [""; 0]);
 }
 
-/// An Ingress of a namespace, made on a day of January.
+/// An Ingress with this namespace and day of January of its creation.
 fn ingress_of(namespace: &str, day: u8, hosts: &[&str], tls: &Value) -> Value {
     let mut ingress = ingress("web", hosts, tls);
     ingress["metadata"]["namespace"] = namespace.into();
