@@ -1,8 +1,8 @@
-//! Sets aside what Envoy refuses, so that it does not concern anybody else: a
-//! certificate by itself, and of a route table, which is refused as a whole, the
-//! objects without which it is taken.
+//! Leaves out what Envoy rejects, so that it does not affect other objects: single
+//! certificates, and if Envoy rejects a whole route table, the objects without which it
+//! accepts it.
 //!
-//! What is to be left out follows from what Envoy has said, and from nothing else.
+//! The choice depends only on the responses of Envoy.
 
 mod attempt;
 #[cfg(test)]
@@ -27,19 +27,19 @@ use crate::xds::Refusal;
 
 pub(crate) use attempt::Attempt;
 
-/// When what was refused is told again, for the first time and at most.
+/// The first and the longest time until rejected objects are tried again.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
-/// When a certificate is. Until its filter chain has drained, Envoy holds what it
-/// has refused, and would refuse a listener that names it again.
+/// The same for a certificate. Until its filter chain has drained, Envoy keeps a rejected
+/// one, and would reject a listener that names it again.
 const CERTIFICATE_PAUSE: Duration = Duration::from_hours(1);
 
-/// See the module.
+/// What is left out, and why.
 pub(crate) struct Isolation {
     refused: Refused,
-    /// What is left out until it is known whether it is to blame; the next to be
-    /// tried is the last.
+    /// Objects that are left out until it is known whether they are the cause; the last
+    /// one is tried next.
     untried: Vec<Vec<Suspect>>,
     good: Option<Good>,
     findings: Vec<Finding>,
@@ -48,29 +48,29 @@ pub(crate) struct Isolation {
     retry_certificates: Option<Instant>,
 }
 
-/// What may be to blame for what Envoy refuses.
+/// A possible cause of a rejection.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Suspect {
     Object(ObjectRef),
-    /// By its fingerprint.
+    /// A certificate, by its fingerprint.
     Certificate(String),
 }
 
-/// What Envoy has taken last.
+/// The last configuration that Envoy has accepted.
 struct Good {
     table: Arc<ServedTable>,
     certificates: BTreeSet<String>,
 }
 
-/// What to do after an attempt.
+/// The next step after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Envoy has what there is to have.
+    /// Envoy has the complete configuration.
     Settled,
-    /// Compile again, with what is refused now.
+    /// Compile again without what is rejected now.
     Again,
-    /// Nothing can be set aside: Envoy would refuse any table. That may pass, so all
-    /// is tried again later.
+    /// Nothing can be left out, because Envoy rejects any table. This may pass, so
+    /// everything is tried again later.
     Hopeless,
 }
 
@@ -87,22 +87,22 @@ impl Isolation {
         }
     }
 
-    /// What is to be left out.
+    /// The objects and certificates to leave out.
     pub(crate) fn refused(&self) -> &Refused {
         &self.refused
     }
 
-    /// What is to be said beside what was found at compiling.
+    /// The findings in addition to those of the compiler.
     pub(crate) fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// When what is refused is to be tried again.
+    /// The time at which rejected objects are tried again.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
         self.retry.into_iter().chain(self.retry_certificates).min()
     }
 
-    /// Takes in again what is left out, where it is time to.
+    /// Includes what is left out again, if it is time.
     pub(crate) fn retry(&mut self, now: Instant) {
         self.untried.clear();
         if self.retry_certificates.is_some_and(|at| at <= now) {
@@ -116,7 +116,7 @@ impl Isolation {
         }
     }
 
-    /// Envoy has taken `gateway`, but for these.
+    /// Envoy has accepted `gateway`, except for these resources.
     pub(crate) fn taken(
         &mut self,
         gateway: &Gateway,
@@ -158,8 +158,8 @@ impl Isolation {
         Verdict::Settled
     }
 
-    /// Envoy has refused the table, the listener or the routes of `gateway`, as
-    /// `key` says, and in these words.
+    /// Envoy has rejected the table, the listener or the routes (`key`) of `gateway`, with
+    /// this message.
     pub(crate) fn refused_whole(
         &mut self,
         key: &Key,
@@ -180,7 +180,7 @@ impl Isolation {
             return self.give_up(now);
         }
         if suspects.len() > 1 {
-            // Without any first: it is not known yet whether Envoy takes anything.
+            // First without any object, to learn whether Envoy accepts an empty table.
             let half = if self.good.is_some() { suspects.len() / 2 } else { 0 };
             suspects.drain(..half);
             self.untried.push(suspects.clone());
@@ -189,11 +189,11 @@ impl Isolation {
         for suspect in suspects {
             is_any |= self.leave_out(suspect, message, now, &find);
         }
-        // To compile the same again would go on without end.
+        // Compiling the same again would never end.
         if is_any { Verdict::Again } else { self.give_up(now) }
     }
 
-    /// It was not for what is left out either.
+    /// The objects that are left out are not the cause either.
     fn give_up(&mut self, now: Instant) -> Verdict {
         self.refused = Refused::default();
         self.untried.clear();
@@ -201,7 +201,7 @@ impl Isolation {
         Verdict::Hopeless
     }
 
-    /// Says whether there is anything to leave out.
+    /// Returns whether there is anything to leave out.
     fn leave_out(
         &mut self,
         suspect: Suspect,
@@ -225,7 +225,7 @@ impl Isolation {
         }
     }
 
-    /// Those that Envoy has not taken before.
+    /// The objects that Envoy has not accepted before.
     fn suspect_certificates(&self, gateway: &Gateway) -> Vec<Suspect> {
         let mut certificates = Good::of(gateway).certificates;
         if let Some(good) = &self.good {
@@ -247,9 +247,9 @@ impl Good {
     }
 }
 
-/// What is to be said of a cluster, or its endpoints, that Envoy refuses.
+/// The finding about a cluster, or its endpoints, that Envoy rejects.
 pub(crate) fn finding(gateway: &Gateway, name: &str, message: &str) -> Option<Finding> {
-    // Endpoints are asked for by the name of the cluster and of its definition.
+    // The name of endpoints contains the name of the cluster and a hash.
     let cluster = name.rsplit_once('#').map_or(name, |(cluster, _)| cluster);
     let service = gateway.clusters.get(cluster)?.service.clone();
     let message = format!(
@@ -258,7 +258,7 @@ pub(crate) fn finding(gateway: &Gateway, name: &str, message: &str) -> Option<Fi
     Some(Finding::new(Code::EnvoyRefusesCluster, message).object(service).field("spec"))
 }
 
-/// The objects by which a table differs from the one before.
+/// The objects in which a table differs from the one before.
 fn suspects(good: Option<&RouteTable>, table: &RouteTable) -> BTreeSet<ObjectRef> {
     let before = good.map(Parts::of).unwrap_or_default();
     let after = Parts::of(table);
@@ -288,10 +288,10 @@ fn suspects(good: Option<&RouteTable>, table: &RouteTable) -> BTreeSet<ObjectRef
     suspects
 }
 
-/// The parts of a table, by what they came from.
+/// The parts of a table, by their source.
 #[derive(Default)]
 struct Parts<'t> {
-    /// By source, with the host.
+    /// The routes by source, with their host.
     routes: BTreeMap<&'t str, (&'t str, &'t Route)>,
     backends: BTreeMap<&'t str, &'t Backend>,
 }
@@ -307,7 +307,7 @@ impl<'t> Parts<'t> {
     }
 }
 
-/// The object of a source: `namespace/name`, perhaps with `#` and where in it.
+/// The object of a source: `namespace/name`, which may be followed by `#` and a position.
 fn object(kind: &str, source: &str) -> Option<ObjectRef> {
     let name = source.split_once('#').map_or(source, |(name, _)| name);
     let (namespace, name) = name.split_once('/')?;

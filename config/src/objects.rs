@@ -1,7 +1,7 @@
-//! The Kubernetes objects that decide what is served, read out of manifests.
+//! Reads the Kubernetes objects that define what is served from manifests.
 //!
-//! Each reader takes what it understands and reports the rest with its place:
-//! a wrong field costs what depends on it, never the whole object.
+//! Each reader reports invalid fields with their position, and leaves out only what
+//! depends on them, not the whole object.
 
 pub(crate) mod endpoints;
 mod host;

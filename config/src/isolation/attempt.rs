@@ -1,4 +1,4 @@
-//! One try to bring Envoy to what objects have come to.
+//! One attempt to apply a compiled configuration to Envoy.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use crate::model::Gateway;
 use crate::object_ref::ObjectRef;
 use crate::rollout::{Applied, Change, Rollout, RolloutError};
 
-/// How it ended.
+/// The result of an attempt.
 #[derive(Debug)]
 pub(crate) enum Attempt {
-    /// Envoy has what there is to have of it.
+    /// Envoy has the complete configuration.
     Served(Change),
-    /// What is to be left out is another: compile the same again with that.
+    /// Other objects must be left out: compile again without them.
     Again {
         change: Change,
-        /// Whether Envoy has refused anything just now.
+        /// Whether Envoy has rejected something in this attempt.
         is_refused: bool,
     },
     Failed(RolloutError),
 }
 
 impl Isolation {
-    /// Brings Envoy to `gateway`, which is compiled from these objects.
+    /// Applies `gateway`, which was compiled from these objects.
     pub(crate) async fn attempt<'o>(
         &mut self,
         rollout: &mut Rollout,
@@ -36,7 +36,7 @@ impl Isolation {
     ) -> Attempt {
         let before = self.good.as_ref().map(|good| Arc::clone(&good.table));
         let attempt = self.attempt_once(rollout, gateway, objects).await;
-        // It is large, and nobody waits for it to go.
+        // It is large, and freeing it need not delay the rollout.
         drop(spawn_blocking(move || drop(before)));
         attempt
     }

@@ -1,6 +1,5 @@
-//! Rollouts to a real Envoy, of gateways that no objects come to: with what it
-//! refuses, beside a victim whose requests must not fail and whose changes must
-//! not wait.
+//! Rollouts to a real Envoy of gateways with resources that it rejects, which no objects
+//! can produce. Requests for another host must not fail, and its changes must not wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -29,10 +28,10 @@ use crate::settings::Settings;
 
 type Certificates = BTreeMap<String, Arc<Certificate>>;
 
-/// How long a neighbour's change may take, beside what Envoy refuses.
+/// The maximum time of a change for another host while Envoy rejects resources.
 const SOON: Duration = Duration::from_secs(1);
 
-/// A real Envoy, what rolls out to it, and an upstream.
+/// A real Envoy, its rollouts, and an upstream.
 struct Edge {
     rollout: Rollout,
     http: SocketAddr,
@@ -65,7 +64,7 @@ impl Edge {
         edge
     }
 
-    /// Kills Envoy, and has another in its place.
+    /// Kills Envoy, and starts another one.
     async fn restart_envoy(&mut self) {
         self.envoy.kill().unwrap();
         self.envoy.wait().unwrap();
@@ -76,7 +75,7 @@ impl Edge {
         self.http = self.rollout.envoy().ready().await.unwrap().expect("it listens").http;
     }
 
-    /// One host for each of these, with a cluster of its own.
+    /// One host with its own cluster for each of these.
     fn gateway(&self, names: &[&str]) -> Gateway {
         let cluster = |name: &&str| {
             let cluster = Cluster {
@@ -124,7 +123,7 @@ impl Edge {
         get(self.http, host)
     }
 
-    /// Waits until a host is served, which has to be soon after `since`.
+    /// Waits until a host is served, which must be soon after `since`.
     #[track_caller]
     fn assert_served_soon(&self, host: &str, since: Instant) {
         while self.status(host) != 200 {
@@ -147,7 +146,7 @@ fn run(layout: &Layout) -> Child {
         .unwrap()
 }
 
-/// Answers each request with 200.
+/// Responds to each request with 200.
 fn upstream() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -171,7 +170,7 @@ fn upstream() -> SocketAddr {
     address
 }
 
-/// The status that a host's `/` is answered with.
+/// The status of the response for `/` of a host.
 fn get(edge: SocketAddr, host: &str) -> u16 {
     let mut stream = TcpStream::connect(edge).unwrap();
     let request = format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
@@ -181,8 +180,7 @@ fn get(edge: SocketAddr, host: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
-/// Requests of the victim without pause; ends with how many there were, none of
-/// which may have failed.
+/// Requests for the other host without pause. Returns their number; none may fail.
 struct Load {
     is_over: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
@@ -203,7 +201,7 @@ impl Load {
     }
 
     fn stop(self) {
-        // On a busy machine, what was tested may be over before much is asked.
+        // On a busy machine, there may be few requests during the test.
         while self.asked.load(Ordering::Relaxed) <= 20 && !self.client.is_finished() {
             thread::sleep(Duration::from_millis(1));
         }
@@ -216,7 +214,7 @@ impl Load {
 async fn a_refused_cluster_is_left_out_and_its_neighbours_go_on() {
     let mut edge = Edge::start().await;
     let load = Load::start(edge.http);
-    // Envoy refuses an empty name, and only this test comes to it.
+    // Envoy rejects an empty name, which only this test produces.
     let spoil = |gateway: &mut Gateway, name: &str| {
         let cluster = Arc::make_mut(Arc::make_mut(&mut gateway.clusters).get_mut(name).unwrap());
         cluster.discovery = Discovery::Dns(String::new(), 80);
@@ -246,7 +244,7 @@ async fn a_refused_chain_is_left_out_and_its_neighbours_go_on() {
     let mut edge = Edge::start().await;
     let load = Load::start(edge.http);
     let (good, hosts) = certificates_of(&["victim.example", "bad.example"]);
-    // Envoy refuses this chain, and only this test comes to it.
+    // Envoy rejects this chain, which only this test produces.
     let mut bad = good.clone();
     let spoilt = bad.get_mut("d/s1").unwrap();
     *spoilt = with_chain(spoilt, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
@@ -282,7 +280,7 @@ async fn a_refused_table_is_taken_without_the_object_that_is_to_blame() {
     let mut isolation = Isolation::new();
     let first = edge.gateway(&["victim"]);
     isolation.taken(&first, &[], Instant::now());
-    // No table may say this, and only this test comes to it.
+    // This is not valid in a table, and only this test produces it.
     let spoiled = |edge: &Edge, names: &[&str]| {
         let mut gateway = edge.gateway(names);
         let mut table = (**gateway.table).clone();
@@ -309,7 +307,7 @@ async fn a_refused_table_is_taken_without_the_object_that_is_to_blame() {
     assert_eq!(applied.change, Change::RouteTable);
     edge.assert_served_soon("next.example", start);
     assert_eq!(edge.status("bad.example"), 404);
-    // An Envoy that starts again is told what was taken, not what was refused.
+    // A restarted Envoy gets what was accepted, not what was rejected.
     assert!(edge.rollout.is_table_told().await);
     edge.rollout.apply(&edge.gateway(&["victim", "next", "bad"])).await.unwrap();
     assert_eq!(edge.status("bad.example"), 200, "mended");
@@ -331,8 +329,8 @@ async fn an_envoy_that_starts_again_is_told_everything_but_what_is_refused() {
     assert_eq!(edge.status("next.example"), 200);
 }
 
-/// Each message has two forms. Envoy says in JSON what it has understood of the
-/// bytes, and that is what we would have written to a file.
+/// Each message has two forms. The JSON that Envoy prints after decoding the bytes must be
+/// the JSON that is written to files.
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_say_what_files_say() {
     let mut edge = Edge::start().await;
@@ -376,13 +374,13 @@ fn config_dump(admin: &AdminAddress) -> Value {
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     let body: String = match serde_json::from_str::<Value>(body) {
         Ok(_) => body.to_owned(),
-        // In chunks, each behind its length.
+        // In chunks, each after its length.
         Err(_) => body.split("\r\n").skip(1).step_by(2).collect(),
     };
     serde_json::from_str(&body).unwrap()
 }
 
-/// The resource of this type and name, wherever in it.
+/// The resource of this type and name, at any depth.
 fn find_resource<'v>(value: &'v Value, type_url: &str, name: &str) -> Option<&'v Value> {
     match value {
         Value::Object(fields) => {
@@ -398,8 +396,8 @@ fn find_resource<'v>(value: &'v Value, type_url: &str, name: &str) -> Option<&'v
     }
 }
 
-/// Without what is left out because it is the default, and numbers of 64 bits,
-/// which JSON has as text.
+/// Without defaults, which are omitted, and without 64-bit numbers, which JSON represents as
+/// text.
 fn plain(value: &Value) -> Value {
     let is_unset = |value: &Value| match value {
         Value::Null | Value::Bool(false) => true,

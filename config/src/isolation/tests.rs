@@ -40,8 +40,8 @@ fn names(count: usize) -> Vec<String> {
     (0..count).map(|index| format!("i{index}")).collect()
 }
 
-/// Attempts until all is settled, with an Envoy that refuses any table with one of
-/// these. Gives the Ingresses that are served, and how many tables were refused.
+/// Attempts until the state is stable, with an Envoy that rejects any table with one of
+/// these objects. Returns the served Ingresses, and the number of rejected tables.
 fn settle(isolation: &mut Isolation, all: &[String], bad: &[&str]) -> (Vec<String>, usize) {
     let mut refused = 0;
     for _ in 0..1_000 {
@@ -67,7 +67,7 @@ fn settle(isolation: &mut Isolation, all: &[String], bad: &[&str]) -> (Vec<Strin
     panic!("it never settles");
 }
 
-/// Envoy refuses the table.
+/// Envoy rejects the table.
 fn refuse(isolation: &mut Isolation, gateway: &Gateway) -> Verdict {
     let key = Key::new(Kind::Filter, "ingress");
     isolation.refused_whole(&key, &"no".into(), gateway, Instant::now(), |_| Some(node()))
@@ -83,7 +83,7 @@ fn the_one_object_that_changed_is_to_blame_at_once() {
     let all = names(100);
     assert_eq!(settle(&mut isolation, &all[..99], &[]), (all[..99].to_vec(), 0));
     assert_eq!(settle(&mut isolation, &all, &["i99"]), (all[..99].to_vec(), 1));
-    // A neighbour's change is not held up by it.
+    // It does not delay changes of other namespaces.
     let more = [all.clone(), vec!["more".to_owned()]].concat();
     let (served, refused) = settle(&mut isolation, &more, &["i99"]);
     assert_eq!((served.len(), refused), (100, 0));

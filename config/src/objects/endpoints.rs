@@ -1,5 +1,4 @@
-//! Endpoints and EndpointSlices: the addresses of a service that serve, by the name
-//! of its port, and the pods behind them.
+//! Endpoints and EndpointSlices: the addresses of each port of a service, and their pods.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -9,23 +8,23 @@ use super::{Cursor, Read, Reading};
 use crate::finding::Code;
 use crate::manifest::Object;
 
-/// The addresses at each port of a service that one object knows of; the name is
-/// empty where the only port has none.
+/// The addresses of each port of a service in one object. A single port may have an empty
+/// name.
 pub(crate) type PortAddresses = BTreeMap<String, Addresses>;
 
-/// What is known of each.
+/// The state of each address.
 pub(crate) type Addresses = BTreeMap<SocketAddr, Endpoint>;
 
-/// What is known of an address.
+/// The state of an address.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Endpoint {
-    /// The name of its pod, where it is known to be one.
+    /// The name of its pod, if it is known.
     pub(crate) pod: Option<Box<str>>,
-    /// Not so where it serves still, though it is about to end (KEP-1669).
+    /// `false` if it terminates but still serves (KEP-1669).
     pub(crate) is_ready: bool,
 }
 
-/// The label by which an `EndpointSlice` says whose addresses it holds.
+/// The label of an `EndpointSlice` with the name of its Service.
 pub(crate) const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 
 const NO_IP: &str = "give the address of the endpoint, which is left out";
@@ -40,7 +39,7 @@ pub(crate) fn of_slice(object: &Object) -> Arc<Read<PortAddresses>> {
     Read::once(object, read_slice)
 }
 
-/// Reads either; none where an object is of another kind.
+/// Reads either kind; `None` for objects of other kinds.
 pub(crate) fn endpoints_of(object: &Object) -> Option<Arc<Read<PortAddresses>>> {
     match (object.group(), &*object.kind) {
         ("discovery.k8s.io", "EndpointSlice") => Some(of_slice(object)),
@@ -90,7 +89,7 @@ fn read_slice(reading: &Reading<'_>) -> PortAddresses {
         }
         let conditions = endpoint.field("conditions");
         let condition = |name| conditions.as_ref().and_then(|conditions| conditions.boolean(name));
-        // Absent and null count as ready, as Kubernetes says of this field.
+        // A missing or null `ready` means ready, as in the documentation of Kubernetes.
         let is_ready = condition("ready") != Some(false);
         if is_ready || condition("serving") == Some(true) {
             let known = Endpoint { pod: pod(&endpoint), is_ready };
@@ -112,14 +111,14 @@ fn as_ip(cursor: &Cursor<'_>) -> Option<IpAddr> {
     address
 }
 
-/// The name of the pod that an endpoint says it is.
+/// The name of the pod in an endpoint.
 fn pod(endpoint: &Cursor<'_>) -> Option<Box<str>> {
     let target = endpoint.node().get("targetRef")?;
     let is_pod = target.get("kind")?.as_str() == Some("Pod");
     target.get("name")?.as_str().filter(|_| is_pod).map(Box::from)
 }
 
-/// Adds `addresses` at each of the ports in the field `ports`.
+/// Adds `addresses` for each port in the field `ports`.
 fn add(cursor: &Cursor<'_>, addresses: &[(IpAddr, Endpoint)], all: &mut PortAddresses) {
     for item in cursor.list("ports") {
         let port = item.cursor();

@@ -6,8 +6,7 @@ use std::net::IpAddr;
 use super::is_dns_subdomain;
 use crate::finding::quote;
 
-/// A host as the route table spells it: a DNS name, perhaps with `*` for its
-/// first label.
+/// A host in the spelling of the route table: a DNS name, whose first label may be `*`.
 pub(super) fn parse(host: &str) -> Result<&str, HostError<'_>> {
     let name = host.strip_prefix("*.").unwrap_or(host);
     if is_dns_subdomain(name) && name.parse::<IpAddr>().is_err() {
@@ -16,7 +15,7 @@ pub(super) fn parse(host: &str) -> Result<&str, HostError<'_>> {
     Err(HostError { host, mistake: Mistake::of(host) })
 }
 
-/// Why a host is not one.
+/// The reason why a host is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct HostError<'a> {
     host: &'a str,

@@ -1,7 +1,7 @@
-//! Ingresses, of all versions that are served.
+//! Ingresses of all supported versions.
 //!
-//! What is read depends on the object alone. Whether its services are there, and
-//! its hosts free, is for those to find out who know the others.
+//! The result depends only on the object. Other modules check whether its services exist
+//! and whether it may use its hosts.
 
 mod annotations;
 mod backend;
@@ -25,55 +25,55 @@ pub(crate) use tls::{TlsEntry, TlsHost, TlsHosts};
 
 const NAME_BACKEND: &str = "add the service and port that serve this path. The path answers 503";
 
-/// What an Ingress says, as far as it can be understood: a wrong rule or path is
-/// left out. Its class is read apart, as [`NamedClass`].
+/// The valid parts of an Ingress; invalid rules and paths are left out. Its class is read
+/// separately, as [`NamedClass`].
 #[derive(Debug)]
 pub(crate) struct Ingress {
-    /// Without a time, it does not exist yet.
+    /// The time of its creation; `None` if it does not exist yet.
     pub(crate) created: Option<Timestamp>,
     pub(crate) default_backend: Option<DefaultBackend>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) tls: Read<Vec<TlsEntry>>,
-    /// Whether there are entries for TLS, right or wrong.
+    /// Whether there are entries for TLS, valid or not.
     pub(crate) has_tls: bool,
 }
 
-/// What serves all that no rule does.
+/// The backend of all requests that no rule matches.
 #[derive(Debug)]
 pub(crate) struct DefaultBackend {
-    /// None where it is wrong.
+    /// `None` if it is not valid.
     pub(crate) backend: Option<Backend>,
     pub(crate) place: Place,
 }
 
-/// What serves one host.
+/// The paths of one host.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    /// The index of the rule, among all that are written.
+    /// The index of the rule, counting invalid ones.
     index: usize,
     at: Position,
-    /// Every host, where there is none.
+    /// The host; `None` for all hosts.
     pub(crate) host: Option<Located<Box<str>>>,
-    /// None where the default backend serves the host.
+    /// The paths; `None` if the default backend serves the host.
     pub(crate) paths: Option<Vec<IngressPath>>,
 }
 
 /// A path of a rule.
 #[derive(Debug)]
 pub(crate) struct IngressPath {
-    /// The index of the rule, among all that are written.
+    /// The index of the rule, counting invalid ones.
     pub(crate) rule: usize,
-    /// The index within the rule.
+    /// The index in the rule.
     pub(crate) index: usize,
     pub(crate) path_type: PathType,
-    /// A regular expression has not been looked into.
+    /// A regular expression is not checked yet.
     pub(crate) path: PathMatch,
-    /// None where it is wrong.
+    /// `None` if it is not valid.
     pub(crate) backend: Option<Backend>,
     pub(crate) at: Position,
 }
 
-/// How a version writes backends.
+/// The syntax of backends in a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Syntax {
     /// `serviceName`, `servicePort`.
@@ -83,7 +83,7 @@ enum Syntax {
 }
 
 impl Ingress {
-    /// Reads an object; `None` where nothing of it can be served.
+    /// Reads an object; `None` if no part of it can be served.
     pub(crate) fn of(object: &Object) -> Arc<Read<Option<Self>>> {
         Read::once(object, Self::read)
     }
@@ -120,7 +120,7 @@ impl Ingress {
     }
 }
 
-/// Says so where an Ingress without a default backend has no rules either.
+/// Warns if an Ingress has neither a default backend nor rules.
 fn tell_nothing(spec: &Cursor<'_>, default_field: &str, has_tls: bool) {
     match spec.field("rules") {
         None => spec.report_in(
@@ -165,12 +165,12 @@ impl Rule {
         Some(Self { index, at: cursor.node().at, host, paths })
     }
 
-    /// The host as the route table spells it: `*` where the rule names none.
+    /// The host in the spelling of the route table: `*` if the rule has none.
     pub(crate) fn host_or_any(&self) -> &str {
         self.host.as_ref().map_or("*", |host| &host.value)
     }
 
-    /// Where the host is named, or the rule that names none.
+    /// The position of the host, or of the rule without a host.
     pub(crate) fn host_place(&self) -> Place {
         match &self.host {
             Some(host) => Place::new(host.at, format!("spec.rules[{}].host", self.index)),
@@ -186,7 +186,7 @@ fn read_host(field: &Cursor<'_>, text: &str) -> Option<Box<str>> {
     host.map(Box::from).map_err(report).ok()
 }
 
-/// Whether a field is a list of nothing.
+/// Whether a field is an empty list.
 fn is_empty(field: &Cursor<'_>) -> bool {
     field.node().as_list().is_some_and(<[_]>::is_empty)
 }
@@ -238,14 +238,14 @@ impl IngressPath {
         Some(Self { rule, index, path_type, path, backend, at: place.node().at })
     }
 
-    /// Where its text is.
+    /// The position of its text.
     pub(crate) fn place(&self) -> Place {
         let field = format!("spec.rules[{}].http.paths[{}].path", self.rule, self.index);
         Place::new(self.at, field)
     }
 }
 
-/// The path's type. Only `networking.k8s.io/v1` demands one.
+/// The path's type, which only `networking.k8s.io/v1` requires.
 fn read_path_type(cursor: &Cursor<'_>, syntax: Syntax) -> Option<PathType> {
     match cursor.field("pathType") {
         Some(field) => {
@@ -277,7 +277,7 @@ impl Syntax {
         }
     }
 
-    /// The fields that only the other syntax has, and what they are in this one.
+    /// The fields of the other syntax, with their equivalent in this one.
     fn renamed(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Flat => {
@@ -291,7 +291,7 @@ impl Syntax {
         }
     }
 
-    /// Whether there are fields of the other syntax, each with a finding.
+    /// Whether there are fields of the other syntax; adds a finding for each.
     fn refuse_other(self, cursor: &Cursor<'_>) -> bool {
         let version = &cursor.object().api_version;
         let mut is_other = false;

@@ -1,13 +1,13 @@
-//! Ingress classes: who serves them, and which is the default.
+//! Ingress classes: their controller, and whether they are the default.
 
 use super::Reading;
 
-/// The annotation of a class that Ingresses without one belong to.
+/// The annotation of the default class.
 const DEFAULT_ANNOTATION: &str = "ingressclass.kubernetes.io/is-default-class";
 
 #[derive(Debug)]
 pub(crate) struct IngressClass {
-    /// Empty where none is named: then it is nobody's.
+    /// The controller; empty if the class names none, and so belongs to none.
     pub(crate) controller: String,
     pub(crate) is_default: bool,
 }

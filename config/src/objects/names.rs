@@ -1,5 +1,5 @@
-//! The names of Kubernetes: those that may become a part of a cluster's name,
-//! of logs, and of what other commands print.
+//! Names in Kubernetes, which become parts of cluster names, logs, and the output of
+//! commands.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,11 @@ use super::Cursor;
 use crate::finding::{Code, quote};
 use crate::manifest::Object;
 
-/// Labels that tell the versions of a service apart. Each has passed
-/// [`check_label`].
+/// Labels that distinguish the versions of a service. Each has passed [`check_label`].
 pub(crate) type Labels = BTreeMap<String, String>;
 
-/// Whether `name` is a DNS label (RFC 1123): what names of services and
-/// namespaces are, and what may become part of a cluster's name.
+/// Whether `name` is a DNS label (RFC 1123), as names of services and namespaces are. Only
+/// such names become parts of cluster names.
 pub(crate) fn is_dns_label(name: &str) -> bool {
     name.len() <= 63 && is_label_of_any_length(name)
 }
@@ -24,8 +23,8 @@ pub(crate) fn is_dns_subdomain(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_dns_label)
 }
 
-/// Whether Kubernetes takes `name` for an object: what it calls a DNS subdomain
-/// has no limit for a single label.
+/// Whether Kubernetes accepts `name` for an object. Its DNS subdomains have no limit for a
+/// single label.
 pub(crate) fn is_object_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_label_of_any_length)
 }
@@ -35,8 +34,7 @@ fn is_label_of_any_length(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
 }
 
-/// Whether Kubernetes would take the name and namespace of `object`, with a
-/// finding where not.
+/// Whether Kubernetes accepts the name and namespace of `object`; if not, adds a finding.
 pub(crate) fn is_named_well(object: &Object, root: &Cursor<'_>) -> bool {
     if !is_object_name(&object.name) {
         root.report_in(
@@ -57,21 +55,21 @@ pub(crate) fn is_named_well(object: &Object, root: &Cursor<'_>) -> bool {
     true
 }
 
-/// Why Kubernetes would not take a label.
+/// The reason why Kubernetes rejects a label.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LabelError {
-    /// Its name.
+    /// Its name is not valid.
     #[error(
         "{} is not a valid label name; use letters, digits, -, _ and ., 63 characters at most, after an optional DNS name and /",
         quote(.0)
     )]
     Name(String),
-    /// Its value.
+    /// Its value is not valid.
     #[error("{} is not a valid label value; use letters, digits, -, _ and ., 63 characters at most", quote(.0))]
     Value(String),
 }
 
-/// Whether Kubernetes would take this label, or why not.
+/// Checks that Kubernetes accepts this label.
 pub(crate) fn check_label(key: &str, value: &str) -> Result<(), LabelError> {
     let (prefix, name) = match key.split_once('/') {
         None => (None, key),
@@ -86,7 +84,7 @@ pub(crate) fn check_label(key: &str, value: &str) -> Result<(), LabelError> {
     Ok(())
 }
 
-/// What Kubernetes calls a qualified name.
+/// Whether a text is what Kubernetes calls a qualified name.
 fn is_qualified(name: &str) -> bool {
     let is_outer = |byte: &u8| byte.is_ascii_alphanumeric();
     let bytes = name.as_bytes();
@@ -96,7 +94,7 @@ fn is_qualified(name: &str) -> bool {
         && bytes.last().is_some_and(is_outer)
 }
 
-/// As in `app=web,version=v1`; sorted, and the same for the same labels.
+/// Labels as in `app=web,version=v1`; sorted, so equal labels give equal texts.
 pub(crate) fn describe_labels(labels: &Labels) -> String {
     let pairs: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     pairs.join(",")

@@ -1,4 +1,4 @@
-//! The names of objects that settings and manifests give as text.
+//! The names of objects in settings and manifests.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,8 +9,7 @@ use thiserror::Error;
 use super::{is_dns_label, is_object_name};
 use crate::finding::quote;
 
-/// An object in a namespace, written as `NAMESPACE/NAME`. Both are names that
-/// Kubernetes would take.
+/// An object in a namespace, written as `NAMESPACE/NAME`. Kubernetes accepts both names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ObjectName {
@@ -19,29 +18,29 @@ pub struct ObjectName {
 }
 
 impl ObjectName {
-    /// None where one of the two is no such name.
+    /// `None` if one of the two is not valid.
     pub fn new(namespace: &str, name: &str) -> Option<Self> {
         (is_dns_label(namespace) && is_object_name(name))
             .then(|| Self { namespace: namespace.into(), name: name.into() })
     }
 
-    /// The Secret with which Istio 0.5 served TLS.
+    /// The Secret that Istio 0.5 used for TLS.
     pub(crate) fn default_certificate() -> Self {
         Self { namespace: "istio-system".into(), name: "istio-ingress-certs".into() }
     }
 
-    /// The namespace it is in, a DNS label.
+    /// Its namespace, a DNS label.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// Its name there, a DNS subdomain.
+    /// Its name, a DNS subdomain.
     pub fn name(&self) -> &str {
         &self.name
     }
 }
 
-/// A text is not the name of an object in a namespace.
+/// The text is not the name of an object in a namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{} is not of the form NAMESPACE/NAME; write it as in istio-system/istio-ingress-certs", quote(.0))]
 pub struct ObjectNameError(String);

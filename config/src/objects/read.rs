@@ -1,5 +1,5 @@
-//! What was read, beside what is wrong with it: so that a caller that needs the value
-//! decides who hears of that.
+//! A value together with the findings about it, so that the caller decides whether to
+//! report them.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use super::Reading;
 use crate::finding::{Finding, Findings};
 use crate::manifest::Object;
 
-/// A value that depends on one object alone.
+/// A value that depends on one object only.
 #[derive(Debug)]
 pub(crate) struct Read<T> {
     pub(crate) value: T,
@@ -20,7 +20,7 @@ impl<T> Read<T> {
         Self::noting(|findings| read(&Reading::new(object, findings)))
     }
 
-    /// For objects whose fields go by protobuf's names.
+    /// For objects whose fields have protobuf's names.
     pub(super) fn strict(object: &Object, read: impl FnOnce(&Reading<'_>) -> T) -> Self {
         Self::noting(|findings| read(&Reading::strict(object, findings)))
     }
@@ -31,12 +31,12 @@ impl<T> Read<T> {
         Self { value, findings: findings.into_inner().into_sorted() }
     }
 
-    /// What was read; what is wrong with it is told elsewhere.
+    /// The value; its findings are reported elsewhere.
     pub(crate) fn value(&self) -> &T {
         &self.value
     }
 
-    /// What was read, and what is wrong with it told.
+    /// The value, after its findings have been reported.
     pub(crate) fn tell(&self, findings: &RefCell<Findings>) -> &T {
         findings.borrow_mut().extend(self.findings.iter().cloned());
         &self.value
@@ -44,7 +44,7 @@ impl<T> Read<T> {
 }
 
 impl<T: Send + Sync + 'static> Read<T> {
-    /// As [`new`](Self::new), or as that was before.
+    /// Same as [`new`](Self::new), or its earlier result.
     pub(super) fn once(object: &Object, read: impl Fn(&Reading<'_>) -> T) -> Arc<Self> {
         object.kept.get_or_make(|| Self::new(object, &read))
     }

@@ -1,9 +1,9 @@
-//! RouteRules (`config.istio.io/v1alpha2`): what happens to the requests that
-//! Ingresses send to a service.
+//! RouteRules (`config.istio.io/v1alpha2`): how the requests that Ingresses send to a
+//! service are handled.
 //!
-//! Unlike an Ingress, a rule counts as a whole or not at all: one whose
-//! condition is half understood would shape requests it was not written for.
-//! Reading goes on after an error, so that its author hears of all of them.
+//! Unlike an Ingress, a rule is used completely or not at all: with part of its condition,
+//! it would apply to other requests than intended. Reading continues after an error, so
+//! all errors are reported.
 
 mod condition;
 mod fault;
@@ -27,28 +27,28 @@ pub(crate) use condition::{Condition, ConditionPattern, Source};
 pub(crate) use route::Share;
 pub(crate) use service_ref::{Scope, ServiceRef};
 
-/// A rule all of whose fields have been understood.
+/// A rule, all of whose fields are valid.
 #[derive(Debug)]
 pub(crate) struct RouteRule {
-    /// Whose requests it is for.
+    /// The service to whose requests it applies.
     pub(crate) destination: ServiceRef,
-    /// The greater goes first.
+    /// Rules with a greater precedence are tried first.
     pub(crate) precedence: i32,
     pub(crate) condition: Condition,
     pub(crate) effect: Effect,
 }
 
-/// What a rule does with a request.
+/// The action of a rule.
 #[derive(Debug)]
 pub(crate) enum Effect {
     Redirect(Redirect),
     Forward(Box<Forwarding>),
 }
 
-/// To where a rule forwards, and how.
+/// Where a rule forwards requests, and how.
 #[derive(Debug)]
 pub(crate) struct Forwarding {
-    /// Empty: to the service whose rule this is.
+    /// The weighted destinations; if empty, the service of the rule.
     pub(crate) route: Vec<Share>,
     pub(crate) mirror: Option<ServiceRef>,
     pub(crate) timeout: Option<Timeout>,
@@ -77,14 +77,14 @@ const FIELDS: [&str; 14] = [
     "appendHeaders",
 ];
 
-/// What cannot stand beside `redirect`, which sends no request anywhere.
+/// Fields that cannot be combined with `redirect`, because it forwards no request.
 const NOT_WITH_REDIRECT: [&str; 4] = ["route", "rewrite", "httpFault", "websocketUpgrade"];
 
-/// What a redirect makes nothing of.
+/// Fields that have no effect with `redirect`.
 const WITHOUT_EFFECT: [&str; 4] = ["httpReqTimeout", "httpReqRetries", "mirror", "appendHeaders"];
 
 impl RouteRule {
-    /// Reads an object; `None` where anything in it is an error.
+    /// Reads an object; `None` if it has an error.
     pub(crate) fn of(object: &Object, scope: &Scope) -> Arc<Read<Option<Arc<Self>>>> {
         let read = || {
             let read = Read::strict(object, |reading| Self::read(reading, scope).map(Arc::new));
@@ -115,7 +115,7 @@ impl RouteRule {
                 "is not supported, because faults of TCP connections are not implemented; use httpFault, or remove it",
             );
         }
-        // Read even beside a redirect, for what is wrong in it.
+        // Read even with a redirect, to report its errors.
         let forwarding = Forwarding::read(&spec, scope);
         let effect = match spec.field("redirect") {
             None => Effect::Forward(Box::new(forwarding)),

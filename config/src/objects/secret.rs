@@ -1,6 +1,6 @@
-//! Secrets that hold a certificate and its key.
+//! Secrets with a certificate and its private key.
 //!
-//! What a Secret holds is never repeated in a finding, whatever it looks like.
+//! Findings never contain content of a Secret.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,13 +9,13 @@ use zeroize::Zeroizing;
 use super::{Cursor, Place, Reading};
 use crate::finding::Code;
 
-/// The types that Kubernetes has for it
+/// The types of such Secrets in Kubernetes
 /// (<https://kubernetes.io/docs/concepts/configuration/secret/#secret-types>).
 const TLS: &str = "kubernetes.io/tls";
 const OPAQUE: &str = "Opaque";
 
-/// A chain of certificates and a key, not looked into yet; each with the place
-/// for what is wrong with it.
+/// A chain of certificates and a private key, not checked yet, with the places for findings
+/// about them.
 pub(crate) struct Secret {
     pub(crate) chain: Vec<u8>,
     pub(crate) chain_place: Place,
@@ -24,7 +24,7 @@ pub(crate) struct Secret {
 }
 
 impl Secret {
-    /// Reads a Secret. `None`, with findings, where it lacks one of the two.
+    /// Reads a Secret. `None`, with findings, if it lacks one of the two.
     pub(crate) fn read(reading: &Reading<'_>) -> Option<Self> {
         let root = reading.root();
         if !is_of_a_type_for_it(&root) {
@@ -46,8 +46,8 @@ fn is_of_a_type_for_it(root: &Cursor<'_>) -> bool {
     is_right
 }
 
-/// The value of a key, and where it is. As in Kubernetes, `stringData` is
-/// stronger than `data`.
+/// The value of a key, and its position. As in Kubernetes, `stringData` has precedence
+/// over `data`.
 fn value(root: &Cursor<'_>, key: &str) -> Option<(Zeroizing<Vec<u8>>, Place)> {
     let text = mapping(root, "stringData")?;
     if let Some(field) = text.as_ref().and_then(|text| text.field(key)) {
@@ -61,7 +61,7 @@ fn value(root: &Cursor<'_>, key: &str) -> Option<(Zeroizing<Vec<u8>>, Place)> {
         holder.report_in(&name, Code::FieldMissing, format!("is missing; {}", remedy(key)));
         return None;
     };
-    // Kubernetes skips line breaks, as Go's decoder does.
+    // Kubernetes ignores line breaks, as Go's decoder does.
     let base64: Zeroizing<Vec<u8>> =
         Zeroizing::new(string(&field)?.bytes().filter(|b| !matches!(b, b'\r' | b'\n')).collect());
     let bytes = STANDARD.decode(&*base64).ok();
@@ -79,8 +79,8 @@ fn remedy(key: &str) -> &'static str {
     }
 }
 
-/// The mapping in a field, where there is one; `None` where it is something
-/// else. That may be a key in the wrong place, so it is not repeated.
+/// The mapping in a field, if there is one; `None` for another value. The finding does not
+/// repeat it, because it may be a private key.
 #[expect(clippy::option_option, reason = "absent is not wrong")]
 fn mapping<'a>(root: &'a Cursor<'a>, name: &'a str) -> Option<Option<Cursor<'a>>> {
     let Some(field) = root.field(name) else { return Some(None) };
@@ -107,7 +107,7 @@ mod tests {
     use crate::finding::Findings;
     use crate::manifest;
 
-    /// What a Secret with these fields holds, and the findings.
+    /// The content of a Secret with these fields, and the findings.
     fn read(fields: &str) -> (Option<(String, String)>, String) {
         let text = format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\n{fields}");
         let manifests = manifest::read_text("a.yaml", &text);

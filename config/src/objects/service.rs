@@ -1,4 +1,4 @@
-//! Services: their ports, and what is spoken there.
+//! Services: their ports, and the protocols of these.
 
 use std::sync::Arc;
 
@@ -6,55 +6,55 @@ use super::{Cursor, Read, Reading, is_dns_label, is_dns_subdomain};
 use crate::finding::Code;
 use crate::manifest::Object;
 
-/// A Service, as far as it matters for reaching it.
+/// The parts of a Service that are needed to reach it.
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) residence: Residence,
     pub(crate) ports: Vec<ServicePort>,
 }
 
-/// Where a service is.
+/// How a service is reached.
 #[derive(Debug)]
 pub(crate) enum Residence {
     InCluster,
-    /// The same without an address of its own (`clusterIP: None`): its DNS name
-    /// leads to its pods, which listen at the target ports.
+    /// A headless one (`clusterIP: None`): its DNS name resolves to its pods, which listen
+    /// on the target ports.
     Headless,
-    /// Of type `ExternalName`: at this DNS name, if it is one.
+    /// One of type `ExternalName`, with its DNS name if that is valid.
     External(Option<String>),
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct ServicePort {
-    /// Empty where the only port has none.
+    /// The name; may be empty for a single port.
     pub(crate) name: String,
     pub(crate) port: u16,
-    /// Where the pods listen.
+    /// The port on which the pods listen.
     pub(crate) target: TargetPort,
     pub(crate) application: Application,
 }
 
-/// Where the pods behind a port of a service listen.
+/// The port on which the pods of a service listen.
 #[derive(Clone, Debug)]
 pub(crate) enum TargetPort {
     Number(u16),
-    /// At the port of theirs that has this name.
+    /// The port with this name in each pod.
     Name(Box<str>),
 }
 
-/// What is spoken at a port.
+/// The protocol of a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Application {
     Http1,
-    /// HTTP/1.1, and WebSocket for clients that want it (KEP-3726).
+    /// HTTP/1.1, with upgrades to WebSocket (KEP-3726).
     WebSocket,
     Http2,
-    /// Something that an HTTP ingress cannot forward to.
+    /// A protocol to which an HTTP ingress cannot forward.
     Other(String),
 }
 
 impl Service {
-    /// Reads an object; `None` where its name could not be part of a cluster's.
+    /// Reads an object; `None` if its name cannot be part of a cluster's name.
     pub(crate) fn of(object: &Object) -> Arc<Read<Option<Self>>> {
         Read::once(object, Self::read)
     }
@@ -94,7 +94,7 @@ impl Service {
     }
 }
 
-/// Envoy refuses all clusters for the sake of one without an address.
+/// Envoy rejects all clusters if one has no address.
 fn external_name(spec: &Cursor<'_>) -> Option<String> {
     let field = spec.required("externalName", "give the DNS name this service stands for")?;
     let name = field.as_string()?;
@@ -121,7 +121,7 @@ impl ServicePort {
         Some(Self { name, port, target, application })
     }
 
-    /// One that no Service lists, by its number.
+    /// A port that no Service lists, by its number.
     pub(crate) fn unlisted(port: u16) -> Self {
         let (name, target) = (String::new(), TargetPort::Number(port));
         Self { name, port, target, application: Application::Http1 }
@@ -129,7 +129,7 @@ impl ServicePort {
 }
 
 impl TargetPort {
-    /// Whatever it is, it matters only where nothing else tells of endpoints.
+    /// The target port, which is used only without endpoints in the manifests.
     fn read(cursor: &Cursor<'_>) -> Option<Self> {
         let target = cursor.field("targetPort")?;
         let number = target.node().as_i64().and_then(|number| u16::try_from(number).ok());
@@ -139,8 +139,8 @@ impl TargetPort {
 }
 
 impl Application {
-    /// By `appProtocol`, else by Istio's convention for the port's name,
-    /// `<protocol>[-suffix]`. What neither knows is HTTP.
+    /// The protocol by `appProtocol`, or else by Istio's convention for names of ports,
+    /// `<protocol>[-suffix]`. The default is HTTP.
     fn new(app_protocol: Option<&str>, port_name: &str) -> Self {
         let of_name = || port_name.split('-').next().and_then(Self::known);
         app_protocol.and_then(Self::known).or_else(of_name).unwrap_or(Self::Http1)

@@ -1,5 +1,5 @@
-//! Annotations of other ingress controllers on Ingresses that are ours. None of
-//! them has any effect, and those that guard access leave open what was closed.
+//! Annotations of other ingress controllers on served Ingresses. They have no effect, so
+//! paths to which they would restrict access are open.
 
 use super::{CLASS_ANNOTATION, Cursor};
 use crate::finding::{Code, quote};
@@ -7,13 +7,14 @@ use crate::manifest::{Key, Node};
 
 /// Another controller's annotations.
 struct Controller {
-    /// What stands before the `/`.
+    /// The prefix before the `/`.
     prefix: &'static str,
-    /// Those that guard access, beside [`GUARDS`]; `*` stands for anything.
+    /// The annotations that restrict access, in addition to [`GUARDS`]; `*` matches any
+    /// text.
     guards: &'static [&'static str],
 }
 
-/// What guards access whatever controller it is of.
+/// Annotations that restrict access in any controller.
 const GUARDS: [&str; 17] = [
     "auth-*",
     "*-auth",
@@ -34,7 +35,8 @@ const GUARDS: [&str; 17] = [
     "*modsecurity*",
 ];
 
-/// Text that is pasted into a configuration, which guards access where it says so.
+/// Annotations with text for a configuration, which restricts access if it has such
+/// directives.
 const SNIPPETS: [&str; 3] = ["*-snippet", "*-snippets", "config-*"];
 const GUARDS_IN_SNIPPETS: [&str; 5] =
     ["deny ", "auth_", "return 401", "return 403", "http-request deny"];
@@ -70,24 +72,24 @@ const CONTROLLERS: [Controller; 25] = [
     of("ingress.citrix.com", &["*acl*"]),
 ];
 
-/// The most annotations that an Ingress is told of one by one.
+/// The maximum number of annotations of an Ingress with a finding each.
 const TOLD: usize = 20;
 
-/// The most that are listed in one warning.
+/// The maximum number that one warning lists.
 const LISTED: usize = 10;
 
 const fn of(prefix: &'static str, guards: &'static [&'static str]) -> Controller {
     Controller { prefix, guards }
 }
 
-/// Whether an annotation has an effect elsewhere, and of which kind.
+/// Whether an annotation has an effect in another controller, and which kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ignored {
     Guard,
     Other,
 }
 
-/// Tells which annotations of other controllers an Ingress has.
+/// Reports the annotations of other controllers on an Ingress.
 pub(super) fn tell_ignored(root: &Cursor<'_>) {
     let Some(metadata) = root.field("metadata") else { return };
     let Some(annotations) = metadata.field("annotations") else { return };
@@ -120,7 +122,7 @@ pub(super) fn tell_ignored(root: &Cursor<'_>) {
     }
 }
 
-/// That these annotations have no effect, some of them by name.
+/// The warning that these annotations have no effect, with some of their names.
 fn no_effect(names: &[&str]) -> String {
     let listed: Vec<_> = names.iter().take(LISTED).map(|name| quote(name)).collect();
     let more = names.len() - listed.len();
@@ -135,7 +137,7 @@ fn no_effect(names: &[&str]) -> String {
 }
 
 fn ignored(name: &str, value: &Node) -> Option<Ignored> {
-    // Of clouds, under Kubernetes' own prefix.
+    // Clouds use Kubernetes' own prefix.
     if name.starts_with("kubernetes.io/ingress.") && name != CLASS_ANNOTATION {
         return Some(Ignored::Other);
     }
@@ -147,21 +149,20 @@ fn ignored(name: &str, value: &Node) -> Option<Ignored> {
     Some(if is_guard { Ignored::Guard } else { Ignored::Other })
 }
 
-/// Whether a value says that nothing is guarded.
+/// Whether a value disables the restriction.
 fn is_off(value: &Node) -> bool {
     let Some(text) = value.as_str() else { return false };
     let mut parts = text.split(',').map(str::trim);
     parts.all(|part| matches!(part, "" | "false" | "off" | "none" | "0.0.0.0/0" | "::/0"))
 }
 
-/// Whether a snippet keeps anybody out.
+/// Whether a snippet restricts access.
 fn denies(value: &Node) -> bool {
     let text = value.as_str().unwrap_or_default();
     GUARDS_IN_SNIPPETS.iter().any(|guard| text.contains(guard))
 }
 
-/// Whether `name` is what `pattern` says, whose `*` at its ends stands for
-/// anything.
+/// Whether `name` matches `pattern`, in which a `*` at either end matches any text.
 fn matches(pattern: &str, name: &str) -> bool {
     match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
         (None, None) => name == pattern,

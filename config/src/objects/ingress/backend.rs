@@ -1,4 +1,4 @@
-//! What serves a path: a port of a service in the namespace of the Ingress.
+//! The backend of a path: a port of a service in the namespace of the Ingress.
 
 use super::Syntax;
 use crate::finding::Code;
@@ -7,17 +7,17 @@ use crate::objects::{Cursor, Located, Place};
 const NAME_SERVICE: &str = "name a service of this namespace. The path answers 503";
 const NAME_PORT: &str = "give port.number or port.name. The path answers 503";
 
-/// See the module.
+/// A backend.
 #[derive(Debug)]
 pub(crate) struct Backend {
     pub(crate) service: Located<Box<str>>,
     pub(crate) port: Located<BackendPort>,
     syntax: Syntax,
-    /// The rule and the path that it is of; none for the default backend.
+    /// The indexes of its rule and path; `None` for the default backend.
     path: Option<(usize, usize)>,
 }
 
-/// How a backend names a port of its service.
+/// The port of a service in a backend.
 #[derive(Debug)]
 pub(crate) enum BackendPort {
     Number(u16),
@@ -27,7 +27,7 @@ pub(crate) enum BackendPort {
 type ServicePort = (Located<Box<str>>, Located<BackendPort>);
 
 impl Backend {
-    /// `None`, with a finding, where it does not say which port of which service.
+    /// `None`, with a finding, if it does not name a port of a service.
     pub(super) fn read(
         cursor: &Cursor<'_>,
         syntax: Syntax,
@@ -43,7 +43,7 @@ impl Backend {
         Some(Self { service, port, syntax, path })
     }
 
-    /// Where the service is named.
+    /// The position of the service's name.
     pub(crate) fn service_place(&self) -> Place {
         let field = match self.syntax {
             Syntax::Flat => "serviceName",
@@ -52,7 +52,7 @@ impl Backend {
         Place::new(self.service.at, format!("{}.{field}", self.field()))
     }
 
-    /// Where the port is named.
+    /// The position of the port.
     pub(crate) fn port_place(&self) -> Place {
         let field = match (self.syntax, &self.port.value) {
             (Syntax::Flat, _) => "servicePort",
@@ -98,7 +98,7 @@ fn read_nested(cursor: &Cursor<'_>) -> Option<ServicePort> {
     let port = service.required("port", NAME_PORT).filter(Cursor::expect_mapping)?;
     port.only(&["number", "name"]);
     let port_ref = match (port.field("number"), port.field("name")) {
-        // Programs write what is empty, where people leave it out.
+        // Programs write empty values, which people omit.
         (Some(number), Some(text)) if number.node().as_i64() == Some(0) => {
             text.located(BackendPort::Name(text.as_string()?.into()))
         }
@@ -121,7 +121,7 @@ fn read_nested(cursor: &Cursor<'_>) -> Option<ServicePort> {
     Some((name.located(name.as_string()?.into()), port_ref))
 }
 
-/// Whether the backend is an object store or the like, with its finding.
+/// Whether the backend is another resource, such as an object store; adds a finding.
 fn refuse_resource(cursor: &Cursor<'_>) -> bool {
     let resource = cursor.field("resource");
     if let Some(resource) = &resource {

@@ -1,12 +1,13 @@
-//! The class that an Ingress says it is of. It is read before everything else:
-//! what is wrong with an Ingress of another class is not ours to tell.
+//! The class that an Ingress names. It is read first, because problems of Ingresses of
+//! other classes are not reported.
 
 use crate::objects::Reading;
 
-/// The annotation that names a class, older than the field and stronger.
+/// The annotation that names a class, which is older than the field and has precedence.
 pub(crate) const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
 
-/// Where the class is named. A name that is not a string is none, and a finding.
+/// The name of the class, and the field that has it. A name that is not a string is `None`, with
+/// a finding.
 #[derive(Debug)]
 pub(crate) enum NamedClass {
     Annotation(Option<Box<str>>),
@@ -17,7 +18,7 @@ pub(crate) enum NamedClass {
 impl NamedClass {
     pub(crate) fn read(reading: &Reading<'_>) -> Self {
         let root = reading.root();
-        // One that is null is there too, and names nobody's class.
+        // A null value is present, too, and matches no class.
         if reading.object().annotation(CLASS_ANNOTATION).is_some() {
             let metadata = root.field("metadata");
             let annotations = metadata.as_ref().and_then(|metadata| metadata.field("annotations"));

@@ -1,5 +1,5 @@
-//! The paths of Ingress rules: Kubernetes' path types, and Istio's notation in
-//! the paths that have none.
+//! The paths of Ingress rules: Kubernetes' path types, and Istio's notation for paths
+//! without a type.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use ingress_filter::table::PathMatch;
 
 use crate::finding::{Code, quote};
 
-/// `pathType`. Of two equal paths, the type that stands first here wins.
+/// `pathType`. Of two equal paths, the type that is first here wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PathType {
     Exact,
@@ -15,7 +15,7 @@ pub(crate) enum PathType {
     ImplementationSpecific,
 }
 
-/// Something else than a path type.
+/// An invalid path type.
 #[derive(Debug)]
 pub(super) struct PathTypeError<'a>(&'a str);
 
@@ -36,8 +36,8 @@ impl PathType {
         }
     }
 
-    /// How `path` of this type matches, or why it never could. Whether regular
-    /// expressions are served, and whether one is well formed, is not looked at.
+    /// How a path of this type matches, or the reason why it cannot match. Regular
+    /// expressions are neither checked nor compared with the settings.
     pub(super) fn parse_path(self, path: &str) -> Result<PathMatch, PathError> {
         let parsed = match self {
             Self::Exact => PathMatch::Exact(path.into()),
@@ -53,19 +53,19 @@ impl PathType {
         }
     }
 
-    /// Whether `path` looks like a regular expression, and is none with this type.
+    /// Whether `path` looks like a regular expression, but is not one with this type.
     pub(super) fn is_literal_regex(self, path: &str) -> bool {
         matches!(self, Self::Exact | Self::Prefix) && looks_like_regex(path)
     }
 }
 
-/// Parts of regular expressions that a plain path hardly has.
+/// Parts of regular expressions that are rare in plain paths.
 const REGEX_PARTS: [&str; 19] = [
     ".*", ".+", "(?", "(/|", "|$", "$)", ")?", ")*", ")+", "[^", "[a-", "[A-", "[0-9", "]+", "]*",
     "\\d", "\\w", "\\s", "\\.",
 ];
 
-/// Whether someone most likely means `path` to be a regular expression.
+/// Whether `path` is probably intended as a regular expression.
 fn looks_like_regex(path: &str) -> bool {
     REGEX_PARTS.iter().any(|part| path.contains(part))
         || path.starts_with('^')
@@ -74,24 +74,24 @@ fn looks_like_regex(path: &str) -> bool {
         || path.ends_with("/?")
 }
 
-/// Why no request has a path, once Envoy has normalised it.
+/// The reason why no request has this path after Envoy has normalised it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PathError {
-    /// It does not begin with a slash.
+    /// It does not start with a slash.
     Relative,
-    /// `?` or `#`.
+    /// It has `?` or `#`.
     EndOfPath(char),
     Backslash,
     Space,
-    /// What clients encode, visible or not.
+    /// It has a character that clients encode, visible or not.
     Unencoded(char),
     EmptyElement,
     DotSegment,
-    /// Requests with this percent-encoded byte are refused.
+    /// Envoy rejects requests with this percent-encoded byte.
     RefusedEscape([u8; 3]),
-    /// Envoy decodes it.
+    /// Envoy decodes this percent-encoded byte.
     DecodedEscape([u8; 3]),
-    /// A regular expression, of a type that takes it literally.
+    /// It is a regular expression, but its type compares it literally.
     Regex,
 }
 
@@ -112,7 +112,7 @@ impl PathError {
     }
 }
 
-/// What to do about a regular expression of a type that takes it literally.
+/// The remedy for a regular expression that its type compares literally.
 pub(super) const LITERAL_REGEX: &str = "but Exact and Prefix match every character literally; write a plain path, or use pathType: ImplementationSpecific with --regex-paths";
 
 impl fmt::Display for PathError {
@@ -158,22 +158,21 @@ impl fmt::Display for PathError {
     }
 }
 
-/// What a regular expression is told by, as in the original.
+/// The characters that identify a regular expression, as in Istio 0.5.
 const REGEX_CHARACTERS: &str = r"\+*?()|[]{}^$";
 
-/// Whether a path says more than Istio's notation can.
+/// Whether a path is a regular expression beyond Istio's notation.
 fn is_regex(path: &str) -> bool {
     let text = istio_prefix(path).unwrap_or(path);
     text.contains(|character| REGEX_CHARACTERS.contains(character))
 }
 
-/// What stands before `.*`, or before `*` after a slash.
+/// The text before `.*`, or before `*` after a slash.
 fn istio_prefix(path: &str) -> Option<&str> {
     path.strip_suffix(".*").or_else(|| path.strip_suffix('*').filter(|rest| rest.ends_with('/')))
 }
 
-/// Istio's notation: `.*` at the end is a prefix of the string, everything else
-/// is exact.
+/// Istio's notation: a path that ends in `.*` is a string prefix, all others are exact.
 fn istio_path(path: &str) -> PathMatch {
     match istio_prefix(path) {
         _ if path.is_empty() => PathMatch::StringPrefix("/".into()),
@@ -183,10 +182,11 @@ fn istio_path(path: &str) -> PathMatch {
     }
 }
 
-/// Refuses a path that no request has once Envoy has normalised it: it could
-/// never match, or would match something other than it says.
+/// Rejects a path that no request has after Envoy has normalised it, because it would
+/// never match, or match other paths than intended.
 fn check(path: &PathMatch) -> Result<(), PathError> {
-    // The last element of a string prefix goes on: `/.` is that of `/.well-known`.
+    // The last element of a string prefix may continue: `/.` is a prefix of
+    // `/.well-known`.
     let elements = match path {
         PathMatch::StringPrefix(text) => text.rsplit_once('/').map_or("", |(before, _)| before),
         PathMatch::Exact(text) | PathMatch::Prefix(text) | PathMatch::Regex(text) => text,
@@ -208,7 +208,7 @@ fn check(path: &PathMatch) -> Result<(), PathError> {
     if path.contains("//") {
         return Err(PathError::EmptyElement);
     }
-    // What comes after `;` is not part of a dot segment to Envoy.
+    // To Envoy, the text after `;` is not part of a dot segment.
     let is_dot_segment = |element: &str| matches!(element.split(';').next(), Some("." | ".."));
     if elements.split('/').any(is_dot_segment) {
         return Err(PathError::DotSegment);
@@ -216,7 +216,7 @@ fn check(path: &PathMatch) -> Result<(), PathError> {
     check_escapes(path)
 }
 
-/// Envoy decodes what need not be encoded, and refuses encoded slashes and NUL.
+/// Envoy decodes unreserved characters, and rejects encoded slashes and NUL.
 fn check_escapes(path: &str) -> Result<(), PathError> {
     for escape in path.as_bytes().windows(3).filter(|window| window[0] == b'%') {
         let escape = [escape[0], escape[1], escape[2]];

@@ -3,21 +3,21 @@
 use crate::finding::Code;
 use crate::objects::{Cursor, Located, ObjectName, Place, Reading, host};
 
-/// An entry that says which Secret it means.
+/// An entry, with its Secret.
 #[derive(Debug)]
 pub(crate) struct TlsEntry {
     index: usize,
-    /// The default certificate, where there is none.
+    /// The Secret; `None` for the default certificate.
     pub(crate) secret: Option<Located<ObjectName>>,
     pub(crate) hosts: TlsHosts,
 }
 
-/// What a certificate is for.
+/// The hosts of a certificate.
 #[derive(Debug)]
 pub(crate) enum TlsHosts {
-    /// Those of the rules that the certificate is for: none are listed.
+    /// The hosts of the rules that the certificate covers, because none are listed.
     OfRules,
-    /// Perhaps none, where all that are listed are wrong.
+    /// The valid ones of the listed hosts; may be empty.
     Listed(Vec<TlsHost>),
 }
 
@@ -28,8 +28,8 @@ pub(crate) struct TlsHost {
     pub(crate) name: Located<Box<str>>,
 }
 
-/// The entries of an Ingress with a spec. One that names no Secret by a name that
-/// could be one is left out.
+/// The entries of an Ingress with a spec. Entries with an invalid name of a Secret are
+/// left out.
 pub(super) fn read(reading: &Reading<'_>) -> Vec<TlsEntry> {
     let root = reading.root();
     let Some(spec) = root.field("spec") else { return Vec::new() };
@@ -57,12 +57,12 @@ impl TlsEntry {
         Some(Self { index, secret, hosts: TlsHosts::read(cursor) })
     }
 
-    /// Where the Secret is named.
+    /// The position of the Secret's name.
     pub(crate) fn secret_place(&self, secret: &Located<ObjectName>) -> Place {
         Place::new(secret.at, format!("spec.tls[{}].secretName", self.index))
     }
 
-    /// Where a host of this entry is.
+    /// The position of a host of this entry.
     pub(crate) fn host_place(&self, host: &TlsHost) -> Place {
         Place::new(host.name.at, format!("spec.tls[{}].hosts[{}]", self.index, host.index))
     }

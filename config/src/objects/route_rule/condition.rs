@@ -1,4 +1,4 @@
-//! Which requests a rule is for (`match`).
+//! The condition of a rule on requests (`match`).
 
 use std::borrow::Cow;
 
@@ -13,37 +13,37 @@ use crate::objects::{Cursor, Labels, Place};
 /// The condition of a rule.
 #[derive(Debug, Default)]
 pub(crate) struct Condition {
-    /// Whose requests; everybody's where there is none.
+    /// The source of the requests; `None` for all sources.
     pub(crate) source: Option<Source>,
-    /// What the request looks like.
+    /// The conditions on the request.
     pub(crate) request: RuleMatch,
-    /// The regular expressions in that, which may be too large to be served.
+    /// The regular expressions in these conditions, which may be too large.
     pub(crate) patterns: Vec<ConditionPattern>,
-    /// Whether no request can meet it, which a warning has said.
+    /// Whether no request can match, which a warning has reported.
     pub(crate) never_holds: bool,
 }
 
-/// A regular expression, and where it is written.
+/// A regular expression, with its position.
 #[derive(Debug)]
 pub(crate) struct ConditionPattern {
     pub(crate) text: String,
     pub(crate) place: Place,
 }
 
-/// The workload that a request must come from. At an ingress that is the
-/// gateway, for every request.
+/// The workload from which a request must come. At an ingress, that is the gateway for
+/// every request.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) name: String,
-    /// Any where there is none: that of the rule, which the original took, is
+    /// `None` matches any namespace. Istio 0.5 used the namespace of the rule, which is
     /// hardly ever the gateway's.
     pub(crate) namespace: Option<String>,
     pub(crate) labels: Labels,
     pub(crate) place: Place,
 }
 
-/// What in `headers` is not a header, and what the filter calls it. The last is
-/// where Envoy keeps that header.
+/// The keys in `headers` that are not names of headers, with the filter's names for them.
+/// The last one is the pseudo-header in which Envoy stores a header.
 const SPECIAL: [(&str, &str); 5] = [
     ("uri", ":path"),
     ("scheme", ":scheme"),
@@ -117,7 +117,7 @@ impl Condition {
         }
     }
 
-    /// Finds conditions that no request meets.
+    /// Finds conditions that no request matches.
     fn check_reach(&mut self, name: &str, value: &StringMatch, field: &Cursor<'_>) {
         let plain = match value {
             StringMatch::Exact(text) | StringMatch::Prefix(text) => Some(text.as_str()),
@@ -157,7 +157,7 @@ impl Source {
     }
 }
 
-/// As the filter has hosts: in lower case, without port, and without a dot at the end.
+/// A host in the filter's form: in lower case, without a port and a trailing dot.
 fn of_host(value: StringMatch) -> StringMatch {
     match value {
         StringMatch::Exact(text) => {
@@ -170,12 +170,12 @@ fn of_host(value: StringMatch) -> StringMatch {
     }
 }
 
-/// Whether a host of a request may be `text`, or begin with it.
+/// Whether the host of a request can be `text`, or start with it.
 fn may_be_host(value: &StringMatch, text: &str) -> bool {
     let is_of_host = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
     match value {
         StringMatch::Exact(_) => host_of(text.as_bytes()).is_some(),
-        // Of an IPv6 address in brackets, more can be.
+        // A prefix of an IPv6 address in brackets can have other characters.
         StringMatch::Prefix(_) => text.starts_with('[') || text.bytes().all(is_of_host),
         StringMatch::Regex(_) => true,
     }
@@ -196,7 +196,7 @@ fn read_subnets(tcp: &Cursor<'_>, name: &str) -> Vec<String> {
     subnets
 }
 
-/// A `StringMatch`, or a string, which stands for itself.
+/// A `StringMatch`, or a string for an exact match.
 fn read_value(cursor: &Cursor<'_>) -> Option<StringMatch> {
     const KINDS: [&str; 3] = ["exact", "prefix", "regex"];
     if let Some(text) = cursor.node().as_str() {

@@ -1,4 +1,4 @@
-//! What goes wrong on purpose (`httpFault`).
+//! Fault injection (`httpFault`).
 
 use ingress_filter::table::{Abort, AbortStatus, Delay, Fault};
 
@@ -6,7 +6,7 @@ use super::values::{duration, integer, override_header, percent};
 use crate::finding::{Code, quote};
 use crate::objects::Cursor;
 
-/// gRPC's statuses; each stands at its number.
+/// The statuses of gRPC, by their number.
 const GRPC_STATUSES: [&str; 17] = [
     "OK",
     "CANCELLED",
@@ -29,7 +29,7 @@ const GRPC_STATUSES: [&str; 17] = [
 
 const LAST_GRPC_STATUS: u8 = 16;
 
-/// `None` where no request would be hit, too.
+/// Also `None` if it applies to no request.
 pub(super) fn read(cursor: &Cursor<'_>) -> Option<Fault> {
     cursor.only(&["delay", "abort"]);
     if cursor.field("delay").is_none() && cursor.field("abort").is_none() {
@@ -86,7 +86,7 @@ fn read_abort(cursor: &Cursor<'_>) -> Option<Abort> {
     per_million.map(|per_million| Abort { per_million, status, override_header })
 }
 
-/// How many of a million requests; `None` where that is none.
+/// The number of requests per million; `None` for 0.
 fn read_percent(cursor: &Cursor<'_>) -> Option<u32> {
     let Some(field) = cursor.field("percent") else {
         let message = "is missing, so this applies to no request; set a percentage, 0 to 100";
@@ -96,7 +96,7 @@ fn read_percent(cursor: &Cursor<'_>) -> Option<u32> {
     percent(&field).filter(|per_million| *per_million > 0)
 }
 
-/// By its name, or by its number with or without quotes.
+/// A status, by its name, or its number with or without quotes.
 fn read_grpc_status(cursor: &Cursor<'_>) -> Option<u8> {
     let Some(text) = cursor.node().as_str() else {
         return integer(cursor, &(0..=LAST_GRPC_STATUS));

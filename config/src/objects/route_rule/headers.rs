@@ -1,4 +1,4 @@
-//! Headers that a rule adds (`appendHeaders`, `corsPolicy`).
+//! Headers that a rule adds (`appendHeaders` and `corsPolicy`).
 
 use std::error::Error;
 
@@ -9,9 +9,9 @@ use super::values::{HeaderNameError, check_header_name, is_reserved, seconds, vi
 use crate::finding::{Code, quote};
 use crate::objects::Cursor;
 
-/// What frames a message or belongs to one connection (RFC 9110 section 7.6.1,
-/// RFC 9112), and the host, which `rewrite` changes. A second of any of them
-/// would let two servers read one request differently.
+/// Headers that delimit a message or belong to a connection (RFC 9110 section 7.6.1,
+/// RFC 9112), and the host, which `rewrite` changes. With a second value, two servers
+/// could interpret the request differently.
 const FORBIDDEN: [&str; 9] = [
     "host",
     "connection",
@@ -51,7 +51,7 @@ pub(super) fn append(cursor: &Cursor<'_>) -> Vec<Header> {
     headers
 }
 
-/// Why a header cannot be appended.
+/// The reason why a header cannot be appended.
 #[derive(Debug, Error)]
 enum AppendError {
     #[error(transparent)]
@@ -83,7 +83,7 @@ fn check_appended(name: &str) -> Result<(), AppendError> {
     }
 }
 
-/// Why an item of a `corsPolicy` is not taken.
+/// The reason why an item of a `corsPolicy` is rejected.
 #[derive(Debug, Error)]
 enum CorsError {
     #[error("{} contains a comma; write each origin as a separate item", quote(.0))]
@@ -100,7 +100,7 @@ fn check_method(method: &str) -> Result<(), CorsError> {
     if METHODS.contains(&method) { Ok(()) } else { Err(CorsError::Method(method.into())) }
 }
 
-/// What `corsPolicy` says; `None` where it allows nobody, which is as good.
+/// The `corsPolicy`; `None` if it allows no origin, which has the same effect.
 pub(super) fn cors(cursor: &Cursor<'_>) -> Option<Cors> {
     cursor.only(&[
         "allowOrigin",
@@ -127,7 +127,8 @@ pub(super) fn cors(cursor: &Cursor<'_>) -> Option<Cors> {
     (!cors.allow_origins.is_empty()).then_some(cors)
 }
 
-/// The items of a list of visible text that passes `check`; others have this code.
+/// The items of a list that are visible text and pass `check`; others get a finding with
+/// this code.
 fn texts<E: Error>(
     cursor: &Cursor<'_>,
     name: &str,

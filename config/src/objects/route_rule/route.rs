@@ -1,24 +1,24 @@
-//! How requests are shared out among services and versions (`route`).
+//! The weighted destinations of requests: services and versions (`route`).
 
 use super::service_ref::{Scope, ServiceRef, read_labels};
 use super::values::integer;
 use crate::finding::Code;
 use crate::objects::{Cursor, Labels, Place};
 
-/// A share of the requests.
+/// A weighted destination.
 #[derive(Debug)]
 pub(crate) struct Share {
-    /// The service whose rule this is, where there is none.
+    /// The service; `None` for the service of the rule.
     pub(crate) destination: Option<ServiceRef>,
-    /// The version; all pods of the service where there are none.
+    /// The labels of the version; if empty, all pods of the service.
     pub(crate) labels: Labels,
-    /// Out of 100.
+    /// In percent.
     pub(crate) weight: u32,
-    /// Where it says which pods are meant.
+    /// The position of the labels, or else of the destination.
     pub(crate) place: Place,
 }
 
-/// The shares in the field `route`; together 100, where nothing is wrong.
+/// The destinations in the field `route`. If all are valid, the sum of the weights is 100.
 pub(super) fn read(spec: &Cursor<'_>, scope: &Scope) -> Vec<Share> {
     let items = spec.list("route");
     let mut shares: Vec<_> =
@@ -54,7 +54,7 @@ impl Share {
     }
 }
 
-/// Labels may stand beside a destination or in it.
+/// The labels, which may be next to the destination or in it.
 fn one_of(cursor: &Cursor<'_>, beside: Labels, within: Labels) -> Labels {
     if !beside.is_empty() && !within.is_empty() && beside != within {
         let message = "differ from those in destination; remove one of the two";

@@ -1,4 +1,4 @@
-//! What names a service, and perhaps a version of it (`IstioService`).
+//! References to a service or a version of it (`IstioService`).
 
 use std::sync::Arc;
 
@@ -6,15 +6,15 @@ use super::values::visible;
 use crate::finding::{Code, quote};
 use crate::objects::{Cursor, Labels, Place, check_label, is_dns_label, is_dns_subdomain};
 
-/// What services a rule may name, and how.
+/// The services that a rule may name, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Scope {
     pub(crate) cluster_domain: Arc<str>,
-    /// Whether it may name services of other namespaces than its own.
+    /// Whether it may name services of other namespaces.
     pub(crate) cross_namespace: bool,
 }
 
-/// A service, and a version of it where `labels` are not empty.
+/// A service; with `labels`, a version of it.
 #[derive(Debug)]
 pub(crate) struct ServiceRef {
     pub(crate) namespace: String,
@@ -23,14 +23,15 @@ pub(crate) struct ServiceRef {
     pub(crate) place: Place,
 }
 
-/// What an `IstioService` says, before a namespace is made of none.
+/// The fields of an `IstioService`, before a missing namespace is replaced by the default.
 pub(super) struct Named {
     pub(super) name: String,
     pub(super) namespace: Option<String>,
     pub(super) labels: Labels,
 }
 
-/// The most labels of a version: each is a part of a cluster's name.
+/// The maximum number of labels of a version, because the name of its cluster contains
+/// them.
 const MAX_LABELS: usize = 16;
 
 impl ServiceRef {
@@ -65,8 +66,8 @@ impl Named {
     }
 }
 
-/// The host in `service` that is elsewhere, as that of an `EgressRule` is, or of
-/// another mesh: rules for sidecars name them.
+/// A host in `service` outside this cluster, such as that of an `EgressRule` or of another
+/// mesh, which rules for sidecars name.
 pub(super) fn host_elsewhere<'a>(cursor: &Cursor<'a>, scope: &Scope) -> Option<&'a str> {
     let service = cursor.node().get("service")?.as_str()?;
     let host = service.strip_prefix("*.").unwrap_or(service);
@@ -86,7 +87,7 @@ fn read_parts(cursor: &Cursor<'_>, scope: &Scope) -> Option<(String, Option<Stri
     let name = read_label(&name);
     let namespace = match cursor.field("namespace") {
         None => None,
-        // One that is wrong must not pass for none.
+        // An invalid one must not count as a missing one.
         Some(field) => Some(read_label(&field)?),
     };
     Some((name?, namespace))
@@ -147,7 +148,7 @@ fn read_full_name(
     names.map(|(name, namespace)| (name.to_owned(), Some(namespace.to_owned())))
 }
 
-/// The labels in a mapping; those that are none are findings.
+/// The labels in a mapping; invalid ones become findings.
 pub(super) fn read_labels(cursor: &Cursor<'_>) -> Labels {
     let mut labels = Labels::new();
     for (key, field) in cursor.fields() {

@@ -1,4 +1,4 @@
-//! Other paths and hosts than the client asked for (`redirect`, `rewrite`).
+//! Changes of the path and host (`redirect` and `rewrite`).
 
 use ingress_filter::table::{Redirect, Rewrite};
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::finding::Findings;
 use crate::manifest::read_text;
 
-/// The rule for `web` in `shop` whose spec goes on with `spec`, or its errors.
+/// The rule for `web` in `shop` with `spec` as the rest of its spec, or its errors.
 fn read(spec: &str) -> Result<RouteRule, Vec<String>> {
     let text = format!(
         "apiVersion: config.istio.io/v1alpha2\nkind: RouteRule\nmetadata: {{name: r, namespace: shop}}\n\

@@ -1,5 +1,4 @@
-//! How long a request may take, and how often it is tried
-//! (`httpReqTimeout`, `httpReqRetries`).
+//! Timeouts and retries (`httpReqTimeout` and `httpReqRetries`).
 
 use ingress_filter::table::{Retries, Timeout};
 
@@ -24,7 +23,7 @@ pub(super) fn retries(spec: &Cursor<'_>) -> Option<Retries> {
     let attempts = attempts.map(|field| integer(&field, &(0..=i32::MAX.unsigned_abs())));
     let per_try_timeout_ms = simple.field("perTryTimeout").and_then(|field| duration(&field));
     let override_header = override_header(&simple);
-    // As in protobuf, a number that is absent is 0.
+    // As in protobuf, a missing number is 0.
     let attempts = attempts.unwrap_or(Some(0))?;
     let is_effective = attempts > 0 || override_header.is_some();
     if !is_effective {
@@ -42,8 +41,7 @@ pub(super) fn retries(spec: &Cursor<'_>) -> Option<Retries> {
     })
 }
 
-/// The policy `name` of `field`, beside which there may be one for some other
-/// proxy.
+/// The policy `name` of `field`, which may also have one for another proxy.
 fn one_policy<'a>(field: &'a Cursor<'a>, name: &'a str) -> Option<Cursor<'a>> {
     field.only(&[name, "custom"]);
     let custom = field.field("custom");

@@ -1,5 +1,4 @@
-//! Single values of a rule's fields. Each is `None`, with a finding, where it
-//! is not what it must be.
+//! The values of a rule's fields. Each is `None`, with a finding, if it is not valid.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -10,10 +9,10 @@ use thiserror::Error;
 use crate::finding::{Code, quote};
 use crate::objects::Cursor;
 
-/// What the filter and Envoy tell each other; no rule may speak for them.
+/// The prefixes of headers between the filter and Envoy, which rules may not set.
 pub(super) const RESERVED_PREFIXES: [&str; 2] = ["x-ingress-", "x-envoy-"];
 
-/// A whole number in `range`. One that does not fit is never wrapped.
+/// A whole number in `range`, without wrapping.
 pub(super) fn integer<T>(cursor: &Cursor<'_>, range: &RangeInclusive<T>) -> Option<T>
 where
     T: TryFrom<i64> + PartialOrd + Display,
@@ -30,9 +29,9 @@ pub(super) fn int32(cursor: &Cursor<'_>) -> Option<i32> {
     integer(cursor, &(i32::MIN..=i32::MAX))
 }
 
-/// A percentage, as how many of a million.
+/// A percentage, as a number per million.
 pub(super) fn percent(cursor: &Cursor<'_>) -> Option<u32> {
-    // NaN is in no range.
+    // No range contains NaN.
     let percent = cursor.node().as_f64().filter(|percent| (0.0..=100.0).contains(percent));
     let Some(percent) = percent else {
         cursor.wrong_kind("a percentage, 0 to 100");
@@ -70,7 +69,7 @@ pub(super) fn duration(cursor: &Cursor<'_>) -> Option<u32> {
     duration
 }
 
-/// A duration of whole seconds, none among them.
+/// A duration of whole seconds, which may be 0.
 pub(super) fn seconds(cursor: &Cursor<'_>) -> Option<u32> {
     if cursor.node().as_str() == Some("0s") {
         return Some(0);
@@ -84,7 +83,7 @@ pub(super) fn seconds(cursor: &Cursor<'_>) -> Option<u32> {
     Some(milliseconds / 1_000)
 }
 
-/// Text of visible characters of ASCII, at least one.
+/// A text of visible ASCII characters that is not empty.
 pub(super) fn visible<'a>(cursor: &Cursor<'a>) -> Option<&'a str> {
     let text = cursor.as_string()?;
     if text.is_empty() {
@@ -116,7 +115,7 @@ pub(super) fn authority(cursor: &Cursor<'_>) -> Option<String> {
     is_host.then(|| text.to_owned())
 }
 
-/// Why a text is not the name of a header, as HTTP/2 spells it.
+/// The reason why a text is not a valid header name in HTTP/2.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{} is not a valid header name: {}", quote(name), self.remedy())]
 pub(super) struct HeaderNameError {
@@ -136,7 +135,7 @@ impl HeaderNameError {
     }
 }
 
-/// The name of a header, as HTTP/2 spells it.
+/// A header name in the spelling of HTTP/2.
 pub(super) fn check_header_name(name: &str) -> Result<(), HeaderNameError> {
     let is_token =
         |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9') || b"!#$%&'*+-.^_`|~".contains(&byte);
@@ -146,12 +145,12 @@ pub(super) fn check_header_name(name: &str) -> Result<(), HeaderNameError> {
     Err(HeaderNameError { name: name.into() })
 }
 
-/// Whether a header is the filter's or Envoy's own.
+/// Whether a header is used between the filter and Envoy.
 pub(super) fn is_reserved(name: &str) -> bool {
     RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// The header in `overrideHeaderName`, of which clients may send another value.
+/// The header in `overrideHeaderName`, with which clients may override a value.
 pub(super) fn override_header(cursor: &Cursor<'_>) -> Option<String> {
     let field = cursor.field("overrideHeaderName")?;
     let name = field.as_string()?;
