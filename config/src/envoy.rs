@@ -1,8 +1,8 @@
 //! The configuration of Envoy, as typed messages that libraries serialise: text of
-//! manifests is never pasted into a configuration.
+//! manifests is never inserted into a configuration.
 //!
-//! [`EnvoyFiles`] is for an Envoy without a controller, the renderer for one with
-//! it.
+//! [`EnvoyFiles`] is for an Envoy without a controller, the renderer for one with a
+//! controller.
 
 mod admin;
 mod bootstrap;
@@ -33,7 +33,7 @@ pub(crate) use render::{Renderer, Target};
 pub(crate) use resource::{Key, Kind, Named, Resource, Resources, Version};
 pub(crate) use sanitising::removed;
 
-/// The name under which the filter's configuration is discovered (ECDS).
+/// The name of the filter's configuration in ECDS.
 pub const FILTER_NAME: &str = "ingress";
 
 /// The name of the only route configuration (RDS).
@@ -42,22 +42,21 @@ pub const ROUTE_CONFIGURATION: &str = "ingress";
 /// The listener for HTTP.
 pub(crate) const HTTP_LISTENER: &str = "http";
 
-/// The listener for HTTPS, where there is any certificate.
+/// The listener for HTTPS, if there is any certificate.
 pub(crate) const HTTPS_LISTENER: &str = "https";
 
-/// The listener that says whether requests can be sent to the others.
+/// The listener for readiness probes.
 pub(crate) const PROBE_LISTENER: &str = "probe";
 
 /// The statistics prefix of the HTTP connection manager.
 pub const STAT_PREFIX: &str = "ingress_http";
 
-/// How Envoy has its configuration.
+/// How Envoy gets its configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Delivery {
-    /// In files, with endpoints in the clusters and certificates in files of
-    /// their own.
+    /// In files, with endpoints in the clusters, and certificates in separate files.
     Files,
-    /// Over a stream from the controller beside it: what changes is told piece by
-    /// piece, and Envoy says of each whether it takes it.
+    /// Over a stream from the controller, with only the changed resources. Envoy accepts
+    /// or rejects each of them.
     Stream,
 }

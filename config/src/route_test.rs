@@ -1,8 +1,7 @@
 //! Tests of routes: requests, and their expected outcomes.
 //!
-//! The format is that of Envoy's route table check tool, with a few fields of
-//! our own (`docs/testing.md`). The requests go through the very module that
-//! Envoy runs.
+//! The format is that of Envoy's route table check tool, with additional fields
+//! (`docs/testing.md`). The requests go through the same module that Envoy runs.
 
 mod case;
 mod compare;

@@ -1,7 +1,7 @@
 //! The HTTP endpoints for operators: `/healthz`, `/readyz`, `/metrics`.
 //!
-//! `/healthz` says that the controller runs, `/readyz` that traffic can be sent
-//! to the Envoy beside it:
+//! `/healthz` reports that the controller runs, `/readyz` that traffic can be sent
+//! to its Envoy:
 //! <https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/>.
 
 use std::convert::Infallible;
@@ -24,13 +24,13 @@ use tracing::{error, warn};
 
 use super::metrics::Metrics;
 
-/// How long a client may take, from its connection to the end of the answer.
+/// The timeout of a client, from its connection to the end of the response.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many clients are answered at once; others wait to be accepted.
+/// The maximum number of concurrent clients; others wait to be accepted.
 const MAX_CLIENTS: usize = 64;
 
-/// When accepting is tried again, if the machine is out of something.
+/// The pause after a failed accept, for example if there are too many open files.
 const ACCEPT_RETRY_PERIOD: Duration = Duration::from_secs(1);
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -38,17 +38,17 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 /// Whether traffic can be sent to Envoy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Readiness {
-    /// Not yet: why, in a line.
+    /// Not yet, with the reason in one line.
     Starting(String),
     /// It serves.
     Ready,
-    /// It does not run, or does not answer.
+    /// It does not run, or does not respond.
     EnvoyDown,
-    /// It serves what it has and is about to end.
+    /// It still serves, but is shutting down.
     Draining,
 }
 
-/// Answers on `listener` until it is dropped, whatever happens.
+/// Serves clients of `listener` until dropped, even after failures.
 pub(super) async fn serve(
     listener: TcpListener,
     readiness: watch::Receiver<Readiness>,
@@ -78,8 +78,8 @@ pub(super) async fn serve(
     }
 }
 
-/// One answer on a connection: so none is held open, and one time limit holds
-/// for all that a client could do slowly.
+/// One response per connection, so none is kept open, and one timeout covers everything
+/// that a client could do slowly.
 async fn attend(stream: TcpStream, readiness: &watch::Receiver<Readiness>, metrics: &Metrics) {
     let service = service_fn(|request: Request<Incoming>| {
         let response = answer(&request, &readiness.borrow(), metrics);
@@ -87,7 +87,7 @@ async fn attend(stream: TcpStream, readiness: &watch::Receiver<Readiness>, metri
     });
     let connection =
         http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
-    // A client that goes away or takes too long is not our concern.
+    // A client that disconnects or is too slow is not an error.
     let _ = timeout(CLIENT_TIMEOUT, connection).await;
 }
 
@@ -122,8 +122,8 @@ fn ready(readiness: &Readiness) -> Response<Full<Bytes>> {
     text(StatusCode::SERVICE_UNAVAILABLE, reason)
 }
 
-/// Prometheus asks for `OpenMetrics`; who asks for nothing, such as curl, gets
-/// the older format.
+/// Prometheus requests `OpenMetrics`; clients without `accept`, such as curl, get the
+/// older format.
 fn tell<B>(request: &Request<B>, metrics: &Metrics) -> Response<Full<Bytes>> {
     let accepted = request.headers().get_all(ACCEPT).into_iter();
     let mut accepted = accepted.filter_map(|value| value.to_str().ok());
@@ -162,7 +162,7 @@ mod tests {
 
     use super::*;
 
-    /// A server, and what makes it ready or not.
+    /// A server, and the sender of its readiness.
     async fn start() -> (SocketAddr, watch::Sender<Readiness>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -171,7 +171,7 @@ mod tests {
         (address, sender)
     }
 
-    /// The whole answer, as it goes over the wire.
+    /// The complete response in bytes.
     async fn exchange(address: SocketAddr, request: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();

@@ -11,19 +11,19 @@ use crate::manifest::Object;
 /// One object.
 #[derive(Debug)]
 pub(super) struct Known {
-    /// What decides how it is served.
+    /// The fields that affect how it is served.
     pub(super) object: Object,
     pub(super) uid: String,
     pub(super) resource_version: String,
-    /// Of an Ingress: `status.loadBalancer.ingress`.
+    /// `status.loadBalancer.ingress` of an Ingress.
     pub(super) published: Vec<Json>,
-    /// Whether our field manager owns that, as `metadata.managedFields` has it:
+    /// Whether this controller's field manager owns it by `metadata.managedFields`:
     /// see [`is_published_by`].
     pub(super) is_published_by_us: bool,
 }
 
 impl Known {
-    /// One of which no more is known than what decides how it is served.
+    /// An object with only the fields that affect how it is served.
     #[cfg(test)]
     pub(super) fn of_object(object: Object) -> std::sync::Arc<Self> {
         std::sync::Arc::new(Self {
@@ -35,7 +35,7 @@ impl Known {
         })
     }
 
-    /// Whether another state of the same object is served alike.
+    /// Whether another state of the same object is served in the same way.
     pub(super) fn is_served_like(&self, other: &Self) -> bool {
         self.object.node == other.object.node
             && self.object.labels == other.object.labels
@@ -43,10 +43,10 @@ impl Known {
     }
 }
 
-/// Turns what the API gives into [`Known`] objects.
+/// Converts objects of the API to [`Known`] ones.
 pub(super) struct KnownReader {
     reader: Reader,
-    /// The name under which we write.
+    /// The name of this controller's field manager.
     manager: String,
 }
 

@@ -24,8 +24,8 @@ use crate::rollout::Change;
 
 use super::reports::Report;
 
-/// The kinds that are told apart; another one counts as `other`, so that the
-/// series are bounded whatever the API has.
+/// The values of the label `kind`; other kinds count as `other`, so the number of series is
+/// bounded.
 const KINDS: [&str; 12] = [
     "ConfigMap",
     "CustomResourceDefinition",
@@ -45,7 +45,7 @@ fn known(kind: &str) -> &'static str {
     KINDS.iter().copied().find(|known| *known == kind).unwrap_or("other")
 }
 
-/// What is written to the API.
+/// A report that is written to the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Written {
     /// The status of an Ingress.
@@ -54,7 +54,7 @@ pub(super) enum Written {
     Event,
 }
 
-/// How a writing ended.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Ending {
     Success,
@@ -92,7 +92,7 @@ struct BudgetLabels {
     resource: &'static str,
 }
 
-/// Of how many namespaces the budgets are told, so that the series are bounded.
+/// The number of namespaces whose budgets are published, so the number of series is bounded.
 const TOLD_NAMESPACES: usize = 20;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -112,7 +112,7 @@ struct WriteLabels {
     result: Ending,
 }
 
-/// All that is counted, and how it is told.
+/// All metrics of the controller.
 #[derive(Debug)]
 pub(super) struct Metrics {
     registry: Registry,
@@ -203,8 +203,8 @@ impl Metrics {
         metrics
     }
 
-    /// Series whose labels are known are there from the start, at 0, so that
-    /// the first increase shows.
+    /// Series with known labels exist from the start, with 0, so that the first increase
+    /// is visible.
     fn begin(&self) {
         for change in [Change::Upstreams, Change::Certificates, Change::RouteTable] {
             let _ = self.applied.get_or_create(&ChangeLabel { change });
@@ -221,7 +221,7 @@ impl Metrics {
         self.compile.observe(took.as_secs_f64());
     }
 
-    /// Namespaces take so much of what each may take at most.
+    /// Sets the fractions of their budgets that namespaces use.
     pub(super) fn set_usage(&self, usage: &Usage, limits: &Amounts) {
         self.budgets.clear();
         for (namespace, shares) in usage.closest(limits, TOLD_NAMESPACES) {
@@ -241,23 +241,23 @@ impl Metrics {
         self.last_applied.set(now.unwrap_or_default().as_secs_f64());
     }
 
-    /// Envoy serves what changed in the API so long ago.
+    /// Envoy serves a change that the API reported this long ago.
     pub(super) fn served_after(&self, since_event: Duration) {
         self.event_to_traffic.observe(since_event.as_secs_f64());
     }
 
-    /// Envoy refused a configuration.
+    /// Envoy rejected a configuration.
     pub(super) fn rejected(&self) {
         self.rejected.inc();
     }
 
-    /// There are `number` objects of `kind`.
+    /// Sets the number of objects of `kind`.
     pub(super) fn set_objects(&self, kind: &str, number: usize) {
         let kind = KindLabel { kind: known(kind) };
         self.objects.get_or_create(&kind).set(gauge(number));
     }
 
-    /// These are all the findings there are.
+    /// Sets the current findings.
     pub(super) fn set_findings(&self, reports: &[Report]) {
         let mut numbers = BTreeMap::<_, usize>::new();
         for report in reports {
@@ -268,7 +268,7 @@ impl Metrics {
             };
             *numbers.entry((severity, known(&report.subject.kind))).or_default() += 1;
         }
-        // One that is no more is at 0, not missing.
+        // A resolved one is 0, not missing.
         for kind in KINDS.into_iter().chain(["other"]) {
             for severity in ["error", "warning", "note"] {
                 let number = numbers.get(&(severity, kind)).copied().unwrap_or(0);
@@ -277,22 +277,22 @@ impl Metrics {
         }
     }
 
-    /// The watch of `kind` had to begin anew.
+    /// The watch of `kind` had to start again.
     pub(super) fn watch_restarted(&self, kind: &str) {
         self.watch_restarts.get_or_create(&KindLabel { kind: known(kind) }).inc();
     }
 
-    /// Whether `kind` is followed at the moment.
+    /// Sets whether the watch of `kind` works.
     pub(super) fn set_watch_up(&self, kind: &str, is_up: bool) {
         self.watch_up.get_or_create(&KindLabel { kind: known(kind) }).set(is_up.into());
     }
 
-    /// Whether this replica leads.
+    /// Sets whether this replica is the leader.
     pub(super) fn set_leader(&self, is_leader: bool) {
         self.leader.set(is_leader.into());
     }
 
-    /// A report is in the API.
+    /// A report was written.
     pub(super) fn report_written(&self, report: Written) {
         self.writes.get_or_create(&WriteLabels { report, result: Ending::Success }).inc();
     }
@@ -302,14 +302,14 @@ impl Metrics {
         self.writes.get_or_create(&WriteLabels { report, result: Ending::Failure }).inc();
     }
 
-    /// All of it as `OpenMetrics` 1.0.
+    /// All metrics as `OpenMetrics` 1.0.
     pub(super) fn to_openmetrics(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
         Ok(text)
     }
 
-    /// All of it as Prometheus' own text, version 0.0.4.
+    /// All metrics in Prometheus' text format, version 0.0.4.
     pub(super) fn to_prometheus(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         prometheus_text::encode(&mut text, &self.registry)?;
@@ -366,7 +366,7 @@ mod tests {
         metrics
     }
 
-    /// Series and values, as a scraper reads them.
+    /// Series and their values, parsed from the text.
     fn parse(text: &str) -> BTreeMap<&str, f64> {
         let samples = text.lines().filter(|line| !line.starts_with('#'));
         samples

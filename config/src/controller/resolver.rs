@@ -24,19 +24,19 @@ use super::retry::Backoff;
 use super::store::Store;
 use crate::settings::NameServer;
 
-/// How long an answer is used at least, as in Envoy, and at most: who moves a
-/// service would rather not wait for the time that its record had.
+/// The shortest time for which an answer is used, as in Envoy, and the longest one, which
+/// limits the delay of changes if records have a long TTL.
 const REFRESH: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_mins(1);
 
-/// How many look-ups are under way at once. Each takes two ports for as long as a
-/// name server keeps it waiting.
+/// The maximum number of concurrent lookups. Each uses two ports while it waits for a name
+/// server.
 const MAX_CONCURRENT: usize = 256;
 
-/// The most addresses of one name that are taken. A message over TCP has room for
-/// 4,000 (RFC 1035, section 4.2.2), each of which is an endpoint for Envoy.
+/// The maximum number of addresses of one name. A message over TCP can have 4,000 (RFC 1035
+/// section 4.2.2), each of which would be an endpoint of Envoy.
 const MAX_ADDRESSES: usize = 100;
 
-/// See the module.
+/// Resolves names repeatedly.
 pub(super) struct Resolver {
     store: Arc<Store>,
     client: TokioResolver,
@@ -44,7 +44,7 @@ pub(super) struct Resolver {
 }
 
 impl Resolver {
-    /// One that asks `servers`, or if there are none, those of the system.
+    /// A resolver that queries `servers`, or if there are none, those of the system.
     pub(super) fn new(store: Arc<Store>, servers: &[NameServer]) -> anyhow::Result<Self> {
         let (config, mut options) = match servers {
             [] => of_system(),
@@ -54,9 +54,9 @@ impl Resolver {
             ),
         };
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-        // What a name is to the pod itself is of no use to others.
+        // The pod's own hosts file does not apply to upstreams.
         options.use_hosts_file = ResolveHosts::Never;
-        // Answers are kept here, and asked for again when they are old.
+        // This resolver has its own cache.
         options.cache_size = 0;
         options.max_active_requests = 2 * MAX_CONCURRENT;
         let provider = TokioRuntimeProvider::default();
@@ -68,7 +68,7 @@ impl Resolver {
         })
     }
 
-    /// Looks up those that are wanted, each again and again.
+    /// Resolves the wanted names repeatedly.
     pub(super) async fn run(self, mut wanted: channel::Receiver<BTreeSet<String>>) {
         let resolver = Arc::new(self);
         let mut tasks = JoinSet::new();
@@ -112,11 +112,11 @@ impl Resolver {
         }
     }
 
-    /// The addresses of a name, and how long they hold.
+    /// The addresses of a name, and the time for which they are valid.
     async fn look_up(&self, name: &str) -> Result<(BTreeSet<IpAddr>, Instant), String> {
         let turn = self.turns.acquire().await;
-        // With the dot, no search domain is tried: a host that has a name there would
-        // answer for all names.
+        // With the dot, no search domains are used, in which another host could have
+        // this name.
         let name = if name.ends_with('.') { name.to_owned() } else { format!("{name}.") };
         let found = self.client.lookup_ip(name).await;
         drop(turn);
@@ -125,7 +125,7 @@ impl Resolver {
         let holds_until = Instant::from_std(found.valid_until());
         match addresses.len() {
             0 => Err(WITHOUT_ADDRESS.to_owned()),
-            // The same ones each time, in whichever order they come.
+            // Sorted, so that the same ones are used each time.
             _ => Ok((addresses.into_iter().take(MAX_ADDRESSES).collect(), holds_until)),
         }
     }
@@ -142,8 +142,8 @@ fn describe(error: &NetError) -> String {
     }
 }
 
-/// What /etc/resolv.conf says, or as resolv.conf(5) has it without one, the name
-/// server of the machine itself.
+/// The configuration in /etc/resolv.conf, or without it, the name server of the machine
+/// itself, as in resolv.conf(5).
 fn of_system() -> (ResolverConfig, ResolverOpts) {
     read_system_conf().unwrap_or_else(|error| {
         warn!("/etc/resolv.conf has no name server ({error}); using 127.0.0.1");

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use futures::future;
 use tokio::time::{sleep, sleep_until};
 
-/// Ever longer, with a random part, so that many replicas do not all come back
-/// at once.
+/// Increasing pauses with a random part, so that replicas do not retry at the same time.
 pub(super) struct Backoff {
     first: Duration,
     longest: Duration,
@@ -14,13 +13,13 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// For what is served: soon at first, because most failures are short; and never
-    /// long, because changes are not served meanwhile.
+    /// For traffic: short at first, because most failures are short, and never long,
+    /// because changes are not served meanwhile.
     pub(super) fn for_traffic() -> Self {
         Self::new(Duration::from_millis(100), Duration::from_secs(5))
     }
 
-    /// For what is only told.
+    /// For reports.
     pub(super) fn for_reports() -> Self {
         Self::new(Duration::from_secs(1), Duration::from_mins(1))
     }
@@ -29,26 +28,26 @@ impl Backoff {
         Self { first, longest, next: first }
     }
 
-    /// Begins anew, since it has worked.
+    /// Starts again after a success.
     pub(super) fn reset(&mut self) {
         self.next = self.first;
     }
 
-    /// How long to wait this time.
+    /// The next pause.
     pub(super) fn step(&mut self) -> Duration {
         let now = self.next;
         self.next = (now * 2).min(self.longest);
         now.mul_f64(0.5 + fastrand::f64() / 2.0)
     }
 
-    /// Waits for as long as it is time to.
+    /// Waits for the next pause.
     pub(super) async fn wait(&mut self) {
         sleep(self.step()).await;
     }
 }
 
-/// For what has worked only once it has not failed for a while: that a list
-/// begins, say, does not mean that it will end, though it is not an error.
+/// For tasks that have succeeded only after some time without a failure: for example, the
+/// start of a list does not mean that it will complete.
 pub(super) struct LastingBackoff {
     backoff: Backoff,
     quiet: Duration,
@@ -74,11 +73,11 @@ impl Iterator for LastingBackoff {
 }
 
 impl kube::runtime::utils::Backoff for LastingBackoff {
-    /// Called at whatever is not an error.
+    /// Called after each step without an error.
     fn reset(&mut self) {}
 }
 
-/// At `time`; without one, never.
+/// Waits until `time`; forever without one.
 pub(super) async fn until(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time.into()).await,

@@ -295,7 +295,7 @@ mod tests {
     use super::*;
     use crate::manifest::{Kept, Names, Node, Object};
 
-    /// A Service in namespace `d`; `content` is what it says.
+    /// A Service in namespace `d` with this content.
     fn known(name: &str, version: &str, content: &str) -> Known {
         Known {
             object: Object {
@@ -322,7 +322,7 @@ mod tests {
         names
     }
 
-    /// A store whose only list has brought a and b.
+    /// A store whose only list has a and b.
     fn filled() -> (Store, PartId) {
         let store = Store::new();
         let part = store.add_parts(&[Kind::Service])[0];

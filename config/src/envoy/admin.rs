@@ -35,7 +35,7 @@ pub enum AdminError {
     /// Not an address.
     #[error(transparent)]
     Malformed(#[from] ListenAddrError),
-    /// It is one that others reach.
+    /// Other machines can reach it.
     #[error(
         "not a loopback address: every client of the admin interface can control Envoy without a \
          password; use 127.0.0.1:{0}, and connect from other machines through ssh"

@@ -30,7 +30,7 @@ enum AddressKind {
 struct SocketAddress {
     #[prost(string, tag = "2")]
     address: String,
-    /// One of several kinds of ports, so that 0, which takes any, is told too.
+    /// A variant, so that 0, which selects any free port, is encoded, too.
     #[prost(uint32, optional, tag = "3")]
     port_value: Option<u32>,
 }
@@ -39,7 +39,7 @@ struct SocketAddress {
 struct Pipe {
     #[prost(string, tag = "1")]
     path: String,
-    /// What `chmod` would take, where it is a listener's.
+    /// The mode of the file, if a listener creates it.
     #[prost(uint32, tag = "2")]
     #[serde(skip_serializing_if = "is_unset")]
     mode: u32,
@@ -56,7 +56,7 @@ impl Address {
         Self { kind: Some(AddressKind::Pipe(pipe)) }
     }
 
-    /// A socket to which the owner and the group may connect, and nobody else.
+    /// A socket to which only the owner and the group may connect.
     pub(super) fn shared_with_group(mut self) -> Self {
         if let Some(AddressKind::Pipe(pipe)) = &mut self.kind {
             pipe.mode = 0o660;
@@ -107,12 +107,12 @@ pub(super) enum ApiVersion {
 json_names!(ApiVersion { Auto = "AUTO", V3 = "V3" });
 
 impl ConfigSource {
-    /// The stream that the bootstrap names.
+    /// The stream that the bootstrap configures.
     pub(super) fn stream() -> Self {
         Self { resource_api_version: ApiVersion::V3.into(), source: Some(Source::Ads(Empty {})) }
     }
 
-    /// A file that Envoy reads again whenever another is renamed onto it.
+    /// A file that Envoy reads again when another one is renamed onto it.
     pub(super) fn file(path: &Path) -> Self {
         let source = PathConfigSource { path: path.display().to_string() };
         Self {
@@ -122,8 +122,7 @@ impl ConfigSource {
     }
 }
 
-/// `core.v3.DataSource`. What it holds may be a private key, so it is never
-/// printed.
+/// `core.v3.DataSource`. It may contain a private key, so it is never printed.
 #[derive(Clone, PartialEq, Message, Serialize)]
 #[prost(skip_debug)]
 pub(super) struct DataSource {
@@ -200,22 +199,22 @@ impl StringMatcher {
         Self { pattern: Some(StringPattern::Exact(text.to_owned())), ignore_case: false }
     }
 
-    /// Header names are compared without case.
+    /// A prefix of header names, which are not case-sensitive.
     pub(super) fn header_prefix(text: &str) -> Self {
         Self { pattern: Some(StringPattern::Prefix(text.to_owned())), ignore_case: true }
     }
 
-    /// As `xds.type.matcher.v3` has it, which wants the engine named.
+    /// A regular expression for `xds.type.matcher.v3`, which requires the engine.
     pub(super) fn regex(regex: String) -> Self {
         Self::matching(SafeRegex { google_re2: Some(Empty {}), regex })
     }
 
-    /// Any text.
+    /// Matches any text.
     pub(super) fn any() -> Self {
         Self::text_matching(".*".to_owned())
     }
 
-    /// In Envoy's own messages, where the name of the engine is deprecated.
+    /// A regular expression for Envoy's own messages, in which the engine is deprecated.
     pub(super) fn text_matching(regex: String) -> Self {
         Self::matching(SafeRegex { google_re2: None, regex })
     }

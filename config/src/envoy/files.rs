@@ -176,7 +176,7 @@ fn check_socket(path: &Path) -> Result<(), LongSocket> {
     Err(LongSocket { name, len })
 }
 
-/// Why there are no files for a gateway.
+/// The reason why there are no files for a gateway.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum FilesError {
@@ -193,11 +193,11 @@ pub enum FilesError {
 pub struct EnvoyFiles(Vec<(PathBuf, String)>);
 
 impl EnvoyFiles {
-    /// The files for `gateway`, to lie at `layout`.
+    /// The files for `gateway` with these paths.
     ///
     /// # Errors
-    /// Where the filter would refuse the table, or something cannot be written as
-    /// JSON: faults of ours.
+    /// If the filter would reject the table, or a message cannot be written as JSON. Both
+    /// are bugs.
     pub fn new(
         gateway: &Gateway,
         settings: &Settings,

@@ -24,9 +24,8 @@ pub(super) struct Wasm {
 struct PluginConfig {
     #[prost(string, tag = "1")]
     name: String,
-    /// After a crash of the module, the request gets 503 and the next one a new
-    /// VM. Never open: an edge that routes nothing is safer than one that routes
-    /// everything.
+    /// After a crash of the module, the request gets 503 and the next one a new VM.
+    /// Never open, because requests must not be forwarded without a decision.
     #[prost(enumeration = "FailurePolicy", tag = "7")]
     #[serde(serialize_with = "FailurePolicy::json")]
     failure_policy: i32,

@@ -26,9 +26,8 @@ pub(super) struct Listener {
     address: Option<Address>,
     #[prost(message, optional, tag = "5")]
     per_connection_buffer_limit_bytes: Option<u32>,
-    /// Clients are asked to reconnect when listeners are drained, not already
-    /// when probes fail: until load balancers have noticed, they would come back
-    /// here.
+    /// Connections are closed when listeners are drained, not when probes fail: until
+    /// load balancers have noticed, clients would reconnect to this Envoy.
     #[prost(enumeration = "DrainType", tag = "8")]
     #[serde(serialize_with = "DrainType::json")]
     drain_type: i32,
@@ -53,7 +52,7 @@ json_names!(DrainType { Default = "DEFAULT", ModifyOnly = "MODIFY_ONLY" });
 
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct FilterChain {
-    /// The plain HTTP chain has no name, by which the filter recognises it.
+    /// Empty for the chain for plain HTTP, which is how the filter recognises it.
     #[prost(string, tag = "7")]
     #[serde(skip_serializing_if = "is_unset")]
     name: String,

@@ -80,7 +80,7 @@ struct Rds {
     config_source: Option<ConfigSource>,
 }
 
-/// `http_connection_manager.v3.HttpFilter`, one of those that are used.
+/// `http_connection_manager.v3.HttpFilter`, for the filters that are used.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 enum HttpFilter {

@@ -1,4 +1,4 @@
-//! What all messages of Envoy's API share. Each is one type with two encodings:
+//! The common parts of messages of Envoy's API. Each is one type with two encodings:
 //! protobuf for xDS, by prost, and JSON for files, by serde. Fields, numbers and
 //! types are those of the v3 API
 //! (<https://www.envoyproxy.io/docs/envoy/latest/api-v3/api>), reduced to the
@@ -35,7 +35,7 @@ macro_rules! json_names {
             fn json<S: serde::Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
                 match Self::try_from(*value) {
                     $(Ok(Self::$value) => serializer.serialize_str($name),)+
-                    // Protobuf's JSON takes numbers too.
+                    // Protobuf's JSON accepts numbers, too.
                     Err(_) => serializer.serialize_i32(*value),
                 }
             }
@@ -44,8 +44,8 @@ macro_rules! json_names {
 }
 pub(super) use json_names;
 
-/// Makes an enumeration of messages a message: it is encoded as the one that it is,
-/// and decoded as the first of them.
+/// Makes an enum of messages a message, which is encoded as its variant, and decoded as
+/// the first one.
 macro_rules! any_message {
     ($enumeration:ident { $first:ident($message:ty), $($other:ident),+ $(,)? }) => {
         impl Default for $enumeration {
@@ -237,14 +237,14 @@ impl Serialize for Seconds {
 #[derive(Clone, Copy, PartialEq, Message, Serialize)]
 pub(super) struct Empty {}
 
-/// `google.protobuf.StringValue` where it stands by itself.
+/// `google.protobuf.StringValue` as a separate message.
 #[derive(Clone, PartialEq, Message, Serialize)]
 pub(super) struct StringValue {
     #[prost(string, tag = "1")]
     pub(super) value: String,
 }
 
-/// `google.protobuf.BytesValue` where it stands by itself.
+/// `google.protobuf.BytesValue` as a separate message.
 #[derive(Clone, PartialEq, Message, Serialize)]
 pub(super) struct BytesValue {
     #[prost(bytes = "vec", tag = "1")]
@@ -252,7 +252,7 @@ pub(super) struct BytesValue {
     pub(super) value: Vec<u8>,
 }
 
-/// Protobuf's JSON has bytes in base64.
+/// Protobuf's JSON encodes bytes in base64.
 fn base64_json<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&BASE64.encode(bytes))
 }

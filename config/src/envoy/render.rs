@@ -56,7 +56,7 @@ impl Target {
         Ok(Resource::new(&filter_config(&self.module, &table)))
     }
 
-    /// The target of a previous process, if it is complete.
+    /// The target of a previous process, if its resources are complete.
     pub(crate) fn recover(resources: Resources, layout: &Layout) -> Option<Self> {
         let filter = resources.get(Kind::Filter, FILTER_NAME)?;
         let config = FilterConfig::decode(filter.body.clone()).ok()?;
@@ -111,7 +111,7 @@ impl Renderer {
     }
 
     /// # Errors
-    /// Where the filter would refuse the table.
+    /// If the filter would reject the table.
     pub(crate) fn render(&mut self, gateway: &Gateway) -> Result<Target, Arc<LoadError>> {
         let mut resources = Resources::default();
         self.clusters.update(&gateway.clusters);
@@ -207,7 +207,7 @@ impl RenderedClusters {
         }
         self.of = Arc::clone(next);
         self.endpoints = Arc::new(endpoints);
-        // Where only endpoints have moved, the rest is as it was.
+        // If only endpoints have changed, the rest is kept.
         if *self.clusters != clusters {
             self.clusters = Arc::new(clusters);
         }

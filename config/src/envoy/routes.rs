@@ -12,18 +12,16 @@ use super::ROUTE_CONFIGURATION;
 use super::core::StringMatcher;
 use super::message::{Extension, Seconds, Socket, is_unset, typed};
 
-/// What the filter says to Envoy, and is nobody's business upstream. The router
-/// itself removes what it obeys.
+/// The headers from the filter to Envoy that must not reach upstreams. The router itself
+/// removes those that it uses.
 const HEADERS_TO_REMOVE: [&str; 3] = [CLUSTER_HEADER, MIRROR_HEADER, WEBSOCKET_HEADER];
 
-/// What each request passes on its way carries (RFC 8586), and what the gateway calls
-/// itself there.
+/// The header to which each proxy adds its name (RFC 8586), and the name of this gateway.
 const LOOP_HEADER: &str = "cdn-loop";
 const LOOP_NAME: &str = "ingressctl";
 
-/// How often a request may pass a gateway: an endpoint may be the gateway itself, and
-/// nothing else would end the loop. Gateways in a row are few, and Envoy takes no
-/// expression for many more.
+/// The maximum number of gateways that a request may pass: an endpoint may be the gateway
+/// itself, and nothing else would end the loop. Envoy accepts no expression for many more.
 const MAX_ROUNDS: usize = 6;
 
 /// `route.v3.RouteConfiguration`.
@@ -106,7 +104,7 @@ struct Route {
     request_headers_to_remove: Vec<String>,
 }
 
-/// `core.v3.HeaderValueOption`, beside the values that are there.
+/// `core.v3.HeaderValueOption`, which keeps existing values.
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct HeaderValueOption {
     #[prost(message, optional, tag = "1")]
@@ -212,9 +210,8 @@ impl RouteConfiguration {
         Self { name: name.to_owned(), ..Self::default() }
     }
 
-    /// The routes for `table`: for each cluster that gets copies some of its own,
-    /// since Envoy cannot take the name of that from a header without passing the
-    /// header on.
+    /// The routes for `table`. Each cluster that gets copies has its own routes, because
+    /// Envoy cannot read the name of such a cluster from a header.
     pub(super) fn new(table: &RouteTable) -> Self {
         let mirrors = mirrors(table);
         let mut virtual_host = VirtualHost {
@@ -231,8 +228,7 @@ impl RouteConfiguration {
     }
 }
 
-/// What becomes of a request that the filter lets through, with a copy to `mirror`
-/// or without.
+/// The routes for requests that the filter accepts, with a copy to `mirror`, if any.
 fn routes(mirror: Option<&str>) -> Vec<Route> {
     vec![
         Route::refusing_trace(),
@@ -244,7 +240,8 @@ fn routes(mirror: Option<&str>) -> Vec<Route> {
 }
 
 impl MirrorMatcher {
-    /// Envoy walks a list of routes one by one, but looks a value up in a map.
+    /// Envoy compares a request with each route of a list, but finds a value in a map
+    /// directly.
     fn new(mirrors: &BTreeSet<&str>) -> Self {
         let input = HeaderInput { header_name: MIRROR_HEADER.to_owned() };
         let map = mirrors.iter().map(|cluster| ((*cluster).to_owned(), OnMatch::to(Some(cluster))));
@@ -268,7 +265,7 @@ fn mirrors(table: &RouteTable) -> BTreeSet<&str> {
     table.backends.iter().flat_map(mirrors_of).collect()
 }
 
-/// Those of a backend, at each of its ports.
+/// The clusters of a backend that get copies, at each of its ports.
 fn mirrors_of(backend: &Backend) -> impl Iterator<Item = &str> {
     let actions = backend.rules.iter().map(|rule| &rule.action).chain([&backend.default]);
     let ports = || backend.ports.iter().map(|port| Some(&*port.name)).chain([None]);
@@ -310,20 +307,19 @@ impl Route {
         }
     }
 
-    /// Requests that come round and round: 508 (RFC 5842, section 7.2).
+    /// Responds to requests in a loop with 508 (RFC 5842 section 7.2).
     fn refusing_loops() -> Self {
         let rounds = format!("(?:.*{LOOP_NAME}){{{MAX_ROUNDS}}}.*");
         Self::refusing(vec![HeaderMatcher::regex(LOOP_HEADER, rounds)], 508)
     }
 
-    /// TRACE would show a client the headers added on its way.
+    /// TRACE would show a client the headers that were added to its request.
     fn refusing_trace() -> Self {
         Self::refusing(vec![HeaderMatcher::exact(":method", "TRACE")], 405)
     }
 
-    /// Upgrades that the filter has let through without a word. Before it has
-    /// run, when Envoy decides whether it can upgrade at all, no cluster is
-    /// named yet.
+    /// Rejects upgrades that the filter has not allowed. Before the filter has run, there
+    /// is no cluster, and Envoy only checks whether the route allows upgrades.
     fn refusing_upgrades() -> Self {
         let headers = vec![
             HeaderMatcher::present("upgrade"),
@@ -412,7 +408,7 @@ mod tests {
 
     use super::*;
 
-    /// The virtual host for a table with copies to these clusters, as Envoy reads it.
+    /// The virtual host in JSON for a table with copies to these clusters.
     fn virtual_host(mirrors: &[String]) -> Value {
         let backend = |cluster: &String| {
             let forward = json!({"forward": {"cluster": "web", "mirror": cluster}});
@@ -434,7 +430,7 @@ mod tests {
         (routes.len(), copies.collect())
     }
 
-    /// Envoy would walk a list, which costs more the more clusters get copies.
+    /// The cost of a list would grow with the number of clusters that get copies.
     #[test]
     fn each_mirror_is_one_entry_of_a_map() {
         let mirrors: Vec<_> = (0..100).map(|number| format!("copy-{number}")).collect();

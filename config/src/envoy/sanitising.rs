@@ -10,36 +10,36 @@ use super::message::typed;
 /// Headers that are removed from a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Removed {
-    /// The one of this name.
+    /// The header with this name.
     Named(&'static str),
-    /// All whose names start so.
+    /// All headers with this prefix.
     Prefixed(&'static str),
 }
 
 use Removed::{Named, Prefixed};
 
-/// What nobody may say, trusted or not: what Envoy and the filter tell each other,
-/// and what some servers obey although an edge has decided on something else.
+/// Headers that no client may send, trusted or not: those between Envoy and the filter,
+/// and those that some servers use instead of what the gateway has decided.
 const ALWAYS: [Removed; 6] = [
     Prefixed(INTERNAL_HEADER_PREFIX),
-    // Envoy removes by itself only some of it from a stranger's request.
+    // Envoy itself removes only some of them from external requests.
     Prefixed("x-envoy-"),
-    // CGI turns it into HTTP_PROXY, by which programs send their own requests
-    // through a stranger's proxy (httpoxy).
+    // CGI turns it into HTTP_PROXY, so programs would send their own requests through
+    // the proxy of a client (httpoxy).
     Named("proxy"),
-    // IIS and frameworks route by these in place of the path that was decided on.
+    // IIS and frameworks use these instead of the path.
     Named("x-original-url"),
     Named("x-rewrite-url"),
-    // The offer of h2c to which it belongs is ignored.
+    // It belongs to an offer of h2c, which is ignored.
     Named("http2-settings"),
 ];
 
-/// What a proxy says about the client and its request: who it is, and what was
-/// asked for. From anyone else it is a lie.
+/// Headers in which a proxy describes the client and its request. Other clients must not
+/// set them.
 const FORWARDING: [Removed; 9] = [
-    // Envoy writes -for and -proto itself; and -host, -port, -ssl, -prefix, …
+    // Envoy sets -for and -proto itself. Others are -host, -port, -ssl, -prefix, …
     Prefixed("x-forwarded-"),
-    // -for, -host, -method, -uri, …
+    // Such as -for, -host, -method, -uri, …
     Prefixed("x-original-"),
     Named("forwarded"),
     Named("x-real-ip"),
@@ -59,7 +59,7 @@ impl Removed {
     }
 }
 
-/// What is removed where so many proxies in front are trusted.
+/// The headers that are removed with this number of trusted proxies in front.
 pub(crate) fn removed(trusted_hops: u32) -> impl Iterator<Item = Removed> {
     let forwarding = FORWARDING.into_iter().filter(move |_| trusted_hops == 0);
     ALWAYS.into_iter().chain(forwarding)
@@ -115,7 +115,7 @@ typed! {
 }
 
 impl EarlyHeaderMutation {
-    /// Removes what no client may say.
+    /// Removes headers that clients may not set.
     pub(super) fn sanitising(trusted_hops: u32) -> Self {
         let kinds = removed(trusted_hops).map(MutationKind::from);
         Self { mutations: kinds.map(|kind| Mutation { kind: Some(kind) }).collect() }

@@ -88,7 +88,7 @@ pub(super) struct Secret {
     tls_certificate: Option<TlsCertificate>,
 }
 
-/// `xds.type.matcher.v3.Matcher`, of which each outcome is the name of a chain.
+/// `xds.type.matcher.v3.Matcher`, whose results are names of chains.
 #[derive(Clone, PartialEq, Message, Serialize)]
 pub(super) struct ChainMatcher {
     #[prost(oneof = "Step", tags = "1, 2")]
@@ -175,20 +175,20 @@ typed! {
     ServerNameInput = "envoy.extensions.matching.common_inputs.network.v3.ServerNameInput",
 }
 
-/// Where Envoy has certificates from.
+/// The source of Envoy's certificates.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum TlsSource<'l> {
     /// Files in this folder.
     Files(&'l Layout),
-    /// The stream, by their names.
+    /// The stream, by name.
     Stream,
 }
 
 impl DownstreamTlsContext {
-    /// For the certificate of this name.
+    /// The context for the certificate with this name.
     pub(super) fn new(name: &str, certificate: &Certificate, source: TlsSource<'_>) -> Self {
         let mut context = CommonTlsContext {
-            // RFC 8996 forbids what is older.
+            // RFC 8996 forbids older versions.
             tls_params: Some(TlsParameters {
                 tls_minimum_protocol_version: TlsProtocol::V12.into(),
                 tls_maximum_protocol_version: TlsProtocol::V13.into(),
@@ -219,7 +219,7 @@ impl TlsCertificate {
 }
 
 impl Secret {
-    /// The certificate that Envoy asks for by `name`, and its key.
+    /// The certificate `name` and its private key.
     pub(super) fn new(name: &str, pair: &KeyPair) -> Self {
         let (chain, key) = (DataSource::inline(&pair.chain), DataSource::inline(pair.key.pem()));
         Self { name: name.to_owned(), tls_certificate: Some(TlsCertificate::new(chain, key)) }
@@ -227,9 +227,8 @@ impl Secret {
 }
 
 impl ChainMatcher {
-    /// The chain of the certificate of the host that a client asks for: exact,
-    /// then by a wildcard of one label, then the default one. Where there is
-    /// none, its connection is closed.
+    /// Selects the chain for a server name: by the exact host, then by a wildcard for one
+    /// label, then the default one. Without a chain, the connection is closed.
     pub(super) fn new(https: &Https) -> Self {
         let has_default = https.certificates.contains_key(DEFAULT_CERTIFICATE);
         let default = has_default.then(|| OnMatch::chain(DEFAULT_CERTIFICATE));
@@ -245,7 +244,7 @@ impl ChainMatcher {
         Self { step: None, on_no_match: outcome.map(Box::new) }
     }
 
-    /// Tries `matchers` first. Envoy takes no empty list.
+    /// Tries `matchers` first. Envoy accepts no empty list.
     fn preceded_by(self, matchers: Vec<FieldMatcher>) -> Self {
         if matchers.is_empty() {
             return self;
@@ -253,7 +252,7 @@ impl ChainMatcher {
         Self { step: Some(Step::MatcherList(MatcherList { matchers })), ..self }
     }
 
-    /// Looks in `map` first. Envoy takes no empty one.
+    /// Tries `map` first. Envoy accepts no empty one.
     fn preceded_by_exact(self, map: BTreeMap<String, OnMatch>) -> Self {
         if map.is_empty() {
             return self;
@@ -271,10 +270,10 @@ impl ChainMatcher {
 }
 
 impl FieldMatcher {
-    /// For one more label before the suffix of `host`. Envoy's own wildcards
-    /// stand for any number of labels.
+    /// Matches one label before the suffix of `host`. Envoy's own wildcards match any
+    /// number of labels.
     fn new(host: &str, certificate: &str) -> Self {
-        // A DNS name: nothing else in it means anything in an expression.
+        // Only the dots of a DNS name have a meaning in an expression.
         let suffix = host.trim_start_matches('*').replace('.', "\\.");
         let single_predicate = Some(SinglePredicate {
             input: Some(server_name()),

@@ -1,25 +1,25 @@
-//! A route test as read.
+//! The route tests of a file.
 
 use super::distribution::Distribution;
 use super::matcher::HeaderMatcher;
 use crate::explain::Request;
 use crate::finding::{Findings, Location};
 
-/// Tests, and what is wrong with the files they come from.
+/// Tests, and the findings about their files.
 #[derive(Debug, Default)]
 pub struct Cases {
     pub(super) cases: Vec<Case>,
-    /// What to tell the author.
+    /// The findings about the files.
     pub findings: Findings,
 }
 
 impl Cases {
-    /// How many there are.
+    /// The number of tests.
     pub fn len(&self) -> usize {
         self.cases.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no tests.
     pub fn is_empty(&self) -> bool {
         self.cases.is_empty()
     }
@@ -38,21 +38,21 @@ pub(super) struct Case {
 #[derive(Debug)]
 pub(super) struct Expectation {
     pub(super) at: Location,
-    /// Such as `validate.cluster_name`.
+    /// The field, such as `validate.cluster_name`.
     pub(super) field: String,
     pub(super) check: Check,
 }
 
 #[derive(Debug)]
 pub(super) enum Check {
-    /// The expected text; empty where none is expected.
+    /// The expected text; empty if none is expected.
     Is(Aspect, String),
     RequestHeader(HeaderMatcher),
     ResponseHeader(HeaderMatcher),
     Distribution(Distribution),
 }
 
-/// What can be said of a request in one word.
+/// A property of the outcome with a single value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Aspect {
     Cluster,

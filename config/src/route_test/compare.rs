@@ -1,11 +1,11 @@
-//! What became of a request, compared with what was expected.
+//! Compares the outcome of a request with the expected one.
 
 use super::case::{Aspect, Check, Expectation};
 use super::report::Failure;
 use crate::explain::{Explanation, Request};
 
-/// What of an expectation did not come true; never anything of a distribution,
-/// which one request cannot tell.
+/// The difference between the outcome and an expectation; none for a distribution, which a
+/// single request cannot show.
 pub(super) fn compare(
     expectation: &Expectation,
     request: &Request,
@@ -15,7 +15,7 @@ pub(super) fn compare(
         Check::Is(aspect, expected) => {
             let got = actual(*aspect, explanation);
             let holds = match aspect {
-                // Without a place in the Ingress, any will do.
+                // Without a position in the Ingress, all its paths match.
                 Aspect::Ingress if !expected.contains('#') => {
                     got.split('#').next() == Some(expected)
                 }
@@ -56,11 +56,11 @@ fn shown(name: &str, value: Option<&str>) -> String {
     }
 }
 
-/// What is so, as text; empty where there is none.
+/// The actual value as text; empty if there is none.
 fn actual(aspect: Aspect, explanation: &Explanation) -> String {
     let is_forwarded = explanation.cluster.is_some();
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    // The check tool knows these only of what goes to an upstream.
+    // The check tool has these only for forwarded requests.
     let forwarded = |text: &str| if is_forwarded { text.to_owned() } else { String::new() };
     let ms = |ms: Option<u64>| ms.map(|ms| format!("{ms} ms")).unwrap_or_default();
     let status = explanation.status.map(|status| status.to_string()).unwrap_or_default();
@@ -92,7 +92,7 @@ fn actual(aspect: Aspect, explanation: &Explanation) -> String {
     }
 }
 
-/// A header, or pseudo-header, as the upstream sees it.
+/// A header or pseudo-header of the request to the upstream.
 fn request_header(name: &str, request: &Request, explanation: &Explanation) -> Option<String> {
     match name {
         ":path" => Some(explanation.path.clone()),
@@ -105,7 +105,7 @@ fn request_header(name: &str, request: &Request, explanation: &Explanation) -> O
 
 fn response_header(name: &str, explanation: &Explanation) -> Option<String> {
     match name {
-        // The upstream's, where it is one, is good.
+        // The response of an upstream counts as 200.
         ":status" => Some(explanation.status.unwrap_or(200).to_string()),
         name => explanation.response_headers.get(name).cloned(),
     }

@@ -1,4 +1,4 @@
-//! Which routes and rules of a table the tests reached.
+//! The coverage of a table's routes and rules by the tests.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -8,29 +8,29 @@ use serde::Serialize;
 
 use crate::explain::RouteIndex;
 
-/// What of a table was reached.
+/// The coverage of a table.
 #[derive(Debug, Serialize)]
 pub struct Coverage {
-    /// How many in a hundred of all routes and rules; 0 where there are none.
+    /// The percentage of all routes and rules that were reached; 0 if there are none.
     pub percent: f64,
-    /// The routes: paths of Ingresses, and the default backend.
+    /// The coverage of routes: the paths of Ingresses, and the default backend.
     pub routes: Reach,
-    /// The rules of the backends that those routes lead to.
+    /// The coverage of the rules of the routes' backends.
     pub rules: Reach,
 }
 
-/// How many of something were reached.
+/// The coverage of routes or rules.
 #[derive(Debug, Serialize)]
 pub struct Reach {
-    /// How many there are.
+    /// Their number.
     pub total: usize,
-    /// How many were reached.
+    /// The number of those that were reached.
     pub reached: usize,
-    /// The others, as people know them.
+    /// The others, by the names of their objects.
     pub unreached: Vec<String>,
 }
 
-/// Notes what each test reaches.
+/// Records what each test reaches.
 pub(super) struct Recorder<'t> {
     table: &'t RouteTable,
     backends: HashMap<&'t str, &'t Backend>,
@@ -45,7 +45,7 @@ impl<'t> Recorder<'t> {
         Self { table, backends, places: HashSet::new(), rules: HashSet::new() }
     }
 
-    /// That a request was served here, by the rule with this index.
+    /// Records that a request was served by this route, with the rule of this index.
     pub(super) fn record(&mut self, place: Option<RouteIndex>, rule: Option<usize>) {
         let Some(place) = place else { return };
         self.places.insert(place);
@@ -65,7 +65,7 @@ impl<'t> Recorder<'t> {
         let names = places.iter().filter_map(|(place, _)| self.backend_at(*place));
         let used: BTreeSet<_> = names.collect();
         let backends = used.iter().filter_map(|name| self.backends.get(name));
-        // One RouteRule is a rule of every port of its service.
+        // A RouteRule is a rule of each port of its service.
         let rules: BTreeSet<_> = backends
             .flat_map(|backend| (0..backend.rules.len()).map(|rule| rule_name(backend, rule)))
             .collect();
@@ -84,7 +84,7 @@ impl<'t> Recorder<'t> {
         }
     }
 
-    /// All routes, as people know them.
+    /// All routes, by the names of their objects.
     fn places(&self) -> impl Iterator<Item = (RouteIndex, String)> {
         let hosts = self.table.virtual_hosts.iter().enumerate();
         let routes = hosts.flat_map(|(index, host)| {

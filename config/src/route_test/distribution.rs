@@ -1,4 +1,4 @@
-//! Which share of many such requests each cluster gets.
+//! The distribution of many equal requests among clusters.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +8,19 @@ use crate::finding::Code;
 const DISTRIBUTION: &[&str] = &["requests", "tolerance", "clusters"];
 const REQUESTS: u32 = 10_000;
 const MAX_REQUESTS: u32 = 1_000_000;
-/// How many standard deviations a share may be off: one run in 16,000 that
-/// draws fairly is further off than four.
+/// The allowed difference in standard deviations: in one of 16,000 runs with correct weights
+/// it is greater than four.
 const SIGMAS: f64 = 4.0;
-/// What shares may lack of 100 for having been rounded.
+/// The allowed difference between the sum of the shares and 100, for rounding.
 const ROUNDING: f64 = 0.5;
 
 /// Expected shares of many requests, in percent.
 #[derive(Debug)]
 pub(super) struct Distribution {
     pub(super) requests: u32,
-    /// How many percentage points a share may be off.
+    /// The allowed difference in percentage points.
     tolerance: Option<f64>,
-    /// By cluster, which is empty for what no upstream gets to.
+    /// The shares by cluster, whose name is empty for requests that are not forwarded.
     shares: Vec<(String, f64)>,
 }
 
@@ -52,7 +52,7 @@ impl Distribution {
         })
     }
 
-    /// What is expected and what was got of each cluster whose share is off.
+    /// The expected and the actual share of each cluster with a difference.
     pub(super) fn compare(&self, drawn: &BTreeMap<Option<String>, u32>) -> Vec<(String, String)> {
         let share_of = |cluster: &str| {
             let cluster = Some(cluster.to_owned()).filter(|cluster| !cluster.is_empty());

@@ -1,4 +1,4 @@
-//! What a test expects: the fields of `validate`.
+//! The expectations of a test: the fields of `validate`.
 
 use ingress_filter::duration;
 
@@ -71,7 +71,7 @@ fn expectation(field: &Field<'_>, check: Check) -> Expectation {
     Expectation { at: field.location(), field: field.path(), check }
 }
 
-/// What the check tool's own fields say.
+/// The expectations in the fields of the check tool.
 fn said(name: &str, field: &Field<'_>) -> Option<Check> {
     let aspect = match name {
         "cluster_name" => Aspect::Cluster,
@@ -81,7 +81,7 @@ fn said(name: &str, field: &Field<'_>) -> Option<Check> {
         "path_redirect" => Aspect::Location,
         "code_redirect" => return number(Aspect::RedirectStatus, field),
         "timeout" => return time(Aspect::Timeout, field),
-        // The tool says `other` where no virtual cluster matches.
+        // The tool reports `other` if no virtual cluster matches.
         _ => {
             let name = field.as_string()?;
             let name = if name == "other" { "" } else { name };
@@ -119,7 +119,7 @@ fn text(aspect: Aspect, field: &Field<'_>) -> Option<Check> {
     Some(Check::Is(aspect, field.as_string()?.to_owned()))
 }
 
-/// A whole number; nothing, and 0 where that means nothing, is an empty string.
+/// A whole number as text; empty if it is missing, or if it is 0 and that means none.
 fn number(aspect: Aspect, field: &Field<'_>) -> Option<Check> {
     if field.node().as_str() == Some("") {
         return Some(Check::Is(aspect, String::new()));
@@ -158,7 +158,7 @@ fn matches(
     }
 }
 
-/// Headers as the check tool compared them first: equal, and absent is empty.
+/// Headers as in the first format of the check tool: equal, where a missing one is empty.
 fn values(
     list: &Field<'_>,
     check: fn(HeaderMatcher) -> Check,
@@ -171,7 +171,7 @@ fn values(
     }
 }
 
-/// What the route says beside where it leads. That of an Ingress says nothing.
+/// The metadata of the route. Routes of Ingresses have none.
 fn metadata(list: &Field<'_>, expectations: &mut Vec<Expectation>) {
     for item in list.items() {
         let item = item.cursor();

@@ -1,4 +1,4 @@
-//! A value of a test file, and the path of fields that leads to it.
+//! A value in a test file, with its path of fields.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::finding::Location;
 use crate::manifest::{Cursor, Node, Position, Subject};
 use crate::object_ref::ObjectRef;
 
-/// A document of a file of tests.
+/// A document of a test file.
 pub(super) struct TestFile {
     pub(super) file: Arc<str>,
     pub(super) root: Node,
@@ -32,7 +32,7 @@ impl Subject for TestFile {
     }
 }
 
-/// See the module.
+/// A value, with its path.
 pub(super) type Field<'a> = Cursor<'a, TestFile>;
 
 impl Field<'_> {
@@ -40,7 +40,7 @@ impl Field<'_> {
         self.subject().locate(self.at())
     }
 
-    /// A whole number; as protobuf's JSON does, also one in quotes.
+    /// A whole number, which may be in quotes, as in protobuf's JSON.
     pub(super) fn integer<T: TryFrom<i128>>(&self, wanted: &str) -> Option<T> {
         let in_quotes = || self.node().as_str()?.parse().ok();
         let number: Option<i128> = self.node().as_i128().or_else(in_quotes);
@@ -52,12 +52,12 @@ impl Field<'_> {
     }
 }
 
-/// The fields of a mapping, in the order written, by their canonical names.
+/// The fields of a mapping in their order, by their canonical names.
 pub(super) struct Fields<'a>(Vec<(&'static str, Field<'a>)>);
 
 impl<'a> Fields<'a> {
-    /// The fields of a mapping that are not null, with a finding for each that is
-    /// not among `known`, and where it is not a mapping.
+    /// The fields of a mapping that are not null. A field that is not among `known`, or
+    /// a value that is not a mapping, becomes a finding.
     pub(super) fn of(mapping: &'a Field<'a>, known: &'static [&'static str]) -> Self {
         mapping.expect_mapping();
         mapping.only(known);

@@ -1,5 +1,5 @@
-//! The format: Envoy's route table check tool, from its first to its present
-//! spelling, and what is our own under `ingress`.
+//! The format: that of Envoy's route table check tool in all its versions, and additional
+//! fields under `ingress`.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -36,11 +36,11 @@ const FIRST_FORM: &[&str] = &[
     "check",
 ];
 const INPUT_OF_OURS: &[&str] = &["client", "sni"];
-/// A header's name had three names over the years.
+/// The key for the name of a header, which has had three spellings.
 const HEADER: &[&str] = &["key", "field", "name", "value"];
 
-/// The tests of a document: a mapping with `tests` or, as the tool's first
-/// format has it, their list alone.
+/// The tests of a document: a mapping with `tests` or, in the first format of the tool, a
+/// list.
 pub(super) fn tests_of(root: &Field<'_>) -> Vec<Case> {
     if root.node().as_list().is_some() {
         return tests(root);
@@ -80,12 +80,12 @@ fn test(item: &Field<'_>) -> Option<Case> {
     Some(Case { name: name?.to_owned(), at: item.location(), request: request?, expectations })
 }
 
-/// A test that is the request itself, what is expected under `check`.
+/// A test in the first format: the request, with the expectations under `check`.
 fn test_of_first_form(item: &Field<'_>) -> Option<Case> {
     let fields = Fields::of(item, FIRST_FORM);
     let mut expectations = fields.get("check").map(expectations).unwrap_or_default();
     for expectation in &mut expectations {
-        // What an empty string is now.
+        // Now written as an empty string.
         if let Check::Is(_, text) = &mut expectation.check
             && text == "none"
         {
@@ -102,7 +102,7 @@ fn request(input: &Field<'_>, fields: &Fields<'_>) -> Option<Request> {
     let target = required(input, fields, "path").and_then(not_empty);
     let method = fields.get("method").map_or(Some("GET"), not_empty);
     let ssl = fields.get("ssl").map_or(Some(false), Field::as_boolean);
-    // An Envoy at the edge lets nobody say that a request is internal.
+    // At the edge, no client can mark a request as internal.
     fields.get("internal").map(Field::as_boolean);
     let wanted = "a whole number of 0 or more";
     let random = fields.get("random_value").map_or(Some(0), |field| field.integer(wanted));
@@ -127,7 +127,7 @@ fn request(input: &Field<'_>, fields: &Fields<'_>) -> Option<Request> {
     })
 }
 
-/// The host that a client asks for when it connects, if any.
+/// The server name (SNI) of the client, if any.
 #[expect(clippy::option_option, reason = "asked for nothing, or none because it is wrong")]
 fn asked_host(field: &Field<'_>, ssl: Option<bool>) -> Option<Option<String>> {
     let text = field.as_string()?;
@@ -152,7 +152,7 @@ fn address(field: &Field<'_>) -> Option<IpAddr> {
     address
 }
 
-/// The headers in these lists, their names in lower case.
+/// The headers in these lists, with names in lower case.
 fn headers(fields: &Fields<'_>, lists: &[&str]) -> Vec<(String, String)> {
     let lists = lists.iter().filter_map(|name| fields.get(name));
     let mut headers = Vec::new();

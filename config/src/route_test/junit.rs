@@ -1,4 +1,4 @@
-//! A report for continuous integration: JUnit's XML.
+//! A report in JUnit's XML, for continuous integration.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::report::{Report, TestResult};
 
-/// The report as JUnit's XML, a test suite for each file.
+/// The report in JUnit's XML, with a test suite for each file.
 ///
 /// # Errors
 /// None: writing to memory does not fail.
@@ -24,7 +24,7 @@ pub fn junit(report: &Report) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&writer.into_inner()).into_owned() + "\n")
 }
 
-/// The tests, file by file.
+/// The tests of each file.
 fn suites(report: &Report) -> Vec<&[TestResult]> {
     report.tests.chunk_by(|a, b| a.at.file == b.at.file).collect()
 }
@@ -74,7 +74,7 @@ fn write_test(writer: &mut Writer<Vec<u8>>, test: &TestResult, file: &str) -> st
     Ok(())
 }
 
-/// The first thing that was wrong, and how many more were.
+/// The first difference, and the number of others.
 fn message(test: &TestResult) -> String {
     let Some(first) = test.failures.first() else { return String::new() };
     let mut message = format!("{}: expected {}, got {}", first.field, first.expected, first.got);
@@ -95,7 +95,7 @@ fn details(test: &TestResult) -> String {
     details
 }
 
-/// Without what XML 1.0 cannot hold, however it is escaped.
+/// The text without characters that XML 1.0 cannot represent.
 fn clean(text: &str) -> String {
     let is_bad = |character: char| {
         (character.is_control() && !matches!(character, '\t' | '\n'))
@@ -141,7 +141,7 @@ mod tests {
         }
     }
 
-    /// Each element with its attributes, and each text.
+    /// All elements with their attributes, and all texts.
     fn parsed(xml: &str) -> Vec<String> {
         let mut reader = Reader::from_str(xml);
         let mut seen = Vec::new();

@@ -1,4 +1,4 @@
-//! Conditions on a header, as Envoy's `HeaderMatcher` has them.
+//! Conditions on a header, as in Envoy's `HeaderMatcher`.
 
 use std::fmt;
 
@@ -44,12 +44,12 @@ enum Test {
     Suffix(String),
     Contains(String),
     Regex(String, Box<Pattern<'static>>),
-    /// From the first number up to the second, which is not in it.
+    /// From the first number to the second one, which is excluded.
     Range(i64, i64),
 }
 
 impl HeaderMatcher {
-    /// The header `name` is `value`; absent is empty.
+    /// The header `name` has this value; a missing one counts as empty.
     pub(super) fn equal(name: String, value: String) -> Self {
         let test = Test::Exact(value);
         Self { name, test, ignore_case: false, invert: false, missing_is_empty: true }
@@ -67,7 +67,7 @@ impl HeaderMatcher {
             "string_match" => Some(string(field)),
             kind => Some(text(kind, field).map(|test| (test, false))),
         });
-        // Without a condition, it is that the header is there.
+        // Without a condition, the header must be present.
         let (test, ignore_case) = tests.next().unwrap_or(Some((Test::Present(true), false)))?;
         if tests.next().is_some() {
             let message = "has two conditions; write each as a separate item";
@@ -78,7 +78,7 @@ impl HeaderMatcher {
         Some(Self { name, test, ignore_case, invert: flags.0?, missing_is_empty: flags.1? })
     }
 
-    /// Whether it holds where the header has this value, or is absent.
+    /// Whether it holds for this value of the header, or for a missing one.
     pub(super) fn holds(&self, value: Option<&str>) -> bool {
         let value = match (&self.test, value) {
             (Test::Present(wanted), value) => {
@@ -132,7 +132,7 @@ impl fmt::Display for HeaderMatcher {
     }
 }
 
-/// A test by the kind that its field's name says.
+/// A condition of the kind in the name of its field.
 fn text(kind: &str, field: &Field<'_>) -> Option<Test> {
     if kind.contains("safe_regex") {
         let fields = Fields::of(field, REGEX);
@@ -159,7 +159,7 @@ fn regex(field: &Field<'_>) -> Option<Test> {
     }
 }
 
-/// A test of a string, and whether it ignores case.
+/// A condition on a string, and whether it ignores case.
 fn string(field: &Field<'_>) -> Option<(Test, bool)> {
     let fields = Fields::of(field, STRING);
     let ignore_case = fields.get("ignore_case").map_or(Some(false), Field::as_boolean)?;
@@ -175,7 +175,7 @@ fn string(field: &Field<'_>) -> Option<(Test, bool)> {
         Test::Prefix(text) => Test::Prefix(lower(text)),
         Test::Suffix(text) => Test::Suffix(lower(text)),
         Test::Contains(text) => Test::Contains(lower(text)),
-        // As in Envoy, a regular expression has its own way to say so.
+        // As in Envoy, a regular expression has its own syntax for that.
         test => return Some((test, false)),
     };
     Some((test, ignore_case))

@@ -1,4 +1,4 @@
-//! What came of a run of tests.
+//! The results of a test run.
 
 use serde::Serialize;
 
@@ -6,49 +6,49 @@ use super::case::{Case, Expectation};
 use super::coverage::Coverage;
 use crate::finding::Location;
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// How many tests passed.
+    /// The number of tests that passed.
     pub passed: usize,
-    /// How many did not.
+    /// The number of tests that failed.
     pub failed: usize,
-    /// What of the route table they reached.
+    /// The coverage of the route table.
     pub coverage: Coverage,
-    /// Each of them, in order.
+    /// The result of each test, in order.
     pub tests: Vec<TestResult>,
 }
 
-/// What came of a test.
+/// The result of a test.
 #[derive(Debug, Serialize)]
 pub struct TestResult {
     /// Its name.
     pub name: String,
-    /// Where it is written.
+    /// Its position.
     #[serde(flatten)]
     pub at: Location,
-    /// Whether everything was as expected.
+    /// Whether it passed.
     pub passed: bool,
-    /// What was not.
+    /// The differences.
     pub failures: Vec<Failure>,
-    /// Why the request fared as it did.
+    /// The reason for the outcome of the request.
     pub reason: String,
-    /// How long it took.
+    /// The duration.
     #[serde(skip)]
     pub seconds: f64,
 }
 
-/// An expectation that did not come true.
+/// An expectation that was not met.
 #[derive(Debug, Serialize)]
 pub struct Failure {
-    /// Where it is written.
+    /// Its position.
     #[serde(flatten)]
     pub at: Location,
     /// The field, such as `validate.cluster_name`.
     pub field: String,
-    /// What was expected.
+    /// The expected value.
     pub expected: String,
-    /// What was got.
+    /// The actual value.
     pub got: String,
 }
 
@@ -68,7 +68,7 @@ impl TestResult {
 
 impl Failure {
     pub(super) fn of(expectation: &Expectation, expected: String, got: String) -> Self {
-        // The test's own path, `tests[3].`, says nothing that its name does not.
+        // The path of the test, `tests[3].`, is redundant, because the report has its name.
         let field = match expectation.field.find("validate.") {
             Some(start) => &expectation.field[start..],
             None => &expectation.field,

@@ -11,7 +11,7 @@ use crate::explain::Explainer;
 /// Runs all tests, in order.
 ///
 /// # Errors
-/// Where the module does not run, which no test should cause.
+/// If the module cannot run, which no test should cause.
 pub fn run(cases: &Cases, explainer: &Explainer) -> anyhow::Result<Report> {
     let mut recorder = Recorder::new(explainer.table());
     let tests: Vec<_> = cases

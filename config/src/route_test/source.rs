@@ -14,8 +14,7 @@ use crate::manifest::{
     MAX_FILE_BYTES, Manner, ParseBudget, Position, ReadFailure, Reading, chunks, is_manifest, parse,
 };
 
-/// Reads all tests that `paths` name: files, folders of them, and `-`, which is
-/// standard input.
+/// Reads all tests in `paths`: files, folders, and `-` for standard input.
 pub fn read(paths: &[PathBuf], stdin: &mut dyn Read) -> Cases {
     let mut cases = Cases::default();
     for path in paths {
@@ -28,7 +27,7 @@ pub fn read(paths: &[PathBuf], stdin: &mut dyn Read) -> Cases {
     cases
 }
 
-/// Reads `text` as if it were the content of `file`.
+/// Reads `text` as the content of `file`.
 pub fn read_text(file: &str, text: &str) -> Cases {
     let mut cases = Cases::default();
     take_text(file, text, &mut cases);

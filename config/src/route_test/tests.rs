@@ -13,12 +13,12 @@ fn requests(text: &str) -> Vec<(String, Request)> {
     cases(text).into_iter().map(|case| (case.name, case.request)).collect()
 }
 
-/// What is wrong with a file.
+/// The findings about a file.
 fn findings(text: &str) -> Vec<String> {
     read_text("t", text).findings.into_iter().map(|finding| finding.to_string()).collect()
 }
 
-/// What is wrong with a test of which all else is right.
+/// The findings about a test that is otherwise valid.
 fn finding(input: &str, validate: &str) -> String {
     let text = format!(
         "tests:\n- test_name: x\n  input: {{authority: a, path: /, {input}}}\n  validate: {validate}\n"

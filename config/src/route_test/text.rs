@@ -1,4 +1,4 @@
-//! A report for people.
+//! A report for a terminal.
 
 use std::fmt::Write as _;
 
@@ -11,12 +11,11 @@ use crate::finding::one_line;
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
 const FAINT: Style = Style::new().dimmed();
-/// So many routes and rules are listed that no test reached, unless asked for
-/// details.
+/// The maximum number of unreached routes and rules that are listed without details.
 const UNREACHED: usize = 20;
 
-/// The report in colours, which the caller removes where they are not wanted: each
-/// test that failed, with `details` also the others, and the totals.
+/// The report: each failed test, with `details` also the others, and the totals. It has
+/// colours, which the caller removes if they are not wanted.
 pub fn text(report: &Report, details: bool) -> String {
     let mut text = String::new();
     for test in report.tests.iter().filter(|test| details || !test.passed) {

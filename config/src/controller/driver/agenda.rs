@@ -171,7 +171,7 @@ impl Asking {
         self.since.is_some()
     }
 
-    /// How it is, where so many answers are awaited.
+    /// The state with this number of awaited responses.
     fn step(&mut self, awaited: usize, is_start: bool, now: Instant) -> Answers {
         let before = std::mem::replace(&mut self.awaited, awaited);
         if awaited == 0 {

@@ -15,14 +15,14 @@ use tokio::time::sleep_until;
 /// The time between two tries in a namespace, at first.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// By how much it grows at most.
+/// The maximum factor by which it grows.
 const MAX_GROWTH: u32 = 10;
 
-/// After each such period without any success it grows, and after one without any
-/// try it is as at first.
+/// After each such period without a success it grows, and after one without a try it is
+/// reset.
 const GROWS_AFTER: Duration = Duration::from_mins(1);
 
-/// See the module.
+/// The turns of all namespaces.
 #[derive(Default)]
 pub(super) struct Pace {
     namespaces: Mutex<HashMap<String, Arc<Lane>>>,
@@ -31,13 +31,13 @@ pub(super) struct Pace {
 /// The turns of one namespace.
 #[derive(Default)]
 struct Lane {
-    /// Those that wait, first come, first served. One that is not wanted any more
-    /// leaves, and delays nobody.
+    /// The waiting Secrets, in their order. A Secret that is no longer wanted leaves, and
+    /// delays no others.
     turns: Queue<Option<Failing>>,
     success: Notify,
 }
 
-/// Tries without a success.
+/// The tries without a success.
 #[derive(Clone, Copy)]
 struct Failing {
     since: Instant,
@@ -45,9 +45,8 @@ struct Failing {
 }
 
 impl Pace {
-    /// Waits for the turn of a Secret that could not be read. Where another of its
-    /// namespace is read meanwhile, that is at once: rights were granted, perhaps
-    /// for all.
+    /// Waits for the turn of a Secret that could not be read. The wait ends early if another
+    /// Secret of its namespace is read, because permissions may have been granted for all.
     pub(super) async fn turn(&self, namespace: &str) {
         let lane = self.lane(namespace);
         tokio::select! {
@@ -56,7 +55,7 @@ impl Pace {
         }
     }
 
-    /// One that could not be read was read.
+    /// A Secret that could not be read before was read.
     pub(super) fn succeeded(&self, namespace: &str) {
         let mut namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lane) = namespaces.remove(namespace) {
@@ -80,7 +79,7 @@ impl Lane {
 }
 
 impl Failing {
-    /// With the next try, which may be at `now` or has to wait.
+    /// The state after the next try, which may be at `now` or later.
     fn next(before: Option<Self>, now: Instant) -> Self {
         match before {
             Some(Self { since, last }) if now < last + GROWS_AFTER => {

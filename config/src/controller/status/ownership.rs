@@ -3,12 +3,12 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
-/// Whether `status.loadBalancer.ingress` of an Ingress was written by `manager`,
-/// and by nobody else: then it may be removed.
+/// Whether only `manager` wrote `status.loadBalancer.ingress` of an Ingress, so that it may
+/// remove it.
 ///
-/// The list is atomic: it has one author, the last that changed it. A patch that
-/// changes nothing makes nobody an author. Only server-side apply makes several,
-/// who agree on a value.
+/// The list is atomic: its owner is the last manager that changed it. A patch without a
+/// change does not change the owner. Only server-side apply can give it several owners,
+/// which agree on the value.
 pub(in crate::controller) fn is_published_by(
     managed_fields: &[ManagedFieldsEntry],
     manager: &str,
@@ -39,7 +39,7 @@ mod tests {
         serde_json::from_value(entries).unwrap()
     }
 
-    /// What kube-apiserver v1.20.2 says of an object that kubectl applied.
+    /// The response of kube-apiserver v1.20.2 for an object that kubectl applied.
     fn applied(api_version: &str) -> Value {
         json!({
             "apiVersion": api_version,
@@ -57,7 +57,7 @@ mod tests {
         })
     }
 
-    /// What it says of who patched the status.
+    /// Its entry for a manager that patched the status.
     fn patched(api_version: &str, manager: &str, operation: &str) -> Value {
         json!({
             "apiVersion": api_version,

@@ -206,7 +206,7 @@ mod tests {
         }
         assert!(plan(&states, Some(&addresses), &mut done).is_empty());
         assert_eq!(plan(&states, Some(&other), &mut done).len(), 2);
-        // As another has left it since.
+        // Another manager has changed it since.
         states[0].known = Arc::new(known("a", "8", Vec::new(), false));
         assert_eq!(plan(&states, Some(&addresses), &mut done).len(), 1);
         assert_eq!(done.0.len(), 1);

@@ -44,7 +44,7 @@ impl Noted {
                 self.is_touched |= before.resource_version != now.resource_version;
             }
             Some(before) => {
-                // The service that it told of before may be another.
+                // It may have belonged to another service before.
                 if let Some(service) = service_of_endpoints(&before.object) {
                     self.gather().moved.services.insert(service);
                 }
@@ -142,7 +142,7 @@ impl Changes {
         }
     }
 
-    /// Both, where there are both.
+    /// The combination of both, if there are both.
     pub(in crate::controller) fn joined(now: Option<Self>, earlier: Option<Self>) -> Option<Self> {
         match (now, earlier) {
             (Some(mut now), Some(earlier)) => {

@@ -8,20 +8,20 @@ use crate::compile::{UnreadableSecret, UnreadableSecrets};
 use crate::controller::known::Known;
 use crate::settings::ObjectName;
 
-/// See the module.
+/// The named Secrets, and their state.
 #[derive(Default)]
 pub(super) struct Secrets(BTreeMap<ObjectName, WatchedSecret>);
 
-/// One that is asked for.
+/// The state of a named Secret.
 #[derive(Default)]
 struct WatchedSecret {
-    /// What was read last, also where it cannot be read any more.
+    /// The last content, even if the Secret is no longer readable.
     object: Option<Arc<Known>>,
     answer: ReadState,
 }
 
 enum ReadState {
-    /// There is none yet, perhaps for that reason.
+    /// There is no response yet, possibly because it failed for this reason.
     Awaited(Option<String>),
     Read,
     Refused(UnreadableSecret),
@@ -34,8 +34,7 @@ impl Default for ReadState {
 }
 
 impl Secrets {
-    /// From now on these are asked for, and no others. Returns those that were not
-    /// before.
+    /// Sets the named Secrets. Returns the new ones.
     pub(super) fn want(&mut self, names: &BTreeSet<ObjectName>) -> BTreeSet<ObjectName> {
         self.0.retain(|name, _| names.contains(name));
         let new: BTreeSet<_> =
@@ -44,7 +43,7 @@ impl Secrets {
         new
     }
 
-    /// One was read, or is not there.
+    /// A Secret was read, or does not exist.
     pub(super) fn set(&mut self, name: &ObjectName, object: Option<Known>, noted: &mut Noted) {
         let Some(asked) = self.0.get_mut(name) else { return };
         let object = object.map(Arc::new);
@@ -54,14 +53,14 @@ impl Secrets {
             (None, None) => {}
         }
         asked.object = object;
-        // An answer counts also where nothing is there.
+        // That it does not exist is a response, too.
         if matches!(asked.answer, ReadState::Awaited(_)) {
             noted.begin();
             asked.answer = ReadState::Read;
         }
     }
 
-    /// One that could not be read now can.
+    /// A Secret that could not be read now can.
     pub(super) fn trust(&mut self, name: &ObjectName, noted: &mut Noted) {
         let Some(asked) = self.0.get_mut(name) else { return };
         if !matches!(asked.answer, ReadState::Read) {
@@ -70,8 +69,8 @@ impl Secrets {
         }
     }
 
-    /// One could not be read. What only fails may work at the next try, so that
-    /// the first answer is still awaited.
+    /// A Secret could not be read. If the request only failed, the next try may succeed, so
+    /// the first response is still awaited.
     pub(super) fn refuse(
         &mut self,
         name: &ObjectName,
@@ -89,7 +88,7 @@ impl Secrets {
         }
     }
 
-    /// Goes on without the answers that are awaited.
+    /// Continues without the awaited responses.
     pub(super) fn give_up(&mut self, noted: &mut Noted) {
         for (name, asked) in &mut self.0 {
             if let ReadState::Awaited(why) = &mut asked.answer {
@@ -101,7 +100,7 @@ impl Secrets {
         }
     }
 
-    /// Those that have no answer yet.
+    /// The Secrets without a response.
     pub(super) fn awaited(&self) -> BTreeSet<ObjectName> {
         let awaited = self.0.iter().filter(|(_, it)| matches!(it.answer, ReadState::Awaited(_)));
         awaited.map(|(name, _)| name.clone()).collect()
@@ -111,7 +110,7 @@ impl Secrets {
         self.0.values().filter_map(|asked| asked.object.clone())
     }
 
-    /// Those that cannot be read.
+    /// The Secrets that cannot be read.
     pub(super) fn unreadable(&self) -> UnreadableSecrets {
         let unreadable = self.0.iter().filter_map(|(name, asked)| {
             let unreadable = match &asked.answer {

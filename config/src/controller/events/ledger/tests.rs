@@ -16,7 +16,7 @@ fn want(ledger: &mut Ledger, wanted: &[(&str, Severity)]) -> usize {
     ledger.want(wanted, 3)
 }
 
-/// Does all that is to be done, and says what that was.
+/// Executes all due writes, and returns them.
 fn done(ledger: &mut Ledger, now: Instant) -> Vec<String> {
     let mut actions = Vec::new();
     while let Some(action) = ledger.next(now) {
