@@ -233,6 +233,15 @@ impl Serialize for Seconds {
     }
 }
 
+/// Protobuf's JSON represents 64-bit numbers as text.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+pub(super) fn number_as_text<S: Serializer>(
+    number: &i64,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(number)
+}
+
 /// A message without fields, or without fields that are set.
 #[derive(Clone, Copy, PartialEq, Message, Serialize)]
 pub(super) struct Empty {}

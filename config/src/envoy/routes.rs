@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::ROUTE_CONFIGURATION;
 use super::core::StringMatcher;
-use super::message::{Extension, Seconds, Socket, is_unset, typed};
+use super::message::{Extension, Seconds, Socket, is_unset, number_as_text, typed};
 
 /// The headers from the filter to Envoy that must not reach upstreams. The router itself
 /// removes those that it uses.
@@ -184,6 +184,7 @@ struct RetryPolicy {
     #[prost(message, repeated, tag = "5")]
     retry_host_predicate: Vec<Socket<PreviousHosts>>,
     #[prost(int64, tag = "6")]
+    #[serde(serialize_with = "number_as_text")]
     host_selection_retry_max_attempts: i64,
 }
 
