@@ -1,8 +1,8 @@
-//! The rights that a gateway needs for certain manifests, and no others, as the
-//! objects that give them to it (<https://kubernetes.io/docs/reference/access-authn-authz/rbac/>).
+//! The permissions that a gateway needs for certain manifests, and no others, as RBAC
+//! objects (<https://kubernetes.io/docs/reference/access-authn-authz/rbac/>).
 //!
-//! Secrets are named one by one: an account that may read them all is as good as every
-//! service account there is.
+//! Secrets are named one by one, because an account that may read all Secrets has the
+//! permissions of every service account whose token is in one.
 
 mod secrets;
 mod text;
@@ -22,14 +22,14 @@ use crate::settings::{Gateway, Settings};
 pub(crate) use secrets::{Secrets, named_secrets};
 pub(crate) use text::{to_json, to_yaml};
 
-/// An object, and why it is needed, on one line.
+/// An object, and the reason for it in one line.
 #[derive(Debug)]
 pub(crate) struct Grant {
     pub(crate) why: String,
     pub(crate) object: Object,
 }
 
-/// An object of one of the kinds that rights take.
+/// An object of one of the kinds of RBAC.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Object {
@@ -42,16 +42,16 @@ pub(crate) enum Object {
 
 const READ: &[&str] = &["get", "list", "watch"];
 
-/// To find the Events of earlier controllers, whatever namespaces those
-/// watched; and to write them.
+/// Finds the Events of earlier controllers, which may have watched other namespaces, and
+/// writes Events.
 const LIST: &[&str] = &["list"];
 const WRITE: &[&str] = &["create", "patch", "delete"];
 
-/// The groups that Ingresses are served in, today's and that of old clusters.
+/// The API groups of Ingresses: the current one, and that of old clusters.
 const INGRESS_GROUPS: &[&str] = &["networking.k8s.io", "extensions"];
 
-/// What a controller needs that watches `namespaces`, all where none is given,
-/// to serve Ingresses that name these `secrets`.
+/// The objects for a controller that watches `namespaces`, or all if the list is empty, and
+/// serves Ingresses that name these `secrets`.
 pub(crate) fn grants(settings: &Settings, namespaces: &[String], secrets: &Secrets) -> Vec<Grant> {
     let who = Who { gateway: &settings.gateway };
     let mut grants = vec![Grant {
@@ -108,7 +108,7 @@ pub(crate) fn role_for_secrets(
     one_line_role(&certificates_role_name(gateway), namespace, names)
 }
 
-/// The same for one Secret, which takes nothing away from the Role for others.
+/// The same for one Secret, in addition to the Role for others.
 pub(crate) fn role_for_secret(gateway: &Gateway, namespace: &str, name: &str) -> String {
     let role_name = format!("{}-certificate-{name}", gateway.name);
     one_line_role(&role_name, namespace, &BTreeSet::from([name.to_owned()]))
@@ -146,7 +146,7 @@ fn watch_rules() -> Vec<PolicyRule> {
     ]
 }
 
-/// What is said about it.
+/// Writes the status of Ingresses, and Events.
 fn report_rules(on_events: &[&str]) -> Vec<PolicyRule> {
     vec![
         rule(INGRESS_GROUPS, &["ingresses/status"], &["patch"]),
@@ -154,18 +154,18 @@ fn report_rules(on_events: &[&str]) -> Vec<PolicyRule> {
     ]
 }
 
-/// A name cannot be asked for before there is one.
+/// `create` cannot be limited to a name.
 fn lease_rules(gateway: &Gateway) -> Vec<PolicyRule> {
     let leases = |verbs| rule(&["coordination.k8s.io"], &["leases"], verbs);
     vec![leases(&["create"]), of_names(leases(&["get", "update", "patch"]), [&*gateway.name])]
 }
 
-/// For `--publish-service`.
+/// Reads the Service of `--publish-service`.
 fn own_service(gateway: &Gateway) -> PolicyRule {
     of_names(rule(&[""], &["services"], READ), [&*gateway.name])
 }
 
-/// To list and watch, too: a request for `metadata.name` asks by name.
+/// Includes `list` and `watch`, which a field selector for `metadata.name` limits to a name.
 fn secret_rule(names: &BTreeSet<String>) -> PolicyRule {
     of_names(rule(&[""], &["secrets"], READ), names.iter().map(String::as_str))
 }
@@ -187,7 +187,7 @@ fn strings<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     texts.into_iter().map(str::to_owned).collect()
 }
 
-/// Who gets the rights.
+/// The account that gets the permissions.
 struct Who<'a> {
     gateway: &'a Gateway,
 }
@@ -199,7 +199,7 @@ impl Who<'_> {
         format!("{}-service-account", self.gateway.name)
     }
 
-    /// A role for all of the cluster, bound.
+    /// A `ClusterRole` and its binding.
     fn cluster_wide(&self, why: &str, rules: Vec<PolicyRule>) -> [Grant; 2] {
         let name = &self.gateway.name;
         let role = ClusterRole {
@@ -215,7 +215,7 @@ impl Who<'_> {
         self.bound(why, Object::ClusterRole(role), Object::ClusterRoleBinding(binding))
     }
 
-    /// A Role, bound.
+    /// A `Role` and its binding.
     fn within(&self, namespace: &str, name: &str, why: &str, rules: Vec<PolicyRule>) -> [Grant; 2] {
         let role = Role { metadata: metadata(name, Some(namespace)), rules: Some(rules) };
         let binding = RoleBinding {

@@ -1,4 +1,4 @@
-//! Which Secrets with certificates manifests name.
+//! The Secrets with certificates that manifests name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +14,8 @@ pub(crate) struct Secrets {
     pub(crate) by_namespace: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// The Secrets that a gateway asks for which sees the Ingresses in `namespaces`,
-/// all where none is given. The findings are those that bear on that.
+/// The Secrets that a gateway for the Ingresses in `namespaces`, or in all if the list is
+/// empty, reads. The findings are those that affect this set.
 pub(crate) fn named_secrets(
     manifests: &Manifests,
     settings: &Settings,

@@ -1,11 +1,11 @@
-//! Rights as `kubectl apply` takes them.
+//! RBAC objects as text for `kubectl apply`.
 
 use anyhow::Context;
 use serde_json::json;
 
 use super::Grant;
 
-/// YAML, with a comment on each object that says why it is there.
+/// YAML, with a comment on each object that gives the reason for it.
 pub(crate) fn to_yaml(grants: &[Grant]) -> anyhow::Result<String> {
     let documents = grants.iter().map(|Grant { why, object }| {
         let object = serde_saphyr::to_string(object).context("YAML")?;
@@ -15,7 +15,7 @@ pub(crate) fn to_yaml(grants: &[Grant]) -> anyhow::Result<String> {
     Ok(documents?.join("---\n"))
 }
 
-/// JSON, in a List.
+/// A `List` in JSON.
 pub(crate) fn to_json(grants: &[Grant]) -> anyhow::Result<String> {
     let items: Vec<_> = grants.iter().map(|grant| &grant.object).collect();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
