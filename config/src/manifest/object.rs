@@ -21,8 +21,8 @@ pub struct Object {
     pub kind: Arc<str>,
     /// `metadata.name`. Not empty, but not validated.
     pub name: Arc<str>,
-    /// `metadata.namespace`, or `default`. It has no meaning for kinds without
-    /// namespace, and is empty if an API says so.
+    /// `metadata.namespace`, or `default`; empty for an `IngressClass`, whose kind has
+    /// no namespaces.
     pub namespace: Arc<str>,
     /// `metadata.creationTimestamp`, not parsed.
     pub creation_timestamp: Option<Box<str>>,

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use ingress_filter::names::NO_HOST;
-use ingress_tests::{KeepAlive, raw, tool};
+use ingress_tests::{KeepAlive, Serving, raw, tool};
 
 use crate::Clients;
 
@@ -36,6 +36,31 @@ fn a_request_without_a_host_gets_the_default_backend() {
     assert_eq!(received[0].values("host"), [NO_HOST.as_bytes()]);
     // HTTP/1.1 requires it (RFC 9112 section 3.2).
     assert_eq!(raw(clients.serving.http, b"GET / HTTP/1.1\r\n\r\n").status, 400);
+}
+
+/// Otherwise an Ingress with that host would get these requests, and clients would be
+/// redirected to it.
+#[test]
+fn the_name_that_upstreams_see_is_not_a_host_of_the_table() {
+    const ROUTES: &str = "---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: taken, annotations: {kubernetes.io/ingress.class: istio}}
+spec:
+  rules:
+  - host: no-host.invalid
+    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: RouteRule
+metadata: {name: moved}
+spec: {destination: {name: rest}, match: {request: {headers: {uri: /old}}}, redirect: {uri: /new}}
+";
+    let clients = Clients::start(&[]);
+    let serving = Serving::start(&(clients.manifests() + ROUTES));
+    assert_eq!(raw(serving.http, b"GET / HTTP/1.0\r\n\r\n").by(), "rest");
+    let moved = raw(serving.http, b"GET /old HTTP/1.0\r\n\r\n");
+    assert_eq!((moved.status, moved.header("location")), (302, Some("/new")));
 }
 
 #[test]

@@ -29,9 +29,15 @@ spec:
 impl Clients {
     fn start(flags: &[&str]) -> Self {
         let [web, rest] = ["web", "rest"].map(Upstream::start);
-        let manifests =
-            web.manifests("web", "http", 80) + &rest.manifests("rest", "http", 80) + ROUTES;
-        let serving = Serving::start_with(&manifests, flags);
+        let serving = Serving::start_with(&manifests(&web, &rest), flags);
         Self { web, rest, serving }
     }
+
+    fn manifests(&self) -> String {
+        manifests(&self.web, &self.rest)
+    }
+}
+
+fn manifests(web: &Upstream, rest: &Upstream) -> String {
+    web.manifests("web", "http", 80) + &rest.manifests("rest", "http", 80) + ROUTES
 }

@@ -115,7 +115,7 @@ fn a_connection_that_closes_at_the_same_moment_is_tried_again_if_that_is_safe() 
     for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"].repeat(4) {
         assert_eq!(send(&serving, method, "").by(), "web", "{method}");
     }
-    // Both workers of Envoy have connections: each may lose its first request.
+    // Every second request is on a connection that then closes.
     let before = count.load(Ordering::Relaxed);
     let statuses: Vec<_> = (0..10).map(|_| send(&serving, "POST", "").status).collect();
     assert!(statuses.contains(&503), "{statuses:?}");
