@@ -1,7 +1,7 @@
-//! Transitions of an Envoy that stands in for a real one: it takes in what it is
-//! told in any order that the real one might, refuses what a test has it refuse,
-//! and stops where a test kills the process that tells it. What must never be is
-//! checked after each resource that it takes in.
+//! Transitions of a [`FakeEnvoy`] between gateways, also if the process is killed at any
+//! step.
+
+mod fake_envoy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -21,13 +21,14 @@ use crate::envoy::{Admin, Resource, Resources};
 use crate::model::{Cluster, Clusters, Discovery, EndpointSelector, Https, Protocol};
 use crate::object_ref::ObjectRef;
 use crate::xds::{Position, Versions};
+use fake_envoy::FakeEnvoy;
 
-/// What a gateway of a test is: few names, so that targets have much in common.
+/// A gateway with few names, so that targets have much in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Spec {
-    /// By cluster, how it is defined and where its endpoints are.
+    /// The definition and the endpoints of each cluster.
     clusters: BTreeMap<String, (u8, u8)>,
-    /// By host, the name of its certificate.
+    /// The name of the certificate of each host.
     hosts: BTreeMap<String, String>,
     /// By name, which certificate it is.
     certificates: BTreeMap<String, usize>,
@@ -113,7 +114,7 @@ pub(crate) fn certificates_of(
     (hosts.values().map(certificate).collect(), hosts)
 }
 
-/// A certificate with another chain, whatever that is.
+/// A certificate with another chain.
 pub(crate) fn with_chain(certificate: &Certificate, chain: &str) -> Arc<Certificate> {
     let key = certificate.pair.key.clone();
     let pair = Arc::new(KeyPair::new(chain.to_owned(), key));
@@ -122,196 +123,7 @@ pub(crate) fn with_chain(certificate: &Certificate, chain: &str) -> Arc<Certific
     Arc::new(certificate)
 }
 
-/// See the module.
-#[derive(Clone, Default)]
-struct FakeEnvoy {
-    told: Resources,
-    withdrawn: BTreeSet<Key>,
-    held: Resources,
-    refused: BTreeMap<Key, Refusal>,
-    /// What it says of a resource.
-    refuses: Option<fn(&Key) -> bool>,
-    /// How many more resources it takes in, before the process that tells it ends.
-    life: Option<usize>,
-    taken: usize,
-    resolves_nothing: bool,
-    /// In which order it takes in what it is told at once.
-    seed: u64,
-    /// All targets, for what their resources mean.
-    targets: Vec<Arc<Target>>,
-    bridges: BTreeMap<Version, Vec<TlsHost>>,
-}
-
-impl FakeEnvoy {
-    /// All that it would take in next, in some order.
-    fn next(&mut self) -> Option<Key> {
-        let told = self.told.iter().filter(|(kind, name, resource)| {
-            let key = Key::new(*kind, Arc::clone(name));
-            self.held.get(*kind, name).map(|held| &held.version) != Some(&resource.version)
-                && !self.refused.contains_key(&key)
-                && self.asks_for(&key)
-        });
-        let told = told.map(|(kind, name, _)| Key::new(kind, Arc::clone(name)));
-        let gone = self.withdrawn.iter().filter(|key| self.held.get(key.kind, &key.name).is_some());
-        let mut due: Vec<_> = told.chain(gone.cloned()).collect();
-        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let index = usize::try_from(self.seed >> 33).unwrap() % due.len().max(1);
-        (!due.is_empty()).then(|| due.swap_remove(index))
-    }
-
-    /// Endpoints once it has the cluster, and what listeners name once it has
-    /// those.
-    fn asks_for(&self, key: &Key) -> bool {
-        match key.kind {
-            Kind::Clusters | Kind::Listeners => true,
-            Kind::Routes | Kind::Filter => self.held.of(Kind::Listeners).next().is_some(),
-            Kind::Endpoints => self.targets.iter().any(|target| {
-                target.endpoints.iter().any(|(cluster, name)| {
-                    *name == key.name && self.holds_as(target, Kind::Clusters, cluster)
-                })
-            }),
-            Kind::Secrets => self.targets.iter().any(|target| {
-                self.holds_as(target, Kind::Listeners, HTTPS_LISTENER)
-                    && target.resources.get(Kind::Secrets, &key.name).is_some()
-            }),
-        }
-    }
-
-    fn holds_as(&self, target: &Target, kind: Kind, name: &str) -> bool {
-        let held = self.held.get(kind, name);
-        held.is_some() && held == target.resources.get(kind, name)
-    }
-
-    fn take_in(&mut self, key: &Key) {
-        match self.told.get(key.kind, &key.name).cloned() {
-            None => drop(self.held.remove(key)),
-            Some(resource) if self.refuses.is_some_and(|refuses| refuses(key)) => {
-                let refusal = Refusal { version: resource.version, message: "no".into() };
-                self.refused.insert(key.clone(), refusal);
-            }
-            Some(resource) => self.held.insert(key.clone(), resource),
-        }
-        // A cluster that is gone asks for nothing any more.
-        let asked = self.held.iter().map(|(kind, name, _)| Key::new(kind, Arc::clone(name)));
-        for key in asked.filter(|key| !self.asks_for(key)).collect::<Vec<_>>() {
-            self.held.remove(&key);
-        }
-    }
-
-    /// What must never be.
-    fn check(&self) {
-        let Some(filter) = self.held.get(Kind::Filter, FILTER_NAME) else { return };
-        let is_it =
-            |target: &&Arc<Target>| target.resources.get(Kind::Filter, FILTER_NAME) == Some(filter);
-        let bound = match self.targets.iter().find(is_it) {
-            Some(target) => {
-                for cluster in target.resources.of(Kind::Clusters).map(|(name, _)| name) {
-                    let is_refused =
-                        self.refused.contains_key(&Key::new(Kind::Clusters, Arc::clone(cluster)));
-                    let held = self.held.get(Kind::Clusters, cluster);
-                    assert!(held.is_some() || is_refused, "a route without its cluster {cluster}");
-                }
-                target.tls_hosts().to_vec()
-            }
-            None => self.bridges[&filter.version].clone(),
-        };
-        let served = self
-            .targets
-            .iter()
-            .find(|target| self.holds_as(target, Kind::Listeners, HTTPS_LISTENER));
-        let Some(served) = served else { return };
-        for TlsHost { hosts, certificate } in &bound {
-            for host in hosts {
-                let by = served.tls_hosts().iter().find(|group| group.hosts.contains(host));
-                let by = by.map(|group| &group.certificate);
-                assert_eq!(by, Some(certificate), "{host} is bound to another certificate");
-            }
-        }
-    }
-
-    fn versions(resources: &Resources) -> Versions {
-        let mut versions = Versions::default();
-        for (kind, name, resource) in resources.iter() {
-            versions.insert(kind, Arc::clone(name), Arc::clone(&resource.version));
-        }
-        versions
-    }
-
-    fn unconfirmed() -> RolloutError {
-        RolloutError::Unconfirmed { what: "it".to_owned(), cause: "the process ended".to_owned() }
-    }
-}
-
-impl Envoy for FakeEnvoy {
-    async fn position(&mut self, _: &Resources) -> Result<Position, RolloutError> {
-        Ok(Position {
-            settled: BTreeSet::new(),
-            held: Self::versions(&self.held),
-            told: Self::versions(&self.told),
-            refused: self.refused.keys().cloned().collect(),
-        })
-    }
-
-    fn tell(&mut self, resources: Vec<(Key, Resource)>, withdraw: &[Key]) {
-        for (key, resource) in resources {
-            if self.refused.get(&key).is_some_and(|refused| refused.version != resource.version) {
-                self.refused.remove(&key);
-            }
-            self.withdrawn.remove(&key);
-            self.told.insert(key, resource);
-        }
-        for key in withdraw {
-            self.told.remove(key);
-            self.refused.remove(key);
-            self.withdrawn.insert(key.clone());
-        }
-    }
-
-    async fn confirm(&mut self, keys: &[Key], when: Confirm) -> Result<(), RolloutError> {
-        while let Some(key) = self.next() {
-            if self.life.is_some_and(|life| self.taken >= life) {
-                return Err(Self::unconfirmed());
-            }
-            self.taken += 1;
-            self.take_in(&key);
-            self.check();
-        }
-        for key in keys {
-            let told = self.told.get(key.kind, &key.name);
-            let is_taken = told == self.held.get(key.kind, &key.name);
-            let is_idle = when == Confirm::WhileAsked && !self.asks_for(key);
-            let is_done = is_taken || is_idle || self.refused.contains_key(key);
-            assert!(is_done, "{key:?} is never confirmed");
-        }
-        Ok(())
-    }
-
-    async fn warm(&mut self, what: Warming) -> Result<(), RolloutError> {
-        match what {
-            Warming::Clusters if self.resolves_nothing => Err(Self::unconfirmed()),
-            _ => Ok(()),
-        }
-    }
-
-    fn refusals<'k>(&self, keys: impl IntoIterator<Item = &'k Key>) -> Vec<(Key, Refusal)> {
-        let refusal = |key: &'k Key| Some((key.clone(), self.refused.get(key)?.clone()));
-        keys.into_iter().filter_map(refusal).collect()
-    }
-
-    fn retry(&mut self) {
-        self.refused.clear();
-    }
-
-    fn settle(&mut self, _: &Resources) {}
-
-    fn refused_of(&self, target: &Resources) -> Vec<(Key, Refusal)> {
-        let is_in = |(key, _): &(&Key, &Refusal)| target.get(key.kind, &key.name).is_some();
-        let refused = self.refused.iter().filter(is_in);
-        refused.map(|(key, refusal)| (key.clone(), refusal.clone())).collect()
-    }
-}
-
-/// A process, with the Envoy that is there.
+/// A process, with its Envoy.
 struct Process {
     transitions: Transitions<FakeEnvoy>,
     renderer: Renderer,
@@ -333,7 +145,7 @@ impl Process {
         let target = Arc::new(self.renderer.render(&spec.gateway()).unwrap());
         let envoy = &mut self.transitions.envoy;
         {
-            // What a bridge to it may be.
+            // The possible intermediate tables.
             for hosts in subsets(target.tls_hosts()) {
                 let filter = target.filter_with(hosts.clone()).unwrap();
                 envoy.bridges.insert(filter.version, hosts);
@@ -348,8 +160,7 @@ impl Process {
         &self.transitions.envoy
     }
 
-    /// The process ends; another follows, which knows what Envoy holds, and
-    /// nothing else.
+    /// The process ends, and another one starts, which only knows what Envoy has.
     fn restart(self) -> Self {
         let envoy = self.transitions.envoy;
         let told = Resources::default();
@@ -376,7 +187,7 @@ impl Process {
     }
 }
 
-/// All that may stay of some hosts.
+/// All subsets of some hosts.
 fn subsets(hosts: &[TlsHost]) -> Vec<Vec<TlsHost>> {
     let pairs: Vec<_> = hosts
         .iter()

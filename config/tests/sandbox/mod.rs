@@ -23,6 +23,11 @@ spec:
         backend: {service: {name: cart, port: {number: 80}}}
 ";
 
+/// The finding about [`INGRESS`] without [`SERVICE`], without its position.
+pub(crate) const NO_SERVICE: &str = "error: Ingress default/shop: spec.rules[0].http.paths[0].backend.service.name: \
+                          there is no service `cart` in namespace default; add it, or correct the name. \
+                          The path answers 503 [service-not-found]";
+
 pub(crate) const SERVICE: &str = r"apiVersion: v1
 kind: Service
 metadata: {name: cart}
