@@ -1,44 +1,20 @@
 //! What real upstreams do.
 
-use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use ingress_tests::{Answer, Serving, Upstream, raw};
+use ingress_tests::ingresses::{host_to, unclassed};
+use ingress_tests::{Answer, Service, Serving, Upstream, raw};
 
-/// The service `web`, with a slice for each endpoint, and an Ingress for `web.example`.
+/// The service `web` with these endpoints, and an Ingress for `web.example`.
 fn serve(endpoints: &[SocketAddr]) -> Serving {
-    let mut manifests = "
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: routes, annotations: {kubernetes.io/ingress.class: istio}}
-spec:
-  rules:
-  - host: web.example
-    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {ports: [{name: http, port: 80}]}
-"
-    .to_owned();
-    for (index, endpoint) in endpoints.iter().enumerate() {
-        write!(
-            manifests,
-            "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
-             metadata: {{name: web-{index}, labels: {{kubernetes.io/service-name: web}}}}\n\
-             addressType: IPv4\nports: [{{name: http, port: {}}}]\n\
-             endpoints: [{{addresses: [{}]}}]\n",
-            endpoint.port(),
-            endpoint.ip(),
-        )
-        .expect("a string");
-    }
-    Serving::start(&manifests)
+    let web = endpoints.iter().fold(Service::new("web"), |web, at| web.at_address(*at));
+    let ingress = unclassed("web", &host_to("web.example", "web"));
+    let manifests = format!("{}\n---\n{ingress}\n", web.manifests());
+    Serving::start_with(&manifests, &["--ingress-controller-mode", "default"])
 }
 
 fn listen() -> (TcpListener, SocketAddr) {
