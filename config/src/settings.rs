@@ -75,6 +75,18 @@ pub struct Settings {
     #[arg(long, value_name = "DURATION")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub default_timeout: Option<TimeLimit>,
+    /// Reset requests and WebSocket connections after this duration without any data in either
+    /// direction.
+    ///
+    /// A longer timeout of a RouteRule takes precedence.
+    #[arg(long, required = false, value_name = "DURATION")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub stream_idle_timeout: TimeLimit,
+    /// Respond with 408 to requests that do not arrive completely within this duration,
+    /// such as slow uploads; if omitted, only streamIdleTimeout limits them.
+    #[arg(long, value_name = "DURATION")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub request_timeout: Option<TimeLimit>,
     /// Allow RouteRules to name Services of other namespaces.
     ///
     /// Anyone who may create a RouteRule can then control requests of other
@@ -390,6 +402,8 @@ impl Default for Settings {
             http_for_tls: HttpForTls::Serve,
             https_port: None,
             default_timeout: None,
+            stream_idle_timeout: TimeLimit::of_seconds(300),
+            request_timeout: None,
             cross_namespace_rules: false,
             regex_paths: false,
             implementation_specific: ImplementationSpecific::Istio,

@@ -13,6 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use action::MAX_CLIENT_MS;
 pub use action::{
     Abort, AbortStatus, Action, Cors, Delay, Fault, Forward, Header, Redirect, Respond, Retries,
     Rewrite, Timeout,

@@ -223,6 +223,9 @@ mod tests {
             !arg.get_help().is_some_and(|help| help.to_string().contains("[default: "))
         });
         let without: Vec<_> = without.map(|arg| arg.get_id().as_str()).collect();
-        assert_eq!(without, ["settings", "https_port", "default_timeout", "envoy_memory"]);
+        assert_eq!(
+            without,
+            ["settings", "https_port", "default_timeout", "request_timeout", "envoy_memory"]
+        );
     }
 }

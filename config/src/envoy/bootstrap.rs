@@ -23,6 +23,7 @@ pub(super) struct Bootstrap {
     #[serde(skip_serializing_if = "Option::is_none")]
     static_resources: Option<StaticResources>,
     dynamic_resources: DynamicResources,
+    layered_runtime: LayeredRuntime,
     overload_manager: OverloadManager,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory_allocator_manager: Option<MemoryAllocatorManager>,
@@ -84,6 +85,31 @@ struct BackOff {
     max_interval: &'static str,
 }
 
+#[derive(Debug, Serialize)]
+struct LayeredRuntime {
+    layers: [RuntimeLayer; 1],
+}
+
+#[derive(Debug, Serialize)]
+struct RuntimeLayer {
+    name: &'static str,
+    static_layer: RuntimeFlags,
+}
+
+#[derive(Debug, Serialize)]
+struct RuntimeFlags {
+    #[serde(rename = "envoy.reloadable_features.grpc_timeout_returns_deadline_exceeded")]
+    grpc_timeout_returns_deadline_exceeded: bool,
+}
+
+impl LayeredRuntime {
+    /// By default, gRPC calls that time out get UNAVAILABLE, which clients retry.
+    fn new() -> Self {
+        let static_layer = RuntimeFlags { grpc_timeout_returns_deadline_exceeded: true };
+        Self { layers: [RuntimeLayer { name: "ingress", static_layer }] }
+    }
+}
+
 /// Creates most statistics of a cluster only when they are first used; with
 /// thousands of clusters, they would use most of Envoy's memory.
 #[derive(Debug, Serialize)]
@@ -128,6 +154,7 @@ impl Bootstrap {
                 cds_config,
                 ads_config: is_stream.then(ApiConfigSource::controller),
             },
+            layered_runtime: LayeredRuntime::new(),
             overload_manager: OverloadManager::new(memory),
             memory_allocator_manager: memory.map(|_| MemoryAllocatorManager::releasing()),
             deferred_stat_options: DeferredStatOptions { enable_deferred_creation_stats: true },

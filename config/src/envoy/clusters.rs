@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Delivery;
 use super::core::{Address, ConfigSource};
-use super::message::{Any, Empty, Filter, Seconds, any_message, is_unset, json_names, typed};
+use super::message::{Any, Duration, Empty, Filter, any_message, is_unset, json_names, typed};
 use super::protocols::CommonHttpProtocolOptions;
 use super::sanitising::MutationFilter;
 use crate::digest::digest_of;
@@ -38,7 +38,7 @@ pub(super) struct ClusterMessage {
     dns_lookup_family: i32,
     #[prost(message, optional, tag = "4")]
     #[serde(skip_serializing_if = "is_unset")]
-    connect_timeout: Option<Seconds>,
+    connect_timeout: Option<Duration>,
     #[prost(message, optional, tag = "5")]
     #[serde(skip_serializing_if = "is_unset")]
     per_connection_buffer_limit_bytes: Option<u32>,
@@ -185,7 +185,7 @@ impl ClusterMessage {
         };
         let mut message = Self::bare(&cluster.name, kind);
         message.per_connection_buffer_limit_bytes = Some(32 * 1024);
-        message.connect_timeout = Some(Seconds::new(5));
+        message.connect_timeout = Some(Duration::seconds(5));
         message.circuit_breakers = Some(CircuitBreakers::generous());
         if kind == DiscoveryType::StrictDns {
             message.dns_lookup_family = DnsLookupFamily::V4Preferred.into();

@@ -223,7 +223,13 @@ impl EnvoyFiles {
         Ok(Self(vec![
             (layout.bootstrap(), pretty(&bootstrap)?),
             (layout.listeners(), response(listeners)?),
-            (layout.routes(), response(vec![RouteConfiguration::new(&gateway.table)])?),
+            (
+                layout.routes(),
+                response(vec![RouteConfiguration::new(
+                    &gateway.table,
+                    settings.stream_idle_timeout,
+                )])?,
+            ),
             (layout.clusters(), response(clusters)?),
             (layout.filter(), response(vec![filter])?),
             (layout.table(), pretty(&**gateway.table)?),

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::core::Address;
 use super::manager::{ConnectionManagerOptions, HttpConnectionManager};
-use super::message::{Filter, Seconds, Socket, is_unset, json_names, typed};
+use super::message::{Duration, Filter, Socket, is_unset, json_names, typed};
 use super::tls::{ChainMatcher, DownstreamTlsContext, TlsSource};
 use super::{HTTP_LISTENER, HTTPS_LISTENER, PROBE_LISTENER};
 use crate::model::Https;
@@ -64,7 +64,7 @@ struct FilterChain {
     /// The timeout of a TLS handshake.
     #[prost(message, optional, tag = "9")]
     #[serde(skip_serializing_if = "is_unset")]
-    transport_socket_connect_timeout: Option<Seconds>,
+    transport_socket_connect_timeout: Option<Duration>,
 }
 
 /// `listener.tls_inspector.v3.TlsInspector`: reads the SNI before a chain is
@@ -101,7 +101,7 @@ impl Listener {
             FilterChain {
                 name: name.clone(),
                 transport_socket: Some(Socket::new("envoy.transport_sockets.tls", context)),
-                transport_socket_connect_timeout: Some(Seconds::new(10)),
+                transport_socket_connect_timeout: Some(Duration::seconds(10)),
                 ..FilterChain::plain(options)
             }
         });

@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use super::core::ConfigSource;
 use super::filter::Wasm;
-use super::message::{Extension, Filter, Seconds, Typed, any_message, is_unset, json_names, typed};
+use super::message::{
+    Duration, Extension, Filter, Typed, any_message, is_unset, json_names, typed,
+};
 use super::protocols::{CommonHttpProtocolOptions, Http1ProtocolOptions, Http2ProtocolOptions};
 use super::routes::{HeaderMatcher, RouteConfiguration};
 use super::sanitising::EarlyHeaderMutation;
@@ -55,9 +57,12 @@ pub(super) struct HttpConnectionManager {
     #[prost(message, optional, tag = "9")]
     http2_protocol_options: Option<Http2ProtocolOptions>,
     #[prost(message, optional, tag = "41")]
-    request_headers_timeout: Option<Seconds>,
+    request_headers_timeout: Option<Duration>,
     #[prost(message, optional, tag = "24")]
-    stream_idle_timeout: Option<Seconds>,
+    stream_idle_timeout: Option<Duration>,
+    #[prost(message, optional, tag = "28")]
+    #[serde(skip_serializing_if = "is_unset")]
+    request_timeout: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
@@ -242,8 +247,9 @@ impl HttpConnectionManager {
             )),
             http_protocol_options: Some(Http1ProtocolOptions::new()),
             http2_protocol_options: Some(Http2ProtocolOptions::new()),
-            request_headers_timeout: Some(Seconds::new(10)),
-            stream_idle_timeout: Some(Seconds::new(300)),
+            request_headers_timeout: Some(Duration::seconds(10)),
+            stream_idle_timeout: Some(settings.stream_idle_timeout.into()),
+            request_timeout: settings.request_timeout.map(Duration::from),
         }
     }
 }
@@ -255,8 +261,8 @@ impl HttpConnectionManager {
             stat_prefix: PROBE_LISTENER.to_owned(),
             route_config: Some(RouteConfiguration::empty(PROBE_LISTENER)),
             http_filters: vec![HttpFilter::answering("/ready"), HttpFilter::router()],
-            request_headers_timeout: Some(Seconds::new(10)),
-            stream_idle_timeout: Some(Seconds::new(10)),
+            request_headers_timeout: Some(Duration::seconds(10)),
+            stream_idle_timeout: Some(Duration::seconds(10)),
             ..Self::default()
         }
     }

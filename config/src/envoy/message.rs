@@ -12,6 +12,8 @@ use prost::{DecodeError, Message};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use crate::settings::TimeLimit;
+
 /// A message that can be in an [`Any`].
 pub(crate) trait Typed: Message + Serialize + Default {
     /// `type.googleapis.com/` and the message's full name.
@@ -213,23 +215,40 @@ impl<T: Typed, const TAG: u32> Serialize for Named<T, TAG> {
     }
 }
 
-/// `google.protobuf.Duration` of whole seconds.
+/// `google.protobuf.Duration` of whole milliseconds.
 #[derive(Clone, Copy, PartialEq, Message)]
-pub(super) struct Seconds {
+pub(super) struct Duration {
     #[prost(int64, tag = "1")]
     seconds: i64,
+    #[prost(int32, tag = "2")]
+    nanos: i32,
 }
 
-impl Seconds {
-    pub(super) const fn new(seconds: u32) -> Self {
+impl Duration {
+    pub(super) const fn seconds(seconds: u32) -> Self {
         // Lossless; `From` is not const.
-        Self { seconds: seconds as i64 }
+        Self { seconds: seconds as i64, nanos: 0 }
+    }
+
+    pub(super) const fn milliseconds(milliseconds: u32) -> Self {
+        // Lossless: the remainder is less than 1,000.
+        let nanos = (milliseconds % 1_000).cast_signed() * 1_000_000;
+        Self { nanos, ..Self::seconds(milliseconds / 1_000) }
     }
 }
 
-impl Serialize for Seconds {
+impl From<TimeLimit> for Duration {
+    fn from(limit: TimeLimit) -> Self {
+        Self::milliseconds(limit.milliseconds())
+    }
+}
+
+impl Serialize for Duration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}s", self.seconds))
+        match self.nanos {
+            0 => serializer.collect_str(&format_args!("{}s", self.seconds)),
+            nanos => serializer.collect_str(&format_args!("{}.{nanos:09}s", self.seconds)),
+        }
     }
 }
 

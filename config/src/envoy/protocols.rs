@@ -6,7 +6,7 @@ use prost::{Enumeration, Message};
 use serde::Serialize;
 
 use super::core::StringMatcher;
-use super::message::{Seconds, is_unset, json_names};
+use super::message::{Duration, is_unset, json_names};
 use crate::settings::HeadersWithUnderscores;
 
 /// `core.v3.HttpProtocolOptions`.
@@ -14,7 +14,7 @@ use crate::settings::HeadersWithUnderscores;
 pub(super) struct CommonHttpProtocolOptions {
     #[prost(message, optional, tag = "1")]
     #[serde(skip_serializing_if = "is_unset")]
-    idle_timeout: Option<Seconds>,
+    idle_timeout: Option<Duration>,
     #[prost(enumeration = "UnderscoresAction", tag = "5")]
     #[serde(skip_serializing_if = "is_unset", serialize_with = "UnderscoresAction::json")]
     headers_with_underscores_action: i32,
@@ -72,7 +72,7 @@ impl CommonHttpProtocolOptions {
             HeadersWithUnderscores::Allow => UnderscoresAction::Allow,
         };
         Self {
-            idle_timeout: Some(Seconds::new(3600)),
+            idle_timeout: Some(Duration::seconds(3600)),
             headers_with_underscores_action: action.into(),
             max_headers_count: Some(100),
         }

@@ -123,7 +123,10 @@ impl Renderer {
             let name = listener.name().to_owned();
             resources.insert(Key::new(Kind::Listeners, name), Resource::new(&listener));
         }
-        let routes = Resource::new(&RouteConfiguration::new(&gateway.table));
+        let routes = Resource::new(&RouteConfiguration::new(
+            &gateway.table,
+            self.settings.stream_idle_timeout,
+        ));
         resources.insert(Key::new(Kind::Routes, ROUTE_CONFIGURATION), routes);
         resources.insert(Key::new(Kind::Filter, FILTER_NAME), self.render_filter(&gateway.table)?);
         let (table, module) = (Arc::clone(&gateway.table), self.layout.module());
@@ -168,7 +171,10 @@ impl Renderer {
         let listeners = listeners.map(|listener| serde_json::to_value(Any(listener)));
         let filter = filter_config(&self.layout.module(), gateway.table.flat().unwrap());
         let rest = [
-            serde_json::to_value(Any(RouteConfiguration::new(&gateway.table))),
+            serde_json::to_value(Any(RouteConfiguration::new(
+                &gateway.table,
+                self.settings.stream_idle_timeout,
+            ))),
             serde_json::to_value(Any(filter)),
         ];
         clusters.chain(listeners).chain(rest).map(Result::unwrap).collect()

@@ -3,14 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ingress_filter::names::{CLUSTER_HEADER, MIRROR_HEADER, WEBSOCKET_HEADER};
-use ingress_filter::table::{Action, Backend, RouteTable};
+use ingress_filter::names::{CLUSTER_HEADER, MIRROR_HEADER, TIMEOUT_HEADER, WEBSOCKET_HEADER};
+use ingress_filter::table::{Action, Backend, Forward, RouteTable, Timeout};
 use prost::{Message, Oneof};
 use serde::Serialize;
 
 use super::ROUTE_CONFIGURATION;
 use super::core::StringMatcher;
-use super::message::{Extension, Seconds, Socket, is_unset, number_as_text, typed};
+use super::message::{Duration, Extension, Socket, is_unset, number_as_text, typed};
+use crate::settings::TimeLimit;
 
 /// The headers from the filter to Envoy that must not reach upstreams. The router itself
 /// removes those that it uses.
@@ -141,18 +142,32 @@ struct RouteMatch {
 pub(super) struct HeaderMatcher {
     #[prost(string, tag = "1")]
     name: String,
-    #[prost(oneof = "HeaderMatch", tags = "7, 13")]
+    #[prost(oneof = "HeaderMatch", tags = "6, 7, 13")]
     #[serde(flatten)]
     specifier: Option<HeaderMatch>,
 }
 
+#[expect(clippy::enum_variant_names, reason = "these are Envoy's names")]
 #[derive(Clone, PartialEq, Oneof, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum HeaderMatch {
+    #[prost(message, tag = "6")]
+    RangeMatch(Int64Range),
     #[prost(bool, tag = "7")]
     PresentMatch(bool),
     #[prost(message, tag = "13")]
     StringMatch(StringMatcher),
+}
+
+/// `type.v3.Int64Range`, without its end.
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct Int64Range {
+    #[prost(int64, tag = "1")]
+    #[serde(serialize_with = "number_as_text")]
+    start: i64,
+    #[prost(int64, tag = "2")]
+    #[serde(serialize_with = "number_as_text")]
+    end: i64,
 }
 
 #[derive(Clone, PartialEq, Message, Serialize)]
@@ -166,12 +181,24 @@ struct RouteAction {
     #[prost(string, tag = "2")]
     cluster_header: String,
     #[prost(message, optional, tag = "8")]
-    timeout: Option<Seconds>,
+    timeout: Option<Duration>,
     #[prost(message, optional, tag = "9")]
     retry_policy: Option<RetryPolicy>,
+    #[prost(message, optional, tag = "24")]
+    #[serde(skip_serializing_if = "is_unset")]
+    idle_timeout: Option<Duration>,
     #[prost(message, repeated, tag = "30")]
     #[serde(skip_serializing_if = "is_unset")]
     request_mirror_policies: Vec<RequestMirrorPolicy>,
+    #[prost(message, optional, tag = "36")]
+    max_stream_duration: Option<MaxStreamDuration>,
+}
+
+/// `route.v3.RouteAction.MaxStreamDuration`.
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct MaxStreamDuration {
+    #[prost(message, optional, tag = "2")]
+    grpc_timeout_header_max: Option<Duration>,
 }
 
 /// `route.v3.RetryPolicy`.
@@ -213,50 +240,52 @@ impl RouteConfiguration {
 
     /// The routes for `table`. Each cluster that gets copies has its own routes, because
     /// Envoy cannot read the name of such a cluster from a header.
-    pub(super) fn new(table: &RouteTable) -> Self {
+    pub(super) fn new(table: &RouteTable, stream_idle_timeout: TimeLimit) -> Self {
         let mirrors = mirrors(table);
+        let waiting = LongWait::in_table(table, stream_idle_timeout);
         let mut virtual_host = VirtualHost {
             name: "ingress".to_owned(),
             domains: vec!["*".to_owned()],
             ..VirtualHost::default()
         };
         if mirrors.is_empty() {
-            virtual_host.routes = routes(None);
+            virtual_host.routes = routes(None, waiting);
         } else {
-            virtual_host.matcher = Some(MirrorMatcher::new(&mirrors));
+            virtual_host.matcher = Some(MirrorMatcher::new(&mirrors, waiting));
         }
         Self { name: ROUTE_CONFIGURATION.to_owned(), virtual_hosts: vec![virtual_host] }
     }
 }
 
 /// The routes for requests that the filter accepts, with a copy to `mirror`, if any.
-fn routes(mirror: Option<&str>) -> Vec<Route> {
-    vec![
-        Route::refusing_trace(),
-        Route::refusing_loops(),
-        Route::refusing_upgrades(),
-        Route::forwarding(Repeatable::Yes, mirror),
-        Route::forwarding(Repeatable::No, mirror),
-    ]
+fn routes(mirror: Option<&str>, waiting: Option<LongWait>) -> Vec<Route> {
+    let refusing = [Route::refusing_trace(), Route::refusing_loops(), Route::refusing_upgrades()];
+    let waits = waiting.map(Some).into_iter().chain([None]);
+    let forwarding = waits.flat_map(|waiting| {
+        [Repeatable::Yes, Repeatable::No]
+            .map(|repeatable| Route::forwarding(repeatable, waiting, mirror))
+    });
+    refusing.into_iter().chain(forwarding).collect()
 }
 
 impl MirrorMatcher {
     /// Envoy compares a request with each route of a list, but finds a value in a map
     /// directly.
-    fn new(mirrors: &BTreeSet<&str>) -> Self {
+    fn new(mirrors: &BTreeSet<&str>, waiting: Option<LongWait>) -> Self {
         let input = HeaderInput { header_name: MIRROR_HEADER.to_owned() };
-        let map = mirrors.iter().map(|cluster| ((*cluster).to_owned(), OnMatch::to(Some(cluster))));
+        let entry = |cluster: &&str| ((*cluster).to_owned(), OnMatch::to(Some(cluster), waiting));
+        let map = mirrors.iter().map(entry);
         let tree = MirrorTree {
             input: Some(Extension::new("envoy.matching.inputs.request_headers", input)),
             exact_match_map: Some(MirrorMap { map: map.collect() }),
         };
-        Self { matcher_tree: Some(tree), on_no_match: Some(OnMatch::to(None)) }
+        Self { matcher_tree: Some(tree), on_no_match: Some(OnMatch::to(None, waiting)) }
     }
 }
 
 impl OnMatch {
-    fn to(mirror: Option<&str>) -> Self {
-        let list = RouteList { routes: routes(mirror) };
+    fn to(mirror: Option<&str>, waiting: Option<LongWait>) -> Self {
+        let list = RouteList { routes: routes(mirror, waiting) };
         Self { action: Some(Extension::new("routes", list)) }
     }
 }
@@ -268,32 +297,75 @@ fn mirrors(table: &RouteTable) -> BTreeSet<&str> {
 
 /// The clusters of a backend that get copies, at each of its ports.
 fn mirrors_of(backend: &Backend) -> impl Iterator<Item = &str> {
-    let actions = backend.rules.iter().map(|rule| &rule.action).chain([&backend.default]);
     let ports = || backend.ports.iter().map(|port| Some(&*port.name)).chain([None]);
-    actions
-        .filter_map(mirror)
+    forwards(backend)
+        .filter_map(|forward| forward.mirror.as_deref())
         .flat_map(move |named| ports().filter_map(move |port| backend.cluster_at(port, named)))
 }
 
-fn mirror(action: &Action) -> Option<&str> {
-    match action {
-        Action::Forward(forward) => forward.mirror.as_deref(),
+fn forwards(backend: &Backend) -> impl Iterator<Item = &Forward> {
+    let actions = backend.rules.iter().map(|rule| &rule.action).chain([&backend.default]);
+    actions.filter_map(|action| match action {
+        Action::Forward(forward) => Some(&**forward),
         Action::Redirect(_) | Action::Respond(_) => None,
+    })
+}
+
+/// Requests whose timeout is longer than the idle timeout of streams, which would end
+/// them first.
+#[derive(Clone, Copy, Debug)]
+struct LongWait {
+    /// The idle timeout of all other requests, in milliseconds.
+    usual: u32,
+    /// The longest timeout of the table, in milliseconds.
+    longest: u32,
+}
+
+impl LongWait {
+    /// By this much an idle timeout is longer than the timeout of the request, in
+    /// milliseconds: the one of the request has its own status.
+    const MARGIN: u32 = 1_000;
+
+    /// `None` if no timeout of the table is that long.
+    fn in_table(table: &RouteTable, stream_idle_timeout: TimeLimit) -> Option<Self> {
+        let timeouts = table.backends.iter().flat_map(forwards);
+        let timeouts = timeouts.filter_map(|forward| forward.timeout.as_ref());
+        let longest = timeouts.map(Timeout::longest_ms).max()?;
+        let usual = stream_idle_timeout.milliseconds();
+        let waiting = Self { usual, longest };
+        (i64::from(longest) >= waiting.start()).then_some(waiting)
+    }
+
+    /// The shortest of these timeouts.
+    fn start(self) -> i64 {
+        i64::from(self.usual) - i64::from(Self::MARGIN)
+    }
+
+    fn matcher(self) -> HeaderMatcher {
+        let range = Int64Range { start: self.start(), end: i64::MAX };
+        HeaderMatcher::new(TIMEOUT_HEADER, HeaderMatch::RangeMatch(range))
+    }
+
+    fn idle_timeout(self) -> Duration {
+        Duration::milliseconds(self.longest.saturating_add(Self::MARGIN))
     }
 }
 
 impl Route {
     /// Without a timeout, except for the one that the filter sets and the idle ones.
-    fn forwarding(repeatable: Repeatable, mirror: Option<&str>) -> Self {
+    fn forwarding(repeatable: Repeatable, waiting: Option<LongWait>, mirror: Option<&str>) -> Self {
         let policy = |cluster: &str| RequestMirrorPolicy { cluster: cluster.to_owned() };
         let action = RouteAction {
             cluster_header: CLUSTER_HEADER.to_owned(),
-            timeout: Some(Seconds::new(0)),
+            timeout: Some(Duration::seconds(0)),
             retry_policy: Some(RetryPolicy::new(repeatable)),
+            idle_timeout: waiting.map(LongWait::idle_timeout),
             request_mirror_policies: mirror.map(policy).into_iter().collect(),
+            max_stream_duration: Some(MaxStreamDuration::of_grpc_clients()),
         };
+        let headers = waiting.map(LongWait::matcher).into_iter().chain(repeatable.methods());
         Self {
-            matches: Some(RouteMatch::all_with(repeatable.methods())),
+            matches: Some(RouteMatch::all_with(headers.collect())),
             action: Some(RouteOrResponse::Route(action)),
             request_headers_to_add: vec![HeaderValueOption::this_gateway()],
             request_headers_to_remove: HEADERS_TO_REMOVE.map(str::to_owned).to_vec(),
@@ -340,13 +412,17 @@ enum Repeatable {
 }
 
 impl Repeatable {
-    fn methods(self) -> Vec<HeaderMatcher> {
-        match self {
-            Self::Yes => {
-                vec![HeaderMatcher::regex(":method", "GET|HEAD|OPTIONS|PUT|DELETE".to_owned())]
-            }
-            Self::No => Vec::new(),
-        }
+    fn methods(self) -> Option<HeaderMatcher> {
+        let methods = || HeaderMatcher::regex(":method", "GET|HEAD|OPTIONS|PUT|DELETE".to_owned());
+        (self == Self::Yes).then(methods)
+    }
+}
+
+impl MaxStreamDuration {
+    /// Ends a call at the deadline in its `grpc-timeout`, also if the upstream does not;
+    /// the timeout of a rule still applies. 0 means that any deadline counts.
+    fn of_grpc_clients() -> Self {
+        Self { grpc_timeout_header_max: Some(Duration::seconds(0)) }
     }
 }
 
@@ -418,8 +494,34 @@ mod tests {
         let backends: Vec<_> = mirrors.iter().map(backend).collect();
         let table = json!({"version": 1, "backends": backends});
         let table = serde_json::from_value(table).expect("a table");
-        let routes = serde_json::to_value(RouteConfiguration::new(&table)).expect("JSON");
-        routes["virtual_hosts"][0].clone()
+        let routes = RouteConfiguration::new(&table, limit("5m"));
+        serde_json::to_value(routes).expect("JSON")["virtual_hosts"][0].clone()
+    }
+
+    fn limit(text: &str) -> TimeLimit {
+        text.parse().expect("a duration")
+    }
+
+    /// The idle timeouts of the routes for a rule with this timeout.
+    fn idle_timeouts(timeout: &Value) -> Vec<String> {
+        let forward = json!({"forward": {"cluster": "web", "timeout": timeout}});
+        let backends = json!([{"name": "web", "default": forward}]);
+        let table = json!({"version": 1, "backends": backends});
+        let table = serde_json::from_value(table).expect("a table");
+        let routes = RouteConfiguration::new(&table, limit("5m"));
+        let routes = serde_json::to_value(routes).expect("JSON");
+        let routes = routes["virtual_hosts"][0]["routes"].as_array().expect("routes").iter();
+        let timeouts = routes.filter_map(|route| route["route"]["idle_timeout"].as_str());
+        timeouts.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_longer_timeout_has_routes_whose_idle_timeout_does_not_end_it() {
+        assert_eq!(idle_timeouts(&json!({"ms": 60_000})), [""; 0]);
+        assert_eq!(idle_timeouts(&json!({"ms": 600_500})), ["601.500000000s"; 2]);
+        assert_eq!(idle_timeouts(&json!({"ms": u32::MAX})), ["4294967.295000000s"; 2]);
+        let by_client = json!({"ms": 1, "override_header": "x", "override_limit_ms": 900_000});
+        assert_eq!(idle_timeouts(&by_client), ["901s"; 2]);
     }
 
     /// The routes of a match, and the clusters that they send copies to.

@@ -15,10 +15,6 @@ use crate::view::View;
 /// each is one more request to the upstream.
 const MAX_CLIENT_RETRIES: u32 = 25;
 
-/// The longest timeout that a client may set, unless the table has another limit.
-/// By then, Envoy's stream idle timeout ends requests without progress.
-const MAX_CLIENT_MS: u32 = 5 * 60 * 1_000;
-
 /// The conditions on which Envoy retries, the same as in the original.
 const RETRY_ON: &[u8] = b"5xx,connect-failure,refused-stream";
 
@@ -58,7 +54,7 @@ pub(super) fn client_ms<R: Request + ?Sized>(
     view: &View<'_, R>,
 ) -> Result<u32, Broken> {
     let asked = replaced(header, bytes, view, duration::parse_header)?;
-    Ok(within(own, asked, bytes.option(limit)?.unwrap_or(MAX_CLIENT_MS)))
+    Ok(within(own, asked, bytes.option(limit)?.unwrap_or(table::MAX_CLIENT_MS)))
 }
 
 /// The value that a client requests if it is within the limit, otherwise `own`. A

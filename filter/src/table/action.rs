@@ -82,6 +82,10 @@ impl From<Redirect> for Action {
     }
 }
 
+/// The longest timeout or delay that a client may set, in milliseconds, unless the table
+/// has another limit. By then, Envoy's stream idle timeout ends requests without progress.
+pub(crate) const MAX_CLIENT_MS: u32 = 5 * 60 * 1_000;
+
 /// The timeout of a request, including retries; then the client gets 504.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -98,6 +102,15 @@ pub struct Timeout {
     /// minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_limit_ms: Option<u32>,
+}
+
+impl Timeout {
+    /// The longest that a request can have, in milliseconds.
+    pub fn longest_ms(&self) -> u32 {
+        let limit = || self.override_limit_ms.unwrap_or(MAX_CLIENT_MS);
+        let of_clients = self.override_header.as_ref().map_or(0, |_| limit());
+        self.ms.max(of_clients)
+    }
 }
 
 /// Retries on `5xx`, `connect-failure` and `refused-stream`.
