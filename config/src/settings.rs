@@ -119,6 +119,11 @@ pub struct Settings {
     /// headers that are removed or set here.
     #[arg(long, required = false, value_name = "ACTION", value_enum)]
     pub headers_with_underscores: HeadersWithUnderscores,
+    /// Select how to handle encoded slashes and backslashes (%2F, %5C) in paths.
+    ///
+    /// Some upstreams decode them before they select what to serve.
+    #[arg(long, required = false, value_name = "ACTION", value_enum)]
+    pub escaped_slashes: EscapedSlashes,
     /// Log each request as a line of JSON to standard output.
     #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub access_log: bool,
@@ -378,6 +383,18 @@ pub enum HeadersWithUnderscores {
     Allow,
 }
 
+/// How paths with encoded slashes or backslashes are handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum EscapedSlashes {
+    /// Respond with 400.
+    Reject,
+    /// Forward them as they are, but respond with 400 if the decoded path has another
+    /// route or rule, or a dot segment.
+    Keep,
+}
+
 /// Who may define routes for a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -410,6 +427,7 @@ impl Default for Settings {
             external_name_services: false,
             trusted_hops: 0,
             headers_with_underscores: HeadersWithUnderscores::Drop,
+            escaped_slashes: EscapedSlashes::Reject,
             access_log: true,
             client_time_limit: TimeLimit::of_seconds(300),
             client_retry_limit: 25,

@@ -1,6 +1,7 @@
 //! Decides about a request: its headers in, one decision out.
 
 mod plaintext;
+mod slashes;
 
 use std::borrow::Cow;
 
@@ -111,6 +112,9 @@ impl Router {
             return Ok(self.decide_plaintext(plaintext, &view, matched.source));
         }
         let chosen = backend.choose(bytes, &view)?;
+        if self.is_ambiguous(host, &view, &matched, chosen.index)? {
+            return Ok(Decision::refuse(400));
+        }
         let routed = Routed { prefix: matched.prefix, port: backend.port(bytes, matched.port)? };
         let Applied { verdict, response_headers, outcome } =
             chosen.action.apply(bytes, &view, routed)?;

@@ -125,6 +125,8 @@ pub struct NoHost;
 /// The route that serves a host and a path.
 #[derive(Clone, Copy, Debug)]
 pub struct Matched<'t> {
+    /// The index of the route in its virtual host; `None` for the default backend.
+    pub(crate) route: Option<u32>,
     /// The backend, whose rules select the action.
     pub(crate) backend: Backend,
     /// The index of the backend's port.
@@ -233,17 +235,16 @@ impl Router {
         let bytes = self.bytes();
         if let Some(number) = virtual_host {
             let virtual_host = bytes.list(self.root.virtual_hosts)?.get(number)?;
-            if let Some((route, prefix)) = virtual_host.find(target, bytes)? {
-                let route = bytes.list(virtual_host.routes)?.get(route)?;
-                return self.matched(&route.target, prefix).map(Some);
+            if let Some(found) = virtual_host.find(target, bytes)? {
+                let route = bytes.list(virtual_host.routes)?.get(found.0)?;
+                return self.matched(&route.target, Some(found)).map(Some);
             }
             if virtual_host.no_default_backend {
                 return Ok(None);
             }
         }
-        // The default backend is handled as a prefix of zero bytes.
         let default = bytes.option(self.root.default)?;
-        default.map(|target| self.matched(&target, Some(0))).transpose()
+        default.map(|target| self.matched(&target, None)).transpose()
     }
 
     /// The number of the virtual host for the host of an authority.
@@ -264,9 +265,13 @@ impl Router {
         bytes.str(tls_host.certificate).ok()
     }
 
-    fn matched(&self, target: &Target, prefix: Option<usize>) -> Result<Matched<'_>, Broken> {
+    /// What `found` or, if there is none, the default backend serves.
+    fn matched(&self, target: &Target, found: Option<Found>) -> Result<Matched<'_>, Broken> {
         let bytes = self.bytes();
+        // The default backend is handled as a prefix of zero bytes.
+        let prefix = found.map_or(Some(0), |(_, prefix)| prefix);
         Ok(Matched {
+            route: found.map(|(route, _)| route),
             backend: bytes.list(self.root.backends)?.get(target.backend)?,
             port: target.port,
             source: bytes.str(target.source)?,

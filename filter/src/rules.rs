@@ -47,6 +47,8 @@ pub(crate) struct Chosen<'t> {
     pub(crate) action: Action,
     /// The name of the rule; `None` for the default action.
     pub(crate) rule: Option<&'t str>,
+    /// Its index.
+    pub(crate) index: Option<u32>,
 }
 
 impl Backend {
@@ -61,10 +63,11 @@ impl Backend {
         for index in 0..self.rules.len() {
             if rules.head::<Match>(index)?.holds(bytes, &mut values)? {
                 let Rule { name, action, .. } = rules.get(index)?;
-                return Ok(Chosen { action, rule: Some(bytes.str(name)?) });
+                let rule = Some(bytes.str(name)?);
+                return Ok(Chosen { action, rule, index: Some(index) });
             }
         }
-        Ok(Chosen { action: self.default, rule: None })
+        Ok(Chosen { action: self.default, rule: None, index: None })
     }
 
     /// The clusters of a port.

@@ -74,9 +74,32 @@ impl<'r, R: Request + ?Sized> View<'r, R> {
         fixed_random: Option<u64>,
     ) -> Result<Self, Broken> {
         let slots = bytes.list(slots)?;
+        Ok(Self::unread(bytes, request, target, authority, slots, fixed_random))
+    }
+
+    pub(crate) fn authority(&self) -> &[u8] {
+        &self.authority
+    }
+
+    /// The path and the query.
+    /// The same request for another target.
+    pub(crate) fn with_target(&self, target: Vec<u8>) -> View<'_, R> {
+        let authority = Cow::Borrowed(&*self.authority);
+        let target = Cow::Owned(target);
+        View::unread(self.bytes, self.request, target, authority, self.slots, self.fixed_random)
+    }
+
+    fn unread(
+        bytes: Bytes<'r>,
+        request: &'r R,
+        target: Cow<'r, [u8]>,
+        authority: Cow<'r, [u8]>,
+        slots: Records<'r, Slot>,
+        fixed_random: Option<u64>,
+    ) -> Self {
         let mut values = Vec::new();
         values.resize_with(slots.len(), OnceCell::new);
-        Ok(Self {
+        Self {
             bytes,
             request,
             target,
@@ -87,14 +110,9 @@ impl<'r, R: Request + ?Sized> View<'r, R> {
             slots,
             values,
             fixed_random,
-        })
+        }
     }
 
-    pub(crate) fn authority(&self) -> &[u8] {
-        &self.authority
-    }
-
-    /// The path and the query.
     pub(crate) fn target(&self) -> &[u8] {
         &self.target
     }

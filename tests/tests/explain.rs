@@ -8,7 +8,7 @@ use ingress_tests::{Received, Serving, Upstream, ingressctl, is_added_by_envoy, 
 use ingressctl::compile::{Compiled, compile};
 use ingressctl::explain::{Explanation, Request, explain};
 use ingressctl::manifest::read_text;
-use ingressctl::settings::Settings;
+use ingressctl::settings::{EscapedSlashes, Settings};
 
 const ROUTES: &str = "
 apiVersion: networking.k8s.io/v1
@@ -46,12 +46,17 @@ struct Both {
 
 impl Both {
     fn start(trusted_hops: u32) -> Self {
+        let settings = Settings { trusted_hops, ..Settings::default() };
+        Self::with(settings, &["--trusted-hops", &trusted_hops.to_string()])
+    }
+
+    /// The gateway with `flags`, which mean the same as `settings`.
+    fn with(settings: Settings, flags: &[&str]) -> Self {
         let upstreams = ["open", "admin"].map(Upstream::start);
         let [open, admin] = &upstreams;
         let manifests =
             open.manifests("open", "http", 80) + &admin.manifests("admin", "http", 80) + ROUTES;
-        let settings = Settings { trusted_hops, ..Settings::default() };
-        let flags = ["--access-log=false", "--trusted-hops", &trusted_hops.to_string()];
+        let flags = [&["--access-log=false"], flags].concat();
         Self {
             serving: Serving::start_with(&manifests, &flags),
             compiled: compile(&read_text("manifests.yaml", &manifests), &settings),
@@ -200,6 +205,12 @@ fn it_agrees_with_envoy_about_targets() {
         "/x?^`{|}//..%2f",
         "/a%2fb",
         "/a%5Cb",
+        "/a%2f%2Fb",
+        "/admin%2fx",
+        "/admin/x%2fy",
+        "/%2fadmin",
+        "/x%2f..%2fadmin",
+        "/x/..;y%5cz",
         "/a%00",
         "/a b",
         "/a\u{e9}",
@@ -214,6 +225,12 @@ fn it_agrees_with_envoy_about_targets() {
     let urls = targets.map(|target| format!("h.example{target}"));
     let cases: Vec<Case<'_>> = urls.iter().map(|url| ("GET", url.as_str(), &[][..])).collect();
     Both::start(0).assert_agreement(&cases);
+    keeping_slashes().assert_agreement(&cases);
+}
+
+fn keeping_slashes() -> Both {
+    let settings = Settings { escaped_slashes: EscapedSlashes::Keep, ..Settings::default() };
+    Both::with(settings, &["--escaped-slashes", "keep"])
 }
 
 #[test]
@@ -344,6 +361,9 @@ fn what_envoy_refuses_by_itself_is_no_route_s_doing() {
     let explanation = both.explain(&request(("GET", "h.example/%2f", &[])));
     assert!(explanation.reason.starts_with("Envoy rejects it before the filter: "));
     assert!(explanation.candidates.is_empty());
+    let explanation = keeping_slashes().explain(&request(("GET", "h.example/x%2f..%2fadmin", &[])));
+    assert_eq!(explanation.status, Some(400));
+    assert!(explanation.reason.starts_with("an upstream that decodes the encoded slash"));
     let explanation = both.explain(&request(("TRACE", "h.example/", &[])));
     assert_eq!((explanation.status, explanation.ingress), (Some(405), None));
     assert!(explanation.candidates.iter().all(|candidate| !candidate.chosen));

@@ -16,6 +16,7 @@ use super::protocols::{CommonHttpProtocolOptions, Http1ProtocolOptions, Http2Pro
 use super::routes::{HeaderMatcher, RouteConfiguration};
 use super::sanitising::EarlyHeaderMutation;
 use super::{FILTER_NAME, PROBE_LISTENER, ROUTE_CONFIGURATION, STAT_PREFIX};
+use crate::settings::{EscapedSlashes, Settings};
 
 /// `http_connection_manager.v3.HttpConnectionManager`.
 #[derive(Clone, PartialEq, Message, Serialize)]
@@ -69,13 +70,24 @@ pub(super) struct HttpConnectionManager {
 #[repr(i32)]
 enum EscapedSlashesAction {
     Default = 0,
+    KeepUnchanged = 1,
     RejectRequest = 2,
 }
 
 json_names!(EscapedSlashesAction {
     Default = "IMPLEMENTATION_SPECIFIC_DEFAULT",
+    KeepUnchanged = "KEEP_UNCHANGED",
     RejectRequest = "REJECT_REQUEST",
 });
+
+impl From<EscapedSlashes> for EscapedSlashesAction {
+    fn from(slashes: EscapedSlashes) -> Self {
+        match slashes {
+            EscapedSlashes::Keep => Self::KeepUnchanged,
+            EscapedSlashes::Reject => Self::RejectRequest,
+        }
+    }
+}
 
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct Rds {
@@ -216,7 +228,7 @@ pub(super) struct ConnectionManagerOptions<'s> {
     pub(super) routes: ConfigSource,
     /// The source of the filter's configuration.
     pub(super) filter: ConfigSource,
-    pub(super) settings: &'s crate::settings::Settings,
+    pub(super) settings: &'s Settings,
 }
 
 impl HttpConnectionManager {
@@ -241,7 +253,8 @@ impl HttpConnectionManager {
             internal_address_config: Some(InternalAddressConfig::nobody()),
             normalize_path: Some(true),
             merge_slashes: true,
-            path_with_escaped_slashes_action: EscapedSlashesAction::RejectRequest.into(),
+            path_with_escaped_slashes_action: EscapedSlashesAction::from(settings.escaped_slashes)
+                .into(),
             common_http_protocol_options: Some(CommonHttpProtocolOptions::for_clients(
                 settings.headers_with_underscores,
             )),

@@ -6,7 +6,7 @@ use std::fmt;
 use super::path::normalize;
 use super::request::Request;
 use crate::envoy::removed;
-use crate::settings::{HeadersWithUnderscores, Settings};
+use crate::settings::{EscapedSlashes, HeadersWithUnderscores, Settings};
 
 /// A response with which Envoy rejects a request before the filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,12 +79,16 @@ const MAX_OPTIONS: usize = 10;
 pub(super) struct Edge {
     trusted_hops: u32,
     underscores: HeadersWithUnderscores,
+    slashes: EscapedSlashes,
 }
 
 impl Edge {
     pub(super) fn new(settings: &Settings) -> Self {
-        let Settings { trusted_hops, headers_with_underscores: underscores, .. } = *settings;
-        Self { trusted_hops, underscores }
+        Self {
+            trusted_hops: settings.trusted_hops,
+            underscores: settings.headers_with_underscores,
+            slashes: settings.escaped_slashes,
+        }
     }
 }
 
@@ -93,14 +97,15 @@ impl Edge {
 /// # Errors
 /// If Envoy rejects the request.
 pub(super) fn admit(request: &Request, edge: Edge) -> Result<Headers, Refusal> {
-    let Edge { trusted_hops, underscores } = edge;
+    let Edge { trusted_hops, underscores, slashes } = edge;
     check_target(request)?;
     request.extra.iter().try_for_each(|header| check_header(header, underscores))?;
     check_framing(&request.extra)?;
     let connection = Connection::of(&request.extra);
     connection.check()?;
     check_authority(&request.authority)?;
-    let path = normalize(&request.target).map_err(|refused| bad_request(refused.why()))?;
+    let path = normalize(&request.target, slashes);
+    let path = path.map_err(|refused| bad_request(refused.why()))?;
 
     let proto = joined(&request.extra, "x-forwarded-proto")
         .filter(|proto| trusted_hops > 0 && !proto.is_empty())

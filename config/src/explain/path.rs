@@ -1,7 +1,9 @@
 //! Normalises the path of a request target like Envoy with `normalize_path`,
-//! `merge_slashes` and `path_with_escaped_slashes_action: REJECT_REQUEST`.
+//! `merge_slashes` and a `path_with_escaped_slashes_action`.
 
 use std::fmt::Write;
+
+use crate::settings::EscapedSlashes;
 
 /// The reason why Envoy rejects a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +26,11 @@ impl RefusedPath {
 ///
 /// # Errors
 /// If Envoy rejects the path.
-pub(super) fn normalize(target: &str) -> Result<String, RefusedPath> {
+pub(super) fn normalize(target: &str, slashes: EscapedSlashes) -> Result<String, RefusedPath> {
     let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
     let lower = path.to_ascii_lowercase();
-    if lower.contains("%2f") || lower.contains("%5c") {
+    let is_escaped = lower.contains("%2f") || lower.contains("%5c");
+    if is_escaped && slashes == EscapedSlashes::Reject {
         return Err(RefusedPath::EncodedSlash);
     }
     if lower.contains("%00") {
@@ -130,6 +133,10 @@ fn merge_slashes(path: String) -> String {
 mod tests {
     use super::*;
 
+    fn normalize(target: &str) -> Result<String, RefusedPath> {
+        super::normalize(target, EscapedSlashes::Reject)
+    }
+
     #[test]
     fn the_target_is_normalised_as_envoy_does() {
         for (target, expected) in [
@@ -157,6 +164,8 @@ mod tests {
         for bad in ["/a%2fb", "/a%5Cb", "/a%00"] {
             assert!(normalize(bad).is_err(), "{bad}");
         }
+        let kept = super::normalize("/x/../a%2fb%5C", EscapedSlashes::Keep);
+        assert_eq!(kept.as_deref(), Ok("/a%2fb%5C"));
     }
 
     #[test]

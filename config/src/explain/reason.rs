@@ -33,6 +33,11 @@ pub(super) fn reason(answer: Option<Answer>, chosen: Option<&Chosen<'_>>) -> Str
         (Some(Answer { status: 404, .. }), None) => {
             "no route serves this host and path, and there is no default backend".into()
         }
+        (Some(Answer { status: 400, .. }), None) => {
+            "an upstream that decodes the encoded slash would read a path with another route or \
+             rule, or with a dot segment"
+                .into()
+        }
         (Some(Answer { status: 403, .. }), None) => {
             "no route allows an upgrade on this host and path".into()
         }
