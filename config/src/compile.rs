@@ -26,12 +26,11 @@ mod unreadable;
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
-use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use ingress_filter::RouteTable;
-use ingress_filter::table::{DEFAULT_HTTPS_PORT, PathMatch};
+use ingress_filter::table::PathMatch;
 
 use crate::certificates::CheckCache;
 use crate::finding::{Finding, Findings};
@@ -228,7 +227,7 @@ pub(crate) fn compile_objects<'a>(
         backends,
         virtual_hosts,
         default_backend,
-        https_port: settings.https_port.map_or(DEFAULT_HTTPS_PORT, NonZeroU16::get),
+        https_port: settings.public_https_port(),
         tls_hosts,
         ..RouteTable::empty()
     };

@@ -14,7 +14,7 @@ use std::str::FromStr;
 
 use clap::{ArgAction, Args, ValueEnum};
 use ingress_filter::duration;
-use ingress_filter::table::Plaintext;
+use ingress_filter::table::{DEFAULT_HTTPS_PORT, Plaintext};
 use ipnet::IpNet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -63,11 +63,18 @@ pub struct Settings {
     #[arg(long, required = false, value_name = "NAMESPACE/NAME")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub default_certificate: ObjectName,
+    /// Reject older versions of TLS.
+    #[arg(long, required = false, value_name = "VERSION", value_enum)]
+    pub tls_minimum_version: TlsVersion,
     /// Select how to handle plain HTTP requests for paths of Ingresses with TLS.
     #[arg(long, required = false, value_name = "ACTION", value_enum)]
     pub http_for_tls: HttpForTls,
-    /// Redirect to this port for HTTPS; if omitted, to 443, or with serve to the port
-    /// that it listens on.
+    /// Tell upstreams this port for plain HTTP, in x-forwarded-port; if omitted, 80, or
+    /// with serve the port that it listens on.
+    #[arg(long, value_name = "PORT")]
+    pub http_port: Option<NonZeroU16>,
+    /// Redirect to this port for HTTPS, and tell upstreams; if omitted, 443, or with
+    /// serve the port that it listens on.
     #[arg(long, value_name = "PORT")]
     pub https_port: Option<NonZeroU16>,
     /// Time out requests after this duration if no RouteRule sets a timeout, such as
@@ -110,6 +117,17 @@ pub struct Settings {
     /// at the metadata of a cloud.
     #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub external_name_services: bool,
+    /// Require the PROXY protocol, version 1 or 2, with which load balancers report the
+    /// address of the client.
+    ///
+    /// Needs trustedProxies.
+    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub proxy_protocol: bool,
+    /// With the PROXY protocol, close connections from other networks than these, such as
+    /// 10.0.0.0/8.
+    #[arg(long, required = false, value_name = "CIDR,…", value_delimiter = ',')]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    pub trusted_proxies: Vec<IpNet>,
     /// Trust the x-forwarded-* headers of this number of proxies in front.
     #[arg(long, required = false, value_name = "N")]
     pub trusted_hops: u32,
@@ -178,6 +196,28 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Checks settings against each other.
+    ///
+    /// # Errors
+    /// If two contradict each other.
+    pub fn check(&self) -> Result<(), SettingsConflict> {
+        match (self.proxy_protocol, self.trusted_proxies.is_empty()) {
+            (true, true) => Err(SettingsConflict::UntrustedProxies),
+            (false, false) => Err(SettingsConflict::UnusedProxies),
+            (true, false) | (false, true) => Ok(()),
+        }
+    }
+
+    /// The port on which clients reach plain HTTP.
+    pub(crate) fn public_http_port(&self) -> u16 {
+        self.http_port.map_or(80, NonZeroU16::get)
+    }
+
+    /// The port on which clients reach HTTPS.
+    pub(crate) fn public_https_port(&self) -> u16 {
+        self.https_port.map_or(DEFAULT_HTTPS_PORT, NonZeroU16::get)
+    }
+
     /// Reads the settings from the YAML file at `path`; an empty file means the
     /// defaults.
     ///
@@ -186,6 +226,22 @@ impl Settings {
     pub fn from_file(path: &Path) -> Result<Self, Box<Finding>> {
         file::read(path)
     }
+}
+
+/// Settings that contradict each other.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SettingsConflict {
+    /// Any client could claim any address.
+    #[error(
+        "proxyProtocol needs trustedProxies; name the networks of your load balancers, such as 10.0.0.0/8"
+    )]
+    UntrustedProxies,
+    /// Without the protocol, every address may connect.
+    #[error(
+        "trustedProxies has no effect without proxyProtocol; add proxyProtocol: true, or remove it"
+    )]
+    UnusedProxies,
 }
 
 /// An invalid name.
@@ -335,6 +391,20 @@ pub enum Mode {
     Strict,
 }
 
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum TlsVersion {
+    /// RFC 5246.
+    #[serde(rename = "TLSv1.2")]
+    #[value(name = "TLSv1.2")]
+    V12,
+    /// RFC 8446.
+    #[serde(rename = "TLSv1.3")]
+    #[value(name = "TLSv1.3")]
+    V13,
+}
+
 /// How to handle plain HTTP requests for paths of Ingresses with TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -416,7 +486,9 @@ impl Default for Settings {
             gateway: Gateway::default(),
             cluster_domain: "cluster.local".into(),
             default_certificate: ObjectName::default_certificate(),
+            tls_minimum_version: TlsVersion::V12,
             http_for_tls: HttpForTls::Serve,
+            http_port: None,
             https_port: None,
             default_timeout: None,
             stream_idle_timeout: TimeLimit::of_seconds(300),
@@ -425,6 +497,8 @@ impl Default for Settings {
             regex_paths: false,
             implementation_specific: ImplementationSpecific::Istio,
             external_name_services: false,
+            proxy_protocol: false,
+            trusted_proxies: Vec::new(),
             trusted_hops: 0,
             headers_with_underscores: HeadersWithUnderscores::Drop,
             escaped_slashes: EscapedSlashes::Reject,

@@ -392,7 +392,14 @@ fn its_json_is_what_was_promised() {
         ("location", serde_json::json!(null)),
         ("timeout_ms", serde_json::json!(null)),
         ("retries", serde_json::json!(null)),
-        ("request_headers", serde_json::json!({"x-forwarded-proto": "http"})),
+        (
+            "request_headers",
+            serde_json::json!({
+                "x-forwarded-host": "h.example",
+                "x-forwarded-port": "80",
+                "x-forwarded-proto": "http",
+            }),
+        ),
         ("ingress", serde_json::json!({"name": "default/routes", "rule": 0, "path": 0})),
         ("route_rule", serde_json::json!(null)),
     ] {

@@ -74,13 +74,15 @@ impl SettingsArgs {
     /// The settings from the file, overridden by the flags.
     ///
     /// # Errors
-    /// If the file cannot be read or is not a settings file.
+    /// If the file cannot be read or is not a settings file, or settings contradict each
+    /// other.
     pub(crate) fn resolve(&self) -> anyhow::Result<Settings> {
         let mut settings = match &self.file {
             None => Settings::default(),
             Some(path) => Settings::from_file(path).map_err(InvalidFile)?,
         };
         settings.update_from_arg_matches(&self.flags)?;
+        settings.check()?;
         Ok(settings)
     }
 }
@@ -225,7 +227,14 @@ mod tests {
         let without: Vec<_> = without.map(|arg| arg.get_id().as_str()).collect();
         assert_eq!(
             without,
-            ["settings", "https_port", "default_timeout", "request_timeout", "envoy_memory"]
+            [
+                "settings",
+                "http_port",
+                "https_port",
+                "default_timeout",
+                "request_timeout",
+                "envoy_memory"
+            ]
         );
     }
 }

@@ -71,6 +71,7 @@ impl RunArgs {
         listening: Listening,
     ) -> anyhow::Result<Options> {
         let mut settings = self.settings.resolve()?;
+        settings.http_port = settings.http_port.or(NonZeroU16::new(listening.http.port()));
         settings.https_port = settings.https_port.or(NonZeroU16::new(listening.https.port()));
         Ok(Options {
             manifests,

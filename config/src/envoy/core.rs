@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use ipnet::IpNet;
 use prost::{Enumeration, Message, Oneof};
 use serde::Serialize;
 
@@ -71,6 +72,22 @@ impl From<SocketAddr> for Address {
     }
 }
 
+/// `core.v3.CidrRange`.
+#[derive(Clone, PartialEq, Message, Serialize)]
+pub(super) struct CidrRange {
+    #[prost(string, tag = "1")]
+    address_prefix: String,
+    #[prost(message, optional, tag = "2")]
+    prefix_len: Option<u32>,
+}
+
+impl From<IpNet> for CidrRange {
+    fn from(network: IpNet) -> Self {
+        let prefix_len = Some(u32::from(network.prefix_len()));
+        Self { address_prefix: network.network().to_string(), prefix_len }
+    }
+}
+
 /// `core.v3.ConfigSource`.
 #[derive(Clone, PartialEq, Message, Serialize)]
 pub(super) struct ConfigSource {
@@ -119,6 +136,48 @@ impl ConfigSource {
             resource_api_version: ApiVersion::V3.into(),
             source: Some(Source::PathConfigSource(source)),
         }
+    }
+}
+
+/// `core.v3.HeaderValueOption`.
+#[derive(Clone, PartialEq, Message, Serialize)]
+pub(super) struct HeaderValueOption {
+    #[prost(message, optional, tag = "1")]
+    header: Option<HeaderValue>,
+    #[prost(enumeration = "AppendAction", tag = "3")]
+    #[serde(skip_serializing_if = "is_unset", serialize_with = "AppendAction::json")]
+    append_action: i32,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct HeaderValue {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
+#[repr(i32)]
+enum AppendAction {
+    AppendIfExistsOrAdd = 0,
+    AddIfAbsent = 1,
+}
+
+json_names!(AppendAction {
+    AppendIfExistsOrAdd = "APPEND_IF_EXISTS_OR_ADD",
+    AddIfAbsent = "ADD_IF_ABSENT",
+});
+
+impl HeaderValueOption {
+    /// Keeps existing values.
+    pub(super) fn appended(key: &str, value: String) -> Self {
+        let header = Some(HeaderValue { key: key.to_owned(), value });
+        Self { header, append_action: AppendAction::AppendIfExistsOrAdd.into() }
+    }
+
+    pub(super) fn if_absent(key: &str, value: String) -> Self {
+        Self { append_action: AppendAction::AddIfAbsent.into(), ..Self::appended(key, value) }
     }
 }
 

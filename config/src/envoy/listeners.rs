@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::core::Address;
 use super::manager::{ConnectionManagerOptions, HttpConnectionManager};
-use super::message::{Duration, Filter, Socket, is_unset, json_names, typed};
+use super::message::{Duration, Filter, Socket, any_message, is_unset, json_names, typed};
+use super::proxies::{AddressFilter, ProxyProtocol};
 use super::tls::{ChainMatcher, DownstreamTlsContext, TlsSource};
 use super::{HTTP_LISTENER, HTTPS_LISTENER, PROBE_LISTENER};
 use crate::model::Https;
@@ -33,7 +34,7 @@ pub(super) struct Listener {
     drain_type: i32,
     #[prost(message, repeated, tag = "9")]
     #[serde(skip_serializing_if = "is_unset")]
-    listener_filters: Vec<Socket<TlsInspector>>,
+    listener_filters: Vec<ListenerFilter>,
     #[prost(message, repeated, tag = "3")]
     filter_chains: Vec<FilterChain>,
     #[prost(message, optional, tag = "32")]
@@ -57,7 +58,7 @@ struct FilterChain {
     #[serde(skip_serializing_if = "is_unset")]
     name: String,
     #[prost(message, repeated, tag = "3")]
-    filters: Vec<Filter<HttpConnectionManager>>,
+    filters: Vec<NetworkFilter>,
     #[prost(message, optional, tag = "6")]
     #[serde(skip_serializing_if = "is_unset")]
     transport_socket: Option<Socket<DownstreamTlsContext>>,
@@ -66,6 +67,27 @@ struct FilterChain {
     #[serde(skip_serializing_if = "is_unset")]
     transport_socket_connect_timeout: Option<Duration>,
 }
+
+/// `listener.v3.ListenerFilter`, for the filters that are used.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+enum ListenerFilter {
+    Tls(Socket<TlsInspector>),
+    Proxy(Socket<ProxyProtocol>),
+}
+
+any_message!(ListenerFilter { Tls(Socket<TlsInspector>), Proxy });
+
+/// `listener.v3.Filter`, for the filters that are used.
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are the largest")]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+enum NetworkFilter {
+    Http(Filter<HttpConnectionManager>),
+    Addresses(Filter<AddressFilter>),
+}
+
+any_message!(NetworkFilter { Http(Filter<HttpConnectionManager>), Addresses });
 
 /// `listener.tls_inspector.v3.TlsInspector`: reads the SNI before a chain is
 /// selected.
@@ -79,7 +101,11 @@ typed! {
 
 impl Listener {
     pub(super) fn http(address: SocketAddr, options: &ConnectionManagerOptions<'_>) -> Self {
-        Self::new(HTTP_LISTENER, address, vec![FilterChain::plain(options)])
+        let chain = FilterChain::plain(options, options.settings.public_http_port());
+        Self {
+            listener_filters: proxy_protocol(options).collect(),
+            ..Self::new(HTTP_LISTENER, address, vec![chain])
+        }
     }
 
     /// Responds to `/ready` with 200, or with 503 once the health check fails,
@@ -97,19 +123,25 @@ impl Listener {
         source: TlsSource<'_>,
     ) -> Self {
         let chains = https.certificates.iter().map(|(name, certificate)| {
-            let context = DownstreamTlsContext::new(name, certificate, source);
+            let context = DownstreamTlsContext::new(
+                name,
+                certificate,
+                source,
+                options.settings.tls_minimum_version,
+            );
             FilterChain {
                 name: name.clone(),
                 transport_socket: Some(Socket::new("envoy.transport_sockets.tls", context)),
                 transport_socket_connect_timeout: Some(Duration::seconds(10)),
-                ..FilterChain::plain(options)
+                ..FilterChain::plain(options, options.settings.public_https_port())
             }
         });
+        let inspector = Socket::new("envoy.filters.listener.tls_inspector", TlsInspector {});
         Self {
-            listener_filters: vec![Socket::new(
-                "envoy.filters.listener.tls_inspector",
-                TlsInspector {},
-            )],
+            // The PROXY protocol precedes the handshake.
+            listener_filters: proxy_protocol(options)
+                .chain([ListenerFilter::Tls(inspector)])
+                .collect(),
             filter_chain_matcher: Some(ChainMatcher::new(https)),
             ..Self::new(HTTPS_LISTENER, address, chains.collect())
         }
@@ -131,14 +163,27 @@ impl Listener {
     }
 }
 
+fn proxy_protocol(options: &ConnectionManagerOptions<'_>) -> impl Iterator<Item = ListenerFilter> {
+    let filter = || ListenerFilter::Proxy(ProxyProtocol::listener_filter());
+    options.settings.proxy_protocol.then(filter).into_iter()
+}
+
 impl FilterChain {
-    fn plain(options: &ConnectionManagerOptions<'_>) -> Self {
-        Self::of(HttpConnectionManager::new(options))
+    fn plain(options: &ConnectionManagerOptions<'_>, port: u16) -> Self {
+        let mut chain = Self::of(HttpConnectionManager::new(options, port));
+        if options.settings.proxy_protocol {
+            let trusted = AddressFilter::only_from(&options.settings.trusted_proxies);
+            chain.filters.insert(0, NetworkFilter::Addresses(trusted));
+        }
+        chain
     }
 
     fn of(manager: HttpConnectionManager) -> Self {
         Self {
-            filters: vec![Filter::new("envoy.filters.network.http_connection_manager", manager)],
+            filters: vec![NetworkFilter::Http(Filter::new(
+                "envoy.filters.network.http_connection_manager",
+                manager,
+            ))],
             ..Self::default()
         }
     }

@@ -3,14 +3,16 @@
 //! treats every client as external.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 
+use ipnet::IpNet;
 use prost::{Enumeration, Message};
 use serde::Serialize;
 
-use super::core::ConfigSource;
+use super::core::{CidrRange, ConfigSource};
 use super::filter::Wasm;
 use super::message::{
-    Duration, Extension, Filter, Typed, any_message, is_unset, json_names, typed,
+    Any, Duration, Extension, Filter, Typed, any_message, is_unset, json_names, typed,
 };
 use super::protocols::{CommonHttpProtocolOptions, Http1ProtocolOptions, Http2ProtocolOptions};
 use super::routes::{HeaderMatcher, RouteConfiguration};
@@ -41,6 +43,13 @@ pub(super) struct HttpConnectionManager {
     use_remote_address: Option<bool>,
     #[prost(uint32, tag = "19")]
     xff_num_trusted_hops: u32,
+    /// All clients are external, but a trusted proxy may have set the id.
+    #[prost(bool, tag = "32")]
+    #[serde(skip_serializing_if = "is_unset")]
+    preserve_external_request_id: bool,
+    #[prost(message, optional, tag = "36")]
+    #[serde(skip_serializing_if = "is_unset")]
+    request_id_extension: Option<RequestIdExtension>,
     #[prost(message, optional, tag = "25")]
     internal_address_config: Option<InternalAddressConfig>,
     #[prost(message, optional, tag = "30")]
@@ -124,6 +133,28 @@ struct ExtensionConfigSource {
     type_urls: Vec<String>,
 }
 
+/// `http_connection_manager.v3.RequestIDExtension`.
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct RequestIdExtension {
+    #[prost(message, optional, tag = "1")]
+    typed_config: Option<Any<UuidRequestIdConfig>>,
+}
+
+/// `request_id.uuid.v3.UuidRequestIdConfig`.
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct UuidRequestIdConfig {
+    #[prost(message, optional, tag = "1")]
+    pack_trace_reason: Option<bool>,
+}
+
+impl RequestIdExtension {
+    /// By default, Envoy changes a digit of the id.
+    fn keeping() -> Self {
+        let config = UuidRequestIdConfig { pack_trace_reason: Some(false) };
+        Self { typed_config: Some(Any(config)) }
+    }
+}
+
 /// Treats every address as external, except for one that no client has. Without
 /// ranges, Envoy treats private and loopback addresses as internal and uses their
 /// `x-envoy-*` headers.
@@ -131,14 +162,6 @@ struct ExtensionConfigSource {
 struct InternalAddressConfig {
     #[prost(message, repeated, tag = "2")]
     cidr_ranges: Vec<CidrRange>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct CidrRange {
-    #[prost(string, tag = "1")]
-    address_prefix: String,
-    #[prost(message, optional, tag = "2")]
-    prefix_len: Option<u32>,
 }
 
 /// Envoy decides about upgrades before any filter runs; the routes reject those
@@ -216,6 +239,7 @@ const ACCESS_LOG_LINE: [(&str, &str); 18] = [
 typed! {
     HttpConnectionManager =
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+    UuidRequestIdConfig = "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig",
     HealthCheck = "envoy.extensions.filters.http.health_check.v3.HealthCheck",
     Router = "envoy.extensions.filters.http.router.v3.Router",
     StdoutAccessLog = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
@@ -232,9 +256,10 @@ pub(super) struct ConnectionManagerOptions<'s> {
 }
 
 impl HttpConnectionManager {
-    pub(super) fn new(options: &ConnectionManagerOptions<'_>) -> Self {
+    /// For a listener that clients reach at `port`.
+    pub(super) fn new(options: &ConnectionManagerOptions<'_>, port: u16) -> Self {
         let settings = options.settings;
-        let sanitising = EarlyHeaderMutation::sanitising(settings.trusted_hops);
+        let hops = settings.trusted_hops;
         let name = "envoy.http.early_header_mutation.header_mutation";
         let access_log = settings.access_log.then(StdoutAccessLog::to_filter);
         Self {
@@ -247,9 +272,14 @@ impl HttpConnectionManager {
             http_filters: vec![HttpFilter::discovered(&options.filter), HttpFilter::router()],
             upgrade_configs: vec![UpgradeConfig { upgrade_type: "websocket".to_owned() }],
             access_log: access_log.into_iter().collect(),
-            early_header_mutation_extensions: vec![Extension::new(name, sanitising)],
+            early_header_mutation_extensions: vec![Extension::new(
+                name,
+                EarlyHeaderMutation::new(hops, port),
+            )],
             use_remote_address: Some(true),
-            xff_num_trusted_hops: settings.trusted_hops,
+            xff_num_trusted_hops: hops,
+            preserve_external_request_id: hops > 0,
+            request_id_extension: (hops > 0).then(RequestIdExtension::keeping),
             internal_address_config: Some(InternalAddressConfig::nobody()),
             normalize_path: Some(true),
             merge_slashes: true,
@@ -306,8 +336,7 @@ impl HttpFilter {
 
 impl InternalAddressConfig {
     fn nobody() -> Self {
-        let address_prefix = "255.255.255.255".to_owned();
-        Self { cidr_ranges: vec![CidrRange { address_prefix, prefix_len: Some(32) }] }
+        Self { cidr_ranges: vec![CidrRange::from(IpNet::from(IpAddr::V4(Ipv4Addr::BROADCAST)))] }
     }
 }
 

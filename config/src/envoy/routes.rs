@@ -9,7 +9,7 @@ use prost::{Message, Oneof};
 use serde::Serialize;
 
 use super::ROUTE_CONFIGURATION;
-use super::core::StringMatcher;
+use super::core::{HeaderValueOption, StringMatcher};
 use super::message::{Duration, Extension, Socket, is_unset, number_as_text, typed};
 use crate::settings::TimeLimit;
 
@@ -103,21 +103,6 @@ struct Route {
     #[prost(string, repeated, tag = "12")]
     #[serde(skip_serializing_if = "is_unset")]
     request_headers_to_remove: Vec<String>,
-}
-
-/// `core.v3.HeaderValueOption`, which keeps existing values.
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct HeaderValueOption {
-    #[prost(message, optional, tag = "1")]
-    header: Option<HeaderValue>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct HeaderValue {
-    #[prost(string, tag = "1")]
-    key: String,
-    #[prost(string, tag = "2")]
-    value: String,
 }
 
 #[derive(Clone, PartialEq, Oneof, Serialize)]
@@ -367,7 +352,10 @@ impl Route {
         Self {
             matches: Some(RouteMatch::all_with(headers.collect())),
             action: Some(RouteOrResponse::Route(action)),
-            request_headers_to_add: vec![HeaderValueOption::this_gateway()],
+            request_headers_to_add: vec![HeaderValueOption::appended(
+                LOOP_HEADER,
+                LOOP_NAME.to_owned(),
+            )],
             request_headers_to_remove: HEADERS_TO_REMOVE.map(str::to_owned).to_vec(),
         }
     }
@@ -441,13 +429,6 @@ impl RetryPolicy {
             retry_host_predicate: vec![predicate],
             host_selection_retry_max_attempts: 5,
         }
-    }
-}
-
-impl HeaderValueOption {
-    fn this_gateway() -> Self {
-        let (key, value) = (LOOP_HEADER.to_owned(), LOOP_NAME.to_owned());
-        Self { header: Some(HeaderValue { key, value }) }
     }
 }
 

@@ -4,7 +4,7 @@ use ingress_filter::names::INTERNAL_HEADER_PREFIX;
 use prost::{Message, Oneof};
 use serde::Serialize;
 
-use super::core::StringMatcher;
+use super::core::{HeaderValueOption, StringMatcher};
 use super::message::typed;
 
 /// Headers that are removed from a request.
@@ -88,7 +88,7 @@ struct Mutations {
 /// `config.common.mutation_rules.v3.HeaderMutation`.
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct Mutation {
-    #[prost(oneof = "MutationKind", tags = "1, 3")]
+    #[prost(oneof = "MutationKind", tags = "1, 2, 3")]
     #[serde(flatten)]
     kind: Option<MutationKind>,
 }
@@ -98,6 +98,8 @@ struct Mutation {
 enum MutationKind {
     #[prost(string, tag = "1")]
     Remove(String),
+    #[prost(message, tag = "2")]
+    Append(HeaderValueOption),
     #[prost(message, tag = "3")]
     RemoveOnMatch(RemoveOnMatch),
 }
@@ -114,10 +116,22 @@ typed! {
     MutationFilter = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
 }
 
+/// The headers that tell upstreams the host and the port of the client's request. Envoy
+/// itself adds the scheme and the address of the client.
+pub(crate) const HOST_HEADER: &str = "x-forwarded-host";
+pub(crate) const PORT_HEADER: &str = "x-forwarded-port";
+
 impl EarlyHeaderMutation {
-    /// Removes headers that clients may not set.
-    pub(super) fn sanitising(trusted_hops: u32) -> Self {
-        let kinds = removed(trusted_hops).map(MutationKind::from);
+    /// Removes headers that clients may not set, and adds those for upstreams, unless a
+    /// trusted proxy has set them. Behind such a proxy, `port` is not the one that the
+    /// client has used.
+    pub(super) fn new(trusted_hops: u32, port: u16) -> Self {
+        let port = (trusted_hops == 0).then(|| port.to_string());
+        let added = [(HOST_HEADER, "%REQ(:AUTHORITY)%".to_owned())]
+            .into_iter()
+            .chain(port.map(|port| (PORT_HEADER, port)))
+            .map(|(name, value)| MutationKind::Append(HeaderValueOption::if_absent(name, value)));
+        let kinds = removed(trusted_hops).map(MutationKind::from).chain(added);
         Self { mutations: kinds.map(|kind| Mutation { kind: Some(kind) }).collect() }
     }
 }

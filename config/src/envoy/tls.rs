@@ -20,6 +20,7 @@ use super::files::Layout;
 use super::message::{Extension, StringValue, is_unset, json_names, typed};
 use crate::certificates::{Certificate, KeyPair};
 use crate::model::Https;
+use crate::settings::TlsVersion;
 
 /// `transport_sockets.tls.v3.DownstreamTlsContext`.
 #[derive(Clone, PartialEq, Message, Serialize)]
@@ -61,6 +62,15 @@ enum TlsProtocol {
 }
 
 json_names!(TlsProtocol { Auto = "TLS_AUTO", V12 = "TLSv1_2", V13 = "TLSv1_3" });
+
+impl From<TlsVersion> for TlsProtocol {
+    fn from(version: TlsVersion) -> Self {
+        match version {
+            TlsVersion::V12 => Self::V12,
+            TlsVersion::V13 => Self::V13,
+        }
+    }
+}
 
 /// `transport_sockets.tls.v3.TlsCertificate`.
 #[derive(Clone, PartialEq, Message, Serialize)]
@@ -186,11 +196,16 @@ pub(super) enum TlsSource<'l> {
 
 impl DownstreamTlsContext {
     /// The context for the certificate with this name.
-    pub(super) fn new(name: &str, certificate: &Certificate, source: TlsSource<'_>) -> Self {
+    pub(super) fn new(
+        name: &str,
+        certificate: &Certificate,
+        source: TlsSource<'_>,
+        minimum: TlsVersion,
+    ) -> Self {
         let mut context = CommonTlsContext {
             // RFC 8996 forbids older versions.
             tls_params: Some(TlsParameters {
-                tls_minimum_protocol_version: TlsProtocol::V12.into(),
+                tls_minimum_protocol_version: TlsProtocol::from(minimum).into(),
                 tls_maximum_protocol_version: TlsProtocol::V13.into(),
             }),
             alpn_protocols: ["h2", "http/1.1"].map(str::to_owned).to_vec(),

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::path::normalize;
 use super::request::Request;
-use crate::envoy::removed;
+use crate::envoy::{HOST_HEADER, PORT_HEADER, removed};
 use crate::settings::{EscapedSlashes, HeadersWithUnderscores, Settings};
 
 /// A response with which Envoy rejects a request before the filter.
@@ -62,7 +62,9 @@ const METHODS: [&str; 34] = [
 ];
 
 /// Headers that Envoy sets or removes itself, whatever the client sends.
-const REPLACED: [&str; 3] = ["x-forwarded-proto", "x-forwarded-client-cert", "x-request-id"];
+const REPLACED: [&str; 2] = ["x-forwarded-proto", "x-forwarded-client-cert"];
+/// A header that Envoy replaces unless a trusted proxy has set it.
+const REQUEST_ID: &str = "x-request-id";
 /// Hop-by-hop headers.
 const HOP_BY_HOP: [&str; 5] =
     ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
@@ -80,6 +82,8 @@ pub(super) struct Edge {
     trusted_hops: u32,
     underscores: HeadersWithUnderscores,
     slashes: EscapedSlashes,
+    http_port: u16,
+    https_port: u16,
 }
 
 impl Edge {
@@ -88,7 +92,19 @@ impl Edge {
             trusted_hops: settings.trusted_hops,
             underscores: settings.headers_with_underscores,
             slashes: settings.escaped_slashes,
+            http_port: settings.public_http_port(),
+            https_port: settings.public_https_port(),
         }
+    }
+}
+
+impl Edge {
+    /// What Envoy tells upstreams about the request, unless a trusted proxy has.
+    fn forwarded(self, request: &Request) -> impl Iterator<Item = (&'static str, String)> {
+        let is_https = request.scheme == "https";
+        let port = if is_https { self.https_port } else { self.http_port };
+        let port = (self.trusted_hops == 0).then(|| (PORT_HEADER, port.to_string()));
+        [(HOST_HEADER, request.authority.clone())].into_iter().chain(port)
     }
 }
 
@@ -97,7 +113,7 @@ impl Edge {
 /// # Errors
 /// If Envoy rejects the request.
 pub(super) fn admit(request: &Request, edge: Edge) -> Result<Headers, Refusal> {
-    let Edge { trusted_hops, underscores, slashes } = edge;
+    let Edge { trusted_hops, underscores, slashes, .. } = edge;
     check_target(request)?;
     request.extra.iter().try_for_each(|header| check_header(header, underscores))?;
     check_framing(&request.extra)?;
@@ -121,6 +137,7 @@ pub(super) fn admit(request: &Request, edge: Edge) -> Result<Headers, Refusal> {
     .into();
     let kept = request.extra.iter().filter(|(name, value)| {
         let is_removed = REPLACED.contains(&&**name)
+            || (trusted_hops == 0 && name == REQUEST_ID)
             || (underscores == HeadersWithUnderscores::Drop && name.contains('_'))
             || removed(trusted_hops).any(|removed| removed.covers(name))
             || (name == "expect" && value.eq_ignore_ascii_case("100-continue"));
@@ -128,6 +145,11 @@ pub(super) fn admit(request: &Request, edge: Edge) -> Result<Headers, Refusal> {
     });
     headers.extend(kept.cloned());
     headers.extend(trailers_wanted(&request.extra));
+    for (name, value) in edge.forwarded(request) {
+        if !headers.iter().any(|(present, _)| present == name) {
+            headers.push((name.to_owned(), value));
+        }
+    }
     Ok(headers)
 }
 
@@ -274,7 +296,21 @@ mod tests {
     /// The names of the client's headers that are forwarded.
     fn names(headers: &[&str], hops: u32) -> Vec<String> {
         let headers = admitted("GET", "a.example", headers, hops).unwrap();
-        headers.into_iter().skip(5).map(|(name, _)| name).collect()
+        let names = headers.into_iter().skip(5).map(|(name, _)| name);
+        names.filter(|name| ![HOST_HEADER, PORT_HEADER].contains(&&**name)).collect()
+    }
+
+    #[test]
+    fn upstreams_learn_host_and_port_unless_a_proxy_has_told_them() {
+        let told = |headers: &[&str], hops| {
+            let headers = admitted("GET", "a.example", headers, hops).unwrap();
+            [HOST_HEADER, PORT_HEADER].map(|name| joined(&headers, name))
+        };
+        let texts = |texts: [&str; 2]| texts.map(|text| Some(text.to_owned()));
+        let headers = ["x-forwarded-host: b", "x-forwarded-port: 1"];
+        assert_eq!(told(&headers, 0), texts(["a.example", "80"]));
+        assert_eq!(told(&headers, 1), texts(["b", "1"]));
+        assert_eq!(told(&[], 1), [Some("a.example".to_owned()), None]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What real clients send, beyond the requests of a modern browser.
 
 mod http_1_0;
+mod proxies;
 mod slashes;
 mod times;
 mod underscores;
