@@ -14,7 +14,7 @@ use crate::setup::{Upstreams, VICTIM, assert_unharmed, get_with, request, start}
 
 /// Headers with which a client might reach services of others. `VICTIM` stands for
 /// the cluster.
-const SPOOFED: &[&str] = &[
+pub(crate) const SPOOFED: &[&str] = &[
     "x-ingress-cluster: VICTIM",
     "x-ingress-cluster: VICTIM\r\nx-ingress-cluster: VICTIM",
     "X-INGRESS-CLUSTER: VICTIM",
@@ -164,7 +164,7 @@ spec:
 }
 
 /// The headers of a request, sorted, except the one that is always different.
-fn without_request_id(received: Received) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn without_request_id(received: Received) -> Vec<(String, Vec<u8>)> {
     let mut headers = received.headers;
     headers.retain(|(name, _)| name != "x-request-id");
     headers.sort();

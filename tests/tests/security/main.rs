@@ -3,6 +3,7 @@
 
 mod headers;
 mod loops;
+mod matrix;
 mod names;
 mod requests;
 mod setup;

@@ -10,59 +10,107 @@ use crate::setup::{assert_unharmed, get_with, request, start};
 
 /// The service for a target and the path that it receives; or the status of a
 /// rejection.
-type Outcome<'a> = Result<(&'a str, &'a str), u16>;
+pub(crate) type Outcome<'a> = Result<(&'a str, &'a str), u16>;
+
+/// Targets of requests to a host where `/admin` is another service.
+pub(crate) const TARGETS: &[(&[u8], Outcome<'static>)] = &[
+    (b"/admin", Ok(("admin", "/admin"))),
+    (b"//admin", Ok(("admin", "/admin"))),
+    (b"///admin", Ok(("admin", "/admin"))),
+    (b"/./admin", Ok(("admin", "/admin"))),
+    (b"/x/../admin", Ok(("admin", "/admin"))),
+    (b"/../admin", Ok(("admin", "/admin"))),
+    (b"/%61dmin", Ok(("admin", "/admin"))),
+    (b"/%2e%2e/admin", Ok(("admin", "/admin"))),
+    (b"/x\\..\\admin", Ok(("admin", "/admin"))),
+    (b"\\admin", Err(400)),
+    (b"http://paths.example/admin", Ok(("admin", "/admin"))),
+    (b"/admin?x=/../y", Ok(("admin", "/admin?x=/../y"))),
+    (b"/admin/..", Ok(("open", "/"))),
+    (b"/admin/%2e%2e/x", Ok(("open", "/x"))),
+    (b"/x%2f..%2fadmin", Err(400)),
+    (b"/x%5c..%5cadmin", Err(400)),
+    (b"/admin%2f", Err(400)),
+    (b"/admin%2F", Err(400)),
+    (b"/admin%00", Err(400)),
+    // Never decoded a second time.
+    (b"/%2561dmin", Ok(("open", "/%2561dmin"))),
+    (b"/x/%252e%252e/admin", Ok(("open", "/x/%252e%252e/admin"))),
+    (b"/admin%23f", Ok(("open", "/admin%23f"))),
+    (b"/admin%3fx", Ok(("open", "/admin%3fx"))),
+    (b"/admin%20", Ok(("open", "/admin%20"))),
+    (b"/admin%c0%af", Ok(("open", "/admin%c0%af"))),
+    (b"/%zz", Ok(("open", "/%zz"))),
+    (b"/%", Ok(("open", "/%"))),
+    (b"/admin;x=1", Ok(("open", "/admin;x=1"))),
+    (b"/ADMIN", Ok(("open", "/ADMIN"))),
+    // The query does not affect routing.
+    (b"/x?y=/admin", Ok(("open", "/x?y=/admin"))),
+    (b"/x?/../admin", Ok(("open", "/x?/../admin"))),
+    (b"/?/admin", Ok(("open", "/?/admin"))),
+    (b"/admin\x01", Err(400)),
+    (b"/admin\tx", Err(400)),
+    (b"/admin\x7f", Err(400)),
+    (b"/admin\x80", Err(400)),
+    (b"/admin\xff", Err(400)),
+    (b"/admin#f", Err(400)),
+    (b"/x?#/admin", Err(400)),
+    (b"admin", Err(400)),
+    (b"", Err(400)),
+    // Envoy merges the slashes of every path except this one.
+    (b"//", Ok(("open", "//"))),
+];
+
+/// Hosts, and the service or status of each.
+pub(crate) const HOSTS: &[(&[u8], &str)] = &[
+    (b"foo.example.com", "open"),
+    (b"FOO.Example.COM", "open"),
+    (b"foo.example.com:8443", "open"),
+    (b"foo.example.com.", "open"),
+    (b"foo.example.com..", "404"),
+    (b"foo.example.com:abc", "404"),
+    (b"foo.example.com:80:80", "404"),
+    (b":abc", "404"),
+    (b":", "404"),
+    (b"", "404"),
+    (b"a b", "400"),
+    (b"x@foo.example.com", "404"),
+    (b"foo.example.com, victim.example", "400"),
+    (b"foo.example.com,victim.example", "404"),
+    (b"foo.example.com\r\nhost: victim.example", "404"),
+    (b"victim.example\r\nhost: foo.example.com", "404"),
+    (b"foo%2eexample.com", "404"),
+    (b"foo.example.com/", "400"),
+    (b"foo.example.com#", "400"),
+    (b"foo.example.com\x80", "400"),
+    (b"foo.example.com\x00", "400"),
+    (b"[::1", "404"),
+    (b"a.wild.example", "open"),
+    (b"a.b.wild.example", "404"),
+    (b".wild.example", "404"),
+    (b"..wild.example", "404"),
+    (b"*.wild.example", "404"),
+    (b"wild.example", "404"),
+];
+
+/// Headers that make the end of a message ambiguous.
+pub(crate) const FRAMINGS: &[&[u8]] = &[
+    b"content-length: 5\r\ntransfer-encoding: chunked\r\n",
+    b"content-length: 5\r\ncontent-length: 6\r\n",
+    b"content-length: +5\r\n",
+    b"content-length: 5, 5\r\n",
+    b"transfer-encoding: xchunked\r\n",
+    b"transfer-encoding: chunked, identity\r\n",
+    b"transfer-encoding : chunked\r\n",
+    b"no colon\r\n",
+    b": no name\r\n",
+    b"a: b\x00\r\n",
+];
 
 #[test]
 fn what_decides_is_the_path_that_the_upstream_gets() {
     let (upstreams, serving) = start();
-    let cases: &[(&[u8], Outcome<'_>)] = &[
-        (b"/admin", Ok(("admin", "/admin"))),
-        (b"//admin", Ok(("admin", "/admin"))),
-        (b"///admin", Ok(("admin", "/admin"))),
-        (b"/./admin", Ok(("admin", "/admin"))),
-        (b"/x/../admin", Ok(("admin", "/admin"))),
-        (b"/../admin", Ok(("admin", "/admin"))),
-        (b"/%61dmin", Ok(("admin", "/admin"))),
-        (b"/%2e%2e/admin", Ok(("admin", "/admin"))),
-        (b"/x\\..\\admin", Ok(("admin", "/admin"))),
-        (b"\\admin", Err(400)),
-        (b"http://paths.example/admin", Ok(("admin", "/admin"))),
-        (b"/admin?x=/../y", Ok(("admin", "/admin?x=/../y"))),
-        (b"/admin/..", Ok(("open", "/"))),
-        (b"/admin/%2e%2e/x", Ok(("open", "/x"))),
-        (b"/x%2f..%2fadmin", Err(400)),
-        (b"/x%5c..%5cadmin", Err(400)),
-        (b"/admin%2f", Err(400)),
-        (b"/admin%2F", Err(400)),
-        (b"/admin%00", Err(400)),
-        // Never decoded a second time.
-        (b"/%2561dmin", Ok(("open", "/%2561dmin"))),
-        (b"/x/%252e%252e/admin", Ok(("open", "/x/%252e%252e/admin"))),
-        (b"/admin%23f", Ok(("open", "/admin%23f"))),
-        (b"/admin%3fx", Ok(("open", "/admin%3fx"))),
-        (b"/admin%20", Ok(("open", "/admin%20"))),
-        (b"/admin%c0%af", Ok(("open", "/admin%c0%af"))),
-        (b"/%zz", Ok(("open", "/%zz"))),
-        (b"/%", Ok(("open", "/%"))),
-        (b"/admin;x=1", Ok(("open", "/admin;x=1"))),
-        (b"/ADMIN", Ok(("open", "/ADMIN"))),
-        // The query does not affect routing.
-        (b"/x?y=/admin", Ok(("open", "/x?y=/admin"))),
-        (b"/x?/../admin", Ok(("open", "/x?/../admin"))),
-        (b"/?/admin", Ok(("open", "/?/admin"))),
-        (b"/admin\x01", Err(400)),
-        (b"/admin\tx", Err(400)),
-        (b"/admin\x7f", Err(400)),
-        (b"/admin\x80", Err(400)),
-        (b"/admin\xff", Err(400)),
-        (b"/admin#f", Err(400)),
-        (b"/x?#/admin", Err(400)),
-        (b"admin", Err(400)),
-        (b"", Err(400)),
-        // Envoy merges the slashes of every path except this one.
-        (b"//", Ok(("open", "//"))),
-    ];
-    for (target, expected) in cases {
+    for (target, expected) in TARGETS {
         let answer = raw(serving.http, &request("GET", target, b"paths.example", b""));
         let received = upstreams.take_received();
         let outcome = match &received[..] {
@@ -79,37 +127,7 @@ fn what_decides_is_the_path_that_the_upstream_gets() {
 #[test]
 fn a_malformed_host_is_nobodys() {
     let (upstreams, serving) = start();
-    let cases: &[(&[u8], &str)] = &[
-        (b"foo.example.com", "open"),
-        (b"FOO.Example.COM", "open"),
-        (b"foo.example.com:8443", "open"),
-        (b"foo.example.com.", "open"),
-        (b"foo.example.com..", "404"),
-        (b"foo.example.com:abc", "404"),
-        (b"foo.example.com:80:80", "404"),
-        (b":abc", "404"),
-        (b":", "404"),
-        (b"", "404"),
-        (b"a b", "400"),
-        (b"x@foo.example.com", "404"),
-        (b"foo.example.com, victim.example", "400"),
-        (b"foo.example.com,victim.example", "404"),
-        (b"foo.example.com\r\nhost: victim.example", "404"),
-        (b"victim.example\r\nhost: foo.example.com", "404"),
-        (b"foo%2eexample.com", "404"),
-        (b"foo.example.com/", "400"),
-        (b"foo.example.com#", "400"),
-        (b"foo.example.com\x80", "400"),
-        (b"foo.example.com\x00", "400"),
-        (b"[::1", "404"),
-        (b"a.wild.example", "open"),
-        (b"a.b.wild.example", "404"),
-        (b".wild.example", "404"),
-        (b"..wild.example", "404"),
-        (b"*.wild.example", "404"),
-        (b"wild.example", "404"),
-    ];
-    for (host, expected) in cases {
+    for (host, expected) in HOSTS {
         let answer = raw(serving.http, &request("GET", b"/", host, b""));
         assert_eq!(answer.by(), *expected, "{}", host.escape_ascii());
         assert_eq!(upstreams.victim.take_received().len(), 0, "{}", host.escape_ascii());
@@ -152,19 +170,7 @@ fn what_is_no_request_for_a_path_is_refused() {
 #[test]
 fn a_message_whose_end_is_ambiguous_is_refused() {
     let (upstreams, serving) = start();
-    let cases: &[&[u8]] = &[
-        b"content-length: 5\r\ntransfer-encoding: chunked\r\n",
-        b"content-length: 5\r\ncontent-length: 6\r\n",
-        b"content-length: +5\r\n",
-        b"content-length: 5, 5\r\n",
-        b"transfer-encoding: xchunked\r\n",
-        b"transfer-encoding: chunked, identity\r\n",
-        b"transfer-encoding : chunked\r\n",
-        b"no colon\r\n",
-        b": no name\r\n",
-        b"a: b\x00\r\n",
-    ];
-    for headers in cases {
+    for headers in FRAMINGS {
         let smuggled = b"0\r\n\r\nGET /admin HTTP/1.1\r\nhost: paths.example\r\n\r\n";
         let first = request("POST", b"/", b"paths.example", headers);
         let status = raw(serving.http, &[&first, &smuggled[..]].concat()).status;

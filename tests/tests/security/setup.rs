@@ -89,6 +89,11 @@ pub(crate) fn get_with(edge: &Edge, host: &str, target: &str, headers: &[u8]) ->
 pub(crate) fn assert_unharmed(edge: &Edge) {
     let answer = edge.get("foo.example.com", "/");
     assert_eq!((answer.by().as_str(), answer.header("server")), ("open", Some("envoy")));
+    assert_never_restarted(edge);
+}
+
+#[track_caller]
+pub(crate) fn assert_never_restarted(edge: &Edge) {
     for name in ["vm_reload", "vm_reload_backoff", "vm_reload_success", "vm_reload_failure"] {
         assert_eq!(edge.stat(&format!("wasm.ingress.{name}")), 0, "{name}");
     }
