@@ -9,6 +9,7 @@ mod limits;
 mod path;
 mod redirect;
 mod rewrite;
+mod session;
 
 use crate::encoder::Encoder;
 use crate::error::{Broken, LoadError, Place};

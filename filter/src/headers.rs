@@ -47,6 +47,12 @@ pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_token)
 }
 
+/// Whether this is a valid cookie name (RFC 6265 section 4.1.1).
+pub(crate) fn is_cookie_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
 /// Whether this is a valid header value: visible ASCII, with spaces and tabs only between
 /// other characters (RFC 9110 section 5.5).
 pub(crate) fn is_value(value: &str) -> bool {

@@ -13,6 +13,9 @@ pub const MIRROR_HEADER: &str = "x-ingress-mirror";
 /// Allows an upgrade to WebSocket.
 pub const WEBSOCKET_HEADER: &str = "x-ingress-websocket";
 
+/// The hash of the client's session, by which Envoy selects the endpoint.
+pub const SESSION_HEADER: &str = "x-ingress-session";
+
 /// The timeout of Envoy's router for the request, in milliseconds.
 pub const TIMEOUT_HEADER: &str = "x-envoy-upstream-rq-timeout-ms";
 

@@ -142,6 +142,7 @@ impl<'c, 'a> Actions<'c, 'a> {
             append_headers: append_headers.clone(),
             cors: cors.clone(),
             fault: limits.fault(fault.as_ref()),
+            session_cookie: None,
         }
     }
 

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ingress_filter::names::{CLUSTER_HEADER, MIRROR_HEADER, TIMEOUT_HEADER, WEBSOCKET_HEADER};
+use ingress_filter::names::{
+    CLUSTER_HEADER, MIRROR_HEADER, SESSION_HEADER, TIMEOUT_HEADER, WEBSOCKET_HEADER,
+};
 use ingress_filter::table::{Action, Backend, Forward, RouteTable, Timeout};
 use prost::{Message, Oneof};
 use serde::Serialize;
@@ -15,7 +17,8 @@ use crate::settings::TimeLimit;
 
 /// The headers from the filter to Envoy that must not reach upstreams. The router itself
 /// removes those that it uses.
-const HEADERS_TO_REMOVE: [&str; 3] = [CLUSTER_HEADER, MIRROR_HEADER, WEBSOCKET_HEADER];
+const HEADERS_TO_REMOVE: [&str; 4] =
+    [CLUSTER_HEADER, MIRROR_HEADER, SESSION_HEADER, WEBSOCKET_HEADER];
 
 /// The header to which each proxy adds its name (RFC 8586), and the name of this gateway.
 const LOOP_HEADER: &str = "cdn-loop";
@@ -105,6 +108,7 @@ struct Route {
     request_headers_to_remove: Vec<String>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there are few of them")]
 #[derive(Clone, PartialEq, Oneof, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum RouteOrResponse {
@@ -169,6 +173,8 @@ struct RouteAction {
     timeout: Option<Duration>,
     #[prost(message, optional, tag = "9")]
     retry_policy: Option<RetryPolicy>,
+    #[prost(message, repeated, tag = "15")]
+    hash_policy: Vec<HashPolicy>,
     #[prost(message, optional, tag = "24")]
     #[serde(skip_serializing_if = "is_unset")]
     idle_timeout: Option<Duration>,
@@ -177,6 +183,26 @@ struct RouteAction {
     request_mirror_policies: Vec<RequestMirrorPolicy>,
     #[prost(message, optional, tag = "36")]
     max_stream_duration: Option<MaxStreamDuration>,
+}
+
+/// `route.v3.RouteAction.HashPolicy`, which only clusters use that select endpoints by
+/// hash.
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct HashPolicy {
+    #[prost(message, optional, tag = "1")]
+    header: Option<HashedHeader>,
+}
+
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct HashedHeader {
+    #[prost(string, tag = "1")]
+    header_name: String,
+}
+
+impl HashPolicy {
+    fn by_session() -> Self {
+        Self { header: Some(HashedHeader { header_name: SESSION_HEADER.to_owned() }) }
+    }
 }
 
 /// `route.v3.RouteAction.MaxStreamDuration`.
@@ -344,6 +370,7 @@ impl Route {
             cluster_header: CLUSTER_HEADER.to_owned(),
             timeout: Some(Duration::seconds(0)),
             retry_policy: Some(RetryPolicy::new(repeatable)),
+            hash_policy: vec![HashPolicy::by_session()],
             idle_timeout: waiting.map(LongWait::idle_timeout),
             request_mirror_policies: mirror.map(policy).into_iter().collect(),
             max_stream_duration: Some(MaxStreamDuration::of_grpc_clients()),

@@ -6,6 +6,7 @@ use super::cors::{Asked, Cors};
 use super::fault::Fault;
 use super::limits::{Retries, Timeout};
 use super::rewrite::{Replaced, Rewrite};
+use super::session::{Session, check_cookie};
 use crate::encoder::Encoder;
 use crate::error::{Broken, LoadError, Place};
 use crate::flat::{At, Bytes, List, Text, record};
@@ -29,6 +30,7 @@ record! {
         append_headers: List<Header>,
         cors: Option<At<Cors>>,
         fault: Option<At<Fault>>,
+        session_cookie: Option<Text>,
     }
 
     /// The cluster of a request.
@@ -81,6 +83,7 @@ impl Forward {
             None => None,
             Some(fault) => Some(Fault::encode(fault, encoder, &place.field("fault"))?),
         };
+        check_cookie(forward.session_cookie.as_ref(), place)?;
         let mut append_headers = Vec::with_capacity(forward.append_headers.len());
         for (index, header) in forward.append_headers.iter().enumerate() {
             append_headers.push(Header::encode(
@@ -99,6 +102,7 @@ impl Forward {
             append_headers: encoder.list(&append_headers),
             cors,
             fault: fault.map(|fault| encoder.record(fault)),
+            session_cookie: encoder.shared_option(forward.session_cookie.as_ref()),
         })
     }
 
@@ -114,6 +118,7 @@ impl Forward {
             append_headers: headers.map(|it| it?.decode(bytes)).collect::<Result<_, _>>()?,
             cors: bytes.option(self.cors)?.map(|it| it.decode(bytes)).transpose()?,
             fault: bytes.option(self.fault)?.map(|it| it.decode(bytes)).transpose()?,
+            session_cookie: bytes.string_option(self.session_cookie)?,
         })
     }
 
@@ -123,7 +128,7 @@ impl Forward {
         view: &View<'_, R>,
         routed: Routed<'t>,
     ) -> Result<Applied<'t>, Broken> {
-        let response_headers = match Cors::ask(self.cors, bytes, view)? {
+        let mut response_headers = match Cors::ask(self.cors, bytes, view)? {
             Asked::Preflight(headers) => {
                 return Ok(Applied::routed(Verdict::Respond(200), headers));
             }
@@ -133,11 +138,18 @@ impl Forward {
             None => Ok(Some(cluster)),
             Some(port) => port.cluster(cluster),
         };
-        let drawn = self.destination.draw(bytes, view)?.map(at_port).transpose()?.flatten();
+        let session = self.session_cookie.map(|cookie| Session::of(cookie, bytes, view));
+        let session = session.transpose()?;
+        let number = || session.as_ref().map_or_else(|| view.random(), |session| session.hash);
+        let drawn = self.destination.draw(bytes, number)?.map(at_port).transpose()?.flatten();
         let Some(cluster) = drawn else {
             return Ok(Applied::routed(Verdict::Respond(503), response_headers));
         };
         let mut edits = Vec::new();
+        if let Some(session) = session {
+            edits.push(session.edit());
+            response_headers.extend(session.cookie);
+        }
         if let Some(timeout) = bytes.option(self.timeout)? {
             edits.push(timeout.edit(bytes, view)?);
         }
@@ -220,18 +232,14 @@ impl Destination {
         Ok(table::Destination::Split(shares))
     }
 
-    /// `None` if the item that was drawn has no cluster.
-    fn draw<R: Request + ?Sized>(
-        &self,
-        bytes: Bytes<'_>,
-        view: &View<'_, R>,
-    ) -> Result<Option<Text>, Broken> {
+    /// The cluster that `number` selects; `None` if its item has none.
+    fn draw(&self, bytes: Bytes<'_>, number: impl FnOnce() -> u64) -> Result<Option<Text>, Broken> {
         if let Some(only) = self.cluster {
             return Ok(Some(only));
         }
         let shares = bytes.list(self.shares)?;
         let total = shares.iter().next_back().ok_or(Broken)??.end;
-        let drawn = view.random().checked_rem(total).ok_or(Broken)?;
+        let drawn = number().checked_rem(total).ok_or(Broken)?;
         for share in shares.iter() {
             let share = share?;
             if drawn < share.end {

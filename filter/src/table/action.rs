@@ -51,6 +51,10 @@ pub struct Forward {
     /// Injected faults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
+    /// The name of a cookie that keeps each client at one item of `cluster`, and at one
+    /// endpoint if Envoy's cluster selects it by the hash of `x-ingress-session`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_cookie: Option<String>,
 }
 
 impl Forward {
@@ -66,6 +70,7 @@ impl Forward {
             append_headers: Vec::new(),
             cors: None,
             fault: None,
+            session_cookie: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use ingress_tests::{Received, Serving, raw, workspace};
+use ingress_tests::{Received, Serving, Upstream, raw, workspace};
 use serde_json::Value;
 
 use crate::headers::{SPOOFED, without_request_id};
@@ -99,7 +99,7 @@ impl Attacked {
             if self.has(PROXY_PROTOCOL) { b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" } else { b"" };
         let status = raw(self.serving.http, &[proxy, request].concat()).status;
         let Upstreams { open, admin, victim } = &self.upstreams;
-        let [open, admin, victim] = [open, admin, victim].map(|upstream| upstream.take_received());
+        let [open, admin, victim] = [open, admin, victim].map(Upstream::take_received);
         (status, Reached { open, admin, victim })
     }
 
