@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::certificates::{Certificate, KeyPair};
 use crate::object_ref::ObjectRef;
+use crate::settings::LoadBalancing;
 pub use served_table::{Patterns, ServedTable};
 
 /// The state of the gateway; see the module.
@@ -53,6 +54,8 @@ pub struct Cluster {
     pub protocol: Protocol,
     /// How its endpoints are found.
     pub discovery: Discovery,
+    /// How one of them is selected for a request.
+    pub balance: LoadBalancing,
     /// The Service.
     pub(crate) service: ObjectRef,
     /// Which endpoints of the Service it has.

@@ -142,6 +142,9 @@ pub struct Settings {
     /// Some upstreams decode them before they select what to serve.
     #[arg(long, required = false, value_name = "ACTION", value_enum)]
     pub escaped_slashes: EscapedSlashes,
+    /// Select how requests are distributed to the endpoints of a service.
+    #[arg(long, required = false, value_name = "POLICY", value_enum)]
+    pub load_balancing: LoadBalancing,
     /// Log each request as a line of JSON to standard output.
     #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub access_log: bool,
@@ -465,6 +468,18 @@ pub enum EscapedSlashes {
     Keep,
 }
 
+/// How requests are distributed to endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+#[value(rename_all = "camelCase")]
+pub enum LoadBalancing {
+    /// To one after the other.
+    RoundRobin,
+    /// To the one of two random endpoints that has fewer active requests.
+    LeastRequest,
+}
+
 /// Who may define routes for a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -502,6 +517,7 @@ impl Default for Settings {
             trusted_hops: 0,
             headers_with_underscores: HeadersWithUnderscores::Drop,
             escaped_slashes: EscapedSlashes::Reject,
+            load_balancing: LoadBalancing::RoundRobin,
             access_log: true,
             client_time_limit: TimeLimit::of_seconds(300),
             client_retry_limit: 25,

@@ -112,8 +112,11 @@ impl<'a> Clusters<'a> {
             let selector = EndpointSelector { port: port.name.clone(), labels: labels.clone() };
             let discovery = self.discover(target, port, &selector, host)?;
             let service = target.object();
-            let cluster = Cluster { name: name.clone(), protocol, discovery, service, selector };
-            self.by_name.insert(name.clone(), Arc::new(cluster));
+            let balance = self.settings.load_balancing;
+            let name = name.clone();
+            let cluster =
+                Cluster { name: name.clone(), protocol, discovery, balance, service, selector };
+            self.by_name.insert(name, Arc::new(cluster));
         }
         let known = self.by_name.get(&name);
         let warning = known.and_then(|known| self.warning(target, port, labels, &known.discovery));

@@ -14,6 +14,7 @@ use super::protocols::CommonHttpProtocolOptions;
 use super::sanitising::MutationFilter;
 use crate::digest::digest_of;
 use crate::model::{Cluster, Discovery, Protocol};
+use crate::settings::LoadBalancing;
 
 /// The circuit breaker limit of a cluster for connections, pending and active
 /// requests. Envoy's defaults of 1,024, and of 3 retries, are for sidecars.
@@ -27,6 +28,9 @@ pub(super) struct ClusterMessage {
     #[prost(enumeration = "DiscoveryType", tag = "2")]
     #[serde(rename = "type", serialize_with = "DiscoveryType::json")]
     kind: i32,
+    #[prost(enumeration = "LbPolicy", tag = "6")]
+    #[serde(skip_serializing_if = "is_unset", serialize_with = "LbPolicy::json")]
+    lb_policy: i32,
     #[prost(message, optional, tag = "3")]
     #[serde(skip_serializing_if = "is_unset")]
     eds_cluster_config: Option<EdsClusterConfig>,
@@ -59,6 +63,27 @@ enum DiscoveryType {
 }
 
 json_names!(DiscoveryType { Static = "STATIC", StrictDns = "STRICT_DNS", Eds = "EDS" });
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
+#[repr(i32)]
+enum LbPolicy {
+    RoundRobin = 0,
+    LeastRequest = 1,
+}
+
+json_names!(LbPolicy {
+    RoundRobin = "ROUND_ROBIN",
+    LeastRequest = "LEAST_REQUEST",
+});
+
+impl From<LoadBalancing> for LbPolicy {
+    fn from(balance: LoadBalancing) -> Self {
+        match balance {
+            LoadBalancing::RoundRobin => Self::RoundRobin,
+            LoadBalancing::LeastRequest => Self::LeastRequest,
+        }
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
 #[repr(i32)]
@@ -184,6 +209,7 @@ impl ClusterMessage {
             (_, Delivery::Stream) => DiscoveryType::Eds,
         };
         let mut message = Self::bare(&cluster.name, kind);
+        message.lb_policy = LbPolicy::from(cluster.balance).into();
         message.per_connection_buffer_limit_bytes = Some(32 * 1024);
         message.connect_timeout = Some(Duration::seconds(5));
         message.circuit_breakers = Some(CircuitBreakers::generous());

@@ -24,7 +24,7 @@ use crate::model::{Cluster, Discovery, EndpointSelector, Gateway, Https, Protoco
 use crate::object_ref::ObjectRef;
 use crate::rollout::tests::{certificates_of, with_chain};
 use crate::rollout::{AdminAddress, Change, Rollout};
-use crate::settings::Settings;
+use crate::settings::{LoadBalancing, Settings};
 
 type Certificates = BTreeMap<String, Arc<Certificate>>;
 
@@ -79,6 +79,7 @@ impl Edge {
     fn gateway(&self, names: &[&str]) -> Gateway {
         let cluster = |name: &&str| {
             let cluster = Cluster {
+                balance: LoadBalancing::RoundRobin,
                 name: (*name).to_owned(),
                 protocol: Protocol::Http1,
                 discovery: Discovery::Addresses(BTreeSet::from([self.upstream])),

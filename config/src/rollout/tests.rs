@@ -75,6 +75,7 @@ impl Spec {
 fn cluster(name: &str, (definition, endpoints): (u8, u8)) -> Cluster {
     let address = SocketAddr::from(([10, 0, 0, endpoints], 80));
     Cluster {
+        balance: crate::settings::LoadBalancing::RoundRobin,
         name: name.to_owned(),
         protocol: if definition == 1 { Protocol::Http2 } else { Protocol::Http1 },
         discovery: match definition {

@@ -1,5 +1,6 @@
 //! What real clients send, beyond the requests of a modern browser.
 
+mod balance;
 mod http_1_0;
 mod proxies;
 mod slashes;

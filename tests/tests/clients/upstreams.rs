@@ -11,13 +11,19 @@ use ingress_tests::{Answer, Service, Serving, Upstream, raw};
 
 /// The service `web` with these endpoints, and an Ingress for `web.example`.
 fn serve(endpoints: &[SocketAddr]) -> Serving {
+    serve_with(endpoints, &[])
+}
+
+/// As [`serve`], with these flags.
+pub(crate) fn serve_with(endpoints: &[SocketAddr], flags: &[&str]) -> Serving {
     let web = endpoints.iter().fold(Service::new("web"), |web, at| web.at_address(*at));
     let ingress = unclassed("web", &host_to("web.example", "web"));
     let manifests = format!("{}\n---\n{ingress}\n", web.manifests());
-    Serving::start_with(&manifests, &["--ingress-controller-mode", "default"])
+    let class = ["--ingress-controller-mode", "default"];
+    Serving::start_with(&manifests, &[&class[..], flags].concat())
 }
 
-fn listen() -> (TcpListener, SocketAddr) {
+pub(crate) fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("an address");
     (listener, address)
@@ -73,7 +79,7 @@ fn forgetful() -> (SocketAddr, Arc<AtomicUsize>) {
 }
 
 /// Reads a request without a body; `false` at the end of the connection.
-fn read_request(stream: &mut TcpStream) -> bool {
+pub(crate) fn read_request(stream: &mut TcpStream) -> bool {
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
     while !bytes.ends_with(b"\r\n\r\n") {
         match stream.read(&mut buffer) {
