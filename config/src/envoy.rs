@@ -32,7 +32,7 @@ pub use listen_addr::ListenAddrError;
 pub(crate) use listen_addr::parse_listen_addr;
 pub(crate) use render::{Renderer, Target};
 pub(crate) use resource::{Key, Kind, Named, Resource, Resources, Version};
-pub(crate) use sanitising::{HOST_HEADER, PORT_HEADER, removed};
+pub(crate) use sanitising::{added, removed};
 
 /// The name of the filter's configuration in ECDS.
 pub const FILTER_NAME: &str = "ingress";

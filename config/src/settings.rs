@@ -69,12 +69,12 @@ pub struct Settings {
     /// Select how to handle plain HTTP requests for paths of Ingresses with TLS.
     #[arg(long, required = false, value_name = "ACTION", value_enum)]
     pub http_for_tls: HttpForTls,
-    /// Tell upstreams this port for plain HTTP, in x-forwarded-port; if omitted, 80, or
-    /// with serve the port that it listens on.
+    /// With forwardedHost, tell upstreams this port for plain HTTP; if omitted, 80, or with
+    /// serve the port that it listens on.
     #[arg(long, value_name = "PORT")]
     pub http_port: Option<NonZeroU16>,
-    /// Redirect to this port for HTTPS, and tell upstreams; if omitted, 443, or with
-    /// serve the port that it listens on.
+    /// Redirect to this port for HTTPS, and with forwardedHost tell upstreams; if omitted,
+    /// 443, or with serve the port that it listens on.
     #[arg(long, value_name = "PORT")]
     pub https_port: Option<NonZeroU16>,
     /// Time out requests after this duration if no RouteRule sets a timeout, such as
@@ -131,6 +131,12 @@ pub struct Settings {
     /// Trust the x-forwarded-* headers of this number of proxies in front.
     #[arg(long, required = false, value_name = "N")]
     pub trusted_hops: u32,
+    /// Tell upstreams the host and port of the client's request, in x-forwarded-host and
+    /// x-forwarded-port.
+    ///
+    /// Each request then costs Envoy a little more.
+    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub forwarded_host: bool,
     /// Select how to handle request headers with underscores in their names.
     ///
     /// Many servers treat an underscore like a hyphen, as CGI does, so a client could set
@@ -515,6 +521,7 @@ impl Default for Settings {
             proxy_protocol: false,
             trusted_proxies: Vec::new(),
             trusted_hops: 0,
+            forwarded_host: false,
             headers_with_underscores: HeadersWithUnderscores::Drop,
             escaped_slashes: EscapedSlashes::Reject,
             load_balancing: LoadBalancing::RoundRobin,

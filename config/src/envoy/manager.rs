@@ -274,7 +274,7 @@ impl HttpConnectionManager {
             access_log: access_log.into_iter().collect(),
             early_header_mutation_extensions: vec![Extension::new(
                 name,
-                EarlyHeaderMutation::new(hops, port),
+                EarlyHeaderMutation::new(settings, port),
             )],
             use_remote_address: Some(true),
             xff_num_trusted_hops: hops,

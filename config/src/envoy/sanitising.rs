@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::core::{HeaderValueOption, StringMatcher};
 use super::message::typed;
+use crate::settings::Settings;
 
 /// Headers that are removed from a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,22 +117,28 @@ typed! {
     MutationFilter = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
 }
 
-/// The headers that tell upstreams the host and the port of the client's request. Envoy
-/// itself adds the scheme and the address of the client.
-pub(crate) const HOST_HEADER: &str = "x-forwarded-host";
-pub(crate) const PORT_HEADER: &str = "x-forwarded-port";
+/// The headers that are added unless they are present: the host and the port of the
+/// client's request. Behind a trusted proxy, `port` is not the one that the client has
+/// used. Envoy itself adds the scheme and the address of the client.
+pub(crate) fn added(
+    settings: &Settings,
+    host: &str,
+    port: u16,
+) -> impl Iterator<Item = (&'static str, String)> {
+    let Settings { trusted_hops, forwarded_host, .. } = *settings;
+    let host = forwarded_host.then(|| ("x-forwarded-host", host.to_owned()));
+    let knows_port = forwarded_host && trusted_hops == 0;
+    let port = knows_port.then(|| ("x-forwarded-port", port.to_string()));
+    host.into_iter().chain(port)
+}
 
 impl EarlyHeaderMutation {
     /// Removes headers that clients may not set, and adds those for upstreams, unless a
-    /// trusted proxy has set them. Behind such a proxy, `port` is not the one that the
-    /// client has used.
-    pub(super) fn new(trusted_hops: u32, port: u16) -> Self {
-        let port = (trusted_hops == 0).then(|| port.to_string());
-        let added = [(HOST_HEADER, "%REQ(:AUTHORITY)%".to_owned())]
-            .into_iter()
-            .chain(port.map(|port| (PORT_HEADER, port)))
+    /// trusted proxy has set them.
+    pub(super) fn new(settings: &Settings, port: u16) -> Self {
+        let added = added(settings, "%REQ(:AUTHORITY)%", port)
             .map(|(name, value)| MutationKind::Append(HeaderValueOption::if_absent(name, value)));
-        let kinds = removed(trusted_hops).map(MutationKind::from).chain(added);
+        let kinds = removed(settings.trusted_hops).map(MutationKind::from).chain(added);
         Self { mutations: kinds.map(|kind| Mutation { kind: Some(kind) }).collect() }
     }
 }

@@ -5,8 +5,8 @@ use std::fmt;
 
 use super::path::normalize;
 use super::request::Request;
-use crate::envoy::{HOST_HEADER, PORT_HEADER, removed};
-use crate::settings::{EscapedSlashes, HeadersWithUnderscores, Settings};
+use crate::envoy::{added, removed};
+use crate::settings::{HeadersWithUnderscores, Settings};
 
 /// A response with which Envoy rejects a request before the filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,44 +76,13 @@ const NEVER_NOMINATED: [&str; 4] =
 /// With this many options or more, Envoy rejects the request.
 const MAX_OPTIONS: usize = 10;
 
-/// The settings that affect how Envoy processes a request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Edge {
-    trusted_hops: u32,
-    underscores: HeadersWithUnderscores,
-    slashes: EscapedSlashes,
-    http_port: u16,
-    https_port: u16,
-}
-
-impl Edge {
-    pub(super) fn new(settings: &Settings) -> Self {
-        Self {
-            trusted_hops: settings.trusted_hops,
-            underscores: settings.headers_with_underscores,
-            slashes: settings.escaped_slashes,
-            http_port: settings.public_http_port(),
-            https_port: settings.public_https_port(),
-        }
-    }
-}
-
-impl Edge {
-    /// What Envoy tells upstreams about the request, unless a trusted proxy has.
-    fn forwarded(self, request: &Request) -> impl Iterator<Item = (&'static str, String)> {
-        let is_https = request.scheme == "https";
-        let port = if is_https { self.https_port } else { self.http_port };
-        let port = (self.trusted_hops == 0).then(|| (PORT_HEADER, port.to_string()));
-        [(HOST_HEADER, request.authority.clone())].into_iter().chain(port)
-    }
-}
-
 /// The headers that the filter gets.
 ///
 /// # Errors
 /// If Envoy rejects the request.
-pub(super) fn admit(request: &Request, edge: Edge) -> Result<Headers, Refusal> {
-    let Edge { trusted_hops, underscores, slashes, .. } = edge;
+pub(super) fn admit(request: &Request, settings: &Settings) -> Result<Headers, Refusal> {
+    let Settings { trusted_hops, escaped_slashes: slashes, .. } = *settings;
+    let underscores = settings.headers_with_underscores;
     check_target(request)?;
     request.extra.iter().try_for_each(|header| check_header(header, underscores))?;
     check_framing(&request.extra)?;
@@ -145,7 +114,9 @@ pub(super) fn admit(request: &Request, edge: Edge) -> Result<Headers, Refusal> {
     });
     headers.extend(kept.cloned());
     headers.extend(trailers_wanted(&request.extra));
-    for (name, value) in edge.forwarded(request) {
+    let is_https = request.scheme == "https";
+    let port = if is_https { settings.public_https_port() } else { settings.public_http_port() };
+    for (name, value) in added(settings, &request.authority, port) {
         if !headers.iter().any(|(present, _)| present == name) {
             headers.push((name.to_owned(), value));
         }
@@ -284,27 +255,34 @@ mod tests {
     use super::*;
 
     fn admitted(method: &str, url: &str, headers: &[&str], hops: u32) -> Result<Headers, u16> {
-        let edge = Edge { trusted_hops: hops, ..Edge::new(&Settings::default()) };
-        admitted_by(edge, method, url, headers)
+        let settings = Settings { trusted_hops: hops, ..Settings::default() };
+        admitted_by(&settings, method, url, headers)
     }
 
-    fn admitted_by(edge: Edge, method: &str, url: &str, headers: &[&str]) -> Result<Headers, u16> {
+    fn admitted_by(
+        settings: &Settings,
+        method: &str,
+        url: &str,
+        headers: &[&str],
+    ) -> Result<Headers, u16> {
         let headers: Vec<_> = headers.iter().map(ToString::to_string).collect();
-        admit(&Request::new(method, url, &headers).unwrap(), edge).map_err(|refusal| refusal.status)
+        admit(&Request::new(method, url, &headers).unwrap(), settings)
+            .map_err(|refusal| refusal.status)
     }
 
     /// The names of the client's headers that are forwarded.
     fn names(headers: &[&str], hops: u32) -> Vec<String> {
         let headers = admitted("GET", "a.example", headers, hops).unwrap();
-        let names = headers.into_iter().skip(5).map(|(name, _)| name);
-        names.filter(|name| ![HOST_HEADER, PORT_HEADER].contains(&&**name)).collect()
+        headers.into_iter().skip(5).map(|(name, _)| name).collect()
     }
 
     #[test]
     fn upstreams_learn_host_and_port_unless_a_proxy_has_told_them() {
         let told = |headers: &[&str], hops| {
-            let headers = admitted("GET", "a.example", headers, hops).unwrap();
-            [HOST_HEADER, PORT_HEADER].map(|name| joined(&headers, name))
+            let (trusted_hops, forwarded_host) = (hops, true);
+            let settings = Settings { trusted_hops, forwarded_host, ..Settings::default() };
+            let headers = admitted_by(&settings, "GET", "a.example", headers).unwrap();
+            ["x-forwarded-host", "x-forwarded-port"].map(|name| joined(&headers, name))
         };
         let texts = |texts: [&str; 2]| texts.map(|text| Some(text.to_owned()));
         let headers = ["x-forwarded-host: b", "x-forwarded-port: 1"];
@@ -387,8 +365,9 @@ mod tests {
     #[test]
     fn headers_with_underscores_are_a_setting() {
         let outcome = |underscores| {
-            let edge = Edge { underscores, ..Edge::new(&Settings::default()) };
-            let headers = admitted_by(edge, "GET", "a", &["x_y: z"])?;
+            let settings =
+                Settings { headers_with_underscores: underscores, ..Settings::default() };
+            let headers = admitted_by(&settings, "GET", "a", &["x_y: z"])?;
             Ok(headers.iter().any(|(name, _)| name == "x_y"))
         };
         assert_eq!(outcome(HeadersWithUnderscores::Drop), Ok(false));

@@ -15,7 +15,7 @@ use ingress_filter::{FlatTable, RouteTable, Router};
 
 use super::candidates::{self, IngressPlace, RouteIndex};
 use super::connection;
-use super::edge::{self, Edge, Headers, Refusal, joined};
+use super::edge::{self, Headers, Refusal, joined};
 use super::exchange::{Answer, OfflineExchange, Responder, run_exchange};
 use super::reason::{Chosen, misdirected, reason, refused_by_envoy};
 use super::rules::{self, Seen};
@@ -42,7 +42,7 @@ pub struct Explainer {
     /// certificate of a host.
     router: Router,
     backends: HashMap<String, usize>,
-    edge: Edge,
+    settings: Settings,
     /// The plugins, by their random value.
     plugins: RefCell<BTreeMap<u64, Rc<Plugin>>>,
 }
@@ -61,7 +61,7 @@ impl Explainer {
             labelled,
             backends: backends.map(|(index, backend)| (backend.name.clone(), index)).collect(),
             table: table.clone(),
-            edge: Edge::new(settings),
+            settings: settings.clone(),
             plugins: RefCell::new(BTreeMap::from([(random, Rc::new(start(&flat)?))])),
             router: Router::from_flat(flat)?,
         })
@@ -77,7 +77,7 @@ impl Explainer {
     /// # Errors
     /// If the module fails, which no request should cause.
     pub fn explain(&self, request: &Request) -> anyhow::Result<Explanation> {
-        let headers = match edge::admit(request, self.edge) {
+        let headers = match edge::admit(request, &self.settings) {
             Ok(headers) => headers,
             Err(refusal) => return Ok(self.refused_by_envoy(request, refusal)),
         };
@@ -100,7 +100,7 @@ impl Explainer {
     /// # Errors
     /// Like [`Self::explain`].
     pub fn decide(&self, request: &Request) -> anyhow::Result<Explanation> {
-        match edge::admit(request, self.edge) {
+        match edge::admit(request, &self.settings) {
             Ok(headers) => Ok(self.run_exchange(request, &headers)?.0),
             Err(refusal) => Ok(self.refused_by_envoy(request, refusal)),
         }
@@ -129,7 +129,7 @@ impl Explainer {
         count: u32,
     ) -> anyhow::Result<BTreeMap<Option<String>, u32>> {
         let mut drawn = BTreeMap::new();
-        let Ok(headers) = edge::admit(request, self.edge) else {
+        let Ok(headers) = edge::admit(request, &self.settings) else {
             return Ok(BTreeMap::from([(None, count)]));
         };
         let plugin = self.start(None)?;

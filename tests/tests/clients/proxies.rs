@@ -31,7 +31,7 @@ fn send(serving: &Serving, headers: &str) {
 
 #[test]
 fn upstreams_learn_the_host_and_the_port() {
-    let clients = Clients::start(&["--http-port", "80"]);
+    let clients = Clients::start(&["--forwarded-host", "--http-port", "80"]);
     let forged = "x-forwarded-host: forged\r\nx-forwarded-port: 1\r\nx-request-id: forged\r\n";
     send(&clients.serving, forged);
     let request = received(&clients.web);
@@ -49,7 +49,7 @@ fn under_serve_the_port_is_the_one_it_listens_on() {
     let port = free_port();
     let mut command = Command::new(ingressctl());
     command.arg("serve").arg("-f").arg(&path).arg("--envoy").arg(envoy());
-    command.args(["--http", &port.to_string(), "--https", "0"]);
+    command.args(["--forwarded-host", "--http", &port.to_string(), "--https", "0"]);
     let (_process, edge, _log) = Edge::run(&mut command);
     assert_eq!(edge.get("web.example", "/").by(), "web");
     assert_eq!(value(&received(&web), "x-forwarded-port"), port.to_string());
@@ -57,7 +57,7 @@ fn under_serve_the_port_is_the_one_it_listens_on() {
 
 #[test]
 fn a_trusted_proxy_is_believed() {
-    let clients = Clients::start(&["--trusted-hops", "1"]);
+    let clients = Clients::start(&["--forwarded-host", "--trusted-hops", "1"]);
     let headers = "x-forwarded-for: 203.0.113.7\r\nx-forwarded-proto: https\r\n\
                    x-forwarded-host: front.example\r\nx-forwarded-port: 444\r\n\
                    x-request-id: 11111111-2222-3333-4444-555555555555\r\n";
@@ -162,7 +162,14 @@ fn with_certificate(flags: &[&str]) -> (Authority, Upstream, Serving) {
 
 #[test]
 fn the_proxy_protocol_precedes_the_tls_handshake() {
-    let flags = ["--proxy-protocol", "--trusted-proxies", "127.0.0.1/32", "--https-port", "443"];
+    let flags = [
+        "--proxy-protocol",
+        "--trusted-proxies",
+        "127.0.0.1/32",
+        "--https-port",
+        "443",
+        "--forwarded-host",
+    ];
     let (authority, web, serving) = with_certificate(&flags);
     let client = TlsClient::new(&authority, &[]);
     for head in [VERSION_1, VERSION_2] {
