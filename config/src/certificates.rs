@@ -29,7 +29,7 @@ use crate::digest::hex;
 use crate::finding::Severity;
 
 pub(crate) use check_cache::CheckCache;
-pub(crate) use key::PrivateKey;
+pub(crate) use key::{KeyType, PrivateKey};
 pub(crate) use problem::Problem;
 
 /// The most bytes of a chain, and of a key: the limit of a Secret.
@@ -72,6 +72,7 @@ pub(crate) struct Certificate {
     pub(crate) pair: Arc<KeyPair>,
     /// The DNS names among its subject alternative names, unchanged.
     pub(crate) names: Vec<String>,
+    pub(crate) key_type: KeyType,
     /// The times at which the findings about its validity change, in order.
     turns: [SystemTime; 3],
 }
@@ -80,6 +81,14 @@ impl Certificate {
     /// The next time after `now` at which its findings change.
     pub(crate) fn turns_after(&self, now: SystemTime) -> Option<SystemTime> {
         self.turns.into_iter().find(|turn| *turn > now)
+    }
+
+    /// Whether a server can have both certificates, and choose by what the client supports.
+    pub(crate) fn complements(&self, other: &Self) -> bool {
+        matches!(
+            (self.key_type, other.key_type),
+            (KeyType::Rsa, KeyType::Ec) | (KeyType::Ec, KeyType::Rsa)
+        )
     }
 
     /// Whether clients accept it for `host`, a host of an Ingress, which may have a
@@ -153,6 +162,7 @@ fn check(
     Ok(Certificate {
         pair: Arc::new(KeyPair::new(sections.collect(), key.to_pem())),
         names: chain::dns_names(leaf),
+        key_type: parts.key_type(),
         turns: chain::turns(leaf).map(system_time),
     })
 }

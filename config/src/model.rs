@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ingress_filter::DEFAULT_CERTIFICATE;
+
 use crate::certificates::{Certificate, KeyPair};
 use crate::object_ref::ObjectRef;
 use crate::settings::LoadBalancing;
@@ -105,6 +107,26 @@ pub(crate) struct Https {
     pub(crate) certificates: BTreeMap<String, Arc<Certificate>>,
     /// The name of the certificate of each host, exact or wildcard.
     pub(crate) hosts: BTreeMap<String, String>,
+    pub(crate) alternatives: Alternatives,
+}
+
+/// For a certificate, by name, others of its hosts with another type of key.
+pub(crate) type Alternatives = BTreeMap<String, BTreeSet<String>>;
+
+impl Https {
+    /// The certificates that a host or a client without one has, each with its
+    /// alternatives.
+    pub(crate) fn chains(&self) -> impl Iterator<Item = (&str, Vec<(&str, &Certificate)>)> {
+        let used: BTreeSet<_> = self.hosts.values().map(String::as_str).collect();
+        let is_used = move |name: &str| name == DEFAULT_CERTIFICATE || used.contains(name);
+        let names = self.certificates.keys().map(String::as_str).filter(move |name| is_used(name));
+        names.map(|name| {
+            let others = self.alternatives.get(name).into_iter().flatten().map(String::as_str);
+            let all = [name].into_iter().chain(others);
+            let known = |name| Some((name, &**self.certificates.get(name)?));
+            (name, all.filter_map(known).collect())
+        })
+    }
 }
 
 /// Certificates with their keys, by name.

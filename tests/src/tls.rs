@@ -81,15 +81,35 @@ impl Authority {
         })
     }
 
+    /// A certificate for these hosts with an RSA key; all others have keys for ECDSA.
+    ///
+    /// # Panics
+    /// If it cannot be created.
+    pub fn issue_rsa(&self, hosts: &[&str]) -> Issued {
+        const FIXTURE: &str = include_str!("../../config/src/certificates/fixtures/rsa.pem");
+        let sections = pem::parse_many(FIXTURE).expect("PEM");
+        let key = sections.iter().find(|section| section.tag() == "PRIVATE KEY").expect("a key");
+        let key = KeyPair::from_pem(&pem::encode(key)).expect("an RSA key");
+        self.issue_for(&key, hosts, |_| ())
+    }
+
     fn issue_with(&self, hosts: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Issued {
+        self.issue_for(&KeyPair::generate().expect("a key"), hosts, change)
+    }
+
+    fn issue_for(
+        &self,
+        key: &KeyPair,
+        hosts: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Issued {
         let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(hosts).expect("names of hosts");
         let now = SystemTime::now();
         params.not_before = (now - Duration::from_hours(1)).into();
         params.not_after = (now + Duration::from_hours(90 * 24)).into();
         change(&mut params);
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        let certificate = params.signed_by(key, &self.issuer).expect("a certificate");
         Issued { chain: certificate.pem(), key: key.serialize_pem() }
     }
 }

@@ -92,6 +92,15 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
+/// The type of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyType {
+    Rsa,
+    /// For ECDSA.
+    Ec,
+    Ed25519,
+}
+
 /// The parts of a private key.
 pub(super) enum Parts<'a> {
     Rsa(rsa::PrivateKey<'a>),
@@ -145,6 +154,14 @@ impl<'a> Parts<'a> {
 
     fn ec(der: &'a [u8], curve: Option<Curve>) -> Result<Self, Problem> {
         ec::PrivateKey::read(der, curve).map(Self::Ec)
+    }
+
+    pub(super) fn key_type(&self) -> KeyType {
+        match self {
+            Self::Rsa(_) => KeyType::Rsa,
+            Self::Ec(_) => KeyType::Ec,
+            Self::Ed25519 { .. } => KeyType::Ed25519,
+        }
     }
 
     /// Checks whether Envoy supports this key.

@@ -21,7 +21,7 @@ use super::{Circumstances, Refused};
 use crate::certificates::{Certificate, CheckCache};
 use crate::finding::{Code, Finding, Findings, quote};
 use crate::manifest::{Object, Position};
-use crate::model::Https;
+use crate::model::{Alternatives, Https};
 use crate::objects::ingress::{Ingress, Rule, TlsEntry, TlsHosts};
 use crate::objects::secret::Secret;
 use crate::objects::{Located, ObjectName, Place, Reading};
@@ -56,6 +56,8 @@ pub(super) struct TlsCollector<'a> {
 /// The first entry that names a host.
 struct Claim<'a> {
     secret: &'a ObjectName,
+    /// The certificate of a later entry, with the other type of key.
+    alternative: Option<&'a ObjectName>,
     ingress: &'a Object,
     at: Position,
 }
@@ -107,8 +109,9 @@ impl<'a> TlsCollector<'a> {
         let Some(certificate) = self.secrets.get(secret) else { return };
         for Located { value: host, at } in rules.iter().filter_map(|rule| rule.host.as_ref()) {
             let is_foreign = self.ownership.is_foreign(&ingress.namespace, host);
-            if certificate.covers(host) && !is_foreign {
-                self.hosts.entry(host).or_insert(Claim { secret, ingress, at: *at });
+            if certificate.covers(host) && !is_foreign && !self.add_alternative(host, secret) {
+                let claim = Claim { secret, alternative: None, ingress, at: *at };
+                self.hosts.entry(host).or_insert(claim);
             }
         }
     }
@@ -129,6 +132,9 @@ impl<'a> TlsCollector<'a> {
         let warn = |code, message: String| {
             self.findings.borrow_mut().push(place().finding(ingress, code, message));
         };
+        if self.add_alternative(host, secret) {
+            return;
+        }
         if let Some(first) = self.hosts.get(&**host) {
             if first.secret != secret {
                 let message = format!(
@@ -151,7 +157,26 @@ impl<'a> TlsCollector<'a> {
             );
             warn(Code::CertificateNotForHost, message);
         }
-        self.hosts.insert(host, Claim { secret, ingress, at: *at });
+        self.hosts.insert(host, Claim { secret, alternative: None, ingress, at: *at });
+    }
+
+    /// Adds the certificate in `secret` to that of the first entry for `host`, if one has
+    /// an RSA key and the other one for ECDSA. Envoy then uses the one that the client
+    /// supports.
+    fn add_alternative(&mut self, host: &str, secret: &'a ObjectName) -> bool {
+        let Some(Claim { secret: first, alternative, .. }) = self.hosts.get_mut(host) else {
+            return false;
+        };
+        let names = [*first, secret];
+        let is_own = names.iter().all(|name| *name != self.default);
+        if !is_own || first.namespace() != secret.namespace() || alternative.is_some() {
+            return *alternative == Some(secret);
+        }
+        let certificates = names.map(|name| self.secrets.get(name));
+        let [Some(one), Some(other)] = certificates else { return false };
+        let is_added = one.complements(&other) && one.covers(host) && other.covers(host);
+        *alternative = is_added.then_some(secret);
+        is_added
     }
 
     /// `wanted` are the Secrets that entries name, whether they exist or not.
@@ -165,13 +190,21 @@ impl<'a> TlsCollector<'a> {
 
         let mut certificates = BTreeMap::new();
         certificates.extend(default.map(|default| (DEFAULT_CERTIFICATE.to_owned(), default)));
-        let mut hosts = BTreeMap::new();
+        let (mut hosts, mut alternatives) = (BTreeMap::new(), Alternatives::new());
         for (host, claim) in &self.hosts {
             let own = (claim.secret != self.default).then(|| self.secrets.get(claim.secret));
             let name = match own.flatten() {
                 Some(certificate) => {
                     let name = claim.secret.to_string();
                     certificates.insert(name.clone(), certificate);
+                    if let Some(secret) = claim.alternative
+                        && let Some(certificate) = self.secrets.get(secret)
+                    {
+                        let of_name: &mut BTreeSet<_> =
+                            alternatives.entry(name.clone()).or_default();
+                        of_name.insert(secret.to_string());
+                        certificates.insert(secret.to_string(), certificate);
+                    }
                     name
                 }
                 None => DEFAULT_CERTIFICATE.to_owned(),
@@ -183,7 +216,11 @@ impl<'a> TlsCollector<'a> {
         }
         Tls {
             hosts: by_certificate(&hosts),
-            https: (!certificates.is_empty()).then_some(Https { certificates, hosts }),
+            https: (!certificates.is_empty()).then_some(Https {
+                certificates,
+                hosts,
+                alternatives,
+            }),
             recheck_at: self.secrets.recheck_at(),
         }
     }

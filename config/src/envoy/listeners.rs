@@ -122,15 +122,14 @@ impl Listener {
         options: &ConnectionManagerOptions<'_>,
         source: TlsSource<'_>,
     ) -> Self {
-        let chains = https.certificates.iter().map(|(name, certificate)| {
+        let chains = https.chains().map(|(name, certificates)| {
             let context = DownstreamTlsContext::new(
-                name,
-                certificate,
+                &certificates,
                 source,
                 options.settings.tls_minimum_version,
             );
             FilterChain {
-                name: name.clone(),
+                name: name.to_owned(),
                 transport_socket: Some(Socket::new("envoy.transport_sockets.tls", context)),
                 transport_socket_connect_timeout: Some(Duration::seconds(10)),
                 ..FilterChain::plain(options, options.settings.public_https_port())

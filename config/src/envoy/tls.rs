@@ -195,10 +195,10 @@ pub(super) enum TlsSource<'l> {
 }
 
 impl DownstreamTlsContext {
-    /// The context for the certificate with this name.
+    /// The context for certificates by name, of which Envoy uses the one that the client
+    /// supports.
     pub(super) fn new(
-        name: &str,
-        certificate: &Certificate,
+        certificates: &[(&str, &Certificate)],
         source: TlsSource<'_>,
         minimum: TlsVersion,
     ) -> Self {
@@ -213,14 +213,22 @@ impl DownstreamTlsContext {
         };
         match source {
             TlsSource::Stream => {
-                let sds_config = Some(ConfigSource::stream());
-                let config = SdsSecretConfig { name: name.to_owned(), sds_config };
-                context.tls_certificate_sds_secret_configs = vec![config];
+                let config = |(name, _): &(&str, _)| {
+                    let sds_config = Some(ConfigSource::stream());
+                    SdsSecretConfig { name: (*name).to_owned(), sds_config }
+                };
+                let configs = certificates.iter().map(config);
+                context.tls_certificate_sds_secret_configs = configs.collect();
             }
             TlsSource::Files(layout) => {
-                let files = CertificateFiles::new(layout, name, &certificate.pair);
-                let (chain, key) = (DataSource::file(&files.chain), DataSource::file(&files.key));
-                context.tls_certificates = vec![TlsCertificate::new(chain, key)];
+                let certificate = |(name, certificate): &(&str, &Certificate)| {
+                    let files = CertificateFiles::new(layout, name, &certificate.pair);
+                    TlsCertificate::new(
+                        DataSource::file(&files.chain),
+                        DataSource::file(&files.key),
+                    )
+                };
+                context.tls_certificates = certificates.iter().map(certificate).collect();
             }
         }
         Self { common_tls_context: Some(context) }

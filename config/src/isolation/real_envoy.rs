@@ -255,7 +255,11 @@ async fn a_refused_chain_is_left_out_and_its_neighbours_go_on() {
         let mut gateway = edge.gateway(names);
         let hosts = hosts.iter().filter(|(_, name)| certificates.contains_key(*name));
         let hosts = hosts.map(|(host, name)| (host.clone(), name.clone())).collect();
-        gateway.https = Some(Https { certificates: certificates.clone(), hosts });
+        gateway.https = Some(Https {
+            certificates: certificates.clone(),
+            hosts,
+            alternatives: BTreeMap::new(),
+        });
         gateway
     };
     let gateways = [
@@ -349,7 +353,7 @@ async fn bytes_say_what_files_say() {
     table.backends[0].default = Action::from(forward);
     gateway.table = Arc::new(table.into());
     let (pairs, hosts) = certificates_of(&["*.a.example", "b.example"]);
-    gateway.https = Some(Https { certificates: pairs, hosts });
+    gateway.https = Some(Https { certificates: pairs, hosts, alternatives: BTreeMap::new() });
     edge.rollout.apply(&gateway).await.unwrap();
     let admin = edge.rollout.envoy().ready().await.unwrap().unwrap().admin;
     let dump = config_dump(&admin);

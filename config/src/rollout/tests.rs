@@ -66,8 +66,11 @@ impl Spec {
         let certificate =
             |(name, index): (&String, &usize)| (name.clone(), Arc::clone(&CERTIFICATES[*index]));
         let certificates: BTreeMap<_, _> = self.certificates.iter().map(certificate).collect();
-        let https =
-            (!certificates.is_empty()).then(|| Https { certificates, hosts: self.hosts.clone() });
+        let https = (!certificates.is_empty()).then(|| Https {
+            certificates,
+            hosts: self.hosts.clone(),
+            alternatives: BTreeMap::new(),
+        });
         Gateway { table: Arc::new(table.into()), clusters: Arc::new(clusters), https }
     }
 }

@@ -1,8 +1,9 @@
 //! The certificate that a client gets.
 
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use ingress_tests::{Authority, Serving, TlsClient, Upstream};
+use ingress_tests::{Authority, Serving, TlsClient, Upstream, tool, wait_until};
 use serde_json::{Value, json};
 
 use crate::setup::{DEFAULT, Hosts, ingress, manifests};
@@ -21,6 +22,55 @@ fn each_host_has_the_certificate_of_its_own_secret() {
     // Host names are case-insensitive (RFC 6066 section 3).
     let connection = client.connect(serving.https(), "ONE.Example").unwrap();
     assert_eq!(connection.certificate(), hosts.certificates[0].2.der());
+}
+
+/// Old clients support RSA only; for others, ECDSA is faster.
+#[test]
+fn a_host_may_have_a_certificate_of_each_type_of_key() {
+    let (authority, upstream) = (Authority::new(), Upstream::start("a"));
+    let rsa = authority.issue_rsa(&["one.example", "two.example"]);
+    let ecdsa = authority.issue(&["one.example"]);
+    let hosts = [("one.example", "rsa"), ("one.example", "ecdsa"), ("two.example", "rsa")];
+    let objects = [
+        ingress("web", "a", &hosts),
+        rsa.secret("default", "rsa"),
+        ecdsa.secret("default", "ecdsa"),
+    ];
+    let serving = Serving::start(&manifests(&upstream, &objects));
+    let client = TlsClient::new(&authority, &[]);
+    let certificate = |host: &str| {
+        let mut connection = client.connect(serving.https(), host).unwrap();
+        assert_eq!(connection.get(host, "/").by(), "a");
+        connection.certificate()
+    };
+    assert_eq!(certificate("one.example"), ecdsa.der());
+    assert_eq!(certificate("two.example"), rsa.der());
+    let status = |host: &str, cipher: &str| {
+        let mut curl = Command::new(tool("curl"));
+        curl.args(["--silent", "--noproxy", "*", "--insecure", "--tls-max", "1.2"]);
+        curl.args(["--ciphers", cipher, "--output", "/dev/null", "--write-out", "%{http_code}"]);
+        curl.args(["--resolve", &format!("{host}:{}:127.0.0.1", serving.https().port())]);
+        curl.arg(format!("https://{host}:{}/", serving.https().port()));
+        String::from_utf8(curl.output().unwrap().stdout).unwrap()
+    };
+    let (of_rsa, of_ecdsa) = ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256");
+    for (host, cipher, expected) in [
+        ("one.example", of_rsa, "200"),
+        ("one.example", of_ecdsa, "200"),
+        ("two.example", of_rsa, "200"),
+        ("two.example", of_ecdsa, "000"),
+    ] {
+        assert_eq!(status(host, cipher), expected, "{host} {cipher}");
+    }
+
+    // A new one takes effect, also if it is not the first.
+    let renewed = authority.issue(&["one.example"]);
+    let objects = [&objects[..2], &[renewed.secret("default", "ecdsa")]].concat();
+    serving.replace(&manifests(&upstream, &objects));
+    wait_until("the renewed certificate", || certificate("one.example") == renewed.der());
+    let objects = [ingress("web", "a", &hosts[..1]), objects[1].clone()];
+    serving.replace(&manifests(&upstream, &objects));
+    wait_until("only the RSA certificate", || certificate("one.example") == rsa.der());
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn findings_of(secret: Value, host: &str, now: SystemTime) -> Vec<String> {
 
 /// The certificate of each host, and all certificates.
 fn served(compiled: &Compiled) -> (BTreeMap<&str, &str>, Vec<&str>) {
-    let Some(Https { certificates, hosts }) = &compiled.gateway.https else {
+    let Some(Https { certificates, hosts, .. }) = &compiled.gateway.https else {
         return Default::default();
     };
     let by_host = hosts.iter().map(|(host, name)| (&**host, &**name)).collect();
@@ -347,4 +347,48 @@ fn it_is_looked_at_again_when_a_certificate_ends_and_at_least_hourly() {
     let due = compile(&objects, late, &none).recheck_at.unwrap();
     assert!(due < late + hour && due > late, "{due:?}");
     assert_eq!(compile(&[], now, &none).recheck_at, None);
+}
+
+#[test]
+fn a_host_may_have_one_certificate_of_each_type_of_key() {
+    const RSA: &str = include_str!("../../certificates/fixtures/rsa.pem");
+    let key = &RSA[RSA.find("-----BEGIN PRIVATE KEY").unwrap()..];
+    let key = KeyPair::from_pem(key).unwrap();
+    let hosts = vec!["a.example".to_owned(), "b.example".to_owned()];
+    let mut params = CertificateParams::new(hosts).unwrap();
+    params.not_before = (SystemTime::now() - A_DAY).into();
+    params.not_after = (SystemTime::now() + 100 * A_DAY).into();
+    let chain = params.self_signed(&key).unwrap().pem();
+    let rsa = secret_of("default/rsa", &chain, &key.serialize_pem());
+    let entry = |host: &str, secret: &str| json!({"hosts": [host], "secretName": secret});
+    let tls = json!([
+        entry("a.example", "rsa"),
+        entry("a.example", "ecdsa"),
+        entry("a.example", "more"),
+        entry("b.example", "ecdsa"),
+        entry("c.example", "ecdsa"),
+        entry("c.example", "rsa"),
+    ]);
+    let ecdsa = ["ecdsa", "more"]
+        .map(|name| secret(&format!("default/{name}"), &["a.example", "b.example", "c.example"]));
+    let [ecdsa, more] = ecdsa;
+    let compiled = compile_now(&[ingress("web", &[], &tls), rsa, ecdsa, more]);
+    let https = compiled.gateway.https.as_ref().unwrap();
+    let chains: Vec<_> = https.chains().collect();
+    let names = |certificates: &[(&str, _)]| {
+        certificates.iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>()
+    };
+    let chains: Vec<_> = chains.iter().map(|(name, all)| (*name, names(all))).collect();
+    assert_eq!(
+        chains,
+        [
+            ("default/ecdsa", vec!["default/ecdsa".to_owned()]),
+            ("default/rsa", vec!["default/rsa".into(), "default/ecdsa".into()]),
+        ]
+    );
+    let found = findings(&compiled);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].contains("tls[2].hosts[0]: already has the certificate"), "{found:?}");
+    // It does not cover the host.
+    assert!(found[1].contains("tls[5].hosts[0]: already has the certificate"), "{found:?}");
 }
