@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Makes a folder with curl, wrk and h2load from Debian's packages and with all
-# their libraries, and prints its path. The tests use it where the machine lacks
-# one of the three.
+# Makes a folder with curl, wrk, h2load, ab and nginx from Debian's packages and
+# with all their libraries, and prints its path. The tests use it where the
+# machine lacks one of them.
 #
 # Takes some seconds, once; afterwards the folder is found in the cache. Needs no
 # root and installs nothing.
 set -euo pipefail
 . "$(dirname "$0")/packages.sh"
 
-name=tools-$suite
+name=tools-2-$suite
 tools="$cache/$name"
 
 print_if_complete() {
@@ -21,12 +21,13 @@ print_if_complete() {
 print_if_complete
 lock "$name"
 print_if_complete
-require_debian "install curl, wrk and nghttp2-client (h2load) with its package manager"
+require_debian "install curl, wrk, nghttp2-client (h2load), apache2-utils (ab) and nginx with its package manager"
 make_work "$name"
 
-say "downloading curl, wrk and h2load with their libraries (30 MB)"
+say "downloading curl, wrk, h2load, ab and nginx with their libraries (40 MB)"
 fetch_lists
-apt install --download-only --yes --no-install-recommends curl wrk nghttp2-client
+apt install --download-only --yes --no-install-recommends curl wrk nghttp2-client \
+  apache2-utils nginx
 mkdir -p "$work/tools/bin"
 for package in "$work"/apt/archives/*.deb; do
   dpkg-deb --extract "$package" "$work/tools/root"
@@ -38,12 +39,15 @@ cat >"$work/tools/bin/curl" <<'RUN'
 root="${0%/*}/../root"
 for loader in "$root"/lib/*-linux-gnu/ld-linux*.so.*; do
   libraries="${loader%/*}"
-  exec "$loader" --library-path "$libraries:$root/usr/lib/${libraries##*/}" "$root/usr/bin/${0##*/}" "$@"
+  for program in "$root/usr/bin/${0##*/}" "$root/usr/sbin/${0##*/}"; do
+    [ ! -x "$program" ] || exec "$loader" --library-path "$libraries:$root/usr/lib/${libraries##*/}" "$program" "$@"
+  done
 done
 RUN
 chmod +x "$work/tools/bin/curl"
-cp "$work/tools/bin/curl" "$work/tools/bin/wrk"
-cp "$work/tools/bin/curl" "$work/tools/bin/h2load"
+for program in wrk h2load ab nginx; do
+  cp "$work/tools/bin/curl" "$work/tools/bin/$program"
+done
 
 # Complete or not there: nobody sees half a folder.
 mv "$work/tools" "$tools"

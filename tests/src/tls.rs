@@ -49,6 +49,11 @@ impl Authority {
         Self { root: root.der().clone(), issuer: Issuer::new(params, key) }
     }
 
+    /// Its own certificate, in PEM, for clients that are other programs.
+    pub fn pem(&self) -> String {
+        pem::encode(&pem::Pem::new("CERTIFICATE", self.root.to_vec()))
+    }
+
     /// A certificate for these hosts, valid from an hour ago for 90 days.
     ///
     /// # Panics

@@ -39,13 +39,20 @@ impl Machine {
 fn where_there_are_no_packages_of_debian_the_remedy_is_another() {
     let machine = Machine::with(&["bash", "dirname", "flock", "mkdir", "rm"]);
     for (script, remedy) in [
-        ("tests/debian/tools.sh", "install curl, wrk and nghttp2-client (h2load)"),
+        ("tests/debian/tools.sh", "install curl, wrk, nghttp2-client (h2load"),
         ("tests/kube/assets.sh", "set KUBEBUILDER_ASSETS to a folder with kube-apiserver, etcd"),
     ] {
         let error = machine.error_of(script, Path::new(""));
         assert!(error.contains("has no apt-get"), "{error}");
         assert!(error.contains(remedy), "{error}");
     }
+}
+
+#[test]
+fn without_python_the_remedy_is_to_install_it() {
+    let error =
+        Machine::with(&["bash", "dirname"]).error_of("tests/python/packages.sh", Path::new(""));
+    assert!(error.contains("there is no python3; install Python 3.10 or later"), "{error}");
 }
 
 #[test]

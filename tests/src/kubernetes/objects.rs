@@ -65,10 +65,20 @@ impl Service {
 
     /// Adds an endpoint that belongs to a pod with that name and these labels.
     #[must_use]
-    pub fn at_pod(mut self, upstream: &Upstream, pod: &str, labels: &[(&str, &str)]) -> Self {
+    pub fn at_pod(self, upstream: &Upstream, pod: &str, labels: &[(&str, &str)]) -> Self {
+        self.at_pod_address(upstream.address, pod, labels)
+    }
+
+    /// As [`Self::at_pod`], with this address.
+    #[must_use]
+    pub fn at_pod_address(
+        mut self,
+        address: SocketAddr,
+        pod: &str,
+        labels: &[(&str, &str)],
+    ) -> Self {
         let labels: Value = labels.iter().map(|(key, value)| (*key, *value)).collect();
-        let pod = Some((pod.to_owned(), labels));
-        self.endpoints.push(Endpoint { address: upstream.address, pod });
+        self.endpoints.push(Endpoint { address, pod: Some((pod.to_owned(), labels)) });
         self
     }
 
