@@ -28,6 +28,9 @@ const LOOP_NAME: &str = "ingressctl";
 /// itself, and nothing else would end the loop. Envoy accepts no expression for many more.
 const MAX_ROUNDS: usize = 6;
 
+/// The status of gRPC that corresponds to 503. Its responses have HTTP status 200.
+const GRPC_UNAVAILABLE: &str = "14";
+
 /// `route.v3.RouteConfiguration`.
 #[derive(Clone, PartialEq, Message, Serialize)]
 pub(super) struct RouteConfiguration {
@@ -224,6 +227,8 @@ struct RetryPolicy {
     #[prost(int64, tag = "6")]
     #[serde(serialize_with = "number_as_text")]
     host_selection_retry_max_attempts: i64,
+    #[prost(message, repeated, tag = "9")]
+    retriable_headers: Vec<HeaderMatcher>,
 }
 
 /// `retry.host.previous_hosts.v3.PreviousHostsPredicate`.
@@ -455,6 +460,8 @@ impl RetryPolicy {
             num_retries: Some(2),
             retry_host_predicate: vec![predicate],
             host_selection_retry_max_attempts: 5,
+            // Applies only if the filter asks for it, so only by a rule.
+            retriable_headers: vec![HeaderMatcher::exact("grpc-status", GRPC_UNAVAILABLE)],
         }
     }
 }

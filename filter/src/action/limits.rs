@@ -15,8 +15,9 @@ use crate::view::View;
 /// each is one more request to the upstream.
 const MAX_CLIENT_RETRIES: u32 = 25;
 
-/// The conditions on which Envoy retries, the same as in the original.
-const RETRY_ON: &[u8] = b"5xx,connect-failure,refused-stream";
+/// The conditions on which Envoy retries, the same as in the original, and those in which
+/// the routes name headers: gRPC's UNAVAILABLE.
+const RETRY_ON: &[u8] = b"5xx,connect-failure,refused-stream,retriable-headers";
 
 record! {
     pub(super) struct Timeout {

@@ -118,7 +118,8 @@ impl Timeout {
     }
 }
 
-/// Retries on `5xx`, `connect-failure` and `refused-stream`.
+/// Retries on `5xx`, `connect-failure`, `refused-stream`, and the headers that Envoy's
+/// route names in `retriable_headers`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

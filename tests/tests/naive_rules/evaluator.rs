@@ -137,7 +137,7 @@ fn expect(
     }
     if let Some((attempts, per_try)) = forward.retries.filter(|(attempts, _)| *attempts > 0) {
         set(decided, "x-envoy-max-retries", attempts.to_string());
-        set(decided, "x-envoy-retry-on", "5xx,connect-failure,refused-stream");
+        set(decided, "x-envoy-retry-on", "5xx,connect-failure,refused-stream,retriable-headers");
         if let Some(ms) = per_try {
             set(decided, "x-envoy-upstream-rq-per-try-timeout-ms", ms.to_string());
         }

@@ -151,6 +151,8 @@ fn rules_apply_to_calls() {
         ("second", "route: [{labels: {version: v2}}]"),
         ("grpc", "httpFault: {abort: {percent: 100, grpcStatus: RESOURCE_EXHAUSTED}}"),
         ("http", "httpFault: {abort: {percent: 100, httpStatus: 429}}"),
+        ("retry", "route: [{labels: {version: v1}}], httpReqRetries: {simpleRetry: {attempts: 2}}"),
+        ("none", "route: [{labels: {version: v1}}]"),
     ];
     let rules = rules.map(|(case, spec)| rule(case, spec)).concat();
     let serving = serve(&manifests(&[("v1", &servers[0]), ("v2", &servers[1])], &rules));
@@ -167,4 +169,9 @@ fn rules_apply_to_calls() {
     assert_eq!(by_server("second"), ["two 100"]);
     assert_eq!(by_server("grpc"), ["RESOURCE_EXHAUSTED  100"]);
     assert_eq!(by_server("http"), ["UNAVAILABLE  100"]);
+
+    let retried = call(&serving, HOST, "flaky:retry");
+    assert_eq!(retried, ["b'1'", "OK", "b'3'", "OK", "UNAVAILABLE not yet"]);
+    let not_retried = call(&serving, HOST, "flaky:none");
+    assert_eq!(not_retried, ["b'1'", "OK", "UNAVAILABLE not yet", "UNAVAILABLE not yet"]);
 }
