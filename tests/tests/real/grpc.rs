@@ -151,6 +151,10 @@ fn rules_apply_to_calls() {
         ("second", "route: [{labels: {version: v2}}]"),
         ("grpc", "httpFault: {abort: {percent: 100, grpcStatus: RESOURCE_EXHAUSTED}}"),
         ("http", "httpFault: {abort: {percent: 100, httpStatus: 429}}"),
+        (
+            "limit",
+            "route: [{labels: {version: v1}}], httpReqTimeout: {simpleTimeout: {timeout: 1s}}",
+        ),
         ("retry", "route: [{labels: {version: v1}}], httpReqRetries: {simpleRetry: {attempts: 2}}"),
         ("none", "route: [{labels: {version: v1}}]"),
     ];
@@ -169,6 +173,16 @@ fn rules_apply_to_calls() {
     assert_eq!(by_server("second"), ["two 100"]);
     assert_eq!(by_server("grpc"), ["RESOURCE_EXHAUSTED  100"]);
     assert_eq!(by_server("http"), ["UNAVAILABLE  100"]);
+
+    // Once a stream has begun, Envoy can only reset it.
+    let limited = [
+        "DEADLINE_EXCEEDED upstream request timeout",
+        "b'yes'",
+        "b'waiting'",
+        "INTERNAL",
+        "b'yes'",
+    ];
+    assert_eq!(call(&serving, HOST, "hang:limit"), limited);
 
     let retried = call(&serving, HOST, "flaky:retry");
     assert_eq!(retried, ["b'1'", "OK", "b'3'", "OK", "UNAVAILABLE not yet"]);
