@@ -138,13 +138,15 @@ fn parse(bytes: &[u8], is_head: bool) -> Option<(Answer, bool)> {
     let (status_line, head) = head.split_once("\r\n").unwrap_or((head, ""));
     let status = status_line.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
     let mut answer = Answer { status, head: head.to_owned(), body: body.to_owned() };
-    let is_whole = if answer.header("transfer-encoding") == Some("chunked") {
+    let is_whole = if is_head || matches!(status, 204 | 304) {
+        true
+    } else if answer.header("transfer-encoding") == Some("chunked") {
         let (body, is_whole) = dechunk(body);
         answer.body = body;
         is_whole
     } else {
         let length = answer.header("content-length").and_then(|length| length.parse().ok());
-        is_head || length.is_some_and(|length| body.len() >= length)
+        length.is_some_and(|length| body.len() >= length)
     };
     Some((answer, is_whole))
 }
