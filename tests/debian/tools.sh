@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a folder with curl, wrk, h2load, ab and nginx from Debian's packages and
+# Makes a folder with curl, wrk, h2load, nghttp, ab and nginx from Debian's packages and
 # with all their libraries, and prints its path. The tests use it where the
 # machine lacks one of them.
 #
@@ -21,10 +21,10 @@ print_if_complete() {
 print_if_complete
 lock "$name"
 print_if_complete
-require_debian "install curl, wrk, nghttp2-client (h2load), apache2-utils (ab) and nginx with its package manager"
+require_debian "install curl, wrk, nghttp2-client (h2load, nghttp), apache2-utils (ab) and nginx with its package manager"
 make_work "$name"
 
-say "downloading curl, wrk, h2load, ab and nginx with their libraries (40 MB)"
+say "downloading curl, wrk, h2load, nghttp, ab and nginx with their libraries (40 MB)"
 fetch_lists
 apt install --download-only --yes --no-install-recommends curl wrk nghttp2-client \
   apache2-utils nginx
@@ -45,7 +45,7 @@ for loader in "$root"/lib/*-linux-gnu/ld-linux*.so.*; do
 done
 RUN
 chmod +x "$work/tools/bin/curl"
-for program in wrk h2load ab nginx; do
+for program in wrk h2load nghttp ab nginx; do
   cp "$work/tools/bin/curl" "$work/tools/bin/$program"
 done
 

@@ -42,6 +42,7 @@ pub use kubernetes::{
     ApiProxy, ApiServer, Asked, Gateway, Kubectl, Namespace, Service, Verdict, Writer, hostile,
     ingresses, machine_ip,
 };
+pub use made::say;
 pub use meanwhile::meanwhile;
 pub use name_server::NameServer;
 pub use offline::Offline;
@@ -52,6 +53,8 @@ pub use python::python;
 pub use server::Server;
 pub use serving::Serving;
 pub use tls::{Authority, Issued, TlsClient, TlsConnection, refuses_tls_1_1};
-pub use tools::{envoy, files_below, free_port, ingressctl, tool, workspace};
+pub use tools::{
+    envoy, files_below, free_port, ingressctl, installed, port_below_ephemeral, tool, workspace,
+};
 pub use upstream::{Received, Upstream, is_added_by_envoy};
 pub use websocket::{EchoServer, upgrade};

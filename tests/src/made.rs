@@ -45,7 +45,7 @@ pub(crate) fn needed<'a>(what: &str, made: &'a Result<PathBuf, String>) -> &'a P
 
 /// Prints a line at once; the test harness captures `eprintln!` until a test has
 /// failed.
-pub(crate) fn say(line: &str) {
+pub fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 

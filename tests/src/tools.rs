@@ -53,12 +53,16 @@ pub fn envoy() -> &'static Path {
 pub fn tool(name: &str) -> PathBuf {
     static FETCHED: LazyLock<Result<PathBuf, String>> =
         LazyLock::new(|| made_by("tests/debian/tools.sh"));
+    installed(name).unwrap_or_else(|| {
+        needed(&format!("{name}, which is not on the PATH"), &FETCHED).join(name)
+    })
+}
+
+/// The program `name` on the PATH, for what is too large to download: without it, say so
+/// with [`say`](crate::say).
+pub fn installed(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let mut on_path = env::split_paths(&path).map(|folder| folder.join(name));
-    if let Some(program) = on_path.find(|program| program.is_file()) {
-        return program;
-    }
-    needed(&format!("{name}, which is not on the PATH"), &FETCHED).join(name)
+    env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
 /// A port on which no process listens at the moment, for programs that cannot
@@ -78,7 +82,7 @@ pub fn free_port() -> u16 {
 ///
 /// # Panics
 /// If there is none.
-pub(crate) fn port_below_ephemeral() -> u16 {
+pub fn port_below_ephemeral() -> u16 {
     // Parallel tests start their search at different ports.
     static NEXT: LazyLock<AtomicU32> =
         LazyLock::new(|| AtomicU32::new(process::id().wrapping_mul(37)));

@@ -1,0 +1,45 @@
+//! Paths as clients write them.
+
+use ingress_tests::ingresses::{path, rule, unclassed};
+use ingress_tests::{Service, Upstream, raw};
+use serde_json::json;
+
+use crate::{HOST, serve_with};
+
+/// Envoy decodes what needs no encoding (RFC 3986 section 2.3); what is left is compared
+/// byte by byte.
+#[test]
+fn percent_encoded_letters_match_in_the_spelling_of_the_path() {
+    let [listed, rest] = ["listed", "rest"].map(Upstream::start);
+    let paths = [
+        path("/caf%C3%A9", "Prefix", "listed"),
+        path("/A~", "Exact", "listed"),
+        path("/", "Prefix", "rest"),
+    ];
+    let ingress = unclassed("web", &json!({"rules": [rule(HOST, &paths)]}));
+    let [one, two] = [("listed", &listed), ("rest", &rest)]
+        .map(|(name, upstream)| Service::new(name).at(upstream).manifests());
+    let serving = serve_with(&format!("{one}\n---\n{two}\n---\n{ingress}\n"), &[]);
+    for (target, by, path) in [
+        ("/caf%C3%A9", "listed", "/caf%C3%A9"),
+        ("/caf%C3%A9/x%20y", "listed", "/caf%C3%A9/x%20y"),
+        ("/caf%c3%a9", "rest", "/caf%c3%a9"),
+        ("/A~", "listed", "/A~"),
+        ("/%41%7e", "listed", "/A~"),
+        ("/%41%7E", "listed", "/A~"),
+        ("/x/%2e%2E/A~", "listed", "/A~"),
+        ("/a%zz%", "rest", "/a%zz%"),
+        // Not encoded, or ambiguous.
+        ("/caf\u{e9}", "400", ""),
+        ("/a%2fb", "400", ""),
+        ("/a%2Fb", "400", ""),
+        ("/a%00", "400", ""),
+    ] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+        assert_eq!(raw(serving.http, request.as_bytes()).by(), by, "{target}");
+        let received = [&listed, &rest].map(Upstream::take_received).concat();
+        let received: Vec<_> = received.iter().map(|request| &*request.path).collect();
+        let expected: &[&str] = if path.is_empty() { &[] } else { &[path] };
+        assert_eq!(received, expected, "{target}");
+    }
+}
