@@ -11,6 +11,7 @@ mod clusters;
 mod core;
 mod files;
 mod filter;
+mod grpc_web;
 mod listen_addr;
 mod listeners;
 mod manager;

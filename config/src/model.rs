@@ -46,11 +46,15 @@ impl Gateway {
     }
 }
 
+/// The start of the names of clusters for which Envoy translates gRPC-Web to gRPC. No
+/// Service can have such a name.
+pub(crate) const GRPC_WEB_PREFIX: &str = "grpc-web|";
+
 /// A port of a service, or of a version of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
     /// `<service>.<namespace>.svc.<domain>|<port>`; a version has the suffix
-    /// `|k1=v1,k2=v2`.
+    /// `|k1=v1,k2=v2`, and one that is called as gRPC-Web starts with `grpc-web|`.
     pub name: String,
     /// The protocol of its endpoints.
     pub protocol: Protocol,

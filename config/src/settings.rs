@@ -128,6 +128,12 @@ pub struct Settings {
     #[arg(long, required = false, value_name = "CIDR,…", value_delimiter = ',')]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub trusted_proxies: Vec<IpNet>,
+    /// Translate gRPC-Web, which browsers speak, to gRPC for ports with the name or
+    /// appProtocol grpc-web.
+    ///
+    /// Every request then passes one more filter of Envoy.
+    #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub grpc_web: bool,
     /// Trust the x-forwarded-* headers of this number of proxies in front.
     #[arg(long, required = false, value_name = "N")]
     pub trusted_hops: u32,
@@ -520,6 +526,7 @@ impl Default for Settings {
             external_name_services: false,
             proxy_protocol: false,
             trusted_proxies: Vec::new(),
+            grpc_web: false,
             trusted_hops: 0,
             forwarded_host: false,
             headers_with_underscores: HeadersWithUnderscores::Drop,

@@ -17,8 +17,13 @@ fn with_manifests() -> Sandbox {
     Sandbox::new(&[("ingress.yaml", INGRESS), ("service.yaml", SERVICE)])
 }
 
-const BOOLEANS: [&str; 4] =
-    ["--access-log", "--cross-namespace-rules", "--external-name-services", "--regex-paths"];
+const BOOLEANS: [&str; 5] = [
+    "--access-log",
+    "--cross-namespace-rules",
+    "--external-name-services",
+    "--grpc-web",
+    "--regex-paths",
+];
 
 #[test]
 fn a_boolean_flag_leaves_the_next_word_alone() {

@@ -10,7 +10,7 @@ use super::reach::Where;
 use super::services::Services;
 use super::unreachable::Unreachable;
 use crate::finding::{Code, quote};
-use crate::model::{self, Cluster, Discovery, EndpointSelector, Protocol};
+use crate::model::{self, Cluster, Discovery, EndpointSelector, GRPC_WEB_PREFIX, Protocol};
 use crate::object_ref::ObjectRef;
 use crate::objects::ingress::BackendPort;
 use crate::objects::service::{Application, Residence, Service, ServicePort, TargetPort};
@@ -70,7 +70,7 @@ impl ClusterWarning {
     /// The message, with the consequence if there are no endpoints.
     pub(super) fn message(&self, consequence: &str) -> String {
         match self.code {
-            Code::VersionWithoutEndpoints => self.reason.clone(),
+            Code::VersionWithoutEndpoints | Code::GrpcWebOff => self.reason.clone(),
             _ => format!("{}. {consequence}", self.reason),
         }
     }
@@ -104,7 +104,8 @@ impl<'a> Clusters<'a> {
     ) -> Result<Reached, Unreachable> {
         let protocol = target.protocol(port)?;
         let host = self.host(target);
-        let mut name = format!("{host}|{}", port.port);
+        let prefix = if self.translates(port) { GRPC_WEB_PREFIX } else { "" };
+        let mut name = format!("{prefix}{host}|{}", port.port);
         if !labels.is_empty() {
             name = format!("{name}|{}", describe_labels(labels));
         }
@@ -120,7 +121,26 @@ impl<'a> Clusters<'a> {
         }
         let known = self.by_name.get(&name);
         let warning = known.and_then(|known| self.warning(target, port, labels, &known.discovery));
+        // At the Ingress, and not again at each version.
+        let untranslated = || labels.is_empty().then(|| self.untranslated(target, port)).flatten();
+        let warning = warning.or_else(untranslated);
         Ok(Reached { cluster: name, warning })
+    }
+
+    /// Whether Envoy translates calls of gRPC-Web for this port.
+    fn translates(&self, port: &ServicePort) -> bool {
+        self.settings.grpc_web && port.application == Application::GrpcWeb
+    }
+
+    fn untranslated(&self, target: Named<'_>, port: &ServicePort) -> Option<ClusterWarning> {
+        let is_untranslated = port.application == Application::GrpcWeb && !self.translates(port);
+        is_untranslated.then(|| ClusterWarning {
+            code: Code::GrpcWebOff,
+            reason: format!(
+                "port {} of service {target} is for gRPC-Web, which the settings do not translate, so only gRPC is served; set --grpc-web, or name the port grpc",
+                port.port
+            ),
+        })
     }
 
     fn host(&self, target: Named<'_>) -> String {
@@ -312,7 +332,7 @@ impl<'a> Named<'a> {
     fn protocol(self, port: &ServicePort) -> Result<Protocol, Unreachable> {
         match &port.application {
             Application::Http1 | Application::WebSocket => Ok(Protocol::Http1),
-            Application::Http2 => Ok(Protocol::Http2),
+            Application::Http2 | Application::GrpcWeb => Ok(Protocol::Http2),
             Application::Other(protocol) => Err(Unreachable::NotHttp {
                 port: port.port,
                 service: self.to_string(),

@@ -258,6 +258,10 @@ impl StringMatcher {
         Self { pattern: Some(StringPattern::Exact(text.to_owned())), ignore_case: false }
     }
 
+    pub(super) fn prefix(text: &str) -> Self {
+        Self { pattern: Some(StringPattern::Prefix(text.to_owned())), ignore_case: false }
+    }
+
     /// A prefix of header names, which are not case-sensitive.
     pub(super) fn header_prefix(text: &str) -> Self {
         Self { pattern: Some(StringPattern::Prefix(text.to_owned())), ignore_case: true }

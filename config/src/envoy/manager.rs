@@ -3,6 +3,7 @@
 //! treats every client as external.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 use super::core::{CidrRange, ConfigSource};
 use super::filter::Wasm;
+use super::grpc_web::SelectiveGrpcWeb;
 use super::message::{
     Any, Duration, Extension, Filter, Typed, any_message, is_unset, json_names, typed,
 };
@@ -112,10 +114,11 @@ struct Rds {
 enum HttpFilter {
     Discovered(DiscoveredFilter),
     HealthCheck(Filter<HealthCheck>),
+    GrpcWeb(Filter<SelectiveGrpcWeb>),
     Router(Filter<Router>),
 }
 
-any_message!(HttpFilter { Discovered(DiscoveredFilter), HealthCheck, Router });
+any_message!(HttpFilter { Discovered(DiscoveredFilter), HealthCheck, GrpcWeb, Router });
 
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct DiscoveredFilter {
@@ -269,7 +272,7 @@ impl HttpConnectionManager {
                 config_source: Some(options.routes.clone()),
             }),
             route_config: None,
-            http_filters: vec![HttpFilter::discovered(&options.filter), HttpFilter::router()],
+            http_filters: HttpFilter::chain(options),
             upgrade_configs: vec![UpgradeConfig { upgrade_type: "websocket".to_owned() }],
             access_log: access_log.into_iter().collect(),
             early_header_mutation_extensions: vec![Extension::new(
@@ -312,6 +315,16 @@ impl HttpConnectionManager {
 }
 
 impl HttpFilter {
+    fn chain(options: &ConnectionManagerOptions<'_>) -> Vec<Self> {
+        let grpc_web = options.settings.grpc_web.then(Self::grpc_web);
+        let discovered = iter::once(Self::discovered(&options.filter));
+        discovered.chain(grpc_web).chain([Self::router()]).collect()
+    }
+
+    fn grpc_web() -> Self {
+        Self::GrpcWeb(Filter::new("envoy.filters.http.grpc_web", SelectiveGrpcWeb::by_cluster()))
+    }
+
     fn router() -> Self {
         Self::Router(Filter::new("envoy.filters.http.router", Router {}))
     }

@@ -84,7 +84,7 @@ struct OnMatch {
 }
 
 #[derive(Clone, PartialEq, Message, Serialize)]
-struct HeaderInput {
+pub(super) struct HeaderInput {
     #[prost(string, tag = "1")]
     header_name: String,
 }
@@ -288,14 +288,20 @@ impl MirrorMatcher {
     /// Envoy compares a request with each route of a list, but finds a value in a map
     /// directly.
     fn new(mirrors: &BTreeSet<&str>, waiting: Option<LongWait>) -> Self {
-        let input = HeaderInput { header_name: MIRROR_HEADER.to_owned() };
         let entry = |cluster: &&str| ((*cluster).to_owned(), OnMatch::to(Some(cluster), waiting));
         let map = mirrors.iter().map(entry);
         let tree = MirrorTree {
-            input: Some(Extension::new("envoy.matching.inputs.request_headers", input)),
+            input: Some(HeaderInput::of(MIRROR_HEADER)),
             exact_match_map: Some(MirrorMap { map: map.collect() }),
         };
         Self { matcher_tree: Some(tree), on_no_match: Some(OnMatch::to(None, waiting)) }
+    }
+}
+
+impl HeaderInput {
+    pub(super) fn of(header: &str) -> Extension<Self> {
+        let input = Self { header_name: header.to_owned() };
+        Extension::new("envoy.matching.inputs.request_headers", input)
     }
 }
 

@@ -153,6 +153,7 @@ codes! {
         Error ServicePortNotFound = "service-port-not-found",
         Error TargetPortUnknown = "target-port-unknown",
         Error PortNotHttp = "port-not-http",
+        Warning GrpcWebOff = "grpc-web-off",
         Error ExternalNameOff = "external-name-off",
         Error ExternalNameNotValid = "external-name-not-valid",
         Error EndpointNotValid = "endpoint-not-valid",

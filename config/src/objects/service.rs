@@ -49,9 +49,14 @@ pub(crate) enum Application {
     /// HTTP/1.1, with upgrades to WebSocket (KEP-3726).
     WebSocket,
     Http2,
+    /// gRPC over HTTP/2, which browsers call as gRPC-Web.
+    GrpcWeb,
     /// A protocol to which an HTTP ingress cannot forward.
     Other(String),
 }
+
+/// The only protocol whose name has a hyphen, which otherwise begins a suffix.
+const GRPC_WEB: &str = "grpc-web";
 
 impl Service {
     /// Reads an object; `None` if its name cannot be part of a cluster's name.
@@ -142,7 +147,14 @@ impl Application {
     /// The protocol by `appProtocol`, or else by Istio's convention for names of ports,
     /// `<protocol>[-suffix]`. The default is HTTP.
     fn new(app_protocol: Option<&str>, port_name: &str) -> Self {
-        let of_name = || port_name.split('-').next().and_then(Self::known);
+        let is_grpc_web = || {
+            let suffix = port_name.strip_prefix(GRPC_WEB);
+            suffix.is_some_and(|suffix| suffix.is_empty() || suffix.starts_with('-'))
+        };
+        let of_name = || match port_name.split('-').next() {
+            _ if is_grpc_web() => Some(Self::GrpcWeb),
+            first => first.and_then(Self::known),
+        };
         app_protocol.and_then(Self::known).or_else(of_name).unwrap_or(Self::Http1)
     }
 
@@ -151,6 +163,7 @@ impl Application {
         match protocol.as_str() {
             "http" => Some(Self::Http1),
             "kubernetes.io/ws" => Some(Self::WebSocket),
+            GRPC_WEB => Some(Self::GrpcWeb),
             "http2" | "grpc" | "h2c" | "kubernetes.io/h2c" => Some(Self::Http2),
             "tcp" | "udp" | "sctp" | "mongo" | "redis" | "mysql" | "https" | "tls" | "wss"
             | "kubernetes.io/wss" => Some(Self::Other(protocol)),
@@ -165,19 +178,24 @@ mod tests {
 
     #[test]
     fn app_protocol_counts_before_the_ports_name() {
-        use Application::{Http1, Http2, WebSocket};
+        use Application::{GrpcWeb, Http1, Http2, WebSocket};
         let other = |name: &str| Application::Other(name.into());
         for (app_protocol, name, expected) in [
             (None, "http", Http1),
             (None, "http-web", Http1),
             (None, "http2", Http2),
             (None, "grpc-api", Http2),
+            (None, "grpc-web", GrpcWeb),
+            (None, "grpc-web-api", GrpcWeb),
+            (None, "grpc-website", Http2),
             (None, "", Http1),
             (None, "web", Http1),
             (None, "httpx", Http1),
             (None, "tcp-thing", other("tcp")),
             (None, "https", other("https")),
             (Some("grpc"), "http", Http2),
+            (Some("grpc-web"), "http", GrpcWeb),
+            (Some("grpc"), "grpc-web", Http2),
             (Some("kubernetes.io/h2c"), "web", Http2),
             (Some("kubernetes.io/ws"), "grpc", WebSocket),
             (Some("example.com/mine"), "grpc", Http2),

@@ -12,7 +12,7 @@ use crate::{program, run};
 const HOST: &str = "grpc.example";
 const FLAGS: [&str; 2] = ["--ingress-controller-mode", "default"];
 
-fn server(name: &str) -> Server {
+pub(crate) fn server(name: &str) -> Server {
     Server::start(python().arg(program("grpc_server.py")).arg(name))
 }
 
@@ -44,7 +44,7 @@ fn serve(manifests: &str) -> Serving {
 
 /// What the client prints for a call over plaintext.
 #[track_caller]
-fn call(serving: &Serving, host: &str, call: &str) -> Vec<String> {
+pub(crate) fn call(serving: &Serving, host: &str, call: &str) -> Vec<String> {
     let mut client = python();
     client.arg(program("grpc_client.py")).arg(serving.http.to_string()).args([host, call]);
     lines(&run(&mut client))

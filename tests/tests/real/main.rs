@@ -3,6 +3,7 @@
 mod bodies;
 mod endpoints;
 mod grpc;
+mod grpc_web;
 mod http_clients;
 mod streams;
 mod targets;
@@ -61,10 +62,15 @@ fn manifests(services: &[(&str, &[SocketAddr])], others: &str) -> String {
 
 /// curl for this path of [`HOST`], with these flags.
 fn curl(address: SocketAddr, path: &str, flags: &[impl AsRef<OsStr>]) -> Command {
+    curl_host(address, HOST, path, flags)
+}
+
+/// As [`curl`], for another host.
+fn curl_host(address: SocketAddr, host: &str, path: &str, flags: &[impl AsRef<OsStr>]) -> Command {
     let mut command = Command::new(tool("curl"));
     command
         .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "60"])
-        .args(["--header", &format!("host: {HOST}")])
+        .args(["--header", &format!("host: {host}")])
         .args(flags)
         .arg(format!("http://{address}{path}"));
     command
