@@ -184,8 +184,6 @@ struct RouteAction {
     #[prost(message, repeated, tag = "30")]
     #[serde(skip_serializing_if = "is_unset")]
     request_mirror_policies: Vec<RequestMirrorPolicy>,
-    #[prost(message, optional, tag = "36")]
-    max_stream_duration: Option<MaxStreamDuration>,
 }
 
 /// `route.v3.RouteAction.HashPolicy`, which only clusters use that select endpoints by
@@ -206,13 +204,6 @@ impl HashPolicy {
     fn by_session() -> Self {
         Self { header: Some(HashedHeader { header_name: SESSION_HEADER.to_owned() }) }
     }
-}
-
-/// `route.v3.RouteAction.MaxStreamDuration`.
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct MaxStreamDuration {
-    #[prost(message, optional, tag = "2")]
-    grpc_timeout_header_max: Option<Duration>,
 }
 
 /// `route.v3.RetryPolicy`.
@@ -384,7 +375,6 @@ impl Route {
             hash_policy: vec![HashPolicy::by_session()],
             idle_timeout: waiting.map(LongWait::idle_timeout),
             request_mirror_policies: mirror.map(policy).into_iter().collect(),
-            max_stream_duration: Some(MaxStreamDuration::of_grpc_clients()),
         };
         let headers = waiting.map(LongWait::matcher).into_iter().chain(repeatable.methods());
         Self {
@@ -441,14 +431,6 @@ impl Repeatable {
     fn methods(self) -> Option<HeaderMatcher> {
         let methods = || HeaderMatcher::regex(":method", "GET|HEAD|OPTIONS|PUT|DELETE".to_owned());
         (self == Self::Yes).then(methods)
-    }
-}
-
-impl MaxStreamDuration {
-    /// Ends a call at the deadline in its `grpc-timeout`, also if the upstream does not;
-    /// the timeout of a rule still applies. 0 means that any deadline counts.
-    fn of_grpc_clients() -> Self {
-        Self { grpc_timeout_header_max: Some(Duration::seconds(0)) }
     }
 }
 

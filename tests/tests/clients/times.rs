@@ -107,9 +107,6 @@ fn grpc_calls_end_with_deadline_exceeded() {
     let (by_rule, after) = call("");
     assert_eq!(by_rule.header("grpc-status"), DEADLINE_EXCEEDED, "{by_rule:?}");
     assert!(after >= 3 * SECOND, "{after:?}");
-    let (by_client, after) = call("grpc-timeout: 500m\r\n");
-    assert_eq!(by_client.header("grpc-status"), DEADLINE_EXCEEDED, "{by_client:?}");
-    assert!(after < 3 * SECOND, "{after:?}");
     let (within_the_rules, after) = call("grpc-timeout: 15S\r\n");
     assert_eq!(within_the_rules.header("grpc-status"), DEADLINE_EXCEEDED);
     assert!((3 * SECOND..15 * SECOND).contains(&after), "{after:?}");
