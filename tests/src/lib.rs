@@ -27,6 +27,7 @@ pub mod random;
 mod server;
 mod serving;
 mod tls;
+mod tls_front;
 mod tools;
 mod upstream;
 mod websocket;
@@ -53,6 +54,7 @@ pub use python::python;
 pub use server::Server;
 pub use serving::Serving;
 pub use tls::{Authority, Issued, TlsClient, TlsConnection, refuses_tls_1_1};
+pub use tls_front::{Handshake, TlsFront};
 pub use tools::{
     envoy, files_below, free_port, ingressctl, installed, port_below_ephemeral, tool, workspace,
 };

@@ -49,9 +49,24 @@ impl Authority {
         Self { root: root.der().clone(), issuer: Issuer::new(params, key) }
     }
 
+    /// Its own certificate.
+    pub fn root(&self) -> CertificateDer<'static> {
+        self.root.clone()
+    }
+
     /// Its own certificate, in PEM, for clients that are other programs.
     pub fn pem(&self) -> String {
         pem::encode(&pem::Pem::new("CERTIFICATE", self.root.to_vec()))
+    }
+
+    /// A Secret with its own certificate.
+    pub fn secret(&self, namespace: &str, name: &str) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": namespace},
+            "stringData": {"ca.crt": self.pem()},
+        })
     }
 
     /// A certificate for these hosts, valid from an hour ago for 90 days.
