@@ -33,7 +33,8 @@ pub enum Resource {
     Hosts,
     /// Wildcards under `spec.tls`, which a TLS handshake tries one by one.
     TlsWildcards,
-    /// Secrets that Ingresses name. Each needs a watch and a filter chain of Envoy.
+    /// Secrets that Ingresses, and Services for TLS, name. Each needs a watch, and those
+    /// of Ingresses a filter chain of Envoy.
     Secrets,
     /// Ports of services, and of their versions, that Ingresses and rules name.
     /// Each is a cluster of Envoy.
@@ -49,6 +50,9 @@ pub enum Resource {
     Bytes,
     /// Compiled regular expressions.
     RegexBytes,
+    /// The approximate memory that Envoy needs for TLS to ports of services. Each has a
+    /// copy of the authorities.
+    TlsBytes,
 }
 
 /// The scope of a limit.
@@ -64,7 +68,7 @@ pub enum Level {
 
 /// The default limits of an object, of a namespace and of all objects. The memory
 /// limits in `config/deploy` are large enough for the last.
-const DEFAULTS: [(Resource, [u64; 3]); 10] = [
+const DEFAULTS: [(Resource, [u64; 3]); 11] = [
     (Resource::Paths, [100_000, 100_000, 125_000]),
     (Resource::Hosts, [20_000, 100_000, 125_000]),
     (Resource::TlsWildcards, [100, 200, 1_000]),
@@ -77,6 +81,9 @@ const DEFAULTS: [(Resource, [u64; 3]); 10] = [
     // Enough for about a hundred typical expressions, of 1 to 12 KB each. They
     // compile in less than half a second.
     (Resource::RegexBytes, [512 << 10, 512 << 10, 16 << 20]),
+    // For a namespace, enough for 215 ports with the authorities of the system, or 3,500
+    // with one of their own.
+    (Resource::TlsBytes, [64 << 20, 64 << 20, 192 << 20]),
 ];
 
 impl Resource {
@@ -98,6 +105,7 @@ impl Resource {
             Self::Endpoints => "endpoints",
             Self::Bytes => "bytes",
             Self::RegexBytes => "regexBytes",
+            Self::TlsBytes => "tlsBytes",
         }
     }
 
@@ -192,7 +200,7 @@ impl FromStr for Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "{0} is not a limit; write RESOURCE=NUMBER with one of paths, hosts, tlsWildcards, secrets, \
-     services, rules, conditions, endpoints, bytes, regexBytes"
+     services, rules, conditions, endpoints, bytes, regexBytes, tlsBytes"
 )]
 pub struct LimitError(String);
 

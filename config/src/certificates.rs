@@ -4,6 +4,7 @@
 //! The input is from anyone who may write a Secret. No input makes this panic or take
 //! long, and no part of a key gets into a message.
 
+mod authorities;
 mod chain;
 mod check_cache;
 mod der;
@@ -28,6 +29,7 @@ use x509_parser::certificate::X509Certificate;
 use crate::digest::hex;
 use crate::finding::Severity;
 
+pub(crate) use authorities::Authorities;
 pub(crate) use check_cache::CheckCache;
 pub(crate) use key::{KeyType, PrivateKey};
 pub(crate) use problem::Problem;
@@ -98,16 +100,39 @@ impl Certificate {
     }
 }
 
-/// The result of a check.
+/// What a certificate is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    /// For hosts of Ingresses, shown to clients.
+    Server,
+    /// For the gateway, shown to upstreams.
+    Client,
+}
+
+/// The result of a check of a `Certificate` and its key, or of `Authorities`.
 #[derive(Debug)]
-pub(crate) struct Checked {
+pub(crate) struct Checked<T = Certificate> {
     /// `None` if any problem is an error.
-    pub(crate) certificate: Option<Arc<Certificate>>,
+    pub(crate) certificate: Option<Arc<T>>,
     pub(crate) problems: Vec<Problem>,
 }
 
-/// Reads and checks a chain of certificates and the key of the first one, both in PEM.
+/// Reads and checks certificates of authorities, in PEM.
+pub(crate) fn read_authorities(text: &[u8], now: SystemTime) -> Checked<Authorities> {
+    let mut problems = Vec::new();
+    let authorities = Authorities::read(text, now, &mut problems);
+    let authorities = authorities.map_err(|problem| problems.push(problem)).ok();
+    Checked { certificate: authorities.map(Arc::new), problems }
+}
+
+/// Same as [`read_for`], for hosts of Ingresses.
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn read(chain_pem: &[u8], key_pem: &[u8], now: SystemTime) -> Checked {
+    read_for(Role::Server, chain_pem, key_pem, now)
+}
+
+/// Reads and checks a chain of certificates and the key of the first one, both in PEM.
+pub(crate) fn read_for(role: Role, chain_pem: &[u8], key_pem: &[u8], now: SystemTime) -> Checked {
     let mut problems = Vec::new();
     let certificate = match (read_chain(chain_pem), read_key(key_pem)) {
         (Ok(chain), Ok(key)) => {
@@ -119,6 +144,9 @@ pub(crate) fn read(chain_pem: &[u8], key_pem: &[u8], now: SystemTime) -> Checked
             None
         }
     };
+    if role == Role::Client {
+        problems.retain(|problem| !problem.is_only_of_servers());
+    }
     let is_error = |problem: &Problem| problem.code().severity() == Severity::Error;
     let certificate = certificate.filter(|_| !problems.iter().any(is_error));
     Checked { certificate: certificate.map(Arc::new), problems }

@@ -23,11 +23,12 @@ mod tests;
 mod tls;
 mod unreachable;
 mod unreadable;
+mod upstream_tls;
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use ingress_filter::RouteTable;
 use ingress_filter::table::PathMatch;
@@ -47,6 +48,8 @@ use patterns::{Admission, PatternBudget, PatternCache};
 use rules::{Applicable, Rules};
 use services::Services;
 use tls::{Tls, TlsCollector};
+use unreadable::Remedies;
+use upstream_tls::TlsUpstreams;
 
 pub(crate) use budgets::Usage;
 pub(crate) use endpoints::{Moved, service_of_endpoints, with_endpoints};
@@ -54,6 +57,9 @@ use reach::Reach;
 pub(crate) use reach::{Resolved, Where};
 pub(crate) use refused::Refused;
 pub(crate) use unreadable::{UnreadableSecret, UnreadableSecrets};
+
+/// The interval of checks, because certificates become valid and expire without an event.
+const RECHECK_PERIOD: Duration = Duration::from_hours(1);
 
 /// The result of compiling objects.
 #[derive(Debug)]
@@ -191,13 +197,18 @@ pub(crate) fn compile_objects<'a>(
     let ownership = Ownership::new(&all, settings.host_ownership);
     let (mut left_out, mut ours): (Vec<_>, Vec<_>) =
         all.iter().partition(|ours| refused.leaves_out(ours.object, &findings));
-    let mut backends = Backends::new(&services, settings, &findings);
     objects.route_rules.retain(|rule| !refused.leaves_out(rule, &findings));
     let mut rules = rules::applicable(&objects.route_rules, settings, &findings);
-    let admitted = budgets::admit(&ours, &rules, settings, &findings);
+    let tls_services = objects.tls_services();
+    let admitted = budgets::admit((&ours, &rules), &tls_services, settings, &findings);
     left_out.extend(ours.extract_if(.., |ours| !admitted.has(ours.object)));
     rules.retain(|rule| admitted.has(rule.object));
     usage.add_all(admitted.usage);
+    let secrets =
+        named_secrets(ours.iter().copied(), &objects.route_rules, &tls_services, settings);
+    let remedies = Remedies::new(circumstances, secrets.iter());
+    let tls_upstreams = TlsUpstreams::new(&objects.secrets, *circumstances, remedies, &findings);
+    let mut backends = Backends::new(&services, tls_upstreams, settings, &findings);
     let admission = admit_patterns(&ours, &rules, circumstances);
     let mut collector =
         Collector::new(&mut backends, settings, (&admission, &ownership), &findings);
@@ -212,14 +223,15 @@ pub(crate) fn compile_objects<'a>(
     let ingresses = ours.iter().map(|ours| (ours.object.reference(), is_served(ours.object)));
     let left_out = left_out.iter().map(|ours| (ours.object.reference(), false));
     let ingresses = Arc::new(ingresses.chain(left_out).collect());
-    let secrets = named_secrets(ours, settings);
     let Tls { https, hosts: tls_hosts, recheck_at } = tls.finish(circumstances, &secrets);
     ownership.report(&findings);
-    circumstances.caches.checks.sweep();
     let rules = Rules::new(rules, &admission, &findings);
     let finished = backends.finish(rules);
     finished.rename(&mut virtual_hosts, default_backend.as_mut());
-    let Finished { backends, clusters, dns_names, .. } = finished;
+    let Finished { backends, clusters, dns_names, tls, .. } = finished;
+    let (upstream_secrets, recheck_upstreams_at) = tls.finish();
+    let recheck_at = recheck_at.into_iter().chain(recheck_upstreams_at).min();
+    circumstances.caches.checks.sweep();
 
     let table = RouteTable {
         record_source: settings.access_log,
@@ -232,7 +244,7 @@ pub(crate) fn compile_objects<'a>(
         ..RouteTable::empty()
     };
     let table = Arc::new(ServedTable::new(table, admission.into_patterns()));
-    let gateway = Gateway { table, clusters: Arc::new(clusters), https };
+    let gateway = Gateway { table, clusters: Arc::new(clusters), https, upstream_secrets };
     let findings = findings.into_inner().into_sorted();
     Compiled { gateway, findings, ingresses, unread, secrets, dns_names, usage, recheck_at }
 }

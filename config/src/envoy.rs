@@ -24,6 +24,7 @@ mod resource;
 mod routes;
 mod sanitising;
 mod tls;
+mod upstream_tls;
 
 pub use admin::{Admin, AdminError, LoopbackAddr};
 pub(crate) use certificates::{remove_other_certificates, write_certificates};

@@ -21,7 +21,7 @@ use crate::compile::Refused;
 use crate::envoy::{Key, Kind};
 use crate::finding::{Code, Finding};
 use crate::manifest::Node;
-use crate::model::{Gateway, ServedTable};
+use crate::model::{Cluster, Gateway, Roots, ServedTable};
 use crate::object_ref::ObjectRef;
 use crate::xds::Refusal;
 
@@ -131,9 +131,7 @@ impl Isolation {
                 self.findings.extend(finding(gateway, name, message));
                 continue;
             }
-            let certificates = gateway.https.as_ref().map(|https| &https.certificates);
-            if let Some(certificate) = certificates.and_then(|all| all.get(&**name)) {
-                let fingerprint = certificate.pair.fingerprint();
+            if let Some(fingerprint) = gateway.fingerprint(name) {
                 is_new |= self.refused.add_certificate(fingerprint, message);
                 self.retry_certificates.get_or_insert(now + CERTIFICATE_PAUSE);
             }
@@ -251,10 +249,18 @@ impl Good {
 pub(crate) fn finding(gateway: &Gateway, name: &str, message: &str) -> Option<Finding> {
     // The name of endpoints contains the name of the cluster and a hash.
     let cluster = name.rsplit_once('#').map_or(name, |(cluster, _)| cluster);
-    let service = gateway.clusters.get(cluster)?.service.clone();
+    let Cluster { service, tls, .. } = &**gateway.clusters.get(cluster)?;
+    let verification = tls.as_ref().and_then(|tls| tls.verification.as_ref());
+    let remedy = match verification.map(|verification| &verification.roots) {
+        Some(Roots::File(file)) if message.contains(&**file) => {
+            "; put the authorities of the system into this file on Envoy's machine, or set upstreamCaFile"
+        }
+        _ => "",
+    };
     let message = format!(
-        "Envoy refuses the cluster {cluster} of this service: {message}. Requests to it answer 503 until it changes"
+        "Envoy refuses the cluster {cluster} of this service: {message}{remedy}. Requests to it answer 503 until it changes"
     );
+    let service = service.clone();
     Some(Finding::new(Code::EnvoyRefusesCluster, message).object(service).field("spec"))
 }
 

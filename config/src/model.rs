@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use ingress_filter::DEFAULT_CERTIFICATE;
 
-use crate::certificates::{Certificate, KeyPair};
+use crate::certificates::{Authorities, Certificate, KeyPair};
 use crate::object_ref::ObjectRef;
 use crate::settings::LoadBalancing;
 pub use served_table::{Patterns, ServedTable};
@@ -25,6 +25,8 @@ pub struct Gateway {
     pub clusters: Arc<Clusters>,
     /// The certificates for HTTPS.
     pub(crate) https: Option<Https>,
+    /// The Secrets for TLS to upstreams.
+    pub(crate) upstream_secrets: UpstreamSecrets,
 }
 
 /// Clusters by name. Each is shared, because most are the same in successive
@@ -44,6 +46,27 @@ impl Gateway {
             certificates.map(|(name, certificate)| (name.clone(), Arc::clone(&certificate.pair)));
         pairs.collect()
     }
+
+    /// The fingerprint of a certificate, or of the authorities, of this name.
+    pub(crate) fn fingerprint(&self, name: &str) -> Option<&str> {
+        let UpstreamSecrets { authorities, clients } = &self.upstream_secrets;
+        let certificates = self.https.as_ref().map(|https| &https.certificates);
+        let certificate =
+            certificates.and_then(|all| all.get(name)).map(|it| it.pair.fingerprint());
+        certificate
+            .or_else(|| Some(authorities.get(name)?.fingerprint()))
+            .or_else(|| Some(clients.get(name)?.fingerprint()))
+    }
+}
+
+/// Authorities and certificates for TLS to upstreams, by names that no certificate for HTTPS
+/// has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UpstreamSecrets {
+    /// Of the authorities that issue the certificates of upstreams.
+    pub(crate) authorities: BTreeMap<String, Arc<Authorities>>,
+    /// The certificates that the gateway shows to upstreams.
+    pub(crate) clients: KeyPairs,
 }
 
 /// The start of the names of clusters for which Envoy translates gRPC-Web to gRPC. No
@@ -58,6 +81,8 @@ pub struct Cluster {
     pub name: String,
     /// The protocol of its endpoints.
     pub protocol: Protocol,
+    /// How connections to them are secured; `None` without TLS.
+    pub(crate) tls: Option<UpstreamTls>,
     /// How its endpoints are found.
     pub discovery: Discovery,
     /// How one of them is selected for a request.
@@ -84,6 +109,34 @@ pub enum Protocol {
     Http1,
     /// HTTP/2 with prior knowledge.
     Http2,
+}
+
+/// TLS to an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UpstreamTls {
+    /// The name that is sent (SNI).
+    pub(crate) server_name: String,
+    /// How the certificate of the upstream is verified; `None` if it is not.
+    pub(crate) verification: Option<Verification>,
+    /// The name of the certificate of the gateway, if it shows one.
+    pub(crate) client: Option<String>,
+}
+
+/// The certificates of an upstream that are accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verification {
+    pub(crate) roots: Roots,
+    /// The certificate has to be for one of these names.
+    pub(crate) names: Vec<String>,
+}
+
+/// The authorities that have to have issued a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Roots {
+    /// Those in this file on Envoy's machine.
+    File(String),
+    /// Those of this name.
+    Secret(String),
 }
 
 /// How the endpoints of a cluster are found.

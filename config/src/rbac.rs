@@ -93,7 +93,7 @@ pub(crate) fn grants(settings: &Settings, namespaces: &[String], secrets: &Secre
     }
     for (namespace, names) in &secrets.by_namespace {
         let name = certificates_role_name(who.gateway);
-        let why = "The certificates that are served, each Secret by its name.";
+        let why = "The Secrets that are used for TLS, each by its name.";
         grants.extend(who.within(namespace, &name, why, vec![secret_rule(names)]));
     }
     grants

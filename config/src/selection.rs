@@ -4,10 +4,11 @@
 //! All code that needs this selection takes it from here.
 
 mod classes;
+mod tls_services;
 mod unread;
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::budget::{Level, Resource};
@@ -15,10 +16,13 @@ use crate::finding::{Code, Findings};
 use crate::kinds;
 use crate::manifest::Object;
 use crate::objects::ingress::Ingress;
+use crate::objects::route_rule::{RouteRule, Scope};
 use crate::objects::{ObjectName, Read};
 use crate::settings::Settings;
 
 use classes::Classes;
+pub(crate) use tls_services::{TlsServices, service_names_secrets};
+use tls_services::{backends, services};
 pub(crate) use unread::{Others, Unread, unread_kinds};
 
 /// The objects that are read, by kind.
@@ -90,6 +94,10 @@ impl<'a> Selection<'a> {
         })
     }
 
+    pub(crate) fn tls_services(&self) -> TlsServices<'a> {
+        TlsServices::of(&self.services, &self.secrets)
+    }
+
     /// The Ingresses of our class, oldest first, which is the order in which they
     /// get their hosts and paths; and all others. The findings are about classes
     /// that are not valid. Findings about the Ingresses themselves are stored with
@@ -120,25 +128,89 @@ impl OurIngress<'_> {
     }
 }
 
-/// The Secrets that these Ingresses name, oldest Ingress first, within the budgets
-/// of their namespaces, and the Secret of the default certificate.
+/// The Secrets that these Ingresses, oldest first, and the Services to which they and
+/// the rules send requests name, within the budgets of their namespaces, and the Secret
+/// of the default certificate.
 pub(crate) fn named_secrets<'o>(
-    ours: impl IntoIterator<Item = &'o OurIngress<'o>>,
+    ours: impl IntoIterator<Item = &'o OurIngress<'o>> + Clone,
+    route_rules: &[&Object],
+    tls_services: &TlsServices<'_>,
     settings: &Settings,
 ) -> BTreeSet<ObjectName> {
     let most = settings.namespace_budget.at(Level::Namespace).of(Resource::Secrets);
-    let mut by_namespace: HashMap<&str, BTreeSet<&ObjectName>> = HashMap::new();
-    for OurIngress { object, read } in ours {
+    let mut named = NamedSecrets { most, by_namespace: BTreeMap::new() };
+    let name_secrets = tls_services.name_secrets();
+    for OurIngress { object, read } in ours.clone() {
         let entries = read.value.iter().flat_map(|ingress| &ingress.tls.value);
         let own = entries.filter_map(|entry| entry.secret.as_ref()).map(|secret| &secret.value);
-        let known = by_namespace.entry(&object.namespace).or_default();
-        let new: BTreeSet<_> = own.filter(|name| !known.contains(name)).collect();
-        if u64::try_from(known.len() + new.len()).is_ok_and(|number| number <= most) {
+        let backends = read.value.iter().filter(|_| name_secrets).flat_map(backends);
+        let of_services = backends
+            .flat_map(|backend| tls_services.secrets_of_backend(&object.namespace, backend));
+        named.add(&object.namespace, own.chain(of_services));
+    }
+    if name_secrets {
+        for rule in rules_of(ours, route_rules, settings) {
+            for service in services(&rule) {
+                let secrets = tls_services.secrets_of(&service.namespace, &service.name);
+                named.add(&service.namespace, secrets);
+            }
+        }
+    }
+    named.finish(&settings.default_certificate)
+}
+
+/// The valid rules of the services to which these Ingresses send requests.
+fn rules_of<'o>(
+    ours: impl IntoIterator<Item = &'o OurIngress<'o>>,
+    route_rules: &[&Object],
+    settings: &Settings,
+) -> Vec<Arc<RouteRule>> {
+    let used = ours.into_iter().flat_map(|OurIngress { object, read }| {
+        let backends = read.value.iter().flat_map(backends);
+        backends.map(|backend| (&*object.namespace, &*backend.service.value))
+    });
+    let used: HashSet<_> = used.collect();
+    let scope = rule_scope(settings);
+    let rules = route_rules.iter().filter_map(|object| RouteRule::of(object, &scope).value.clone());
+    let is_used = |rule: &Arc<RouteRule>| {
+        used.contains(&(&*rule.destination.namespace, &*rule.destination.name))
+    };
+    rules.filter(is_used).collect()
+}
+
+/// The services that rules may name.
+pub(crate) fn rule_scope(settings: &Settings) -> Scope {
+    Scope {
+        cluster_domain: settings.cluster_domain.as_str().into(),
+        cross_namespace: settings.cross_namespace_rules,
+    }
+}
+
+/// Collects the names of Secrets.
+struct NamedSecrets<'n> {
+    /// The most of a namespace.
+    most: u64,
+    by_namespace: BTreeMap<Box<str>, BTreeSet<&'n ObjectName>>,
+}
+
+impl<'n> NamedSecrets<'n> {
+    /// Adds the Secrets that an object of a namespace names, unless they are too many.
+    fn add(&mut self, namespace: &str, names: impl Iterator<Item = &'n ObjectName>) {
+        let mut names = names.peekable();
+        if names.peek().is_none() {
+            return;
+        }
+        let known = self.by_namespace.entry(namespace.into()).or_default();
+        let new: BTreeSet<_> = names.filter(|name| !known.contains(name)).collect();
+        if u64::try_from(known.len() + new.len()).is_ok_and(|number| number <= self.most) {
             known.extend(new);
         }
     }
-    let named = by_namespace.into_values().flatten();
-    named.chain([&settings.default_certificate]).cloned().collect()
+
+    fn finish(self, default: &ObjectName) -> BTreeSet<ObjectName> {
+        let named = self.by_namespace.into_values().flatten();
+        named.chain([default]).cloned().collect()
+    }
 }
 
 /// The Secrets that `objects` name, existing or not, so that they can be fetched,
@@ -148,16 +220,20 @@ pub(crate) fn secrets_wanted<'a>(
     objects: impl IntoIterator<Item = &'a Object>,
     settings: &Settings,
 ) -> Read<BTreeSet<ObjectName>> {
-    let bears = |object: &&Object| matches!(&*object.kind, "Ingress" | "IngressClass");
+    let bears = |object: &&Object| {
+        matches!(&*object.kind, "Ingress" | "IngressClass" | "Service" | "RouteRule")
+    };
     let selection = Selection::of(objects.into_iter().filter(bears), &RefCell::default());
     let findings = RefCell::default();
     let (ours, others) = selection.ours(settings, &findings);
-    let value = named_secrets(&ours, settings);
+    let tls_services = selection.tls_services();
+    let value = named_secrets(&ours, &selection.route_rules, &tls_services, settings);
     let mut findings = findings.into_inner();
     findings.extend(others.unread(settings).map(|unread| unread.finding().clone()));
     for OurIngress { read, .. } in &ours {
         let bearing = read.value.as_ref().map_or(&read.findings, |ingress| &ingress.tls.findings);
         findings.extend(bearing.iter().cloned());
     }
+    findings.extend(tls_services.findings_of(&ours).cloned());
     Read { value, findings: findings.into_sorted() }
 }

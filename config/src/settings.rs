@@ -134,6 +134,11 @@ pub struct Settings {
     /// Every request then passes one more filter of Envoy.
     #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub grpc_web: bool,
+    /// Verify the certificates of Services with ports that use TLS with the authorities in
+    /// this file on Envoy's machine, unless the Service names others.
+    #[arg(long, required = false, value_name = "FILE", value_parser = parse_path)]
+    #[serde(deserialize_with = "read_path")]
+    pub upstream_ca_file: String,
     /// Trust the x-forwarded-* headers of this number of proxies in front.
     #[arg(long, required = false, value_name = "N")]
     pub trusted_hops: u32,
@@ -259,7 +264,7 @@ pub enum SettingsConflict {
     UnusedProxies,
 }
 
-/// An invalid name.
+/// An invalid name or path.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NameError {
@@ -269,6 +274,9 @@ pub enum NameError {
     /// Not a DNS label.
     #[error("{} is not a valid DNS label; use lower-case letters, digits and -, 63 characters at most", quote(.0))]
     Label(String),
+    /// Not the path of a file.
+    #[error("{} is not an absolute path; write one that begins with /", quote(.0))]
+    Path(String),
 }
 
 /// The domain becomes a part of cluster names and hosts.
@@ -278,6 +286,15 @@ fn parse_domain(text: &str) -> Result<String, NameError> {
 
 fn parse_dns_label(text: &str) -> Result<String, NameError> {
     if is_dns_label(text) { Ok(text.into()) } else { Err(NameError::Label(text.into())) }
+}
+
+/// The folder in which Envoy was started does not matter then.
+fn parse_path(text: &str) -> Result<String, NameError> {
+    if text.starts_with('/') { Ok(text.into()) } else { Err(NameError::Path(text.into())) }
+}
+
+fn read_path<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
+    parse_path(&String::deserialize(value)?).map_err(D::Error::custom)
 }
 
 fn read_domain<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
@@ -527,6 +544,7 @@ impl Default for Settings {
             proxy_protocol: false,
             trusted_proxies: Vec::new(),
             grpc_web: false,
+            upstream_ca_file: "/etc/ssl/certs/ca-certificates.crt".into(),
             trusted_hops: 0,
             forwarded_host: false,
             headers_with_underscores: HeadersWithUnderscores::Drop,

@@ -91,7 +91,7 @@ fn validity(leaf: &X509Certificate<'_>, now: i64) -> Option<Problem> {
 }
 
 /// Both types have years up to 9999.
-fn time(time: ASN1Time) -> jiff::Timestamp {
+pub(super) fn time(time: ASN1Time) -> jiff::Timestamp {
     jiff::Timestamp::from_second(time.timestamp()).unwrap_or(jiff::Timestamp::MAX)
 }
 

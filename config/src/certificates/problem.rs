@@ -1,5 +1,6 @@
 //! The problems of a certificate and its key.
 
+use super::Role;
 use crate::finding::Code;
 
 /// A problem and its remedy. The message never contains a part of a key.
@@ -109,17 +110,38 @@ pub(crate) enum Problem {
         "certificate {0} of the chain expired at {1}, so clients may reject it; replace it by the issuer's new one"
     )]
     IssuerExpired(usize, jiff::Timestamp),
+    #[error("is larger than 256 KiB; keep only the authorities of the service")]
+    AuthoritiesTooLarge,
+    #[error(
+        "is not valid PEM: {0}; replace it by the file of the authority, unchanged from -----BEGIN to -----END"
+    )]
+    BrokenAuthorities(&'static str),
+    #[error(
+        "has no certificate; add that of the authority in PEM, which begins with -----BEGIN CERTIFICATE-----"
+    )]
+    NoAuthority,
+    #[error("certificate {0} is malformed; replace it by the original one")]
+    MalformedAuthority(usize),
+    #[error(
+        "certificate {0} expired at {1}, so certificates that it issued are not accepted; replace it by the new one"
+    )]
+    AuthorityExpired(usize, jiff::Timestamp),
 }
 
 impl Problem {
     pub(crate) fn code(&self) -> Code {
         match self {
-            Self::ChainTooLarge | Self::KeyTooLarge | Self::ChainTooLong(_) => {
-                Code::CertificateTooLarge
+            Self::ChainTooLarge
+            | Self::KeyTooLarge
+            | Self::ChainTooLong(_)
+            | Self::AuthoritiesTooLarge => Code::CertificateTooLarge,
+            Self::BrokenChain(_) | Self::BrokenKey(_) | Self::BrokenAuthorities(_) => {
+                Code::PemNotValid
             }
-            Self::BrokenChain(_) | Self::BrokenKey(_) => Code::PemNotValid,
-            Self::NoCertificate | Self::NoKey => Code::PemMissing,
-            Self::Malformed(_) | Self::MalformedKeyUsage => Code::CertificateMalformed,
+            Self::NoCertificate | Self::NoKey | Self::NoAuthority => Code::PemMissing,
+            Self::Malformed(_) | Self::MalformedKeyUsage | Self::MalformedAuthority(_) => {
+                Code::CertificateMalformed
+            }
             Self::MalformedExtension(..) | Self::PathLengthWithoutCa(_) => {
                 Code::CertificateExtensionMalformed
             }
@@ -140,8 +162,22 @@ impl Problem {
             Self::LeafNotFirst(_) | Self::OutOfOrder(_) | Self::Stranger(_) => {
                 Code::CertificateChainDisordered
             }
-            Self::IssuerExpired(..) => Code::IssuerExpired,
+            Self::IssuerExpired(..) | Self::AuthorityExpired(..) => Code::IssuerExpired,
         }
+    }
+
+    /// The message about a certificate with this role: servers verify that of a client.
+    pub(crate) fn message(&self, role: Role) -> String {
+        let message = self.to_string();
+        match role {
+            Role::Server => message,
+            Role::Client => message.replace("clients ", "servers "),
+        }
+    }
+
+    /// Whether it is a problem only for a certificate that clients verify.
+    pub(super) fn is_only_of_servers(&self) -> bool {
+        matches!(self, Self::NotForServers | Self::NoNames | Self::NoHosts | Self::MustStaple)
     }
 
     /// The affected key of the Secret: `tls.crt` or `tls.key`.

@@ -16,6 +16,7 @@ macro_rules! fixture {
     };
 }
 
+mod authorities;
 mod extensions;
 mod keys;
 

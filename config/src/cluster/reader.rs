@@ -6,9 +6,10 @@ use serde_json::{Map, Value as Json, json};
 
 use super::kinds::Kind;
 use crate::manifest::{Kept, Names, Node, Object};
+use crate::objects::ANNOTATION_PREFIX;
 
 /// The keys of a Secret that are used; all others are discarded.
-const KEYS: [&str; 2] = ["tls.crt", "tls.key"];
+const KEYS: [&str; 3] = ["tls.crt", "tls.key", "ca.crt"];
 
 /// Reads the objects of one kind.
 pub(crate) struct Reader {
@@ -36,9 +37,15 @@ impl Reader {
         let (name, namespace) = (name.unwrap_or_default(), namespace.unwrap_or_default());
         let creation_timestamp = metadata.creation_timestamp.map(|time| time.0.to_string());
         let mut described = json!({ "name": name, "namespace": namespace });
-        // Annotations of other kinds are not used, and some change all the time.
+        // Other annotations are not used, and some change all the time.
         if matches!(self.kind, Kind::Ingress | Kind::IngressClass | Kind::RouteRule) {
             described["annotations"] = json!(annotations);
+        } else if self.kind == Kind::Service {
+            let mut own = annotations.unwrap_or_default();
+            own.retain(|name, _| name.starts_with(ANNOTATION_PREFIX));
+            if !own.is_empty() {
+                described["annotations"] = json!(own);
+            }
         }
         if self.kind == Kind::Secret {
             reduce(&mut fields);
@@ -77,4 +84,35 @@ pub(crate) fn fields(object: DynamicObject) -> (ObjectMeta, Map<String, Json>) {
         _ => Map::new(),
     };
     (object.metadata, fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn read(kind: Kind, fields: Json) -> Object {
+        let annotations = ["ingressctl/upstream-verify", "deployment/revision"];
+        let annotations = annotations.map(|name| (name.to_owned(), "true".to_owned()));
+        let annotations = Some(BTreeMap::from(annotations));
+        let metadata = ObjectMeta { annotations, ..ObjectMeta::default() };
+        let Json::Object(fields) = fields else { panic!("a mapping") };
+        Reader::new(kind, kind.resource()).read(metadata, fields)
+    }
+
+    #[test]
+    fn only_what_is_used_is_kept() {
+        let keys = |node: Option<&Node>| -> Vec<String> {
+            let entries = node.map(Node::entries).unwrap_or_default();
+            entries.iter().map(|(key, _)| key.name.to_string()).collect()
+        };
+        let service = read(Kind::Service, json!({}));
+        assert_eq!(keys(service.annotations()), ["ingressctl/upstream-verify"]);
+        assert_eq!(keys(read(Kind::Endpoints, json!({})).annotations()), [""; 0]);
+        let data = json!({"data": {"tls.crt": "", "tls.key": "", "ca.crt": "", "token": ""}});
+        let mut kept = keys(read(Kind::Secret, data).node.get("data"));
+        kept.sort();
+        assert_eq!(kept, ["ca.crt", "tls.crt", "tls.key"]);
+    }
 }

@@ -63,11 +63,10 @@ impl Compile {
         let admin = Admin::Loopback(self.admin);
         let listening = Listening { http: self.http, https: self.https, admin, probe: None };
         let files = EnvoyFiles::new(&compiled.gateway, &settings, listening, &layout)?;
-        let key_pairs = compiled.gateway.key_pairs();
         let write = || {
-            write_certificates(&layout, &key_pairs)?;
+            write_certificates(&layout, &compiled.gateway)?;
             files.write(&layout)?;
-            remove_other_certificates(&layout, &key_pairs)
+            remove_other_certificates(&layout, &compiled.gateway)
         };
         write().with_context(|| format!("folder {}", folder.display()))?;
         if let Some(summary) = summary(&compiled.findings) {

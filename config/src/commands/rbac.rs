@@ -18,8 +18,9 @@ use crate::rbac;
 ///
 /// The account may read Ingresses, IngressClasses, RouteRules, Services, endpoints
 /// and Pods, and write the status of Ingresses, Events and its own Lease. It may read
-/// only the Secrets that served Ingresses name in spec.tls, and the default
-/// certificate, each by name. Run this again when an Ingress names a new Secret.
+/// only the Secrets that served Ingresses name in spec.tls, and their Services in
+/// annotations, and the default certificate, each by name. Run this again when an
+/// Ingress or a Service names a new Secret.
 ///
 /// With --namespace, the account may read only these namespaces, except for
 /// IngressClasses, which have no namespace, and Events. Start the controller with the

@@ -12,7 +12,7 @@ use super::unreachable::Unreachable;
 use crate::finding::Findings;
 use crate::manifest::Object;
 use crate::objects::route_rule::{Effect, Forwarding, ServiceRef, Share};
-use crate::objects::service::Application;
+use crate::objects::service::Http;
 use crate::objects::{Labels, Place};
 use crate::settings::Settings;
 
@@ -103,7 +103,7 @@ impl<'c, 'a> Actions<'c, 'a> {
     /// Whether any of the ports allows it by its `appProtocol`, because all share their
     /// rules.
     fn speak_websocket(&self) -> bool {
-        self.ports.iter().any(|used| used.port.application == Application::WebSocket)
+        self.ports.iter().any(|used| used.port.application.http() == Some(Http::WebSocket))
     }
 
     /// The action if no rule matches.

@@ -11,6 +11,7 @@ use super::clusters::{Clusters, PortRef};
 use super::rules::{Applicable, Rules};
 use super::services::Services;
 use super::unreachable::{Subject, Unreachable};
+use super::upstream_tls::TlsUpstreams;
 use crate::finding::{Finding, Findings};
 use crate::manifest::Object;
 use crate::model;
@@ -50,16 +51,17 @@ impl UsedPort<'_> {
 }
 
 /// The backends and clusters of all paths and rules.
-pub(super) struct Finished {
+pub(super) struct Finished<'a> {
     pub(super) backends: Vec<Backend>,
     pub(super) clusters: model::Clusters,
     pub(super) dns_names: BTreeSet<String>,
+    pub(super) tls: TlsUpstreams<'a>,
     /// For a backend that has become one of several ports, by its earlier name in
     /// routes: the backend and the port.
     renamed: HashMap<String, (String, String)>,
 }
 
-impl Finished {
+impl Finished<'_> {
     /// Replaces earlier names of backends in routes.
     pub(super) fn rename(&self, virtual_hosts: &mut [VirtualHost], default: Option<&mut Target>) {
         if self.renamed.is_empty() {
@@ -80,13 +82,14 @@ impl Finished {
 impl<'a> Backends<'a> {
     pub(super) fn new(
         services: &'a Services<'a>,
+        tls: TlsUpstreams<'a>,
         settings: &'a Settings,
         findings: &'a RefCell<Findings>,
     ) -> Self {
         Self {
             settings,
             findings,
-            clusters: Clusters::new(services, settings),
+            clusters: Clusters::new(services, tls, settings),
             used: BTreeMap::new(),
             some_unavailable: false,
         }
@@ -126,7 +129,7 @@ impl<'a> Backends<'a> {
 
     /// All backends with the rules of their services, all clusters, and the changed names
     /// of backends.
-    pub(super) fn finish(mut self, mut rules: Rules<'_>) -> Finished {
+    pub(super) fn finish(mut self, mut rules: Rules<'_>) -> Finished<'a> {
         let mut by_service: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (name, port) in std::mem::take(&mut self.used) {
             by_service.entry((port.namespace, port.service)).or_default().push((name, port));
@@ -158,8 +161,8 @@ impl<'a> Backends<'a> {
             backends.push(unavailable(UNAVAILABLE.into()));
         }
         rules.report_unused(self.findings);
-        let (clusters, dns_names) = self.clusters.finish();
-        Finished { backends, clusters, dns_names, renamed }
+        let (clusters, dns_names, tls) = self.clusters.finish();
+        Finished { backends, clusters, dns_names, tls, renamed }
     }
 
     fn backend(

@@ -12,9 +12,9 @@ use crate::finding::{Code, Findings};
 use crate::manifest::{Node, Object, Value};
 use crate::objects::endpoints::{PortAddresses, endpoints_of};
 use crate::objects::ingress::{Backend, BackendPort, Ingress, TlsHosts};
-use crate::objects::route_rule::{Effect, RouteRule};
+use crate::objects::route_rule::{Effect, RouteRule, ServiceRef};
 use crate::objects::{Labels, ObjectName};
-use crate::selection::{OurIngress, Selection};
+use crate::selection::{OurIngress, Selection, TlsServices};
 use crate::settings::Settings;
 
 /// The approximate size in bytes of a record of the route table without its texts.
@@ -28,8 +28,9 @@ struct Demands<'a>(Vec<Demand<'a>>);
 struct Demand<'a> {
     object: &'a Object,
     amounts: Amounts,
-    /// Resources that count once in a namespace, even if several objects name them.
-    named: Vec<(Resource, Named<'a>)>,
+    /// Resources that count once in a namespace, even if several objects name them, and
+    /// how much of each.
+    named: Vec<(Resource, Named<'a>, u64)>,
 }
 
 /// A resource that several objects may name.
@@ -99,21 +100,21 @@ fn ratio(amount: u64, limit: u64) -> f64 {
 
 /// Admits Ingresses, the oldest first, and then rules within the budgets.
 pub(super) fn admit<'a>(
-    ingresses: &[&'a OurIngress<'a>],
-    rules: &'a [Applicable<'a>],
+    (ingresses, rules): (&[&'a OurIngress<'a>], &'a [Applicable<'a>]),
+    tls_services: &'a TlsServices<'a>,
     settings: &Settings,
     findings: &RefCell<Findings>,
 ) -> Admitted {
     let mut demands = Demands::default();
     for OurIngress { object, read } in ingresses {
         if let Some(ingress) = &read.value {
-            demands.add_ingress(object, ingress);
+            demands.add_ingress(object, ingress, tls_services);
         }
     }
     let mut rules: Vec<_> = rules.iter().collect();
     rules.sort_by_cached_key(|rule| age(rule.object));
     for rule in rules {
-        demands.add_rule(rule.object, &rule.rule);
+        demands.add_rule(rule.object, &rule.rule, tls_services);
     }
     demands.admit(settings, findings)
 }
@@ -182,30 +183,36 @@ impl<'a> Demands<'a> {
         demands
     }
 
-    fn add_ingress(&mut self, object: &'a Object, ingress: &'a Ingress) {
+    fn add_ingress(
+        &mut self,
+        object: &'a Object,
+        ingress: &'a Ingress,
+        tls_services: &'a TlsServices<'a>,
+    ) {
         let (mut amounts, mut named) = (Amounts::default(), Vec::new());
         for rule in &ingress.rules {
             let host = rule.host_or_any();
-            named.push((Resource::Hosts, Named::Host(host)));
+            named.push((Resource::Hosts, Named::Host(host), 1));
             amounts.add(Resource::Bytes, amount(host.len() + RECORD));
             for path in rule.paths.iter().flatten() {
                 amounts.add(Resource::Paths, 1);
                 amounts.add(Resource::Bytes, amount(path.path.text().len() + RECORD));
-                named.extend(path.backend.iter().map(|backend| port(object, backend)));
+                named.extend(path.backend.iter().flat_map(|it| backend(object, it, tls_services)));
             }
         }
         if let Some(default) = &ingress.default_backend {
-            named.extend(default.backend.iter().map(|backend| port(object, backend)));
+            let default = default.backend.iter();
+            named.extend(default.flat_map(|it| backend(object, it, tls_services)));
         }
         for entry in &ingress.tls.value {
             let secret = entry.secret.as_ref().map(|secret| &secret.value);
-            named.extend(secret.map(|secret| (Resource::Secrets, Named::Secret(secret))));
+            named.extend(secret.map(|secret| (Resource::Secrets, Named::Secret(secret), 1)));
             if let TlsHosts::Listed(hosts) = &entry.hosts {
                 for host in hosts {
                     let host = Named::Host(&host.name.value);
-                    named.push((Resource::Hosts, host));
+                    named.push((Resource::Hosts, host, 1));
                     if matches!(host, Named::Host(host) if host.starts_with('*')) {
-                        named.push((Resource::TlsWildcards, host));
+                        named.push((Resource::TlsWildcards, host, 1));
                     }
                 }
             }
@@ -213,7 +220,12 @@ impl<'a> Demands<'a> {
         self.0.push(Demand { object, amounts, named });
     }
 
-    fn add_rule(&mut self, object: &'a Object, rule: &'a RouteRule) {
+    fn add_rule(
+        &mut self,
+        object: &'a Object,
+        rule: &'a RouteRule,
+        tls_services: &'a TlsServices<'a>,
+    ) {
         let (mut amounts, mut named) = (Amounts::default(), Vec::new());
         amounts.add(Resource::Rules, 1);
         let request = &rule.condition.request;
@@ -225,13 +237,10 @@ impl<'a> Demands<'a> {
         if let Effect::Forward(forwarding) = &rule.effect {
             for share in &forwarding.route {
                 let service = share.destination.as_ref().unwrap_or(&rule.destination);
-                let version = Named::Version(&service.namespace, &service.name, &share.labels);
-                named.push((Resource::Services, version));
+                named.extend(version(service, &share.labels, tls_services));
             }
-            named.extend(forwarding.mirror.iter().map(|service| {
-                let version = Named::Version(&service.namespace, &service.name, &service.labels);
-                (Resource::Services, version)
-            }));
+            let mirror = forwarding.mirror.iter();
+            named.extend(mirror.flat_map(|it| version(it, &it.labels, tls_services)));
         }
         self.0.push(Demand { object, amounts, named });
     }
@@ -263,10 +272,10 @@ impl<'a> Demands<'a> {
         for demand in &self.0 {
             let namespace = &*demand.object.namespace;
             let (mut amounts, mut new) = (demand.amounts, Vec::new());
-            for (resource, named) in &demand.named {
+            for (resource, named, amount) in &demand.named {
                 let key = (namespace, *resource, *named);
                 if seen.insert(key) {
-                    amounts.add(*resource, 1);
+                    amounts.add(*resource, *amount);
                     new.push(key);
                 }
             }
@@ -354,12 +363,42 @@ impl Limit {
     }
 }
 
-fn port<'a>(ingress: &'a Object, backend: &'a Backend) -> (Resource, Named<'a>) {
+/// The port of a service, and what is needed for TLS to it.
+fn backend<'a>(
+    ingress: &'a Object,
+    backend: &'a Backend,
+    tls_services: &'a TlsServices<'a>,
+) -> impl Iterator<Item = (Resource, Named<'a>, u64)> {
+    let (namespace, service) = (&*ingress.namespace, &*backend.service.value);
     let port = match &backend.port.value {
         BackendPort::Number(number) => Port::Number(*number),
         BackendPort::Name(name) => Port::Name(name),
     };
-    (Resource::Services, Named::Port(&ingress.namespace, &backend.service.value, port))
+    let port = Named::Port(namespace, service, port);
+    let memory = tls_services.memory_of_port(namespace, service, &backend.port.value);
+    of_cluster(port, memory, tls_services.secrets_of_backend(namespace, backend))
+}
+
+/// A version of a service, and what is needed for TLS to it.
+fn version<'a>(
+    service: &'a ServiceRef,
+    labels: &'a Labels,
+    tls_services: &'a TlsServices<'a>,
+) -> impl Iterator<Item = (Resource, Named<'a>, u64)> {
+    let (namespace, name) = (&*service.namespace, &*service.name);
+    let version = Named::Version(namespace, name, labels);
+    let memory = tls_services.memory_of_service(namespace, name);
+    of_cluster(version, memory, tls_services.secrets_of(namespace, name))
+}
+
+fn of_cluster<'a>(
+    cluster: Named<'a>,
+    tls_memory: Option<usize>,
+    secrets: impl Iterator<Item = &'a ObjectName>,
+) -> impl Iterator<Item = (Resource, Named<'a>, u64)> {
+    let secrets = secrets.map(|secret| (Resource::Secrets, Named::Secret(secret), 1));
+    let tls = tls_memory.map(|bytes| (Resource::TlsBytes, cluster, amount(bytes)));
+    std::iter::once((Resource::Services, cluster, 1)).chain(tls).chain(secrets)
 }
 
 fn amount(number: usize) -> u64 {

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use super::reach::Where;
 use super::services::Services;
 use super::unreachable::Unreachable;
+use super::upstream_tls::TlsUpstreams;
 use crate::finding::{Code, quote};
+use crate::manifest::Object;
 use crate::model::{self, Cluster, Discovery, EndpointSelector, GRPC_WEB_PREFIX, Protocol};
-use crate::object_ref::ObjectRef;
 use crate::objects::ingress::BackendPort;
-use crate::objects::service::{Application, Residence, Service, ServicePort, TargetPort};
+use crate::objects::service::{Application, Http, Residence, Service, ServicePort, TargetPort};
 use crate::objects::{Labels, describe_labels};
 use crate::settings::Settings;
 
@@ -24,6 +25,7 @@ const LISTED_PORTS: usize = 8;
 pub(super) struct Clusters<'a> {
     services: &'a Services<'a>,
     settings: &'a Settings,
+    tls: TlsUpstreams<'a>,
     by_name: model::Clusters,
     /// The DNS names to resolve.
     dns_names: BTreeSet<String>,
@@ -34,7 +36,8 @@ pub(super) struct Clusters<'a> {
 pub(super) struct Named<'a> {
     pub(super) namespace: &'a str,
     pub(super) name: &'a str,
-    service: &'a Service,
+    pub(super) object: &'a Object,
+    pub(super) service: &'a Service,
 }
 
 /// A port as a backend names it.
@@ -77,19 +80,26 @@ impl ClusterWarning {
 }
 
 impl<'a> Clusters<'a> {
-    pub(super) fn new(services: &'a Services<'a>, settings: &'a Settings) -> Self {
-        Self { services, settings, by_name: BTreeMap::new(), dns_names: BTreeSet::new() }
+    pub(super) fn new(
+        services: &'a Services<'a>,
+        tls: TlsUpstreams<'a>,
+        settings: &'a Settings,
+    ) -> Self {
+        Self { services, settings, tls, by_name: BTreeMap::new(), dns_names: BTreeSet::new() }
     }
 
-    /// All clusters, and the DNS names to resolve.
-    pub(super) fn finish(self) -> (model::Clusters, BTreeSet<String>) {
-        (self.by_name, self.dns_names)
+    /// All clusters, the DNS names to resolve, and what is needed for TLS.
+    pub(super) fn finish(self) -> (model::Clusters, BTreeSet<String>, TlsUpstreams<'a>) {
+        (self.by_name, self.dns_names, self.tls)
     }
 
     /// The service `name` of `namespace`.
     pub(super) fn find(&self, namespace: &str, name: &str) -> Result<Named<'a>, Unreachable> {
         match self.services.get(namespace, name) {
-            Some((namespace, name, service)) => Ok(Named { namespace, name, service }),
+            Some((object, service)) => {
+                let (namespace, name) = (&*object.namespace, &*object.name);
+                Ok(Named { namespace, name, object, service })
+            }
             None => Err(Unreachable::NoService { namespace: namespace.into(), name: name.into() }),
         }
     }
@@ -111,13 +121,14 @@ impl<'a> Clusters<'a> {
         }
         if !self.by_name.contains_key(&name) {
             let selector = EndpointSelector { port: port.name.clone(), labels: labels.clone() };
+            let tls = port.has_tls().then(|| self.tls.of(target, port.port, &host)).transpose()?;
             let discovery = self.discover(target, port, &selector, host)?;
-            let service = target.object();
+            let service = target.object.reference();
             let balance = self.settings.load_balancing;
-            let name = name.clone();
+            let own = name.clone();
             let cluster =
-                Cluster { name: name.clone(), protocol, discovery, balance, service, selector };
-            self.by_name.insert(name, Arc::new(cluster));
+                Cluster { name: own, protocol, tls, discovery, balance, service, selector };
+            self.by_name.insert(name.clone(), Arc::new(cluster));
         }
         let known = self.by_name.get(&name);
         let warning = known.and_then(|known| self.warning(target, port, labels, &known.discovery));
@@ -129,11 +140,12 @@ impl<'a> Clusters<'a> {
 
     /// Whether Envoy translates calls of gRPC-Web for this port.
     fn translates(&self, port: &ServicePort) -> bool {
-        self.settings.grpc_web && port.application == Application::GrpcWeb
+        self.settings.grpc_web && port.application.http() == Some(Http::GrpcWeb)
     }
 
     fn untranslated(&self, target: Named<'_>, port: &ServicePort) -> Option<ClusterWarning> {
-        let is_untranslated = port.application == Application::GrpcWeb && !self.translates(port);
+        let is_untranslated =
+            port.application.http() == Some(Http::GrpcWeb) && !self.translates(port);
         is_untranslated.then(|| ClusterWarning {
             code: Code::GrpcWebOff,
             reason: format!(
@@ -274,11 +286,6 @@ impl fmt::Display for Named<'_> {
 }
 
 impl<'a> Named<'a> {
-    fn object(self) -> ObjectRef {
-        let (namespace, name) = (self.namespace.into(), self.name.into());
-        ObjectRef { kind: "Service".into(), namespace, name }
-    }
-
     /// The port of the service that `wanted` refers to.
     pub(super) fn port(self, wanted: PortRef<'_>) -> Result<Cow<'a, ServicePort>, Unreachable> {
         self.find_port(wanted).ok_or_else(|| Unreachable::NoSuchPort {
@@ -331,8 +338,10 @@ impl<'a> Named<'a> {
 
     fn protocol(self, port: &ServicePort) -> Result<Protocol, Unreachable> {
         match &port.application {
-            Application::Http1 | Application::WebSocket => Ok(Protocol::Http1),
-            Application::Http2 | Application::GrpcWeb => Ok(Protocol::Http2),
+            Application::Plain(http) | Application::Tls(http) => Ok(match http {
+                Http::Http1 | Http::WebSocket => Protocol::Http1,
+                Http::Http2 | Http::GrpcWeb => Protocol::Http2,
+            }),
             Application::Other(protocol) => Err(Unreachable::NotHttp {
                 port: port.port,
                 service: self.to_string(),

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::certificates::KeyPair;
 use crate::finding::{Code, Findings};
 use crate::manifest::{Node, Object};
 use crate::object_ref::ObjectRef;
@@ -68,14 +67,13 @@ impl Refused {
         self.objects.keys()
     }
 
-    /// The reason why a certificate is left out.
-    pub(super) fn certificate(&self, pair: &KeyPair) -> Option<String> {
-        // The fingerprint is computed only if it is needed, which is rare.
-        let message = (!self.certificates.is_empty())
-            .then(|| self.certificates.get(pair.fingerprint()))??;
-        Some(format!(
-            "Envoy refuses this certificate or its key: {message}; have both issued again. It is left out until it changes"
-        ))
+    /// Envoy's message about a certificate that is left out. Its fingerprint is computed
+    /// only if it is needed, which is rare.
+    pub(crate) fn certificate<'f>(
+        &self,
+        fingerprint: impl FnOnce() -> &'f str,
+    ) -> Option<&Arc<str>> {
+        (!self.certificates.is_empty()).then(|| self.certificates.get(fingerprint()))?
     }
 
     /// Whether an object is left out; if so, adds a finding.

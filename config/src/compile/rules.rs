@@ -9,7 +9,8 @@ use super::patterns::{Admission, MAX_SEARCHED};
 use crate::finding::{Code, Findings};
 use crate::manifest::Object;
 use crate::objects::describe_labels;
-use crate::objects::route_rule::{ConditionPattern, RouteRule, Scope, Source};
+use crate::objects::route_rule::{ConditionPattern, RouteRule, Source};
+use crate::selection::rule_scope;
 use crate::settings::{Gateway, Settings};
 
 /// The rules that can apply, by the namespace and name of their service.
@@ -39,10 +40,7 @@ pub(super) fn applicable<'a>(
     settings: &Settings,
     findings: &RefCell<Findings>,
 ) -> Vec<Applicable<'a>> {
-    let scope = Scope {
-        cluster_domain: settings.cluster_domain.as_str().into(),
-        cross_namespace: settings.cross_namespace_rules,
-    };
+    let scope = rule_scope(settings);
     let applicable = objects.iter().filter_map(|object| {
         let read = RouteRule::of(object, &scope);
         let rule = read.tell(findings).as_ref()?;

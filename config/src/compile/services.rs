@@ -22,11 +22,18 @@ type ByName<'a, V> = HashMap<&'a str, HashMap<&'a str, V>>;
 
 /// The Services and their endpoints.
 pub(super) struct Services<'a> {
-    known: ByName<'a, (Arc<Read<Option<Service>>>, Told)>,
+    known: ByName<'a, Known<'a>>,
     addresses: ByName<'a, Addresses<'a>>,
     pods: ByName<'a, &'a Object>,
     reach: Reach<'a>,
     findings: &'a RefCell<Findings>,
+}
+
+/// A Service.
+struct Known<'a> {
+    object: &'a Object,
+    read: Arc<Read<Option<Service>>>,
+    told: Told,
 }
 
 /// The addresses of one service, from all its objects.
@@ -56,7 +63,7 @@ impl<'a> Services<'a> {
     ) -> Self {
         let mut known = ByName::new();
         for object in &objects.services {
-            let service = (Service::of(object), Told::default());
+            let service = Known { object, read: Service::of(object), told: Told::default() };
             known.entry(&*object.namespace).or_default().insert(&*object.name, service);
         }
         let mut pods = ByName::new();
@@ -71,14 +78,13 @@ impl<'a> Services<'a> {
         self.reach
     }
 
-    /// A service, with its namespace and name.
-    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<(&'a str, &'a str, &Service)> {
-        let (namespace, services) = self.known.get_key_value(namespace)?;
-        let (name, (read, told)) = services.get_key_value(name)?;
+    /// A service, with its object.
+    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<(&'a Object, &Service)> {
+        let Known { object, read, told } = self.known.get(namespace)?.get(name)?;
         told.once(|| {
             read.tell(self.findings);
         });
-        Some((namespace, name, read.value.as_ref()?))
+        Some((object, read.value.as_ref()?))
     }
 
     /// The addresses of a service, if the manifests contain endpoints of it.

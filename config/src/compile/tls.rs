@@ -10,15 +10,15 @@ mod tests;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use ingress_filter::DEFAULT_CERTIFICATE;
 use ingress_filter::table::TlsHost;
 
 use super::ownership::Ownership;
 use super::unreadable::Remedies;
-use super::{Circumstances, Refused};
-use crate::certificates::{Certificate, CheckCache};
+use super::{Circumstances, RECHECK_PERIOD};
+use crate::certificates::{Certificate, Role};
 use crate::finding::{Code, Finding, Findings, quote};
 use crate::manifest::{Object, Position};
 use crate::model::{Alternatives, Https};
@@ -28,9 +28,6 @@ use crate::objects::{Located, ObjectName, Place, Reading};
 
 /// The maximum number of names of a certificate that a message lists.
 const LISTED_NAMES: usize = 8;
-
-/// The interval of checks, because certificates become valid and expire without an event.
-const RECHECK_PERIOD: Duration = Duration::from_hours(1);
 
 /// The certificates of `spec.tls` of all Ingresses.
 pub(super) struct Tls {
@@ -302,9 +299,7 @@ struct Secrets<'a> {
     objects: BTreeMap<(&'a str, &'a str), &'a Object>,
     /// `None` if it is unusable, which has been reported.
     known: BTreeMap<ObjectName, Option<Arc<Certificate>>>,
-    now: SystemTime,
-    checks: &'a CheckCache,
-    refused: &'a Refused,
+    circumstances: Circumstances<'a>,
     findings: &'a RefCell<Findings>,
 }
 
@@ -316,9 +311,7 @@ impl<'a> Secrets<'a> {
     ) -> Self {
         let by_name = |secret: &&'a Object| ((&*secret.namespace, &*secret.name), *secret);
         let objects = secrets.iter().map(by_name).collect();
-        let Circumstances { now, caches, refused, .. } = *circumstances;
-        let checks = &caches.checks;
-        Self { objects, known: BTreeMap::new(), now, checks, refused, findings }
+        Self { objects, known: BTreeMap::new(), circumstances: *circumstances, findings }
     }
 
     fn is_there(&self, name: &ObjectName) -> bool {
@@ -328,34 +321,40 @@ impl<'a> Secrets<'a> {
     /// The certificate in a Secret, if it exists and is usable.
     fn get(&mut self, name: &ObjectName) -> Option<Arc<Certificate>> {
         let object = *self.objects.get(&(name.namespace(), name.name()))?;
-        let (now, known, findings) = (self.now, (self.checks, self.refused), self.findings);
-        let read = || read(object, now, known, findings);
+        let (circumstances, findings) = (&self.circumstances, self.findings);
+        let read = || read(object, Role::Server, circumstances, findings);
         self.known.entry(name.clone()).or_insert_with(read).clone()
     }
 
     fn recheck_at(&self) -> Option<SystemTime> {
         let known = self.known.values().flatten();
-        let turns = known.filter_map(|certificate| certificate.turns_after(self.now));
-        let soon = (!self.known.is_empty()).then(|| self.now + RECHECK_PERIOD);
+        let now = self.circumstances.now;
+        let turns = known.filter_map(|certificate| certificate.turns_after(now));
+        let soon = (!self.known.is_empty()).then(|| now + RECHECK_PERIOD);
         turns.chain(soon).min()
     }
 }
 
-fn read(
+/// The certificate and its key in a Secret, if both are usable.
+pub(super) fn read(
     object: &Object,
-    now: SystemTime,
-    (checks, refused): (&CheckCache, &Refused),
+    role: Role,
+    circumstances: &Circumstances<'_>,
     findings: &RefCell<Findings>,
 ) -> Option<Arc<Certificate>> {
     let secret = Secret::read(&Reading::new(object, findings))?;
-    let checked = checks.read(&secret.chain, &secret.key, now);
+    let Circumstances { now, caches, refused, .. } = circumstances;
+    let checked = caches.checks.read(role, &secret.chain, &secret.key, *now);
     for problem in &checked.problems {
         let place =
             if problem.key() == "tls.key" { &secret.key_place } else { &secret.chain_place };
-        findings.borrow_mut().push(place.finding(object, problem.code(), problem.to_string()));
+        findings.borrow_mut().push(place.finding(object, problem.code(), problem.message(role)));
     }
     let certificate = checked.certificate.clone()?;
-    if let Some(message) = refused.certificate(&certificate.pair) {
+    if let Some(message) = refused.certificate(|| certificate.pair.fingerprint()) {
+        let message = format!(
+            "Envoy refuses this certificate or its key: {message}; have both issued again. It is left out until it changes"
+        );
         let code = Code::EnvoyRefusesCertificate;
         findings.borrow_mut().push(secret.chain_place.finding(object, code, message));
         return None;

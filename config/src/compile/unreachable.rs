@@ -33,9 +33,13 @@ pub(super) enum Unreachable {
     )]
     NamedTargetPort { service: String, port: u16, name: String },
     #[error(
-        "port {port} of service {service} speaks {protocol}, not HTTP; if it does speak HTTP, name the port http, http2 or grpc, with an optional -suffix, or set its appProtocol"
+        "port {port} of service {service} speaks {protocol}, not HTTP; if it does speak HTTP, name the port http, http2, grpc, https or grpcs, with an optional -suffix, or set its appProtocol"
     )]
     NotHttp { port: u16, service: String, protocol: String },
+    #[error(
+        "TLS to port {port} of service {service} is not possible as its annotations ask; correct what the findings about the service and its Secrets name"
+    )]
+    TlsNotUsable { port: u16, service: String },
 }
 
 /// The subject of a message.
@@ -54,6 +58,7 @@ impl Unreachable {
             Self::NoSuchPort { .. } | Self::NoPortLike { .. } => Code::ServicePortNotFound,
             Self::NamedTargetPort { .. } => Code::TargetPortUnknown,
             Self::NotHttp { .. } => Code::PortNotHttp,
+            Self::TlsNotUsable { .. } => Code::UpstreamTlsNotUsable,
         }
     }
 
@@ -65,7 +70,8 @@ impl Unreachable {
             Self::NoSuchPort { .. }
             | Self::NoPortLike { .. }
             | Self::NamedTargetPort { .. }
-            | Self::NotHttp { .. } => Subject::Port,
+            | Self::NotHttp { .. }
+            | Self::TlsNotUsable { .. } => Subject::Port,
         }
     }
 }

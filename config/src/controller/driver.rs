@@ -29,7 +29,7 @@ use crate::model::Gateway;
 use crate::objects::ObjectName;
 use crate::off_worker::off_worker;
 use crate::rollout::{Change, Rollout, RolloutError};
-use crate::selection::secrets_wanted;
+use crate::selection::{secrets_wanted, service_names_secrets};
 use crate::settings::Settings;
 
 use agenda::{Agenda, End, Event, Step};
@@ -79,6 +79,11 @@ struct Work {
 }
 
 impl Work {
+    /// Whether any Service names Secrets, so that the Services that are used matter.
+    fn uses_services(&self) -> bool {
+        self.objects.iter().any(|known| service_names_secrets(&known.object))
+    }
+
     fn log_findings(&mut self) {
         let compiled = self.compiled.iter().flat_map(|compiled| &compiled.findings);
         self.logged.log(compiled.chain(self.isolation.findings()));
@@ -153,7 +158,10 @@ impl Driver {
             self.rollout.retry();
             is_time_for("retry of what Envoy rejected");
         }
-        if changes.as_ref().is_some_and(Changes::may_name_secrets) {
+        let name_secrets = |changes: &Changes| {
+            changes.may_name_secrets() || changes.may_use_services() && work.uses_services()
+        };
+        if changes.as_ref().is_some_and(name_secrets) {
             self.want_secrets(work, &mut awaited).await;
         }
         Event::Woken { changes, awaited: awaited.len() }

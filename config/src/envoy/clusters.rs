@@ -7,11 +7,13 @@ use std::net::SocketAddr;
 use prost::{Enumeration, Message, Oneof};
 use serde::Serialize;
 
-use super::Delivery;
 use super::core::{Address, ConfigSource};
-use super::message::{Any, Duration, Empty, Filter, any_message, is_unset, json_names, typed};
+use super::message::{
+    Any, Duration, Empty, Filter, Socket, any_message, is_unset, json_names, typed,
+};
 use super::protocols::CommonHttpProtocolOptions;
 use super::sanitising::MutationFilter;
+use super::upstream_tls::{UpstreamSource, UpstreamTlsContext};
 use crate::digest::digest_of;
 use crate::model::{Cluster, Discovery, Protocol};
 use crate::settings::LoadBalancing;
@@ -49,6 +51,9 @@ pub(super) struct ClusterMessage {
     #[prost(message, optional, tag = "10")]
     #[serde(skip_serializing_if = "is_unset")]
     circuit_breakers: Option<CircuitBreakers>,
+    #[prost(message, optional, tag = "24")]
+    #[serde(skip_serializing_if = "is_unset")]
+    transport_socket: Option<Socket<UpstreamTlsContext>>,
     #[prost(btree_map = "string, message", tag = "36")]
     #[serde(skip_serializing_if = "is_unset")]
     typed_extension_protocol_options: BTreeMap<String, Any<HttpProtocolOptions>>,
@@ -202,11 +207,11 @@ typed! {
 }
 
 impl ClusterMessage {
-    pub(super) fn new(cluster: &Cluster, delivery: Delivery) -> Self {
-        let kind = match (&cluster.discovery, delivery) {
+    pub(super) fn new(cluster: &Cluster, source: UpstreamSource<'_>) -> Self {
+        let kind = match (&cluster.discovery, source) {
             (Discovery::Dns(..), _) => DiscoveryType::StrictDns,
-            (_, Delivery::Files) => DiscoveryType::Static,
-            (_, Delivery::Stream) => DiscoveryType::Eds,
+            (_, UpstreamSource::Files(..)) => DiscoveryType::Static,
+            (_, UpstreamSource::Stream) => DiscoveryType::Eds,
         };
         let mut message = Self::bare(&cluster.name, kind);
         message.lb_policy = LbPolicy::from(cluster.balance).into();
@@ -219,6 +224,10 @@ impl ClusterMessage {
         message.speak(match cluster.protocol {
             Protocol::Http1 => HttpProtocolOptions::http1(),
             Protocol::Http2 => HttpProtocolOptions::http2(),
+        });
+        message.transport_socket = cluster.tls.as_ref().map(|tls| {
+            let context = UpstreamTlsContext::new(tls, cluster.protocol, source);
+            Socket::new("envoy.transport_sockets.tls", context)
         });
         if kind == DiscoveryType::Eds {
             let service_name = format!("{}#{}", cluster.name, digest_of(&message.encode_to_vec()));
@@ -252,6 +261,13 @@ impl ClusterMessage {
     /// response to the subscription of its predecessor.
     pub(super) fn endpoints_name(&self) -> Option<&str> {
         self.eds_cluster_config.as_ref().map(|config| &*config.service_name)
+    }
+}
+
+impl ClusterMessage {
+    /// The names of its secrets (SDS).
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.transport_socket.iter().flat_map(|socket| socket.config().secrets())
     }
 }
 

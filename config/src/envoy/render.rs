@@ -18,10 +18,14 @@ use super::manager::ConnectionManagerOptions;
 use super::resource::{Key, Kind, Named, Resource, Resources};
 use super::routes::RouteConfiguration;
 use super::tls::{Secret, TlsSource};
-use super::{Delivery, FILTER_NAME, ROUTE_CONFIGURATION};
-use crate::certificates::KeyPair;
-use crate::model::{Cluster, Clusters, Discovery, Gateway, ServedTable};
+use super::upstream_tls::UpstreamSource;
+use super::{FILTER_NAME, ROUTE_CONFIGURATION};
+use crate::certificates::{Authorities, KeyPair};
+use crate::model::{Cluster, Clusters, Discovery, Gateway, ServedTable, UpstreamSecrets};
 use crate::settings::Settings;
+
+/// The names of secrets by the name of the cluster.
+pub(crate) type ClusterSecrets = BTreeMap<Arc<str>, Vec<Arc<str>>>;
 
 /// All resources of an Envoy, and what the rollout needs to know about them.
 #[derive(Clone, Debug)]
@@ -30,6 +34,8 @@ pub(crate) struct Target {
     /// The names of the endpoints of each cluster, by its name. Other clusters
     /// resolve a name.
     pub(crate) endpoints: Arc<BTreeMap<Arc<str>, Arc<str>>>,
+    /// The names of the secrets of each cluster, by its name, if it has any.
+    pub(crate) cluster_secrets: Arc<ClusterSecrets>,
     pub(crate) table: Arc<ServedTable>,
     module: PathBuf,
 }
@@ -61,13 +67,23 @@ impl Target {
         let filter = resources.get(Kind::Filter, FILTER_NAME)?;
         let config = FilterConfig::decode(filter.body.clone()).ok()?;
         let table = ServedTable::recover(table_of(&config)?).ok()?;
-        let clusters = resources.of(Kind::Clusters);
-        let endpoints = clusters.filter_map(|(name, resource)| {
-            let cluster = ClusterMessage::decode(resource.body.clone()).ok()?;
-            Some((Arc::clone(name), cluster.endpoints_name()?.into()))
-        });
-        let endpoints = Arc::new(endpoints.collect());
-        Some(Self { resources, endpoints, table: Arc::new(table), module: layout.module() })
+        let (mut endpoints, mut cluster_secrets) = (BTreeMap::new(), ClusterSecrets::new());
+        for (name, resource) in resources.of(Kind::Clusters) {
+            let Ok(cluster) = ClusterMessage::decode(resource.body.clone()) else { continue };
+            let of_cluster = cluster.endpoints_name().map(Arc::from);
+            endpoints.extend(of_cluster.map(|endpoints| (Arc::clone(name), endpoints)));
+            let secrets: Vec<_> = cluster.secrets().map(Arc::from).collect();
+            if !secrets.is_empty() {
+                cluster_secrets.insert(Arc::clone(name), secrets);
+            }
+        }
+        Some(Self {
+            resources,
+            endpoints: Arc::new(endpoints),
+            cluster_secrets: Arc::new(cluster_secrets),
+            table: Arc::new(table),
+            module: layout.module(),
+        })
     }
 }
 
@@ -77,8 +93,24 @@ pub(crate) struct Renderer {
     listening: Listening,
     layout: Layout,
     clusters: RenderedClusters,
-    secrets: BTreeMap<String, (Arc<KeyPair>, Resource)>,
+    secrets: BTreeMap<String, (SecretContent, Resource)>,
     filter: Option<(Arc<ServedTable>, Resource)>,
+}
+
+/// What a secret is rendered from.
+#[derive(Clone, PartialEq)]
+enum SecretContent {
+    Certificate(Arc<KeyPair>),
+    Authorities(Arc<Authorities>),
+}
+
+impl SecretContent {
+    fn render(&self, name: &str) -> Resource {
+        Resource::new(&match self {
+            Self::Certificate(pair) => Secret::new(name, pair),
+            Self::Authorities(authorities) => Secret::of_authorities(name, authorities),
+        })
+    }
 }
 
 /// All clusters as they were last rendered.
@@ -90,12 +122,14 @@ struct RenderedClusters {
     endpoints: Arc<Named>,
     /// The names of the endpoints of each cluster.
     asked: Arc<BTreeMap<Arc<str>, Arc<str>>>,
+    secrets: Arc<ClusterSecrets>,
 }
 
 struct RenderedCluster {
     cluster: Arc<Cluster>,
     resource: Resource,
     endpoints: Option<(Arc<str>, Resource)>,
+    secrets: Vec<Arc<str>>,
 }
 
 impl Renderer {
@@ -118,6 +152,7 @@ impl Renderer {
         resources.set(Kind::Clusters, Arc::clone(&self.clusters.clusters));
         resources.set(Kind::Endpoints, Arc::clone(&self.clusters.endpoints));
         let endpoints = Arc::clone(&self.clusters.asked);
+        let cluster_secrets = Arc::clone(&self.clusters.secrets);
         self.render_secrets(gateway, &mut resources);
         for listener in self.listeners(gateway) {
             let name = listener.name().to_owned();
@@ -130,16 +165,21 @@ impl Renderer {
         resources.insert(Key::new(Kind::Routes, ROUTE_CONFIGURATION), routes);
         resources.insert(Key::new(Kind::Filter, FILTER_NAME), self.render_filter(&gateway.table)?);
         let (table, module) = (Arc::clone(&gateway.table), self.layout.module());
-        Ok(Target { resources, endpoints, table, module })
+        Ok(Target { resources, endpoints, cluster_secrets, table, module })
     }
 
     fn render_secrets(&mut self, gateway: &Gateway, resources: &mut Resources) {
         let mut rendered = BTreeMap::new();
-        for (name, pair) in gateway.key_pairs() {
-            let known = self.secrets.remove(&name).filter(|(known, _)| *known == pair);
+        let UpstreamSecrets { authorities, clients } = &gateway.upstream_secrets;
+        let pairs = gateway.key_pairs().into_iter().chain(clients.clone());
+        let pairs = pairs.map(|(name, pair)| (name, SecretContent::Certificate(pair)));
+        let authorities = authorities.clone().into_iter();
+        let authorities = authorities.map(|(name, it)| (name, SecretContent::Authorities(it)));
+        for (name, content) in pairs.chain(authorities) {
+            let known = self.secrets.remove(&name).filter(|(known, _)| *known == content);
             let known = known.unwrap_or_else(|| {
-                let resource = Resource::new(&Secret::new(&name, &pair));
-                (pair, resource)
+                let resource = content.render(&name);
+                (content, resource)
             });
             resources.insert(Key::new(Kind::Secrets, name.as_str()), known.1.clone());
             rendered.insert(name, known);
@@ -165,7 +205,7 @@ impl Renderer {
     pub(crate) fn json(&self, gateway: &Gateway) -> Vec<serde_json::Value> {
         use super::message::Any;
         let clusters = gateway.clusters.values();
-        let clusters = clusters.map(|cluster| ClusterMessage::new(cluster, Delivery::Stream));
+        let clusters = clusters.map(|cluster| ClusterMessage::new(cluster, UpstreamSource::Stream));
         let clusters = clusters.map(|cluster| serde_json::to_value(Any(cluster)));
         let listeners = self.listeners(gateway);
         let listeners = listeners.map(|listener| serde_json::to_value(Any(listener)));
@@ -198,8 +238,8 @@ impl RenderedClusters {
             return;
         }
         let mut known = std::mem::take(&mut self.each);
-        let (mut clusters, mut endpoints, mut asked) =
-            (Named::new(), Named::new(), BTreeMap::new());
+        let (mut clusters, mut endpoints) = (Named::new(), Named::new());
+        let (mut asked, mut secrets) = (BTreeMap::new(), ClusterSecrets::new());
         for (name, cluster) in &**next {
             let rendered = known.remove(name).filter(|known| known.is_of(cluster));
             let rendered = rendered.unwrap_or_else(|| RenderedCluster::new(cluster));
@@ -207,6 +247,9 @@ impl RenderedClusters {
             if let Some((name, resource)) = &rendered.endpoints {
                 asked.insert(Arc::clone(&key), Arc::clone(name));
                 endpoints.insert(Arc::clone(name), resource.clone());
+            }
+            if !rendered.secrets.is_empty() {
+                secrets.insert(Arc::clone(&key), rendered.secrets.clone());
             }
             clusters.insert(key, rendered.resource.clone());
             self.each.insert(name.clone(), rendered);
@@ -220,12 +263,15 @@ impl RenderedClusters {
         if *self.asked != asked {
             self.asked = Arc::new(asked);
         }
+        if *self.secrets != secrets {
+            self.secrets = Arc::new(secrets);
+        }
     }
 }
 
 impl RenderedCluster {
     fn new(cluster: &Arc<Cluster>) -> Self {
-        let message = ClusterMessage::new(cluster, Delivery::Stream);
+        let message = ClusterMessage::new(cluster, UpstreamSource::Stream);
         let endpoints = match (message.endpoints_name(), &cluster.discovery) {
             (
                 Some(name),
@@ -233,7 +279,9 @@ impl RenderedCluster {
             ) => Some((name.into(), endpoints(name, addresses))),
             _ => None,
         };
-        Self { cluster: Arc::clone(cluster), resource: Resource::new(&message), endpoints }
+        let secrets = message.secrets().map(Arc::from).collect();
+        let resource = Resource::new(&message);
+        Self { cluster: Arc::clone(cluster), resource, endpoints, secrets }
     }
 
     fn is_of(&self, cluster: &Arc<Cluster>) -> bool {

@@ -18,7 +18,8 @@ use super::certificates::CertificateFiles;
 use super::core::{ConfigSource, DataSource, StringMatcher};
 use super::files::Layout;
 use super::message::{Extension, StringValue, is_unset, json_names, typed};
-use crate::certificates::{Certificate, KeyPair};
+use super::upstream_tls::{CombinedValidationContext, ValidationContext};
+use crate::certificates::{Authorities, Certificate, KeyPair};
 use crate::model::Https;
 use crate::settings::TlsVersion;
 
@@ -30,17 +31,23 @@ pub(super) struct DownstreamTlsContext {
 }
 
 #[derive(Clone, PartialEq, Message, Serialize)]
-struct CommonTlsContext {
+pub(super) struct CommonTlsContext {
     #[prost(message, optional, tag = "1")]
     tls_params: Option<TlsParameters>,
     #[prost(string, repeated, tag = "4")]
     alpn_protocols: Vec<String>,
     #[prost(message, repeated, tag = "2")]
     #[serde(skip_serializing_if = "is_unset")]
-    tls_certificates: Vec<TlsCertificate>,
+    pub(super) tls_certificates: Vec<TlsCertificate>,
     #[prost(message, repeated, tag = "6")]
     #[serde(skip_serializing_if = "is_unset")]
-    tls_certificate_sds_secret_configs: Vec<SdsSecretConfig>,
+    pub(super) tls_certificate_sds_secret_configs: Vec<SdsSecretConfig>,
+    #[prost(message, optional, tag = "3")]
+    #[serde(skip_serializing_if = "is_unset")]
+    pub(super) validation_context: Option<ValidationContext>,
+    #[prost(message, optional, tag = "8")]
+    #[serde(skip_serializing_if = "is_unset")]
+    pub(super) combined_validation_context: Option<CombinedValidationContext>,
 }
 
 #[derive(Clone, PartialEq, Message, Serialize)]
@@ -74,7 +81,7 @@ impl From<TlsVersion> for TlsProtocol {
 
 /// `transport_sockets.tls.v3.TlsCertificate`.
 #[derive(Clone, PartialEq, Message, Serialize)]
-struct TlsCertificate {
+pub(super) struct TlsCertificate {
     #[prost(message, optional, tag = "1")]
     certificate_chain: Option<DataSource>,
     #[prost(message, optional, tag = "2")]
@@ -82,7 +89,7 @@ struct TlsCertificate {
 }
 
 #[derive(Clone, PartialEq, Message, Serialize)]
-struct SdsSecretConfig {
+pub(super) struct SdsSecretConfig {
     #[prost(string, tag = "1")]
     name: String,
     #[prost(message, optional, tag = "2")]
@@ -95,7 +102,11 @@ pub(super) struct Secret {
     #[prost(string, tag = "1")]
     name: String,
     #[prost(message, optional, tag = "2")]
+    #[serde(skip_serializing_if = "is_unset")]
     tls_certificate: Option<TlsCertificate>,
+    #[prost(message, optional, tag = "4")]
+    #[serde(skip_serializing_if = "is_unset")]
+    validation_context: Option<ValidationContext>,
 }
 
 /// `xds.type.matcher.v3.Matcher`, whose results are names of chains.
@@ -202,31 +213,16 @@ impl DownstreamTlsContext {
         source: TlsSource<'_>,
         minimum: TlsVersion,
     ) -> Self {
-        let mut context = CommonTlsContext {
-            // RFC 8996 forbids older versions.
-            tls_params: Some(TlsParameters {
-                tls_minimum_protocol_version: TlsProtocol::from(minimum).into(),
-                tls_maximum_protocol_version: TlsProtocol::V13.into(),
-            }),
-            alpn_protocols: ["h2", "http/1.1"].map(str::to_owned).to_vec(),
-            ..CommonTlsContext::default()
-        };
+        let mut context = CommonTlsContext::new(&["h2", "http/1.1"], minimum);
         match source {
             TlsSource::Stream => {
-                let config = |(name, _): &(&str, _)| {
-                    let sds_config = Some(ConfigSource::stream());
-                    SdsSecretConfig { name: (*name).to_owned(), sds_config }
-                };
-                let configs = certificates.iter().map(config);
+                let configs = certificates.iter().map(|(name, _)| SdsSecretConfig::stream(name));
                 context.tls_certificate_sds_secret_configs = configs.collect();
             }
             TlsSource::Files(layout) => {
                 let certificate = |(name, certificate): &(&str, &Certificate)| {
                     let files = CertificateFiles::new(layout, name, &certificate.pair);
-                    TlsCertificate::new(
-                        DataSource::file(&files.chain),
-                        DataSource::file(&files.key),
-                    )
+                    TlsCertificate::of_files(&files)
                 };
                 context.tls_certificates = certificates.iter().map(certificate).collect();
             }
@@ -235,7 +231,37 @@ impl DownstreamTlsContext {
     }
 }
 
+impl CommonTlsContext {
+    /// With these protocols (ALPN).
+    pub(super) fn new(protocols: &[&str], minimum: TlsVersion) -> Self {
+        Self {
+            // RFC 8996 forbids older versions.
+            tls_params: Some(TlsParameters {
+                tls_minimum_protocol_version: TlsProtocol::from(minimum).into(),
+                tls_maximum_protocol_version: TlsProtocol::V13.into(),
+            }),
+            alpn_protocols: protocols.iter().map(ToString::to_string).collect(),
+            ..Self::default()
+        }
+    }
+}
+
+impl SdsSecretConfig {
+    /// The secret of this name from the stream.
+    pub(super) fn stream(name: &str) -> Self {
+        Self { name: name.to_owned(), sds_config: Some(ConfigSource::stream()) }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl TlsCertificate {
+    pub(super) fn of_files(files: &CertificateFiles) -> Self {
+        Self::new(DataSource::file(&files.chain), DataSource::file(&files.key))
+    }
+
     fn new(chain: DataSource, key: DataSource) -> Self {
         Self { certificate_chain: Some(chain), private_key: Some(key) }
     }
@@ -245,7 +271,14 @@ impl Secret {
     /// The certificate `name` and its private key.
     pub(super) fn new(name: &str, pair: &KeyPair) -> Self {
         let (chain, key) = (DataSource::inline(&pair.chain), DataSource::inline(pair.key.pem()));
-        Self { name: name.to_owned(), tls_certificate: Some(TlsCertificate::new(chain, key)) }
+        let tls_certificate = Some(TlsCertificate::new(chain, key));
+        Self { name: name.to_owned(), tls_certificate, ..Self::default() }
+    }
+
+    /// The authorities `name`.
+    pub(super) fn of_authorities(name: &str, authorities: &Authorities) -> Self {
+        let validation_context = Some(ValidationContext::trusting(&authorities.pem));
+        Self { name: name.to_owned(), validation_context, ..Self::default() }
     }
 }
 

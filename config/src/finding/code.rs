@@ -119,6 +119,9 @@ codes! {
         Error ValueEmpty = "value-empty",
         Error CharacterNotAllowed = "character-not-allowed",
         Error DurationNotValid = "duration-not-valid",
+        Error UnknownAnnotation = "unknown-annotation",
+        Error AnnotationNotValid = "annotation-not-valid",
+        Warning AnnotationWithoutEffect = "annotation-without-effect",
     }
     /// Classes of Ingresses
     Classes {
@@ -162,6 +165,9 @@ codes! {
         Warning EndpointPortMismatch = "endpoint-port-mismatch",
         Warning VersionWithoutPods = "version-without-pods",
         Warning VersionWithoutEndpoints = "version-without-endpoints",
+        Error UpstreamTlsNotUsable = "upstream-tls-not-usable",
+        Error UpstreamSecretNotFound = "upstream-secret-not-found",
+        Warning UpstreamNotVerified = "upstream-not-verified",
     }
     /// TLS and Secrets
     Tls {

@@ -17,10 +17,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Isolation, Verdict};
-use crate::certificates::Certificate;
+use crate::certificates::{Authorities, Certificate};
 use crate::envoy::{Admin, Kind, Layout, Listening, prepare};
 use crate::manifest::{Names, Node};
-use crate::model::{Cluster, Discovery, EndpointSelector, Gateway, Https, Protocol};
+use crate::model::{
+    Cluster, Discovery, EndpointSelector, Gateway, Https, Protocol, Roots, UpstreamSecrets,
+    UpstreamTls, Verification,
+};
 use crate::object_ref::ObjectRef;
 use crate::rollout::tests::{certificates_of, with_chain};
 use crate::rollout::{AdminAddress, Change, Rollout};
@@ -82,6 +85,7 @@ impl Edge {
                 balance: LoadBalancing::RoundRobin,
                 name: (*name).to_owned(),
                 protocol: Protocol::Http1,
+                tls: None,
                 discovery: Discovery::Addresses(BTreeSet::from([self.upstream])),
                 service: ObjectRef {
                     kind: "Service".into(),
@@ -117,7 +121,12 @@ impl Edge {
             ..RouteTable::empty()
         };
         let clusters = Arc::new(names.iter().map(cluster).collect());
-        Gateway { table: Arc::new(table.into()), clusters, https: None }
+        Gateway {
+            table: Arc::new(table.into()),
+            clusters,
+            https: None,
+            upstream_secrets: UpstreamSecrets::default(),
+        }
     }
 
     fn status(&self, host: &str) -> u16 {
@@ -275,6 +284,33 @@ async fn a_refused_chain_is_left_out_and_its_neighbours_go_on() {
     assert_eq!(verdicts, [Verdict::Again, Verdict::Settled, Verdict::Settled]);
     edge.assert_served_soon("more.example", start);
     assert!(!isolation.refused().is_empty(), "as it is, it is not tried again");
+    load.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_authorities_are_left_out_and_their_neighbours_go_on() {
+    let mut edge = Edge::start().await;
+    let load = Load::start(edge.http);
+    let mut gateway = edge.gateway(&["victim", "bad", "next"]);
+    let name = "upstream-ca:d/bad".to_owned();
+    let cluster = Arc::make_mut(Arc::make_mut(&mut gateway.clusters).get_mut("bad").unwrap());
+    let (roots, names) = (Roots::Secret(name.clone()), vec!["bad.example".to_owned()]);
+    cluster.tls = Some(UpstreamTls {
+        server_name: "bad.example".to_owned(),
+        verification: Some(Verification { roots, names }),
+        client: None,
+    });
+    // Envoy rejects this text, which only this test produces.
+    let authorities = Arc::new(Authorities::unchecked("authorities"));
+    gateway.upstream_secrets.authorities.insert(name, Arc::clone(&authorities));
+    let start = Instant::now();
+    let applied = edge.rollout.apply(&gateway).await.unwrap();
+    edge.assert_served_soon("next.example", start);
+    assert_eq!(edge.status("bad.example"), 503);
+    let mut isolation = Isolation::new();
+    assert_eq!(isolation.taken(&gateway, &applied.refused, start), Verdict::Again);
+    let refused = isolation.refused().certificate(|| authorities.fingerprint());
+    assert!(refused.is_some_and(|message| message.contains("CA certificates")), "{refused:?}");
     load.stop();
 }
 

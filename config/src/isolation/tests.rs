@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use ingress_filter::table::{Action, PathMatch, Respond, Rule, RuleMatch, VirtualHost};
 
 use super::*;
+use crate::model::UpstreamSecrets;
 
 /// A gateway with a path of each of these Ingresses and each of these rules.
 fn gateway(ingresses: &[String], rules: &[&str]) -> Gateway {
@@ -33,7 +34,12 @@ fn gateway(ingresses: &[String], rules: &[&str]) -> Gateway {
         }],
         ..RouteTable::empty()
     };
-    Gateway { table: Arc::new(table.into()), clusters: Arc::default(), https: None }
+    Gateway {
+        table: Arc::new(table.into()),
+        clusters: Arc::default(),
+        https: None,
+        upstream_secrets: UpstreamSecrets::default(),
+    }
 }
 
 fn names(count: usize) -> Vec<String> {

@@ -8,11 +8,15 @@ use zeroize::Zeroizing;
 
 use super::{Cursor, Place, Reading};
 use crate::finding::Code;
+use crate::manifest::Object;
 
 /// The types of such Secrets in Kubernetes
 /// (<https://kubernetes.io/docs/concepts/configuration/secret/#secret-types>).
 const TLS: &str = "kubernetes.io/tls";
 const OPAQUE: &str = "Opaque";
+
+/// The key with the certificates of authorities.
+const CA: &str = "ca.crt";
 
 /// A chain of certificates and a private key, not checked yet, with the places for findings
 /// about them.
@@ -33,6 +37,26 @@ impl Secret {
         let (chain, key) = (value(&root, "tls.crt"), value(&root, "tls.key"));
         let ((chain, chain_place), (key, key_place)) = (chain?, key?);
         Some(Self { chain: chain.to_vec(), chain_place, key, key_place })
+    }
+}
+
+/// The certificates of authorities in a Secret of any type, not checked yet.
+pub(crate) struct CaSecret {
+    pub(crate) certificates: Vec<u8>,
+    pub(crate) place: Place,
+}
+
+impl CaSecret {
+    /// Reads a Secret. `None`, with a finding, if it has none.
+    pub(crate) fn read(reading: &Reading<'_>) -> Option<Self> {
+        let (certificates, place) = value(&reading.root(), CA)?;
+        Some(Self { certificates: certificates.to_vec(), place })
+    }
+
+    /// The approximate number of bytes of the certificates, without reading them.
+    pub(crate) fn size(secret: &Object) -> usize {
+        let text = |mapping| secret.node.get(mapping)?.get(CA)?.as_str().map(str::len);
+        text("stringData").or_else(|| Some(text("data")? / 4 * 3)).unwrap_or_default()
     }
 }
 
@@ -74,6 +98,7 @@ fn value(root: &Cursor<'_>, key: &str) -> Option<(Zeroizing<Vec<u8>>, Place)> {
 
 fn remedy(key: &str) -> &'static str {
     match key {
+        CA => "give the certificates of the authorities that issue those of the service, in PEM",
         "tls.key" => "give the private key, in PEM",
         _ => "give the certificate and those that issued it, in PEM",
     }
@@ -85,7 +110,7 @@ fn remedy(key: &str) -> &'static str {
 fn mapping<'a>(root: &'a Cursor<'a>, name: &'a str) -> Option<Option<Cursor<'a>>> {
     let Some(field) = root.field(name) else { return Some(None) };
     if field.node().as_map().is_none() {
-        field.report(Code::WrongType, "must be a mapping, with the keys tls.crt and tls.key");
+        field.report(Code::WrongType, "must be a mapping of the keys of the Secret");
         return None;
     }
     Some(Some(field))

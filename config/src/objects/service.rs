@@ -1,16 +1,22 @@
 //! Services: their ports, and the protocols of these.
 
+mod upstream_tls;
+
 use std::sync::Arc;
 
 use super::{Cursor, Read, Reading, is_dns_label, is_dns_subdomain};
 use crate::finding::Code;
 use crate::manifest::Object;
 
+pub(crate) use upstream_tls::{Roots, SecretRef, UpstreamTls};
+
 /// The parts of a Service that are needed to reach it.
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) residence: Residence,
     pub(crate) ports: Vec<ServicePort>,
+    /// How to connect to ports that use TLS; `None` if its annotations are not valid.
+    pub(crate) tls: Option<UpstreamTls>,
 }
 
 /// How a service is reached.
@@ -45,14 +51,21 @@ pub(crate) enum TargetPort {
 /// The protocol of a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Application {
+    Plain(Http),
+    Tls(Http),
+    /// A protocol to which an HTTP ingress cannot forward.
+    Other(String),
+}
+
+/// A version of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Http {
     Http1,
     /// HTTP/1.1, with upgrades to WebSocket (KEP-3726).
     WebSocket,
     Http2,
     /// gRPC over HTTP/2, which browsers call as gRPC-Web.
     GrpcWeb,
-    /// A protocol to which an HTTP ingress cannot forward.
-    Other(String),
 }
 
 /// The only protocol whose name has a hyphen, which otherwise begins a suffix.
@@ -83,19 +96,26 @@ impl Service {
             return None;
         }
         let Some(spec) = root.mapping("spec") else {
-            return Some(Self { residence: Residence::InCluster, ports: Vec::new() });
+            let tls = UpstreamTls::read(&root, false);
+            return Some(Self { residence: Residence::InCluster, ports: Vec::new(), tls });
         };
         let residence = match spec.string("type") {
             Some("ExternalName") => Residence::External(external_name(&spec)),
             _ if spec.string("clusterIP") == Some("None") => Residence::Headless,
             _ => Residence::InCluster,
         };
-        let ports = spec
+        let ports: Vec<_> = spec
             .list("ports")
             .iter()
             .filter_map(|item| ServicePort::read(&item.cursor()))
             .collect();
-        Some(Self { residence, ports })
+        let tls = UpstreamTls::read(&root, ports.iter().any(ServicePort::has_tls));
+        Some(Self { residence, ports, tls })
+    }
+
+    /// Whether any port uses TLS.
+    pub(crate) fn has_tls(&self) -> bool {
+        self.ports.iter().any(ServicePort::has_tls)
     }
 }
 
@@ -129,7 +149,12 @@ impl ServicePort {
     /// A port that no Service lists, by its number.
     pub(crate) fn unlisted(port: u16) -> Self {
         let (name, target) = (String::new(), TargetPort::Number(port));
-        Self { name, port, target, application: Application::Http1 }
+        Self { name, port, target, application: Application::Plain(Http::Http1) }
+    }
+
+    /// Whether it uses TLS.
+    pub(crate) fn has_tls(&self) -> bool {
+        matches!(self.application, Application::Tls(_))
     }
 }
 
@@ -152,22 +177,34 @@ impl Application {
             suffix.is_some_and(|suffix| suffix.is_empty() || suffix.starts_with('-'))
         };
         let of_name = || match port_name.split('-').next() {
-            _ if is_grpc_web() => Some(Self::GrpcWeb),
+            _ if is_grpc_web() => Some(Self::Plain(Http::GrpcWeb)),
             first => first.and_then(Self::known),
         };
-        app_protocol.and_then(Self::known).or_else(of_name).unwrap_or(Self::Http1)
+        app_protocol.and_then(Self::known).or_else(of_name).unwrap_or(Self::Plain(Http::Http1))
     }
 
     fn known(protocol: &str) -> Option<Self> {
         let protocol = protocol.to_ascii_lowercase();
         match protocol.as_str() {
-            "http" => Some(Self::Http1),
-            "kubernetes.io/ws" => Some(Self::WebSocket),
-            GRPC_WEB => Some(Self::GrpcWeb),
-            "http2" | "grpc" | "h2c" | "kubernetes.io/h2c" => Some(Self::Http2),
-            "tcp" | "udp" | "sctp" | "mongo" | "redis" | "mysql" | "https" | "tls" | "wss"
-            | "kubernetes.io/wss" => Some(Self::Other(protocol)),
+            "http" => Some(Self::Plain(Http::Http1)),
+            "kubernetes.io/ws" => Some(Self::Plain(Http::WebSocket)),
+            GRPC_WEB => Some(Self::Plain(Http::GrpcWeb)),
+            "http2" | "grpc" | "h2c" | "kubernetes.io/h2c" => Some(Self::Plain(Http::Http2)),
+            "https" => Some(Self::Tls(Http::Http1)),
+            "wss" | "kubernetes.io/wss" => Some(Self::Tls(Http::WebSocket)),
+            "grpcs" => Some(Self::Tls(Http::Http2)),
+            "tcp" | "udp" | "sctp" | "mongo" | "redis" | "mysql" | "tls" => {
+                Some(Self::Other(protocol))
+            }
             _ => None,
+        }
+    }
+
+    /// The version of HTTP, with or without TLS.
+    pub(crate) fn http(&self) -> Option<Http> {
+        match self {
+            Self::Plain(http) | Self::Tls(http) => Some(*http),
+            Self::Other(_) => None,
         }
     }
 }
@@ -178,28 +215,38 @@ mod tests {
 
     #[test]
     fn app_protocol_counts_before_the_ports_name() {
-        use Application::{GrpcWeb, Http1, Http2, WebSocket};
+        use Application::{Plain, Tls};
+        use Http::{GrpcWeb, Http1, Http2, WebSocket};
         let other = |name: &str| Application::Other(name.into());
         for (app_protocol, name, expected) in [
-            (None, "http", Http1),
-            (None, "http-web", Http1),
-            (None, "http2", Http2),
-            (None, "grpc-api", Http2),
-            (None, "grpc-web", GrpcWeb),
-            (None, "grpc-web-api", GrpcWeb),
-            (None, "grpc-website", Http2),
-            (None, "", Http1),
-            (None, "web", Http1),
-            (None, "httpx", Http1),
+            (None, "http", Plain(Http1)),
+            (None, "http-web", Plain(Http1)),
+            (None, "http2", Plain(Http2)),
+            (None, "grpc-api", Plain(Http2)),
+            (None, "grpc-web", Plain(GrpcWeb)),
+            (None, "grpc-web-api", Plain(GrpcWeb)),
+            (None, "grpc-website", Plain(Http2)),
+            (None, "", Plain(Http1)),
+            (None, "web", Plain(Http1)),
+            (None, "httpx", Plain(Http1)),
             (None, "tcp-thing", other("tcp")),
-            (None, "https", other("https")),
-            (Some("grpc"), "http", Http2),
-            (Some("grpc-web"), "http", GrpcWeb),
-            (Some("grpc"), "grpc-web", Http2),
-            (Some("kubernetes.io/h2c"), "web", Http2),
-            (Some("kubernetes.io/ws"), "grpc", WebSocket),
-            (Some("example.com/mine"), "grpc", Http2),
-            (Some("kubernetes.io/wss"), "http", other("kubernetes.io/wss")),
+            (None, "https", Tls(Http1)),
+            (None, "https-web", Tls(Http1)),
+            (None, "grpcs", Tls(Http2)),
+            (None, "grpcs-api", Tls(Http2)),
+            (None, "tls", other("tls")),
+            (Some("grpc"), "http", Plain(Http2)),
+            (Some("grpc-web"), "http", Plain(GrpcWeb)),
+            (Some("grpc"), "grpc-web", Plain(Http2)),
+            (Some("kubernetes.io/h2c"), "web", Plain(Http2)),
+            (Some("kubernetes.io/ws"), "grpc", Plain(WebSocket)),
+            (Some("example.com/mine"), "grpc", Plain(Http2)),
+            (Some("https"), "http", Tls(Http1)),
+            (Some("HTTPS"), "web", Tls(Http1)),
+            (Some("grpcs"), "web", Tls(Http2)),
+            (Some("wss"), "web", Tls(WebSocket)),
+            (Some("kubernetes.io/wss"), "http", Tls(WebSocket)),
+            (Some("http"), "https", Plain(Http1)),
         ] {
             assert_eq!(Application::new(app_protocol, name), expected, "{app_protocol:?} {name}");
         }

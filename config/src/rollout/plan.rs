@@ -130,6 +130,16 @@ impl Planner<'_> {
                 step.needs.push((cluster, Key::new(Kind::Endpoints, Arc::clone(name))));
             }
         }
+        let secrets = target.cluster_secrets.iter().filter(|_| !self.is_settled(Kind::Secrets));
+        for (cluster, names) in secrets {
+            let cluster = Key::new(Kind::Clusters, Arc::clone(cluster));
+            let is_needed = |name: &&Arc<str>| {
+                at.held.version(Kind::Secrets, name).is_none() && !self.is_refused(&cluster)
+            };
+            let needed = names.iter().filter(is_needed);
+            let needed = needed.map(|name| Key::new(Kind::Secrets, Arc::clone(name)));
+            step.needs.extend(needed.map(|secret| (cluster.clone(), secret)));
+        }
         for kind in [Kind::Endpoints, Kind::Secrets] {
             if self.is_settled(kind) {
                 continue;
@@ -158,7 +168,7 @@ impl Planner<'_> {
             .into_iter()
             .map(|key| (Key::new(Kind::Listeners, HTTP_LISTENER), key))
             .collect();
-        needs.extend(self.all(&[Kind::Secrets]).into_iter().map(of_https));
+        needs.extend(self.certificates().into_iter().map(of_https));
         let mut listeners = self.all(&[Kind::Listeners]);
         listeners.retain(|key| !is_probe(key));
         let mut tell = self.all(&[Kind::Routes, Kind::Filter]);
@@ -177,7 +187,7 @@ impl Planner<'_> {
         let mut step = Step::new(Stage::Listeners, self.differing(Kind::Listeners));
         step.withdraw = self.surplus(Kind::Listeners);
         step.expect.extend_from_slice(&step.withdraw);
-        let mut secrets = self.all(&[Kind::Secrets]);
+        let mut secrets = self.certificates();
         secrets.retain(|_| !self.is_settled(Kind::Secrets));
         secrets.retain(|key| self.at.held.version(Kind::Secrets, &key.name).is_none());
         step.needs.extend(secrets.into_iter().map(of_https));
@@ -237,6 +247,14 @@ impl Planner<'_> {
             self.target.resources.of(kind).map(move |(name, _)| Key::new(kind, Arc::clone(name)))
         };
         kinds.iter().flat_map(of).collect()
+    }
+
+    /// The certificates of filter chains.
+    fn certificates(&self) -> Vec<Key> {
+        let of_clusters: BTreeSet<_> = self.target.cluster_secrets.values().flatten().collect();
+        let mut certificates = self.all(&[Kind::Secrets]);
+        certificates.retain(|key| !of_clusters.contains(&key.name));
+        certificates
     }
 
     /// Resources that Envoy does not have in the version of the target, or would

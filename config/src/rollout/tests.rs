@@ -18,7 +18,10 @@ use tokio::runtime::Builder;
 use super::*;
 use crate::certificates::{self, Certificate, KeyPair};
 use crate::envoy::{Admin, Resource, Resources};
-use crate::model::{Cluster, Clusters, Discovery, EndpointSelector, Https, Protocol};
+use crate::model::{
+    Cluster, Clusters, Discovery, EndpointSelector, Https, Protocol, Roots, UpstreamSecrets,
+    UpstreamTls, Verification,
+};
 use crate::object_ref::ObjectRef;
 use crate::xds::{Position, Versions};
 use fake_envoy::FakeEnvoy;
@@ -71,8 +74,32 @@ impl Spec {
             hosts: self.hosts.clone(),
             alternatives: BTreeMap::new(),
         });
-        Gateway { table: Arc::new(table.into()), clusters: Arc::new(clusters), https }
+        Gateway {
+            table: Arc::new(table.into()),
+            clusters: Arc::new(clusters),
+            https,
+            upstream_secrets: self.upstream_secrets(),
+        }
     }
+
+    /// The authorities of clusters with TLS, which change with the number of clusters.
+    fn upstream_secrets(&self) -> UpstreamSecrets {
+        let with_tls = self.clusters.values().filter(|(definition, _)| *definition == TLS);
+        let content = self.clusters.len() % 2;
+        let authorities = with_tls.map(|(_, endpoints)| {
+            let pem = CERTIFICATES[content].pair.chain.as_bytes();
+            let checked = certificates::read_authorities(pem, SystemTime::now());
+            (authorities_name(*endpoints), checked.certificate.expect("authorities"))
+        });
+        UpstreamSecrets { authorities: authorities.collect(), ..UpstreamSecrets::default() }
+    }
+}
+
+/// The definition of clusters with TLS.
+const TLS: u8 = 3;
+
+fn authorities_name(endpoints: u8) -> String {
+    format!("upstream-ca:d/s{endpoints}")
 }
 
 fn cluster(name: &str, (definition, endpoints): (u8, u8)) -> Cluster {
@@ -81,6 +108,14 @@ fn cluster(name: &str, (definition, endpoints): (u8, u8)) -> Cluster {
         balance: crate::settings::LoadBalancing::RoundRobin,
         name: name.to_owned(),
         protocol: if definition == 1 { Protocol::Http2 } else { Protocol::Http1 },
+        tls: (definition == TLS).then(|| UpstreamTls {
+            server_name: "a.example".into(),
+            verification: Some(Verification {
+                roots: Roots::Secret(authorities_name(endpoints)),
+                names: vec!["a.example".into()],
+            }),
+            client: None,
+        }),
         discovery: match definition {
             2 => Discovery::Dns(format!("{name}.example"), 80),
             _ => Discovery::Addresses(BTreeSet::from([address])),
@@ -294,6 +329,48 @@ fn a_certificate_that_is_refused_is_left_out_and_the_others_go_on() {
 }
 
 #[test]
+fn a_cluster_has_its_authorities_before_a_table_names_it() {
+    for seed in 0..20 {
+        let mut process = Process::new(FakeEnvoy { seed, ..FakeEnvoy::default() });
+        let mut spec = Spec::of(&["a"], &[("x.example", "one")]);
+        process.apply(&spec).unwrap();
+        spec.clusters.insert("secure".into(), (TLS, 0));
+        let target = process.renderer.render(&spec.gateway()).unwrap();
+        let (held, told) = (&process.envoy().held, &process.envoy().told);
+        let (held, told) = (FakeEnvoy::versions(held), FakeEnvoy::versions(told));
+        let at = Position { held, told, ..Position::default() };
+        let secret = Key::new(Kind::Secrets, authorities_name(0));
+        let need = (Key::new(Kind::Clusters, "secure"), secret);
+        assert!(plan(&at, |_| None, &target)[0].needs.contains(&need), "they are awaited");
+        process.apply(&spec).unwrap();
+        process.assert_holds(&spec);
+        // Other authorities are one resource, and change no cluster.
+        spec.clusters.insert("b".into(), (0, 0));
+        let told = process.envoy().taken;
+        assert_eq!(process.apply(&spec).unwrap().change, Change::RouteTable);
+        // The new cluster, its endpoints, the authorities and the table.
+        assert_eq!(process.envoy().taken, told + 4);
+        process.assert_holds(&spec);
+    }
+}
+
+#[test]
+fn authorities_that_are_refused_hold_up_nobody() {
+    let refuses: fn(&Key) -> bool = |key| key.name.starts_with("upstream-ca:");
+    let mut process = Process::new(FakeEnvoy { refuses: Some(refuses), ..FakeEnvoy::default() });
+    let mut spec = Spec::of(&["a"], &[("x.example", "one")]);
+    spec.clusters.insert("secure".into(), (TLS, 0));
+    let applied = process.apply(&spec).unwrap();
+    assert_eq!(&*applied.refused[0].0.name, "upstream-ca:d/s0");
+    assert!(process.envoy().held.get(Kind::Clusters, "a").is_some());
+    // Of a cluster that is rejected itself, they are not awaited.
+    let refuses: fn(&Key) -> bool = |key| &*key.name == "secure";
+    let mut process = Process::new(FakeEnvoy { refuses: Some(refuses), ..FakeEnvoy::default() });
+    let applied = process.apply(&spec).unwrap();
+    assert_eq!(&*applied.refused[0].0.name, "secure");
+}
+
+#[test]
 fn what_is_refused_as_a_whole_is_rolled_back() {
     for refused in [Kind::Filter, Kind::Listeners, Kind::Routes] {
         let mut process = Process::new(FakeEnvoy::default());
@@ -328,7 +405,7 @@ fn what_is_refused_as_a_whole_is_rolled_back() {
 fn specs() -> impl Strategy<Value = Spec> {
     let names = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
     let clusters = subsequence(names(&["a", "b", "c"]), 0..=3).prop_flat_map(|names| {
-        let variants = proptest::collection::vec((0..3_u8, 0..2_u8), names.len());
+        let variants = proptest::collection::vec((0..=TLS, 0..2_u8), names.len());
         variants.prop_map(move |variants| names.iter().cloned().zip(variants).collect())
     });
     let hosts = subsequence(names(&["x.example", "y.example", "z.example"]), 0..=3).prop_flat_map(

@@ -28,6 +28,8 @@ pub(in crate::controller) struct Changes {
     is_more: bool,
     /// Whether the set of named Secrets may have changed.
     may_name_secrets: bool,
+    /// The same, if there are Services that name Secrets.
+    may_use_services: bool,
 }
 
 /// The changes of one call.
@@ -56,7 +58,8 @@ impl Noted {
     }
 
     pub(super) fn served(&mut self, known: &Known) {
-        self.noted(known, true);
+        let Known { object, .. } = known;
+        self.noted(known, &*object.kind != "Service" || object.annotations().is_some());
     }
 
     fn noted(&mut self, known: &Known, may_name_secrets: bool) {
@@ -65,8 +68,14 @@ impl Noted {
             Some(service) => drop(changes.moved.services.insert(service)),
             None => changes.is_more = true,
         }
-        changes.may_name_secrets |=
-            may_name_secrets && matches!(&*known.object.kind, "Ingress" | "IngressClass");
+        match &*known.object.kind {
+            "Ingress" | "IngressClass" | "Service" => {
+                changes.may_name_secrets |= may_name_secrets;
+                changes.may_use_services = true;
+            }
+            "RouteRule" => changes.may_use_services = true,
+            _ => {}
+        }
         changes.name(known.object.reference().to_string());
     }
 
@@ -108,6 +117,7 @@ impl Changes {
             moved: Moved::default(),
             is_more: false,
             may_name_secrets: false,
+            may_use_services: false,
         }
     }
 
@@ -135,6 +145,11 @@ impl Changes {
         self.may_name_secrets
     }
 
+    /// The same, if there are Services that name Secrets.
+    pub(in crate::controller) fn may_use_services(&self) -> bool {
+        self.may_use_services
+    }
+
     fn name(&mut self, object: String) {
         self.count += 1;
         if self.named.len() < NAMED_CHANGES {
@@ -160,6 +175,7 @@ impl Changes {
         self.count += other.count;
         self.is_more |= other.is_more;
         self.may_name_secrets |= other.may_name_secrets;
+        self.may_use_services |= other.may_use_services;
         self.moved.extend(other.moved);
         for name in other.named {
             if self.named.len() < NAMED_CHANGES {
@@ -178,13 +194,73 @@ impl Changes {
     }
 }
 
-/// Whether an Ingress names the same Secrets as before.
+/// Whether an Ingress or a Service itself names the same Secrets as before.
 fn names_secrets_alike(before: &Object, now: &Object) -> bool {
+    let fields: &[&str] = match &*now.kind {
+        "Ingress" => &["tls", "ingressClassName"],
+        // Without annotations, it names none, whatever its ports are.
+        "Service" if now.annotations().is_none() => &[],
+        "Service" => &["ports"],
+        _ => return false,
+    };
     let (before_spec, now_spec) = (before.node.get("spec"), now.node.get("spec"));
     let is_same = |name: &&str| {
         before_spec.and_then(|spec| spec.get(name)) == now_spec.and_then(|spec| spec.get(name))
     };
-    &*now.kind == "Ingress"
-        && before.annotations() == now.annotations()
-        && ["tls", "ingressClassName"].iter().all(is_same)
+    before.annotations() == now.annotations() && fields.iter().all(is_same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::read_text;
+
+    /// Whether the change from one object to another may change the Secrets that are named,
+    /// and whether it may if there are Services that name any.
+    fn changed(before: &str, now: &str) -> (bool, bool) {
+        let known = |text: &str| {
+            let object = read_text("f", text).objects.remove(0);
+            Known::of_object(Arc::unwrap_or_clone(object))
+        };
+        let mut noted = Noted::default();
+        noted.replaced(Some(&known(before)), &known(now));
+        let changes = noted.changes.expect("a change");
+        (changes.may_name_secrets(), changes.may_use_services())
+    }
+
+    #[test]
+    fn some_changes_do_not_concern_secrets() {
+        let ingress = |spec: &str| {
+            format!(
+                "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{name: a}}\nspec: {{{spec}}}"
+            )
+        };
+        let service = |annotations: &str, spec: &str| {
+            format!(
+                "apiVersion: v1\nkind: Service\nmetadata: {{name: a{annotations}}}\nspec: {{{spec}}}"
+            )
+        };
+        let of = ", annotations: {ingressctl/upstream-ca-secret: ca}";
+        for (before, now, expected) in [
+            (ingress("rules: []"), ingress("rules: [{host: a}]"), (false, true)),
+            (ingress("tls: []"), ingress("tls: [{secretName: a}]"), (true, true)),
+            (service("", "ports: []"), service("", "ports: [{port: 1}]"), (false, true)),
+            (service("", ""), service(of, ""), (true, true)),
+            (service(of, ""), service("", ""), (true, true)),
+            (service(of, "ports: []"), service(of, "ports: [{port: 1}]"), (true, true)),
+            (service(of, "clusterIP: a"), service(of, "clusterIP: b"), (false, true)),
+        ] {
+            assert_eq!(changed(&before, &now), expected, "{before}\n{now}");
+        }
+        let rule = |spec: &str| {
+            format!(
+                "apiVersion: config.istio.io/v1alpha2\nkind: RouteRule\nmetadata: {{name: a}}\nspec: {{{spec}}}"
+            )
+        };
+        assert_eq!(changed(&rule(""), &rule("precedence: 1")), (false, true));
+        let pod = |label: &str| {
+            format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: a, labels: {{a: {label}}}}}")
+        };
+        assert_eq!(changed(&pod("a"), &pod("b")), (false, false));
+    }
 }

@@ -21,6 +21,8 @@ pub(super) struct FakeEnvoy {
     /// All targets, to interpret their resources.
     pub(super) targets: Vec<Arc<Target>>,
     pub(super) bridges: BTreeMap<Version, Vec<TlsHost>>,
+    /// The clusters that it uses, in any definition.
+    pub(super) used: BTreeSet<Arc<str>>,
 }
 
 impl FakeEnvoy {
@@ -40,8 +42,8 @@ impl FakeEnvoy {
         (!due.is_empty()).then(|| due.swap_remove(index))
     }
 
-    /// Whether it subscribes to a resource: to endpoints once it has their cluster, and to
-    /// what listeners name once it has these.
+    /// Whether it subscribes to a resource: to endpoints and authorities once it has their
+    /// cluster, and to what listeners name once it has these.
     fn asks_for(&self, key: &Key) -> bool {
         match key.kind {
             Kind::Clusters | Kind::Listeners => true,
@@ -52,8 +54,15 @@ impl FakeEnvoy {
                 })
             }),
             Kind::Secrets => self.targets.iter().any(|target| {
-                self.holds_as(target, Kind::Listeners, HTTPS_LISTENER)
-                    && target.resources.get(Kind::Secrets, &key.name).is_some()
+                let of_clusters = || target.cluster_secrets.values().flatten();
+                let is_of_listener = || {
+                    target.resources.get(Kind::Secrets, &key.name).is_some()
+                        && of_clusters().all(|name| *name != key.name)
+                };
+                self.holds_as(target, Kind::Listeners, HTTPS_LISTENER) && is_of_listener()
+                    || target.cluster_secrets.iter().any(|(cluster, names)| {
+                        names.contains(&key.name) && self.holds_as(target, Kind::Clusters, cluster)
+                    })
             }),
         }
     }
@@ -79,6 +88,24 @@ impl FakeEnvoy {
         }
     }
 
+    /// Clusters are used once they have their secrets; until then, Envoy uses the previous
+    /// definition, if there is one.
+    fn warm_clusters(&mut self) {
+        let has_secret = |name: &Arc<str>| {
+            let key = Key::new(Kind::Secrets, Arc::clone(name));
+            self.held.get(Kind::Secrets, name).is_some() || self.refused.contains_key(&key)
+        };
+        let is_warm = |name: &Arc<str>| {
+            self.targets.iter().any(|target| {
+                let mut secrets = target.cluster_secrets.get(name).into_iter().flatten();
+                self.holds_as(target, Kind::Clusters, name) && secrets.all(has_secret)
+            })
+        };
+        let held = self.held.of(Kind::Clusters).map(|(name, _)| name);
+        let used = held.filter(|name| self.used.contains(*name) || is_warm(name));
+        self.used = used.cloned().collect();
+    }
+
     /// Checks what must hold after each resource.
     pub(super) fn check(&self) {
         let Some(filter) = self.held.get(Kind::Filter, FILTER_NAME) else { return };
@@ -91,6 +118,7 @@ impl FakeEnvoy {
                         self.refused.contains_key(&Key::new(Kind::Clusters, Arc::clone(cluster)));
                     let held = self.held.get(Kind::Clusters, cluster);
                     assert!(held.is_some() || is_refused, "a route without its cluster {cluster}");
+                    assert!(held.is_none() || self.used.contains(cluster), "{cluster} is not warm");
                 }
                 target.tls_hosts().to_vec()
             }
@@ -155,6 +183,7 @@ impl Envoy for FakeEnvoy {
             }
             self.taken += 1;
             self.take_in(&key);
+            self.warm_clusters();
             self.check();
         }
         for key in keys {
