@@ -7,6 +7,7 @@ mod slashes;
 mod times;
 mod underscores;
 mod upgrades;
+mod upstream_tls;
 mod upstreams;
 
 use ingress_tests::{Serving, Upstream};

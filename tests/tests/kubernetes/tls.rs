@@ -8,3 +8,4 @@ mod restarts;
 mod rights;
 mod site;
 mod trouble;
+mod upstreams;
