@@ -39,6 +39,8 @@ pub struct Received {
     pub path: String,
     /// Its version.
     pub version: Version,
+    /// Its scheme, which only HTTP/2 sends.
+    pub scheme: Option<String>,
     /// Its headers in the order received; repeated headers are separate.
     pub headers: Vec<(String, Vec<u8>)>,
     /// Its body.
@@ -173,6 +175,7 @@ async fn answer(
         method: parts.method.to_string(),
         path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
         version: parts.version,
+        scheme: parts.uri.scheme_str().map(str::to_owned),
         headers: headers.collect(),
         trailers: trailers.map(ToString::to_string).collect(),
         body: body.to_bytes().to_vec(),

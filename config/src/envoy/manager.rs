@@ -61,6 +61,8 @@ pub(super) struct HttpConnectionManager {
     #[prost(enumeration = "EscapedSlashesAction", tag = "45")]
     #[serde(serialize_with = "EscapedSlashesAction::json")]
     path_with_escaped_slashes_action: i32,
+    #[prost(message, optional, tag = "48")]
+    scheme_header_transformation: Option<SchemeHeaderTransformation>,
     #[prost(message, optional, tag = "35")]
     common_http_protocol_options: Option<CommonHttpProtocolOptions>,
     #[prost(message, optional, tag = "8")]
@@ -75,6 +77,13 @@ pub(super) struct HttpConnectionManager {
     #[prost(message, optional, tag = "28")]
     #[serde(skip_serializing_if = "is_unset")]
     request_timeout: Option<Duration>,
+}
+
+/// `core.v3.SchemeHeaderTransformation`.
+#[derive(Clone, PartialEq, Message, Serialize)]
+struct SchemeHeaderTransformation {
+    #[prost(bool, tag = "2")]
+    match_upstream: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
@@ -288,6 +297,8 @@ impl HttpConnectionManager {
             merge_slashes: true,
             path_with_escaped_slashes_action: EscapedSlashesAction::from(settings.escaped_slashes)
                 .into(),
+            // Some servers reject another scheme than that of the connection.
+            scheme_header_transformation: Some(SchemeHeaderTransformation { match_upstream: true }),
             common_http_protocol_options: Some(CommonHttpProtocolOptions::for_clients(
                 settings.headers_with_underscores,
             )),

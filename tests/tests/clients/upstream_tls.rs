@@ -220,7 +220,10 @@ fn http2_over_tls_is_for_grpc() {
         site.port = port;
         assert_eq!(answer(&site.serve()), "web", "{}", site.port);
         assert_eq!(front.take_handshakes()[0].protocol.as_deref(), Some("h2"));
-        assert_eq!(web.take_received()[0].version, Version::HTTP_2);
+        let received = &web.take_received()[0];
+        assert_eq!(received.version, Version::HTTP_2);
+        // Strict servers compare it with their connection.
+        assert_eq!(received.scheme.as_deref(), Some("https"));
     }
 }
 
