@@ -86,7 +86,9 @@ pub struct Cluster {
     /// How its endpoints are found.
     pub discovery: Discovery,
     /// How one of them is selected for a request.
-    pub balance: LoadBalancing,
+    pub balance: Balance,
+    /// Whether requests may have the header of a session, which its endpoints must not get.
+    pub(crate) has_sessions: bool,
     /// The Service.
     pub(crate) service: ObjectRef,
     /// Which endpoints of the Service it has.
@@ -137,6 +139,15 @@ pub(crate) enum Roots {
     File(String),
     /// Those of this name.
     Secret(String),
+}
+
+/// How an endpoint is selected for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// As the settings say.
+    Load(LoadBalancing),
+    /// By the session of the client: always the same one.
+    Session,
 }
 
 /// How the endpoints of a cluster are found.

@@ -48,7 +48,7 @@ pub(crate) fn is_name(name: &str) -> bool {
 }
 
 /// Whether this is a valid cookie name (RFC 6265 section 4.1.1).
-pub(crate) fn is_cookie_name(name: &str) -> bool {
+pub fn is_cookie_name(name: &str) -> bool {
     !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }

@@ -51,7 +51,7 @@ pub use decision::Decision;
 pub use encoder::Compile;
 pub use error::LoadError;
 pub use flat::FlatTable;
-pub use headers::HeaderEdit;
+pub use headers::{HeaderEdit, is_cookie_name};
 pub use pattern::{Pattern, PatternError};
 pub use request::Request;
 pub use router::{Matched, NoHost, Router};

@@ -107,9 +107,14 @@ impl<'c, 'a> Actions<'c, 'a> {
     }
 
     /// The action if no rule matches.
-    pub(super) fn default_action(&self) -> Action {
-        let (timeout, websocket) = (self.default_timeout(), self.speak_websocket());
-        Forward { timeout, websocket, ..Forward::to(self.own_cluster()) }.into()
+    pub(super) fn default_action(&mut self) -> Action {
+        Forward {
+            timeout: self.default_timeout(),
+            websocket: self.speak_websocket(),
+            session_cookie: self.session_cookie(&[], None),
+            ..Forward::to(self.own_cluster())
+        }
+        .into()
     }
 
     /// The rule in the route table.
@@ -142,8 +147,28 @@ impl<'c, 'a> Actions<'c, 'a> {
             append_headers: append_headers.clone(),
             cors: cors.clone(),
             fault: limits.fault(fault.as_ref()),
-            session_cookie: None,
+            session_cookie: self.session_cookie(&forwarding.route, forwarding.mirror.as_ref()),
         }
+    }
+
+    /// The cookie for requests to one of `shares`, or to the service itself if there are
+    /// none. They have one cookie, so that a client always gets the same share.
+    fn session_cookie(&mut self, shares: &[Share], mirror: Option<&ServiceRef>) -> Option<String> {
+        let own = self.ports.first().map(|port| (port.namespace, port.service))?;
+        let named = shares.iter().map(|share| match &share.destination {
+            Some(other) => (&*other.namespace, &*other.name),
+            None => own,
+        });
+        let services: Vec<_> = named.chain(shares.is_empty().then_some(own)).collect();
+        let mut cookies = services
+            .iter()
+            .filter_map(|(namespace, name)| self.clusters.session_cookie(namespace, name));
+        let cookie = cookies.next()?.to_owned();
+        let mirror = mirror.map(|mirror| (&*mirror.namespace, &*mirror.name));
+        for (namespace, name) in services.into_iter().chain(mirror) {
+            self.clusters.expect_sessions(namespace, name);
+        }
+        Some(cookie)
     }
 
     fn default_timeout(&self) -> Option<Timeout> {

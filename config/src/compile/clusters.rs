@@ -12,7 +12,9 @@ use super::unreachable::Unreachable;
 use super::upstream_tls::TlsUpstreams;
 use crate::finding::{Code, quote};
 use crate::manifest::Object;
-use crate::model::{self, Cluster, Discovery, EndpointSelector, GRPC_WEB_PREFIX, Protocol};
+use crate::model::{
+    self, Balance, Cluster, Discovery, EndpointSelector, GRPC_WEB_PREFIX, Protocol,
+};
 use crate::objects::ingress::BackendPort;
 use crate::objects::service::{Application, Http, Residence, Service, ServicePort, TargetPort};
 use crate::objects::{Labels, describe_labels};
@@ -29,6 +31,8 @@ pub(super) struct Clusters<'a> {
     by_name: model::Clusters,
     /// The DNS names to resolve.
     dns_names: BTreeSet<String>,
+    /// The services whose requests may have the header of a session, by namespace and name.
+    in_sessions: BTreeSet<(String, String)>,
 }
 
 /// A service that exists.
@@ -85,12 +89,36 @@ impl<'a> Clusters<'a> {
         tls: TlsUpstreams<'a>,
         settings: &'a Settings,
     ) -> Self {
-        Self { services, settings, tls, by_name: BTreeMap::new(), dns_names: BTreeSet::new() }
+        Self {
+            services,
+            settings,
+            tls,
+            by_name: BTreeMap::new(),
+            dns_names: BTreeSet::new(),
+            in_sessions: BTreeSet::new(),
+        }
     }
 
     /// All clusters, the DNS names to resolve, and what is needed for TLS.
     pub(super) fn finish(self) -> (model::Clusters, BTreeSet<String>, TlsUpstreams<'a>) {
-        (self.by_name, self.dns_names, self.tls)
+        let Self { mut by_name, dns_names, tls, in_sessions, .. } = self;
+        for cluster in by_name.values_mut() {
+            let service = (cluster.service.namespace.to_string(), cluster.service.name.to_string());
+            if in_sessions.contains(&service) {
+                *cluster = Arc::new(Cluster { has_sessions: true, ..(**cluster).clone() });
+            }
+        }
+        (by_name, dns_names, tls)
+    }
+
+    /// Whether a service has sessions: the name of its cookie.
+    pub(super) fn session_cookie(&self, namespace: &str, name: &str) -> Option<&'a str> {
+        self.find(namespace, name).ok()?.service.session_cookie.as_deref()
+    }
+
+    /// Notes that requests to a service may have the header of a session.
+    pub(super) fn expect_sessions(&mut self, namespace: &str, name: &str) {
+        self.in_sessions.insert((namespace.to_owned(), name.to_owned()));
     }
 
     /// The service `name` of `namespace`.
@@ -124,10 +152,18 @@ impl<'a> Clusters<'a> {
             let tls = port.has_tls().then(|| self.tls.of(target, port.port, &host)).transpose()?;
             let discovery = self.discover(target, port, &selector, host)?;
             let service = target.object.reference();
-            let balance = self.settings.load_balancing;
+            let balance = self.balance(target);
             let own = name.clone();
-            let cluster =
-                Cluster { name: own, protocol, tls, discovery, balance, service, selector };
+            let cluster = Cluster {
+                name: own,
+                protocol,
+                tls,
+                discovery,
+                balance,
+                has_sessions: false,
+                service,
+                selector,
+            };
             self.by_name.insert(name.clone(), Arc::new(cluster));
         }
         let known = self.by_name.get(&name);
@@ -136,6 +172,13 @@ impl<'a> Clusters<'a> {
         let untranslated = || labels.is_empty().then(|| self.untranslated(target, port)).flatten();
         let warning = warning.or_else(untranslated);
         Ok(Reached { cluster: name, warning })
+    }
+
+    fn balance(&self, target: Named<'_>) -> Balance {
+        match &target.service.session_cookie {
+            Some(_) => Balance::Session,
+            None => Balance::Load(self.settings.load_balancing),
+        }
     }
 
     /// Whether Envoy translates calls of gRPC-Web for this port.

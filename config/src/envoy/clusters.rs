@@ -15,7 +15,7 @@ use super::protocols::CommonHttpProtocolOptions;
 use super::sanitising::MutationFilter;
 use super::upstream_tls::{UpstreamSource, UpstreamTlsContext};
 use crate::digest::digest_of;
-use crate::model::{Cluster, Discovery, Protocol};
+use crate::model::{Balance, Cluster, Discovery, Protocol};
 use crate::settings::LoadBalancing;
 
 /// The circuit breaker limit of a cluster for connections, pending and active
@@ -74,18 +74,21 @@ json_names!(DiscoveryType { Static = "STATIC", StrictDns = "STRICT_DNS", Eds = "
 enum LbPolicy {
     RoundRobin = 0,
     LeastRequest = 1,
+    RingHash = 2,
 }
 
 json_names!(LbPolicy {
     RoundRobin = "ROUND_ROBIN",
     LeastRequest = "LEAST_REQUEST",
+    RingHash = "RING_HASH",
 });
 
-impl From<LoadBalancing> for LbPolicy {
-    fn from(balance: LoadBalancing) -> Self {
+impl From<Balance> for LbPolicy {
+    fn from(balance: Balance) -> Self {
         match balance {
-            LoadBalancing::RoundRobin => Self::RoundRobin,
-            LoadBalancing::LeastRequest => Self::LeastRequest,
+            Balance::Load(LoadBalancing::RoundRobin) => Self::RoundRobin,
+            Balance::Load(LoadBalancing::LeastRequest) => Self::LeastRequest,
+            Balance::Session => Self::RingHash,
         }
     }
 }
@@ -221,10 +224,7 @@ impl ClusterMessage {
         if kind == DiscoveryType::StrictDns {
             message.dns_lookup_family = DnsLookupFamily::V4Preferred.into();
         }
-        message.speak(match cluster.protocol {
-            Protocol::Http1 => HttpProtocolOptions::http1(),
-            Protocol::Http2 => HttpProtocolOptions::http2(),
-        });
+        message.speak(HttpProtocolOptions::for_upstreams(cluster));
         message.transport_socket = cluster.tls.as_ref().map(|tls| {
             let context = UpstreamTlsContext::new(tls, cluster.protocol, source);
             Socket::new("envoy.transport_sockets.tls", context)
@@ -277,21 +277,16 @@ impl HttpProtocolOptions {
         Self { explicit_http_config: Some(ExplicitHttpConfig { version }), ..Self::default() }
     }
 
-    fn http1() -> Self {
-        let common = CommonHttpProtocolOptions::for_upstreams();
+    fn for_upstreams(cluster: &Cluster) -> Self {
+        let (version, has_trailers) = match cluster.protocol {
+            // Envoy sends no trailers over HTTP/1.1.
+            Protocol::Http1 => (HttpVersion::Http1(Empty {}), false),
+            Protocol::Http2 => (HttpVersion::Http2(Empty {}), true),
+        };
         Self {
-            common_http_protocol_options: Some(common),
-            ..Self::new(HttpVersion::Http1(Empty {}))
-        }
-    }
-
-    fn http2() -> Self {
-        let common = CommonHttpProtocolOptions::for_upstreams();
-        Self {
-            common_http_protocol_options: Some(common),
-            // Only over HTTP/2, because Envoy sends no trailers over HTTP/1.1.
-            http_filters: UpstreamFilter::without_request_trailers(),
-            ..Self::new(HttpVersion::Http2(Empty {}))
+            common_http_protocol_options: Some(CommonHttpProtocolOptions::for_upstreams()),
+            http_filters: UpstreamFilter::sanitising(cluster.has_sessions, has_trailers),
+            ..Self::new(version)
         }
     }
 }
@@ -300,8 +295,10 @@ impl UpstreamFilter {
     /// A server that treats trailers as headers would use those that were removed
     /// from the headers. Intermediaries may drop them (RFC 9110 section 6.5.1),
     /// and gRPC requests have none.
-    fn without_request_trailers() -> Vec<Self> {
-        let mutation = MutationFilter::without_request_trailers();
+    fn sanitising(session: bool, trailers: bool) -> Vec<Self> {
+        let Some(mutation) = MutationFilter::of_requests(session, trailers) else {
+            return Vec::new();
+        };
         vec![
             Self::Mutation(Filter::new("envoy.filters.http.header_mutation", mutation)),
             Self::Codec(Filter::new("envoy.filters.http.upstream_codec", UpstreamCodec {})),

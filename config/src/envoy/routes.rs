@@ -16,9 +16,9 @@ use super::message::{Duration, Extension, Socket, is_unset, number_as_text, type
 use crate::settings::TimeLimit;
 
 /// The headers from the filter to Envoy that must not reach upstreams. The router itself
-/// removes those that it uses.
-const HEADERS_TO_REMOVE: [&str; 4] =
-    [CLUSTER_HEADER, MIRROR_HEADER, SESSION_HEADER, WEBSOCKET_HEADER];
+/// removes those that it uses. That of the session is needed later, to select an endpoint,
+/// so clusters remove it.
+const HEADERS_TO_REMOVE: [&str; 3] = [CLUSTER_HEADER, MIRROR_HEADER, WEBSOCKET_HEADER];
 
 /// The header to which each proxy adds its name (RFC 8586), and the name of this gateway.
 const LOOP_HEADER: &str = "cdn-loop";

@@ -1,11 +1,11 @@
 //! The request headers and trailers that Envoy removes.
 
-use ingress_filter::names::INTERNAL_HEADER_PREFIX;
+use ingress_filter::names::{INTERNAL_HEADER_PREFIX, SESSION_HEADER};
 use prost::{Message, Oneof};
 use serde::Serialize;
 
 use super::core::{HeaderValueOption, StringMatcher};
-use super::message::typed;
+use super::message::{is_unset, typed};
 use crate::settings::Settings;
 
 /// Headers that are removed from a request.
@@ -82,7 +82,11 @@ pub(super) struct MutationFilter {
 
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct Mutations {
+    #[prost(message, repeated, tag = "1")]
+    #[serde(skip_serializing_if = "is_unset")]
+    request_mutations: Vec<Mutation>,
     #[prost(message, repeated, tag = "5")]
+    #[serde(skip_serializing_if = "is_unset")]
     request_trailers_mutations: Vec<Mutation>,
 }
 
@@ -144,11 +148,17 @@ impl EarlyHeaderMutation {
 }
 
 impl MutationFilter {
-    /// Removes all trailers of requests.
-    pub(super) fn without_request_trailers() -> Self {
-        let all = MutationKind::removing(StringMatcher::any());
-        let request_trailers_mutations = vec![Mutation { kind: Some(all) }];
-        Self { mutations: Some(Mutations { request_trailers_mutations }) }
+    /// Removes the header of the session, and all trailers of requests. `None` if neither
+    /// is wanted.
+    pub(super) fn of_requests(session: bool, trailers: bool) -> Option<Self> {
+        let remove = |kind| Mutation { kind: Some(kind) };
+        let header = session.then(|| remove(MutationKind::Remove(SESSION_HEADER.to_owned())));
+        let all = trailers.then(|| remove(MutationKind::removing(StringMatcher::any())));
+        let mutations = Mutations {
+            request_mutations: header.into_iter().collect(),
+            request_trailers_mutations: all.into_iter().collect(),
+        };
+        (session || trailers).then_some(Self { mutations: Some(mutations) })
     }
 }
 

@@ -82,7 +82,8 @@ impl Edge {
     fn gateway(&self, names: &[&str]) -> Gateway {
         let cluster = |name: &&str| {
             let cluster = Cluster {
-                balance: LoadBalancing::RoundRobin,
+                has_sessions: false,
+                balance: crate::model::Balance::Load(LoadBalancing::RoundRobin),
                 name: (*name).to_owned(),
                 protocol: Protocol::Http1,
                 tls: None,

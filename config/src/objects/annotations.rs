@@ -27,14 +27,11 @@ pub(super) fn read_own<'a>(annotations: &'a Cursor<'a>, known: &[&'static str]) 
 }
 
 /// See [`read_own`].
+#[derive(Default)]
 pub(super) struct Own<'a>(Vec<(&'static str, Cursor<'a>)>);
 
 impl<'a> Own<'a> {
     pub(super) fn get(&self, name: &str) -> Option<&Cursor<'a>> {
         self.0.iter().find(|(own, _)| *own == name).map(|(_, field)| field)
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Cursor<'a>> {
-        self.0.iter().map(|(_, field)| field)
     }
 }

@@ -1,9 +1,11 @@
 //! Services: their ports, and the protocols of these.
 
+mod session;
 mod upstream_tls;
 
 use std::sync::Arc;
 
+use super::annotations::read_own;
 use super::{Cursor, Read, Reading, is_dns_label, is_dns_subdomain};
 use crate::finding::Code;
 use crate::manifest::Object;
@@ -17,6 +19,8 @@ pub(crate) struct Service {
     pub(crate) ports: Vec<ServicePort>,
     /// How to connect to ports that use TLS; `None` if its annotations are not valid.
     pub(crate) tls: Option<UpstreamTls>,
+    /// The name of the cookie that keeps each client at one endpoint.
+    pub(crate) session_cookie: Option<Box<str>>,
 }
 
 /// How a service is reached.
@@ -95,9 +99,16 @@ impl Service {
             );
             return None;
         }
+        let metadata = root.field("metadata");
+        let annotations = metadata.as_ref().and_then(|metadata| metadata.field("annotations"));
+        let known = [&upstream_tls::ANNOTATIONS[..], &[session::COOKIE]].concat();
+        let own = annotations.as_ref().map(|annotations| read_own(annotations, &known));
+        let own = own.unwrap_or_default();
+        let session_cookie = session::cookie(&own);
         let Some(spec) = root.mapping("spec") else {
-            let tls = UpstreamTls::read(&root, false);
-            return Some(Self { residence: Residence::InCluster, ports: Vec::new(), tls });
+            let (residence, ports) = (Residence::InCluster, Vec::new());
+            let tls = UpstreamTls::read(&own, false);
+            return Some(Self { residence, ports, tls, session_cookie });
         };
         let residence = match spec.string("type") {
             Some("ExternalName") => Residence::External(external_name(&spec)),
@@ -109,8 +120,8 @@ impl Service {
             .iter()
             .filter_map(|item| ServicePort::read(&item.cursor()))
             .collect();
-        let tls = UpstreamTls::read(&root, ports.iter().any(ServicePort::has_tls));
-        Some(Self { residence, ports, tls })
+        let tls = UpstreamTls::read(&own, ports.iter().any(ServicePort::has_tls));
+        Some(Self { residence, ports, tls, session_cookie })
     }
 
     /// Whether any port uses TLS.

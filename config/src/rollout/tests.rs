@@ -105,7 +105,8 @@ fn authorities_name(endpoints: u8) -> String {
 fn cluster(name: &str, (definition, endpoints): (u8, u8)) -> Cluster {
     let address = SocketAddr::from(([10, 0, 0, endpoints], 80));
     Cluster {
-        balance: crate::settings::LoadBalancing::RoundRobin,
+        has_sessions: false,
+        balance: crate::model::Balance::Load(crate::settings::LoadBalancing::RoundRobin),
         name: name.to_owned(),
         protocol: if definition == 1 { Protocol::Http2 } else { Protocol::Http1 },
         tls: (definition == TLS).then(|| UpstreamTls {

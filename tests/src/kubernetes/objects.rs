@@ -1,6 +1,7 @@
 //! Services whose endpoints are upstreams of the test. In a cluster, Kubernetes
 //! would write these endpoints.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use serde_json::{Value, json};
@@ -28,6 +29,7 @@ pub fn machine_ip() -> IpAddr {
 pub struct Service {
     name: String,
     ports: Vec<(String, u16)>,
+    annotations: BTreeMap<String, String>,
     endpoints: Vec<Endpoint>,
 }
 
@@ -46,7 +48,15 @@ impl Service {
     /// A Service with these ports, all with the same endpoints.
     pub fn with_ports(name: &str, ports: &[(&str, u16)]) -> Self {
         let ports = ports.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect();
-        Self { name: name.to_owned(), ports, endpoints: Vec::new() }
+        let (annotations, endpoints) = (BTreeMap::new(), Vec::new());
+        Self { name: name.to_owned(), ports, annotations, endpoints }
+    }
+
+    /// Adds an annotation.
+    #[must_use]
+    pub fn annotated(mut self, key: &str, value: &str) -> Self {
+        self.annotations.insert(key.to_owned(), value.to_owned());
+        self
     }
 
     /// Adds an endpoint.
@@ -119,7 +129,7 @@ impl Service {
     fn list(&self, more: impl Iterator<Item = Value>) -> String {
         let ports = self.ports.iter().map(|(name, port)| json!({"name": name, "port": port}));
         let service = json!({
-            "apiVersion": "v1", "kind": "Service", "metadata": {"name": self.name},
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": self.name, "annotations": self.annotations},
             "spec": {"ports": ports.collect::<Vec<_>>()},
         });
         let pods = self.endpoints.iter().filter_map(|endpoint| {

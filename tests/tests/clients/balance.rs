@@ -1,12 +1,14 @@
 //! Which endpoint of a service gets a request.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use ingress_tests::{Upstream, wait_until};
+use ingress_tests::ingresses::{host_to, unclassed};
+use ingress_tests::{Answer, Service, Serving, Upstream, raw, wait_until};
 
 use crate::upstreams::{listen, read_request, serve_with};
 
@@ -50,4 +52,105 @@ fn a_setting_prefers_endpoints_that_respond() {
     assert_eq!(stuck(&["--concurrency", "1"]), 40);
     let fewer = stuck(&["--concurrency", "1", "--load-balancing", "leastRequest"]);
     assert!((1..=32).contains(&fewer), "{fewer}");
+}
+
+const COOKIE: &str = "ingressctl/session-cookie";
+
+fn manifests(web: &Service, rule: &str) -> String {
+    let ingress = unclassed("web", &host_to("web.example", "web"));
+    format!("{}\n---\n{ingress}\n---\n{rule}\n", web.manifests())
+}
+
+fn serve(web: &Service, rule: &str) -> Serving {
+    Serving::start_with(&manifests(web, rule), &["--ingress-controller-mode", "default"])
+}
+
+fn ask(serving: &Serving, cookies: &str) -> Answer {
+    let request = format!("GET / HTTP/1.1\r\nHost: web.example\r\n{cookies}\r\n");
+    raw(serving.http, request.as_bytes())
+}
+
+/// New clients: the cookie of each, and which upstream has responded.
+fn new_clients(serving: &Serving, count: usize) -> BTreeMap<String, String> {
+    let client = |_| {
+        let answer = ask(serving, "");
+        let cookie = answer.header("set-cookie").expect("a cookie").to_owned();
+        let value = cookie.strip_suffix("; Path=/; HttpOnly").expect("a session").to_owned();
+        assert!(value.starts_with("at="), "{value}");
+        (value, answer.by())
+    };
+    (0..count).map(client).collect()
+}
+
+fn return_of(serving: &Serving, cookie: &str) -> String {
+    let answer = ask(serving, &format!("Cookie: a=b; {cookie}; c=d\r\n"));
+    assert_eq!(answer.header("set-cookie"), None);
+    answer.by()
+}
+
+#[test]
+fn a_session_stays_at_its_endpoint() {
+    let upstreams = ["one", "two", "three"].map(Upstream::start);
+    let web = Service::new("web").annotated(COOKIE, "at");
+    let web = upstreams.iter().fold(web, Service::at);
+    let serving = serve(&web, "");
+    let clients = new_clients(&serving, 40);
+    let used: BTreeSet<_> = clients.values().map(String::as_str).collect();
+    assert_eq!(used, BTreeSet::from(["one", "two", "three"]));
+    for _ in 0..3 {
+        for (cookie, upstream) in &clients {
+            assert_eq!(return_of(&serving, cookie), *upstream);
+        }
+    }
+    for received in upstreams.iter().flat_map(Upstream::take_received) {
+        assert!(received.values("x-ingress-session").is_empty());
+    }
+
+    // If an endpoint goes, its clients move, and few others.
+    let web = Service::new("web").annotated(COOKIE, "at");
+    let web = upstreams[..2].iter().fold(web, Service::at);
+    serving.replace(&manifests(&web, ""));
+    let of_third = clients.iter().find(|(_, upstream)| *upstream == "three").expect("one").0;
+    wait_until("the endpoint is removed", || return_of(&serving, of_third) != "three");
+    let stays = |(cookie, upstream): &(&String, &String)| return_of(&serving, cookie) == **upstream;
+    let (moved, others): (Vec<_>, Vec<_>) =
+        clients.iter().partition(|(_, upstream)| *upstream == "three");
+    assert_eq!(moved.iter().filter(|client| stays(client)).count(), 0);
+    let staying = others.iter().filter(|client| stays(client)).count();
+    assert!(staying * 2 > others.len(), "{staying} of {}", others.len());
+}
+
+#[test]
+fn a_session_stays_at_its_version_and_weights_count_for_clients() {
+    let [old, new, copy] = ["old", "new", "copy"].map(Upstream::start);
+    let web = Service::new("web")
+        .annotated(COOKIE, "at")
+        .at_pod(&old, "old", &[("version", "old")])
+        .at_pod(&new, "new", &[("version", "new")]);
+    let rule = "{apiVersion: config.istio.io/v1alpha2, kind: RouteRule, metadata: {name: web}, \
+                spec: {destination: {name: web}, route: [{labels: {version: old}, weight: 75}, \
+                {labels: {version: new}, weight: 25}], mirror: {name: copy}}}";
+    let copies = Service::new("copy").at(&copy);
+    let serving = serve(&web, &format!("{rule}\n---\n{}", copies.manifests()));
+    let clients = new_clients(&serving, 400);
+    let count = clients.values().filter(|upstream| *upstream == "new").count();
+    // Four standard deviations.
+    assert!((65..=135).contains(&count), "{count}");
+    for (cookie, upstream) in clients.iter().take(50) {
+        assert_eq!(return_of(&serving, cookie), *upstream);
+    }
+    let mut received = Vec::new();
+    wait_until("a copy arrives", || {
+        received.extend(copy.take_received());
+        !received.is_empty()
+    });
+    received.extend([old, new].iter().flat_map(Upstream::take_received));
+    assert!(received.iter().all(|request| request.values("x-ingress-session").is_empty()));
+}
+
+#[test]
+fn without_the_annotation_there_is_no_cookie() {
+    let upstream = Upstream::start("web");
+    let serving = serve(&Service::new("web").at(&upstream), "");
+    assert_eq!(ask(&serving, "Cookie: at=1\r\n").header("set-cookie"), None);
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::super::annotations::{self, PREFIX};
+use super::super::annotations::{Own, PREFIX};
 use super::super::{Cursor, ObjectName, Place, is_dns_subdomain};
 use crate::finding::{Code, quote};
 
@@ -11,7 +11,7 @@ const SERVER_NAME: &str = "upstream-server-name";
 const CLIENT_SECRET: &str = "upstream-client-secret";
 const VERIFY: &str = "upstream-verify";
 
-const KNOWN: [&str; 4] = [CA_SECRET, SERVER_NAME, CLIENT_SECRET, VERIFY];
+pub(super) const ANNOTATIONS: [&str; 4] = [CA_SECRET, SERVER_NAME, CLIENT_SECRET, VERIFY];
 
 /// How to connect to the ports of a service that use TLS.
 #[derive(Debug, Default)]
@@ -43,13 +43,9 @@ pub(crate) struct SecretRef {
 impl UpstreamTls {
     /// Reads the annotations; `None` if one of them is not valid, because connections
     /// might be less safe than intended.
-    pub(super) fn read(root: &Cursor<'_>, has_tls_port: bool) -> Option<Self> {
-        let metadata = root.field("metadata");
-        let annotations = metadata.as_ref().and_then(|metadata| metadata.field("annotations"));
-        let Some(annotations) = annotations else { return Some(Self::default()) };
-        let own = annotations::read_own(&annotations, &KNOWN);
+    pub(super) fn read(own: &Own<'_>, has_tls_port: bool) -> Option<Self> {
         if !has_tls_port {
-            for field in own.iter() {
+            for field in ANNOTATIONS.iter().filter_map(|name| own.get(name)) {
                 field.report(
                     Code::AnnotationWithoutEffect,
                     "has no effect, because no port of this service uses TLS; name the port https or grpcs, with an optional -suffix, or set its appProtocol",
