@@ -29,6 +29,7 @@ mod decision;
 pub mod duration;
 mod encoder;
 mod error;
+mod escapes;
 mod flat;
 mod headers;
 #[cfg(target_family = "wasm")]

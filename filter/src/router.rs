@@ -11,6 +11,7 @@ mod explain;
 
 use crate::authority;
 use crate::error::{Broken, LoadError};
+use crate::escapes::canonical;
 use crate::flat::{At, Bytes, FlatTable, List, Text, record, tags};
 use crate::pattern::Pattern;
 use crate::rules::Backend;
@@ -293,7 +294,7 @@ impl Served {
 
 impl VirtualHost {
     fn find(&self, target: &[u8], bytes: Bytes<'_>) -> Result<Option<Found>, Broken> {
-        match most_specific(self.paths, target, bytes) {
+        match most_specific(self.paths, &canonical(target), bytes) {
             Some(found) => Ok(Some(found)),
             None => Ok(self.find_pattern(target, bytes)?.map(|route| (route, None))),
         }

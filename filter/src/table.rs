@@ -9,9 +9,12 @@ mod action;
 mod cluster;
 mod rule;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::escapes::canonical_text;
 
 pub(crate) use action::MAX_CLIENT_MS;
 pub use action::{
@@ -181,8 +184,9 @@ pub enum Plaintext {
 }
 
 /// How a route's path is compared with the path of a request without its query,
-/// byte by byte and case-sensitive. Each but a regular expression starts with
-/// `/`.
+/// byte by byte and case-sensitive, except for the digits of percent-encoded bytes,
+/// which have no case outside of regular expressions. Each but a regular expression
+/// starts with `/`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -207,6 +211,22 @@ impl PathMatch {
             | Self::Prefix(text)
             | Self::StringPrefix(text)
             | Self::Regex(text) => text,
+        }
+    }
+}
+
+impl PathMatch {
+    /// The same match with the digits of percent-encoded bytes in upper case.
+    pub fn canonical(&self) -> Cow<'_, Self> {
+        let (text, kind): (_, fn(String) -> Self) = match self {
+            Self::Exact(text) => (text, Self::Exact),
+            Self::Prefix(text) => (text, Self::Prefix),
+            Self::StringPrefix(text) => (text, Self::StringPrefix),
+            Self::Regex(_) => return Cow::Borrowed(self),
+        };
+        match canonical_text(text) {
+            Cow::Borrowed(_) => Cow::Borrowed(self),
+            Cow::Owned(text) => Cow::Owned(kind(text)),
         }
     }
 }

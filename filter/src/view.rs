@@ -145,6 +145,11 @@ impl<'r, R: Request + ?Sized> View<'r, R> {
         self.fixed_random.unwrap_or_else(|| self.request.random())
     }
 
+    /// Whether the slot with this number is the path.
+    pub(crate) fn is_path(&self, slot: u32) -> Result<bool, Broken> {
+        Ok(self.slots.get(slot)?.source == Source::Path)
+    }
+
     /// The value of the slot with this number, if the request has it.
     pub(crate) fn value(&self, slot: u32) -> Result<Option<&[u8]>, Broken> {
         let Slot { source, name, may_be_empty } = self.slots.get(slot)?;

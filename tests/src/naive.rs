@@ -4,9 +4,11 @@
 
 use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::LazyLock;
 
 use ingress_filter::table::{Backend, PathMatch, Plaintext, Route, Rule, StringMatch};
 use ingress_filter::{Request, RouteTable, Subnet};
+use regex::bytes::{Captures, Regex};
 
 /// The result for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,15 +94,25 @@ pub fn certificate<'t>(table: &'t RouteTable, host: &str) -> Option<&'t str> {
 }
 
 fn matches(route: &PathMatch, path: &[u8]) -> bool {
+    let text = with_upper_escapes(route.text().as_bytes());
+    let upper = with_upper_escapes(path);
     match route {
-        PathMatch::Exact(text) => path == text.as_bytes(),
-        PathMatch::StringPrefix(text) => path.starts_with(text.as_bytes()),
-        PathMatch::Prefix(text) => {
-            let text = text.strip_suffix('/').unwrap_or(text).as_bytes();
-            path.strip_prefix(text).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+        PathMatch::Exact(_) => upper == text,
+        PathMatch::StringPrefix(_) => upper.starts_with(&text),
+        PathMatch::Prefix(_) => {
+            let text = text.strip_suffix(b"/").unwrap_or(&text);
+            upper.strip_prefix(text).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
         }
         PathMatch::Regex(text) => is_match(text, path),
     }
+}
+
+/// The digits of percent-encoded bytes have no case.
+fn with_upper_escapes(path: &[u8]) -> Vec<u8> {
+    static ESCAPE: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new("%[0-9A-Fa-f]{2}").expect("an expression"));
+    let upper = |found: &Captures<'_>| found[0].to_ascii_uppercase();
+    ESCAPE.replace_all(path, upper).into_owned()
 }
 
 /// The first rule of a backend whose conditions all match.
@@ -116,9 +128,15 @@ pub fn rule<'t>(backend: &'t Backend, request: &impl Request) -> Option<&'t Rule
         };
         (matches.source_subnets.is_empty() || matches.source_subnets.iter().any(is_from))
             && matches.headers.iter().all(|condition| {
+                let is_path = condition.name == ":path";
+                let compared = |text: &[u8]| {
+                    if is_path { with_upper_escapes(text) } else { text.to_vec() }
+                };
                 value(&condition.name, request).is_some_and(|value| match &condition.value {
-                    StringMatch::Exact(text) => value == text.as_bytes(),
-                    StringMatch::Prefix(text) => value.starts_with(text.as_bytes()),
+                    StringMatch::Exact(text) => compared(&value) == compared(text.as_bytes()),
+                    StringMatch::Prefix(text) => {
+                        compared(&value).starts_with(&compared(text.as_bytes()))
+                    }
                     StringMatch::Regex(text) => is_match(text, &value),
                 })
             })

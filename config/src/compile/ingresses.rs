@@ -167,7 +167,10 @@ impl<'a, 'b> Collector<'a, 'b> {
                 continue;
             }
             let backend = self.backends.resolve(object, path.backend.as_ref());
-            let pattern = self.notation.pattern(path);
+            let pattern = match self.notation.pattern(path) {
+                Cow::Borrowed(pattern) => pattern.canonical(),
+                Cow::Owned(pattern) => Cow::Owned(pattern.canonical().into_owned()),
+            };
             self.hosts.entry(host).or_default().push(Candidate {
                 path,
                 pattern,

@@ -1,6 +1,7 @@
 //! Converts a table from JSON to the flat form, or reports the position of an
 //! error.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -326,7 +327,8 @@ impl VirtualHost {
         let mut records = Vec::with_capacity(routes.len());
         let mut entries = Vec::with_capacity(routes.len());
         let mut patterns = Vec::new();
-        for (index, route) in (0_u32..).zip(routes) {
+        let keys: Vec<_> = routes.iter().map(|route| route.path.canonical()).collect();
+        for ((index, route), key) in (0_u32..).zip(routes).zip(&keys) {
             let place = place.item("routes", index as usize);
             let target = names.target(
                 (&route.backend, route.port.as_deref()),
@@ -338,10 +340,14 @@ impl VirtualHost {
             let path = encoder.text(route.path.text());
             records.push(Route { kind: PathKind::of(&route.path), path, target });
             let place = place.field("match");
-            match PathRoutes::of(&route.path, index) {
-                Ok((key, routes)) => {
+            match PathRoutes::of(key, index) {
+                Ok((key_bytes, routes)) => {
                     validate_path(route.path.text(), |reason| place.error(reason))?;
-                    entries.push((key, path, routes));
+                    let text = match key {
+                        Cow::Borrowed(_) => path,
+                        Cow::Owned(key) => encoder.text(key.text()),
+                    };
+                    entries.push((key_bytes, text, routes));
                 }
                 Err(text) => {
                     let automaton = encoder.automaton(text, &place)?.text;

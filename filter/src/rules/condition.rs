@@ -3,6 +3,7 @@
 use super::Values;
 use crate::encoder::Encoder;
 use crate::error::{Broken, LoadError, Place};
+use crate::escapes::canonical;
 use crate::flat::{Bytes, Flat, Text, record, tags};
 use crate::pattern::Pattern;
 use crate::request::Request;
@@ -84,12 +85,28 @@ impl Condition {
     ) -> Result<bool, Broken> {
         let Some(value) = values.get(self.slot)? else { return Ok(false) };
         match self.test {
-            Test::Exact => Ok(value == bytes.text(self.operand)?),
-            Test::Prefix => Ok(value.starts_with(bytes.text(self.operand)?)),
+            Test::Exact | Test::Prefix => {
+                let operand = bytes.text(self.operand)?;
+                if self.compares(value, operand) {
+                    return Ok(true);
+                }
+                // Only paths have escapes.
+                let is_path = value.contains(&b'%') && values.view.is_path(self.slot)?;
+                Ok(is_path && self.compares(&canonical(value), &canonical(operand)))
+            }
             Test::Regex => {
                 let automaton = bytes.text(self.regex(bytes)?.automaton)?;
                 Pattern::compiled(automaton).search(value).ok_or(Broken)
             }
+        }
+    }
+
+    /// Compares a value with the text of the table.
+    fn compares(&self, value: &[u8], operand: &[u8]) -> bool {
+        match self.test {
+            Test::Exact => value == operand,
+            Test::Prefix => value.starts_with(operand),
+            Test::Regex => false,
         }
     }
 

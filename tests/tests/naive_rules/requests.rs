@@ -30,7 +30,7 @@ pub(crate) fn asked() -> impl Strategy<Value = Asked> {
     (
         select(vec!["GET", "OPTIONS"]),
         select(vec!["h.example", "H.Example", "h.example.", "h.example:81", "o.example"]),
-        "/[ab/]{0,3}".prop_map(|path| path.replace("//", "/").replace("//", "/")),
+        "/([ab/]|%(c3|C3)){0,3}".prop_map(|path| path.replace("//", "/").replace("//", "/")),
         select(vec!["", "?", "?x=/a"]),
         (headers, origin, preflight),
         (select(vec!["10.1.2.3:1", "[2001:db8::1]:2", "192.0.2.1:3"]), prop::bool::weighted(0.1)),
