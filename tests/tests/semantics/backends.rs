@@ -143,7 +143,7 @@ fn what_cannot_be_reached_stays_exposed_and_answers_503() {
         .map(|(at, name)| at.manifests(name, "http", 80))
         .chain([
             service("raw", "{ports: [{name: tcp-raw, port: 80}]}"),
-            service("tls", "{ports: [{name: web, port: 80, appProtocol: https}]}"),
+            service("tls", "{ports: [{name: web, port: 80, appProtocol: tls}]}"),
             service(
                 "outside",
                 &format!(
