@@ -15,6 +15,7 @@ mod grpc_web;
 mod listen_addr;
 mod listeners;
 mod manager;
+mod matcher;
 mod message;
 mod overload;
 mod protocols;

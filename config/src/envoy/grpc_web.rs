@@ -1,11 +1,11 @@
 //! The filter that translates gRPC-Web, for the requests that need it.
 
-use prost::{Message, Oneof};
+use ingress_filter::names::CLUSTER_HEADER;
+use prost::Message;
 use serde::Serialize;
 
-use ingress_filter::names::CLUSTER_HEADER;
-
 use super::core::StringMatcher;
+use super::matcher::{FieldMatcher, Matcher, OnMatch, Predicate};
 use super::message::{Extension, typed};
 use super::routes::HeaderInput;
 use crate::model::GRPC_WEB_PREFIX;
@@ -15,7 +15,7 @@ use crate::model::GRPC_WEB_PREFIX;
 #[derive(Clone, PartialEq, Message, Serialize)]
 pub(super) struct SelectiveGrpcWeb {
     #[prost(message, optional, tag = "3")]
-    xds_matcher: Option<Matcher>,
+    xds_matcher: Option<Matcher<HeaderInput, SkipFilter>>,
     #[prost(message, optional, tag = "2")]
     extension_config: Option<Extension<GrpcWeb>>,
 }
@@ -28,57 +28,6 @@ struct GrpcWeb {}
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct SkipFilter {}
 
-/// `xds.type.matcher.v3.Matcher` with one predicate.
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct Matcher {
-    #[prost(message, optional, tag = "1")]
-    matcher_list: Option<MatcherList>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct MatcherList {
-    #[prost(message, repeated, tag = "1")]
-    matchers: Vec<FieldMatcher>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct FieldMatcher {
-    #[prost(message, optional, tag = "1")]
-    predicate: Option<Predicate>,
-    #[prost(message, optional, tag = "2")]
-    on_match: Option<OnMatch>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct Predicate {
-    #[prost(oneof = "MatchType", tags = "1, 4")]
-    #[serde(flatten)]
-    kind: Option<MatchType>,
-}
-
-#[derive(Clone, PartialEq, Oneof, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum MatchType {
-    #[prost(message, tag = "1")]
-    SinglePredicate(SinglePredicate),
-    #[prost(message, tag = "4")]
-    NotMatcher(Box<Predicate>),
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct SinglePredicate {
-    #[prost(message, optional, tag = "1")]
-    input: Option<Extension<HeaderInput>>,
-    #[prost(message, optional, tag = "2")]
-    value_match: Option<StringMatcher>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct OnMatch {
-    #[prost(message, optional, tag = "2")]
-    action: Option<Extension<SkipFilter>>,
-}
-
 typed! {
     SelectiveGrpcWeb = "envoy.extensions.common.matching.v3.ExtensionWithMatcher",
     GrpcWeb = "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb",
@@ -89,19 +38,11 @@ impl SelectiveGrpcWeb {
     /// Acts on requests whose cluster, which an earlier filter has selected, is one for
     /// gRPC-Web.
     pub(super) fn by_cluster() -> Self {
-        let is_selected = SinglePredicate {
-            input: Some(HeaderInput::of(CLUSTER_HEADER)),
-            value_match: Some(StringMatcher::prefix(GRPC_WEB_PREFIX)),
-        };
-        let is_selected = Predicate { kind: Some(MatchType::SinglePredicate(is_selected)) };
-        let matcher = FieldMatcher {
-            predicate: Some(Predicate { kind: Some(MatchType::NotMatcher(Box::new(is_selected))) }),
-            on_match: Some(OnMatch { action: Some(Extension::new("skip", SkipFilter {})) }),
-        };
+        let prefix = StringMatcher::prefix(GRPC_WEB_PREFIX);
+        let is_other = Predicate::new(HeaderInput::of(CLUSTER_HEADER), prefix).negated();
+        let skip = FieldMatcher::new(is_other, OnMatch::action("skip", SkipFilter {}));
         Self {
-            xds_matcher: Some(Matcher {
-                matcher_list: Some(MatcherList { matchers: vec![matcher] }),
-            }),
+            xds_matcher: Some(Matcher::any(None).preceded_by(vec![skip])),
             extension_config: Some(Extension::new("envoy.filters.http.grpc_web", GrpcWeb {})),
         }
     }

@@ -1,7 +1,7 @@
 //! Envoy's routes (RDS): a few, independent of the manifests. They forward each
 //! request that the filter accepts to the cluster that it selected.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use ingress_filter::names::{
     CLUSTER_HEADER, MIRROR_HEADER, SESSION_HEADER, TIMEOUT_HEADER, WEBSOCKET_HEADER,
@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::ROUTE_CONFIGURATION;
 use super::core::{HeaderValueOption, StringMatcher};
+use super::matcher::{Matcher, OnMatch};
 use super::message::{Duration, Extension, Socket, is_unset, number_as_text, typed};
 use crate::settings::TimeLimit;
 
@@ -54,35 +55,10 @@ struct VirtualHost {
     matcher: Option<MirrorMatcher>,
 }
 
-/// `xds.type.matcher.v3.Matcher` that looks a header up in a map.
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct MirrorMatcher {
-    #[prost(message, optional, tag = "2")]
-    matcher_tree: Option<MirrorTree>,
-    #[prost(message, optional, tag = "3")]
-    on_no_match: Option<OnMatch>,
-}
+/// Selects the routes by a header.
+type MirrorMatcher = Matcher<HeaderInput, RouteList>;
 
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct MirrorTree {
-    #[prost(message, optional, tag = "1")]
-    input: Option<Extension<HeaderInput>>,
-    #[prost(message, optional, tag = "2")]
-    exact_match_map: Option<MirrorMap>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct MirrorMap {
-    #[prost(btree_map = "string, message", tag = "1")]
-    map: BTreeMap<String, OnMatch>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct OnMatch {
-    #[prost(message, optional, tag = "2")]
-    action: Option<Extension<RouteList>>,
-}
-
+/// `type.matcher.v3.HttpRequestHeaderMatchInput`.
 #[derive(Clone, PartialEq, Message, Serialize)]
 pub(super) struct HeaderInput {
     #[prost(string, tag = "1")]
@@ -258,7 +234,7 @@ impl RouteConfiguration {
         if mirrors.is_empty() {
             virtual_host.routes = routes(None, waiting);
         } else {
-            virtual_host.matcher = Some(MirrorMatcher::new(&mirrors, waiting));
+            virtual_host.matcher = Some(MirrorMatcher::by_mirror(&mirrors, waiting));
         }
         Self { name: ROUTE_CONFIGURATION.to_owned(), virtual_hosts: vec![virtual_host] }
     }
@@ -278,14 +254,11 @@ fn routes(mirror: Option<&str>, waiting: Option<LongWait>) -> Vec<Route> {
 impl MirrorMatcher {
     /// Envoy compares a request with each route of a list, but finds a value in a map
     /// directly.
-    fn new(mirrors: &BTreeSet<&str>, waiting: Option<LongWait>) -> Self {
-        let entry = |cluster: &&str| ((*cluster).to_owned(), OnMatch::to(Some(cluster), waiting));
-        let map = mirrors.iter().map(entry);
-        let tree = MirrorTree {
-            input: Some(HeaderInput::of(MIRROR_HEADER)),
-            exact_match_map: Some(MirrorMap { map: map.collect() }),
-        };
-        Self { matcher_tree: Some(tree), on_no_match: Some(OnMatch::to(None, waiting)) }
+    fn by_mirror(mirrors: &BTreeSet<&str>, waiting: Option<LongWait>) -> Self {
+        let to = |mirror| OnMatch::action("routes", RouteList { routes: routes(mirror, waiting) });
+        let map = mirrors.iter().map(|cluster| ((*cluster).to_owned(), to(Some(*cluster))));
+        let header = HeaderInput::of(MIRROR_HEADER);
+        Self::any(Some(to(None))).preceded_by_exact(header, map.collect())
     }
 }
 
@@ -293,13 +266,6 @@ impl HeaderInput {
     pub(super) fn of(header: &str) -> Extension<Self> {
         let input = Self { header_name: header.to_owned() };
         Extension::new("envoy.matching.inputs.request_headers", input)
-    }
-}
-
-impl OnMatch {
-    fn to(mirror: Option<&str>, waiting: Option<LongWait>) -> Self {
-        let list = RouteList { routes: routes(mirror, waiting) };
-        Self { action: Some(Extension::new("routes", list)) }
     }
 }
 

@@ -8,15 +8,14 @@
 //! tenant could take over another's host; with on-demand certificates, Envoy 1.40
 //! does not limit the number of names that clients can make it request.
 
-use std::collections::BTreeMap;
-
 use ingress_filter::DEFAULT_CERTIFICATE;
-use prost::{Enumeration, Message, Oneof};
+use prost::{Enumeration, Message};
 use serde::Serialize;
 
 use super::certificates::CertificateFiles;
 use super::core::{ConfigSource, DataSource, StringMatcher};
 use super::files::Layout;
+use super::matcher::{FieldMatcher, Matcher, OnMatch, Predicate};
 use super::message::{Extension, StringValue, is_unset, json_names, typed};
 use super::upstream_tls::{CombinedValidationContext, ValidationContext};
 use crate::certificates::{Authorities, Certificate, KeyPair};
@@ -109,86 +108,11 @@ pub(super) struct Secret {
     validation_context: Option<ValidationContext>,
 }
 
-/// `xds.type.matcher.v3.Matcher`, whose results are names of chains.
-#[derive(Clone, PartialEq, Message, Serialize)]
-pub(super) struct ChainMatcher {
-    #[prost(oneof = "Step", tags = "1, 2")]
-    #[serde(flatten)]
-    step: Option<Step>,
-    #[prost(message, optional, boxed, tag = "3")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    on_no_match: Option<Box<OnMatch>>,
-}
-
-#[derive(Clone, PartialEq, Oneof, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Step {
-    #[prost(message, tag = "1")]
-    MatcherList(MatcherList),
-    #[prost(message, tag = "2")]
-    MatcherTree(MatcherTree),
-}
+/// Selects the name of a chain by the server name.
+pub(super) type ChainMatcher = Matcher<ServerNameInput, StringValue>;
 
 #[derive(Clone, PartialEq, Message, Serialize)]
-struct MatcherTree {
-    #[prost(message, optional, tag = "1")]
-    input: Option<Extension<ServerNameInput>>,
-    #[prost(message, optional, tag = "2")]
-    exact_match_map: Option<ExactMatchMap>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct ExactMatchMap {
-    #[prost(btree_map = "string, message", tag = "1")]
-    map: BTreeMap<String, OnMatch>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct MatcherList {
-    #[prost(message, repeated, tag = "1")]
-    matchers: Vec<FieldMatcher>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct FieldMatcher {
-    #[prost(message, optional, tag = "1")]
-    predicate: Option<Predicate>,
-    #[prost(message, optional, tag = "2")]
-    on_match: Option<OnMatch>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct Predicate {
-    #[prost(message, optional, tag = "1")]
-    single_predicate: Option<SinglePredicate>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct SinglePredicate {
-    #[prost(message, optional, tag = "1")]
-    input: Option<Extension<ServerNameInput>>,
-    #[prost(message, optional, tag = "2")]
-    value_match: Option<StringMatcher>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct OnMatch {
-    #[prost(oneof = "Outcome", tags = "1, 2")]
-    #[serde(flatten)]
-    outcome: Option<Outcome>,
-}
-
-#[derive(Clone, PartialEq, Oneof, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Outcome {
-    #[prost(message, tag = "1")]
-    Matcher(Box<ChainMatcher>),
-    #[prost(message, tag = "2")]
-    Action(Extension<StringValue>),
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct ServerNameInput {}
+pub(super) struct ServerNameInput {}
 
 typed! {
     DownstreamTlsContext = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
@@ -287,66 +211,27 @@ impl ChainMatcher {
     /// label, then the default one. Without a chain, the connection is closed.
     pub(super) fn new(https: &Https) -> Self {
         let has_default = https.certificates.contains_key(DEFAULT_CERTIFICATE);
-        let default = has_default.then(|| OnMatch::chain(DEFAULT_CERTIFICATE));
+        let default = has_default.then(|| chain(DEFAULT_CERTIFICATE));
         let (wildcard, exact): (Vec<_>, Vec<_>) =
             https.hosts.iter().partition(|(host, _)| host.starts_with("*."));
-        let matchers = wildcard.into_iter().map(|(host, name)| FieldMatcher::new(host, name));
+        let matchers = wildcard.into_iter().map(|(host, name)| one_label_before(host, name));
         let by_wildcard = Self::any(default).preceded_by(matchers.collect());
-        let exact = exact.into_iter().map(|(host, name)| (host.clone(), OnMatch::chain(name)));
-        by_wildcard.preceded_by_exact(exact.collect())
-    }
-
-    fn any(outcome: Option<OnMatch>) -> Self {
-        Self { step: None, on_no_match: outcome.map(Box::new) }
-    }
-
-    /// Tries `matchers` first. Envoy accepts no empty list.
-    fn preceded_by(self, matchers: Vec<FieldMatcher>) -> Self {
-        if matchers.is_empty() {
-            return self;
-        }
-        Self { step: Some(Step::MatcherList(MatcherList { matchers })), ..self }
-    }
-
-    /// Tries `map` first. Envoy accepts no empty one.
-    fn preceded_by_exact(self, map: BTreeMap<String, OnMatch>) -> Self {
-        if map.is_empty() {
-            return self;
-        }
-        let tree = MatcherTree {
-            input: Some(server_name()),
-            exact_match_map: Some(ExactMatchMap { map }),
-        };
-        let rest = match self.step {
-            None => self.on_no_match,
-            Some(_) => Some(Box::new(OnMatch { outcome: Some(Outcome::Matcher(Box::new(self))) })),
-        };
-        Self { step: Some(Step::MatcherTree(tree)), on_no_match: rest }
+        let exact = exact.into_iter().map(|(host, name)| (host.clone(), chain(name)));
+        by_wildcard.preceded_by_exact(server_name(), exact.collect())
     }
 }
 
-impl FieldMatcher {
-    /// Matches one label before the suffix of `host`. Envoy's own wildcards match any
-    /// number of labels.
-    fn new(host: &str, certificate: &str) -> Self {
-        // Only the dots of a DNS name have a meaning in an expression.
-        let suffix = host.trim_start_matches('*').replace('.', "\\.");
-        let single_predicate = Some(SinglePredicate {
-            input: Some(server_name()),
-            value_match: Some(StringMatcher::regex(format!("[^.]+{suffix}"))),
-        });
-        Self {
-            predicate: Some(Predicate { single_predicate }),
-            on_match: Some(OnMatch::chain(certificate)),
-        }
-    }
+/// Matches one label before the suffix of `host`. Envoy's own wildcards match any number of
+/// labels.
+fn one_label_before(host: &str, certificate: &str) -> FieldMatcher<ServerNameInput, StringValue> {
+    // Only the dots of a DNS name have a meaning in an expression.
+    let suffix = host.trim_start_matches('*').replace('.', "\\.");
+    let name = StringMatcher::regex(format!("[^.]+{suffix}"));
+    FieldMatcher::new(Predicate::new(server_name(), name), chain(certificate))
 }
 
-impl OnMatch {
-    fn chain(name: &str) -> Self {
-        let action = Extension::new("chain", StringValue { value: name.to_owned() });
-        Self { outcome: Some(Outcome::Action(action)) }
-    }
+fn chain(name: &str) -> OnMatch<ServerNameInput, StringValue> {
+    OnMatch::action("chain", StringValue { value: name.to_owned() })
 }
 
 fn server_name() -> Extension<ServerNameInput> {
