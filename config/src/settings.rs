@@ -3,18 +3,18 @@
 //! [`Settings`] declares each setting once: its key in the file, its flag, and the
 //! text of the help and of the JSON Schema. Defaults are in its `Default`.
 
+mod choices;
 mod file;
+mod gateway;
 mod memory;
 mod name_server;
+mod time_limit;
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::path::Path;
-use std::str::FromStr;
 
-use clap::{ArgAction, Args, ValueEnum};
-use ingress_filter::duration;
-use ingress_filter::table::{DEFAULT_HTTPS_PORT, Plaintext};
+use clap::{ArgAction, Args};
+use ingress_filter::table::DEFAULT_HTTPS_PORT;
 use ipnet::IpNet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -22,11 +22,17 @@ use thiserror::Error;
 
 use crate::budget::Limits;
 use crate::finding::{Finding, quote};
-use crate::objects::{check_label, is_dns_label, is_dns_subdomain};
+use crate::objects::{is_dns_label, is_dns_subdomain};
 
 pub use crate::objects::{LabelError, ObjectName, ObjectNameError};
+pub use choices::{
+    EscapedSlashes, HeadersWithUnderscores, HostOwnership, HttpForTls, ImplementationSpecific,
+    LoadBalancing, Mode, TlsVersion,
+};
+pub use gateway::Gateway;
 pub use memory::{Memory, MemoryError};
 pub use name_server::{NameServer, NameServerError};
+pub use time_limit::{TimeLimit, TimeLimitError};
 
 /// The settings, as in the YAML file of `--settings FILE`. Unknown keys are
 /// rejected.
@@ -201,17 +207,17 @@ pub struct Settings {
     /// paths, hosts, tlsWildcards, secrets, services, rules, conditions, endpoints,
     /// bytes, regexBytes. Objects beyond a limit are left out.
     #[arg(long, required = false, value_name = "RESOURCE=N,…")]
-    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, u64>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, u64>"))]
     pub object_budget: Limits,
     /// Limit the resources of all objects in a namespace together. The newest objects
     /// beyond a limit are left out.
     #[arg(long, required = false, value_name = "RESOURCE=N,…")]
-    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, u64>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, u64>"))]
     pub namespace_budget: Limits,
     /// Limit the resources of all objects together. If namespaces exceed a limit, the
     /// newest objects of those that use most are left out.
     #[arg(long, required = false, value_name = "RESOURCE=N,…")]
-    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, u64>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, u64>"))]
     pub total_budget: Limits,
 }
 
@@ -305,222 +311,6 @@ fn read_dns_label<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Erro
     parse_dns_label(&String::deserialize(value)?).map_err(D::Error::custom)
 }
 
-fn read_labels<'de, D: Deserializer<'de>>(value: D) -> Result<BTreeMap<String, String>, D::Error> {
-    let labels = BTreeMap::<String, String>::deserialize(value)?;
-    labels.iter().try_for_each(|(key, value)| check_label(key, value)).map_err(D::Error::custom)?;
-    Ok(labels)
-}
-
-/// The workload that match.source of RouteRules is compared with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Args)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Gateway {
-    /// Compare source.name of RouteRules with this name.
-    #[arg(id = "gateway_name", long = "gateway-name", required = false, value_name = "NAME", value_parser = parse_dns_label)]
-    #[serde(deserialize_with = "read_dns_label")]
-    pub name: String,
-    /// Compare source.namespace of RouteRules with this namespace.
-    #[arg(
-        id = "gateway_namespace",
-        long = "gateway-namespace",
-        required = false,
-        value_name = "NAME",
-        value_parser = parse_dns_label
-    )]
-    #[serde(deserialize_with = "read_dns_label")]
-    pub namespace: String,
-    /// Compare source.labels of RouteRules with these labels.
-    #[arg(id = "gateway_labels", long = "gateway-labels", required = false, value_name = "K=V,…", value_parser = parse_labels)]
-    #[serde(deserialize_with = "read_labels")]
-    pub labels: BTreeMap<String, String>,
-}
-
-/// Labels in the syntax of `kubectl`: `istio=ingress,app=edge`.
-fn parse_labels(text: &str) -> Result<BTreeMap<String, String>, InvalidLabel> {
-    let pairs = text.split(',').filter(|pair| !pair.is_empty());
-    let pairs = pairs.map(|pair| {
-        let (key, value) = pair.split_once('=').ok_or_else(|| InvalidLabel::NoPair(pair.into()))?;
-        check_label(key, value)?;
-        Ok((key.to_owned(), value.to_owned()))
-    });
-    pairs.collect()
-}
-
-/// Not a label of the form `key=value`.
-#[derive(Debug, PartialEq, Eq, Error)]
-enum InvalidLabel {
-    #[error("{} is not a label; write key=value", quote(.0))]
-    NoPair(String),
-    #[error(transparent)]
-    Invalid(#[from] LabelError),
-}
-
-impl Default for Gateway {
-    fn default() -> Self {
-        Self {
-            name: "istio-ingress".into(),
-            namespace: "istio-system".into(),
-            labels: BTreeMap::from([("istio".into(), "ingress".into())]),
-        }
-    }
-}
-
-/// A duration, written as in `4s`, `500ms` or `1m30s`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct TimeLimit(u32);
-
-impl TimeLimit {
-    const fn of_seconds(seconds: u16) -> Self {
-        // Lossless, and within bounds; `From` is not const.
-        Self(seconds as u32 * 1_000)
-    }
-
-    /// In milliseconds, 1 or more.
-    pub fn milliseconds(self) -> u32 {
-        self.0
-    }
-}
-
-/// Not a valid duration.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{} is not a duration from 1ms to 49 days; write it as in 4s, 500ms or 1m30s", quote(.0))]
-pub struct TimeLimitError(String);
-
-impl FromStr for TimeLimit {
-    type Err = TimeLimitError;
-
-    fn from_str(text: &str) -> Result<Self, TimeLimitError> {
-        duration::parse(text.as_bytes()).map(Self).ok_or_else(|| TimeLimitError(text.into()))
-    }
-}
-
-impl TryFrom<String> for TimeLimit {
-    type Error = TimeLimitError;
-
-    fn try_from(text: String) -> Result<Self, TimeLimitError> {
-        text.parse()
-    }
-}
-
-impl From<TimeLimit> for String {
-    fn from(limit: TimeLimit) -> Self {
-        format!("{}ms", limit.0)
-    }
-}
-
-/// The Ingresses to serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// No Ingresses.
-    Off,
-    /// Ingresses of the class, and those without a class.
-    Default,
-    /// Only Ingresses of the class.
-    Strict,
-}
-
-/// A version of TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum TlsVersion {
-    /// RFC 5246.
-    #[serde(rename = "TLSv1.2")]
-    #[value(name = "TLSv1.2")]
-    V12,
-    /// RFC 8446.
-    #[serde(rename = "TLSv1.3")]
-    #[value(name = "TLSv1.3")]
-    V13,
-}
-
-/// How to handle plain HTTP requests for paths of Ingresses with TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum HttpForTls {
-    /// Serve them as over HTTPS.
-    Serve,
-    /// Redirect to HTTPS, with 308.
-    Redirect,
-    /// Answer 404, as Istio's Ingress did.
-    Refuse,
-}
-
-impl HttpForTls {
-    /// The field of such a path in the route table.
-    pub(crate) fn plaintext(self) -> Option<Plaintext> {
-        match self {
-            Self::Serve => None,
-            Self::Redirect => Some(Plaintext::Redirect),
-            Self::Refuse => Some(Plaintext::Refuse),
-        }
-    }
-}
-
-/// How paths of type `ImplementationSpecific` are matched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum ImplementationSpecific {
-    /// Exactly, as in Istio 0.5.
-    Istio,
-    /// Like pathType: Prefix, as in ingress-nginx.
-    Prefix,
-}
-
-/// How request headers with underscores in their names are handled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum HeadersWithUnderscores {
-    /// Remove these headers, and serve the request.
-    Drop,
-    /// Respond with 400.
-    Reject,
-    /// Forward these headers.
-    Allow,
-}
-
-/// How paths with encoded slashes or backslashes are handled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum EscapedSlashes {
-    /// Respond with 400.
-    Reject,
-    /// Forward them as they are, but respond with 400 if the decoded path has another
-    /// route or rule, or a dot segment.
-    Keep,
-}
-
-/// How requests are distributed to endpoints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-#[value(rename_all = "camelCase")]
-pub enum LoadBalancing {
-    /// To one after the other.
-    RoundRobin,
-    /// To the one of two random endpoints that has fewer active requests.
-    LeastRequest,
-}
-
-/// Who may define routes for a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum HostOwnership {
-    /// The namespace of the oldest Ingress that names it. Paths, default backends
-    /// and certificates that other namespaces define for it are rejected.
-    Namespace,
-    /// All namespaces. If two define the same path, the older Ingress has precedence.
-    Shared,
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -560,33 +350,6 @@ impl Default for Settings {
             host_ownership: HostOwnership::Namespace,
             denied_endpoints: Vec::new(),
             name_servers: Vec::new(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_are_pairs() {
-        let labels = parse_labels("istio=ingress,app=").unwrap();
-        assert_eq!(
-            labels,
-            BTreeMap::from([("istio".into(), "ingress".into()), ("app".into(), String::new())])
-        );
-        assert_eq!(parse_labels(""), Ok(BTreeMap::new()));
-        assert!(parse_labels("istio").unwrap_err().to_string().contains("key=value"));
-        assert!(parse_labels("a|b=c").unwrap_err().to_string().contains("`a|b`"));
-    }
-
-    #[test]
-    fn a_time_limit_is_a_duration() {
-        let limit: TimeLimit = "1m30s".parse().unwrap();
-        assert_eq!(limit.milliseconds(), 90_000);
-        assert_eq!(String::from(limit).parse(), Ok(limit));
-        for bad in ["", "15", "0s", "-1s", "50d"] {
-            assert!(bad.parse::<TimeLimit>().is_err(), "{bad}");
         }
     }
 }

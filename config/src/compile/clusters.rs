@@ -15,6 +15,7 @@ use crate::manifest::Object;
 use crate::model::{
     self, Balance, Cluster, Discovery, EndpointSelector, GRPC_WEB_PREFIX, Protocol,
 };
+use crate::object_ref::ObjectRef;
 use crate::objects::ingress::BackendPort;
 use crate::objects::service::{Application, Http, Residence, Service, ServicePort, TargetPort};
 use crate::objects::{Labels, describe_labels};
@@ -31,8 +32,8 @@ pub(super) struct Clusters<'a> {
     by_name: model::Clusters,
     /// The DNS names to resolve.
     dns_names: BTreeSet<String>,
-    /// The services whose requests may have the header of a session, by namespace and name.
-    in_sessions: BTreeSet<(String, String)>,
+    /// The services whose requests may have the header of a session.
+    in_sessions: BTreeSet<ObjectRef>,
 }
 
 /// A service that exists.
@@ -102,11 +103,10 @@ impl<'a> Clusters<'a> {
     /// All clusters, the DNS names to resolve, and what is needed for TLS.
     pub(super) fn finish(self) -> (model::Clusters, BTreeSet<String>, TlsUpstreams<'a>) {
         let Self { mut by_name, dns_names, tls, in_sessions, .. } = self;
-        for cluster in by_name.values_mut() {
-            let service = (cluster.service.namespace.to_string(), cluster.service.name.to_string());
-            if in_sessions.contains(&service) {
-                *cluster = Arc::new(Cluster { has_sessions: true, ..(**cluster).clone() });
-            }
+        // Usually there are none.
+        let clusters = by_name.values_mut().filter(|_| !in_sessions.is_empty());
+        for cluster in clusters.filter(|cluster| in_sessions.contains(&cluster.service)) {
+            *cluster = Arc::new(Cluster { has_sessions: true, ..(**cluster).clone() });
         }
         (by_name, dns_names, tls)
     }
@@ -118,7 +118,8 @@ impl<'a> Clusters<'a> {
 
     /// Notes that requests to a service may have the header of a session.
     pub(super) fn expect_sessions(&mut self, namespace: &str, name: &str) {
-        self.in_sessions.insert((namespace.to_owned(), name.to_owned()));
+        let service = self.find(namespace, name).map(|named| named.object.reference());
+        self.in_sessions.extend(service);
     }
 
     /// The service `name` of `namespace`.

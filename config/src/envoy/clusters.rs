@@ -13,7 +13,8 @@ use super::message::{
 };
 use super::protocols::CommonHttpProtocolOptions;
 use super::sanitising::MutationFilter;
-use super::upstream_tls::{UpstreamSource, UpstreamTlsContext};
+use super::tls::TlsSource;
+use super::upstream_tls::UpstreamTlsContext;
 use crate::digest::digest_of;
 use crate::model::{Balance, Cluster, Discovery, Protocol};
 use crate::settings::LoadBalancing;
@@ -210,11 +211,11 @@ typed! {
 }
 
 impl ClusterMessage {
-    pub(super) fn new(cluster: &Cluster, source: UpstreamSource<'_>) -> Self {
+    pub(super) fn new(cluster: &Cluster, source: TlsSource<'_>) -> Self {
         let kind = match (&cluster.discovery, source) {
             (Discovery::Dns(..), _) => DiscoveryType::StrictDns,
-            (_, UpstreamSource::Files(..)) => DiscoveryType::Static,
-            (_, UpstreamSource::Stream) => DiscoveryType::Eds,
+            (_, TlsSource::Files(..)) => DiscoveryType::Static,
+            (_, TlsSource::Stream) => DiscoveryType::Eds,
         };
         let mut message = Self::bare(&cluster.name, kind);
         message.lb_policy = LbPolicy::from(cluster.balance).into();

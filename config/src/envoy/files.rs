@@ -21,7 +21,6 @@ use super::manager::ConnectionManagerOptions;
 use super::message::{Any, Typed};
 use super::routes::RouteConfiguration;
 use super::tls::TlsSource;
-use super::upstream_tls::UpstreamSource;
 use crate::digest::digest_of;
 use crate::files::{check_file, check_folder, write_if_changed};
 use crate::model::Gateway;
@@ -210,13 +209,12 @@ impl EnvoyFiles {
             filter: ConfigSource::file(&layout.filter()),
             settings,
         };
-        let source = TlsSource::Files(layout);
+        let source = TlsSource::Files(layout, &gateway.upstream_secrets);
         let http = Listener::http(listening.http, &options);
         let https = gateway.https.as_ref();
         let https = https.map(|https| Listener::https(listening.https, https, &options, source));
         let listeners: Vec<_> = std::iter::once(http).chain(https).collect();
         let clusters = gateway.clusters.values();
-        let source = UpstreamSource::Files(layout, &gateway.upstream_secrets);
         let clusters: Vec<_> =
             clusters.map(|cluster| ClusterMessage::new(cluster, source)).collect();
         let filter = filter_config(&layout.module(), gateway.table.flat()?);

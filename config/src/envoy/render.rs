@@ -18,7 +18,6 @@ use super::manager::ConnectionManagerOptions;
 use super::resource::{Key, Kind, Named, Resource, Resources};
 use super::routes::RouteConfiguration;
 use super::tls::{Secret, TlsSource};
-use super::upstream_tls::UpstreamSource;
 use super::{FILTER_NAME, ROUTE_CONFIGURATION};
 use crate::certificates::{Authorities, KeyPair};
 use crate::model::{Cluster, Clusters, Discovery, Gateway, ServedTable, UpstreamSecrets};
@@ -205,7 +204,7 @@ impl Renderer {
     pub(crate) fn json(&self, gateway: &Gateway) -> Vec<serde_json::Value> {
         use super::message::Any;
         let clusters = gateway.clusters.values();
-        let clusters = clusters.map(|cluster| ClusterMessage::new(cluster, UpstreamSource::Stream));
+        let clusters = clusters.map(|cluster| ClusterMessage::new(cluster, TlsSource::Stream));
         let clusters = clusters.map(|cluster| serde_json::to_value(Any(cluster)));
         let listeners = self.listeners(gateway);
         let listeners = listeners.map(|listener| serde_json::to_value(Any(listener)));
@@ -271,7 +270,7 @@ impl RenderedClusters {
 
 impl RenderedCluster {
     fn new(cluster: &Arc<Cluster>) -> Self {
-        let message = ClusterMessage::new(cluster, UpstreamSource::Stream);
+        let message = ClusterMessage::new(cluster, TlsSource::Stream);
         let endpoints = match (message.endpoints_name(), &cluster.discovery) {
             (
                 Some(name),

@@ -1,12 +1,14 @@
 //! Envoy's routes (RDS): a few, independent of the manifests. They forward each
 //! request that the filter accepts to the cluster that it selected.
 
+#[cfg(test)]
+mod tests;
+mod waiting;
+
 use std::collections::BTreeSet;
 
-use ingress_filter::names::{
-    CLUSTER_HEADER, MIRROR_HEADER, SESSION_HEADER, TIMEOUT_HEADER, WEBSOCKET_HEADER,
-};
-use ingress_filter::table::{Action, Backend, Forward, RouteTable, Timeout};
+use ingress_filter::names::{CLUSTER_HEADER, MIRROR_HEADER, SESSION_HEADER, WEBSOCKET_HEADER};
+use ingress_filter::table::{Action, Backend, Forward, RouteTable};
 use prost::{Message, Oneof};
 use serde::Serialize;
 
@@ -15,6 +17,7 @@ use super::core::{HeaderValueOption, StringMatcher};
 use super::matcher::{Matcher, OnMatch};
 use super::message::{Duration, Extension, Socket, is_unset, number_as_text, typed};
 use crate::settings::TimeLimit;
+use waiting::LongWait;
 
 /// The headers from the filter to Envoy that must not reach upstreams. The router itself
 /// removes those that it uses. That of the session is needed later, to select an endpoint,
@@ -290,46 +293,6 @@ fn forwards(backend: &Backend) -> impl Iterator<Item = &Forward> {
     })
 }
 
-/// Requests whose timeout is longer than the idle timeout of streams, which would end
-/// them first.
-#[derive(Clone, Copy, Debug)]
-struct LongWait {
-    /// The idle timeout of all other requests, in milliseconds.
-    usual: u32,
-    /// The longest timeout of the table, in milliseconds.
-    longest: u32,
-}
-
-impl LongWait {
-    /// By this much an idle timeout is longer than the timeout of the request, in
-    /// milliseconds: the one of the request has its own status.
-    const MARGIN: u32 = 1_000;
-
-    /// `None` if no timeout of the table is that long.
-    fn in_table(table: &RouteTable, stream_idle_timeout: TimeLimit) -> Option<Self> {
-        let timeouts = table.backends.iter().flat_map(forwards);
-        let timeouts = timeouts.filter_map(|forward| forward.timeout.as_ref());
-        let longest = timeouts.map(Timeout::longest_ms).max()?;
-        let usual = stream_idle_timeout.milliseconds();
-        let waiting = Self { usual, longest };
-        (i64::from(longest) >= waiting.start()).then_some(waiting)
-    }
-
-    /// The shortest of these timeouts.
-    fn start(self) -> i64 {
-        i64::from(self.usual) - i64::from(Self::MARGIN)
-    }
-
-    fn matcher(self) -> HeaderMatcher {
-        let range = Int64Range { start: self.start(), end: i64::MAX };
-        HeaderMatcher::new(TIMEOUT_HEADER, HeaderMatch::RangeMatch(range))
-    }
-
-    fn idle_timeout(self) -> Duration {
-        Duration::milliseconds(self.longest.saturating_add(Self::MARGIN))
-    }
-}
-
 impl Route {
     /// Without a timeout, except for the one that the filter sets and the idle ones.
     fn forwarding(repeatable: Repeatable, waiting: Option<LongWait>, mirror: Option<&str>) -> Self {
@@ -439,90 +402,15 @@ impl HeaderMatcher {
         Self::new(name, HeaderMatch::StringMatch(StringMatcher::text_matching(text)))
     }
 
+    fn at_least(name: &str, start: i64) -> Self {
+        Self::new(name, HeaderMatch::RangeMatch(Int64Range { start, end: i64::MAX }))
+    }
+
     fn present(name: &str) -> Self {
         Self::new(name, HeaderMatch::PresentMatch(true))
     }
 
     fn absent(name: &str) -> Self {
         Self::new(name, HeaderMatch::PresentMatch(false))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    /// The virtual host in JSON for a table with copies to these clusters.
-    fn virtual_host(mirrors: &[String]) -> Value {
-        let backend = |cluster: &String| {
-            let forward = json!({"forward": {"cluster": "web", "mirror": cluster}});
-            json!({"name": cluster, "default": forward, "rules": [{"action": forward}]})
-        };
-        let backends: Vec<_> = mirrors.iter().map(backend).collect();
-        let table = json!({"version": 1, "backends": backends});
-        let table = serde_json::from_value(table).expect("a table");
-        let routes = RouteConfiguration::new(&table, limit("5m"));
-        serde_json::to_value(routes).expect("JSON")["virtual_hosts"][0].clone()
-    }
-
-    fn limit(text: &str) -> TimeLimit {
-        text.parse().expect("a duration")
-    }
-
-    /// The idle timeouts of the routes for a rule with this timeout.
-    fn idle_timeouts(timeout: &Value) -> Vec<String> {
-        let forward = json!({"forward": {"cluster": "web", "timeout": timeout}});
-        let backends = json!([{"name": "web", "default": forward}]);
-        let table = json!({"version": 1, "backends": backends});
-        let table = serde_json::from_value(table).expect("a table");
-        let routes = RouteConfiguration::new(&table, limit("5m"));
-        let routes = serde_json::to_value(routes).expect("JSON");
-        let routes = routes["virtual_hosts"][0]["routes"].as_array().expect("routes").iter();
-        let timeouts = routes.filter_map(|route| route["route"]["idle_timeout"].as_str());
-        timeouts.map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn a_longer_timeout_has_routes_whose_idle_timeout_does_not_end_it() {
-        assert_eq!(idle_timeouts(&json!({"ms": 60_000})), [""; 0]);
-        assert_eq!(idle_timeouts(&json!({"ms": 600_500})), ["601.500000000s"; 2]);
-        assert_eq!(idle_timeouts(&json!({"ms": u32::MAX})), ["4294967.295000000s"; 2]);
-        let by_client = json!({"ms": 1, "override_header": "x", "override_limit_ms": 900_000});
-        assert_eq!(idle_timeouts(&by_client), ["901s"; 2]);
-    }
-
-    /// The routes of a match, and the clusters that they send copies to.
-    fn routes_and_copies(on_match: &Value) -> (usize, Vec<Value>) {
-        let routes = on_match["action"]["typed_config"]["routes"].as_array().expect("a list");
-        let copies = routes.iter().filter_map(|route| {
-            route["route"].get("request_mirror_policies").map(|policies| policies[0].clone())
-        });
-        (routes.len(), copies.collect())
-    }
-
-    /// The cost of a list would grow with the number of clusters that get copies.
-    #[test]
-    fn each_mirror_is_one_entry_of_a_map() {
-        let mirrors: Vec<_> = (0..100).map(|number| format!("copy-{number}")).collect();
-        let host = virtual_host(&mirrors);
-        assert_eq!(host.get("routes"), None, "a list beside the map");
-        let tree = &host["matcher"]["matcher_tree"];
-        assert_eq!(tree["input"]["typed_config"]["header_name"], MIRROR_HEADER);
-        let map = tree["exact_match_map"]["map"].as_object().expect("a map");
-        assert_eq!(map.len(), mirrors.len());
-        for mirror in &mirrors {
-            let copies = vec![json!({"cluster": mirror}); 2];
-            assert_eq!(routes_and_copies(&map[mirror]), (5, copies), "{mirror}");
-        }
-        assert_eq!(routes_and_copies(&host["matcher"]["on_no_match"]), (5, Vec::new()));
-    }
-
-    #[test]
-    fn without_mirrors_there_is_no_map() {
-        let host = virtual_host(&[]);
-        assert_eq!(host.get("matcher"), None);
-        assert_eq!(host["routes"].as_array().map(Vec::len), Some(5));
     }
 }

@@ -19,7 +19,7 @@ use super::matcher::{FieldMatcher, Matcher, OnMatch, Predicate};
 use super::message::{Extension, StringValue, is_unset, json_names, typed};
 use super::upstream_tls::{CombinedValidationContext, ValidationContext};
 use crate::certificates::{Authorities, Certificate, KeyPair};
-use crate::model::Https;
+use crate::model::{Https, UpstreamSecrets};
 use crate::settings::TlsVersion;
 
 /// `transport_sockets.tls.v3.DownstreamTlsContext`.
@@ -122,9 +122,9 @@ typed! {
 
 /// The source of Envoy's certificates.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum TlsSource<'l> {
-    /// Files in this folder.
-    Files(&'l Layout),
+pub(super) enum TlsSource<'s> {
+    /// Files in this folder; those for upstreams have the fingerprints of these secrets.
+    Files(&'s Layout, &'s UpstreamSecrets),
     /// The stream, by name.
     Stream,
 }
@@ -143,7 +143,7 @@ impl DownstreamTlsContext {
                 let configs = certificates.iter().map(|(name, _)| SdsSecretConfig::stream(name));
                 context.tls_certificate_sds_secret_configs = configs.collect();
             }
-            TlsSource::Files(layout) => {
+            TlsSource::Files(layout, _) => {
                 let certificate = |(name, certificate): &(&str, &Certificate)| {
                     let files = CertificateFiles::new(layout, name, &certificate.pair);
                     TlsCertificate::of_files(&files)

@@ -8,10 +8,9 @@ use serde::Serialize;
 
 use super::certificates::{AuthoritiesFile, CertificateFiles};
 use super::core::{DataSource, StringMatcher};
-use super::files::Layout;
 use super::message::{is_unset, json_names, typed};
-use super::tls::{CommonTlsContext, SdsSecretConfig, TlsCertificate};
-use crate::model::{Protocol, Roots, UpstreamSecrets, UpstreamTls, Verification};
+use super::tls::{CommonTlsContext, SdsSecretConfig, TlsCertificate, TlsSource};
+use crate::model::{Protocol, Roots, UpstreamTls, Verification};
 use crate::settings::TlsVersion;
 
 /// `transport_sockets.tls.v3.UpstreamTlsContext`.
@@ -66,17 +65,8 @@ typed! {
     UpstreamTlsContext = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
 }
 
-/// The source of authorities and certificates for upstreams.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum UpstreamSource<'s> {
-    /// Files in this folder.
-    Files(&'s Layout, &'s UpstreamSecrets),
-    /// The stream, by name.
-    Stream,
-}
-
 impl UpstreamTlsContext {
-    pub(super) fn new(tls: &UpstreamTls, protocol: Protocol, source: UpstreamSource<'_>) -> Self {
+    pub(super) fn new(tls: &UpstreamTls, protocol: Protocol, source: TlsSource<'_>) -> Self {
         let protocols = match protocol {
             Protocol::Http1 => &["http/1.1"],
             Protocol::Http2 => &["h2"],
@@ -104,7 +94,7 @@ impl UpstreamTlsContext {
 }
 
 impl CommonTlsContext {
-    fn verify(&mut self, Verification { roots, names }: &Verification, source: UpstreamSource<'_>) {
+    fn verify(&mut self, Verification { roots, names }: &Verification, source: TlsSource<'_>) {
         let names = ValidationContext {
             trusted_ca: None,
             match_typed_subject_alt_names: names.iter().map(|name| SanMatcher::dns(name)).collect(),
@@ -114,13 +104,13 @@ impl CommonTlsContext {
             (Roots::File(path), _) => {
                 self.validation_context = file(DataSource::file(path.as_ref()));
             }
-            (Roots::Secret(name), UpstreamSource::Stream) => {
+            (Roots::Secret(name), TlsSource::Stream) => {
                 self.combined_validation_context = Some(CombinedValidationContext {
                     default_validation_context: Some(names),
                     validation_context_sds_secret_config: Some(SdsSecretConfig::stream(name)),
                 });
             }
-            (Roots::Secret(name), UpstreamSource::Files(layout, secrets)) => {
+            (Roots::Secret(name), TlsSource::Files(layout, secrets)) => {
                 // Without authorities, every certificate would be accepted.
                 let fingerprint = secrets.authorities.get(name).map(|it| it.fingerprint());
                 let path = AuthoritiesFile::new(layout, name, fingerprint.unwrap_or("missing"));
@@ -129,12 +119,12 @@ impl CommonTlsContext {
         }
     }
 
-    fn show(&mut self, name: &str, source: UpstreamSource<'_>) {
+    fn show(&mut self, name: &str, source: TlsSource<'_>) {
         match source {
-            UpstreamSource::Stream => {
+            TlsSource::Stream => {
                 self.tls_certificate_sds_secret_configs = vec![SdsSecretConfig::stream(name)];
             }
-            UpstreamSource::Files(layout, secrets) => {
+            TlsSource::Files(layout, secrets) => {
                 let pair = secrets.clients.get(name);
                 let files = pair.map(|pair| CertificateFiles::new(layout, name, pair));
                 let certificate = files.map(|files| TlsCertificate::of_files(&files));

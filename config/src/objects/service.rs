@@ -101,8 +101,10 @@ impl Service {
         }
         let metadata = root.field("metadata");
         let annotations = metadata.as_ref().and_then(|metadata| metadata.field("annotations"));
-        let known = [&upstream_tls::ANNOTATIONS[..], &[session::COOKIE]].concat();
-        let own = annotations.as_ref().map(|annotations| read_own(annotations, &known));
+        let own = annotations.as_ref().map(|annotations| {
+            let known = [&upstream_tls::ANNOTATIONS[..], &[session::COOKIE]].concat();
+            read_own(annotations, &known)
+        });
         let own = own.unwrap_or_default();
         let session_cookie = session::cookie(&own);
         let Some(spec) = root.mapping("spec") else {
