@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::action::Routed;
 use crate::error::Broken;
+use crate::escapes::Target;
 use crate::headers::HeaderEdit;
 use crate::names::NO_HOST;
 use crate::request::Request;
@@ -102,9 +103,11 @@ impl Router {
             return Ok(Decision { outcome: Outcome::Misdirected, ..Decision::refuse(421) });
         }
         let Ok(host) = self.find_host(&authority) else { return Ok(Decision::refuse(404)) };
-        let Some(matched) = self.find_route(host, &target)? else {
+        let spelled = Target::new(&target);
+        let Some(matched) = self.find_route(host, &spelled)? else {
             return Ok(Decision { outcome: Outcome::NoRoute, ..Decision::refuse(404) });
         };
+        let has_escapes = spelled.has_escapes;
         let (bytes, backend) = (self.bytes(), matched.backend);
         let slots = (bytes, backend.slots);
         let view = View::new(request, target, authority, slots, self.fixed_random()?)?;
@@ -112,7 +115,7 @@ impl Router {
             return Ok(self.decide_plaintext(plaintext, &view, matched.source));
         }
         let chosen = backend.choose(bytes, &view)?;
-        if self.is_ambiguous(host, &view, &matched, chosen.index)? {
+        if has_escapes && self.is_ambiguous(host, &view, &matched, chosen.index)? {
             return Ok(Decision::refuse(400));
         }
         let routed = Routed { prefix: matched.prefix, port: backend.port(bytes, matched.port)? };

@@ -3,12 +3,27 @@
 
 use std::borrow::Cow;
 
+/// The target of a request.
+pub(crate) struct Target<'t> {
+    pub(crate) written: &'t [u8],
+    /// The same, with the path as routes compare it.
+    pub(crate) canonical: Cow<'t, [u8]>,
+    /// Whether the path has any `%`.
+    pub(crate) has_escapes: bool,
+}
+
+impl<'t> Target<'t> {
+    pub(crate) fn new(written: &'t [u8]) -> Self {
+        let first = || written.iter().find(|byte| matches!(byte, b'%' | b'?' | b'#'));
+        // Most targets have no escapes at all, which one search for one byte shows.
+        let has_escapes = written.contains(&b'%') && first() == Some(&b'%');
+        let canonical = if has_escapes { canonical(written) } else { Cow::Borrowed(written) };
+        Self { written, canonical, has_escapes }
+    }
+}
+
 /// The path with all digits of escapes in upper case.
 pub(crate) fn canonical(path: &[u8]) -> Cow<'_, [u8]> {
-    // Most paths have no escapes at all.
-    if !path.contains(&b'%') {
-        return Cow::Borrowed(path);
-    }
     let mut upper = Cow::Borrowed(path);
     for (at, part) in path.windows(3).enumerate() {
         let [b'%', high, low] = part else { continue };
@@ -32,6 +47,20 @@ pub(crate) fn canonical_text(path: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_path_counts() {
+        for (target, expected, has_escapes) in [
+            ("/a", "/a", false),
+            ("/a?%c3", "/a?%c3", false),
+            ("/a#%c3", "/a#%c3", false),
+            ("/%c3", "/%C3", true),
+            ("/%", "/%", true),
+        ] {
+            let Target { canonical, has_escapes: has, .. } = Target::new(target.as_bytes());
+            assert_eq!((&*canonical, has), (expected.as_bytes(), has_escapes), "{target}");
+        }
+    }
 
     #[test]
     fn digits_have_no_case() {

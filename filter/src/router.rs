@@ -11,7 +11,7 @@ mod explain;
 
 use crate::authority;
 use crate::error::{Broken, LoadError};
-use crate::escapes::canonical;
+use crate::escapes;
 use crate::flat::{At, Bytes, FlatTable, List, Text, record, tags};
 use crate::pattern::Pattern;
 use crate::rules::Backend;
@@ -223,7 +223,7 @@ impl Router {
     /// ```
     pub fn find(&self, authority: &[u8], target: &[u8]) -> Result<Option<Matched<'_>>, NoHost> {
         let virtual_host = self.root.hosts.find(authority, self.bytes())?;
-        Ok(self.find_route(virtual_host, target).ok().flatten())
+        Ok(self.find_route(virtual_host, &escapes::Target::new(target)).ok().flatten())
     }
 
     /// Same as [`Self::find`], with the number of the virtual host that
@@ -231,7 +231,7 @@ impl Router {
     pub(crate) fn find_route(
         &self,
         virtual_host: Option<u32>,
-        target: &[u8],
+        target: &escapes::Target<'_>,
     ) -> Result<Option<Matched<'_>>, Broken> {
         let bytes = self.bytes();
         if let Some(number) = virtual_host {
@@ -293,10 +293,14 @@ impl Served {
 }
 
 impl VirtualHost {
-    fn find(&self, target: &[u8], bytes: Bytes<'_>) -> Result<Option<Found>, Broken> {
-        match most_specific(self.paths, &canonical(target), bytes) {
+    fn find(
+        &self,
+        target: &escapes::Target<'_>,
+        bytes: Bytes<'_>,
+    ) -> Result<Option<Found>, Broken> {
+        match most_specific(self.paths, &target.canonical, bytes) {
             Some(found) => Ok(Some(found)),
-            None => Ok(self.find_pattern(target, bytes)?.map(|route| (route, None))),
+            None => Ok(self.find_pattern(target.written, bytes)?.map(|route| (route, None))),
         }
     }
 

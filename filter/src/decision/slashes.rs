@@ -4,6 +4,7 @@
 //! forwarded only if the path has the same route and rule however it is read.
 
 use crate::error::Broken;
+use crate::escapes::Target;
 use crate::request::Request;
 use crate::router::{Matched, Router};
 use crate::view::View;
@@ -40,7 +41,9 @@ impl Router {
             Some(Ok(readings)) => readings,
         };
         for reading in [decoded, merged] {
-            let Some(other) = self.find_route(host, &reading)? else { return Ok(true) };
+            let Some(other) = self.find_route(host, &Target::new(&reading))? else {
+                return Ok(true);
+            };
             let view = view.with_target(reading);
             if other.route != matched.route
                 || other.backend.choose(self.bytes(), &view)?.index != rule
@@ -57,10 +60,6 @@ impl Readings {
     fn of(target: &[u8]) -> Option<Result<Self, Ambiguous>> {
         let query = target.iter().position(|byte| matches!(byte, b'?' | b'#'));
         let (path, query) = target.split_at_checked(query.unwrap_or(target.len()))?;
-        // Most paths have no escapes at all.
-        if !path.contains(&b'%') {
-            return None;
-        }
         let (slashes, backslashes) = (contains(path, SLASH), contains(path, BACKSLASH));
         match (slashes, backslashes) {
             (false, false) => None,
