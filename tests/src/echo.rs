@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::client::Answer;
+use crate::upstream::listening;
 
 /// The response header that contains the request.
 const HEADER: &str = "x-echo";
@@ -48,16 +49,9 @@ impl Echo {
     /// # Panics
     /// If it cannot listen.
     pub fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let any = (Ipv4Addr::UNSPECIFIED, 0);
-        let listener = runtime.block_on(TcpListener::bind(any)).expect("a listener");
-        let port = listener.local_addr().expect("an address").port();
+        let (runtime, listener, address) = listening(Ipv4Addr::UNSPECIFIED.into());
         runtime.spawn(accept(listener));
-        Self { _runtime: runtime, port }
+        Self { _runtime: runtime, port: address.port() }
     }
 }
 

@@ -24,6 +24,7 @@ mod plugin;
 mod process;
 mod python;
 pub mod random;
+mod raw_server;
 mod server;
 mod serving;
 mod tls;
@@ -51,6 +52,7 @@ pub use own_envoy::{OwnEnvoy, compile, compiled, compiled_with, edit_json, valid
 pub use plugin::configuration;
 pub use process::Process;
 pub use python::python;
+pub use raw_server::{answering, listen, read_head};
 pub use server::Server;
 pub use serving::Serving;
 pub use tls::{Authority, Issued, TlsClient, TlsConnection, refuses_tls_1_1};

@@ -14,6 +14,7 @@ use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 
 use crate::tls::{Authority, Issued};
+use crate::upstream::listening;
 
 /// A server for TLS in front of another one; stopped when dropped.
 pub struct TlsFront {
@@ -62,13 +63,7 @@ impl TlsFront {
         clients: Option<&Authority>,
     ) -> Self {
         let config = Arc::new(config(certificate, clients));
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let listener = runtime.block_on(TcpListener::bind((ip, 0))).expect("a listener");
-        let address = listener.local_addr().expect("an address");
+        let (runtime, listener, address) = listening(ip);
         let handshakes = Arc::default();
         runtime.spawn(accept(listener, config.into(), target, Arc::clone(&handshakes)));
         Self { _runtime: runtime, address, handshakes }

@@ -96,13 +96,7 @@ impl Upstream {
     }
 
     fn begin(ip: IpAddr, name: &'static str, remembers: bool) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let listener = runtime.block_on(TcpListener::bind((ip, 0))).expect("a listener");
-        let address = listener.local_addr().expect("an address");
+        let (runtime, listener, address) = listening(ip);
         let received = Arc::new(Mutex::new(Vec::new()));
         runtime.spawn(accept(listener, name, remembers, Arc::clone(&received)));
         Self { _runtime: runtime, address, received }
@@ -126,6 +120,18 @@ impl Upstream {
             self.address.port()
         )
     }
+}
+
+/// A listener on a free port, its address, and a thread for its connections.
+pub(crate) fn listening(ip: IpAddr) -> (Runtime, TcpListener, SocketAddr) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let listener = runtime.block_on(TcpListener::bind((ip, 0))).expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    (runtime, listener, address)
 }
 
 async fn accept(

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use ingress_tests::ingresses::{host_to, unclassed};
-use ingress_tests::{Answer, Service, Serving, Upstream, raw, wait_until};
+use ingress_tests::{Answer, Service, Serving, Upstream, listen, raw, read_head, wait_until};
 
-use crate::upstreams::{listen, read_request, serve_with};
+use crate::upstreams::web_at;
+use crate::{serve_web, web_manifests};
 
 /// How many of eighty requests an endpoint gets that responds to none of them.
 fn stuck(flags: &[&str]) -> usize {
@@ -21,14 +21,14 @@ fn stuck(flags: &[&str]) -> usize {
         let mut open = Vec::new();
         for stream in listener.incoming() {
             let mut stream = stream.expect("a connection");
-            if read_request(&mut stream) {
+            if read_head(&mut stream) {
                 counter.fetch_add(1, Ordering::Relaxed);
             }
             open.push(stream);
         }
     });
     let quick = Upstream::start("web");
-    let serving = serve_with(&[address, quick.address], flags);
+    let serving = serve_web(&web_at(&[address, quick.address]), "", flags);
     let mut answered = 0;
     let clients: Vec<_> = (1..=80)
         .map(|sent| {
@@ -55,15 +55,6 @@ fn a_setting_prefers_endpoints_that_respond() {
 }
 
 const COOKIE: &str = "ingressctl/session-cookie";
-
-fn manifests(web: &Service, rule: &str) -> String {
-    let ingress = unclassed("web", &host_to("web.example", "web"));
-    format!("{}\n---\n{ingress}\n---\n{rule}\n", web.manifests())
-}
-
-fn serve(web: &Service, rule: &str) -> Serving {
-    Serving::start_with(&manifests(web, rule), &["--ingress-controller-mode", "default"])
-}
 
 fn ask(serving: &Serving, cookies: &str) -> Answer {
     let request = format!("GET / HTTP/1.1\r\nHost: web.example\r\n{cookies}\r\n");
@@ -93,7 +84,7 @@ fn a_session_stays_at_its_endpoint() {
     let upstreams = ["one", "two", "three"].map(Upstream::start);
     let web = Service::new("web").annotated(COOKIE, "at");
     let web = upstreams.iter().fold(web, Service::at);
-    let serving = serve(&web, "");
+    let serving = serve_web(&web, "", &[]);
     let clients = new_clients(&serving, 40);
     let used: BTreeSet<_> = clients.values().map(String::as_str).collect();
     assert_eq!(used, BTreeSet::from(["one", "two", "three"]));
@@ -109,7 +100,7 @@ fn a_session_stays_at_its_endpoint() {
     // If an endpoint goes, its clients move, and few others.
     let web = Service::new("web").annotated(COOKIE, "at");
     let web = upstreams[..2].iter().fold(web, Service::at);
-    serving.replace(&manifests(&web, ""));
+    serving.replace(&web_manifests(&web, ""));
     let of_third = clients.iter().find(|(_, upstream)| *upstream == "three").expect("one").0;
     wait_until("the endpoint is removed", || return_of(&serving, of_third) != "three");
     let stays = |(cookie, upstream): &(&String, &String)| return_of(&serving, cookie) == **upstream;
@@ -131,7 +122,8 @@ fn a_session_stays_at_its_version_and_weights_count_for_clients() {
                 spec: {destination: {name: web}, route: [{labels: {version: old}, weight: 75}, \
                 {labels: {version: new}, weight: 25}], mirror: {name: copy}}}";
     let copies = Service::new("copy").at(&copy);
-    let serving = serve(&web, &format!("{rule}\n---\n{}", copies.manifests()));
+    let others = format!("{rule}\n---\n{}", copies.manifests());
+    let serving = serve_web(&web, &others, &[]);
     let clients = new_clients(&serving, 400);
     let count = clients.values().filter(|upstream| *upstream == "new").count();
     // Four standard deviations.
@@ -149,8 +141,11 @@ fn a_session_stays_at_its_version_and_weights_count_for_clients() {
 }
 
 #[test]
-fn without_the_annotation_there_is_no_cookie() {
+fn only_with_the_annotation_there_is_a_cookie() {
     let upstream = Upstream::start("web");
-    let serving = serve(&Service::new("web").at(&upstream), "");
-    assert_eq!(ask(&serving, "Cookie: at=1\r\n").header("set-cookie"), None);
+    let web = Service::new("web").at(&upstream);
+    let serving = serve_web(&web, "", &[]);
+    assert_eq!(ask(&serving, "Cookie: a=1\r\n").header("set-cookie"), None);
+    let serving = serve_web(&web.annotated(COOKIE, "at"), "", &[]);
+    assert!(ask(&serving, "Cookie: a=1\r\n").header("set-cookie").is_some());
 }

@@ -10,7 +10,8 @@ mod upgrades;
 mod upstream_tls;
 mod upstreams;
 
-use ingress_tests::{Serving, Upstream};
+use ingress_tests::ingresses::{host_to, unclassed};
+use ingress_tests::{Service, Serving, Upstream};
 
 /// A gateway with these flags that serves `web.example` and, for all other hosts, the
 /// default backend, from one upstream each.
@@ -45,4 +46,15 @@ impl Clients {
 
 fn manifests(web: &Upstream, rest: &Upstream) -> String {
     web.manifests("web", "http", 80) + &rest.manifests("rest", "http", 80) + ROUTES
+}
+
+/// The service `web` behind `web.example`, and other objects.
+fn web_manifests(web: &Service, others: &str) -> String {
+    let ingress = unclassed("web", &host_to("web.example", "web"));
+    format!("{}\n---\n{ingress}\n---\n{others}\n", web.manifests())
+}
+
+fn serve_web(web: &Service, others: &str, flags: &[&str]) -> Serving {
+    let class = ["--ingress-controller-mode", "default"];
+    Serving::start_with(&web_manifests(web, others), &[&class[..], flags].concat())
 }

@@ -4,19 +4,17 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use ingress_tests::ingresses::{host_to, unclassed};
 use ingress_tests::{Answer, EchoServer, Service, Serving, Upstream, raw, upgrade};
 
-/// The Ingress of `web.example` and a rule for its service.
+use crate::serve_web;
+
+/// The service `web` with this rule.
 fn serve(web: &Service, rule: &str, flags: &[&str]) -> Serving {
-    let ingress = unclassed("web", &host_to("web.example", "web"));
     let rule = format!(
         "{{apiVersion: config.istio.io/v1alpha2, kind: RouteRule, metadata: {{name: web}}, \
          spec: {{destination: {{name: web}}, {rule}}}}}"
     );
-    let manifests = format!("{}\n---\n{ingress}\n---\n{rule}\n", web.manifests());
-    let class = ["--ingress-controller-mode", "default"];
-    Serving::start_with(&manifests, &[&class[..], flags].concat())
+    serve_web(web, &rule, flags)
 }
 
 fn silent_for(serving: &Serving, ms: u32, headers: &str) -> (Answer, Duration) {

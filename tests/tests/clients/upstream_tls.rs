@@ -124,13 +124,15 @@ fn certificates_are_verified_with_the_roots_of_the_system_and_the_names_of_the_s
 
 #[test]
 fn an_unknown_authority_is_not_trusted() {
-    let (_, web, front) = upstream(&[FULL_NAME]);
+    let (authority, web, front) = upstream(&[FULL_NAME]);
     // The roots of this machine, which Envoy has.
     let serving = Site::new(front.address).serve();
     assert_eq!(answer(&serving), "503");
     let serving = Site::new(front.address).trusting(&Authority::new()).serve();
     assert_eq!(answer(&serving), "503");
     assert_eq!(web.take_received().len(), 0);
+    let serving = Site::new(front.address).trusting(&authority).serve();
+    assert_eq!(answer(&serving), "web");
 }
 
 #[test]

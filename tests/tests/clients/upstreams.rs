@@ -1,32 +1,22 @@
 //! What real upstreams do.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use ingress_tests::ingresses::{host_to, unclassed};
-use ingress_tests::{Answer, Service, Serving, Upstream, raw};
+use ingress_tests::{Answer, Service, Serving, Upstream, answering, listen, raw, read_head};
 
-/// The service `web` with these endpoints, and an Ingress for `web.example`.
+use crate::serve_web;
+
+/// The service `web` with these endpoints.
 fn serve(endpoints: &[SocketAddr]) -> Serving {
-    serve_with(endpoints, &[])
+    serve_web(&web_at(endpoints), "", &[])
 }
 
-/// As [`serve`], with these flags.
-pub(crate) fn serve_with(endpoints: &[SocketAddr], flags: &[&str]) -> Serving {
-    let web = endpoints.iter().fold(Service::new("web"), |web, at| web.at_address(*at));
-    let ingress = unclassed("web", &host_to("web.example", "web"));
-    let manifests = format!("{}\n---\n{ingress}\n", web.manifests());
-    let class = ["--ingress-controller-mode", "default"];
-    Serving::start_with(&manifests, &[&class[..], flags].concat())
-}
-
-pub(crate) fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    (listener, address)
+pub(crate) fn web_at(endpoints: &[SocketAddr]) -> Service {
+    endpoints.iter().fold(Service::new("web"), |web, at| web.at_address(*at))
 }
 
 fn send(serving: &Serving, method: &str, body: &str) -> Answer {
@@ -64,30 +54,18 @@ fn forgetful() -> (SocketAddr, Arc<AtomicUsize>) {
             let counter = Arc::clone(&counter);
             thread::spawn(move || {
                 let mut stream = stream.expect("a connection");
-                if read_request(&mut stream) {
+                if read_head(&mut stream) {
                     counter.fetch_add(1, Ordering::Relaxed);
                     let answer = b"HTTP/1.1 200 OK\r\nx-upstream: web\r\ncontent-length: 0\r\n\r\n";
                     stream.write_all(answer).expect("the response is sent");
                 }
-                if read_request(&mut stream) {
+                if read_head(&mut stream) {
                     counter.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
     });
     (address, count)
-}
-
-/// Reads a request without a body; `false` at the end of the connection.
-pub(crate) fn read_request(stream: &mut TcpStream) -> bool {
-    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
-    while !bytes.ends_with(b"\r\n\r\n") {
-        match stream.read(&mut buffer) {
-            Ok(0) | Err(_) => return false,
-            Ok(len) => bytes.extend_from_slice(&buffer[..len]),
-        }
-    }
-    true
 }
 
 #[test]
@@ -106,17 +84,9 @@ fn a_connection_that_closes_at_the_same_moment_is_tried_again_if_that_is_safe() 
 
 #[test]
 fn a_response_may_have_many_headers() {
-    let (listener, address) = listen();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.expect("a connection");
-            read_request(&mut stream);
-            let headers: Vec<_> = (0..500).map(|number| format!("x-{number}: 1\r\n")).collect();
-            let headers = headers.concat();
-            let answer = format!("HTTP/1.1 200 OK\r\n{headers}content-length: 0\r\n\r\n");
-            stream.write_all(answer.as_bytes()).expect("the response is sent");
-        }
-    });
+    let headers: Vec<_> = (0..500).map(|number| format!("x-{number}: 1\r\n")).collect();
+    let headers = headers.concat();
+    let address = answering(format!("HTTP/1.1 200 OK\r\n{headers}content-length: 0\r\n\r\n"));
     let serving = serve(&[address]);
     let answer = send(&serving, "GET", "");
     assert_eq!((answer.status, answer.header("x-499")), (200, Some("1")));

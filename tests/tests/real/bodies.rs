@@ -2,44 +2,13 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
-use std::thread;
 
 use ingress_tests::ingresses::{host_to, unclassed};
-use ingress_tests::{Server, Service, Upstream, installed, raw, say, tool};
+use ingress_tests::{Server, Service, Upstream, answering, installed, raw, say, tool};
 
 use crate::{HOST, asgi, curl, program, run, serve, serve_with};
-
-/// A server that reads a request's headers, sends these bytes, and continues on the same
-/// connection with what comes next.
-fn answering(answer: &'static [u8]) -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.expect("a connection");
-            thread::spawn(
-                move || {
-                    while read_headers(&mut stream) && stream.write_all(answer).is_ok() {}
-                },
-            );
-        }
-    });
-    address
-}
-
-/// Reads the headers of a request; `false` at the end of the connection.
-fn read_headers(stream: &mut TcpStream) -> bool {
-    let (mut read, mut byte) = (Vec::new(), [0]);
-    while !read.ends_with(b"\r\n\r\n") {
-        match stream.read(&mut byte) {
-            Ok(1) => read.push(byte[0]),
-            _ => return false,
-        }
-    }
-    true
-}
 
 /// A file of this many bytes, all different on a larger scale.
 fn file_of(len: usize) -> tempfile::NamedTempFile {

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::{HOST, serve_with};
 
-/// Envoy decodes what needs no encoding (RFC 3986 section 2.3); what is left is compared
-/// byte by byte.
+/// Envoy decodes what needs no encoding (RFC 3986 section 2.3); of what is left, the digits
+/// have no case (section 6.2.2.1).
 #[test]
 fn percent_encoded_letters_match_in_every_spelling_of_the_path() {
     let [listed, rest] = ["listed", "rest"].map(Upstream::start);
