@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use anyhow::Context;
-use host_test::Module;
+use proxy_wasm_test::Module;
 
 use crate::cache::cache_folder;
 
@@ -13,7 +13,7 @@ use crate::cache::cache_folder;
 /// # Errors
 /// If it is not a Proxy-Wasm module, which only a faulty build can cause.
 pub fn offline_module() -> anyhow::Result<&'static Module> {
-    static MODULE: OnceLock<Result<Module, host_test::Error>> = OnceLock::new();
+    static MODULE: OnceLock<Result<Module, proxy_wasm_test::Error>> = OnceLock::new();
     let module = MODULE.get_or_init(|| {
         let cached = cache_folder()
             .ok()

@@ -30,7 +30,7 @@ pub enum Outcome {
 /// deliveries do nothing and return the same outcome again.
 ///
 /// ```
-/// use host_test::{Module, Outcome, Plugin, StreamType};
+/// use proxy_wasm_test::{Module, Outcome, Plugin, StreamType};
 ///
 /// // Pauses each request at its headers.
 /// let module = Module::new(wat::parse_str(

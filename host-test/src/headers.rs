@@ -8,7 +8,7 @@ use std::fmt;
 /// separate: unlike Envoy, this does not join some well-known headers by comma.
 ///
 /// ```
-/// use host_test::HeaderMap;
+/// use proxy_wasm_test::HeaderMap;
 ///
 /// let mut headers = HeaderMap::from([(":path", "/"), ("Accept", "text/html")]);
 /// headers.add("accept", b"\xff");

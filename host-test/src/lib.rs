@@ -10,7 +10,7 @@
 //! Compile a [`Module`] once, start a [`Plugin`] from it, and run an exchange:
 //!
 //! ```
-//! use host_test::{Message, Module, Plugin};
+//! use proxy_wasm_test::{Message, Module, Plugin};
 //!
 //! // Answers every request with "418 I'm a teapot".
 //! let wasm = wat::parse_str(
@@ -47,7 +47,7 @@
 //! or get a new configuration in between:
 //!
 //! ```
-//! # use host_test::{Module, Outcome, Plugin};
+//! # use proxy_wasm_test::{Module, Outcome, Plugin};
 //! # let module = Module::new(wat::parse_str(r#"(module
 //! #     (memory (export "memory") 1)
 //! #     (func (export "proxy_abi_version_0_2_1"))

@@ -20,7 +20,7 @@ use crate::wasi;
 /// threads, so compile once and start as many [`Plugin`](crate::Plugin)s as there are tests.
 ///
 /// ```
-/// use host_test::{Error, Module};
+/// use proxy_wasm_test::{Error, Module};
 ///
 /// // The smallest valid module: memory, an ABI version and an allocator.
 /// let module = Module::new(wat::parse_str(
@@ -81,7 +81,7 @@ impl Module {
     /// that it finds there.
     ///
     /// ```
-    /// use host_test::Module;
+    /// use proxy_wasm_test::Module;
     ///
     /// let wasm = wat::parse_str(
     ///     r#"(module

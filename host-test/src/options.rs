@@ -9,7 +9,7 @@ use crate::record::property_path;
 /// Options of a [`Plugin`](crate::Plugin).
 ///
 /// ```
-/// use host_test::{LogLevel, Options};
+/// use proxy_wasm_test::{LogLevel, Options};
 ///
 /// let options = Options::default()
 ///     .root_id("ingress")
@@ -21,7 +21,7 @@ use crate::record::property_path;
 /// With limits, an endless loop of the module is an error:
 ///
 /// ```
-/// use host_test::{Error, Module, Options, Plugin};
+/// use proxy_wasm_test::{Error, Module, Options, Plugin};
 ///
 /// let module = Module::new(wat::parse_str(
 ///     r#"(module

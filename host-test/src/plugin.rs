@@ -18,7 +18,7 @@ use crate::vm::Vm;
 /// open in one plugin at the same time, as in a worker of Envoy.
 ///
 /// ```
-/// use host_test::{Module, Plugin};
+/// use proxy_wasm_test::{Module, Plugin};
 ///
 /// // Accepts any configuration that is not empty.
 /// let module = Module::new(wat::parse_str(

@@ -141,7 +141,7 @@ impl Activity {
 /// The result of an exchange, and the activity of its context.
 ///
 /// ```
-/// use host_test::{LogLevel, Message, Module, Plugin};
+/// use proxy_wasm_test::{LogLevel, Message, Module, Plugin};
 ///
 /// // Logs "seen" at level warn for every request.
 /// let module = Module::new(wat::parse_str(

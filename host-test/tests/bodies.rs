@@ -3,7 +3,7 @@
 mod common;
 
 use common::{callback, on_request_headers, plugin};
-use host_test::{ExchangeRecord, Message, Outcome, Plugin, Status, StreamType};
+use proxy_wasm_test::{ExchangeRecord, Message, Outcome, Plugin, Status, StreamType};
 
 /// Logs the request body as the module reads it, from an offset.
 fn log_body(start: u32) -> String {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{IMPORTS, callback, compile, module, on_request_headers, plugin, text};
-use host_test::{Error, Module, Options, Plugin, Status};
+use proxy_wasm_test::{Error, Module, Options, Plugin, Status};
 
 const GET: [(&str, &str); 1] = [(":path", "/")];
 const OK: [(&str, &str); 1] = [(":status", "200")];

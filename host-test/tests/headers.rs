@@ -3,7 +3,7 @@
 mod common;
 
 use common::{callback, on_request_headers, plugin};
-use host_test::{ExchangeRecord, HeaderMap, Plugin, Status};
+use proxy_wasm_test::{ExchangeRecord, HeaderMap, Plugin, Status};
 
 const REQUEST: [(&str, &str); 4] = [(":path", "/"), ("accept", "a"), ("x", "1"), ("Accept", "b")];
 const RESPONSE: [(&str, &str); 1] = [(":status", "200")];
@@ -163,8 +163,8 @@ fn trailers_and_response_headers_are_maps_of_their_own() {
         ]
         .concat(),
     );
-    let request = host_test::Message::new(REQUEST).trailers([("t", "1")]);
-    let response = host_test::Message::new(RESPONSE).body("b").trailers([("t", "2")]);
+    let request = proxy_wasm_test::Message::new(REQUEST).trailers([("t", "1")]);
+    let response = proxy_wasm_test::Message::new(RESPONSE).body("b").trailers([("t", "2")]);
     let record = plugin.run(request, response).expect("no failure");
     assert_eq!(record.request.trailers, Some(HeaderMap::from([("t", "1"), ("seen", "1")])));
     assert_eq!(record.response.headers.get_str("seen"), Some("2"));

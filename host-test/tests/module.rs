@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{callback, module, text};
-use host_test::{Error, Module, Optimization, Plugin};
+use proxy_wasm_test::{Error, Module, Optimization, Plugin};
 
 const GET: [(&str, &str); 1] = [(":path", "/")];
 const OK: [(&str, &str); 1] = [(":status", "200")];

@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{callback, compile, module, plugin, text};
-use host_test::{Error, LogLevel, MetricType, Options, Plugin, Status};
+use proxy_wasm_test::{Error, LogLevel, MetricType, Options, Plugin, Status};
 
 const OK: [(&str, &str); 1] = [(":status", "200")];
 

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{callback, module, on_request_headers, plugin};
-use host_test::{HeaderMap, Message, Options, Outcome, Plugin, Status, StreamType};
+use proxy_wasm_test::{HeaderMap, Message, Options, Outcome, Plugin, Status, StreamType};
 
 const GET: [(&str, &str); 2] = [(":method", "GET"), (":path", "/")];
 const OK: [(&str, &str); 1] = [(":status", "200")];

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{callback, module, plugin};
-use host_test::{Options, Plugin};
+use proxy_wasm_test::{Options, Plugin};
 
 /// Logs this many bytes from address 0.
 fn log_bytes(count: u32) -> String {

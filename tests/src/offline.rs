@@ -1,11 +1,11 @@
 //! The module without Envoy: the same binary, in the test host.
 
-use host_test::{ExchangeRecord, Module, Plugin};
 use ingress_filter::{FlatTable, RouteTable};
 use ingressctl::compile::{Compiled, compile};
 use ingressctl::manifest::read_text;
 use ingressctl::offline_module::offline_module;
 use ingressctl::settings::Settings;
+use proxy_wasm_test::{ExchangeRecord, Module, Plugin};
 
 /// The module with the route table of manifests.
 pub struct Offline {

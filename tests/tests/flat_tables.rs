@@ -15,9 +15,6 @@ use std::time::{Duration, Instant, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use fastrand::Rng;
-use host_test::{
-    Error, HeaderMap, LocalReply, Message, Module, Optimization, Options, Outcome, Plugin,
-};
 use ingress_filter::table::{HeaderMatch, StringMatch};
 use ingress_filter::{FlatTable, RouteTable};
 use ingress_tests::fuzz::sealed;
@@ -25,6 +22,9 @@ use ingress_tests::{Offline, workspace};
 use ingressctl::compile::compile;
 use ingressctl::manifest::{PathSpec, read};
 use ingressctl::settings::Settings;
+use proxy_wasm_test::{
+    Error, HeaderMap, LocalReply, Message, Module, Optimization, Options, Outcome, Plugin,
+};
 
 /// The default number of cases per test; the variable overrides it.
 const SHORT: u64 = 2_000;

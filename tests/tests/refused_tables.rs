@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use host_test::{Error, LogLevel, Plugin};
 use ingress_filter::{FlatTable, RouteTable};
 use ingress_tests::{Offline, OwnEnvoy, Upstream, compiled, edit_json, wait_until};
+use proxy_wasm_test::{Error, LogLevel, Plugin};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

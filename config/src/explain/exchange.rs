@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use host_test::{ExchangeRecord, HeaderMap, Outcome, Plugin, StreamType};
 use ingress_filter::names::WEBSOCKET_HEADER;
+use proxy_wasm_test::{ExchangeRecord, HeaderMap, Outcome, Plugin, StreamType};
 
 use super::Request;
 use super::edge::{Headers, joined};

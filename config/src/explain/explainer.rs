@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use anyhow::ensure;
-use host_test::{Options, Plugin};
 use ingress_filter::names::{
     CLUSTER_HEADER, INTERNAL_HEADER_PREFIX, MAX_RETRIES_HEADER, MIRROR_HEADER,
     ORIGINAL_PATH_HEADER, PER_TRY_TIMEOUT_HEADER, SCHEME_HEADER, TIMEOUT_HEADER,
 };
 use ingress_filter::table::{Action, Backend, Destination, Forward, Plaintext};
 use ingress_filter::{FlatTable, RouteTable, Router};
+use proxy_wasm_test::{Options, Plugin};
 
 use super::candidates::{self, IngressPlace, RouteIndex};
 use super::connection;

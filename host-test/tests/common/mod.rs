@@ -1,7 +1,7 @@
 //! Modules for tests, written in a few lines of WebAssembly text.
 #![allow(dead_code, reason = "no test file uses all of it")]
 
-use host_test::{Module, Plugin};
+use proxy_wasm_test::{Module, Plugin};
 
 /// The functions that a test module can import, with the types of their parameters. All except
 /// `proc_exit` return an `i32`.

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use host_test::{Module, Optimization, Plugin};
 use ingress_filter::RouteTable;
 use ingress_tests::bench::{Figure, Notation, Report, Shape, manifests};
 use ingress_tests::configuration;
 use ingressctl::compile::compile;
 use ingressctl::manifest::read_text;
 use ingressctl::settings::Settings;
+use proxy_wasm_test::{Module, Optimization, Plugin};
 
 use crate::at_most;
 

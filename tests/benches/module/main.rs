@@ -10,9 +10,9 @@
 
 mod cases;
 
-use host_test::{ExchangeRecord, Message, Outcome, Plugin};
 use ingress_tests::bench::{Arguments, Figure, Report, grouped};
 use ingress_tests::{Offline, configuration};
+use proxy_wasm_test::{ExchangeRecord, Message, Outcome, Plugin};
 
 use cases::{Case, cases, table};
 

@@ -9,10 +9,10 @@ mod tls;
 use std::fmt::Write;
 use std::time::Instant;
 
-use host_test::Plugin;
 use ingress_filter::table::{Backend, Forward, PathMatch, Route, VirtualHost};
 use ingress_filter::{FlatTable, RouteTable};
 use ingress_tests::Offline;
+use proxy_wasm_test::Plugin;
 
 /// The imports that the module may have: Envoy rejects a module with any import
 /// that it does not know. The SDK links the last group and never calls it.

@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use host_test::{Module, Optimization, Plugin};
 use ingress_filter::{FlatTable, RouteTable};
 use ingress_tests::Offline;
+use proxy_wasm_test::{Module, Optimization, Plugin};
 use serde_json::{Value, json};
 
 /// A table with one backend, which has these rules.
