@@ -64,7 +64,9 @@ abi_enum! {
         CasMismatch = 8, "cas_mismatch";
         /// The host failed.
         InternalFailure = 10, "internal_failure";
-        /// This host does not implement the call.
+        /// The connection of a callout broke.
+        BrokenConnection = 11, "broken_connection";
+        /// The call does not exist for this target.
         Unimplemented = 12, "unimplemented";
     }
 }
@@ -130,6 +132,18 @@ abi_enum! {
 }
 
 abi_enum! {
+    /// Who closed a connection.
+    PeerType {
+        /// Not known, as for every upstream connection in Envoy.
+        Unknown = 0, "unknown";
+        /// The proxy.
+        Local = 1, "local";
+        /// The other end.
+        Remote = 2, "remote";
+    }
+}
+
+abi_enum! {
     /// The level of a log line.
     LogLevel {
         /// Every step.
@@ -159,8 +173,44 @@ abi_enum! {
     }
 }
 
+/// A version of the ABI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum AbiVersion {
+    /// 0.1.0.
+    V0_1_0,
+    /// 0.2.0.
+    V0_2_0,
+    /// 0.2.1.
+    V0_2_1,
+}
+
+impl AbiVersion {
+    /// All versions, the newest first.
+    pub(crate) const ALL: [Self; 3] = [Self::V0_2_1, Self::V0_2_0, Self::V0_1_0];
+
+    /// The export by which a module says its version.
+    pub(crate) fn export(self) -> &'static str {
+        match self {
+            Self::V0_1_0 => "proxy_abi_version_0_1_0",
+            Self::V0_2_0 => "proxy_abi_version_0_2_0",
+            Self::V0_2_1 => "proxy_abi_version_0_2_1",
+        }
+    }
+}
+
+impl std::fmt::Display for AbiVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::V0_1_0 => "0.1.0",
+            Self::V0_2_0 => "0.2.0",
+            Self::V0_2_1 => "0.2.1",
+        })
+    }
+}
+
 /// A function that the module exports and the host calls.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Callback {
     pub(crate) name: &'static str,
     /// The number of its `i32` parameters.
@@ -169,55 +219,66 @@ pub(crate) struct Callback {
     pub(crate) returns: bool,
 }
 
+/// Defines the callbacks, and the list of all.
+macro_rules! callbacks {
+    ($($constant:ident = $name:literal, $parameters:literal, $returns:literal;)*) => {
+        $(
+            pub(crate) const $constant: Callback =
+                Callback { name: $name, parameters: $parameters, returns: $returns };
+        )*
+
+        /// All exports that the host calls. Their signatures are checked when the module is loaded.
+        pub(crate) const CALLBACKS: &[Callback] = &[$($constant),*];
+    };
+}
+
+callbacks! {
+    INITIALIZE = "_initialize", 0, false;
+    START = "_start", 0, false;
+    MAIN = "main", 2, true;
+    MAIN_VOID = "__main_void", 0, true;
+    ON_CONTEXT_CREATE = "proxy_on_context_create", 2, false;
+    ON_VM_START = "proxy_on_vm_start", 2, true;
+    ON_CONFIGURE = "proxy_on_configure", 2, true;
+    ON_TICK = "proxy_on_tick", 1, false;
+    ON_QUEUE_READY = "proxy_on_queue_ready", 2, false;
+    ON_FOREIGN_FUNCTION = "proxy_on_foreign_function", 3, false;
+    ON_HTTP_CALL_RESPONSE = "proxy_on_http_call_response", 5, false;
+    ON_GRPC_INITIAL_METADATA = "proxy_on_grpc_receive_initial_metadata", 3, false;
+    ON_GRPC_RECEIVE = "proxy_on_grpc_receive", 3, false;
+    ON_GRPC_TRAILING_METADATA = "proxy_on_grpc_receive_trailing_metadata", 3, false;
+    ON_GRPC_CLOSE = "proxy_on_grpc_close", 3, false;
+    ON_REQUEST_HEADERS = "proxy_on_request_headers", 3, true;
+    ON_REQUEST_BODY = "proxy_on_request_body", 3, true;
+    ON_REQUEST_TRAILERS = "proxy_on_request_trailers", 2, true;
+    ON_RESPONSE_HEADERS = "proxy_on_response_headers", 3, true;
+    ON_RESPONSE_BODY = "proxy_on_response_body", 3, true;
+    ON_RESPONSE_TRAILERS = "proxy_on_response_trailers", 2, true;
+    ON_NEW_CONNECTION = "proxy_on_new_connection", 1, true;
+    ON_DOWNSTREAM_DATA = "proxy_on_downstream_data", 3, true;
+    ON_UPSTREAM_DATA = "proxy_on_upstream_data", 3, true;
+    ON_DOWNSTREAM_CLOSE = "proxy_on_downstream_connection_close", 2, false;
+    ON_UPSTREAM_CLOSE = "proxy_on_upstream_connection_close", 2, false;
+    ON_DONE = "proxy_on_done", 1, true;
+    ON_LOG = "proxy_on_log", 1, false;
+    ON_DELETE = "proxy_on_delete", 1, false;
+}
+
 impl Callback {
-    const fn new(name: &'static str, parameters: usize, returns: bool) -> Self {
-        Self { name, parameters, returns }
+    /// The callback as a module of this version has it.
+    pub(crate) fn of(self, version: AbiVersion) -> Self {
+        // Callbacks for headers did not say yet whether the stream ends with them.
+        if version == AbiVersion::V0_1_0
+            && [ON_REQUEST_HEADERS, ON_RESPONSE_HEADERS].contains(&self)
+        {
+            return Self { parameters: 2, ..self };
+        }
+        self
     }
 }
 
-pub(crate) const INITIALIZE: Callback = Callback::new("_initialize", 0, false);
-pub(crate) const START: Callback = Callback::new("_start", 0, false);
-pub(crate) const MAIN: Callback = Callback::new("main", 2, true);
-pub(crate) const ON_CONTEXT_CREATE: Callback = Callback::new("proxy_on_context_create", 2, false);
-pub(crate) const ON_VM_START: Callback = Callback::new("proxy_on_vm_start", 2, true);
-pub(crate) const ON_CONFIGURE: Callback = Callback::new("proxy_on_configure", 2, true);
-pub(crate) const ON_TICK: Callback = Callback::new("proxy_on_tick", 1, false);
-pub(crate) const ON_REQUEST_HEADERS: Callback = Callback::new("proxy_on_request_headers", 3, true);
-pub(crate) const ON_REQUEST_BODY: Callback = Callback::new("proxy_on_request_body", 3, true);
-pub(crate) const ON_REQUEST_TRAILERS: Callback =
-    Callback::new("proxy_on_request_trailers", 2, true);
-pub(crate) const ON_RESPONSE_HEADERS: Callback =
-    Callback::new("proxy_on_response_headers", 3, true);
-pub(crate) const ON_RESPONSE_BODY: Callback = Callback::new("proxy_on_response_body", 3, true);
-pub(crate) const ON_RESPONSE_TRAILERS: Callback =
-    Callback::new("proxy_on_response_trailers", 2, true);
-pub(crate) const ON_DONE: Callback = Callback::new("proxy_on_done", 1, true);
-pub(crate) const ON_LOG: Callback = Callback::new("proxy_on_log", 1, false);
-pub(crate) const ON_DELETE: Callback = Callback::new("proxy_on_delete", 1, false);
-
-/// All exports that the host calls. Their signatures are checked when the module is loaded.
-pub(crate) const CALLBACKS: [Callback; 16] = [
-    INITIALIZE,
-    START,
-    MAIN,
-    ON_CONTEXT_CREATE,
-    ON_VM_START,
-    ON_CONFIGURE,
-    ON_TICK,
-    ON_REQUEST_HEADERS,
-    ON_REQUEST_BODY,
-    ON_REQUEST_TRAILERS,
-    ON_RESPONSE_HEADERS,
-    ON_RESPONSE_BODY,
-    ON_RESPONSE_TRAILERS,
-    ON_DONE,
-    ON_LOG,
-    ON_DELETE,
-];
-
 /// The allocators that a module may export, in the order in which Envoy looks for them.
-pub(crate) const ALLOCATORS: [Callback; 2] =
-    [Callback::new("malloc", 1, true), Callback::new("proxy_on_memory_allocate", 1, true)];
-
-/// Exports that identify the ABI of a module.
-pub(crate) const ABI_VERSIONS: [&str; 2] = ["proxy_abi_version_0_2_1", "proxy_abi_version_0_2_0"];
+pub(crate) const ALLOCATORS: [Callback; 2] = [
+    Callback { name: "malloc", parameters: 1, returns: true },
+    Callback { name: "proxy_on_memory_allocate", parameters: 1, returns: true },
+];

@@ -1,11 +1,11 @@
 //! An HTTP exchange, callback by callback.
 
-use crate::abi::{self, Callback, StreamType};
-use crate::error::Error;
+use crate::abi::StreamType;
+use crate::error::{Error, ErrorKind};
 use crate::headers::HeaderMap;
-use crate::plugin::{Plugin, delete_replaced_roots, size_argument};
-use crate::record::{ExchangeRecord, Message, property_path};
-use crate::state::{Side, Stream};
+use crate::plugin::Plugin;
+use crate::record::{ExchangeRecord, Message};
+use crate::stream::{Delivered, Direction, Flow, Http, Kind, REQUEST, RESPONSE, Side, Stream};
 
 /// The result of a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub enum Outcome {
     /// The delivered part is held until the module continues the stream; see
     /// [`Exchange::is_paused`].
     Pause,
-    /// The module sent a local reply: see [`ExchangeRecord::local_reply`].
-    /// Nothing more of this direction is delivered.
+    /// The module sent a local reply, which has run through the callbacks for the response: see
+    /// [`ExchangeRecord::local_reply`] and [`ExchangeRecord::response`]. Nothing more is delivered.
     LocalReply,
     /// The module closed the stream. Nothing more is delivered.
     Closed,
@@ -26,8 +26,11 @@ pub enum Outcome {
 /// An HTTP stream in a plugin.
 ///
 /// The caller acts as the proxy: it delivers the parts of the request and response in order, and
-/// gets the outcome of each. Once a direction has ended by a local reply, or the stream is closed,
-/// deliveries do nothing and return the same outcome again.
+/// gets the outcome of each. Another order is an error. Once a local reply has ended the exchange,
+/// or the stream is closed, deliveries do nothing and return the same outcome again.
+///
+/// As in Envoy, parts that arrive while the module holds the headers wait: their callbacks run once
+/// the module continues the stream.
 ///
 /// ```
 /// use proxy_wasm_test::{Module, Outcome, Plugin, StreamType};
@@ -63,10 +66,10 @@ impl<'p> Exchange<'p> {
         self.id
     }
 
-    /// Sets a property of the stream, by the parts of its path, such as `["source", "address"]`.
+    /// Sets a property of the stream, by the parts of its path, such as `["source", "address"]`. It
+    /// replaces an attribute of this name.
     pub fn set_property(&mut self, path: &[&str], value: impl Into<Vec<u8>>) {
-        let mut vm = self.plugin.vm();
-        vm.stream(self.id).host_properties.insert(property_path(path), value.into());
+        self.plugin.set_property(self.id, path, value.into());
     }
 
     /// Delivers the headers of the request.
@@ -158,65 +161,58 @@ impl<'p> Exchange<'p> {
         self.message(RESPONSE, response.into())
     }
 
-    /// Delivers the module's local reply as the response, as Envoy does, but without the headers
-    /// that Envoy adds, such as `content-length`. Does nothing if there is no local reply.
-    ///
-    /// # Errors
-    ///
-    /// If the module fails.
-    pub fn local_response(&mut self) -> Result<Outcome, Error> {
-        let Some(reply) = self.plugin.vm().stream(self.id).local_reply.clone() else {
-            return Ok(Outcome::Continue);
-        };
-        let mut headers = HeaderMap::from([(":status", reply.status.to_string())]);
-        for (name, value) in reply.headers.iter() {
-            headers.add(name, value);
-        }
-        self.response(Message::new(headers).body(reply.body))
-    }
-
     /// Whether the module has paused this direction.
     pub fn is_paused(&self, direction: StreamType) -> bool {
-        self.plugin.vm().stream(self.id).side(direction).is_some_and(|side| side.paused)
+        let is_paused = |http: &mut Http| match direction {
+            StreamType::HttpRequest => http.request.flow != Flow::Open,
+            StreamType::HttpResponse => http.response.flow != Flow::Open,
+            StreamType::Downstream | StreamType::Upstream => false,
+        };
+        self.http(|http| http.is_some_and(is_paused))
+    }
+
+    /// What has become of the request so far. It changes when the module continues the stream in a
+    /// callback of another kind, such as the one for the answer to a callout.
+    pub fn request_outcome(&self) -> Outcome {
+        self.outcome(REQUEST)
+    }
+
+    /// What has become of the response so far.
+    pub fn response_outcome(&self) -> Outcome {
+        self.outcome(RESPONSE)
     }
 
     /// The record of the exchange so far.
     pub fn record(&self) -> ExchangeRecord {
-        self.plugin.vm().stream(self.id).record()
+        let vm = self.plugin.vm();
+        let stream = vm.state().streams.get(&self.id);
+        stream.and_then(Stream::exchange_record).unwrap_or_default()
     }
 
     /// The fuel the callbacks of this exchange used so far.
     pub fn fuel_used(&self) -> u64 {
-        self.plugin.vm().stream(self.id).activity.fuel_used()
+        self.record().activity.fuel_used()
     }
 
-    /// Ends the exchange (`proxy_on_done`, `proxy_on_log`, `proxy_on_delete`). Returns its record.
+    /// Ends the exchange (`proxy_on_log`, `proxy_on_done`, `proxy_on_delete`). Returns its record.
     ///
     /// # Errors
     ///
-    /// If the module fails now, or has trapped in an earlier callback. To get the record in that
+    /// If the module fails now, or has failed in an earlier callback. To get the record in that
     /// case, call [`record`](Self::record) before.
     pub fn finish(self) -> Result<ExchangeRecord, Error> {
-        let mut vm = self.plugin.vm();
-        vm.stream(self.id).logging = true;
-        // As in Envoy, a stream does not wait, whatever `proxy_on_done` returns.
-        for callback in [abi::ON_DONE, abi::ON_LOG, abi::ON_DELETE] {
-            vm.call(self.id, callback, &[self.id])?;
-        }
-        let record = vm.stream(self.id).record();
-        vm.state_mut().streams.remove(&self.id);
-        delete_replaced_roots(&mut vm)?;
-        Ok(record)
+        self.plugin.run_in_vm(|vm| {
+            vm.end_exchange(self.id)?;
+            let stream = vm.state_mut().streams.remove(&self.id);
+            Ok(stream.as_ref().and_then(Stream::exchange_record).unwrap_or_default())
+        })
     }
 
     fn message(&mut self, direction: &Direction, message: Message) -> Result<Outcome, Error> {
         let (has_body, has_trailers) = (!message.body.is_empty(), message.trailers.is_some());
         let mut outcome = self.headers(direction, message.headers, !has_body && !has_trailers)?;
-        // Paused headers delay all later parts; a paused body is only collected.
-        if outcome == Outcome::Continue && has_body {
+        if has_body {
             outcome = self.body(direction, &message.body, !has_trailers)?;
-        } else if outcome != Outcome::Continue {
-            return Ok(outcome);
         }
         match message.trailers {
             Some(trailers) => self.trailers(direction, trailers),
@@ -230,9 +226,23 @@ impl<'p> Exchange<'p> {
         headers: HeaderMap,
         end_of_stream: bool,
     ) -> Result<Outcome, Error> {
-        self.deliver(direction, direction.on_headers, Some(end_of_stream), |side| {
-            count_argument(side.headers.insert(headers))
-        })
+        if self.is_over() {
+            return Ok(self.outcome(direction));
+        }
+        self.in_order(direction, |http, is_response| {
+            if (direction.side)(http).headers.is_some() {
+                Err("the headers of this direction have been delivered already")
+            } else if is_response && http.request.headers.is_none() {
+                Err("a response cannot begin before the headers of its request")
+            } else {
+                Ok(())
+            }
+        })?;
+        let headers = match direction.stream_type {
+            StreamType::HttpRequest => headers.with_authority(),
+            _ => headers,
+        };
+        self.deliver(direction, |vm, id| vm.deliver_headers(id, direction, headers, end_of_stream))
     }
 
     fn body(
@@ -241,89 +251,78 @@ impl<'p> Exchange<'p> {
         piece: &[u8],
         end_of_stream: bool,
     ) -> Result<Outcome, Error> {
-        self.deliver(direction, direction.on_body, Some(end_of_stream), |side| {
-            let buffer = side.buffer.get_or_insert_default();
-            buffer.extend_from_slice(piece);
-            size_argument(buffer)
-        })
+        if self.is_over() {
+            return Ok(self.outcome(direction));
+        }
+        self.in_order(direction, |http, _| rest_is_due((direction.side)(http)))?;
+        self.deliver(direction, |vm, id| vm.deliver_body(id, direction, piece, end_of_stream))
     }
 
     fn trailers(&mut self, direction: &Direction, trailers: HeaderMap) -> Result<Outcome, Error> {
-        self.deliver(direction, direction.on_trailers, None, |side| {
-            count_argument(side.trailers.insert(trailers))
+        if self.is_over() {
+            return Ok(self.outcome(direction));
+        }
+        self.in_order(direction, |http, _| rest_is_due((direction.side)(http)))?;
+        self.deliver(direction, |vm, id| vm.deliver_trailers(id, direction, trailers))
+    }
+
+    fn deliver(
+        &self,
+        direction: &Direction,
+        deliver: impl FnOnce(&mut crate::vm::Vm, u32) -> Result<(), Error>,
+    ) -> Result<Outcome, Error> {
+        self.plugin.run_in_vm(|vm| deliver(vm, self.id))?;
+        Ok(self.outcome(direction))
+    }
+
+    /// Whether the exchange is answered or reset.
+    fn is_over(&self) -> bool {
+        let vm = self.plugin.vm();
+        vm.state().streams.get(&self.id).is_some_and(|stream| {
+            let Kind::Http(http) = &stream.kind else { return false };
+            stream.closed || http.local_reply.is_some()
         })
     }
 
-    /// Stores a part for the module, runs the callback with its size, and applies the action that
-    /// the callback returns.
-    fn deliver(
-        &mut self,
+    fn in_order(
+        &self,
         direction: &Direction,
-        callback: Callback,
-        end_of_stream: Option<bool>,
-        place: impl FnOnce(&mut Side) -> u32,
-    ) -> Result<Outcome, Error> {
+        check: impl FnOnce(&mut Http, bool) -> Result<(), &'static str>,
+    ) -> Result<(), Error> {
+        let is_response = direction.stream_type == StreamType::HttpResponse;
+        let result = self.http(|http| http.map_or(Ok(()), |http| check(http, is_response)));
+        result.map_err(|cause| ErrorKind::OutOfOrder(cause).into())
+    }
+
+    fn http<T>(&self, with: impl FnOnce(Option<&mut Http>) -> T) -> T {
         let mut vm = self.plugin.vm();
-        let stream = vm.stream(self.id);
-        if let Some(outcome) = direction.stopped(stream) {
-            return Ok(outcome);
-        }
-        let mut arguments = vec![self.id, place((direction.side)(stream))];
-        arguments.extend(end_of_stream.map(u32::from));
-        let action = vm.call(self.id, callback, &arguments)?;
+        with(vm.state_mut().streams.get_mut(&self.id).and_then(Stream::http))
+    }
 
-        let side = (direction.side)(vm.stream(self.id));
-        // 0 is Continue and 1 is Pause. C++ modules have more ways to stop, all above 1.
-        side.paused = action.is_some_and(|action| action != 0);
-        if !side.paused {
-            side.pass();
-        }
-        vm.state_mut().after_callback();
-        let stream = vm.stream(self.id);
-        Ok(direction.stopped(stream).unwrap_or(if (direction.side)(stream).paused {
-            Outcome::Pause
-        } else {
+    fn outcome(&self, direction: &Direction) -> Outcome {
+        let mut vm = self.plugin.vm();
+        let Some(stream) = vm.state_mut().streams.get_mut(&self.id) else {
+            return Outcome::Closed;
+        };
+        let is_closed = stream.closed;
+        let Some(http) = stream.http() else { return Outcome::Closed };
+        if http.local_reply.is_some() {
+            Outcome::LocalReply
+        } else if is_closed {
+            Outcome::Closed
+        } else if (direction.side)(http).flow == Flow::Open {
             Outcome::Continue
-        }))
-    }
-}
-
-/// The request or the response: its position in the state, and its callbacks.
-struct Direction {
-    side: fn(&mut Stream) -> &mut Side,
-    on_headers: Callback,
-    on_body: Callback,
-    on_trailers: Callback,
-}
-
-const REQUEST: &Direction = &Direction {
-    side: |stream| &mut stream.request,
-    on_headers: abi::ON_REQUEST_HEADERS,
-    on_body: abi::ON_REQUEST_BODY,
-    on_trailers: abi::ON_REQUEST_TRAILERS,
-};
-
-const RESPONSE: &Direction = &Direction {
-    side: |stream| &mut stream.response,
-    on_headers: abi::ON_RESPONSE_HEADERS,
-    on_body: abi::ON_RESPONSE_BODY,
-    on_trailers: abi::ON_RESPONSE_TRAILERS,
-};
-
-impl Direction {
-    /// The outcome after which nothing more is delivered, if any.
-    fn stopped(&self, stream: &mut Stream) -> Option<Outcome> {
-        if stream.closed {
-            Some(Outcome::Closed)
-        } else if (self.side)(stream).ended {
-            Some(Outcome::LocalReply)
         } else {
-            None
+            Outcome::Pause
         }
     }
 }
 
-/// The number of headers, as an argument of a callback.
-fn count_argument(headers: &HeaderMap) -> u32 {
-    u32::try_from(headers.len()).unwrap_or(u32::MAX)
+/// Whether a body or trailers can follow.
+fn rest_is_due(side: &Side) -> Result<(), &'static str> {
+    match side.delivered {
+        Delivered::Nothing => Err("the headers have to be delivered before a body or trailers"),
+        Delivered::All => Err("this direction has ended already; nothing can follow"),
+        Delivered::Some => Ok(()),
+    }
 }

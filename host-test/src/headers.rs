@@ -54,6 +54,23 @@ impl HeaderMap {
         self.entries.push((name.as_ref().to_ascii_lowercase(), value.as_ref().to_vec()));
     }
 
+    /// The headers of a request as Envoy's filters get them: `host` is `:authority`.
+    pub(crate) fn with_authority(mut self) -> Self {
+        if !self.contains(":authority") {
+            let host = self.entries.iter_mut().find(|(name, _)| name == b"host");
+            if let Some((name, _)) = host {
+                *name = b":authority".to_vec();
+            }
+        }
+        self.remove("host");
+        self
+    }
+
+    /// Adds a header as Envoy does for a module: the values of some headers are joined.
+    pub(crate) fn add_like_envoy(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        self.add(name, value);
+    }
+
     /// Replaces the first value of a header, and removes its other values.
     pub fn replace(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let name = name.as_ref();
@@ -88,6 +105,11 @@ impl HeaderMap {
     /// Every header, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.entries.iter().map(|(name, value)| (name.as_slice(), value.as_slice()))
+    }
+
+    /// The bytes of all names and values, which is what Envoy calls the size of a map.
+    pub(crate) fn byte_size(&self) -> usize {
+        self.iter().map(|(name, value)| name.len() + value.len()).sum()
     }
 
     /// The map as encoded by the ABI: the count, the two lengths of each header, then each name and

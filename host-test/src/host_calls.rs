@@ -1,19 +1,16 @@
-//! The host calls of a module: the functions of ABI 0.2.1 in module `env`.
+//! The host calls of a module: the functions of the ABI in module `env`.
 //!
-//! The table below lists all of them. Callouts (`proxy_http_call` and all
-//! `proxy_grpc_*`) exist so that modules load, and are recorded, but return
-//! [`Status::Unimplemented`](crate::Status::Unimplemented), because this host has
-//! no network. Foreign functions are defined by a host; this one has none and
-//! returns [`Status::NotFound`](crate::Status::NotFound).
+//! The table below lists all of them. Which of them a module may import depends on the version of
+//! its ABI: see [`crate::imports`].
 
 use wasmtime::{Caller, Linker};
 
-use crate::abi::Status;
 use crate::state::State;
-use call::{Call, Fault};
+use call::Call;
 
 mod buffers;
 pub(crate) mod call;
+mod callouts;
 pub(crate) mod control;
 mod headers;
 mod metrics;
@@ -114,16 +111,34 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         proxy_enqueue_shared_queue(queue: u32, data: u32, size: u32) => shared::enqueue;
         proxy_dequeue_shared_queue(queue: u32, to_data: u32, to_size: u32) => shared::dequeue;
     });
-    define_answers!(linker, "env", {
-        proxy_http_call(u32, u32, u32, u32, u32, u32, u32, u32, u32, u32) => Status::Unimplemented;
-        proxy_grpc_call(u32, u32, u32, u32, u32, u32, u32, u32, u32, u32, u32, u32)
-            => Status::Unimplemented;
-        proxy_grpc_stream(u32, u32, u32, u32, u32, u32, u32, u32, u32) => Status::Unimplemented;
-        proxy_grpc_send(u32, u32, u32, u32) => Status::Unimplemented;
-        proxy_grpc_cancel(u32) => Status::Unimplemented;
-        proxy_grpc_close(u32) => Status::Unimplemented;
+    define!(linker, "env", {
+        proxy_http_call(
+            cluster: u32, cluster_size: u32, headers: u32, headers_size: u32, body: u32,
+            body_size: u32, trailers: u32, trailers_size: u32, timeout: u32, to_token: u32
+        ) => callouts::http_call;
+        proxy_grpc_call(
+            upstream: u32, upstream_size: u32, service: u32, service_size: u32, method: u32,
+            method_size: u32, metadata: u32, metadata_size: u32, message: u32, message_size: u32,
+            timeout: u32, to_token: u32
+        ) => callouts::grpc_call;
+        proxy_grpc_stream(
+            upstream: u32, upstream_size: u32, service: u32, service_size: u32, method: u32,
+            method_size: u32, metadata: u32, metadata_size: u32, to_token: u32
+        ) => callouts::grpc_stream;
+        proxy_grpc_send(token: u32, message: u32, message_size: u32, ends: u32)
+            => callouts::grpc_send;
+        proxy_grpc_cancel(token: u32) => callouts::grpc_cancel;
+        proxy_grpc_close(token: u32) => callouts::grpc_close;
     });
-    // Not part of the ABI. Modules built with Emscripten import it, and it does nothing.
+    // Only modules of ABI 0.1.0 may import these.
+    define!(linker, "env", {
+        proxy_get_configuration(to_data: u32, to_size: u32) => buffers::get_configuration;
+        proxy_continue_request() => control::continue_request;
+        proxy_continue_response() => control::continue_response;
+        proxy_clear_route_cache() => control::clear_route_cache;
+    });
+    // Not part of the ABI. Modules built with Emscripten import them.
     linker.func_wrap("env", "emscripten_notify_memory_growth", |_memory: u32| {})?;
+    linker.func_wrap("env", "pthread_equal", |left: u32, right: u32| u32::from(left == right))?;
     Ok(())
 }

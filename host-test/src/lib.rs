@@ -73,44 +73,66 @@
 //! State that exchanges share is available from the plugin: [`Plugin::metrics`],
 //! [`Plugin::tick_period`], [`Plugin::memory_size`].
 //!
+//! # Callouts
+//!
+//! HTTP and gRPC calls of a module wait until the test answers them, delays them or lets them fail:
+//! [`Plugin::http_calls`], [`Plugin::answer`]; or a handler does so at once
+//! ([`Options::answer_calls`]). Their timeouts expire when the test advances the clock.
+//!
+//! # Time
+//!
+//! The clock stands still, or runs with that of the machine, and the test can advance it
+//! ([`Plugin::advance`]). Timers (`proxy_on_tick`) expire only then.
+//!
 //! # Properties
 //!
-//! A module can read the properties that the test sets ([`Exchange::set_property`],
-//! [`Options::property`]), those that it has set itself, and Envoy's attributes
-//! `request.headers.NAME` and `response.headers.NAME`: all values of a header joined with `,`.
+//! A module can read Envoy's attributes, as far as they follow from the exchange, the properties
+//! that the test sets ([`Exchange::set_property`], [`Options::property`]), and those that it has set
+//! itself.
 //!
-//! # Limitations
+//! # What it does not do
 //!
-//! * No callouts: `proxy_http_call` and `proxy_grpc_*` return [`Status::Unimplemented`].
-//! * No foreign functions: `proxy_call_foreign_function` returns [`Status::NotFound`].
-//! * No TCP streams: the callbacks for downstream and upstream data are not run.
-//! * No proxy around the module: headers are not validated, no router runs, time does not advance
-//!   by itself (the caller uses [`Plugin::tick`] and [`Plugin::advance`]), and
-//!   `proxy_on_queue_ready` is not run.
-//!
-//! Where Envoy would hide a mistake of the module, this host reports it: an allocator without
-//! memory is an error, malformed pairs are rejected, and a module that has failed is not run again.
+//! There is no proxy around the module: headers are not validated, no router and no other filter
+//! runs. Where Envoy crashes, or hides a mistake of the module, this host reports an error.
 
 mod abi;
+mod answers;
+mod attributes;
+mod callouts;
+mod connection;
 mod error;
 mod exchange;
 mod headers;
 mod host_calls;
+mod http;
+mod imports;
+mod metrics;
 mod module;
 mod options;
 mod plugin;
 mod record;
+mod shape;
+mod shared;
 mod state;
+mod stream;
+mod tcp;
 mod vm;
 mod wasi;
 
-pub use abi::{BufferType, LogLevel, MapType, MetricType, Status, StreamType};
-pub use error::Error;
+pub use abi::{
+    AbiVersion, BufferType, LogLevel, MapType, MetricType, PeerType, Status, StreamType,
+};
+pub use callouts::{Answer, GrpcCall, HttpCall};
+pub use connection::Connection;
+pub use error::{Error, ErrorKind};
 pub use exchange::{Exchange, Outcome};
 pub use headers::HeaderMap;
+pub use imports::is_provided;
 pub use module::{Import, Module, Optimization};
 pub use options::Options;
 pub use plugin::Plugin;
 pub use record::{
-    Activity, CallbackRun, ExchangeRecord, HostCall, LocalReply, LogLine, Message, Metric,
+    Activity, CallbackRun, ConnectionRecord, ExchangeRecord, HostCall, LocalReply, LogLine,
+    Message, Metric, Sent,
 };
+pub use shared::Host;

@@ -3,16 +3,18 @@
 use std::path::Path;
 
 use wasmtime::{
-    Cache, CacheConfig, Config, Engine, ExternType, FuncType, InstancePre, Linker, OptLevel, Store,
-    ValType,
+    Cache, CacheConfig, Config, Engine, InstancePre, Linker, OptLevel, WasmBacktraceDetails,
 };
 
-use crate::abi::{ABI_VERSIONS, ALLOCATORS, CALLBACKS, Callback};
-use crate::error::Error;
+use crate::abi::AbiVersion;
+use crate::error::{Error, ErrorKind};
 use crate::host_calls;
-use crate::options::Options;
+use crate::shape::Shape;
 use crate::state::State;
 use crate::wasi;
+
+/// The size in bytes above which compiled code is cached by default. Below, compiling is faster.
+const WORTH_CACHING: usize = 64 << 10;
 
 /// A Proxy-Wasm module, compiled and checked.
 ///
@@ -20,7 +22,7 @@ use crate::wasi;
 /// threads, so compile once and start as many [`Plugin`](crate::Plugin)s as there are tests.
 ///
 /// ```
-/// use proxy_wasm_test::{Error, Module};
+/// use proxy_wasm_test::{ErrorKind, Module};
 ///
 /// // The smallest valid module: memory, an ABI version and an allocator.
 /// let module = Module::new(wat::parse_str(
@@ -33,12 +35,13 @@ use crate::wasi;
 /// assert!(module.exports().contains(&"malloc".to_owned()));
 ///
 /// let error = Module::new(wat::parse_str(r#"(module (memory (export "memory") 1))"#)?);
-/// assert!(matches!(error, Err(Error::MissingExport { .. })));
+/// assert!(matches!(error.err().expect("an error").kind(), ErrorKind::MissingExport { .. }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct Module {
     pre: InstancePre<State>,
+    version: AbiVersion,
 }
 
 /// The effort of the compiler.
@@ -63,14 +66,19 @@ pub struct Import {
 }
 
 impl Module {
-    /// Compiles a module from WebAssembly bytes, for a quick start.
+    /// Compiles a module from WebAssembly bytes, for a quick start. The compiled code of a large
+    /// module is kept in the user's cache folder, and loaded from there the next time.
     ///
     /// # Errors
     ///
     /// If the bytes are not WebAssembly, if the module lacks a required export, or if it has
-    /// imports that the host does not provide ([`Error::UnknownImports`] lists them).
+    /// imports that Envoy does not provide ([`ErrorKind::UnknownImports`] lists them). All of this
+    /// is checked before the code is compiled.
     pub fn new(bytes: impl AsRef<[u8]>) -> Result<Self, Error> {
-        Self::with_optimization(bytes, Optimization::default())
+        let bytes = bytes.as_ref();
+        // A user without a cache folder can still run modules.
+        let cache = (bytes.len() > WORTH_CACHING).then(|| Cache::from_file(None).ok()).flatten();
+        Self::compile(bytes, Optimization::default(), cache)
     }
 
     /// Same as [`Module::new`], but stores the compiled code in `folder` and loads it from there
@@ -104,7 +112,7 @@ impl Module {
         let folder = folder.as_ref();
         let mut config = CacheConfig::new();
         config.with_directory(folder);
-        let cache = Cache::new(config).map_err(|error| Error::Cache {
+        let cache = Cache::new(config).map_err(|error| ErrorKind::Cache {
             folder: folder.to_path_buf(),
             message: format!("{error:#}"),
         })?;
@@ -119,7 +127,7 @@ impl Module {
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let bytes = std::fs::read(path)
-            .map_err(|source| Error::Read { path: path.to_path_buf(), source })?;
+            .map_err(|source| ErrorKind::Read { path: path.to_path_buf(), source })?;
         Self::new(bytes)
     }
 
@@ -140,33 +148,33 @@ impl Module {
         optimization: Optimization,
         cache: Option<Cache>,
     ) -> Result<Self, Error> {
+        // Compiling takes a thousand times as long as these checks.
+        let version = Shape::read(bytes)?.check()?;
         let mut config = Config::new();
-        config.cache(cache).consume_fuel(true).cranelift_opt_level(match optimization {
-            Optimization::None => OptLevel::None,
-            Optimization::Speed => OptLevel::Speed,
-        });
+        config
+            .cache(cache)
+            .consume_fuel(true)
+            .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+            .cranelift_opt_level(match optimization {
+                Optimization::None => OptLevel::None,
+                Optimization::Speed => OptLevel::Speed,
+            });
         let compile_error =
-            |error: wasmtime::Error| Error::Compile { message: format!("{error:#}") };
+            |error: wasmtime::Error| ErrorKind::Compile { message: format!("{error:#}") };
         let engine = Engine::new(&config).map_err(compile_error)?;
         let module = wasmtime::Module::from_binary(&engine, bytes).map_err(compile_error)?;
-        check_exports(&module)?;
-
         let link_error =
-            |error: wasmtime::Error| Error::Instantiate { message: format!("{error:#}") };
+            |error: wasmtime::Error| ErrorKind::Instantiate { message: format!("{error:#}") };
         let mut linker = Linker::new(&engine);
         host_calls::link(&mut linker).map_err(link_error)?;
         wasi::link(&mut linker).map_err(link_error)?;
-        // The linker needs a store to look up its functions, so it gets an unused one.
-        let mut store = Store::new(&engine, State::new(Options::default()));
-        let unknown: Vec<String> = module
-            .imports()
-            .filter(|import| linker.get(&mut store, import.module(), import.name()).is_err())
-            .map(|import| format!("{}.{}", import.module(), import.name()))
-            .collect();
-        if !unknown.is_empty() {
-            return Err(Error::UnknownImports(unknown));
-        }
-        Ok(Self { pre: linker.instantiate_pre(&module).map_err(link_error)? })
+        let pre = linker.instantiate_pre(&module).map_err(link_error)?;
+        Ok(Self { pre, version })
+    }
+
+    /// The version of the ABI that the module is for: the newest that it names.
+    pub fn abi_version(&self) -> AbiVersion {
+        self.version
     }
 
     /// The imports of the module.
@@ -186,43 +194,4 @@ impl Module {
     pub(crate) fn instance_pre(&self) -> &InstancePre<State> {
         &self.pre
     }
-}
-
-/// Rejects a module that this host cannot run.
-fn check_exports(module: &wasmtime::Module) -> Result<(), Error> {
-    let missing = |name: String| Err(Error::MissingExport { name });
-    if !ABI_VERSIONS.iter().any(|name| module.get_export(name).is_some()) {
-        return missing(ABI_VERSIONS.join(" or "));
-    }
-    match module.get_export("memory") {
-        Some(ExternType::Memory(_)) => {}
-        Some(_) => {
-            return Err(Error::BadExport { name: "memory", expected: "a memory".to_owned() });
-        }
-        None => return missing("memory".to_owned()),
-    }
-    if !ALLOCATORS.iter().any(|allocator| module.get_export(allocator.name).is_some()) {
-        return missing(ALLOCATORS.map(|allocator| allocator.name).join(" or "));
-    }
-    ALLOCATORS.iter().chain(&CALLBACKS).try_for_each(|callback| check_signature(module, *callback))
-}
-
-fn check_signature(module: &wasmtime::Module, callback: Callback) -> Result<(), Error> {
-    let fits = match module.get_export(callback.name) {
-        None => true,
-        Some(ExternType::Func(function)) => has_signature(&function, callback),
-        Some(_) => false,
-    };
-    if fits {
-        return Ok(());
-    }
-    let result = if callback.returns { "one i32" } else { "nothing" };
-    let expected = format!("a function from {} i32 to {result}", callback.parameters);
-    Err(Error::BadExport { name: callback.name, expected })
-}
-
-fn has_signature(function: &FuncType, callback: Callback) -> bool {
-    function.params().len() == callback.parameters
-        && function.results().len() == usize::from(callback.returns)
-        && function.params().chain(function.results()).all(|value| matches!(value, ValType::I32))
 }

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::abi::LogLevel;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::abi::{LogLevel, Status};
+use crate::callouts::{Answer, HttpCall};
 use crate::record::property_path;
 
 /// Options of a [`Plugin`](crate::Plugin).
@@ -21,17 +25,19 @@ use crate::record::property_path;
 /// With limits, an endless loop of the module is an error:
 ///
 /// ```
-/// use proxy_wasm_test::{Error, Module, Options, Plugin};
+/// use proxy_wasm_test::{ErrorKind, Module, Options, Plugin};
 ///
 /// let module = Module::new(wat::parse_str(
 ///     r#"(module
 ///         (memory (export "memory") 1)
 ///         (func (export "proxy_abi_version_0_2_1"))
 ///         (func (export "malloc") (param i32) (result i32) i32.const 1024)
-///         (func (export "proxy_on_tick") (param i32) (loop br 0)))"#,
+///         (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+///             (loop br 0) i32.const 0))"#,
 /// )?)?;
 /// let plugin = Plugin::with_options(&module, Options::default().fuel(1_000))?;
-/// assert!(matches!(plugin.tick(), Err(Error::OutOfFuel { limit: 1_000, .. })));
+/// let error = plugin.run([(":path", "/")], [(":status", "200")]).expect_err("no fuel");
+/// assert!(matches!(error.kind(), ErrorKind::OutOfFuel { limit: 1_000, .. }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -45,6 +51,44 @@ pub struct Options {
     pub(crate) fixed_time: Option<Duration>,
     pub(crate) random_seed: u64,
     pub(crate) properties: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) environment: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(crate) clusters: Option<Vec<Vec<u8>>>,
+    pub(crate) answers: Option<Answers>,
+    pub(crate) foreign_functions: BTreeMap<Vec<u8>, ForeignFunction>,
+}
+
+/// The handler that answers HTTP calls.
+#[derive(Clone)]
+pub(crate) struct Answers(Arc<dyn Fn(&HttpCall) -> Answer + Send + Sync>);
+
+impl Answers {
+    pub(crate) fn answer(&self, call: &HttpCall) -> Answer {
+        (self.0)(call)
+    }
+}
+
+impl fmt::Debug for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a handler")
+    }
+}
+
+type Function = dyn Fn(&[u8]) -> Result<Vec<u8>, Status> + Send + Sync;
+
+/// A foreign function of the test.
+#[derive(Clone)]
+pub(crate) struct ForeignFunction(Arc<Function>);
+
+impl ForeignFunction {
+    pub(crate) fn call(&self, arguments: &[u8]) -> Result<Vec<u8>, Status> {
+        (self.0)(arguments)
+    }
+}
+
+impl fmt::Debug for ForeignFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a function")
+    }
 }
 
 impl Default for Options {
@@ -59,6 +103,10 @@ impl Default for Options {
             fixed_time: None,
             random_seed: 0,
             properties: BTreeMap::new(),
+            environment: Vec::new(),
+            clusters: None,
+            answers: None,
+            foreign_functions: BTreeMap::new(),
         };
         // SDKs read the root id as a property, so it has to be there even when it is empty.
         options.root_id("")
@@ -136,6 +184,47 @@ impl Options {
     #[must_use]
     pub fn property(mut self, path: &[&str], value: impl Into<Vec<u8>>) -> Self {
         self.properties.insert(property_path(path), value.into());
+        self
+    }
+
+    /// An environment variable, which the module reads through WASI.
+    #[must_use]
+    pub fn environment(mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// The clusters that callouts can name. Calls to others fail at once, as in an Envoy that does
+    /// not have them. By default every cluster exists.
+    #[must_use]
+    pub fn clusters<C: Into<Vec<u8>>>(mut self, clusters: impl IntoIterator<Item = C>) -> Self {
+        self.clusters = Some(clusters.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// A handler that answers the HTTP calls of the module as soon as the callback that makes them
+    /// has returned. Without it, the test answers them with
+    /// [`Plugin::answer`](crate::Plugin::answer).
+    #[must_use]
+    pub fn answer_calls(
+        mut self,
+        handler: impl Fn(&HttpCall) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        self.answers = Some(Answers(Arc::new(handler)));
+        self
+    }
+
+    /// A foreign function that the module can call by this name. It gets the arguments of the
+    /// module, and returns the result, or the status that the call returns.
+    ///
+    /// Envoy's `clear_route_cache` is there without it.
+    #[must_use]
+    pub fn foreign_function(
+        mut self,
+        name: impl Into<Vec<u8>>,
+        function: impl Fn(&[u8]) -> Result<Vec<u8>, Status> + Send + Sync + 'static,
+    ) -> Self {
+        self.foreign_functions.insert(name.into(), ForeignFunction(Arc::new(function)));
         self
     }
 }

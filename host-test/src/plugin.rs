@@ -1,20 +1,24 @@
 //! A plugin: one VM, its root contexts, and what all of its streams share.
 
-use std::cell::{RefCell, RefMut};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::abi;
-use crate::error::Error;
+use crate::callouts::{Answer, GrpcCall, HttpCall};
+use crate::connection::Connection;
+use crate::error::{Error, ErrorKind};
 use crate::exchange::{Exchange, Outcome};
 use crate::headers::HeaderMap;
 use crate::module::Module;
 use crate::options::Options;
-use crate::record::{Activity, ExchangeRecord, Message, Metric};
+use crate::record::{Activity, ExchangeRecord, Message, Metric, property_path};
+use crate::shared::{Host, lock};
+use crate::stream::{Kind, Tcp};
 use crate::vm::Vm;
 
 /// A started plugin: its own VM with a root context.
 ///
-/// Nothing is shared between plugins, so tests can run side by side. Any number of exchanges may be
+/// Nothing is shared between plugins, except in one [`Host`], so tests can run side by side. Any number of exchanges may be
 /// open in one plugin at the same time, as in a worker of Envoy.
 ///
 /// ```
@@ -36,7 +40,8 @@ use crate::vm::Vm;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Plugin {
-    vm: RefCell<Vm>,
+    vm: Arc<Mutex<Vm>>,
+    host: Host,
 }
 
 impl Plugin {
@@ -56,9 +61,19 @@ impl Plugin {
     ///
     /// If the module fails in one of them, or `proxy_on_vm_start` returns false.
     pub fn with_options(module: &Module, options: Options) -> Result<Self, Error> {
-        let mut vm = Vm::new(module, options)?;
-        vm.root = start_root(&mut vm)?;
-        Ok(Self { vm: RefCell::new(vm) })
+        Self::start(&Host::new(), module, options)
+    }
+
+    pub(crate) fn start(host: &Host, module: &Module, options: Options) -> Result<Self, Error> {
+        let place = host.reserve();
+        let vm = Arc::new(Mutex::new(Vm::new(module, options, host.clone(), place)?));
+        host.add(place, &vm);
+        let plugin = Self { vm, host: host.clone() };
+        plugin.run_in_vm(|vm| {
+            vm.root = start_root(vm, &[])?;
+            Ok(())
+        })?;
+        Ok(plugin)
     }
 
     /// Configures the root context. Returns `false` if the module rejects the configuration. May be
@@ -69,9 +84,7 @@ impl Plugin {
     ///
     /// If the module fails.
     pub fn configure(&self, configuration: impl AsRef<[u8]>) -> Result<bool, Error> {
-        let mut vm = self.vm();
-        let root = vm.root;
-        configure_root(&mut vm, root, configuration.as_ref())
+        self.run_in_vm(|vm| configure_root(vm, vm.root, configuration.as_ref()))
     }
 
     /// Reconfigures the plugin as Envoy does: in a new root context of the same VM. If the module
@@ -83,36 +96,79 @@ impl Plugin {
     ///
     /// If the module fails, or `proxy_on_vm_start` returns false.
     pub fn reload(&self, configuration: impl AsRef<[u8]>) -> Result<bool, Error> {
-        let mut vm = self.vm();
-        let root = start_root(&mut vm)?;
-        let accepted = configure_root(&mut vm, root, configuration.as_ref())?;
-        let replaced = if accepted { std::mem::replace(&mut vm.root, root) } else { root };
-        if let Some(root) = vm.state_mut().roots.get_mut(&replaced) {
-            root.replaced = true;
-        }
-        delete_replaced_roots(&mut vm)?;
-        Ok(accepted)
+        let configuration = configuration.as_ref();
+        self.run_in_vm(|vm| {
+            let root = start_root(vm, configuration)?;
+            let accepted = configure_root(vm, root, configuration)?;
+            let replaced = if accepted { std::mem::replace(&mut vm.root, root) } else { root };
+            if let Some(root) = vm.state_mut().roots.get_mut(&replaced) {
+                root.replaced = true;
+            }
+            Ok(accepted)
+        })
     }
 
-    /// Runs `proxy_on_tick` in the root context. The host has no timer, so the caller decides when.
+    /// Ends the plugin as Envoy does when its filter is removed: the root context gets
+    /// `proxy_on_done` and `proxy_on_delete`. Returns its last activity.
     ///
     /// # Errors
     ///
     /// If the module fails.
-    pub fn tick(&self) -> Result<(), Error> {
-        let mut vm = self.vm();
-        let root = vm.root;
-        vm.call(root, abi::ON_TICK, &[root])?;
-        vm.state_mut().after_callback();
-        delete_replaced_roots(&mut vm)
+    pub fn shut_down(self) -> Result<Activity, Error> {
+        self.run_in_vm(|vm| {
+            for root in vm.state_mut().roots.values_mut() {
+                root.replaced = true;
+            }
+            Ok(())
+        })?;
+        Ok(self.activity())
     }
 
-    /// Advances the clock of the module by this duration. Timers that expire run
-    /// with the next [`tick`](Self::tick).
-    pub fn advance(&self, by: Duration) {
-        let mut vm = self.vm();
-        let ahead = &mut vm.state_mut().clock_ahead;
-        *ahead = ahead.saturating_add(by);
+    /// Runs the timer of the root context now (`proxy_on_tick`), and starts it again. The clock
+    /// does not advance; see [`advance`](Self::advance).
+    ///
+    /// # Errors
+    ///
+    /// If the module fails, or has set no tick period ([`ErrorKind::NoTimer`]).
+    pub fn tick(&self) -> Result<(), Error> {
+        self.run_in_vm(|vm| {
+            let (root, now) = (vm.root, vm.state().ahead());
+            let has_timer = |vm: &Vm| vm.state().roots.get(&root)?.next_tick;
+            if vm.failure().is_none() && has_timer(vm).is_none() {
+                return Err(ErrorKind::NoTimer.into());
+            }
+            vm.tick(root, now)
+        })
+    }
+
+    /// Advances the clock of the plugin's host by this duration, as [`Host::advance`]: timers and
+    /// timeouts of callouts that expire meanwhile run at their time.
+    ///
+    /// # Errors
+    ///
+    /// If the module fails.
+    pub fn advance(&self, by: Duration) -> Result<(), Error> {
+        self.host.advance(by)
+    }
+
+    /// Calls a foreign function of the module (`proxy_on_foreign_function`) in the root context.
+    /// The module reads the arguments from the buffer `CallData`.
+    ///
+    /// # Errors
+    ///
+    /// If the module fails.
+    pub fn call_foreign_function(
+        &self,
+        function: u32,
+        arguments: impl Into<Vec<u8>>,
+    ) -> Result<(), Error> {
+        self.run_in_vm(|vm| {
+            let (root, arguments) = (vm.root, arguments.into());
+            let size = size_argument(&arguments);
+            vm.state_mut().call_data = arguments;
+            vm.call(root, abi::ON_FOREIGN_FUNCTION, &[root, function, size])?;
+            Ok(())
+        })
     }
 
     /// Begins an exchange: creates an HTTP stream.
@@ -121,8 +177,90 @@ impl Plugin {
     ///
     /// If the module fails.
     pub fn exchange(&self) -> Result<Exchange<'_>, Error> {
-        let id = self.vm().create_stream()?;
+        let id = self.run_in_vm(|vm| vm.create_stream(Kind::Http(Box::default())))?;
         Ok(Exchange::new(self, id))
+    }
+
+    /// Begins a TCP connection (`proxy_on_new_connection`).
+    ///
+    /// # Errors
+    ///
+    /// If the module fails.
+    pub fn connection(&self) -> Result<Connection<'_>, Error> {
+        let id = self.run_in_vm(|vm| {
+            let id = vm.create_stream(Kind::Tcp(Tcp::default()))?;
+            vm.new_connection(id)?;
+            Ok(id)
+        })?;
+        Ok(Connection::new(self, id))
+    }
+
+    /// The HTTP calls of the module that have no answer yet.
+    pub fn http_calls(&self) -> Vec<HttpCall> {
+        self.vm().http_calls()
+    }
+
+    /// Answers an HTTP call (`proxy_on_http_call_response`).
+    ///
+    /// # Errors
+    ///
+    /// If the module fails, or no call with this token is pending.
+    pub fn answer(&self, token: u32, answer: Answer) -> Result<(), Error> {
+        self.run_in_vm(|vm| vm.answer(token, answer))
+    }
+
+    /// The gRPC calls and streams of the module that have not ended.
+    pub fn grpc_calls(&self) -> Vec<GrpcCall> {
+        self.vm().grpc_calls()
+    }
+
+    /// Delivers the initial metadata of a gRPC call or stream.
+    ///
+    /// # Errors
+    ///
+    /// If the module fails, or no call with this token is pending.
+    pub fn grpc_initial_metadata(
+        &self,
+        token: u32,
+        metadata: impl Into<HeaderMap>,
+    ) -> Result<(), Error> {
+        self.run_in_vm(|vm| vm.grpc_initial_metadata(token, metadata.into()))
+    }
+
+    /// Delivers a message of a gRPC stream, or the answer to a gRPC call, which ends it.
+    ///
+    /// # Errors
+    ///
+    /// If the module fails, or no call with this token is pending.
+    pub fn grpc_message(&self, token: u32, message: impl Into<Vec<u8>>) -> Result<(), Error> {
+        self.run_in_vm(|vm| vm.grpc_message(token, message.into()))
+    }
+
+    /// Delivers the trailing metadata of a gRPC stream.
+    ///
+    /// # Errors
+    ///
+    /// If the module fails, or no call with this token is pending.
+    pub fn grpc_trailing_metadata(
+        &self,
+        token: u32,
+        metadata: impl Into<HeaderMap>,
+    ) -> Result<(), Error> {
+        self.run_in_vm(|vm| vm.grpc_trailing_metadata(token, metadata.into()))
+    }
+
+    /// Ends a gRPC stream with this status, or lets a gRPC call fail with it.
+    ///
+    /// # Errors
+    ///
+    /// If the module fails, or no call with this token is pending.
+    pub fn grpc_close(
+        &self,
+        token: u32,
+        status: u32,
+        message: impl Into<Vec<u8>>,
+    ) -> Result<(), Error> {
+        self.run_in_vm(|vm| vm.grpc_close(token, status, message.into()))
     }
 
     /// Runs a whole exchange: the request, then `response` as that of the upstream, then the end.
@@ -139,14 +277,8 @@ impl Plugin {
         response: impl Into<Message>,
     ) -> Result<ExchangeRecord, Error> {
         let mut exchange = self.exchange()?;
-        match exchange.request(request)? {
-            Outcome::Continue => {
-                exchange.response(response)?;
-            }
-            Outcome::LocalReply => {
-                exchange.local_response()?;
-            }
-            Outcome::Pause | Outcome::Closed => {}
+        if exchange.request(request)? == Outcome::Continue {
+            exchange.response(response)?;
         }
         exchange.finish()
     }
@@ -158,13 +290,14 @@ impl Plugin {
 
     /// The metrics that the module has defined, in the order of their definition.
     pub fn metrics(&self) -> Vec<Metric> {
-        self.vm().state().metrics.clone()
+        self.vm().state().metrics.all().to_vec()
     }
 
     /// The value of the counter or gauge with this name.
     pub fn metric(&self, name: &str) -> Option<u64> {
         let vm = self.vm();
-        let metric = vm.state().metrics.iter().find(|metric| metric.name == name.as_bytes())?;
+        let metric =
+            vm.state().metrics.all().iter().find(|metric| metric.name == name.as_bytes())?;
         Some(metric.value)
     }
 
@@ -177,7 +310,8 @@ impl Plugin {
     /// A value of the shared data.
     pub fn shared_data(&self, key: impl AsRef<[u8]>) -> Option<Vec<u8>> {
         let vm = self.vm();
-        vm.state().shared_data.get(key.as_ref()).map(|shared| shared.value.clone())
+        let (shared, vm_id) = (self.host.lock(), &vm.state().options.vm_id);
+        shared.data(vm_id, key.as_ref()).map(|(value, _)| value)
     }
 
     /// The size of the VM's memory in bytes. It only grows.
@@ -190,9 +324,25 @@ impl Plugin {
         self.vm().failure().map(str::to_owned)
     }
 
-    /// The VM. No borrow outlives one method of this crate, so there is never a second one.
-    pub(crate) fn vm(&self) -> RefMut<'_, Vm> {
-        self.vm.borrow_mut()
+    pub(crate) fn set_property(&self, stream: u32, path: &[&str], value: Vec<u8>) {
+        if let Some(stream) = self.vm().state_mut().streams.get_mut(&stream) {
+            stream.host_properties.insert(property_path(path), value);
+        }
+    }
+
+    /// Runs callbacks, and then what follows from them in the event loop.
+    pub(crate) fn run_in_vm<T>(
+        &self,
+        run: impl FnOnce(&mut Vm) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let result = run(&mut self.vm())?;
+        self.host.settle(&self.vm)?;
+        Ok(result)
+    }
+
+    /// The VM. No lock outlives one method of this crate, so there is never a second one.
+    pub(crate) fn vm(&self) -> MutexGuard<'_, Vm> {
+        lock(&self.vm)
     }
 }
 
@@ -202,11 +352,11 @@ impl<H: Into<HeaderMap>> From<H> for Message {
     }
 }
 
-fn start_root(vm: &mut Vm) -> Result<u32, Error> {
-    let root = vm.create_root()?;
+fn start_root(vm: &mut Vm, configuration: &[u8]) -> Result<u32, Error> {
+    let root = vm.create_root(configuration)?;
     let size = size_argument(&vm.state().options.vm_configuration);
     match vm.call(root, abi::ON_VM_START, &[root, size])? {
-        Some(0) => Err(Error::StartRefused),
+        Some(0) => Err(vm.refused()),
         _ => Ok(root),
     }
 }
@@ -215,34 +365,7 @@ fn configure_root(vm: &mut Vm, root: u32, configuration: &[u8]) -> Result<bool, 
     vm.state_mut().plugin_configuration = Some(configuration.to_vec());
     let result = vm.call(root, abi::ON_CONFIGURE, &[root, size_argument(configuration)]);
     vm.state_mut().plugin_configuration = None;
-    vm.state_mut().after_callback();
     Ok(result? != Some(0))
-}
-
-/// Deletes replaced root contexts without streams.
-pub(crate) fn delete_replaced_roots(vm: &mut Vm) -> Result<(), Error> {
-    let state = vm.state();
-    let in_use = |id: u32| state.streams.values().any(|stream| stream.root == id);
-    let replaced: Vec<u32> = state
-        .roots
-        .iter()
-        .filter(|(id, root)| root.replaced && !in_use(**id))
-        .map(|(id, _)| *id)
-        .collect();
-    for id in replaced {
-        if vm.state().roots[&id].done.is_none() {
-            let done = vm.call(id, abi::ON_DONE, &[id])? != Some(0);
-            if let Some(root) = vm.state_mut().roots.get_mut(&id) {
-                // The module may have called `proxy_done` meanwhile.
-                root.done = Some(done || root.done == Some(true));
-            }
-        }
-        if vm.state().roots[&id].done == Some(true) {
-            vm.call(id, abi::ON_DELETE, &[id])?;
-            vm.state_mut().roots.remove(&id);
-        }
-    }
-    Ok(())
 }
 
 /// A length as an argument of a callback. A module's memory has less than 4 GiB.

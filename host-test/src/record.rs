@@ -39,6 +39,19 @@ impl Message {
     }
 }
 
+/// How much of a message has gone on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Sent {
+    /// Nothing: the module holds the headers, or a local reply has replaced the message.
+    #[default]
+    Nothing,
+    /// The headers, and perhaps a part of the body.
+    Part,
+    /// The whole message.
+    All,
+}
+
 /// A response that the module sent itself, with `proxy_send_local_response`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -63,6 +76,66 @@ pub struct LogLine {
     pub level: LogLevel,
     /// The text, as the module wrote it.
     pub message: Vec<u8>,
+}
+
+impl LocalReply {
+    /// The response that Envoy makes of it, without what its connection manager adds (`date`,
+    /// `server`): its headers and its body.
+    pub(crate) fn message(&self, request: Option<&HeaderMap>) -> (HeaderMap, Vec<u8>) {
+        let get = |name: &str| request.and_then(|headers| headers.get(name));
+        let is_grpc = get("content-type").is_some_and(|value| {
+            let rest = value.strip_prefix(b"application/grpc");
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
+        });
+        let mut headers = HeaderMap::from([(":status", self.status.to_string())]);
+        for (name, value) in self.headers.iter() {
+            headers.add_like_envoy(name, value);
+        }
+        if is_grpc {
+            return (self.grpc_headers(headers), Vec::new());
+        }
+        if self.body.is_empty() {
+            headers.remove("content-length");
+            headers.remove("content-type");
+        } else {
+            headers.replace("content-length", self.body.len().to_string());
+            if !headers.contains("content-type") {
+                headers.add("content-type", "text/plain");
+            }
+        }
+        let is_head = get(":method") == Some(b"HEAD");
+        (headers, if is_head { Vec::new() } else { self.body.clone() })
+    }
+
+    /// A gRPC client gets the status and the body of the reply as status and message of the call.
+    fn grpc_headers(&self, mut headers: HeaderMap) -> HeaderMap {
+        let status = self.grpc_status.unwrap_or(match self.status {
+            400 => 13,
+            401 => 16,
+            403 => 7,
+            404 => 12,
+            429 | 502 | 503 | 504 => 14,
+            _ => 2,
+        });
+        headers.replace(":status", "200");
+        headers.replace("content-type", "application/grpc");
+        headers.replace("grpc-status", status.to_string());
+        if !self.body.is_empty() {
+            let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'%';
+            let message: String = self.body.iter().fold(String::new(), |mut text, byte| {
+                if is_plain(*byte) {
+                    text.push(char::from(*byte));
+                } else {
+                    use fmt::Write as _;
+                    // Writing to a string cannot fail.
+                    let _ = write!(text, "%{byte:02X}");
+                }
+                text
+            });
+            headers.replace("grpc-message", message);
+        }
+        headers
+    }
 }
 
 impl fmt::Display for LogLine {
@@ -173,10 +246,18 @@ pub struct ExchangeRecord {
     /// The request that the upstream gets: headers and trailers as changed by the module, and the
     /// part of the body that the module has let pass.
     pub request: Message,
-    /// The response that the client gets, in the same way.
+    /// How much of the request the upstream gets.
+    pub request_sent: Sent,
+    /// The response that the client gets, in the same way: that of the upstream, or the module's
+    /// local reply.
     pub response: Message,
-    /// The response that the module sent instead, if any.
+    /// How much of the response the client gets.
+    pub response_sent: Sent,
+    /// The first local reply that the module sent, if any.
     pub local_reply: Option<LocalReply>,
+    /// Whether the stream is reset: the module closed it, or it sent a local reply when the client
+    /// had the headers of another response.
+    pub is_reset: bool,
     /// The properties that the module has set, by path (parts separated by NUL).
     pub properties: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Log, host calls and fuel.
@@ -188,6 +269,22 @@ impl ExchangeRecord {
     pub fn property(&self, path: &[&str]) -> Option<&[u8]> {
         self.properties.get(&property_path(path)).map(Vec::as_slice)
     }
+}
+
+/// The result of a TCP connection, and the activity of its context.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionRecord {
+    /// The bytes that the upstream gets.
+    pub to_upstream: Vec<u8>,
+    /// The bytes that the client gets.
+    pub to_downstream: Vec<u8>,
+    /// Whether the module closed the connection.
+    pub is_closed: bool,
+    /// The properties that the module has set, by path (parts separated by NUL).
+    pub properties: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Log, host calls and fuel.
+    pub activity: Activity,
 }
 
 /// A property path as encoded by the ABI.

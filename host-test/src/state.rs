@@ -1,19 +1,27 @@
 //! The contexts of one VM: the data of its host calls.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, SystemTime};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
 
-use crate::abi::{BufferType, MapType, MetricType, Status, StreamType};
+use crate::abi::{AbiVersion, BufferType, MapType, StreamType};
+use crate::attributes;
+use crate::callouts::Callouts;
 use crate::headers::HeaderMap;
+use crate::metrics::Metrics;
 use crate::options::Options;
-use crate::record::{Activity, ExchangeRecord, LocalReply, Message, Metric};
+use crate::record::{Activity, LocalReply};
+use crate::shared::Host;
+use crate::stream::{Http, Phase, Stream};
 
 /// The state of one VM outside its memory.
-#[derive(Debug)]
 pub(crate) struct State {
     pub(crate) options: Options,
+    pub(crate) version: AbiVersion,
+    pub(crate) host: Host,
+    /// The place of the VM in its host.
+    pub(crate) place: usize,
     pub(crate) limits: StoreLimits,
     pub(crate) roots: BTreeMap<u32, Root>,
     pub(crate) streams: BTreeMap<u32, Stream>,
@@ -23,15 +31,17 @@ pub(crate) struct State {
     pub(crate) current: u32,
     /// The context for which the callback makes its host calls.
     pub(crate) effective: u32,
-    /// The configuration that `proxy_on_configure` can read while it runs.
+    /// Only some host functions are allowed, because the module is being initialized.
+    pub(crate) is_initializing: bool,
+    /// The configuration that a root context can read while it gets it.
     pub(crate) plugin_configuration: Option<Vec<u8>>,
+    /// The arguments of a foreign function that the test calls in the module.
+    pub(crate) call_data: Vec<u8>,
     pub(crate) host_calls_left: u64,
-    pub(crate) metrics: Vec<Metric>,
-    pub(crate) shared_data: BTreeMap<Vec<u8>, SharedValue>,
-    pub(crate) last_cas: u32,
-    pub(crate) queues: Vec<Queue>,
-    /// The time by which the caller has advanced the clock.
-    pub(crate) clock_ahead: Duration,
+    pub(crate) metrics: Metrics,
+    pub(crate) callouts: Callouts,
+    /// What the running callback has asked for, to be done after it.
+    pub(crate) deferred: Vec<Deferred>,
     random: u64,
 }
 
@@ -39,87 +49,43 @@ pub(crate) struct State {
 #[derive(Debug, Default)]
 pub(crate) struct Root {
     pub(crate) tick_period: Option<Duration>,
+    /// The time at which the timer expires next.
+    pub(crate) next_tick: Option<Duration>,
     /// It has been replaced, and is deleted together with its last stream.
     pub(crate) replaced: bool,
     /// The result of `proxy_on_done`: whether it may be deleted at once.
     pub(crate) done: Option<bool>,
 }
 
-/// An HTTP stream.
-#[derive(Debug, Default)]
-pub(crate) struct Stream {
-    pub(crate) root: u32,
-    pub(crate) request: Side,
-    pub(crate) response: Side,
-    pub(crate) local_reply: Option<LocalReply>,
-    /// The module closed the stream.
-    pub(crate) closed: bool,
-    /// The exchange is over and its maps may be missing, as in Envoy's access log.
-    pub(crate) logging: bool,
-    pub(crate) host_properties: BTreeMap<Vec<u8>, Vec<u8>>,
-    pub(crate) properties: BTreeMap<Vec<u8>, Vec<u8>>,
-    pub(crate) activity: Activity,
-}
-
-impl Stream {
-    /// Envoy's attributes `request.headers` and `response.headers`: all values of a header, joined
-    /// with `,`.
-    fn header_attribute(&self, path: &[u8]) -> Option<Vec<u8>> {
-        let (side, name) = match path.strip_prefix(b"request\0headers\0") {
-            Some(name) => (&self.request, name),
-            None => (&self.response, path.strip_prefix(b"response\0headers\0")?),
-        };
-        let values: Vec<_> = side.headers.as_ref()?.get_all(name).collect();
-        (!values.is_empty()).then(|| values.join(&b','))
-    }
-}
-
-/// One direction of a stream.
-#[derive(Debug, Default)]
-pub(crate) struct Side {
-    pub(crate) headers: Option<HeaderMap>,
-    pub(crate) trailers: Option<HeaderMap>,
-    /// The body that the module can read now: the last piece, and those buffered before it.
-    pub(crate) buffer: Option<Vec<u8>>,
-    /// The body that the module has let pass.
-    pub(crate) passed: Vec<u8>,
-    pub(crate) paused: bool,
-    /// `proxy_continue_stream` was called. It takes effect after the callback, as in Envoy.
-    pub(crate) resumed: bool,
-    /// A local reply has replaced the rest.
-    pub(crate) ended: bool,
-}
-
+/// A host call that Envoy carries out after the callback.
 #[derive(Debug)]
-pub(crate) struct SharedValue {
-    pub(crate) value: Vec<u8>,
-    pub(crate) cas: u32,
-}
-
-#[derive(Debug)]
-pub(crate) struct Queue {
-    pub(crate) name: Vec<u8>,
-    pub(crate) items: VecDeque<Vec<u8>>,
+pub(crate) enum Deferred {
+    Continue(u32, StreamType),
+    Close(u32),
+    Reply(u32, LocalReply),
 }
 
 impl State {
-    pub(crate) fn new(options: Options) -> Self {
+    pub(crate) fn new(options: Options, version: AbiVersion, host: Host, place: usize) -> Self {
         Self {
             limits: StoreLimitsBuilder::new().memory_size(options.memory_limit).build(),
+            version,
+            host,
+            place,
             roots: BTreeMap::new(),
             streams: BTreeMap::new(),
             activity: Activity::default(),
             current: 0,
             effective: 0,
+            is_initializing: false,
             plugin_configuration: None,
+            call_data: Vec::new(),
             host_calls_left: 0,
-            metrics: Vec::new(),
-            shared_data: BTreeMap::new(),
-            last_cas: 0,
-            queues: Vec::new(),
+            metrics: Metrics::default(),
+            callouts: Callouts::default(),
+            deferred: Vec::new(),
             random: options.random_seed,
             options,
-            clock_ahead: Duration::ZERO,
         }
     }
 
@@ -143,89 +109,127 @@ impl State {
         self.streams.get_mut(&self.effective)
     }
 
+    /// The HTTP exchange of the host calls, if they are for one.
+    pub(crate) fn http(&mut self) -> Option<&mut Http> {
+        self.stream()?.http()
+    }
+
     /// The root context of the host calls, directly or through their stream.
-    pub(crate) fn root(&mut self) -> Option<&mut Root> {
-        let id = self.streams.get(&self.effective).map_or(self.effective, |stream| stream.root);
-        self.roots.get_mut(&id)
+    pub(crate) fn root_id(&self) -> u32 {
+        self.streams.get(&self.effective).map_or(self.effective, |stream| stream.root)
     }
 
     pub(crate) fn has_context(&self, id: u32) -> bool {
         self.roots.contains_key(&id) || self.streams.contains_key(&id)
     }
 
-    /// A map of the stream, or the status that a host call returns if it is missing.
-    pub(crate) fn map(&mut self, map: MapType) -> Result<&mut HeaderMap, Status> {
-        let stream = self.stream().ok_or(Status::BadArgument)?;
-        // As in Envoy, a map may be missing in the access log; before, this is a bad argument.
-        let missing = if stream.logging { Status::NotFound } else { Status::BadArgument };
-        match map {
-            MapType::RequestHeaders => stream.request.headers.as_mut(),
-            MapType::RequestTrailers => stream.request.trailers.as_mut(),
-            MapType::ResponseHeaders => stream.response.headers.as_mut(),
-            MapType::ResponseTrailers => stream.response.trailers.as_mut(),
-            _ => None,
+    /// A map that a host call may change.
+    pub(crate) fn map_mut(&mut self, map: MapType) -> Option<&mut HeaderMap> {
+        let http = self.http()?;
+        let (side, is_trailers) = match map {
+            MapType::RequestHeaders => (&mut http.request, false),
+            MapType::RequestTrailers => (&mut http.request, true),
+            MapType::ResponseHeaders => (&mut http.response, false),
+            MapType::ResponseTrailers => (&mut http.response, true),
+            _ => return None,
+        };
+        if is_trailers {
+            return side.trailers_mut();
         }
-        .ok_or(missing)
+        side.headers.as_mut().filter(|_| side.headers_open)
     }
 
-    /// A buffer that the callback may read.
+    /// A map that a host call may read.
+    pub(crate) fn map(&mut self, map: MapType) -> Option<&HeaderMap> {
+        match map {
+            MapType::GrpcInitialMetadata => return self.callouts.initial_metadata.as_ref(),
+            MapType::GrpcTrailingMetadata => return self.callouts.trailing_metadata.as_ref(),
+            MapType::HttpCallResponseHeaders => {
+                return self.callouts.response.as_ref().map(|response| &response.headers);
+            }
+            MapType::HttpCallResponseTrailers => {
+                return self.callouts.response.as_ref()?.trailers.as_ref();
+            }
+            _ => {}
+        }
+        let stream = self.stream()?;
+        let is_logging = stream.phase == Phase::Logging;
+        let http = stream.http()?;
+        match map {
+            MapType::RequestHeaders => http.request.readable_headers(is_logging),
+            MapType::ResponseHeaders => http.response.readable_headers(is_logging),
+            MapType::RequestTrailers => {
+                http.request.trailers.as_ref().filter(|_| http.request.trailers_open && !is_logging)
+            }
+            MapType::ResponseTrailers => http
+                .response
+                .trailers
+                .as_ref()
+                .filter(|_| http.response.trailers_open || is_logging),
+            _ => None,
+        }
+    }
+
+    /// A buffer that a host call may read. `None` if there is none of this type; a body outside of
+    /// its callbacks has no bytes.
     pub(crate) fn buffer(&mut self, buffer: BufferType) -> Option<&[u8]> {
         match buffer {
             BufferType::VmConfiguration => Some(&self.options.vm_configuration),
             BufferType::PluginConfiguration => self.plugin_configuration.as_deref(),
-            _ => self.body(buffer).map(|body| body.as_slice()),
+            BufferType::CallData => Some(&self.call_data),
+            BufferType::HttpCallResponseBody => {
+                self.callouts.response.as_ref().map(|response| response.body.as_slice())
+            }
+            BufferType::GrpcReceiveBuffer => {
+                Some(self.callouts.message.as_deref().unwrap_or_default())
+            }
+            _ => Some(self.body(buffer).map_or(&[], |body| body.as_slice())),
         }
     }
 
-    /// A body that the callback may also change.
+    /// A body that a host call may change.
     pub(crate) fn body(&mut self, buffer: BufferType) -> Option<&mut Vec<u8>> {
         let stream = self.stream()?;
         match buffer {
-            BufferType::HttpRequestBody => stream.request.buffer.as_mut(),
-            BufferType::HttpResponseBody => stream.response.buffer.as_mut(),
+            BufferType::HttpRequestBody => stream.http()?.request.body_mut(),
+            BufferType::HttpResponseBody => stream.http()?.response.body_mut(),
+            BufferType::DownstreamData => stream.tcp()?.downstream.held.as_mut(),
+            BufferType::UpstreamData => stream.tcp()?.upstream.held.as_mut(),
             _ => None,
         }
     }
 
-    /// A property: one that the module has set, then those that the host has set for the stream,
-    /// then the stream's headers, then the properties of the plugin.
+    /// A property: one that the test has set for the stream or for the plugin, then Envoy's
+    /// attributes, then one that the module has set.
     pub(crate) fn property(&self, path: &[u8]) -> Option<Vec<u8>> {
         let stream = self.streams.get(&self.effective);
         let given = stream
-            .and_then(|stream| stream.properties.get(path).or(stream.host_properties.get(path)))
-            .cloned();
-        given
-            .or_else(|| stream?.header_attribute(path))
-            .or_else(|| self.options.properties.get(path).cloned())
-    }
-
-    /// The metric with this id. Ids start at 1, because 0 means no metric.
-    pub(crate) fn metric(&mut self, id: u32) -> Option<&mut Metric> {
-        self.metrics.get_mut((id as usize).checked_sub(1)?)
-    }
-
-    /// The id of a metric, made on first use.
-    pub(crate) fn define_metric(&mut self, metric_type: MetricType, name: Vec<u8>) -> usize {
-        let known = |metric: &Metric| metric.metric_type == metric_type && metric.name == name;
-        if let Some(index) = self.metrics.iter().position(known) {
-            return index + 1;
+            .and_then(|stream| stream.host_properties.get(path))
+            .or_else(|| self.options.properties.get(path));
+        if let Some(value) = given {
+            return Some(value.clone());
         }
-        self.metrics.push(Metric { metric_type, name, value: 0, samples: Vec::new() });
-        self.metrics.len()
+        if let Some(value) = attributes::attribute(self, stream, path) {
+            return Some(value);
+        }
+        stream?.properties.get(path).cloned()
     }
 
-    /// The queue with this token. Tokens start at 1.
-    pub(crate) fn queue(&mut self, token: u32) -> Option<&mut Queue> {
-        self.queues.get_mut((token as usize).checked_sub(1)?)
+    /// The time by which the clock is ahead, which orders timers.
+    pub(crate) fn ahead(&self) -> Duration {
+        self.host.lock().ahead()
     }
 
     /// Nanoseconds since 1970.
     pub(crate) fn now(&self) -> u64 {
-        let time = self.options.fixed_time.unwrap_or_else(|| {
-            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
-        });
-        let time = time.saturating_add(self.clock_ahead);
-        u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+        let now = self.host.lock().now(self.options.fixed_time);
+        u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Nanoseconds of a clock that only goes forward. It is never 0, because Go's runtime takes that
+    /// for a broken clock.
+    pub(crate) fn monotonic(&self) -> u64 {
+        self.now().saturating_add(1_000_000_000)
     }
 
     /// The next byte of the sequence that the seed starts (splitmix64).
@@ -236,66 +240,11 @@ impl State {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed.to_le_bytes()[7]
     }
-
-    /// Applies the calls that Envoy defers until the callback has returned.
-    pub(crate) fn after_callback(&mut self) {
-        for stream in self.streams.values_mut() {
-            stream.request.apply_resume();
-            stream.response.apply_resume();
-        }
-    }
 }
 
-impl Stream {
-    /// The side of the stream with this name, if it is one of an HTTP stream.
-    pub(crate) fn side(&mut self, side: StreamType) -> Option<&mut Side> {
-        match side {
-            StreamType::HttpRequest => Some(&mut self.request),
-            StreamType::HttpResponse => Some(&mut self.response),
-            StreamType::Downstream | StreamType::Upstream => None,
-        }
-    }
-
-    /// Ends the exchange with a reply of the module. As in Envoy, only the first one counts.
-    pub(crate) fn reply(&mut self, reply: LocalReply) {
-        if self.local_reply.is_none() {
-            self.local_reply = Some(reply);
-            self.request.ended = true;
-            // A reply to the request runs through the response callbacks, as in Envoy. A reply
-            // that replaces the upstream's response does not.
-            self.response.ended = self.response.headers.is_some();
-        }
-    }
-
-    pub(crate) fn record(&self) -> ExchangeRecord {
-        ExchangeRecord {
-            request: self.request.message(),
-            response: self.response.message(),
-            local_reply: self.local_reply.clone(),
-            properties: self.properties.clone(),
-            activity: self.activity.clone(),
-        }
-    }
-}
-
-impl Side {
-    /// Forwards the body that the module has read.
-    pub(crate) fn pass(&mut self) {
-        self.passed.append(&mut self.buffer.take().unwrap_or_default());
-    }
-
-    fn apply_resume(&mut self) {
-        if std::mem::take(&mut self.resumed) {
-            self.paused = false;
-            self.pass();
-        }
-    }
-
-    fn message(&self) -> Message {
-        Message {
-            headers: self.headers.clone().unwrap_or_default(),
-            body: self.passed.clone(),
-            trailers: self.trailers.clone(),
-        }
+impl crate::stream::Side {
+    /// The headers that a host call may read: those of the access log are there in any case.
+    pub(crate) fn readable_headers(&self, is_logging: bool) -> Option<&HeaderMap> {
+        self.headers.as_ref().filter(|_| self.headers_open || is_logging)
     }
 }

@@ -1,13 +1,17 @@
 //! One instance of a module, and calls into it.
 
+use std::time::Duration;
+
 use wasmtime::{Extern, Instance, Store, Trap, Val, WasmBacktrace};
 
 use crate::abi::{self, Callback};
-use crate::error::{Abort, Error};
+use crate::error::{Abort, Error, ErrorKind, Failure};
 use crate::module::Module;
 use crate::options::Options;
 use crate::record::CallbackRun;
-use crate::state::{Root, State, Stream};
+use crate::shared::Host;
+use crate::state::{Deferred, Root, State};
+use crate::stream::{Kind, Stream};
 
 pub(crate) struct Vm {
     store: Store<State>,
@@ -21,27 +25,38 @@ pub(crate) struct Vm {
 
 impl Vm {
     /// Creates the instance and initializes it.
-    pub(crate) fn new(module: &Module, options: Options) -> Result<Self, Error> {
+    pub(crate) fn new(
+        module: &Module,
+        options: Options,
+        host: Host,
+        place: usize,
+    ) -> Result<Self, Error> {
         let pre = module.instance_pre();
-        let mut store = Store::new(pre.module().engine(), State::new(options));
+        let state = State::new(options, module.abi_version(), host, place);
+        let mut store = Store::new(pre.module().engine(), state);
         store.limiter(|state| &mut state.limits);
         store.data_mut().enter(0);
+        store.data_mut().is_initializing = true;
         let fuel = refuel(&mut store);
         // Most modules have no start section. If there is one, it can fail like a callback.
         let instance = match pre.instantiate(&mut store) {
             Ok(instance) => instance,
             Err(error) if error.is::<Trap>() || error.is::<Abort>() => {
-                return Err(failure("the start section", fuel, &store, &error));
+                return Err(failed("the start section", fuel, &mut store, &error));
             }
-            Err(error) => return Err(Error::Instantiate { message: format!("{error:#}") }),
+            Err(error) => {
+                return Err(ErrorKind::Instantiate { message: format!("{error:#}") }.into());
+            }
         };
         let mut vm = Self { store, instance, failure: None, last_context: 0, root: 0 };
         if vm.exports(abi::INITIALIZE) {
             vm.call(0, abi::INITIALIZE, &[])?;
-            vm.call(0, abi::MAIN, &[0, 0])?;
+            let main = if vm.exports(abi::MAIN) { abi::MAIN } else { abi::MAIN_VOID };
+            vm.call(0, main, &[0, 0][..main.parameters])?;
         } else {
             vm.call(0, abi::START, &[])?;
         }
+        vm.state_mut().is_initializing = false;
         Ok(vm)
     }
 
@@ -51,11 +66,6 @@ impl Vm {
 
     pub(crate) fn state_mut(&mut self) -> &mut State {
         self.store.data_mut()
-    }
-
-    /// The stream of an exchange. It exists as long as the exchange.
-    pub(crate) fn stream(&mut self, id: u32) -> &mut Stream {
-        self.state_mut().streams.entry(id).or_default()
     }
 
     pub(crate) fn memory_size(&mut self) -> usize {
@@ -68,24 +78,27 @@ impl Vm {
         self.failure.as_deref()
     }
 
-    pub(crate) fn create_root(&mut self) -> Result<u32, Error> {
+    pub(crate) fn create_root(&mut self, configuration: &[u8]) -> Result<u32, Error> {
         self.last_context += 1;
         let id = self.last_context;
         self.state_mut().roots.insert(id, Root::default());
-        self.call(id, abi::ON_CONTEXT_CREATE, &[id, 0])?;
+        self.state_mut().plugin_configuration = Some(configuration.to_vec());
+        let result = self.call(id, abi::ON_CONTEXT_CREATE, &[id, 0]);
+        self.state_mut().plugin_configuration = None;
+        result?;
         Ok(id)
     }
 
-    pub(crate) fn create_stream(&mut self) -> Result<u32, Error> {
+    pub(crate) fn create_stream(&mut self, kind: Kind) -> Result<u32, Error> {
         self.last_context += 1;
         let (id, root) = (self.last_context, self.root);
-        self.state_mut().streams.insert(id, Stream { root, ..Stream::default() });
+        self.state_mut().streams.insert(id, Stream::new(root, kind));
         self.call(id, abi::ON_CONTEXT_CREATE, &[id, root])?;
         Ok(id)
     }
 
-    /// Runs a callback in a context. `None` if the module does not export it, or it returns no
-    /// value.
+    /// Runs a callback in a context, and then what its host calls have asked for. `None` if the
+    /// module does not export it, or it returns no value.
     pub(crate) fn call(
         &mut self,
         context: u32,
@@ -93,7 +106,7 @@ impl Vm {
         arguments: &[u32],
     ) -> Result<Option<u32>, Error> {
         if let Some(cause) = &self.failure {
-            return Err(Error::Poisoned { cause: cause.clone() });
+            return Err(ErrorKind::Poisoned { cause: cause.clone() }.into());
         }
         let Some(function) = self.instance.get_func(&mut self.store, callback.name) else {
             return Ok(None);
@@ -111,15 +124,117 @@ impl Vm {
         self.store.data_mut().activity().callbacks.push(run);
 
         if let Err(error) = outcome {
-            let error = failure(callback.name, fuel, &self.store, &error);
-            self.failure = Some(error.to_string());
-            return Err(error);
+            let error = failed(callback.name, fuel, &mut self.store, &error);
+            return Err(self.fail(error));
         }
-        Ok(results.first().and_then(Val::i32).map(i32::cast_unsigned))
+        let result = results.first().and_then(Val::i32).map(i32::cast_unsigned);
+        self.run_deferred(callback)?;
+        Ok(result)
     }
 
-    fn exports(&mut self, callback: Callback) -> bool {
+    /// Remembers a failure, after which the VM cannot be used.
+    fn fail(&mut self, error: Error) -> Error {
+        self.failure = Some(error.kind().to_string());
+        error
+    }
+
+    /// The error of a module that returned false from `proxy_on_vm_start`.
+    pub(crate) fn refused(&mut self) -> Error {
+        let failure = failure(&mut self.store, Vec::new());
+        Error::with_failure(ErrorKind::StartRefused, failure)
+    }
+
+    /// An error for what makes Envoy crash.
+    pub(crate) fn crash(&mut self, callback: Callback, cause: &'static str) -> Error {
+        let kind = ErrorKind::EnvoyCrash { callback: callback.name, cause };
+        let failure = failure(&mut self.store, Vec::new());
+        self.fail(Error::with_failure(kind, failure))
+    }
+
+    fn run_deferred(&mut self, callback: Callback) -> Result<(), Error> {
+        for action in std::mem::take(&mut self.state_mut().deferred) {
+            match action {
+                Deferred::Continue(stream, stream_type) => {
+                    self.resume(stream, stream_type, callback)?;
+                }
+                Deferred::Close(stream) => self.close(stream),
+                Deferred::Reply(stream, reply) => self.reply(stream, reply, callback)?,
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn exports(&mut self, callback: Callback) -> bool {
         self.instance.get_func(&mut self.store, callback.name).is_some()
+    }
+
+    /// The time of the next timer or timeout.
+    pub(crate) fn next_event(&self) -> Option<Duration> {
+        if self.failure.is_some() {
+            return None;
+        }
+        let state = self.state();
+        let ticks = state.roots.values().filter_map(|root| root.next_tick);
+        ticks.chain(state.callouts.next_deadline().map(|(at, _)| at)).min()
+    }
+
+    /// Runs the timer or timeout that is due at this time.
+    pub(crate) fn run_event(&mut self, at: Duration) -> Result<(), Error> {
+        let due = |root: &Root| root.next_tick == Some(at);
+        let root = self.state().roots.iter().find(|(_, root)| due(root)).map(|(id, _)| *id);
+        match root {
+            Some(root) => self.tick(root, at),
+            None => self.time_out(at),
+        }
+    }
+
+    /// Runs the timer of a root context, and starts it again.
+    pub(crate) fn tick(&mut self, id: u32, at: Duration) -> Result<(), Error> {
+        self.call(id, abi::ON_TICK, &[id])?;
+        if let Some(root) = self.state_mut().roots.get_mut(&id) {
+            root.next_tick = root.tick_period.map(|period| at.saturating_add(period));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn queue_ready(&mut self, root: u32, token: u32) -> Result<(), Error> {
+        if self.failure.is_some() || !self.state().roots.contains_key(&root) {
+            return Ok(());
+        }
+        self.call(root, abi::ON_QUEUE_READY, &[root, token])?;
+        Ok(())
+    }
+
+    /// Deletes replaced root contexts without streams.
+    pub(crate) fn delete_replaced_roots(&mut self) -> Result<(), Error> {
+        let state = self.state();
+        let in_use = |id: u32| state.streams.values().any(|stream| stream.root == id);
+        let replaced: Vec<u32> = state
+            .roots
+            .iter()
+            .filter(|(id, root)| root.replaced && !in_use(**id))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in replaced {
+            self.delete_root(id)?;
+        }
+        Ok(())
+    }
+
+    fn delete_root(&mut self, id: u32) -> Result<(), Error> {
+        let done = |vm: &Self| vm.state().roots.get(&id).and_then(|root| root.done);
+        if done(self).is_none() {
+            let result = self.call(id, abi::ON_DONE, &[id])? != Some(0);
+            if let Some(root) = self.state_mut().roots.get_mut(&id) {
+                root.done = Some(result);
+            }
+        }
+        if done(self) == Some(true) {
+            self.call(id, abi::ON_DELETE, &[id])?;
+            self.state_mut().roots.remove(&id);
+            self.state_mut().callouts.forget(id);
+        }
+        Ok(())
     }
 }
 
@@ -131,30 +246,43 @@ fn refuel(store: &mut Store<State>) -> u64 {
 }
 
 /// The reason why a callback did not return.
-fn failure(
+fn failed(
     callback: &'static str,
     fuel: u64,
-    store: &Store<State>,
+    store: &mut Store<State>,
     error: &wasmtime::Error,
 ) -> Error {
-    match error.downcast_ref::<Abort>() {
-        Some(&Abort::ProcExit(code)) => return Error::ProcExit { callback, code },
-        Some(&Abort::AllocationFailed(size)) => return Error::AllocationFailed { callback, size },
+    let stack = error.downcast_ref::<WasmBacktrace>().map_or_else(Vec::new, stack);
+    let kind = match error.downcast_ref::<Abort>() {
+        Some(&Abort::AllocationFailed(size)) => ErrorKind::AllocationFailed { callback, size },
+        Some(&Abort::Restricted(function)) => ErrorKind::Restricted { callback, function },
         Some(Abort::TooManyHostCalls) => {
             let limit = store.data().options.max_host_calls;
-            return Error::TooManyHostCalls { callback, limit };
+            ErrorKind::TooManyHostCalls { callback, limit }
         }
-        None => {}
-    }
-    let trap = error.downcast_ref::<Trap>();
-    if trap == Some(&Trap::OutOfFuel) {
-        return Error::OutOfFuel { callback, limit: fuel };
-    }
-    Error::Trap {
-        callback,
-        message: trap.map_or_else(|| error.root_cause().to_string(), ToString::to_string),
-        backtrace: error
-            .downcast_ref::<WasmBacktrace>()
-            .map_or_else(String::new, ToString::to_string),
-    }
+        None => match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => ErrorKind::OutOfFuel { callback, limit: fuel },
+            Some(trap) => ErrorKind::Trap { callback, message: trap.to_string() },
+            None => ErrorKind::Trap { callback, message: error.root_cause().to_string() },
+        },
+    };
+    let failure = failure(store, stack);
+    Error::with_failure(kind, failure)
+}
+
+/// The context that was running, as it is now.
+fn failure(store: &mut Store<State>, stack: Vec<String>) -> Failure {
+    let state = store.data_mut();
+    let activity = state.activity().clone();
+    let record = state.streams.get(&state.current).and_then(Stream::exchange_record);
+    Failure { log: activity.log, host_calls: activity.host_calls, stack, record }
+}
+
+/// The names of the functions that were running, innermost first.
+fn stack(backtrace: &WasmBacktrace) -> Vec<String> {
+    let name = |frame: &wasmtime::FrameInfo| match frame.func_name() {
+        Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
+        None => format!("function {} (the module has no names)", frame.func_index()),
+    };
+    backtrace.frames().iter().map(name).collect()
 }

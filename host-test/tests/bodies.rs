@@ -36,9 +36,9 @@ fn a_body_can_be_read_from_anywhere() {
     let code = [log_body(0), log_body(4), log_body(8), log_body(9)].concat();
     let record = send(&on_request_body(&code), "abcdefgh");
     let seen: Vec<_> = record.activity.log.iter().map(|line| &line.message[..]).collect();
-    // At the end of the body there are zero bytes, after it the offset is a bad argument.
+    // At the end of the body and after it there are zero bytes.
     assert_eq!(seen, [&b"abcdefgh"[..], b"efgh", b"", b""]);
-    assert_eq!(record.activity.host_calls[6].result, Status::BadArgument.into());
+    assert_eq!(record.activity.host_calls[6].result, Status::Ok.into());
     assert_eq!(record.request.body, b"abcdefgh");
 }
 
@@ -48,6 +48,8 @@ fn a_body_can_be_replaced_prepended_to_and_appended_to() {
     assert_eq!(replaced.request.body, b"new");
     let prepended = send(&on_request_body(&set_body(0, 0, "new ")), "body");
     assert_eq!(prepended.request.body, b"new body");
+    let begun = send(&on_request_body(&set_body(0, 3, "new")), "old body");
+    assert_eq!(begun.request.body, b"new body");
     let appended = send(&on_request_body(&set_body(4, 0, " new")), "body");
     assert_eq!(appended.request.body, b"body new");
 }
@@ -73,8 +75,12 @@ fn the_status_of_a_buffer_is_its_length() {
 
 #[test]
 fn there_is_no_body_outside_its_callbacks() {
-    let record = send(&on_request_headers(&log_body(0)), "body");
-    assert_eq!(record.activity.host_calls[0].result, Status::NotFound.into());
+    let code = [log_body(0), set_body(0, 0, "x")].concat();
+    let record = send(&on_request_headers(&code), "body");
+    // It is empty, and cannot be changed.
+    assert_eq!(record.activity.host_calls[0].result, Status::Ok.into());
+    assert_eq!(record.activity.log[0].message, b"");
+    assert_eq!(record.activity.host_calls[2].result, Status::BadArgument.into());
     assert_eq!(record.activity.host_calls[0].target, "http_request_body");
 }
 
@@ -98,6 +104,7 @@ fn paused_pieces_gather_until_the_module_lets_them_pass() {
 fn pieces_that_pass_are_seen_once() {
     let plugin = on_request_body(&log_body(0));
     let mut exchange = plugin.exchange().expect("an exchange");
+    exchange.request_headers([(":path", "/")], false).expect("no failure");
     exchange.request_body("one ", false).expect("no failure");
     exchange.request_body("two", true).expect("no failure");
     let record = exchange.finish().expect("no failure");
@@ -116,5 +123,6 @@ fn a_response_body_is_a_buffer_of_its_own() {
     let response = Message::new([(":status", "200")]).body("response");
     let record = plugin.run(request, response).expect("no failure");
     assert_eq!((&record.request.body[..], &record.response.body[..]), (&b"request"[..], &b"r"[..]));
-    assert_eq!(record.activity.host_calls[1].result, Status::NotFound.into());
+    // The request's body is over.
+    assert_eq!(record.activity.host_calls[1].result, Status::BadArgument.into());
 }

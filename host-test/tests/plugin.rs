@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{callback, compile, module, plugin, text};
-use proxy_wasm_test::{Error, LogLevel, MetricType, Options, Plugin, Status};
+use proxy_wasm_test::{ErrorKind, LogLevel, MetricType, Options, Plugin, Status};
 
 const OK: [(&str, &str); 1] = [(":status", "200")];
 
@@ -41,8 +41,8 @@ fn the_start_sees_the_configuration_of_the_vm() {
 
 #[test]
 fn a_module_may_refuse_to_start() {
-    let refused = Plugin::new(&module(&callback("vm_start", "")));
-    assert!(matches!(refused, Err(Error::StartRefused)));
+    let refused = Plugin::new(&module(&callback("vm_start", ""))).err().expect("an error");
+    assert!(matches!(refused.kind(), ErrorKind::StartRefused));
 }
 
 #[test]
@@ -82,12 +82,12 @@ fn a_configuration_may_be_refused() {
 #[test]
 fn the_configuration_is_there_only_while_it_is_given() {
     let plugin = plugin(&callback(
-        "tick",
+        "foreign_function",
         "(drop (call $proxy_get_buffer_bytes (i32.const 7) (i32.const 0) (i32.const 9)
             (i32.const 0) (i32.const 4)))",
     ));
     plugin.configure("gone").expect("no failure");
-    plugin.tick().expect("no failure");
+    plugin.call_foreign_function(0, "").expect("no failure");
     assert_eq!(results(&plugin), [u32::from(Status::NotFound)]);
 }
 
@@ -133,7 +133,7 @@ fn a_root_context_that_is_not_done_waits_for_proxy_done() {
             callback("done", &say_context("done")),
             callback("delete", &say_context("delete")),
             callback(
-                "tick",
+                "foreign_function",
                 "(drop (call $proxy_done))
                  (drop (call $proxy_set_effective_context (i32.const 1)))
                  (drop (call $proxy_done))",
@@ -143,7 +143,7 @@ fn a_root_context_that_is_not_done_waits_for_proxy_done() {
     );
     plugin.reload("two").expect("no failure");
     assert_eq!(lines(&plugin), ["info: done", "info: 1"]);
-    plugin.tick().expect("no failure");
+    plugin.call_foreign_function(0, "").expect("no failure");
     assert_eq!(lines(&plugin)[2..], ["info: delete", "info: 1"]);
     let calls = plugin.activity().host_calls;
     let done: Vec<_> = calls.iter().filter(|call| call.name == "proxy_done").collect();
@@ -164,11 +164,40 @@ fn the_tick_period_is_remembered_and_taken_back() {
     assert_eq!(plugin.tick_period(), None);
 }
 
+/// A plugin that sets the size of its configuration as tick period, in milliseconds.
+fn ticking(on_tick: &str) -> Plugin {
+    let set = "(drop (call $proxy_set_tick_period_milliseconds (local.get $size)))
+               (local.set $result (i32.const 1))";
+    plugin(&[callback("configure", set), callback("tick", on_tick)].concat())
+}
+
 #[test]
 fn a_tick_runs_in_the_root_context() {
-    let plugin = plugin(&callback("tick", &say_context("tick")));
+    let plugin = ticking(&say_context("tick"));
+    let error = plugin.tick().expect_err("no timer");
+    assert!(matches!(error.kind(), ErrorKind::NoTimer));
+    plugin.configure("12345").expect("no failure");
     plugin.tick().expect("no failure");
     assert_eq!(lines(&plugin), ["info: tick", "info: 1"]);
+}
+
+#[test]
+fn timers_run_when_the_clock_advances() {
+    let ticks = |plugin: &Plugin| plugin.activity().count("proxy_log");
+    let plugin = ticking("(drop (call $proxy_log (i32.const 2) 'tick'))");
+    plugin.advance(Duration::from_secs(1)).expect("no failure");
+    assert_eq!(ticks(&plugin), 0, "there is no timer");
+    plugin.configure("1234567890").expect("no failure");
+    plugin.advance(Duration::from_millis(9)).expect("no failure");
+    assert_eq!(ticks(&plugin), 0);
+    plugin.advance(Duration::from_millis(1)).expect("no failure");
+    assert_eq!(ticks(&plugin), 1);
+    plugin.advance(Duration::from_millis(35)).expect("no failure");
+    assert_eq!(ticks(&plugin), 4);
+    // A timer that is stopped expires once more, as in Envoy.
+    plugin.configure("").expect("no failure");
+    plugin.advance(Duration::from_secs(1)).expect("no failure");
+    assert_eq!(ticks(&plugin), 5);
 }
 
 #[test]
@@ -184,18 +213,19 @@ fn metrics_count_as_their_type_says() {
             &define(0, "hits"),
             &define(1, "open"),
             &define(2, "time"),
-            "(drop (call $proxy_increment_metric (i32.const 1) (i64.const 2)))
-             (drop (call $proxy_record_metric (i32.const 1) (i64.const 3)))
-             (drop (call $proxy_record_metric (i32.const 2) (i64.const 9)))
-             (drop (call $proxy_increment_metric (i32.const 2) (i64.const -4)))
-             (drop (call $proxy_record_metric (i32.const 3) (i64.const 7)))
-             (drop (call $proxy_record_metric (i32.const 3) (i64.const 8)))
-             (drop (call $proxy_get_metric (i32.const 2) (i32.const 8)))",
-            // A counter only grows, a histogram has no value, and there are three metrics.
-            "(drop (call $proxy_increment_metric (i32.const 1) (i64.const -1)))
-             (drop (call $proxy_get_metric (i32.const 3) (i32.const 8)))
-             (drop (call $proxy_get_metric (i32.const 4) (i32.const 8)))
-             (drop (call $proxy_get_metric (i32.const 0) (i32.const 8)))",
+            // The lowest bits of an id are the type.
+            "(drop (call $proxy_increment_metric (i32.const 4) (i64.const 2)))
+             (drop (call $proxy_record_metric (i32.const 4) (i64.const 3)))
+             (drop (call $proxy_record_metric (i32.const 5) (i64.const 9)))
+             (drop (call $proxy_increment_metric (i32.const 5) (i64.const -4)))
+             (drop (call $proxy_record_metric (i32.const 6) (i64.const 7)))
+             (drop (call $proxy_record_metric (i32.const 6) (i64.const 8)))
+             (drop (call $proxy_get_metric (i32.const 5) (i32.const 8)))",
+            // A counter only grows, a histogram has no value, there is one counter, and 7 is no id.
+            "(drop (call $proxy_increment_metric (i32.const 4) (i64.const -1)))
+             (drop (call $proxy_get_metric (i32.const 6) (i32.const 8)))
+             (drop (call $proxy_get_metric (i32.const 8) (i32.const 8)))
+             (drop (call $proxy_get_metric (i32.const 7) (i32.const 8)))",
             &define(0, "hits"),
             &define(3, "unknown type"),
             "(drop (call $proxy_log (i32.const 2) (i32.const 0) (i32.const 16)))",
@@ -208,9 +238,9 @@ fn metrics_count_as_their_type_says() {
     assert_eq!(metrics.len(), 3);
     assert_eq!(metrics[2].metric_type, MetricType::Histogram);
     assert_eq!((&metrics[2].name[..], &metrics[2].samples[..]), (&b"time"[..], &[7, 8][..]));
-    assert_eq!(results(&plugin)[10..], [2, 2, 1, 1, 0, 2, 0]);
-    // A metric that is defined again keeps its id. The second value is that of the counter.
-    assert_eq!(plugin.activity().log[0].message[..4], [1, 0, 0, 0]);
+    assert_eq!(results(&plugin)[10..], [2, 2, 1, 2, 0, 2, 0]);
+    // A metric that is defined again has two ids.
+    assert_eq!(plugin.activity().log[0].message[..4], [8, 0, 0, 0]);
     assert_eq!(plugin.activity().log[0].message[8..], [5, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(
         plugin.activity().host_calls[3].to_string(),
@@ -225,7 +255,7 @@ fn shared_data_is_compared_and_swapped() {
     let set = "(drop (call $proxy_set_shared_data 'key' 'VALUE' (CAS)))";
     let set = |value: &str, cas: &str| set.replace("VALUE", value).replace("CAS", cas);
     let plugin = plugin(&callback(
-        "tick",
+        "foreign_function",
         &[
             get,
             &set("one", "i32.const 0"),
@@ -236,7 +266,7 @@ fn shared_data_is_compared_and_swapped() {
         ]
         .concat(),
     ));
-    plugin.tick().expect("no failure");
+    plugin.call_foreign_function(0, "").expect("no failure");
     let calls = plugin.activity().host_calls;
     let results: Vec<_> =
         calls.iter().filter(|call| call.name != "proxy_log").map(|call| call.result).collect();
@@ -248,7 +278,7 @@ fn shared_data_is_compared_and_swapped() {
 #[test]
 fn a_queue_gives_back_what_came_first() {
     let module = module(&callback(
-        "tick",
+        "foreign_function",
         "(drop (call $proxy_resolve_shared_queue 'vm' 'jobs' (i32.const 12)))
          (drop (call $proxy_register_shared_queue 'jobs' (i32.const 8)))
          (drop (call $proxy_resolve_shared_queue 'vm' 'jobs' (i32.const 12)))
@@ -264,7 +294,7 @@ fn a_queue_gives_back_what_came_first() {
     ));
     let plugin = Plugin::with_options(&module, Options::default().vm_id("vm"))
         .expect("a module that starts");
-    plugin.tick().expect("no failure");
+    plugin.call_foreign_function(0, "").expect("no failure");
     let calls = plugin.activity().host_calls;
     let results: Vec<_> =
         calls.iter().filter(|call| call.name != "proxy_log").map(|call| call.result).collect();
@@ -276,7 +306,7 @@ fn a_queue_gives_back_what_came_first() {
 #[test]
 fn log_lines_below_the_level_are_dropped() {
     let body = callback(
-        "tick",
+        "foreign_function",
         "(drop (call $proxy_log (i32.const 1) 'debug'))
          (drop (call $proxy_log (i32.const 3) 'warn \\ff'))
          (drop (call $proxy_log (i32.const 6) 'no such level'))
@@ -286,7 +316,7 @@ fn log_lines_below_the_level_are_dropped() {
     let module = module(&body);
     let log = |options: Options| {
         let plugin = Plugin::with_options(&module, options).expect("a module that starts");
-        plugin.tick().expect("no failure");
+        plugin.call_foreign_function(0, "").expect("no failure");
         plugin.activity().log
     };
     let log_at_info = log(Options::default());
@@ -302,22 +332,22 @@ fn log_lines_below_the_level_are_dropped() {
 #[test]
 fn the_clock_can_be_stopped_and_moved() {
     let module = module(&callback(
-        "tick",
+        "foreign_function",
         "(drop (call $proxy_get_current_time_nanoseconds (i32.const 0)))
          (drop (call $proxy_log (i32.const 2) (i32.const 0) (i32.const 8)))",
     ));
     let start = |options| Plugin::with_options(&module, options).expect("a module that starts");
     let time = |plugin: &Plugin| {
-        plugin.tick().expect("no failure");
+        plugin.call_foreign_function(0, "").expect("no failure");
         let log = plugin.activity().log;
         let bytes = log.last().expect("a line").message.clone();
         u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
     };
     let stopped = start(Options::default().fixed_time(Duration::from_secs(7)));
     assert_eq!(time(&stopped), 7_000_000_000);
-    stopped.advance(Duration::from_millis(1_500));
+    stopped.advance(Duration::from_millis(1_500)).expect("no failure");
     assert_eq!(time(&stopped), 8_500_000_000);
-    stopped.advance(Duration::MAX);
+    stopped.advance(Duration::MAX).expect("no failure");
     assert_eq!(time(&stopped), u64::MAX, "the clock stops at its maximum");
     let running = start(Options::default());
     assert!(time(&running) > 1_700_000_000_000_000_000, "the host's clock");
@@ -326,12 +356,12 @@ fn the_clock_can_be_stopped_and_moved() {
 #[test]
 fn the_status_of_callouts_is_empty() {
     let plugin = plugin(&callback(
-        "tick",
+        "foreign_function",
         "(i64.store (i32.const 0) (i64.const -1))
          (drop (call $proxy_get_status (i32.const 8) (i32.const 0) (i32.const 4)))
          (call $log_given)",
     ));
-    plugin.tick().expect("no failure");
+    plugin.call_foreign_function(0, "").expect("no failure");
     assert_eq!(lines(&plugin), ["info: "]);
 }
 
@@ -353,7 +383,7 @@ fn memory_grows_up_to_its_limit() {
 #[test]
 fn malloc_is_an_allocator_too_and_the_older_abi_is_taken() {
     let text = text(&callback(
-        "tick",
+        "foreign_function",
         "(drop (call $proxy_get_property 'plugin_root_id' (i32.const 0) (i32.const 4)))
          (call $log_given)",
     ))
@@ -361,7 +391,7 @@ fn malloc_is_an_allocator_too_and_the_older_abi_is_taken() {
     .replace("proxy_abi_version_0_2_1", "proxy_abi_version_0_2_0");
     let plugin = Plugin::with_options(&compile(&text), Options::default().root_id("found"))
         .expect("a module that starts");
-    plugin.tick().expect("no failure");
+    plugin.call_foreign_function(0, "").expect("no failure");
     assert_eq!(lines(&plugin), ["info: found"]);
 }
 

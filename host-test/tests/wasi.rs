@@ -11,9 +11,9 @@ fn log_bytes(count: u32) -> String {
 }
 
 fn ticked(code: &str, options: Options) -> Plugin {
-    let plugin = Plugin::with_options(&module(&callback("tick", code)), options)
+    let plugin = Plugin::with_options(&module(&callback("foreign_function", code)), options)
         .expect("a module that starts");
-    plugin.tick().expect("no failure");
+    plugin.call_foreign_function(0, "").expect("no failure");
     plugin
 }
 
@@ -33,9 +33,9 @@ fn standard_output_and_error_go_to_the_log() {
         )
     };
     let code = [describe, &write(1), &write(2), &write(3), &log_bytes(20)].concat();
-    let body = callback("tick", &code) + "(data (i32.const 2000) \"panicked at x\\n\")";
+    let body = callback("foreign_function", &code) + "(data (i32.const 2000) \"panicked at x\\n\")";
     let plugin = plugin(&body);
-    plugin.tick().expect("no failure");
+    plugin.call_foreign_function(0, "").expect("no failure");
     assert_eq!(lines(&plugin)[..2], ["info: panicked at x", "error: panicked at x"]);
     let activity = plugin.activity();
     assert_eq!(activity.log[2].message[16..], [14, 0, 0, 0], "all of it was written");
@@ -101,6 +101,6 @@ fn files_are_the_two_standard_ones_only() {
         Options::default(),
     );
     let results: Vec<_> = plugin.activity().host_calls.iter().map(|call| call.result).collect();
-    assert_eq!(results, [0, 8, 8, 70, 0, 0, 0]);
+    assert_eq!(results, [0, 8, 8, 0, 0, 0, 0]);
     assert_eq!(plugin.activity().log[0].message, [64, 0, 0, 0, 0, 0, 0, 0], "the right FD_WRITE");
 }

@@ -130,12 +130,9 @@ impl Request {
         exchange.set_property(&["xds", "filter_chain_name"], self.chain);
         let outcome = exchange.request_headers(self.headers.clone(), true)?;
         if outcome == Outcome::Pause {
-            plugin.advance(Duration::from_secs(10));
-            plugin.tick()?;
+            plugin.advance(Duration::from_secs(10))?;
         }
-        if exchange.record().local_reply.is_some() {
-            exchange.local_response()?;
-        } else {
+        if exchange.request_outcome() != Outcome::LocalReply {
             exchange.response_headers([(":status", "200")], true)?;
         }
         let record = exchange.finish()?;

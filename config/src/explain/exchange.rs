@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use ingress_filter::names::WEBSOCKET_HEADER;
-use proxy_wasm_test::{ExchangeRecord, HeaderMap, Outcome, Plugin, StreamType};
+use proxy_wasm_test::{ExchangeRecord, HeaderMap, Outcome, Plugin};
 
 use super::Request;
 use super::edge::{Headers, joined};
@@ -71,14 +71,12 @@ pub(super) fn run_exchange(
     if outcome == Outcome::Pause
         && let Some(ms) = delay(&exchange.record())
     {
-        plugin.advance(Duration::from_millis(ms));
-        plugin.tick()?;
-        let is_answered = exchange.record().local_reply.is_some();
-        outcome = match exchange.is_paused(StreamType::HttpRequest) {
-            _ if is_answered => Outcome::LocalReply,
-            true => Outcome::Pause,
-            false => Outcome::Continue,
-        };
+        plugin.advance(Duration::from_millis(ms))?;
+        // The delay ends with the next tick of the timer.
+        if exchange.request_outcome() == Outcome::Pause {
+            plugin.tick()?;
+        }
+        outcome = exchange.request_outcome();
     }
     let answer = match outcome {
         Outcome::Continue => {
@@ -93,7 +91,6 @@ pub(super) fn run_exchange(
         }
         Outcome::LocalReply => {
             let record = exchange.record();
-            exchange.local_response()?;
             let by = match property(&record, FAULT) {
                 Some(fault) if fault.contains("abort=") => Responder::Fault,
                 _ if is_trace => Responder::NoTrace,

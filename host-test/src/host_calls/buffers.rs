@@ -20,8 +20,8 @@ pub(super) fn get(
 ) -> CallResult {
     let buffer = buffer_type(call, buffer)?;
     let bytes = call.state().buffer(buffer).ok_or(Status::NotFound)?;
-    let rest = bytes.get(start as usize..).ok_or(Status::BadArgument)?;
     // A larger length means the whole buffer, because SDKs pass the greatest number.
+    let rest = bytes.get(start as usize..).unwrap_or_default();
     let part = rest.get(..length as usize).unwrap_or(rest).to_vec();
     call.give(&part, to_data, to_size)
 }
@@ -39,8 +39,8 @@ pub(super) fn status(
     Ok(call.write_u32(to_flags, 0)?)
 }
 
-/// As in Envoy, a body can be prepended to, replaced as a whole, and appended to, but not changed
-/// in the middle. A configuration cannot be changed.
+/// As in Envoy, the beginning of a body can be replaced, and a body can be prepended to and appended
+/// to, but not changed in the middle. A configuration cannot be changed.
 pub(super) fn set(
     call: &mut Call<'_>,
     buffer: u32,
@@ -56,14 +56,20 @@ pub(super) fn set(
     let data = call.read(data, size)?;
     let body = call.state().body(buffer).ok_or(Status::BadArgument)?;
     let (start, length) = (start as usize, length as usize);
-    if start == 0 && length == 0 {
-        body.splice(..0, data);
-    } else if start == 0 && length >= body.len() {
-        *body = data;
-    } else if start > 0 && start >= body.len() {
+    if start == 0 {
+        body.splice(..length.min(body.len()), data);
+    } else if start >= body.len() {
         body.extend_from_slice(&data);
     } else {
         return Err(Status::BadArgument.into());
     }
     Ok(())
+}
+
+/// The configuration of the plugin while the root context gets it, and then that of the VM.
+pub(super) fn get_configuration(call: &mut Call<'_>, to_data: u32, to_size: u32) -> CallResult {
+    let state = call.state();
+    let configuration = state.plugin_configuration.as_ref();
+    let configuration = configuration.unwrap_or(&state.options.vm_configuration).clone();
+    call.give(&configuration, to_data, to_size)
 }

@@ -4,6 +4,8 @@ use wasmtime::{AsContextMut, Caller, Extern, Memory};
 
 use crate::abi::{ALLOCATORS, Status};
 use crate::error::Abort;
+use crate::headers::HeaderMap;
+use crate::imports::is_allowed_early;
 use crate::record::HostCall;
 use crate::state::State;
 
@@ -61,6 +63,9 @@ impl<'c> Call<'c> {
         body: impl FnOnce(&mut Self) -> Result<(), Fault<C>>,
     ) -> wasmtime::Result<u32> {
         let state = caller.data_mut();
+        if state.is_initializing && !is_allowed_early(name) {
+            return Err(wasmtime::Error::new(Abort::Restricted(name)));
+        }
         let left = state.host_calls_left.checked_sub(1);
         state.host_calls_left =
             left.ok_or_else(|| wasmtime::Error::new(Abort::TooManyHostCalls))?;
@@ -143,13 +148,26 @@ impl<'c> Call<'c> {
     /// zero bytes nothing is allocated; then both are 0.
     pub(crate) fn give(&mut self, bytes: &[u8], to_data: u32, to_size: u32) -> CallResult {
         let size = u32::try_from(bytes.len()).map_err(|_| Status::InternalFailure)?;
-        let mut address = 0;
-        if size > 0 {
-            address = self.allocate(size)?;
-            self.bytes_mut(address, size)?.copy_from_slice(bytes);
-        }
+        let address = self.place(bytes)?;
         self.write_u32(to_data, address)?;
         Ok(self.write_u32(to_size, size)?)
+    }
+
+    /// Copies bytes into memory that the module allocates, and returns their address.
+    pub(crate) fn place(&mut self, bytes: &[u8]) -> Result<u32, Fault<Status>> {
+        let size = u32::try_from(bytes.len()).map_err(|_| Status::InternalFailure)?;
+        if size == 0 {
+            return Ok(0);
+        }
+        let address = self.allocate(size)?;
+        self.bytes_mut(address, size)?.copy_from_slice(bytes);
+        Ok(address)
+    }
+
+    /// Reads pairs of the module. As in Envoy, pairs that are malformed or too many are none.
+    pub(crate) fn read_pairs(&mut self, pointer: u32, size: u32) -> Result<HeaderMap, OutOfBounds> {
+        let bytes = self.read(pointer, size)?;
+        Ok(HeaderMap::from_pairs(&bytes).unwrap_or_default())
     }
 
     /// Calls the module's allocator.

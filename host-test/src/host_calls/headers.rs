@@ -1,8 +1,9 @@
 //! Maps of headers and trailers.
 
 use super::call::{Call, CallResult};
-use crate::abi::{MapType, Status};
+use crate::abi::{AbiVersion, MapType, Status};
 use crate::headers::HeaderMap;
+use crate::stream::Phase;
 
 /// The map with this number, which is recorded as the target of the call.
 fn map_type(call: &mut Call<'_>, number: u32) -> Result<MapType, Status> {
@@ -11,27 +12,31 @@ fn map_type(call: &mut Call<'_>, number: u32) -> Result<MapType, Status> {
     Ok(map)
 }
 
+/// The bytes of all names and values. The specification says "the number of pairs"; this is what
+/// Envoy does.
 pub(super) fn size(call: &mut Call<'_>, map: u32, to: u32) -> CallResult {
     let map = map_type(call, map)?;
-    let size = call.state().map(map)?.len();
+    let size = call.state().map_mut(map).ok_or(Status::BadArgument)?.byte_size();
     let size = u32::try_from(size).map_err(|_| Status::InternalFailure)?;
     Ok(call.write_u32(to, size)?)
 }
 
+/// For a map that is empty or absent, Envoy returns zero bytes, not a count of 0.
 pub(super) fn get_pairs(call: &mut Call<'_>, map: u32, to_data: u32, to_size: u32) -> CallResult {
     let map = map_type(call, map)?;
-    let headers = call.state().map(map)?;
-    // For an empty map, Envoy returns zero bytes, not a count of 0.
-    let pairs = if headers.is_empty() { Some(Vec::new()) } else { headers.to_pairs() };
+    let headers = call.state().map(map).filter(|headers| !headers.is_empty());
+    let pairs = headers.map_or(Some(Vec::new()), HeaderMap::to_pairs);
     call.give(&pairs.ok_or(Status::SerializationFailure)?, to_data, to_size)
 }
 
 pub(super) fn set_pairs(call: &mut Call<'_>, map: u32, data: u32, size: u32) -> CallResult {
     let map = map_type(call, map)?;
-    let pairs = call.read(data, size)?;
-    let headers = call.state().map(map)?;
-    // Envoy treats malformed pairs as an empty map; a test should see the mistake.
-    *headers = HeaderMap::from_pairs(&pairs).ok_or(Status::ParseFailure)?;
+    let pairs = call.read_pairs(data, size)?;
+    let headers = call.state().map_mut(map).ok_or(Status::BadArgument)?;
+    *headers = HeaderMap::new();
+    for (name, value) in pairs.iter() {
+        headers.add_like_envoy(name, value);
+    }
     Ok(())
 }
 
@@ -43,10 +48,22 @@ pub(super) fn get(
     to_data: u32,
     to_size: u32,
 ) -> CallResult {
-    let map = map_type(call, map)?;
+    let map_type = map_type(call, map)?;
     let name = call.read_key(name, name_size)?;
-    let value = call.state().map(map)?.get(name).ok_or(Status::NotFound)?.to_vec();
-    call.give(&value, to_data, to_size)
+    let state = call.state();
+    let is_first_version = state.version == AbiVersion::V0_1_0;
+    let is_logging = state.stream().is_some_and(|stream| stream.phase == Phase::Logging);
+    let value = match state.map(map_type) {
+        Some(headers) => headers.get(canonical(map_type, &name)).map(<[u8]>::to_vec),
+        // In the access log, maps may be missing.
+        None if is_logging => None,
+        None => return Err(Status::BadArgument.into()),
+    };
+    match value {
+        Some(value) => call.give(&value, to_data, to_size),
+        None if is_first_version => call.give(&[], to_data, to_size),
+        None => Err(Status::NotFound.into()),
+    }
 }
 
 pub(super) fn add(
@@ -57,10 +74,10 @@ pub(super) fn add(
     value: u32,
     value_size: u32,
 ) -> CallResult {
-    let map = map_type(call, map)?;
-    let name = call.read_key(name, name_size)?;
+    let (map, name) = (map_type(call, map)?, call.read_key(name, name_size)?);
     let value = call.read(value, value_size)?;
-    call.state().map(map)?.add(name, value);
+    let headers = call.state().map_mut(map).ok_or(Status::BadArgument)?;
+    headers.add_like_envoy(canonical(map, &name), value);
     Ok(())
 }
 
@@ -72,16 +89,24 @@ pub(super) fn replace(
     value: u32,
     value_size: u32,
 ) -> CallResult {
-    let map = map_type(call, map)?;
-    let name = call.read_key(name, name_size)?;
+    let (map, name) = (map_type(call, map)?, call.read_key(name, name_size)?);
     let value = call.read(value, value_size)?;
-    call.state().map(map)?.replace(name, value);
+    let headers = call.state().map_mut(map).ok_or(Status::BadArgument)?;
+    headers.replace(canonical(map, &name), value);
     Ok(())
 }
 
 pub(super) fn remove(call: &mut Call<'_>, map: u32, name: u32, name_size: u32) -> CallResult {
-    let map = map_type(call, map)?;
-    let name = call.read_key(name, name_size)?;
-    call.state().map(map)?.remove(name);
+    let (map, name) = (map_type(call, map)?, call.read_key(name, name_size)?);
+    let headers = call.state().map_mut(map).ok_or(Status::BadArgument)?;
+    headers.remove(canonical(map, &name));
     Ok(())
+}
+
+/// Envoy keeps the header `host` of a request as `:authority`.
+fn canonical(map: MapType, name: &[u8]) -> &[u8] {
+    if map == MapType::RequestHeaders && name.eq_ignore_ascii_case(b"host") {
+        return b":authority";
+    }
+    name
 }

@@ -14,28 +14,29 @@ pub(super) fn define(
     let metric_type = MetricType::from_number(metric_type).ok_or(Status::BadArgument)?;
     call.note_target(metric_type.name());
     let name = call.read_key(name, name_size)?;
-    let id = call.state().define_metric(metric_type, name);
-    let id = u32::try_from(id).map_err(|_| Status::InternalFailure)?;
+    let id = call.state().metrics.define(metric_type, name).ok_or(Status::InternalFailure)?;
     Ok(call.write_u32(to, id)?)
 }
 
+/// As in Envoy, a gauge below 0 wraps.
 pub(super) fn increment(call: &mut Call<'_>, metric: u32, offset: i64) -> CallResult {
     let metric = find(call, metric)?;
     match metric.metric_type {
         MetricType::Counter if offset > 0 => {
-            metric.value = metric.value.saturating_add(offset.unsigned_abs());
+            metric.value = metric.value.wrapping_add(offset.unsigned_abs());
         }
-        MetricType::Gauge => metric.value = metric.value.saturating_add_signed(offset),
+        MetricType::Gauge => metric.value = metric.value.wrapping_add_signed(offset),
         MetricType::Counter | MetricType::Histogram => return Err(Status::BadArgument.into()),
     }
     Ok(())
 }
 
 pub(super) fn record(call: &mut Call<'_>, metric: u32, value: u64) -> CallResult {
-    let metric = find(call, metric)?;
+    // An id of no type is a metric that does not exist, but only here.
+    let metric = find(call, metric).map_err(|_| Status::NotFound)?;
     match metric.metric_type {
         // As in Envoy, recording a counter adds to it.
-        MetricType::Counter => metric.value = metric.value.saturating_add(value),
+        MetricType::Counter => metric.value = metric.value.wrapping_add(value),
         MetricType::Gauge => metric.value = value,
         MetricType::Histogram => metric.samples.push(value),
     }
@@ -43,19 +44,18 @@ pub(super) fn record(call: &mut Call<'_>, metric: u32, value: u64) -> CallResult
 }
 
 pub(super) fn get(call: &mut Call<'_>, metric: u32, to: u32) -> CallResult {
-    let metric = find(call, metric)?;
-    if metric.metric_type == MetricType::Histogram {
+    if MetricType::from_number(metric & 3) == Some(MetricType::Histogram) {
         return Err(Status::BadArgument.into());
     }
-    let value = metric.value;
+    let value = find(call, metric)?.value;
     Ok(call.write_u64(to, value)?)
 }
 
 /// The metric with this id, which is recorded as the key of the call.
 fn find<'c>(call: &'c mut Call<'_>, id: u32) -> Result<&'c mut Metric, Status> {
-    let metric = call.state().metric(id).ok_or(Status::NotFound)?;
+    let metric = call.state().metrics.find(id)?;
     let (target, key) = (metric.metric_type.name(), metric.name.clone());
     call.note_target(target);
     call.note_key(&key);
-    call.state().metric(id).ok_or(Status::NotFound)
+    call.state().metrics.find(id)
 }

@@ -1,10 +1,7 @@
-//! Data and queues that the contexts of a VM share.
-
-use std::collections::VecDeque;
+//! Data and queues that the plugins of a host share.
 
 use super::call::{Call, CallResult};
 use crate::abi::Status;
-use crate::state::{Queue, SharedValue};
 
 pub(super) fn get_data(
     call: &mut Call<'_>,
@@ -15,13 +12,13 @@ pub(super) fn get_data(
     to_cas: u32,
 ) -> CallResult {
     let key = call.read_key(key, key_size)?;
-    let shared = call.state().shared_data.get(&key).ok_or(Status::NotFound)?;
-    let (value, cas) = (shared.value.clone(), shared.cas);
+    let state = call.state();
+    let (value, cas) =
+        state.host.lock().data(&state.options.vm_id, &key).ok_or(Status::NotFound)?;
     call.give(&value, to_data, to_size)?;
     Ok(call.write_u32(to_cas, cas)?)
 }
 
-/// Sets a value if it has not changed since `cas` was read. A `cas` of 0 sets it in any case.
 pub(super) fn set_data(
     call: &mut Call<'_>,
     key: u32,
@@ -33,12 +30,7 @@ pub(super) fn set_data(
     let key = call.read_key(key, key_size)?;
     let value = call.read(value, value_size)?;
     let state = call.state();
-    if state.shared_data.get(&key).is_some_and(|shared| cas != 0 && cas != shared.cas) {
-        return Err(Status::CasMismatch.into());
-    }
-    state.last_cas += 1;
-    state.shared_data.insert(key, SharedValue { value, cas: state.last_cas });
-    Ok(())
+    Ok(state.host.lock().set_data(&state.options.vm_id, key, value, cas)?)
 }
 
 pub(super) fn register_queue(
@@ -48,11 +40,9 @@ pub(super) fn register_queue(
     to: u32,
 ) -> CallResult {
     let name = call.read_key(name, name_size)?;
-    let token = find_queue(call, &name).unwrap_or_else(|| {
-        let queues = &mut call.state().queues;
-        queues.push(Queue { name, items: VecDeque::new() });
-        queues.len()
-    });
+    let state = call.state();
+    let (place, root) = (state.place, state.root_id());
+    let token = state.host.lock().register_queue(&state.options.vm_id, name, place, root);
     give_token(call, token, to)
 }
 
@@ -66,33 +56,25 @@ pub(super) fn resolve_queue(
 ) -> CallResult {
     let vm_id = call.read(vm_id, vm_id_size)?;
     let name = call.read_key(name, name_size)?;
-    // There is only one VM, so the queues of all others are unknown.
-    if vm_id != call.state().options.vm_id {
-        return Err(Status::NotFound.into());
-    }
-    let token = find_queue(call, &name).ok_or(Status::NotFound)?;
+    let state = call.state();
+    // Without an id, it is the module's own VM.
+    let vm_id = if vm_id.is_empty() { &state.options.vm_id } else { &vm_id };
+    let token = state.host.lock().find_queue(vm_id, &name).ok_or(Status::NotFound)?;
     give_token(call, token, to)
 }
 
-/// Does not run `proxy_on_queue_ready`: the module has to poll the queue.
+/// The context that registered the queue gets `proxy_on_queue_ready` after the running callback.
 pub(super) fn enqueue(call: &mut Call<'_>, queue: u32, data: u32, size: u32) -> CallResult {
     let item = call.read(data, size)?;
-    let queue = call.state().queue(queue).ok_or(Status::NotFound)?;
-    queue.items.push_back(item);
-    let name = queue.name.clone();
+    let name = call.state().host.lock().enqueue(queue, item)?;
     call.note_key(&name);
     Ok(())
 }
 
 pub(super) fn dequeue(call: &mut Call<'_>, queue: u32, to_data: u32, to_size: u32) -> CallResult {
-    let queue = call.state().queue(queue).ok_or(Status::NotFound)?;
-    let (name, item) = (queue.name.clone(), queue.items.pop_front());
+    let (name, item) = call.state().host.lock().dequeue(queue)?;
     call.note_key(&name);
     call.give(&item.ok_or(Status::Empty)?, to_data, to_size)
-}
-
-fn find_queue(call: &mut Call<'_>, name: &[u8]) -> Option<usize> {
-    Some(call.state().queues.iter().position(|queue| queue.name == name)? + 1)
 }
 
 fn give_token(call: &mut Call<'_>, token: usize, to: u32) -> CallResult {

@@ -45,22 +45,55 @@ pub(crate) const IMPORTS: &[(&str, &str, &str)] = &[
     ("env", "proxy_grpc_send", "i32 i32 i32 i32"),
     ("env", "proxy_grpc_cancel", "i32"),
     ("env", "proxy_grpc_close", "i32"),
+    ("env", "proxy_get_configuration", "i32 i32"),
+    ("env", "proxy_continue_request", ""),
+    ("env", "proxy_continue_response", ""),
+    ("env", "proxy_clear_route_cache", ""),
     ("wasi_snapshot_preview1", "args_get", "i32 i32"),
     ("wasi_snapshot_preview1", "args_sizes_get", "i32 i32"),
+    ("wasi_snapshot_preview1", "clock_res_get", "i32 i32"),
     ("wasi_snapshot_preview1", "clock_time_get", "i32 i64 i32"),
     ("wasi_snapshot_preview1", "environ_get", "i32 i32"),
     ("wasi_snapshot_preview1", "environ_sizes_get", "i32 i32"),
+    ("wasi_snapshot_preview1", "fd_advise", "i32 i64 i64 i32"),
+    ("wasi_snapshot_preview1", "fd_allocate", "i32 i64 i64"),
     ("wasi_snapshot_preview1", "fd_close", "i32"),
+    ("wasi_snapshot_preview1", "fd_datasync", "i32"),
     ("wasi_snapshot_preview1", "fd_fdstat_get", "i32 i32"),
+    ("wasi_snapshot_preview1", "fd_fdstat_set_flags", "i32 i32"),
+    ("wasi_snapshot_preview1", "fd_fdstat_set_rights", "i32 i64 i64"),
+    ("wasi_snapshot_preview1", "fd_filestat_get", "i32 i32"),
+    ("wasi_snapshot_preview1", "fd_filestat_set_size", "i32 i64"),
+    ("wasi_snapshot_preview1", "fd_filestat_set_times", "i32 i64 i64 i32"),
+    ("wasi_snapshot_preview1", "fd_pread", "i32 i32 i32 i64 i32"),
     ("wasi_snapshot_preview1", "fd_prestat_dir_name", "i32 i32 i32"),
     ("wasi_snapshot_preview1", "fd_prestat_get", "i32 i32"),
+    ("wasi_snapshot_preview1", "fd_pwrite", "i32 i32 i32 i64 i32"),
     ("wasi_snapshot_preview1", "fd_read", "i32 i32 i32 i32"),
+    ("wasi_snapshot_preview1", "fd_readdir", "i32 i32 i32 i64 i32"),
+    ("wasi_snapshot_preview1", "fd_renumber", "i32 i32"),
     ("wasi_snapshot_preview1", "fd_seek", "i32 i64 i32 i32"),
+    ("wasi_snapshot_preview1", "fd_sync", "i32"),
+    ("wasi_snapshot_preview1", "fd_tell", "i32 i32"),
     ("wasi_snapshot_preview1", "fd_write", "i32 i32 i32 i32"),
+    ("wasi_snapshot_preview1", "path_create_directory", "i32 i32 i32"),
+    ("wasi_snapshot_preview1", "path_filestat_get", "i32 i32 i32 i32 i32"),
+    ("wasi_snapshot_preview1", "path_filestat_set_times", "i32 i32 i32 i32 i64 i64 i32"),
+    ("wasi_snapshot_preview1", "path_link", "i32 i32 i32 i32 i32 i32"),
+    ("wasi_snapshot_preview1", "path_open", "i32 i32 i32 i32 i32 i64 i64 i32 i32"),
+    ("wasi_snapshot_preview1", "path_readlink", "i32 i32 i32 i32 i32 i32"),
+    ("wasi_snapshot_preview1", "path_remove_directory", "i32 i32 i32"),
+    ("wasi_snapshot_preview1", "path_rename", "i32 i32 i32 i32 i32 i32"),
+    ("wasi_snapshot_preview1", "path_symlink", "i32 i32 i32 i32"),
+    ("wasi_snapshot_preview1", "path_unlink_file", "i32 i32 i32"),
     ("wasi_snapshot_preview1", "poll_oneoff", "i32 i32 i32 i32"),
     ("wasi_snapshot_preview1", "proc_exit", "i32"),
     ("wasi_snapshot_preview1", "random_get", "i32 i32"),
     ("wasi_snapshot_preview1", "sched_yield", ""),
+    ("wasi_snapshot_preview1", "sock_accept", "i32 i32 i32"),
+    ("wasi_snapshot_preview1", "sock_recv", "i32 i32 i32 i32 i32 i32"),
+    ("wasi_snapshot_preview1", "sock_send", "i32 i32 i32 i32 i32"),
+    ("wasi_snapshot_preview1", "sock_shutdown", "i32 i32"),
 ];
 
 /// The import that makes `$name` callable.
@@ -135,14 +168,40 @@ pub(crate) fn plugin(body: &str) -> Plugin {
 /// `$result`, which is returned and is 0 by default.
 pub(crate) fn callback(name: &str, code: &str) -> String {
     let parameters = match name {
-        "tick" | "done" | "log" | "delete" => "(param $context i32)",
+        "tick" | "done" | "log" | "delete" | "new_connection" => "(param $context i32)",
+        "http_call_response" => {
+            "(param $context i32) (param $token i32) (param $headers i32) (param $size i32)
+             (param $trailers i32)"
+        }
+        "queue_ready" | "downstream_connection_close" | "upstream_connection_close" => {
+            "(param $context i32) (param $token i32)"
+        }
+        "foreign_function"
+        | "grpc_receive"
+        | "grpc_close"
+        | "grpc_receive_initial_metadata"
+        | "grpc_receive_trailing_metadata" => {
+            "(param $context i32) (param $token i32) (param $size i32)"
+        }
         "context_create" | "vm_start" | "configure" | "request_trailers" | "response_trailers" => {
             "(param $context i32) (param $size i32)"
         }
         _ => "(param $context i32) (param $size i32) (param $end i32)",
     };
     let (result, code) = match name {
-        "tick" | "log" | "delete" | "context_create" => ("", code.to_owned()),
+        "tick"
+        | "log"
+        | "delete"
+        | "context_create"
+        | "http_call_response"
+        | "queue_ready"
+        | "downstream_connection_close"
+        | "upstream_connection_close"
+        | "foreign_function"
+        | "grpc_receive"
+        | "grpc_close"
+        | "grpc_receive_initial_metadata"
+        | "grpc_receive_trailing_metadata" => ("", code.to_owned()),
         _ => ("(result i32) (local $result i32)", format!("{code} (local.get $result)")),
     };
     format!("(func (export \"proxy_on_{name}\") {parameters} {result} {code})\n")
