@@ -94,10 +94,12 @@ impl Vm {
             side.delivered = Delivered::All;
         }
         if side.flow == Flow::StoppedAll {
+            side.received += i64::from(size_argument(piece));
             side.waiting.body.get_or_insert_default().extend_from_slice(piece);
             side.waiting.ends |= ends;
             return Ok(());
         }
+        side.received += i64::from(size_argument(piece));
         if side.gathers {
             side.held.extend_from_slice(piece);
             side.piece = Some(Vec::new());
@@ -211,6 +213,8 @@ impl Vm {
                 side.sent = Sent::Part;
                 if waiting.body.is_some() || waiting.ends {
                     let body = waiting.body.unwrap_or_default();
+                    // It is delivered, and counted, a second time.
+                    side.received -= i64::from(size_argument(&body));
                     self.deliver_body(id, direction, &body, waiting.ends)?;
                 }
                 match waiting.trailers {

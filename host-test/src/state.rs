@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
 
-use crate::abi::{AbiVersion, BufferType, MapType, StreamType};
+use crate::abi::{AbiVersion, BufferType, MapType, Status, StreamType};
 use crate::attributes;
 use crate::callouts::Callouts;
 use crate::headers::HeaderMap;
@@ -201,18 +201,18 @@ impl State {
 
     /// A property: one that the test has set for the stream or for the plugin, then Envoy's
     /// attributes, then one that the module has set.
-    pub(crate) fn property(&self, path: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn property(&self, path: &[u8]) -> Result<Vec<u8>, Status> {
         let stream = self.streams.get(&self.effective);
         let given = stream
             .and_then(|stream| stream.host_properties.get(path))
             .or_else(|| self.options.properties.get(path));
         if let Some(value) = given {
-            return Some(value.clone());
+            return Ok(value.clone());
         }
-        if let Some(value) = attributes::attribute(self, stream, path) {
-            return Some(value);
-        }
-        stream?.properties.get(path).cloned()
+        attributes::attribute(self, stream, path).unwrap_or_else(|| {
+            let own = stream.and_then(|stream| stream.properties.get(path));
+            own.cloned().ok_or(Status::NotFound)
+        })
     }
 
     /// The time by which the clock is ahead, which orders timers.

@@ -51,7 +51,8 @@ pub(crate) struct Http {
 pub(crate) struct Tcp {
     pub(crate) downstream: Pipe,
     pub(crate) upstream: Pipe,
-    pub(crate) downstream_closed: bool,
+    /// The module has let the connection go on, so Envoy has connected to the upstream.
+    pub(crate) is_connected: bool,
 }
 
 /// One direction of a TCP connection.
@@ -59,6 +60,8 @@ pub(crate) struct Tcp {
 pub(crate) struct Pipe {
     /// The bytes that a callback can read and change. Kept while the module holds them.
     pub(crate) held: Option<Vec<u8>>,
+    /// The bytes that have arrived.
+    pub(crate) received: i64,
     pub(crate) passed: Vec<u8>,
     pub(crate) is_paused: bool,
     pub(crate) is_ended: bool,
@@ -87,6 +90,8 @@ pub(crate) struct Side {
     /// What the test has delivered.
     pub(crate) delivered: Delivered,
     pub(crate) sent: Sent,
+    /// The bytes of the body that have arrived.
+    pub(crate) received: i64,
     /// The body that has gone on.
     pub(crate) passed: Vec<u8>,
 }

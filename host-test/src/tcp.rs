@@ -25,8 +25,10 @@ impl Vm {
 
     pub(crate) fn new_connection(&mut self, id: u32) -> Result<(), Error> {
         let result = self.call(id, abi::ON_NEW_CONNECTION, &[id])?;
-        if let Some(pipe) = self.pipe(id, DOWNSTREAM) {
-            pipe.is_paused = result.is_some_and(|result| result != 0);
+        let goes_on = result.is_none_or(|result| result == 0);
+        if let Some(tcp) = self.state_mut().streams.get_mut(&id).and_then(Stream::tcp) {
+            tcp.is_connected = goes_on;
+            tcp.downstream.is_paused = !goes_on;
         }
         Ok(())
     }
@@ -43,6 +45,7 @@ impl Vm {
         let held = pipe.held.get_or_insert_default();
         held.extend_from_slice(data);
         let size = size_argument(held);
+        pipe.received += i64::from(size_argument(data));
         pipe.is_ended = ends;
         let result = self.call(id, direction.on_data, &[id, size, u32::from(ends)])?;
         if let Some(pipe) = self.pipe(id, direction) {
@@ -63,9 +66,6 @@ impl Vm {
 
     pub(crate) fn end_connection(&mut self, id: u32, peer: PeerType) -> Result<(), Error> {
         self.call(id, abi::ON_DOWNSTREAM_CLOSE, &[id, peer.into()])?;
-        if let Some(tcp) = self.state_mut().streams.get_mut(&id).and_then(Stream::tcp) {
-            tcp.downstream_closed = true;
-        }
         self.call(id, abi::ON_DONE, &[id])?;
         self.enter_phase(id, Phase::Ending);
         self.call(id, abi::ON_LOG, &[id])?;

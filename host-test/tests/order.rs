@@ -54,8 +54,8 @@ fn parts_wait_while_the_headers_are_held() {
     let mut exchange = plugin.exchange().expect("an exchange");
     let request = Message::new(GET).body("whole").trailers([("t", "1")]);
     assert_eq!(exchange.request(request).ok(), Some(Outcome::Pause));
-    let held = exchange.record();
-    assert_eq!((held.request_sent, held.activity.log.len()), (Sent::Nothing, 0));
+    let waiting = exchange.record();
+    assert_eq!((waiting.request_sent, waiting.activity.log.len()), (Sent::Nothing, 0));
     plugin.call_foreign_function(0, "").expect("no failure");
     assert_eq!(exchange.request_outcome(), Outcome::Continue);
     let record = exchange.finish().expect("no failure");

@@ -11,7 +11,7 @@ pub(super) fn get(
     to_size: u32,
 ) -> CallResult {
     let path = call.read_key(path, path_size)?;
-    let value = call.state().property(&path).ok_or(Status::NotFound)?;
+    let value = call.state().property(&path)?;
     call.give(&value, to_data, to_size)
 }
 
