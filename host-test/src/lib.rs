@@ -95,6 +95,11 @@
 //! There is no proxy around the module: headers are not validated, no router and no other filter
 //! runs. Where Envoy crashes, or hides a mistake of the module, this host reports an error.
 
+/// The example of the README.
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;
+
 mod abi;
 mod answers;
 mod attributes;
