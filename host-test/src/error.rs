@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use crate::record::{ExchangeRecord, HostCall, LogLine};
 
-/// The most log lines and host calls that the text of an error shows.
+/// The most log lines that the text of an error shows. A panic in Go writes some thirty.
+const LINES: usize = 60;
+
+/// The most functions and host calls that it shows.
 const SHOWN: usize = 12;
 
 /// An error of loading a module, of running it, or of a test that does what no proxy does.
@@ -95,14 +98,14 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.kind)?;
         let Some(failure) = &self.failure else { return Ok(()) };
-        write_last(f, "log", &failure.log)?;
+        write_last(f, "log", &failure.log, LINES)?;
         if !failure.stack.is_empty() {
             f.write_str("\n  stack:")?;
             for function in failure.stack.iter().take(SHOWN) {
                 write!(f, "\n    {function}")?;
             }
         }
-        write_last(f, "last host calls", &failure.host_calls)
+        write_last(f, "last host calls", &failure.host_calls, SHOWN)
     }
 }
 
@@ -110,14 +113,15 @@ fn write_last<T: fmt::Display>(
     f: &mut fmt::Formatter<'_>,
     title: &str,
     entries: &[T],
+    most: usize,
 ) -> fmt::Result {
-    let shown = &entries[entries.len().saturating_sub(SHOWN)..];
+    let shown = &entries[entries.len().saturating_sub(most)..];
     if shown.is_empty() {
         return Ok(());
     }
     write!(f, "\n  {title}:")?;
     if shown.len() < entries.len() {
-        write!(f, " (the last {SHOWN} of {})", entries.len())?;
+        write!(f, " (the last {most} of {})", entries.len())?;
     }
     for entry in shown {
         // Lines of one entry stay together, as a panic's message has several.
@@ -190,6 +194,9 @@ pub enum ErrorKind {
     /// `proxy_on_vm_start` returned false.
     #[error("the module failed to start: proxy_on_vm_start returned false")]
     StartRefused,
+    /// `proxy_on_configure` returned false for the configuration of the options.
+    #[error("the module rejects its configuration: proxy_on_configure returned false")]
+    ConfigurationRefused,
     /// The module trapped.
     #[error("{callback} trapped: {message}")]
     Trap {

@@ -42,6 +42,7 @@ use crate::record::property_path;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Options {
+    pub(crate) configuration: Option<Vec<u8>>,
     pub(crate) vm_configuration: Vec<u8>,
     pub(crate) vm_id: Vec<u8>,
     pub(crate) fuel: u64,
@@ -94,6 +95,7 @@ impl fmt::Debug for ForeignFunction {
 impl Default for Options {
     fn default() -> Self {
         let options = Self {
+            configuration: None,
             vm_configuration: Vec::new(),
             vm_id: Vec::new(),
             fuel: 10_000_000_000,
@@ -125,6 +127,15 @@ impl Options {
     #[must_use]
     pub fn vm_id(mut self, id: impl Into<Vec<u8>>) -> Self {
         self.vm_id = id.into();
+        self
+    }
+
+    /// The configuration of the plugin. A plugin with this option is configured as soon as it has
+    /// started, and can read it already when its root context is created, as in Envoy. Without it,
+    /// the test configures the plugin ([`Plugin::configure`](crate::Plugin::configure)).
+    #[must_use]
+    pub fn configuration(mut self, configuration: impl Into<Vec<u8>>) -> Self {
+        self.configuration = Some(configuration.into());
         self
     }
 

@@ -55,11 +55,12 @@ impl Plugin {
     }
 
     /// Starts a plugin: initializes the module (`_initialize` and `main`, or `_start`), creates a
-    /// root context and runs `proxy_on_vm_start`.
+    /// root context, runs `proxy_on_vm_start` and, with [`Options::configuration`],
+    /// `proxy_on_configure`.
     ///
     /// # Errors
     ///
-    /// If the module fails in one of them, or `proxy_on_vm_start` returns false.
+    /// If the module fails in one of them, or one of the last two returns false.
     pub fn with_options(module: &Module, options: Options) -> Result<Self, Error> {
         Self::start(&Host::new(), module, options)
     }
@@ -70,8 +71,14 @@ impl Plugin {
         host.add(place, &vm);
         let plugin = Self { vm, host: host.clone() };
         plugin.run_in_vm(|vm| {
-            vm.root = start_root(vm, &[])?;
-            Ok(())
+            let configuration = vm.state().options.configuration.clone();
+            vm.root = start_root(vm, configuration.as_deref().unwrap_or_default())?;
+            match configuration {
+                Some(configuration) if !configure_root(vm, vm.root, &configuration)? => {
+                    Err(vm.refused(ErrorKind::ConfigurationRefused))
+                }
+                _ => Ok(()),
+            }
         })?;
         Ok(plugin)
     }
@@ -356,7 +363,7 @@ fn start_root(vm: &mut Vm, configuration: &[u8]) -> Result<u32, Error> {
     let root = vm.create_root(configuration)?;
     let size = size_argument(&vm.state().options.vm_configuration);
     match vm.call(root, abi::ON_VM_START, &[root, size])? {
-        Some(0) => Err(vm.refused()),
+        Some(0) => Err(vm.refused(ErrorKind::StartRefused)),
         _ => Ok(root),
     }
 }

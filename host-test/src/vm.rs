@@ -138,10 +138,10 @@ impl Vm {
         error
     }
 
-    /// The error of a module that returned false from `proxy_on_vm_start`.
-    pub(crate) fn refused(&mut self) -> Error {
+    /// The error of a module that returned false.
+    pub(crate) fn refused(&mut self, kind: ErrorKind) -> Error {
         let failure = failure(&mut self.store, Vec::new());
-        Error::with_failure(ErrorKind::StartRefused, failure)
+        Error::with_failure(kind, failure)
     }
 
     /// An error for what makes Envoy crash.

@@ -62,6 +62,22 @@ fn initialize_runs_main_and_comes_before_start() {
 }
 
 #[test]
+fn the_configuration_of_the_options_is_there_from_the_start() {
+    let read = "(drop (call $proxy_get_buffer_bytes (i32.const 7) (i32.const 0) (i32.const 99)
+        (i32.const 0) (i32.const 4))) (call $log_given)";
+    let accept = "(local.set $result (i32.lt_u (local.get $size) (i32.const 4)))";
+    let module = module(
+        &[callback("context_create", read), callback("configure", &[read, accept].concat())]
+            .concat(),
+    );
+    let start = |text: &str| Plugin::with_options(&module, Options::default().configuration(text));
+    assert_eq!(lines(&start("abc").expect("a start")), ["info: abc", "info: abc"]);
+    let refused = start("too long").err().expect("an error");
+    assert!(matches!(refused.kind(), ErrorKind::ConfigurationRefused), "{refused}");
+    assert_eq!(refused.log().len(), 2);
+}
+
+#[test]
 fn a_second_configuration_comes_to_the_same_root_context() {
     let code = [&log_configuration(7), "(local.set $result (i32.const 1))"].concat();
     let plugin = plugin(&callback("configure", &code));

@@ -16,6 +16,7 @@ mod httpbin;
 mod kubernetes;
 mod made;
 mod meanwhile;
+mod module_envoy;
 pub mod naive;
 mod name_server;
 mod offline;
@@ -46,6 +47,7 @@ pub use kubernetes::{
 };
 pub use made::say;
 pub use meanwhile::meanwhile;
+pub use module_envoy::{foreign_modules, module_envoy};
 pub use name_server::NameServer;
 pub use offline::Offline;
 pub use own_envoy::{OwnEnvoy, compile, compiled, compiled_with, edit_json, validate};

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use ingress_tests::{Answer, Echo, Echoed, OwnEnvoy, answering, listen, raw, read_head, workspace};
+use ingress_tests::{
+    Answer, Echo, Echoed, OwnEnvoy, answering, listen, module_envoy, raw, read_head, workspace,
+};
 use proxy_wasm_test::{Answer as CallAnswer, ExchangeRecord, Module, Options, Plugin};
-use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A fenced block of the guide.
@@ -53,7 +54,7 @@ fn filter() -> &'static Path {
         let config = folder.path().join(".cargo");
         fs::create_dir(&config).expect("a folder");
         let host = workspace().join("host-test");
-        let patch = format!("[patch.crates-io]\nproxy-wasm-test.path = {host:?}\n");
+        let patch = format!("[patch.crates-io]\nproxy-wasm-test.path = '{}'\n", host.display());
         fs::write(config.join("config.toml"), patch).expect("a file");
         let project = folder.path().join("ask-first");
         fs::create_dir(&project).expect("a folder");
@@ -139,56 +140,7 @@ const REQUEST: [(&str, &str); 4] = [
 
 /// An Envoy with the filter, which calls the service at this address.
 fn envoy(configuration: &str, auth: SocketAddr, upstream: SocketAddr) -> (OwnEnvoy, TempDir) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("bootstrap.json");
-    let bootstrap = bootstrap(configuration, auth, upstream);
-    fs::write(&path, bootstrap.to_string()).expect("a file");
-    (OwnEnvoy::start(&path), folder)
-}
-
-fn bootstrap(configuration: &str, auth: SocketAddr, upstream: SocketAddr) -> Value {
-    let cluster = |name: &str, address: SocketAddr| {
-        let address =
-            json!({"socket_address": {"address": "127.0.0.1", "port_value": address.port()}});
-        json!({"name": name, "load_assignment": {"cluster_name": name, "endpoints": [
-            {"lb_endpoints": [{"endpoint": {"address": address}}]}]}})
-    };
-    let any = |of: &str, mut value: Value| {
-        value["@type"] = format!("type.googleapis.com/{of}").into();
-        value
-    };
-    let wasm = any(
-        "envoy.extensions.filters.http.wasm.v3.Wasm",
-        json!({"config": {
-            "configuration": any("google.protobuf.StringValue", json!({"value": configuration})),
-            "vm_config": {
-                "runtime": "envoy.wasm.runtime.v8",
-                "code": {"local": {"filename": filter()}},
-            },
-        }}),
-    );
-    let manager = any(
-        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        json!({
-            "stat_prefix": "http",
-            "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
-                {"match": {"prefix": "/"}, "route": {"cluster": "upstream"}}]}]},
-            "http_filters": [
-                {"name": "wasm", "typed_config": wasm},
-                {"name": "router", "typed_config":
-                    any("envoy.extensions.filters.http.router.v3.Router", json!({}))},
-            ],
-        }),
-    );
-    let address = json!({"socket_address": {"address": "127.0.0.1", "port_value": 0}});
-    json!({
-        "admin": {"address": address},
-        "static_resources": {
-            "listeners": [{"name": "http", "address": address, "filter_chains": [
-                {"filters": [{"name": "manager", "typed_config": manager}]}]}],
-            "clusters": [cluster("auth", auth), cluster("upstream", upstream)],
-        },
-    })
+    module_envoy(filter(), configuration, &[("auth", auth), ("upstream", upstream)])
 }
 
 /// The exchange in the host, with this answer of the service.

@@ -1,0 +1,3 @@
+module example.org/filter
+
+go 1.24
