@@ -237,7 +237,7 @@ fn metrics_count_as_their_type_says() {
              (drop (call $proxy_record_metric (i32.const 6) (i64.const 7)))
              (drop (call $proxy_record_metric (i32.const 6) (i64.const 8)))
              (drop (call $proxy_get_metric (i32.const 5) (i32.const 8)))",
-            // A counter only grows, a histogram has no value, there is one counter, and 7 is no id.
+            // A counter only grows, a histogram has no value, there is one counter, and 7 is not an id.
             "(drop (call $proxy_increment_metric (i32.const 4) (i64.const -1)))
              (drop (call $proxy_get_metric (i32.const 6) (i32.const 8)))
              (drop (call $proxy_get_metric (i32.const 8) (i32.const 8)))
