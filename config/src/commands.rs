@@ -70,10 +70,21 @@ fn print(text: &str) -> anyhow::Result<()> {
     print_bytes(if text.is_empty() { String::new() } else { format!("{text}\n") }.as_bytes())
 }
 
-/// Prints bytes. If the reader closes the pipe, the rest is discarded.
+/// Prints a text, without its colours if standard output is not a terminal.
+fn print_coloured(text: &str) -> anyhow::Result<()> {
+    let mut out = anstream::AutoStream::auto(io::stdout());
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Prints bytes.
 fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
+    written(out.write_all(bytes).and_then(|()| out.flush()))
+}
+
+/// If the reader has closed the pipe, the rest is discarded.
+fn written(result: io::Result<()>) -> anyhow::Result<()> {
+    match result {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.context("standard output"),
     }

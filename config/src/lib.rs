@@ -17,6 +17,7 @@ mod files;
 pub mod finding;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod inspection;
 mod isolation;
 mod kinds;
 pub mod manifest;

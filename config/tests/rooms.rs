@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// All modules, in the direction in which data flows.
-const ORDER: [&str; 33] = [
+const ORDER: [&str; 34] = [
     // Shared by all others.
     "object_ref",
     "finding",
@@ -45,6 +45,8 @@ const ORDER: [&str; 33] = [
     // The same without an Envoy.
     "explain",
     "route_test",
+    // Any Wasm module, without an Envoy.
+    "inspection",
     // Used by fuzz targets only.
     "fuzzing",
     // The command line.

@@ -1,18 +1,20 @@
 //! `ingressctl module`.
 
+mod inspect;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::print;
 use crate::MODULE;
 use crate::files::write_atomically;
 use crate::module_image::{Image, digest_of};
 
-/// Write the Wasm module, for your own Envoy
+/// Write the Wasm module, for your own Envoy; inspect any module
 ///
 /// As a file, for an Envoy that loads it from a file:
 ///
@@ -29,13 +31,19 @@ use crate::module_image::{Image, digest_of};
 /// the one that identifies the image in a registry. docs/loading.md describes the
 /// Envoy configuration that the module needs.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(
+    verbatim_doc_comment,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 #[expect(clippy::doc_markdown, reason = "it is printed as it is")]
 pub(crate) struct Module {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Write to this file; for an image, to this folder, which has to be new, empty,
     /// or contain a previous image
-    #[arg(short, long, value_name = "PATH")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "PATH", required = true)]
+    output: Option<PathBuf>,
     /// Write the module as a file (wasm) or as an image (oci)
     #[arg(long, value_enum, default_value = "wasm")]
     format: Format,
@@ -47,15 +55,30 @@ enum Format {
     Oci,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    Inspect(inspect::Inspect),
+}
+
 impl Module {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Some(Command::Inspect(inspect)) => return inspect.run(),
+            None => {}
+        }
+        let output = self.output.context("--output is missing")?;
         let digest = match self.format {
-            Format::Wasm => write_module(&self.output)?,
-            Format::Oci => write_image(&self.output)?,
+            Format::Wasm => write_module(&output)?,
+            Format::Oci => write_image(&output)?,
         };
         print(&digest)?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The bytes of a module, compiled elsewhere.
+fn read_wasm(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read the module {}", path.display()))
 }
 
 fn write_module(path: &Path) -> anyhow::Result<String> {

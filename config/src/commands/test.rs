@@ -1,15 +1,15 @@
 //! `ingressctl test`.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::{Args, ValueEnum};
 
 use super::args::{ArgError, SettingsArgs};
 use super::source::{NamespaceArgs, SourceArgs};
-use super::{ensure_complete, report, summary};
+use super::{ensure_complete, print_coloured, report, summary};
 use crate::explain::Explainer;
 use crate::route_test::{Report, junit, read, run, text};
 
@@ -97,7 +97,7 @@ impl Test {
         ensure!(!cases.is_empty(), "no tests were run: the given files contain no tests");
 
         let results = run(&cases, &Explainer::new(&compiled.gateway.table, &settings)?)?;
-        self.print(&results).context("standard output")?;
+        self.print(&results)?;
         if let Some(summary) = summary(&compiled.findings).filter(|_| compiled.has_errors()) {
             eprintln!(
                 "{summary} in the manifests: the tests ran without the objects that have errors"
@@ -108,18 +108,13 @@ impl Test {
         Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    fn print(&self, results: &Report) -> io::Result<()> {
+    fn print(&self, results: &Report) -> anyhow::Result<()> {
         let text = match self.output {
             Output::Text => text(results, self.details),
             Output::Json => serde_json::to_string_pretty(results)? + "\n",
             Output::Junit => junit(results)?,
         };
-        // Removes colours if standard output is not a terminal.
-        let mut out = anstream::AutoStream::auto(io::stdout());
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result,
-        }
+        print_coloured(&text)
     }
 
     fn is_covered(&self, results: &Report) -> bool {
