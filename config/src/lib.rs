@@ -34,6 +34,7 @@ mod selection;
 pub mod serve;
 pub mod settings;
 mod signals;
+pub mod testing;
 pub mod upstream;
 mod xds;
 

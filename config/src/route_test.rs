@@ -8,22 +8,17 @@ mod compare;
 mod coverage;
 mod distribution;
 mod expect;
-mod field;
 mod format;
-mod junit;
 mod matcher;
 mod report;
 mod run;
-mod source;
 mod text;
 
 #[cfg(test)]
 mod tests;
 
-pub use case::Cases;
+pub use case::{Cases, read, read_text};
 pub use coverage::{Coverage, Reach};
-pub use junit::junit;
-pub use report::{Failure, Report, TestResult};
+pub use report::{Reason, Report};
 pub use run::run;
-pub use source::{read, read_text};
 pub use text::text;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// All modules, in the direction in which data flows.
-const ORDER: [&str; 34] = [
+const ORDER: [&str; 35] = [
     // Shared by all others.
     "object_ref",
     "finding",
@@ -44,6 +44,7 @@ const ORDER: [&str; 34] = [
     "controller",
     // The same without an Envoy.
     "explain",
+    "testing",
     "route_test",
     // Any Wasm module, without an Envoy.
     "inspection",

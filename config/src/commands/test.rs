@@ -11,7 +11,8 @@ use super::args::{ArgError, SettingsArgs};
 use super::source::{NamespaceArgs, SourceArgs};
 use super::{ensure_complete, print_coloured, report, summary};
 use crate::explain::Explainer;
-use crate::route_test::{Report, junit, read, run, text};
+use crate::route_test::{Report, read, run, text};
+use crate::testing::junit;
 
 /// Run route tests: requests and their expected outcomes
 ///
@@ -112,7 +113,7 @@ impl Test {
         let text = match self.output {
             Output::Text => text(results, self.details),
             Output::Json => serde_json::to_string_pretty(results)? + "\n",
-            Output::Junit => junit(results)?,
+            Output::Junit => junit("ingressctl test", &results.tests)?,
         };
         print_coloured(&text)
     }

@@ -1,8 +1,9 @@
 //! Compares the outcome of a request with the expected one.
 
 use super::case::{Aspect, Check, Expectation};
-use super::report::Failure;
+use super::report::failure;
 use crate::explain::{Explanation, Request};
+use crate::testing::Failure;
 
 /// The difference between the outcome and an expectation; none for a distribution, which a
 /// single request cannot show.
@@ -42,7 +43,7 @@ pub(super) fn compare(
         }
         Check::Distribution(_) => return None,
     };
-    Some(Failure::of(expectation, expected, got))
+    Some(failure(expectation, expected, got))
 }
 
 fn or_none(text: &str) -> String {

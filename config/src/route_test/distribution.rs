@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::field::{Field, Fields};
 use crate::finding::Code;
+use crate::testing::{Field, Fields};
 
 const DISTRIBUTION: &[&str] = &["requests", "tolerance", "clusters"];
 const REQUESTS: u32 = 10_000;

@@ -4,10 +4,10 @@ use ingress_filter::duration;
 
 use super::case::{Aspect, Check, Expectation};
 use super::distribution::Distribution;
-use super::field::{Field, Fields};
 use super::format::header;
 use super::matcher::HeaderMatcher;
 use crate::finding::Code;
+use crate::testing::{Field, Fields};
 
 const VALIDATE: &[&str] = &[
     "cluster_name",

@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::case::{Case, Check};
 use super::expect::expectations;
-use super::field::{Field, Fields};
 use crate::explain::{Request, server_name};
 use crate::finding::Code;
+use crate::testing::{Field, Fields, not_empty, required};
 
 const FILE: &[&str] = &["tests", "runtime"];
 const TEST: &[&str] = &["test_name", "input", "validate"];
@@ -184,26 +184,4 @@ pub(super) fn header(item: &Field<'_>) -> Option<(String, String)> {
     }
     let value = fields.get("value").map_or(Some(""), Field::as_string)?;
     Some((not_empty(key?)?.to_ascii_lowercase(), value.to_owned()))
-}
-
-pub(super) fn required<'f, 'a>(
-    parent: &Field<'_>,
-    fields: &'f Fields<'a>,
-    name: &str,
-) -> Option<&'f Field<'a>> {
-    let field = fields.get(name);
-    if field.is_none() && parent.node().as_map().is_some() {
-        let message = format!("{name} is missing; every test needs one");
-        parent.report(Code::FieldMissing, message);
-    }
-    field
-}
-
-pub(super) fn not_empty<'a>(field: &Field<'a>) -> Option<&'a str> {
-    let text = field.as_string()?;
-    if text.is_empty() {
-        field.report(Code::ValueEmpty, "is empty; set a value");
-        return None;
-    }
-    Some(text)
 }

@@ -4,9 +4,8 @@ use std::fmt;
 
 use ingress_filter::Pattern;
 
-use super::field::{Field, Fields};
-use super::format::{not_empty, required};
 use crate::finding::Code;
+use crate::testing::{Field, Fields, not_empty, required};
 
 const MATCHER: &[&str] = &[
     "name",
@@ -189,19 +188,16 @@ fn range(field: &Field<'_>) -> Option<Test> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-
-    use super::super::field::TestFile;
     use super::*;
-    use crate::finding::Finding;
-    use crate::manifest::{Manner, ParseBudget, Position, Reading, parse};
+    use crate::finding::{Finding, Findings};
+    use crate::testing::read_documents;
 
     fn read(text: &str) -> Result<HeaderMatcher, Vec<Finding>> {
-        let root = parse(text, Position::START, &mut ParseBudget::default()).unwrap();
-        let (file, findings) = (TestFile { file: "t".into(), root }, RefCell::default());
-        let reading = Reading::in_manner(Manner::RouteTest, &file, &findings);
-        let matcher = HeaderMatcher::read(&reading.root());
-        let findings = findings.take().into_sorted();
+        let (mut findings, mut matcher) = (Findings::new(), None);
+        read_documents(&"t".into(), text, &mut findings, |root| {
+            matcher = HeaderMatcher::read(root);
+        });
+        let findings = findings.into_sorted();
         matcher.filter(|_| findings.is_empty()).ok_or(findings)
     }
 

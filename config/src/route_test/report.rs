@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::case::{Case, Expectation};
 use super::coverage::Coverage;
-use crate::finding::Location;
+use crate::testing::{Context, Failure, TestResult};
 
 /// The result of a run.
 #[derive(Debug, Serialize)]
@@ -16,63 +16,46 @@ pub struct Report {
     /// The coverage of the route table.
     pub coverage: Coverage,
     /// The result of each test, in order.
-    pub tests: Vec<TestResult>,
+    pub tests: Vec<TestResult<Reason>>,
 }
 
-/// The result of a test.
+/// The reason for the outcome of a request.
 #[derive(Debug, Serialize)]
-pub struct TestResult {
-    /// Its name.
-    pub name: String,
-    /// Its position.
-    #[serde(flatten)]
-    pub at: Location,
-    /// Whether it passed.
-    pub passed: bool,
-    /// The differences.
-    pub failures: Vec<Failure>,
-    /// The reason for the outcome of the request.
+pub struct Reason {
+    /// In words.
     pub reason: String,
-    /// The duration.
-    #[serde(skip)]
-    pub seconds: f64,
 }
 
-/// An expectation that was not met.
-#[derive(Debug, Serialize)]
-pub struct Failure {
-    /// Its position.
-    #[serde(flatten)]
-    pub at: Location,
-    /// The field, such as `validate.cluster_name`.
-    pub field: String,
-    /// The expected value.
-    pub expected: String,
-    /// The actual value.
-    pub got: String,
+impl Context for Reason {
+    fn lines(&self) -> Vec<String> {
+        vec![format!("because: {}", self.reason)]
+    }
 }
 
 impl Report {
-    pub(super) fn new(tests: Vec<TestResult>, coverage: Coverage) -> Self {
+    pub(super) fn new(tests: Vec<TestResult<Reason>>, coverage: Coverage) -> Self {
         let passed = tests.iter().filter(|test| test.passed).count();
         Self { passed, failed: tests.len() - passed, coverage, tests }
     }
 }
 
-impl TestResult {
-    pub(super) fn new(case: &Case, failures: Vec<Failure>, reason: String, seconds: f64) -> Self {
-        let (name, at) = (case.name.clone(), case.at.clone());
-        Self { name, at, passed: failures.is_empty(), failures, reason, seconds }
-    }
+/// The result of a test.
+pub(super) fn result(
+    case: &Case,
+    failures: Vec<Failure>,
+    reason: String,
+    seconds: f64,
+) -> TestResult<Reason> {
+    let (name, at, context) = (case.name.clone(), case.at.clone(), Reason { reason });
+    TestResult { name, at, passed: failures.is_empty(), failures, context, seconds }
 }
 
-impl Failure {
-    pub(super) fn of(expectation: &Expectation, expected: String, got: String) -> Self {
-        // The path of the test, `tests[3].`, is redundant, because the report has its name.
-        let field = match expectation.field.find("validate.") {
-            Some(start) => &expectation.field[start..],
-            None => &expectation.field,
-        };
-        Self { at: expectation.at.clone(), field: field.to_owned(), expected, got }
-    }
+/// An expectation that was not met.
+pub(super) fn failure(expectation: &Expectation, expected: String, got: String) -> Failure {
+    // The path of the test, `tests[3].`, is redundant, because the report has its name.
+    let field = match expectation.field.find("validate.") {
+        Some(start) => &expectation.field[start..],
+        None => &expectation.field,
+    };
+    Failure { at: expectation.at.clone(), field: field.to_owned(), expected, got }
 }

@@ -5,8 +5,9 @@ use std::time::Instant;
 use super::case::{Case, Cases, Check};
 use super::compare::compare;
 use super::coverage::Recorder;
-use super::report::{Failure, Report, TestResult};
+use super::report::{Reason, Report, failure, result};
 use crate::explain::Explainer;
+use crate::testing::TestResult;
 
 /// Runs all tests, in order.
 ///
@@ -26,7 +27,7 @@ fn run_one(
     case: &Case,
     explainer: &Explainer,
     recorder: &mut Recorder<'_>,
-) -> anyhow::Result<TestResult> {
+) -> anyhow::Result<TestResult<Reason>> {
     let start = Instant::now();
     let explanation = explainer.decide(&case.request)?;
     recorder.record(explanation.place, explanation.rule);
@@ -36,9 +37,9 @@ fn run_one(
         if let Check::Distribution(distribution) = &expectation.check {
             let drawn = explainer.draw(&case.request, distribution.requests)?;
             let off = distribution.compare(&drawn).into_iter();
-            failures.extend(off.map(|(expected, got)| Failure::of(expectation, expected, got)));
+            failures.extend(off.map(|(expected, got)| failure(expectation, expected, got)));
         }
     }
     let seconds = start.elapsed().as_secs_f64();
-    Ok(TestResult::new(case, failures, explanation.reason, seconds))
+    Ok(result(case, failures, explanation.reason, seconds))
 }

@@ -2,15 +2,11 @@
 
 use std::fmt::Write as _;
 
-use anstyle::{AnsiColor, Style};
-
 use super::coverage::{Coverage, Reach};
-use super::report::{Report, TestResult};
+use super::report::Report;
 use crate::finding::one_line;
+use crate::testing::{render_test, render_totals};
 
-const GOOD: Style = AnsiColor::Green.on_default();
-const BAD: Style = AnsiColor::Red.on_default();
-const FAINT: Style = Style::new().dimmed();
 /// The maximum number of unreached routes and rules that are listed without details.
 const UNREACHED: usize = 20;
 
@@ -22,25 +18,8 @@ pub fn text(report: &Report, details: bool) -> String {
         render_test(&mut text, test);
     }
     render_coverage(&mut text, &report.coverage, details);
-    let style = if report.failed == 0 { GOOD } else { BAD };
-    let Report { passed, failed, .. } = report;
-    let _ = writeln!(text, "{style}{passed} passed, {failed} failed{style:#}");
+    render_totals(&mut text, report.passed, report.failed);
     text
-}
-
-fn render_test(out: &mut String, test: &TestResult) {
-    let (style, word) = if test.passed { (GOOD, "ok  ") } else { (BAD, "FAIL") };
-    let at = one_line(&format!("{}:{}", test.at.file, test.at.line));
-    let _ = writeln!(out, "{style}{word}{style:#} {at}: {}", one_line(&test.name));
-    for failure in &test.failures {
-        let at = one_line(&format!("{}:{}", failure.at.file, failure.at.line));
-        let _ = writeln!(out, "       {} {FAINT}({at}){FAINT:#}", one_line(&failure.field));
-        let _ = writeln!(out, "         {GOOD}- expected: {}{GOOD:#}", one_line(&failure.expected));
-        let _ = writeln!(out, "         {BAD}+ got:      {}{BAD:#}", one_line(&failure.got));
-    }
-    if !test.passed {
-        let _ = writeln!(out, "       because: {}", one_line(&test.reason));
-    }
 }
 
 fn render_coverage(text: &mut String, coverage: &Coverage, details: bool) {

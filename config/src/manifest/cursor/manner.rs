@@ -17,7 +17,7 @@ pub(crate) enum Manner {
     /// As in the versions of Envoy's route table check tool, which spell
     /// `test_name` differently. An unknown field is an error. Findings have the
     /// position of the name.
-    RouteTest,
+    Test,
 }
 
 impl Manner {
@@ -26,7 +26,7 @@ impl Manner {
         match self {
             Self::Lenient => written == field,
             Self::Strict => written == field || is_snake_case_of(written, field),
-            Self::RouteTest => canonical(written) == field,
+            Self::Test => canonical(written) == field,
         }
     }
 
@@ -34,7 +34,7 @@ impl Manner {
     pub(super) fn place_of(self, key: &Key, value: &Node) -> Position {
         match self {
             Self::Lenient | Self::Strict => value.at,
-            Self::RouteTest => key.at,
+            Self::Test => key.at,
         }
     }
 
@@ -47,7 +47,7 @@ impl Manner {
                 format!("unknown field, which has no effect; known here: {all}"),
             ),
             Self::Strict => (Code::UnknownRuleField, format!("unknown field; known here: {all}")),
-            Self::RouteTest => (
+            Self::Test => (
                 Code::UnknownTestField,
                 match nearest(&canonical(name), known) {
                     Some(nearest) => format!("unknown field; did you mean {nearest}?"),
@@ -64,7 +64,7 @@ impl Manner {
             Self::Lenient | Self::Strict => {
                 format!("is also there as {other}; remove one of the two")
             }
-            Self::RouteTest => format!("is given twice, in two spellings; keep one {name}"),
+            Self::Test => format!("is given twice, in two spellings; keep one {name}"),
         };
         Finding::new(Code::DuplicateKey, message)
     }
@@ -149,7 +149,7 @@ mod tests {
             ("ingres", "did you mean ingress?"),
             ("backend", "known here: cluster_name, path_redirect, ingress"),
         ] {
-            let finding = Manner::RouteTest.unknown(name, known);
+            let finding = Manner::Test.unknown(name, known);
             assert_eq!(finding.message, format!("unknown field; {expected}"), "{name}");
         }
     }

@@ -5,31 +5,31 @@ use std::fmt::Write as _;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::report::{Report, TestResult};
+use super::result::{Context, TestResult};
 
-/// The report in JUnit's XML, with a test suite for each file.
+/// The results in JUnit's XML, with a test suite for each file.
 ///
 /// # Errors
 /// None: writing to memory does not fail.
-pub fn junit(report: &Report) -> std::io::Result<String> {
+pub(crate) fn junit<C: Context>(name: &str, tests: &[TestResult<C>]) -> std::io::Result<String> {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     writer
         .create_element("testsuites")
-        .with_attribute(("name", "ingressctl test"))
-        .with_attributes(counts(&report.tests).iter().map(|(name, value)| (*name, value.as_str())))
+        .with_attribute(("name", name))
+        .with_attributes(counts(tests).iter().map(|(name, value)| (*name, value.as_str())))
         .write_inner_content(|writer| {
-            suites(report).into_iter().try_for_each(|suite| write_suite(writer, suite))
+            suites(tests).into_iter().try_for_each(|suite| write_suite(writer, suite))
         })?;
     Ok(String::from_utf8_lossy(&writer.into_inner()).into_owned() + "\n")
 }
 
 /// The tests of each file.
-fn suites(report: &Report) -> Vec<&[TestResult]> {
-    report.tests.chunk_by(|a, b| a.at.file == b.at.file).collect()
+fn suites<C>(tests: &[TestResult<C>]) -> Vec<&[TestResult<C>]> {
+    tests.chunk_by(|a, b| a.at.file == b.at.file).collect()
 }
 
-fn counts(tests: &[TestResult]) -> [(&'static str, String); 3] {
+fn counts<C>(tests: &[TestResult<C>]) -> [(&'static str, String); 3] {
     let failures = tests.iter().filter(|test| !test.passed).count();
     let seconds: f64 = tests.iter().map(|test| test.seconds).sum();
     [
@@ -39,7 +39,10 @@ fn counts(tests: &[TestResult]) -> [(&'static str, String); 3] {
     ]
 }
 
-fn write_suite(writer: &mut Writer<Vec<u8>>, tests: &[TestResult]) -> std::io::Result<()> {
+fn write_suite<C: Context>(
+    writer: &mut Writer<Vec<u8>>,
+    tests: &[TestResult<C>],
+) -> std::io::Result<()> {
     let name = tests.first().map(|test| clean(&test.at.file)).unwrap_or_default();
     writer
         .create_element("testsuite")
@@ -51,7 +54,11 @@ fn write_suite(writer: &mut Writer<Vec<u8>>, tests: &[TestResult]) -> std::io::R
     Ok(())
 }
 
-fn write_test(writer: &mut Writer<Vec<u8>>, test: &TestResult, file: &str) -> std::io::Result<()> {
+fn write_test<C: Context>(
+    writer: &mut Writer<Vec<u8>>,
+    test: &TestResult<C>,
+    file: &str,
+) -> std::io::Result<()> {
     let element = writer
         .create_element("testcase")
         .with_attribute(("name", &*clean(&test.name)))
@@ -75,7 +82,7 @@ fn write_test(writer: &mut Writer<Vec<u8>>, test: &TestResult, file: &str) -> st
 }
 
 /// The first difference, and the number of others.
-fn message(test: &TestResult) -> String {
+fn message<C>(test: &TestResult<C>) -> String {
     let Some(first) = test.failures.first() else { return String::new() };
     let mut message = format!("{}: expected {}, got {}", first.field, first.expected, first.got);
     if test.failures.len() > 1 {
@@ -84,15 +91,14 @@ fn message(test: &TestResult) -> String {
     message
 }
 
-fn details(test: &TestResult) -> String {
+fn details<C: Context>(test: &TestResult<C>) -> String {
     let mut details = String::new();
     for failure in &test.failures {
         let _ = writeln!(details, "{}: {}", failure.at, failure.field);
         let _ = writeln!(details, "  - expected: {}", failure.expected);
         let _ = writeln!(details, "  + got:      {}", failure.got);
     }
-    let _ = write!(details, "because: {}", test.reason);
-    details
+    details + &test.context.lines().join("\n")
 }
 
 /// The text without characters that XML 1.0 cannot represent.
@@ -108,18 +114,19 @@ fn clean(text: &str) -> String {
 mod tests {
     use quick_xml::Reader;
 
-    use super::super::coverage::{Coverage, Reach};
-    use super::super::report::Failure;
+    use super::super::result::Failure;
     use super::*;
     use crate::finding::Location;
 
-    fn report(tests: Vec<TestResult>) -> Report {
-        let nothing = || Reach { total: 0, reached: 0, unreached: Vec::new() };
-        let coverage = Coverage { percent: 100.0, routes: nothing(), rules: nothing() };
-        Report { passed: 0, failed: tests.len(), coverage, tests }
+    struct Because;
+
+    impl Context for Because {
+        fn lines(&self) -> Vec<String> {
+            vec!["because: of it".into()]
+        }
     }
 
-    fn test(name: &str, file: &str, failure: Option<&str>) -> TestResult {
+    fn test(name: &str, file: &str, failure: Option<&str>) -> TestResult<Because> {
         let at = Location { file: file.into(), line: 3, column: 5 };
         let failures: Vec<_> = failure
             .map(|text| Failure {
@@ -131,14 +138,7 @@ mod tests {
             .into_iter()
             .collect();
         let passed = failures.is_empty();
-        TestResult {
-            name: name.into(),
-            at,
-            passed,
-            failures,
-            reason: "because".into(),
-            seconds: 0.5,
-        }
+        TestResult { name: name.into(), at, passed, failures, context: Because, seconds: 0.5 }
     }
 
     /// All elements with their attributes, and all texts.
@@ -171,7 +171,8 @@ mod tests {
     fn it_is_valid_whatever_names_hold() {
         let hostile = "<a href=\"x\">&amp; ' ]]> \u{1}\u{1b}[31m \u{fffe}\u{e9}";
         let tests = vec![test(hostile, "a.yaml", Some(hostile)), test("fine", "b.yaml", None)];
-        let xml = junit(&report(tests)).unwrap();
+        let xml = junit("ingressctl test", &tests).unwrap();
+        assert!(xml.contains("because: of it</failure>"), "{xml}");
         assert!(!xml.contains('\u{1b}') && !xml.contains('\u{1}'), "{xml}");
         let clean = "<a href=\"x\">&amp; ' ]]> \u{fffd}\u{fffd}[31m \u{fffd}\u{e9}";
         assert_eq!(

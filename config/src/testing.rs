@@ -1,0 +1,14 @@
+//! What all commands that run tests share: the files of tests, and the results in text and in
+//! JUnit's XML.
+
+mod field;
+mod files;
+mod junit;
+mod result;
+mod text;
+
+pub(crate) use field::{Field, Fields, not_empty, required};
+pub(crate) use files::{Suite, read_documents, read_into, read_text_into};
+pub(crate) use junit::junit;
+pub use result::{Context, Failure, TestResult};
+pub(crate) use text::{render_test, render_totals};
