@@ -23,6 +23,7 @@ mod kinds;
 pub mod manifest;
 pub mod model;
 mod module_image;
+mod module_test;
 pub mod object_ref;
 mod objects;
 mod off_worker;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// All modules, in the direction in which data flows.
-const ORDER: [&str; 35] = [
+const ORDER: [&str; 36] = [
     // Shared by all others.
     "object_ref",
     "finding",
@@ -47,6 +47,7 @@ const ORDER: [&str; 35] = [
     "testing",
     "route_test",
     // Any Wasm module, without an Envoy.
+    "module_test",
     "inspection",
     // Used by fuzz targets only.
     "fuzzing",

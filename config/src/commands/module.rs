@@ -1,6 +1,7 @@
 //! `ingressctl module`.
 
 mod inspect;
+mod test;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use crate::MODULE;
 use crate::files::write_atomically;
 use crate::module_image::{Image, digest_of};
 
-/// Write the Wasm module, for your own Envoy; inspect any module
+/// Write the Wasm module, for your own Envoy; test and inspect any module
 ///
 /// As a file, for an Envoy that loads it from a file:
 ///
@@ -57,12 +58,14 @@ enum Format {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Test(Box<test::Test>),
     Inspect(inspect::Inspect),
 }
 
 impl Module {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
+            Some(Command::Test(test)) => return test.run(),
             Some(Command::Inspect(inspect)) => return inspect.run(),
             None => {}
         }

@@ -1,0 +1,110 @@
+//! Runs cases.
+
+use std::time::Instant;
+
+use proxy_wasm_test::{Error, Module};
+
+use super::case::{Case, Cases};
+use super::compare::{at_most, compare};
+use super::plugin::{Started, start};
+use super::report::{Report, Run};
+use super::steps::{Player, Seen};
+use crate::finding::Location;
+use crate::testing::{Failure, TestResult};
+
+/// Limits for all cases.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    /// The most fuel that the callbacks of a case may use after the start.
+    pub(crate) fuel: Option<u64>,
+}
+
+/// Runs all cases, each with a plugin of its own.
+pub(crate) fn run(cases: &Cases, module: &Module, limits: Limits) -> Report {
+    Report::new(cases.cases.iter().map(|case| run_case(case, module, limits)).collect())
+}
+
+fn run_case(case: &Case, module: &Module, limits: Limits) -> TestResult<Run> {
+    let start = Instant::now();
+    let mut context = Run::default();
+    let mut failures = play(case, module, &mut context);
+    if let Some(most) = limits.fuel {
+        let over = at_most(most, context.fuel);
+        failures
+            .extend(over.map(|(expected, got)| failure(&case.at, "fuel budget", expected, got)));
+    }
+    let (name, at, seconds) = (case.name.clone(), case.at.clone(), start.elapsed().as_secs_f64());
+    TestResult { name, at, passed: failures.is_empty(), failures, context, seconds }
+}
+
+fn play(case: &Case, module: &Module, context: &mut Run) -> Vec<Failure> {
+    let started = match start(module, &case.setup) {
+        Ok(started) if started.is_configured == case.setup.starts => started,
+        Ok(started) => {
+            context.add_log(&started.plugin.activity().log);
+            let word =
+                |accepts| if accepts { "the module accepts it" } else { "the module rejects it" };
+            let (expected, got) = (word(case.setup.starts), word(started.is_configured));
+            return vec![failure(&case.at, "configuration", expected.into(), got.into())];
+        }
+        Err(error) if !case.setup.starts => {
+            // A module that fails rejects the configuration, too. The log may be compared.
+            context.add_log(error.log());
+            let seen = Seen { log: error.log().to_vec(), ..Seen::default() };
+            return differences(case, 0, &seen);
+        }
+        Err(error) => return vec![module_failed(&case.at, &error, context)],
+    };
+    let mut failures = Vec::new();
+    play_steps(case, &started, context, &mut failures);
+    context.unanswered = started
+        .plugin
+        .http_calls()
+        .iter()
+        .map(|call| {
+            let path = call.request.headers.get(":path").unwrap_or_default();
+            format!("{}: {}", call.cluster.escape_ascii(), path.escape_ascii())
+        })
+        .collect();
+    failures
+}
+
+fn play_steps(case: &Case, started: &Started, context: &mut Run, failures: &mut Vec<Failure>) {
+    let mut player = Player::new(started);
+    for (index, step) in case.steps.iter().enumerate() {
+        match player.play(step) {
+            Ok(seen) => {
+                context.add_log(&seen.log);
+                context.add_fuel(&seen.callbacks);
+                if seen.is_rejected {
+                    let (expected, got) = ("the module accepts it", "the module rejects it");
+                    failures.push(failure(&step.at, "reload", expected.into(), got.into()));
+                }
+                failures.extend(differences(case, index, &seen));
+            }
+            Err(error) => return failures.push(module_failed(&step.at, &error, context)),
+        }
+    }
+    let mut seen = Seen::default();
+    if let Err(error) = player.end(&mut seen) {
+        failures.push(module_failed(&case.at, &error, context));
+    }
+    context.add_log(&seen.log);
+    context.add_fuel(&seen.callbacks);
+}
+
+fn differences(case: &Case, step: usize, seen: &Seen) -> Vec<Failure> {
+    let expectations = case.steps.get(step).map(|step| step.expectations.as_slice());
+    let expectations = expectations.unwrap_or_default().iter();
+    expectations.filter_map(|expectation| compare(expectation, seen)).collect()
+}
+
+fn module_failed(at: &Location, error: &Error, context: &mut Run) -> Failure {
+    context.add_log(error.log());
+    context.stack = error.stack().to_vec();
+    failure(at, "module", "it runs without failing".to_owned(), error.kind().to_string())
+}
+
+fn failure(at: &Location, field: &str, expected: String, got: String) -> Failure {
+    Failure { at: at.clone(), field: field.to_owned(), expected, got }
+}
