@@ -8,7 +8,7 @@ mod result;
 mod text;
 
 pub(crate) use field::{Field, Fields, not_empty, required};
-pub(crate) use files::{Suite, read_documents, read_into, read_text_into};
+pub(crate) use files::{Suite, read_documents, read_into, read_text_into, read_tree};
 pub(crate) use junit::junit;
 pub use result::{Context, Failure, TestResult};
 pub(crate) use text::{render_test, render_totals};

@@ -409,6 +409,7 @@ fn amount(number: usize) -> u64 {
 fn weight(node: &Node) -> usize {
     let below = match &node.value {
         Value::String(text) | Value::Word(text, _) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
         Value::List(items) => items.iter().map(weight).sum(),
         Value::Map(entries) => {
             entries.iter().map(|(key, value)| key.name.len() + weight(value)).sum()

@@ -235,11 +235,12 @@ codes! {
         Error SettingNotValid = "setting-not-valid",
         Error TableNotValid = "table-not-valid",
     }
-    /// Route tests
+    /// Tests of routes and modules
     RouteTests {
         Error NoTests = "no-tests",
         Error UnknownTestField = "unknown-field-in-test",
         Error TestExpectsNothing = "test-expects-nothing",
+        Error TextFormatNotValid = "text-format-not-valid",
         Error TestRequestNotValid = "test-request-not-valid",
         Error DistributionNot100 = "distribution-not-100",
     }

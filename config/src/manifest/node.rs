@@ -56,6 +56,8 @@ pub enum Value {
     /// A string that also has a boolean value, because YAML 1.1 has one for it: an
     /// unquoted `yes`, `no`, `on`, `off` or similar.
     Word(Box<str>, bool),
+    /// Bytes that are not text, which YAML and JSON do not have.
+    Bytes(Box<[u8]>),
     /// A sequence.
     List(Box<[Node]>),
     /// A mapping, in the order of the file. Names are unique.
@@ -148,6 +150,14 @@ impl Node {
         }
     }
 
+    /// The bytes, if this is a string or bytes.
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match &self.value {
+            Value::Bytes(bytes) => Some(bytes),
+            _ => self.as_str().map(str::as_bytes),
+        }
+    }
+
     /// The boolean, including the words that are booleans in YAML 1.1, which
     /// `kubectl` reads.
     pub fn as_bool(&self) -> Option<bool> {
@@ -208,6 +218,7 @@ impl Node {
             Value::Bool(_) => "a boolean",
             Value::Integer(_) | Value::Large(_) | Value::Float(_) => "a number",
             Value::String(_) | Value::Word(..) => "a string",
+            Value::Bytes(_) => "bytes that are not text",
             Value::List(_) => "a list",
             Value::Map(_) => "a mapping",
             Value::Flawed(_) => "a value with a flaw",
@@ -222,7 +233,7 @@ impl Node {
             Value::Large(value) => format!("the number `{value}`"),
             Value::Float(value) => format!("the number `{value}`"),
             Value::String(text) | Value::Word(text, _) => format!("the string {}", quote(text)),
-            Value::Null | Value::List(_) | Value::Map(_) | Value::Flawed(_) => {
+            Value::Null | Value::Bytes(_) | Value::List(_) | Value::Map(_) | Value::Flawed(_) => {
                 self.kind_name().to_owned()
             }
         }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +10,12 @@ use proxy_wasm_test::{HeaderMap, LogLevel, Message};
 
 use super::check::Expectation;
 use super::format::cases_of;
-use crate::finding::{Findings, Location};
-use crate::manifest::is_manifest;
-use crate::testing::{Suite, read_documents, read_into};
+use super::phases::Phases;
+use super::suite::{self, is_suite};
+use super::text_format;
+use crate::finding::{Code, Findings, Location};
+use crate::manifest::{Position, is_manifest};
+use crate::testing::{Suite, read_documents, read_into, read_tree};
 
 /// Cases, and the findings about their files.
 #[derive(Debug, Default)]
@@ -49,15 +52,29 @@ impl Cases {
 }
 
 impl Suite for Cases {
-    const FILES: &str = "*.yaml, *.yml, *.json";
+    const FILES: &str = "*.yaml, *.yml, *.json, *.textpb, *.pbtxt, *.txtpb";
 
     fn is_test_file(name: &OsStr) -> bool {
-        is_manifest(name)
+        is_manifest(name) || is_text_format(Path::new(name))
     }
 
     fn take(&mut self, file: &Arc<str>, text: &str) {
         let Self { cases, findings } = self;
-        read_documents(file, text, findings, |root| cases.extend(cases_of(root)));
+        if !is_text_format(Path::new(&**file)) {
+            return read_documents(file, text, findings, |root| {
+                cases.extend(if is_suite(root) { suite::cases_of(root) } else { cases_of(root) });
+            });
+        }
+        match text_format::parse(text) {
+            Ok(root) => {
+                read_tree(file, root, findings, |root| cases.extend(suite::cases_of(root)));
+            }
+            Err(error) => {
+                let Position { line, column } = error.at;
+                let at = Location { file: Arc::clone(file), line, column };
+                findings.report(at, Code::TextFormatNotValid, error.to_string());
+            }
+        }
     }
 
     fn tests(&self) -> usize {
@@ -69,13 +86,26 @@ impl Suite for Cases {
     }
 }
 
+/// Whether a file is in protobuf's text format, by its name.
+fn is_text_format(path: &Path) -> bool {
+    let extension = path.extension().and_then(OsStr::to_str);
+    matches!(extension, Some("textpb" | "pbtxt" | "txtpb" | "textproto"))
+}
+
 /// What a plugin is started with, and what happens to it.
 #[derive(Debug)]
 pub(super) struct Case {
     pub(super) name: String,
     pub(super) at: Location,
     pub(super) setup: Setup,
-    pub(super) steps: Vec<Step>,
+    pub(super) script: Script,
+}
+
+/// What happens to a plugin.
+#[derive(Debug)]
+pub(super) enum Script {
+    Steps(Vec<Step>),
+    Phases(Box<Phases>),
 }
 
 /// What a plugin is started with.
@@ -95,6 +125,23 @@ pub(super) struct Setup {
     pub(super) callouts: Vec<Callout>,
     /// Whether the module is expected to accept its configuration.
     pub(super) starts: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            configuration: None,
+            vm_configuration: Vec::new(),
+            root_id: None,
+            log_level: LogLevel::Info,
+            time: None,
+            properties: Vec::new(),
+            environment: Vec::new(),
+            clusters: None,
+            callouts: Vec::new(),
+            starts: true,
+        }
+    }
 }
 
 /// What becomes of the HTTP calls of the module to a cluster.

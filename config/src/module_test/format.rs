@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proxy_wasm_test::{LogLevel, Message};
 
-use super::case::{Action, Callout, CalloutAnswer, Case, Parts, Setup, Step};
+use super::case::{Action, Callout, CalloutAnswer, Case, Parts, Script, Setup, Step};
 use super::check::Expectation;
 use super::expect::expectations;
 use super::matcher::{level_of, text_of};
@@ -35,6 +35,7 @@ const TEST: &[&str] = &[
 ];
 const STEP: &[&str] = &["request", "response", "tick", "advance", "reload", "expect"];
 const ACTIONS: [&str; 4] = ["request", "tick", "advance", "reload"];
+const RELOAD: &[&str] = &["file"];
 const CALLOUT: &[&str] = &["cluster", "path", "respond", "outcome"];
 
 /// The cases of a document.
@@ -60,7 +61,8 @@ fn case(item: &Field<'_>) -> Option<Case> {
         Some(list) => steps(list, &fields),
         None => single_step(item, &fields).map(|step| vec![step]),
     };
-    Some(Case { name: name?.to_owned(), at: item.location(), setup: setup?, steps: steps? })
+    let script = Script::Steps(steps?);
+    Some(Case { name: name?.to_owned(), at: item.location(), setup: setup?, script })
 }
 
 /// A test with one exchange has the fields of its step.
@@ -119,8 +121,11 @@ fn reload(field: &Field<'_>) -> Option<Action> {
     if field.node().as_map().is_none() {
         return text_of(field).map(Action::Reload);
     }
-    let fields = Fields::of(field, &["file"]);
-    required(field, &fields, "file").and_then(content).map(Action::Reload)
+    let fields = Fields::of(field, RELOAD);
+    if fields.get("file").is_none() {
+        field.report(Code::FieldMissing, "must be a text, or have a file");
+    }
+    fields.get("file").and_then(content).map(Action::Reload)
 }
 
 fn exchange(request: &Field<'_>, fields: &Fields<'_>) -> Option<Action> {

@@ -187,11 +187,11 @@ pub(super) fn text_of(field: &Field<'_>) -> Option<Vec<u8>> {
     if let Some(number) = node.as_i128() {
         return Some(number.to_string().into_bytes());
     }
-    let text = node.as_str();
+    let text = node.as_bytes();
     if text.is_none() {
         field.wrong_kind("a string");
     }
-    text.map(|text| text.as_bytes().to_vec())
+    text.map(<[u8]>::to_vec)
 }
 
 /// Bytes for a message: as text if they are text, with escapes otherwise.

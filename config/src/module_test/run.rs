@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use proxy_wasm_test::{Error, Module};
 
-use super::case::{Case, Cases};
+use super::case::{Case, Cases, Script, Step};
 use super::compare::{at_most, compare};
+use super::phases;
 use super::plugin::{Started, start};
 use super::report::{Report, Run};
 use super::steps::{Player, Seen};
@@ -51,12 +52,26 @@ fn play(case: &Case, module: &Module, context: &mut Run) -> Vec<Failure> {
             // A module that fails rejects the configuration, too. The log may be compared.
             context.add_log(error.log());
             let seen = Seen { log: error.log().to_vec(), ..Seen::default() };
-            return differences(case, 0, &seen);
+            return match &case.script {
+                Script::Steps(steps) => {
+                    steps.first().map_or(Vec::new(), |it| differences(it, &seen))
+                }
+                Script::Phases(_) => Vec::new(),
+            };
         }
         Err(error) => return vec![module_failed(&case.at, &error, context)],
     };
-    let mut failures = Vec::new();
-    play_steps(case, &started, context, &mut failures);
+    let failures = match &case.script {
+        Script::Steps(steps) => play_steps(case, steps, &started, context),
+        Script::Phases(phases) => match phases::play(phases, &started, context) {
+            Ok(failures) => failures,
+            Err(failed) => {
+                let (mut failures, error) = *failed;
+                failures.push(module_failed(&case.at, &error, context));
+                failures
+            }
+        },
+    };
     context.unanswered = started
         .plugin
         .http_calls()
@@ -69,9 +84,10 @@ fn play(case: &Case, module: &Module, context: &mut Run) -> Vec<Failure> {
     failures
 }
 
-fn play_steps(case: &Case, started: &Started, context: &mut Run, failures: &mut Vec<Failure>) {
+fn play_steps(case: &Case, steps: &[Step], started: &Started, context: &mut Run) -> Vec<Failure> {
+    let mut failures = Vec::new();
     let mut player = Player::new(started);
-    for (index, step) in case.steps.iter().enumerate() {
+    for step in steps {
         match player.play(step) {
             Ok(seen) => {
                 context.add_log(&seen.log);
@@ -80,9 +96,12 @@ fn play_steps(case: &Case, started: &Started, context: &mut Run, failures: &mut 
                     let (expected, got) = ("the module accepts it", "the module rejects it");
                     failures.push(failure(&step.at, "reload", expected.into(), got.into()));
                 }
-                failures.extend(differences(case, index, &seen));
+                failures.extend(differences(step, &seen));
             }
-            Err(error) => return failures.push(module_failed(&step.at, &error, context)),
+            Err(error) => {
+                failures.push(module_failed(&step.at, &error, context));
+                return failures;
+            }
         }
     }
     let mut seen = Seen::default();
@@ -91,12 +110,11 @@ fn play_steps(case: &Case, started: &Started, context: &mut Run, failures: &mut 
     }
     context.add_log(&seen.log);
     context.add_fuel(&seen.callbacks);
+    failures
 }
 
-fn differences(case: &Case, step: usize, seen: &Seen) -> Vec<Failure> {
-    let expectations = case.steps.get(step).map(|step| step.expectations.as_slice());
-    let expectations = expectations.unwrap_or_default().iter();
-    expectations.filter_map(|expectation| compare(expectation, seen)).collect()
+fn differences(step: &Step, seen: &Seen) -> Vec<Failure> {
+    step.expectations.iter().filter_map(|expectation| compare(expectation, seen)).collect()
 }
 
 fn module_failed(at: &Location, error: &Error, context: &mut Run) -> Failure {

@@ -70,7 +70,7 @@ pub(crate) fn read_documents(
 }
 
 /// Reads a document that has been parsed.
-fn read_tree(
+pub(crate) fn read_tree(
     file: &Arc<str>,
     root: Node,
     findings: &mut Findings,

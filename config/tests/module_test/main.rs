@@ -5,6 +5,7 @@ mod files;
 mod output;
 #[path = "../sandbox/mod.rs"]
 mod sandbox;
+mod suites;
 
 use sandbox::{Output, Sandbox};
 

@@ -23,6 +23,7 @@ fn show(node: &Node, places: bool, out: &mut String) {
         Value::Large(value) => write!(out, "{value}").unwrap(),
         Value::Float(value) => write!(out, "{value:?}f").unwrap(),
         Value::String(text) | Value::Word(text, _) => write!(out, "{text:?}").unwrap(),
+        Value::Bytes(_) => unreachable!("YAML has no bytes"),
         Value::List(items) => {
             out.push('[');
             for (index, item) in items.iter().enumerate() {
