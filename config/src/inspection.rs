@@ -5,10 +5,11 @@ mod abi;
 mod sections;
 mod text;
 
+use proxy_wasm_test::AbiVersion;
 use serde::Serialize;
 use wasmparser::{ExternalKind, TypeRef};
 
-use abi::{Signature, Version};
+use abi::Signature;
 use sections::Sections;
 
 pub(crate) use text::text;
@@ -19,7 +20,7 @@ pub(crate) struct Inspection {
     /// The size of the file in bytes.
     pub(crate) size: usize,
     /// The version of the ABI that Envoy uses.
-    pub(crate) abi_version: Option<&'static str>,
+    pub(crate) abi_version: Option<String>,
     /// What prevents Envoy from loading the module.
     pub(crate) problems: Vec<String>,
     pub(crate) imports: Vec<Import>,
@@ -91,7 +92,7 @@ impl Inspection {
         let sections = Sections::read(bytes)?;
         let version = sections.exports.iter().find_map(declared_version);
         // Without a version, Envoy stops before it looks at anything else.
-        let assumed = version.unwrap_or(Version::V0_2_1);
+        let assumed = version.unwrap_or(AbiVersion::V0_2_1);
         let imports = sections.imports.iter().map(|import| read_import(import, &sections, assumed));
         let imports: Vec<Import> = imports.collect();
         let exports = sections.exports.iter().map(|export| read_export(export, &sections, assumed));
@@ -99,7 +100,7 @@ impl Inspection {
         let problems = problems(version, &imports, &exports);
         Ok(Self {
             size: bytes.len(),
-            abi_version: version.map(Version::name),
+            abi_version: version.map(|version| version.to_string()),
             problems,
             imports,
             exports,
@@ -111,17 +112,23 @@ impl Inspection {
 }
 
 /// The version that an export declares. Of several, Envoy uses the first.
-fn declared_version(export: &wasmparser::Export<'_>) -> Option<Version> {
+fn declared_version(export: &wasmparser::Export<'_>) -> Option<AbiVersion> {
     let is_function = matches!(export.kind, ExternalKind::Func | ExternalKind::FuncExact);
-    Version::ALL.into_iter().find(|version| is_function && version.export() == export.name)
+    abi::VERSIONS
+        .into_iter()
+        .find(|version| is_function && abi::declaration(*version) == export.name)
 }
 
-fn read_import(import: &wasmparser::Import<'_>, sections: &Sections<'_>, abi: Version) -> Import {
+fn read_import(
+    import: &wasmparser::Import<'_>,
+    sections: &Sections<'_>,
+    abi: AbiVersion,
+) -> Import {
     let (kind, problem) = match import.ty {
         TypeRef::Func(index) | TypeRef::FuncExact(index) => {
             let actual = sections.signature(index);
             let problem = match abi::linked(abi, import.module, import.name) {
-                None => Some(format!("Envoy has no such function in ABI {}", abi.name())),
+                None => Some(format!("Envoy has no such function in ABI {abi}")),
                 Some(linked) => mismatch(actual.as_ref(), &linked),
             };
             (shown(actual.as_ref()), problem)
@@ -136,7 +143,11 @@ fn read_import(import: &wasmparser::Import<'_>, sections: &Sections<'_>, abi: Ve
     Import { module, name, r#type: kind, linked: problem.is_none(), problem }
 }
 
-fn read_export(export: &wasmparser::Export<'_>, sections: &Sections<'_>, abi: Version) -> Export {
+fn read_export(
+    export: &wasmparser::Export<'_>,
+    sections: &Sections<'_>,
+    abi: AbiVersion,
+) -> Export {
     let called = abi::called(abi, export.name);
     let (kind, problem) = match export.kind {
         ExternalKind::Func | ExternalKind::FuncExact => {
@@ -167,10 +178,10 @@ fn shown(signature: Option<&Signature>) -> String {
     signature.map_or_else(|| "function".to_owned(), ToString::to_string)
 }
 
-fn problems(version: Option<Version>, imports: &[Import], exports: &[Export]) -> Vec<String> {
+fn problems(version: Option<AbiVersion>, imports: &[Import], exports: &[Export]) -> Vec<String> {
     let mut problems = Vec::new();
     if version.is_none() {
-        let names = Version::ALL.map(Version::export).join(", ");
+        let names = abi::VERSIONS.map(abi::declaration).join(", ");
         problems.push(format!(
             "it exports no function that declares its ABI ({names}): build it with an SDK for Proxy-Wasm"
         ));

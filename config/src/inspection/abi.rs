@@ -1,34 +1,17 @@
-//! What Envoy 1.40 links into a module, and which exports it calls, by version of the ABI.
+//! The types of the functions that Envoy 1.40 links into a module, and of the exports that it
+//! calls. Which functions there are in which version is the host's knowledge.
 
 use std::fmt;
 
-/// A version of the Proxy-Wasm ABI that Envoy runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Version {
-    V0_1_0,
-    V0_2_0,
-    V0_2_1,
-}
+use proxy_wasm_test::{AbiVersion, is_provided};
 
-impl Version {
-    pub(super) const ALL: [Self; 3] = [Self::V0_1_0, Self::V0_2_0, Self::V0_2_1];
+/// All versions of the ABI that Envoy runs.
+pub(super) const VERSIONS: [AbiVersion; 3] =
+    [AbiVersion::V0_1_0, AbiVersion::V0_2_0, AbiVersion::V0_2_1];
 
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::V0_1_0 => "0.1.0",
-            Self::V0_2_0 => "0.2.0",
-            Self::V0_2_1 => "0.2.1",
-        }
-    }
-
-    /// The function whose export declares this version.
-    pub(super) fn export(self) -> &'static str {
-        match self {
-            Self::V0_1_0 => "proxy_abi_version_0_1_0",
-            Self::V0_2_0 => "proxy_abi_version_0_2_0",
-            Self::V0_2_1 => "proxy_abi_version_0_2_1",
-        }
-    }
+/// The function whose export declares this version.
+pub(super) fn declaration(version: AbiVersion) -> String {
+    format!("proxy_abi_version_{}", version.to_string().replace('.', "_"))
 }
 
 /// A function type: `i` is an i32, `I` an i64, in parameters and results.
@@ -66,37 +49,38 @@ impl fmt::Display for Signature {
 }
 
 /// The type with which Envoy links this import, if it does.
-pub(super) fn linked(version: Version, module: &str, name: &str) -> Option<Signature> {
-    let returning = |parameters: &str| Some(Signature::new(parameters, "i"));
-    let find = |functions: &[(&str, &'static str)]| {
-        functions.iter().find(|(known, _)| *known == name).map(|(_, parameters)| *parameters)
-    };
-    match (module, name) {
-        ("env", "emscripten_notify_memory_growth")
-        | ("wasi_snapshot_preview1" | "wasi_unstable", "proc_exit") => {
-            Some(Signature::new("i", ""))
-        }
-        ("env", "pthread_equal") => returning("ii"),
-        ("env", _) => find(HOST_CALLS).or_else(|| find(only_in(version))).and_then(returning),
-        ("wasi_snapshot_preview1" | "wasi_unstable", _) => find(WASI).and_then(returning),
-        _ => None,
+pub(super) fn linked(version: AbiVersion, module: &str, name: &str) -> Option<Signature> {
+    if !is_provided(version, module, name) {
+        return None;
     }
+    let returns = !matches!(name, "emscripten_notify_memory_growth" | "proc_exit");
+    let functions = if module == "env" { HOST_CALLS } else { WASI };
+    let (_, parameters) = functions.iter().find(|(known, _)| *known == name)?;
+    Some(Signature::new(parameters, if returns { "i" } else { "" }))
 }
 
-/// The host calls of each version, with their parameters. All return a status.
+/// The functions in module `env`, with their parameters.
 const HOST_CALLS: &[(&str, &str)] = &[
+    ("emscripten_notify_memory_growth", "i"),
     ("proxy_add_header_map_value", "iiiii"),
     ("proxy_call_foreign_function", "iiiiii"),
+    ("proxy_clear_route_cache", ""),
+    ("proxy_close_stream", "i"),
+    ("proxy_continue_request", ""),
+    ("proxy_continue_response", ""),
+    ("proxy_continue_stream", "i"),
     ("proxy_define_metric", "iiii"),
     ("proxy_dequeue_shared_queue", "iii"),
     ("proxy_done", ""),
     ("proxy_enqueue_shared_queue", "iii"),
     ("proxy_get_buffer_bytes", "iiiii"),
     ("proxy_get_buffer_status", "iii"),
+    ("proxy_get_configuration", "ii"),
     ("proxy_get_current_time_nanoseconds", "i"),
     ("proxy_get_header_map_pairs", "iii"),
     ("proxy_get_header_map_size", "ii"),
     ("proxy_get_header_map_value", "iiiii"),
+    ("proxy_get_log_level", "i"),
     ("proxy_get_metric", "ii"),
     ("proxy_get_property", "iiii"),
     ("proxy_get_shared_data", "iiiii"),
@@ -121,27 +105,10 @@ const HOST_CALLS: &[(&str, &str)] = &[
     ("proxy_set_property", "iiii"),
     ("proxy_set_shared_data", "iiiii"),
     ("proxy_set_tick_period_milliseconds", "i"),
+    ("pthread_equal", "ii"),
 ];
 
-/// The host calls that are not in all versions.
-fn only_in(version: Version) -> &'static [(&'static str, &'static str)] {
-    match version {
-        Version::V0_1_0 => &[
-            ("proxy_clear_route_cache", ""),
-            ("proxy_continue_request", ""),
-            ("proxy_continue_response", ""),
-            ("proxy_get_configuration", "ii"),
-        ],
-        Version::V0_2_0 => &[("proxy_close_stream", "i"), ("proxy_continue_stream", "i")],
-        Version::V0_2_1 => &[
-            ("proxy_close_stream", "i"),
-            ("proxy_continue_stream", "i"),
-            ("proxy_get_log_level", "i"),
-        ],
-    }
-}
-
-/// The functions of WASI, with their parameters. Most return an error. All return an `errno`.
+/// The functions of WASI, with their parameters.
 const WASI: &[(&str, &str)] = &[
     ("args_get", "ii"),
     ("args_sizes_get", "ii"),
@@ -181,6 +148,7 @@ const WASI: &[(&str, &str)] = &[
     ("path_symlink", "iiii"),
     ("path_unlink_file", "iii"),
     ("poll_oneoff", "iiii"),
+    ("proc_exit", "i"),
     ("random_get", "ii"),
     ("sched_yield", ""),
     ("sock_accept", "iii"),
@@ -193,13 +161,13 @@ const WASI: &[(&str, &str)] = &[
 pub(super) const ALLOCATORS: [&str; 2] = ["malloc", "proxy_on_memory_allocate"];
 
 /// The type with which Envoy calls this export, if it does.
-pub(super) fn called(version: Version, name: &str) -> Option<Signature> {
-    let headers = if version == Version::V0_1_0 { "ii" } else { "iii" };
+pub(super) fn called(version: AbiVersion, name: &str) -> Option<Signature> {
+    let headers = if version == AbiVersion::V0_1_0 { "ii" } else { "iii" };
     match name {
         "proxy_on_request_headers" | "proxy_on_response_headers" => {
             return Some(Signature::new(headers, "i"));
         }
-        "proxy_on_foreign_function" if version == Version::V0_1_0 => return None,
+        "proxy_on_foreign_function" if version == AbiVersion::V0_1_0 => return None,
         _ => {}
     }
     let (_, parameters, results) = CALLED.iter().find(|(known, ..)| *known == name)?;
@@ -240,3 +208,57 @@ const CALLED: &[(&str, &str, &str)] = &[
     ("proxy_on_vm_start", "ii", "i"),
     ("proxy_validate_configuration", "ii", "i"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use proxy_wasm_test::Module;
+
+    use super::*;
+
+    /// A module that imports all functions of this version, with their types here.
+    fn importing_all(version: AbiVersion) -> String {
+        let mut text = "(module".to_owned();
+        let modules =
+            [("env", HOST_CALLS), ("wasi_snapshot_preview1", WASI), ("wasi_unstable", WASI)];
+        for (module, functions) in modules {
+            for (name, _) in functions {
+                let Some(Signature { parameters, results }) = linked(version, module, name) else {
+                    continue;
+                };
+                let types = |letters: &str| letters.replace('i', " i32").replace('I', " i64");
+                let (parameters, results) = (types(&parameters), types(&results));
+                let _ = write!(
+                    text,
+                    "(import \"{module}\" \"{name}\" (func (param{parameters}) (result{results})))"
+                );
+            }
+        }
+        text + &format!(
+            "(memory (export \"memory\") 1) (func (export \"{}\")) \
+             (func (export \"malloc\") (param i32) (result i32) i32.const 0))",
+            declaration(version)
+        )
+    }
+
+    #[test]
+    fn the_host_links_every_function_with_this_type() {
+        for version in VERSIONS {
+            let wasm = wat::parse_str(importing_all(version)).expect("a module");
+            let module = Module::new(wasm).unwrap_or_else(|error| panic!("{version}: {error}"));
+            let number = module.imports().len();
+            assert!(number > WASI.len() * 2 + 38, "{version}: only {number} functions");
+        }
+    }
+
+    #[test]
+    fn each_function_is_in_a_version() {
+        for (module, functions) in [("env", HOST_CALLS), ("wasi_unstable", WASI)] {
+            for (name, _) in functions {
+                let is_linked = |version| linked(version, module, name).is_some();
+                assert!(VERSIONS.into_iter().any(is_linked), "{module}.{name}");
+            }
+        }
+    }
+}

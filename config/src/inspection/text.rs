@@ -15,7 +15,8 @@ const BAD: Style = AnsiColor::Red.on_default();
 /// are not wanted.
 pub(crate) fn text(file: &str, module: &Inspection) -> String {
     let mut text = String::new();
-    let version = module.abi_version.map_or("no ABI version".to_owned(), |it| format!("ABI {it}"));
+    let version = module.abi_version.as_ref();
+    let version = version.map_or("no ABI version".to_owned(), |it| format!("ABI {it}"));
     let _ = writeln!(text, "{}: {} bytes, {version}", one_line(file), grouped(module.size));
     write_producers(&mut text, module);
     write_memory(&mut text, module);
