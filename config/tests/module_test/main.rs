@@ -2,6 +2,7 @@
 
 mod expectations;
 mod files;
+mod guide;
 mod output;
 #[path = "../sandbox/mod.rs"]
 mod sandbox;
