@@ -221,6 +221,12 @@ pub enum ErrorKind {
         /// The limit, from [`Options::max_host_calls`](crate::Options::max_host_calls).
         limit: u64,
     },
+    /// Events of queues and answers to callouts follow from one another without an end.
+    #[error("more than {limit} events of queues and answers to callouts followed from one call")]
+    TooManyEvents {
+        /// The limit.
+        limit: usize,
+    },
     /// The module's allocator returned null when the host needed memory for a
     /// result.
     #[error("{callback}: the module's allocator cannot allocate {size} bytes")]

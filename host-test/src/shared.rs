@@ -5,11 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use crate::abi::Status;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::module::Module;
 use crate::options::Options;
 use crate::plugin::Plugin;
 use crate::vm::Vm;
+
+/// The most events that may follow from one another. A module that puts an item into its own queue
+/// for each item never ends.
+const MAX_EVENTS: usize = 100_000;
 
 /// A proxy: the plugins in it have one clock, and share data and queues by the id of their VM.
 ///
@@ -133,33 +137,32 @@ impl Host {
     /// Runs what follows from the last callback in the event loop of a proxy: events of queues, and
     /// the answers that handlers give to callouts. An error of another plugin is left to that one.
     pub(crate) fn settle(&self, own: &Arc<Mutex<Vm>>) -> Result<(), Error> {
-        loop {
-            let mut is_idle = true;
-            for vm in self.vms() {
-                let answered = lock(&vm).settle();
-                is_idle &= !matches!(answered, Ok(true));
-                if let Err(error) = answered
-                    && Arc::ptr_eq(&vm, own)
-                {
-                    return Err(error);
-                }
-            }
-            let ready = self.lock().next_ready();
-            if let Some((vm, root, token)) = ready
-                && let Some(vm) = vm.upgrade()
-            {
-                is_idle = false;
-                let result = lock(&vm).queue_ready(root, token);
-                if Arc::ptr_eq(&vm, own) {
-                    result?;
-                }
-            } else if ready_is_stale(self) {
-                is_idle = false;
-            }
-            if is_idle {
+        for _ in 0..MAX_EVENTS {
+            if !self.run_next(own)? {
                 return Ok(());
             }
         }
+        Err(ErrorKind::TooManyEvents { limit: MAX_EVENTS }.into())
+    }
+
+    /// Runs one event. Returns whether there was one.
+    fn run_next(&self, own: &Arc<Mutex<Vm>>) -> Result<bool, Error> {
+        let own_error = |vm: &Arc<Mutex<Vm>>, result: Result<bool, Error>| match result {
+            Err(error) if Arc::ptr_eq(vm, own) => Err(error),
+            result => Ok(result.unwrap_or(false)),
+        };
+        for vm in self.vms() {
+            let result = lock(&vm).settle();
+            if own_error(&vm, result)? {
+                return Ok(true);
+            }
+        }
+        let Some((vm, root, token)) = self.lock().next_ready() else { return Ok(false) };
+        // Events of a plugin that is gone are lost.
+        let Some(vm) = vm.upgrade() else { return Ok(true) };
+        let result = lock(&vm).queue_ready(root, token);
+        own_error(&vm, result.map(|()| true))?;
+        Ok(true)
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -187,11 +190,6 @@ impl Host {
 /// A VM, locked. A panic of the test in a handler does not break the VM.
 pub(crate) fn lock(vm: &Mutex<Vm>) -> MutexGuard<'_, Vm> {
     vm.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whether there are events of plugins that are gone.
-fn ready_is_stale(host: &Host) -> bool {
-    !host.lock().ready.is_empty()
 }
 
 impl Shared {

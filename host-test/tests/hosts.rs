@@ -68,6 +68,24 @@ fn a_queue_without_an_id_is_that_of_the_own_vm() {
 }
 
 #[test]
+fn events_without_an_end_are_an_error() {
+    let module = module(
+        &[
+            callback(
+                "foreign_function",
+                "(drop (call $proxy_register_shared_queue 'q' (i32.const 0)))
+                 (drop (call $proxy_enqueue_shared_queue (i32.const 1) ''))",
+            ),
+            callback("queue_ready", "(drop (call $proxy_enqueue_shared_queue (i32.const 1) ''))"),
+        ]
+        .concat(),
+    );
+    let plugin = Plugin::new(&module).expect("a start");
+    let error = plugin.call_foreign_function(0, "").expect_err("an error");
+    assert!(matches!(error.kind(), ErrorKind::TooManyEvents { .. }), "{error}");
+}
+
+#[test]
 fn an_error_of_another_plugin_is_left_to_it() {
     let failing = module(
         &[

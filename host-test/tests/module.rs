@@ -78,14 +78,13 @@ fn a_folder_that_cannot_be_used_is_an_error() {
 /// The environment variable that makes a run of this binary the child of the next test.
 const CHILD: &str = "PROXY_WASM_TEST_CHILD";
 
-/// A module that is large enough to be cached: a thousand functions.
+/// A module that is large enough to be cached.
 fn large() -> Vec<u8> {
-    let functions: String = (0..8_000)
-        .map(|number| {
-            let add = format!("(i32.add (i32.const {number}) (i32.const 1))");
-            format!("(func (export \"f{number}\") (result i32) {add})")
-        })
-        .collect();
+    let function = |number: u32| {
+        let add = format!("(i32.add (i32.const {number}) (i32.const 1))");
+        format!("(func (export \"f{number}\") (result i32) {add})")
+    };
+    let functions = (0..8_000).map(function).collect::<Vec<_>>().concat();
     wat::parse_str(common::text(&functions)).expect("valid text")
 }
 
