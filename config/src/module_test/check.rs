@@ -18,6 +18,8 @@ pub(super) struct Expectation {
 pub(super) enum Check {
     RequestOutcome(Outcome),
     ResponseOutcome(Outcome),
+    /// Whether the module accepts its new configuration.
+    Accepted(bool),
     /// The status that the client gets.
     Status(u32),
     Header(Section, String, HeaderTest),

@@ -9,6 +9,8 @@ use super::matcher::{Matcher, shown};
 use super::steps::Seen;
 use crate::testing::Failure;
 
+pub(super) const ACCEPTS: &str = "the module accepts it";
+pub(super) const REJECTS: &str = "the module rejects it";
 const NONE: &str = "(none)";
 /// The most log lines in one difference.
 const LINES: usize = 5;
@@ -24,6 +26,10 @@ pub(super) fn compare(expectation: &Expectation, seen: &Seen) -> Option<Failure>
 fn difference(check: &Check, seen: &Seen) -> Option<(String, String)> {
     let record = &seen.record;
     match check {
+        Check::Accepted(wanted) => {
+            let name = |accepted| if accepted { ACCEPTS } else { REJECTS };
+            differ(name(*wanted), name(!seen.is_rejected))
+        }
         Check::RequestOutcome(outcome) => outcomes(*outcome, seen.request),
         Check::ResponseOutcome(outcome) => outcomes(*outcome, seen.response),
         Check::Status(status) => {

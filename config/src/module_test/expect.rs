@@ -9,6 +9,7 @@ use crate::finding::Code;
 use crate::testing::{Field, Fields};
 
 const EXPECT: &[&str] = &[
+    "accepted",
     "outcome",
     "response_outcome",
     "status",
@@ -43,6 +44,7 @@ pub(super) fn expectations(expect: &Field<'_>) -> Vec<Expectation> {
 fn expectations_in(name: &str, field: &Field<'_>) -> Vec<Expectation> {
     let one = |check: Option<Check>| check.map(|check| at(field, check)).into_iter().collect();
     match name {
+        "accepted" => one(field.as_boolean().map(Check::Accepted)),
         "outcome" => one(outcome(field).map(Check::RequestOutcome)),
         "response_outcome" => one(outcome(field).map(Check::ResponseOutcome)),
         "status" => one(status(field).map(Check::Status)),

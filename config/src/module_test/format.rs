@@ -57,6 +57,13 @@ fn case(item: &Field<'_>) -> Option<Case> {
     let fields = Fields::of(item, TEST);
     let name = required(item, &fields, "name").and_then(not_empty);
     let setup = setup(&fields);
+    if setup.as_ref().is_some_and(|setup| !setup.starts) {
+        for field in ["request", "steps"].iter().filter_map(|name| fields.get(name)) {
+            let message =
+                "is there next to starts: false, so it never happens; remove one of the two";
+            field.report(Code::ConflictingFields, message);
+        }
+    }
     let steps = match fields.get("steps") {
         Some(list) => steps(list, &fields),
         None => single_step(item, &fields).map(|step| vec![step]),

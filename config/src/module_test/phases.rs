@@ -229,20 +229,26 @@ impl Player<'_> {
         let passed = self.passed(side).len();
         let chunks = divide(body, self.chunks);
         let mut seen = Seen::default();
+        if self.is_replied {
+            return Ok(seen);
+        }
         for (index, chunk) in chunks.iter().enumerate() {
             if self.is_replied {
-                return Ok(seen);
+                break;
+            }
+            if index + 1 == chunks.len() {
+                self.new_log(&self.exchange.record().activity);
             }
             let ends = is_last && index + 1 == chunks.len();
-            match side {
+            let outcome = match side {
                 Side::Request => self.exchange.request_body(chunk, ends)?,
                 Side::Response => self.exchange.response_body(chunk, ends)?,
             };
-            let record = self.exchange.record();
-            seen.log = self.new_log(&record.activity);
-            self.is_replied = record.local_reply.is_some();
-            seen.reply = record.local_reply;
+            self.is_replied = outcome == Outcome::LocalReply;
         }
+        let record = self.exchange.record();
+        seen.log = self.new_log(&record.activity);
+        seen.reply = record.local_reply;
         seen.body = self.passed(side).get(passed..).unwrap_or_default().to_vec();
         Ok(seen)
     }

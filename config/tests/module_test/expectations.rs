@@ -247,10 +247,35 @@ tests:
   - advance: 2500
     expect: {log: tick, host_calls: {proxy_log: 2}}
   - reload: another
+  - reload: bad
+    expect: {accepted: false}
   - request: {path: /2}
     expect: {metrics: {requests: 2}}
 ")
     .expect(0, "1 passed, 0 failed\n", "");
+}
+
+#[test]
+fn a_rejected_new_configuration_fails_unless_expected() {
+    let cases = |reload: &str| {
+        format!(
+            "tests:\n- name: x\n  steps:\n  - {reload}\n  - {{request: {{}}, expect: {{status: 200}}}}\n"
+        )
+    };
+    for (reload, difference) in [
+        (
+            "reload: bad",
+            "reload (cases.yaml:4)\n         - expected: the module accepts it\n         + got:      the module rejects it\n",
+        ),
+        (
+            "{reload: good, expect: {accepted: false}}",
+            "steps[0].expect.accepted (cases.yaml:4)\n         - expected: the module rejects it\n         + got:      the module accepts it\n",
+        ),
+    ] {
+        let output = run(&cases(reload));
+        assert_eq!(output.code, Some(1));
+        assert!(output.stdout.contains(difference), "{}", output.stdout);
+    }
 }
 
 #[test]
