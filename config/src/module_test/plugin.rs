@@ -9,8 +9,6 @@ use super::case::{Callout, CalloutAnswer, Setup};
 /// A plugin, and the HTTP calls that its module has made.
 pub(super) struct Started {
     pub(super) plugin: Plugin,
-    /// Whether the module accepted its configuration.
-    pub(super) is_configured: bool,
     calls: Arc<Mutex<Vec<HttpCall>>>,
 }
 
@@ -25,13 +23,12 @@ impl Started {
 pub(super) fn start(module: &Module, setup: &Setup) -> Result<Started, Error> {
     let calls = Arc::<Mutex<Vec<HttpCall>>>::default();
     let options = with_answers(options(setup), &setup.callouts, &calls);
-    let plugin = Plugin::with_options(module, options)?;
-    let is_configured = plugin.configure(setup.configuration.as_deref().unwrap_or_default())?;
-    Ok(Started { plugin, is_configured, calls })
+    Ok(Started { plugin: Plugin::with_options(module, options)?, calls })
 }
 
 fn options(setup: &Setup) -> Options {
     let mut options = Options::default()
+        .configuration(setup.configuration.as_deref().unwrap_or_default())
         .log_level(setup.log_level)
         .vm_configuration(setup.vm_configuration.as_slice());
     if let Some(id) = &setup.root_id {

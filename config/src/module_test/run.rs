@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use proxy_wasm_test::{Error, Module};
+use proxy_wasm_test::{Error, ErrorKind, Module};
 
 use super::case::{Case, Cases, Script, Step};
 use super::check::Check;
@@ -41,12 +41,14 @@ fn run_case(case: &Case, module: &Module, limits: Limits) -> TestResult<Run> {
 
 fn play(case: &Case, module: &Module, context: &mut Run) -> Vec<Failure> {
     let started = match start(module, &case.setup) {
-        Ok(started) if started.is_configured == case.setup.starts => started,
+        Ok(started) if case.setup.starts => started,
         Ok(started) => {
             context.add_log(&started.plugin.activity().log);
-            let name = |accepted| if accepted { ACCEPTS } else { REJECTS };
-            let (expected, got) = (name(case.setup.starts), name(started.is_configured));
-            return vec![failure(&case.at, "configuration", expected.into(), got.into())];
+            return vec![failure(&case.at, "configuration", REJECTS.into(), ACCEPTS.into())];
+        }
+        Err(error) if is_rejection(&error) && case.setup.starts => {
+            context.add_log(error.log());
+            return vec![failure(&case.at, "configuration", ACCEPTS.into(), REJECTS.into())];
         }
         Err(error) if !case.setup.starts => {
             // A module that fails rejects the configuration, too. The log may be compared.
@@ -82,6 +84,11 @@ fn play(case: &Case, module: &Module, context: &mut Run) -> Vec<Failure> {
         })
         .collect();
     failures
+}
+
+/// Whether the module has said no, in one of the two callbacks in which it can.
+fn is_rejection(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConfigurationRefused | ErrorKind::StartRefused)
 }
 
 fn play_steps(case: &Case, steps: &[Step], started: &Started, context: &mut Run) -> Vec<Failure> {
