@@ -203,6 +203,9 @@ impl<'t> Parser<'t> {
                 None => self.fail(format!("`{word}` is not a valid number")),
             };
         }
+        if !word.chars().all(is_word) {
+            return self.fail(format!("`{word}` is not a valid value"));
+        }
         Ok(match word {
             "true" | "True" | "t" => Value::Bool(true),
             "false" | "False" | "f" => Value::Bool(false),
@@ -373,6 +376,16 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_parsed_or_an_error(text in r#"([a-z{}<>\[\]:;,#'"\\0-9xuU.\-\n é]|\PC){0,60}"#) {
+            if let Err(error) = parse(&text) {
+                let lines = text.split('\n').count();
+                assert!(usize::try_from(error.at.line).is_ok_and(|line| (1..=lines).contains(&line)));
+            }
+        }
+    }
+
     #[test]
     fn messages_and_repeated_fields() {
         let root = parse("# head\nm { a: 1, b <c: 2;> }\nm: {a: 3}\nn: [1, 2]\nn: 3 o []").unwrap();
@@ -396,6 +409,8 @@ mod tests {
             ("a: '\\u12'", "1:9: found `'`, but expected a hexadecimal digit"),
             ("a: '\\ud800'", "1:11: 0xd800 is not a Unicode character"),
             ("a: [1 2]", "1:7: found `2`, but expected `,` or `]`"),
+            ("a: -", "1:5: `-` is not a valid value"),
+            ("a: b.c", "1:7: `b.c` is not a valid value"),
             ("a: 1x", "1:6: `1x` is not a valid number"),
             ("a:", "1:3: found the end of the file, but expected a value"),
             ("[x.y] {}", "1:1: found `[`, but expected the name of a field"),
