@@ -196,10 +196,5 @@ fn problems(version: Option<AbiVersion>, imports: &[Import], exports: &[Export])
     if !abi::ALLOCATORS.into_iter().any(has) {
         problems.push(format!("it exports no allocator ({})", abi::ALLOCATORS.join(" or ")));
     }
-    let has_memory = exports.iter().any(|export| export.r#type == "memory")
-        || imports.iter().any(|import| import.r#type == "memory");
-    if !has_memory {
-        problems.push("it exports no memory".to_owned());
-    }
     problems
 }

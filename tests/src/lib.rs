@@ -47,7 +47,7 @@ pub use kubernetes::{
 };
 pub use made::say;
 pub use meanwhile::meanwhile;
-pub use module_envoy::{foreign_modules, module_envoy};
+pub use module_envoy::{foreign_modules, loads_in_envoy, module_envoy};
 pub use name_server::NameServer;
 pub use offline::Offline;
 pub use own_envoy::{OwnEnvoy, compile, compiled, compiled_with, edit_json, validate};

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::made::{made_by, needed};
-use crate::own_envoy::OwnEnvoy;
+use crate::own_envoy::{OwnEnvoy, validate};
 
 /// The folder with filters in Go, C++ and `AssemblyScript`, built from `tests/languages`; the first
 /// call on a machine downloads their compilers.
@@ -36,6 +36,20 @@ pub fn module_envoy(
     let path = folder.path().join("bootstrap.json");
     fs::write(&path, bootstrap(module, configuration, clusters).to_string()).expect("a file");
     (OwnEnvoy::start(&path), folder)
+}
+
+/// Whether Envoy loads this module, which starts without a configuration, and what it writes.
+///
+/// # Panics
+/// If Envoy cannot be run.
+pub fn loads_in_envoy(module: &Path) -> (bool, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("bootstrap.json");
+    // Nothing connects to it.
+    let clusters = [("upstream", ([127, 0, 0, 1], 9).into())];
+    fs::write(&path, bootstrap(module, "", &clusters).to_string()).expect("a file");
+    let output = validate(&path);
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 fn bootstrap(module: &Path, configuration: &str, clusters: &[(&str, SocketAddr)]) -> Value {

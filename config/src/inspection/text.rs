@@ -44,7 +44,10 @@ fn write_producers(text: &mut String, module: &Inspection) {
 }
 
 fn write_memory(text: &mut String, module: &Inspection) {
-    let Some(memory) = &module.memory else { return };
+    let Some(memory) = &module.memory else {
+        text.push_str("memory: none\n");
+        return;
+    };
     let maximum =
         memory.maximum_pages.map_or("no maximum".to_owned(), |pages| format!("at most {pages}"));
     let kib = memory.pages.saturating_mul(64);
