@@ -6,18 +6,15 @@
 
 use crate::abi::Status;
 use crate::headers::HeaderMap;
-use crate::record::Sent;
+use crate::record::{self, Sent};
 use crate::state::State;
-use crate::stream::{Http, Kind, Phase, Side, Stream};
+use crate::stream::{Delivered, Http, Kind, Phase, Stream};
 
 /// The address of the client, of the listener and of the upstream, unless the test sets others.
 const SOURCE: (&str, i64) = ("127.0.0.1:50000", 50_000);
 const DESTINATION: (&str, i64) = ("127.0.0.1:10000", 10_000);
 const UPSTREAM: (&str, i64) = ("127.0.0.1:8080", 8080);
 const UPSTREAM_LOCAL: &str = "127.0.0.1:51000";
-
-/// The status of gRPC that an HTTP status stands for.
-const UNKNOWN: i64 = 2;
 
 /// An attribute, [`Status::NotFound`] if Envoy does not have it now, or
 /// [`Status::SerializationFailure`] for a group of attributes.
@@ -92,6 +89,7 @@ fn has_upstream(stream: &Stream) -> bool {
 fn upstream(stream: &Stream, part: &str) -> Attribute {
     match part {
         "request_attempt_count" => Ok(number(i64::from(has_upstream(stream)))),
+        "transport_failure_reason" if matches!(stream.kind, Kind::Tcp(_)) => Ok(Vec::new()),
         _ if !has_upstream(stream) => Err(Status::NotFound),
         "transport_failure_reason" => Ok(Vec::new()),
         "local_address" => Ok(UPSTREAM_LOCAL.into()),
@@ -119,7 +117,7 @@ fn xds(stream: &Stream, part: &str) -> Attribute {
 fn request(state: &State, stream: &Stream, part: &str) -> Attribute {
     let http = match (&stream.kind, part) {
         (_, "time") => return Ok(state.now().to_le_bytes().to_vec()),
-        (_, "duration") if stream.phase != Phase::Running => return Ok(number(0)),
+        (Kind::Http(_), "duration") if stream.phase != Phase::Running => return Ok(number(0)),
         (Kind::Http(http), _) => http,
         (Kind::Tcp(tcp), "size" | "total_size") => return Ok(number(tcp.downstream.received)),
         (Kind::Tcp(_), "headers") => return Ok(no_headers()),
@@ -164,9 +162,13 @@ fn response(stream: &Stream, part: &str) -> Attribute {
     let headers = side.readable_headers(is_logging);
     let trailers = side.trailers.as_ref().filter(|_| side.trailers_open || is_logging);
     match part {
-        "code" => code(side).map(number).ok_or(Status::NotFound),
+        "code" => code(http).map(number).ok_or(Status::NotFound),
+        // The upstream answers at once.
+        "backend_latency" if side.delivered == Delivered::All && http.local_reply.is_none() => {
+            Ok(number(0))
+        }
         "code_details" => code_details(http).ok_or(Status::NotFound),
-        "grpc_status" => grpc_status(side).map(number).ok_or(Status::NotFound),
+        "grpc_status" => grpc_status(http).map(number).ok_or(Status::NotFound),
         "size" => Ok(number(length(&side.passed))),
         "total_size" => Ok(number(length(&side.passed) + byte_size(headers) + byte_size(trailers))),
         "headers" => pairs(headers),
@@ -180,8 +182,13 @@ fn response(stream: &Stream, part: &str) -> Attribute {
     }
 }
 
-fn code(side: &Side) -> Option<i64> {
-    side.headers.as_ref()?.get_str(":status")?.parse().ok()
+/// The status as it arrived, and once the headers have gone on, that which the client gets.
+fn code(http: &Http) -> Option<i64> {
+    let side = &http.response;
+    match side.sent {
+        Sent::Nothing => http.response_code.map(i64::from),
+        _ => side.headers.as_ref()?.get_str(":status")?.parse().ok(),
+    }
 }
 
 fn code_details(http: &Http) -> Option<Vec<u8>> {
@@ -191,10 +198,12 @@ fn code_details(http: &Http) -> Option<Vec<u8>> {
 }
 
 /// The status of a gRPC call, which Envoy derives for every response.
-fn grpc_status(side: &Side) -> Option<i64> {
+fn grpc_status(http: &Http) -> Option<i64> {
+    let side = &http.response;
     let headers = side.headers.as_ref()?;
     let said = |map: &HeaderMap| map.get_str("grpc-status")?.parse().ok();
-    Some(side.trailers.as_ref().and_then(said).or_else(|| said(headers)).unwrap_or(UNKNOWN))
+    let said = side.trailers.as_ref().and_then(said).or_else(|| said(headers));
+    said.or_else(|| http.response_code.map(|code| i64::from(record::grpc_status(code))))
 }
 
 /// A map of headers. Envoy encodes one that is not there as one without headers.

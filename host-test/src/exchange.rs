@@ -1,6 +1,6 @@
 //! An HTTP exchange, callback by callback.
 
-use crate::abi::StreamType;
+use crate::abi::{MapType, StreamType};
 use crate::error::{Error, ErrorKind};
 use crate::headers::HeaderMap;
 use crate::plugin::Plugin;
@@ -239,8 +239,8 @@ impl<'p> Exchange<'p> {
             }
         })?;
         let headers = match direction.stream_type {
-            StreamType::HttpRequest => headers.with_authority(),
-            _ => headers,
+            StreamType::HttpRequest => headers.with_authority().received(MapType::RequestHeaders),
+            _ => headers.received(MapType::ResponseHeaders),
         };
         self.deliver(direction, |vm, id| vm.deliver_headers(id, direction, headers, end_of_stream))
     }

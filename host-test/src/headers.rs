@@ -1,11 +1,13 @@
 //! Header maps, and their encoding in the ABI.
 
+use crate::abi::MapType;
+use crate::joined::is_joined;
 use std::fmt;
 
 /// Headers in the order in which they were added.
 ///
 /// Names are converted to lower case, as in Envoy; values are any bytes. Repeated headers stay
-/// separate: unlike Envoy, this does not join some well-known headers by comma.
+/// separate here; an exchange joins those that Envoy joins, with `,`.
 ///
 /// ```
 /// use proxy_wasm_test::HeaderMap;
@@ -66,9 +68,27 @@ impl HeaderMap {
         self
     }
 
-    /// Adds a header as Envoy does for a module: the values of some headers are joined.
-    pub(crate) fn add_like_envoy(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
-        self.add(name, value);
+    /// Adds a header as Envoy does: the values of some headers are joined.
+    pub(crate) fn add_like_envoy(&mut self, map: MapType, name: &[u8], value: &[u8]) {
+        let is_same = |(key, _): &&mut (Vec<u8>, Vec<u8>)| key.eq_ignore_ascii_case(name);
+        match self.entries.iter_mut().find(is_same) {
+            Some((_, existing)) if is_joined(map, name) => {
+                if !existing.is_empty() && !value.is_empty() {
+                    existing.push(b',');
+                }
+                existing.extend_from_slice(value);
+            }
+            _ => self.add(name, value),
+        }
+    }
+
+    /// The headers as Envoy has them after it has received them.
+    pub(crate) fn received(self, map: MapType) -> Self {
+        let mut received = Self::new();
+        for (name, value) in &self.entries {
+            received.add_like_envoy(map, name, value);
+        }
+        received
     }
 
     /// Replaces the first value of a header, and removes its other values.

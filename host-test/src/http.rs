@@ -9,7 +9,7 @@ use crate::headers::HeaderMap;
 use crate::plugin::size_argument;
 use crate::record::{LocalReply, Sent};
 use crate::state::State;
-use crate::stream::{Delivered, Direction, Flow, Http, Phase, REQUEST, RESPONSE, Side, Stream};
+use crate::stream::{Delivered, Direction, Flow, Http, Phase, REQUEST, RESPONSE, Side};
 use crate::vm::Vm;
 
 /// The results by which callbacks for headers let them go on. The second one is no longer known in
@@ -59,8 +59,14 @@ impl Vm {
         ends: bool,
     ) -> Result<(), Error> {
         let version = self.state().version;
-        let Some(side) = self.state_mut().side(id, direction) else { return Ok(()) };
         let count = count_argument(&headers);
+        if let Some(http) = self.state_mut().open_http(id)
+            && direction.stream_type == StreamType::HttpResponse
+            && http.local_reply.is_none()
+        {
+            http.response_code = headers.get_str(":status").and_then(|code| code.parse().ok());
+        }
+        let Some(side) = self.state_mut().side(id, direction) else { return Ok(()) };
         side.headers = Some(headers);
         side.headers_open = true;
         side.end_of_stream = ends;
@@ -171,13 +177,7 @@ impl Vm {
         match stream_type {
             StreamType::HttpRequest => self.resume_side(id, REQUEST, callback),
             StreamType::HttpResponse => self.resume_side(id, RESPONSE, callback),
-            StreamType::Downstream => {
-                let stream = self.state_mut().streams.get_mut(&id);
-                if let Some(tcp) = stream.and_then(Stream::tcp) {
-                    tcp.downstream.pass();
-                }
-                Ok(())
-            }
+            StreamType::Downstream => self.resume_connection(id),
             StreamType::Upstream => Ok(()),
         }
     }
@@ -189,12 +189,12 @@ impl Vm {
         callback: Callback,
     ) -> Result<(), Error> {
         let Some(side) = self.state_mut().side(id, direction) else { return Ok(()) };
-        if side.headers.is_none() {
-            let cause = match direction.stream_type {
-                StreamType::HttpResponse => "it continued a response that has not begun",
-                _ => "it continued a request that has not begun",
-            };
-            return Err(self.crash(callback, cause));
+        let is_response = direction.stream_type == StreamType::HttpResponse;
+        if is_response && side.headers.is_none() {
+            return Err(self.crash(callback, "it continued a response that has not begun"));
+        }
+        if is_response && callback == RESPONSE.on_trailers {
+            return Err(self.crash(callback, "it continued a response that ends with the callback"));
         }
         match std::mem::take(&mut side.flow) {
             Flow::Open => Ok(()),
@@ -226,10 +226,15 @@ impl Vm {
     }
 
     /// Carries out `proxy_close_stream`: an HTTP stream is reset as a whole.
-    pub(crate) fn close(&mut self, id: u32) {
-        if let Some(stream) = self.state_mut().streams.get_mut(&id) {
-            stream.closed = true;
+    pub(crate) fn close(&mut self, id: u32, callback: Callback) -> Result<(), Error> {
+        let Some(stream) = self.state_mut().streams.get_mut(&id) else { return Ok(()) };
+        if stream.http().is_some()
+            && (stream.phase != Phase::Running || callback == RESPONSE.on_trailers)
+        {
+            return Err(self.crash(callback, "it closed a stream at its end"));
         }
+        stream.closed = true;
+        Ok(())
     }
 
     /// Carries out `proxy_send_local_response`. As in Envoy, only the first one counts.
@@ -240,16 +245,17 @@ impl Vm {
         callback: Callback,
     ) -> Result<(), Error> {
         let Some(stream) = self.state_mut().streams.get_mut(&id) else { return Ok(()) };
-        if stream.phase == Phase::Logging {
+        if stream.http().is_some() && stream.phase != Phase::Running {
             return Err(self.crash(callback, "it sent a local reply after the end of the stream"));
         }
-        if stream.closed || stream.phase == Phase::Ending {
+        if stream.closed {
             return Ok(());
         }
         let Some(http) = stream.http() else { return Ok(()) };
-        if http.local_reply.is_some() {
+        if http.local_reply.is_some() && http.response.sent != Sent::Nothing {
             return Ok(());
         }
+        http.response_code = Some(reply.status);
         let (headers, body) = reply.message(http.request.headers.as_ref());
         http.local_reply = Some(reply);
         let response = &mut http.response;
@@ -257,7 +263,11 @@ impl Vm {
             // A reply to the request runs through the callbacks for the response.
             let ends = body.is_empty();
             self.deliver_headers(id, RESPONSE, headers, ends)?;
-            return if ends { Ok(()) } else { self.deliver_body(id, RESPONSE, &body, true) };
+            // The callback for these headers may have replied itself.
+            if ends || self.is_answered(id, RESPONSE) {
+                return Ok(());
+            }
+            return self.deliver_body(id, RESPONSE, &body, true);
         }
         if response.sent == Sent::Nothing {
             *response = Side {

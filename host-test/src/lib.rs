@@ -111,6 +111,7 @@ mod headers;
 mod host_calls;
 mod http;
 mod imports;
+mod joined;
 mod metrics;
 mod module;
 mod options;

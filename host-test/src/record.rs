@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::abi::{LogLevel, MetricType};
+use crate::abi::{LogLevel, MapType, MetricType};
 use crate::headers::HeaderMap;
 
 /// One HTTP message: a request or a response.
@@ -88,8 +88,9 @@ impl LocalReply {
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
         });
         let mut headers = HeaderMap::from([(":status", self.status.to_string())]);
-        for (name, value) in self.headers.iter() {
-            headers.add_like_envoy(name, value);
+        // The status is that of the call.
+        for (name, value) in self.headers.iter().filter(|(name, _)| *name != b":status") {
+            headers.add_like_envoy(MapType::ResponseHeaders, name.as_ref(), value);
         }
         if is_grpc {
             return (self.grpc_headers(headers), Vec::new());
@@ -109,14 +110,7 @@ impl LocalReply {
 
     /// A gRPC client gets the status and the body of the reply as status and message of the call.
     fn grpc_headers(&self, mut headers: HeaderMap) -> HeaderMap {
-        let status = self.grpc_status.unwrap_or(match self.status {
-            400 => 13,
-            401 => 16,
-            403 => 7,
-            404 => 12,
-            429 | 502 | 503 | 504 => 14,
-            _ => 2,
-        });
+        let status = self.grpc_status.unwrap_or_else(|| grpc_status(self.status));
         headers.replace(":status", "200");
         headers.replace("content-type", "application/grpc");
         headers.replace("grpc-status", status.to_string());
@@ -135,6 +129,18 @@ impl LocalReply {
             headers.replace("grpc-message", message);
         }
         headers
+    }
+}
+
+/// The status of gRPC that an HTTP status stands for.
+pub(crate) fn grpc_status(http_status: u32) -> u32 {
+    match http_status {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502 | 503 | 504 => 14,
+        _ => 2,
     }
 }
 

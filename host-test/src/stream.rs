@@ -43,6 +43,8 @@ pub(crate) enum Phase {
 pub(crate) struct Http {
     pub(crate) request: Side,
     pub(crate) response: Side,
+    /// The status of the response as it arrived, or that of the local reply.
+    pub(crate) response_code: Option<u32>,
     pub(crate) local_reply: Option<LocalReply>,
 }
 

@@ -33,6 +33,22 @@ impl Vm {
         Ok(())
     }
 
+    /// Lets the connection go on, and what the client has sent meanwhile come.
+    pub(crate) fn resume_connection(&mut self, id: u32) -> Result<(), Error> {
+        let stream = self.state_mut().streams.get_mut(&id).filter(|stream| !stream.closed);
+        let Some(tcp) = stream.and_then(Stream::tcp) else { return Ok(()) };
+        if tcp.is_connected {
+            tcp.downstream.pass();
+            return Ok(());
+        }
+        tcp.is_connected = true;
+        tcp.downstream.is_paused = false;
+        match (tcp.downstream.held.take(), tcp.downstream.is_ended) {
+            (None, _) => Ok(()),
+            (Some(data), ends) => self.deliver_data(id, DOWNSTREAM, &data, ends),
+        }
+    }
+
     pub(crate) fn deliver_data(
         &mut self,
         id: u32,
@@ -40,7 +56,15 @@ impl Vm {
         data: &[u8],
         ends: bool,
     ) -> Result<(), Error> {
+        let is_connected = |stream: &mut Stream| stream.tcp().is_some_and(|tcp| tcp.is_connected);
+        let is_connected = self.state_mut().streams.get_mut(&id).is_some_and(is_connected);
         let Some(pipe) = self.pipe(id, direction) else { return Ok(()) };
+        if !is_connected {
+            // Envoy does not read before it has connected to the upstream.
+            pipe.held.get_or_insert_default().extend_from_slice(data);
+            pipe.is_ended = ends;
+            return Ok(());
+        }
         // Bytes that the module has held come again, before the new ones.
         let held = pipe.held.get_or_insert_default();
         held.extend_from_slice(data);

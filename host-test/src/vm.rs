@@ -154,10 +154,14 @@ impl Vm {
     fn run_deferred(&mut self, callback: Callback) -> Result<(), Error> {
         for action in std::mem::take(&mut self.state_mut().deferred) {
             match action {
+                // Envoy replies after the next callback, that for the headers of the request.
+                Deferred::Reply(..) if callback == abi::ON_CONTEXT_CREATE => {
+                    self.state_mut().deferred.push(action);
+                }
                 Deferred::Continue(stream, stream_type) => {
                     self.resume(stream, stream_type, callback)?;
                 }
-                Deferred::Close(stream) => self.close(stream),
+                Deferred::Close(stream) => self.close(stream, callback)?,
                 Deferred::Reply(stream, reply) => self.reply(stream, reply, callback)?,
             }
         }

@@ -5,7 +5,7 @@ mod common;
 use common::{callback, on_request_headers, plugin};
 use proxy_wasm_test::{ExchangeRecord, HeaderMap, Plugin, Status};
 
-const REQUEST: [(&str, &str); 4] = [(":path", "/"), ("accept", "a"), ("x", "1"), ("Accept", "b")];
+const REQUEST: [(&str, &str); 4] = [(":path", "/"), ("x-list", "a"), ("x", "1"), ("X-List", "b")];
 const RESPONSE: [(&str, &str); 1] = [(":status", "200")];
 
 fn run(plugin: &Plugin) -> ExchangeRecord {
@@ -21,12 +21,20 @@ fn statuses(record: &ExchangeRecord, name: &str) -> Vec<u32> {
 #[test]
 fn get_gives_the_first_value_whatever_the_case() {
     let record = run(&on_request_headers(
-        "(drop (call $proxy_get_header_map_value (i32.const 0) 'ACCEPT' (i32.const 0) (i32.const 4)))
+        "(drop (call $proxy_get_header_map_value (i32.const 0) 'X-LIST' (i32.const 0) (i32.const 4)))
          (call $log_given)",
     ));
     assert_eq!(record.activity.log[0].message, b"a");
     let call = &record.activity.host_calls[0];
-    assert_eq!(call.to_string(), "proxy_get_header_map_value(request_headers, ACCEPT) = 0");
+    assert_eq!(call.to_string(), "proxy_get_header_map_value(request_headers, X-LIST) = 0");
+}
+
+#[test]
+fn headers_of_which_envoy_keeps_one_value_are_joined() {
+    let add = "(drop (call $proxy_add_header_map_value (i32.const 0) 'Accept' 'c'))";
+    let plugin = on_request_headers(add);
+    let record = plugin.run([("accept", "a"), ("accept", "b")], RESPONSE).expect("no failure");
+    assert_eq!(record.request.headers, HeaderMap::from([("accept", "a,b,c")]));
 }
 
 #[test]
@@ -51,27 +59,27 @@ fn an_empty_value_is_a_null_pointer() {
 #[test]
 fn add_keeps_repeated_headers_apart() {
     let record = run(&on_request_headers(
-        "(drop (call $proxy_add_header_map_value (i32.const 0) 'Accept' 'c'))",
+        "(drop (call $proxy_add_header_map_value (i32.const 0) 'X-List' 'c'))",
     ));
-    let values: Vec<_> = record.request.headers.get_all("accept").collect();
+    let values: Vec<_> = record.request.headers.get_all("x-list").collect();
     assert_eq!(values, [b"a", b"b", b"c"]);
-    assert_eq!(record.request.headers.iter().last(), Some((&b"accept"[..], &b"c"[..])));
+    assert_eq!(record.request.headers.iter().last(), Some((&b"x-list"[..], &b"c"[..])));
 }
 
 #[test]
 fn replace_leaves_one_value() {
     let record = run(&on_request_headers(
-        "(drop (call $proxy_replace_header_map_value (i32.const 0) 'accept' 'c'))
+        "(drop (call $proxy_replace_header_map_value (i32.const 0) 'x-list' 'c'))
          (drop (call $proxy_replace_header_map_value (i32.const 0) 'y' '2'))",
     ));
-    let expected = HeaderMap::from([(":path", "/"), ("accept", "c"), ("x", "1"), ("y", "2")]);
+    let expected = HeaderMap::from([(":path", "/"), ("x-list", "c"), ("x", "1"), ("y", "2")]);
     assert_eq!(record.request.headers, expected);
 }
 
 #[test]
 fn remove_removes_every_value() {
     let record = run(&on_request_headers(
-        "(drop (call $proxy_remove_header_map_value (i32.const 0) 'accept'))
+        "(drop (call $proxy_remove_header_map_value (i32.const 0) 'x-list'))
          (drop (call $proxy_remove_header_map_value (i32.const 0) 'never-there'))",
     ));
     assert_eq!(record.request.headers, HeaderMap::from([(":path", "/"), ("x", "1")]));

@@ -157,12 +157,14 @@ pub(super) fn clear_route_cache(_: &mut Call<'_>) -> CallResult {
     Ok(())
 }
 
-/// An HTTP stream is reset as a whole, whichever side is named.
+/// A stream is closed as a whole, whichever of its sides is named. The sides of the other kind of
+/// stream do nothing.
 pub(super) fn close_stream(call: &mut Call<'_>, stream: u32) -> CallResult {
-    stream_type(call, stream)?;
+    let stream_type = stream_type(call, stream)?;
+    let is_of_http = matches!(stream_type, StreamType::HttpRequest | StreamType::HttpResponse);
     let state = call.state();
     let id = state.effective;
-    if state.stream().is_some() {
+    if state.stream().is_some_and(|stream| stream.http().is_some() == is_of_http) {
         state.deferred.push(Deferred::Close(id));
     }
     Ok(())

@@ -35,7 +35,7 @@ pub(super) fn set_pairs(call: &mut Call<'_>, map: u32, data: u32, size: u32) -> 
     let headers = call.state().map_mut(map).ok_or(Status::BadArgument)?;
     *headers = HeaderMap::new();
     for (name, value) in pairs.iter() {
-        headers.add_like_envoy(name, value);
+        headers.add_like_envoy(map, canonical(map, name), value);
     }
     Ok(())
 }
@@ -77,7 +77,7 @@ pub(super) fn add(
     let (map, name) = (map_type(call, map)?, call.read_key(name, name_size)?);
     let value = call.read(value, value_size)?;
     let headers = call.state().map_mut(map).ok_or(Status::BadArgument)?;
-    headers.add_like_envoy(canonical(map, &name), value);
+    headers.add_like_envoy(map, canonical(map, &name), &value);
     Ok(())
 }
 

@@ -20,6 +20,9 @@ pub(super) fn define(
 
 /// As in Envoy, a gauge below 0 wraps.
 pub(super) fn increment(call: &mut Call<'_>, metric: u32, offset: i64) -> CallResult {
+    if MetricType::from_number(metric & 3) == Some(MetricType::Histogram) {
+        return Err(Status::BadArgument.into());
+    }
     let metric = find(call, metric)?;
     match metric.metric_type {
         MetricType::Counter if offset > 0 => {
