@@ -63,7 +63,7 @@ impl Process {
     }
 
     /// Its standard output or error, whichever is piped.
-    pub(crate) fn output(&mut self) -> Box<dyn std::io::Read + Send> {
+    pub fn output(&mut self) -> Box<dyn std::io::Read + Send> {
         let Child { stdout, stderr, .. } = &mut self.0;
         match (stdout.take(), stderr.take()) {
             (Some(stdout), _) => Box::new(stdout),
