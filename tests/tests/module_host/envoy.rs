@@ -10,7 +10,7 @@ use std::{fs, thread};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use ingress_tests::{Admin, Process, envoy, listen, wait_until};
+use ingress_tests::{Admin, Process, envoy, listen, validate, wait_until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -69,6 +69,16 @@ fn lives(admin: &Admin) -> bool {
         let asked = stream.write_all(b"GET /ready HTTP/1.1\r\nhost: admin\r\n\r\n");
         asked.and_then(|()| stream.read_exact(&mut start)).is_ok() && &start == b"HTTP/1.1 200"
     })
+}
+
+/// Whether Envoy accepts a configuration with this module.
+pub(crate) fn accepts(scenario: &Scenario) -> bool {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let bootstrap = folder.path().join("bootstrap.json");
+    let (_listener, upstream) = listen();
+    let configuration = bootstrap_of(std::slice::from_ref(scenario), &[upstream]);
+    fs::write(&bootstrap, configuration.to_string()).expect("a file");
+    validate(&bootstrap).status.success()
 }
 
 /// Runs scenarios one after the other. Those that crash Envoy have one of their own, as well as

@@ -20,6 +20,28 @@ pub(crate) fn run(scenario: &Scenario) -> Outcome {
     run.outcome
 }
 
+/// Starts the module of a scenario and configures it. An error says why it does not.
+pub(crate) fn starts(scenario: &Scenario) -> Result<(), String> {
+    let plugin = start(scenario).map_err(|error| error.to_string())?;
+    match plugin.configure(&scenario.configuration) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("it rejects its configuration".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn start(scenario: &Scenario) -> Result<Plugin, Error> {
+    let wasm = wat::parse_str(scenario.module.text()).expect("valid text");
+    let module = Module::new(wasm)?;
+    let options = Options::default()
+        .vm_id(scenario.vm_id())
+        .vm_configuration(scenario.vm_configuration.as_str())
+        .property(&["plugin_name"], scenario.key.as_str())
+        .property(&["xds", "node", "id"], "the node")
+        .clusters([scenario.key.as_str()]);
+    Plugin::with_options(&module, options)
+}
+
 struct Run {
     log: Vec<String>,
     /// The lines of the root context that are in the log.
@@ -52,15 +74,7 @@ impl Run {
     }
 
     fn all(&mut self, scenario: &Scenario) -> Result<(), Error> {
-        let wasm = wat::parse_str(scenario.module.text()).expect("valid text");
-        let module = Module::new(wasm)?;
-        let options = Options::default()
-            .vm_id(scenario.vm_id())
-            .vm_configuration(scenario.vm_configuration.as_str())
-            .property(&["plugin_name"], scenario.key.as_str())
-            .property(&["xds", "node", "id"], "the node")
-            .clusters([scenario.key.as_str()]);
-        let plugin = Plugin::with_options(&module, options)?;
+        let plugin = start(scenario)?;
         plugin.configure(&scenario.configuration)?;
         self.root(&plugin.activity());
         if let Some(line) = &scenario.idle_until {

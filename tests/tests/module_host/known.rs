@@ -23,6 +23,8 @@ const CONFIGURATION: &str = "The host gives the plugin its configuration with `c
     its root context has been created; `reload` creates the context with it.";
 const NAMES: &str = "The names of Envoy's configuration are set by the test, after the context of \
     the stream has been created.";
+const CREATED: &str = "Envoy accepts a configuration whose root context has trapped, and then \
+    answers 503; the host returns an error.";
 const HOP: &str = "Envoy has removed `transfer-encoding` and added `date`; the host has no codec.";
 const ROUTER: &str = "Envoy finds no route for a request without `x-forwarded-proto`; the host has \
     no router.";
@@ -45,6 +47,7 @@ pub(crate) const KNOWN_DIFFERENCES: &[Known] = &[
     known("configure", "get_metric: counter*", THREADS),
     known("configure", "set_shared_data(absent key, cas 7)", THREADS),
     known("configure", "metrics", THREADS),
+    known("create-traps", "start", CREATED),
     known("stream-context-create", "get_property(xds.*", NAMES),
     known("stream-log", "get_property(response.total_size)", HOP),
     known("stream-log", "get_header_map_pairs: response headers", HOP),

@@ -18,6 +18,7 @@ mod matrix;
 mod page;
 mod probe;
 mod scenario;
+mod starts;
 mod wire;
 
 use std::env;
@@ -40,6 +41,8 @@ fn the_host_does_what_envoy_does_or_says_why_not() {
         let in_host = host::run(scenario);
         found.extend(compare::differences(&scenario.key, &in_envoy[&scenario.key], &in_host));
     }
+    let starts = starts::all();
+    found.extend(starts.iter().filter_map(starts::Start::difference));
     for difference in found.iter().filter(|found| known::reason(found).is_none()) {
         let _ = writeln!(
             wrong,
@@ -56,6 +59,6 @@ fn the_host_does_what_envoy_does_or_says_why_not() {
     }
     assert!(wrong.is_empty(), "{wrong}MODULE_HOST_SCENARIO=NAME runs some scenarios only");
     if only.is_empty() {
-        page::is_published(&page::text(&in_envoy, &found), workspace());
+        page::is_published(&page::text(&in_envoy, &starts, &found), workspace());
     }
 }

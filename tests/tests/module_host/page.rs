@@ -11,6 +11,7 @@ use crate::compare::{Difference, Log};
 use crate::known;
 use crate::matrix;
 use crate::scenario::Outcome;
+use crate::starts::Start;
 
 type Outcomes = BTreeMap<String, Outcome>;
 
@@ -39,11 +40,12 @@ pub(crate) fn is_published(text: &str, workspace: &Path) {
     assert_eq!(published, text, "{} is out of date: {remedy}", path.display());
 }
 
-pub(crate) fn text(outcomes: &Outcomes, differences: &[Difference]) -> String {
+pub(crate) fn text(outcomes: &Outcomes, starts: &[Start], differences: &[Difference]) -> String {
     let mut page = INTRODUCTION.to_owned();
     page += &by_phase(outcomes, differences);
     page += &changed_streams(outcomes, differences);
     page += &results(outcomes);
+    page += &initialize(starts);
     page += &wasi(outcomes);
     page += &explained(differences);
     page
@@ -208,6 +210,16 @@ fn results(outcomes: &Outcomes) -> String {
     }
     page + "\nA body callback that returns 1 gets all pieces again with the next one, and one that returns 3 or more \
         drops its piece.\n"
+}
+
+fn initialize(starts: &[Start]) -> String {
+    let mut page = "\n## In `_initialize`\n| call | the module |\n| --- | --- |\n".to_owned();
+    for start in starts {
+        let Some(call) = start.call else { continue };
+        let effect = if start.in_envoy { "starts" } else { "fails to start" };
+        let _ = writeln!(page, "| `{call}` | {effect} |");
+    }
+    page
 }
 
 fn wasi(outcomes: &Outcomes) -> String {
