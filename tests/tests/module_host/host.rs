@@ -20,14 +20,9 @@ pub(crate) fn run(scenario: &Scenario) -> Outcome {
     run.outcome
 }
 
-/// Starts the module of a scenario and configures it. An error says why it does not.
+/// Starts the module of a scenario, or says why it does not start.
 pub(crate) fn starts(scenario: &Scenario) -> Result<(), String> {
-    let plugin = start(scenario).map_err(|error| error.to_string())?;
-    match plugin.configure(&scenario.configuration) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err("it rejects its configuration".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
+    start(scenario).map(drop).map_err(|error| error.to_string())
 }
 
 fn start(scenario: &Scenario) -> Result<Plugin, Error> {
@@ -35,6 +30,7 @@ fn start(scenario: &Scenario) -> Result<Plugin, Error> {
     let module = Module::new(wasm)?;
     let options = Options::default()
         .vm_id(scenario.vm_id())
+        .configuration(scenario.configuration.as_str())
         .vm_configuration(scenario.vm_configuration.as_str())
         .property(&["plugin_name"], scenario.key.as_str())
         .property(&["xds", "node", "id"], "the node")
@@ -75,7 +71,6 @@ impl Run {
 
     fn all(&mut self, scenario: &Scenario) -> Result<(), Error> {
         let plugin = start(scenario)?;
-        plugin.configure(&scenario.configuration)?;
         self.root(&plugin.activity());
         if let Some(line) = &scenario.idle_until {
             while !self.log.contains(line) {

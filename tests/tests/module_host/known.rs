@@ -19,8 +19,6 @@ const fn known(scenario: &'static str, what: &'static str, reason: &'static str)
 
 const THREADS: &str = "Envoy starts a module in each of its threads, and what they share counts \
     each of them; the host starts it once.";
-const CONFIGURATION: &str = "The host gives the plugin its configuration with `configure`, after \
-    its root context has been created; `reload` creates the context with it.";
 const NAMES: &str = "The names of Envoy's configuration are set by the test, after the context of \
     the stream has been created.";
 const CREATED: &str = "Envoy accepts a configuration whose root context has trapped, and then \
@@ -37,7 +35,6 @@ const TRAP: &str = "Envoy answers 503 for a module that has failed; the host ret
 
 /// All of them. The test fails if one of them does not occur.
 pub(crate) const KNOWN_DIFFERENCES: &[Known] = &[
-    known("root-context-create", "get_buffer_*", CONFIGURATION),
     known("root-context-create", "get_metric: counter*", THREADS),
     known("root-context-create", "set_shared_data(absent key, cas 7)", THREADS),
     known("root-context-create", "metrics", THREADS),
