@@ -143,7 +143,8 @@ impl<'p> Exchange<'p> {
         self.trailers(RESPONSE, trailers.into())
     }
 
-    /// Delivers a whole request, until the module stops it.
+    /// Delivers a whole request, until the module stops it. As in Envoy with HTTP/1.1, a body without
+    /// trailers ends with an empty piece.
     ///
     /// # Errors
     ///
@@ -152,7 +153,7 @@ impl<'p> Exchange<'p> {
         self.message(REQUEST, request.into())
     }
 
-    /// Delivers a whole response, until the module stops it.
+    /// Delivers a whole response, like [`request`](Self::request).
     ///
     /// # Errors
     ///
@@ -212,10 +213,11 @@ impl<'p> Exchange<'p> {
         let (has_body, has_trailers) = (!message.body.is_empty(), message.trailers.is_some());
         let mut outcome = self.headers(direction, message.headers, !has_body && !has_trailers)?;
         if has_body {
-            outcome = self.body(direction, &message.body, !has_trailers)?;
+            outcome = self.body(direction, &message.body, false)?;
         }
         match message.trailers {
             Some(trailers) => self.trailers(direction, trailers),
+            None if has_body => self.body(direction, b"", true),
             None => Ok(outcome),
         }
     }

@@ -26,9 +26,12 @@ fn on_request_body(code: &str) -> Plugin {
     plugin(&callback("request_body", code))
 }
 
+/// Sends a body in one piece that ends it, as a client with HTTP/2 may do.
 fn send(plugin: &Plugin, body: &str) -> ExchangeRecord {
-    let request = Message::new([(":method", "POST")]).body(body);
-    plugin.run(request, [(":status", "200")]).expect("no failure")
+    let mut exchange = plugin.exchange().expect("an exchange");
+    exchange.request_headers([(":method", "POST")], false).expect("no failure");
+    exchange.request_body(body, true).expect("no failure");
+    exchange.finish().expect("no failure")
 }
 
 #[test]
@@ -119,10 +122,23 @@ fn a_response_body_is_a_buffer_of_its_own() {
         "(drop (call $proxy_set_buffer_bytes (i32.const 1) (i32.const 0) (i32.const -1) 'r'))
          (drop (call $proxy_set_buffer_bytes (i32.const 0) (i32.const 0) (i32.const -1) 'r'))",
     ));
+    let mut exchange = plugin.exchange().expect("an exchange");
     let request = Message::new([(":path", "/")]).body("request");
-    let response = Message::new([(":status", "200")]).body("response");
-    let record = plugin.run(request, response).expect("no failure");
+    exchange.request(request).expect("no failure");
+    exchange.response_headers([(":status", "200")], false).expect("no failure");
+    exchange.response_body("response", true).expect("no failure");
+    let record = exchange.finish().expect("no failure");
     assert_eq!((&record.request.body[..], &record.response.body[..]), (&b"request"[..], &b"r"[..]));
     // The request's body is over.
     assert_eq!(record.activity.host_calls[1].result, Status::BadArgument.into());
+}
+
+/// A filter that replaces each piece replaces the empty last one, too: in Envoy, its text is there
+/// twice.
+#[test]
+fn a_whole_message_ends_with_an_empty_piece() {
+    let plugin = on_request_body(&set_body(0, -1, "new"));
+    let request = Message::new([(":method", "POST")]).body("old");
+    let record = plugin.run(request, [(":status", "200")]).expect("no failure");
+    assert_eq!(record.request.body, b"newnew");
 }
