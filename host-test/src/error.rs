@@ -252,6 +252,14 @@ pub enum ErrorKind {
         /// What the module did.
         cause: &'static str,
     },
+    /// The module did what makes Envoy break the stream.
+    #[error("{callback}: {cause}; Envoy breaks the stream here")]
+    BrokenStream {
+        /// The callback that was running.
+        callback: &'static str,
+        /// What the module did.
+        cause: &'static str,
+    },
     /// The VM failed earlier; its memory cannot be trusted.
     #[error("the plugin failed earlier: {cause}")]
     Poisoned {

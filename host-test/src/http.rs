@@ -4,7 +4,7 @@
 //! `source/extensions/common/wasm/context.cc` in Envoy.
 
 use crate::abi::{self, Callback, StreamType};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::headers::HeaderMap;
 use crate::plugin::size_argument;
 use crate::record::{LocalReply, Sent};
@@ -197,6 +197,11 @@ impl Vm {
             return Err(self.crash(callback, "it continued a response that ends with the callback"));
         }
         match std::mem::take(&mut side.flow) {
+            Flow::Open if is_response && callback.name == RESPONSE.on_headers.name => {
+                let cause = "it continued a response that it had not paused, so that the headers \
+                    are sent twice";
+                Err(self.misused(ErrorKind::BrokenStream { callback: callback.name, cause }))
+            }
             Flow::Open => Ok(()),
             Flow::Stopped => {
                 side.trailers_open = false;

@@ -146,7 +146,11 @@ impl Vm {
 
     /// An error for what makes Envoy crash.
     pub(crate) fn crash(&mut self, callback: Callback, cause: &'static str) -> Error {
-        let kind = ErrorKind::EnvoyCrash { callback: callback.name, cause };
+        self.misused(ErrorKind::EnvoyCrash { callback: callback.name, cause })
+    }
+
+    /// An error for what the callback that has just run must not do.
+    pub(crate) fn misused(&mut self, kind: ErrorKind) -> Error {
         let failure = failure(&mut self.store, Vec::new());
         self.fail(Error::with_failure(kind, failure))
     }

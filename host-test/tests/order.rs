@@ -102,6 +102,14 @@ fn what_crashes_envoy_fails() {
 }
 
 #[test]
+fn a_response_that_is_not_paused_cannot_be_continued() {
+    let plugin =
+        plugin(&callback("response_headers", "(drop (call $proxy_continue_stream (i32.const 1)))"));
+    let error = plugin.run(GET, OK).expect_err("an error");
+    assert!(matches!(error.kind(), ErrorKind::BrokenStream { .. }), "{error}");
+}
+
+#[test]
 fn a_failing_start_prints_the_module_s_own_words() {
     let module = common::module(&callback(
         "vm_start",

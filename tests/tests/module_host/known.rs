@@ -29,7 +29,7 @@ const ROUTER: &str = "Envoy finds no route for a request without `x-forwarded-pr
 const RECURSION: &str = "Envoy ends the stream within the callback, and goes on with it \
     nevertheless.";
 const NOT_PAUSED: &str = "The module continues a response that it has not paused: Envoy sends its \
-    headers twice, and cuts it off. The host goes on.";
+    headers twice, and cuts it off. The host returns an error.";
 const TRAP: &str = "Envoy answers 503 for a module that has failed; the host returns an error, \
     because the test has to fail.";
 
