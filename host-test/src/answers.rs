@@ -3,15 +3,23 @@
 use std::time::Duration;
 
 use crate::abi::{self, Status};
-use crate::callouts::{Answer, Callouts, GrpcCall, HttpCall, Kind, Pending, failed_response};
+use crate::callouts::{
+    Answer, Callouts, Delivered, GrpcCall, HttpCall, Kind, Pending, failed_response,
+};
 use crate::error::{Error, ErrorKind};
 use crate::headers::HeaderMap;
 use crate::plugin::size_argument;
 use crate::record::Message;
 use crate::vm::Vm;
 
-/// The status that Envoy gives to a gRPC call that takes too long.
-const DEADLINE_EXCEEDED: u32 = 4;
+/// The status that Envoy gives to a gRPC stream that breaks off.
+const INTERNAL: u32 = 13;
+
+/// The status that Envoy gives to a gRPC call without a response, also if that took too long.
+const UNAVAILABLE: u32 = 14;
+
+const RESET: &str =
+    "upstream connect error or disconnect/reset before headers. reset reason: remote reset";
 
 impl Callouts {
     /// Drops the callouts of a root context that is gone.
@@ -27,6 +35,17 @@ impl Callouts {
     fn grpc_root(&self, token: u32) -> Result<u32, Error> {
         let call = self.grpc.get(&token).ok_or(ErrorKind::UnknownCall { token })?;
         Ok(call.root)
+    }
+
+    /// Whether this part of the metadata of a stream is to be delivered now.
+    fn delivers(&mut self, token: u32, part: Delivered) -> bool {
+        match (Kind::of(token), self.grpc.get_mut(&token)) {
+            (Some(Kind::GrpcStream), Some(call)) if call.delivered < part => {
+                call.delivered = part;
+                true
+            }
+            _ => false,
+        }
     }
 }
 
@@ -94,12 +113,16 @@ impl Vm {
         result.map(|_| ())
     }
 
+    /// Delivers initial metadata. Envoy shows it to streams only.
     pub(crate) fn grpc_initial_metadata(
         &mut self,
         token: u32,
         metadata: HeaderMap,
     ) -> Result<(), Error> {
         let root = self.state().callouts.grpc_root(token)?;
+        if !self.state_mut().callouts.delivers(token, Delivered::Initial) {
+            return Ok(());
+        }
         let count = u32::try_from(metadata.len()).unwrap_or(u32::MAX);
         self.state_mut().callouts.initial_metadata = Some(metadata);
         let result = self.call(root, abi::ON_GRPC_INITIAL_METADATA, &[root, token, count]);
@@ -107,12 +130,18 @@ impl Vm {
         result.map(|_| ())
     }
 
+    /// Delivers trailing metadata, after empty initial metadata if there was none: so does Envoy if
+    /// the headers of a response end it. It shows both to streams only.
     pub(crate) fn grpc_trailing_metadata(
         &mut self,
         token: u32,
         metadata: HeaderMap,
     ) -> Result<(), Error> {
         let root = self.state().callouts.grpc_root(token)?;
+        self.grpc_initial_metadata(token, HeaderMap::default())?;
+        if !self.state_mut().callouts.delivers(token, Delivered::Trailing) {
+            return Ok(());
+        }
         let count = u32::try_from(metadata.len()).unwrap_or(u32::MAX);
         self.state_mut().callouts.trailing_metadata = Some(metadata);
         let result = self.call(root, abi::ON_GRPC_TRAILING_METADATA, &[root, token, count]);
@@ -123,6 +152,11 @@ impl Vm {
     /// Delivers a message. It is the whole answer to a call, and one of many in a stream.
     pub(crate) fn grpc_message(&mut self, token: u32, message: Vec<u8>) -> Result<(), Error> {
         let root = self.state().callouts.grpc_root(token)?;
+        let headers = [(":status", "200"), ("content-type", "application/grpc")];
+        self.grpc_initial_metadata(token, headers.into())?;
+        if !self.state().callouts.grpc.contains_key(&token) {
+            return Ok(());
+        }
         let size = size_argument(&message);
         self.state_mut().callouts.message = Some(message);
         let result = self.call(root, abi::ON_GRPC_RECEIVE, &[root, token, size]);
@@ -134,14 +168,53 @@ impl Vm {
         result.map(|_| ())
     }
 
+    /// Ends a call or stream with the status of the server. A call that ends well has had an answer.
     pub(crate) fn grpc_close(
         &mut self,
         token: u32,
         status: u32,
-        message: Vec<u8>,
+        mut message: Vec<u8>,
     ) -> Result<(), Error> {
+        if status == 0 && matches!(Kind::of(token), Some(Kind::GrpcCall)) {
+            return self.grpc_end(token, INTERNAL, Vec::new());
+        }
+        // Envoy adds its details of the response.
+        let details: &[u8] = if message.is_empty() { b"via_upstream" } else { b"{via_upstream}" };
+        message.extend_from_slice(details);
+        self.grpc_end(token, status, message)
+    }
+
+    /// Ends a call or stream whose connection breaks.
+    pub(crate) fn grpc_reset(&mut self, token: u32) -> Result<(), Error> {
+        let callouts = &self.state().callouts;
+        let begun =
+            callouts.grpc.get(&token).is_some_and(|call| call.delivered > Delivered::Nothing);
+        if begun {
+            let details = b"upstream_reset_after_response_started{remote_reset}";
+            return self.grpc_end(token, INTERNAL, details.to_vec());
+        }
+        self.grpc_local_reply(token, RESET, "upstream_reset_before_response_started{remote_reset}")
+    }
+
+    /// Ends a call or stream with the response that Envoy makes in place of the server's.
+    fn grpc_local_reply(&mut self, token: u32, message: &str, details: &str) -> Result<(), Error> {
+        let reply = [
+            (":status", "200"),
+            ("content-type", "application/grpc"),
+            ("grpc-status", "14"),
+            ("grpc-message", message),
+        ];
+        self.grpc_trailing_metadata(token, reply.into())?;
+        self.grpc_end(token, UNAVAILABLE, format!("{message}{{{details}}}").into_bytes())
+    }
+
+    fn grpc_end(&mut self, token: u32, status: u32, message: Vec<u8>) -> Result<(), Error> {
         let root = self.state().callouts.grpc_root(token)?;
+        self.grpc_trailing_metadata(token, HeaderMap::default())?;
         let callouts = &mut self.state_mut().callouts;
+        // The module may have cancelled it in the callback before.
+        let Some(call) = callouts.grpc.get_mut(&token) else { return Ok(()) };
+        call.delivered = Delivered::All;
         callouts.status = (status, message);
         let result = self.call(root, abi::ON_GRPC_CLOSE, &[root, token, status]);
         let callouts = &mut self.state_mut().callouts;
@@ -158,7 +231,7 @@ impl Vm {
         };
         match Kind::of(token) {
             Some(Kind::Http) => self.answer(token, Answer::Timeout),
-            _ => self.grpc_close(token, DEADLINE_EXCEEDED, Vec::new()),
+            _ => self.grpc_local_reply(token, "upstream request timeout", "response_timeout"),
         }
     }
 

@@ -98,6 +98,18 @@ pub(crate) struct Pending<C> {
     pub(crate) deadline: Option<Duration>,
     /// The handler has said that the answer comes later.
     pub(crate) is_postponed: bool,
+    pub(crate) delivered: Delivered,
+}
+
+/// How much of the metadata of a gRPC stream the module has got.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd)]
+pub(crate) enum Delivered {
+    #[default]
+    Nothing,
+    Initial,
+    Trailing,
+    /// The status, too.
+    All,
 }
 
 /// The kind of a callout, which Envoy puts into the lowest bits of its token.

@@ -221,7 +221,8 @@ impl Plugin {
         self.vm().grpc_calls()
     }
 
-    /// Delivers the initial metadata of a gRPC call or stream.
+    /// Delivers the initial metadata of a gRPC stream. Envoy gives a module the headers of the
+    /// response, with `:status` and `content-type`, and does so once. It shows a call none.
     ///
     /// # Errors
     ///
@@ -243,7 +244,8 @@ impl Plugin {
         self.run_in_vm(|vm| vm.grpc_message(token, message.into()))
     }
 
-    /// Delivers the trailing metadata of a gRPC stream.
+    /// Delivers the trailing metadata of a gRPC stream: Envoy gives a module the trailers of the
+    /// response, with `grpc-status` and `grpc-message`. It shows a call none.
     ///
     /// # Errors
     ///
@@ -256,7 +258,11 @@ impl Plugin {
         self.run_in_vm(|vm| vm.grpc_trailing_metadata(token, metadata.into()))
     }
 
-    /// Ends a gRPC stream with this status, or lets a gRPC call fail with it.
+    /// Ends a gRPC stream with this status of the server, or lets a gRPC call fail with it. A call
+    /// that ends with status 0 before its message fails with status 13.
+    ///
+    /// As in Envoy, a stream gets its metadata first, empty if the test has given none, and
+    /// `proxy_get_status` returns the message with `{via_upstream}` at its end.
     ///
     /// # Errors
     ///
@@ -268,6 +274,15 @@ impl Plugin {
         message: impl Into<Vec<u8>>,
     ) -> Result<(), Error> {
         self.run_in_vm(|vm| vm.grpc_close(token, status, message.into()))
+    }
+
+    /// Ends a gRPC call or stream whose connection breaks.
+    ///
+    /// # Errors
+    ///
+    /// If the module fails, or no call with this token is pending.
+    pub fn grpc_reset(&self, token: u32) -> Result<(), Error> {
+        self.run_in_vm(|vm| vm.grpc_reset(token))
     }
 
     /// Runs a whole exchange: the request, then `response` as that of the upstream, then the end.

@@ -180,15 +180,15 @@ impl State {
             BufferType::HttpCallResponseBody => {
                 self.callouts.response.as_ref().map(|response| response.body.as_slice())
             }
-            BufferType::GrpcReceiveBuffer => {
-                Some(self.callouts.message.as_deref().unwrap_or_default())
-            }
             _ => Some(self.body(buffer).map_or(&[], |body| body.as_slice())),
         }
     }
 
-    /// A body that a host call may change.
+    /// A body, or the message of a gRPC callback, that a host call may change.
     pub(crate) fn body(&mut self, buffer: BufferType) -> Option<&mut Vec<u8>> {
+        if let BufferType::GrpcReceiveBuffer = buffer {
+            return self.callouts.message.as_mut();
+        }
         let stream = self.stream()?;
         match buffer {
             BufferType::HttpRequestBody => stream.http()?.request.body_mut(),

@@ -190,7 +190,79 @@ fn grpc_calls_and_streams_are_answered_message_by_message() {
     plugin.grpc_message(many.token, "b").expect("no failure");
     plugin.grpc_trailing_metadata(many.token, [("k", "last")]).expect("no failure");
     plugin.grpc_close(many.token, 5, "not there").expect("no failure");
-    let expected = ["answer", "first", "a", "b", "last", "close", "not there"];
+    let expected = ["answer", "first", "a", "b", "last", "close", "not there{via_upstream}"];
     assert_eq!(lines(&plugin.activity()), expected.map(|line| format!("info: {line}")));
     assert_eq!(plugin.grpc_calls(), []);
+}
+
+/// Logs the callbacks of gRPC, and the status in `proxy_on_grpc_close`.
+fn grpc_log(begin: &str) -> String {
+    let say = |text: &str| format!("(drop (call $proxy_log (i32.const 2) '{text}'))");
+    let status = "(drop (call $proxy_get_status (i32.const 16) (i32.const 0) (i32.const 4)))
+        (call $log_given)";
+    [
+        callback("request_headers", begin),
+        callback("grpc_receive_initial_metadata", &say("initial")),
+        callback("grpc_receive", &say("message")),
+        callback("grpc_receive_trailing_metadata", &say("trailing")),
+        callback("grpc_close", &[&say("close"), status].concat()),
+    ]
+    .concat()
+}
+
+const CALL: &str = "(drop (call $proxy_grpc_call 'up' 'svc' 'One' '' 'hello' (i32.const 1000)
+    (i32.const 8)))";
+const STREAM: &str = "(drop (call $proxy_grpc_stream 'up' 'svc' 'Many' '' (i32.const 8)))";
+
+/// What the module logs about its only call, if this becomes of it.
+fn grpc_lines(
+    begin: &str,
+    run: impl Fn(&Plugin, u32) -> Result<(), proxy_wasm_test::Error>,
+) -> Vec<String> {
+    let plugin = plugin(&grpc_log(begin));
+    plugin.run(GET, [(":status", "200")]).expect("no failure");
+    run(&plugin, plugin.grpc_calls()[0].token).expect("no failure");
+    assert_eq!(plugin.grpc_calls(), []);
+    plugin.activity().log.iter().map(|line| String::from_utf8_lossy(&line.message).into()).collect()
+}
+
+#[test]
+fn a_grpc_stream_gets_its_metadata_before_its_status() {
+    let closed = grpc_lines(STREAM, |plugin, token| plugin.grpc_close(token, 7, ""));
+    assert_eq!(closed, ["initial", "trailing", "close", "via_upstream"]);
+    let message = grpc_lines(STREAM, |plugin, token| {
+        plugin.grpc_message(token, "text")?;
+        plugin.grpc_close(token, 0, "")
+    });
+    assert_eq!(message, ["initial", "message", "trailing", "close", "via_upstream"]);
+}
+
+#[test]
+fn a_grpc_call_gets_its_answer_or_its_status_only() {
+    let answered = grpc_lines(CALL, |plugin, token| {
+        plugin.grpc_initial_metadata(token, [(":status", "200")])?;
+        plugin.grpc_message(token, "text")
+    });
+    assert_eq!(answered, ["message"]);
+    let denied = grpc_lines(CALL, |plugin, token| {
+        plugin.grpc_trailing_metadata(token, [("grpc-status", "7")])?;
+        plugin.grpc_close(token, 7, "denied")
+    });
+    assert_eq!(denied, ["close", "denied{via_upstream}"]);
+    let late = grpc_lines(CALL, |plugin, _| plugin.advance(Duration::from_secs(1)));
+    assert_eq!(late, ["close", "upstream request timeout{response_timeout}"]);
+}
+
+#[test]
+fn a_broken_connection_ends_grpc_streams() {
+    let early = grpc_lines(STREAM, Plugin::grpc_reset);
+    let early: Vec<_> = early.iter().map(String::as_str).collect();
+    let ["initial", "trailing", "close", text] = early[..] else { panic!("{early:?}") };
+    assert!(text.starts_with("upstream connect error"), "{text}");
+    let late = grpc_lines(STREAM, |plugin, token| {
+        plugin.grpc_initial_metadata(token, [(":status", "200")])?;
+        plugin.grpc_reset(token)
+    });
+    let details = "upstream_reset_after_response_started{remote_reset}";
+    assert_eq!(late, ["initial", "trailing", "close", details]);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::call::{Call, CallResult, Fault};
 use crate::abi::Status;
-use crate::callouts::{GrpcCall, HttpCall, Kind, Pending};
+use crate::callouts::{Delivered, GrpcCall, HttpCall, Kind, Pending};
 use crate::headers::HeaderMap;
 use crate::record::Message;
 
@@ -47,7 +47,13 @@ pub(super) fn http_call(
     let deadline = timeout.map(|timeout| state.ahead().saturating_add(timeout));
     let token = state.callouts.next_token(Kind::Http);
     let pending = HttpCall { token, context, cluster, request, timeout };
-    let pending = Pending { call: pending, root, deadline, is_postponed: false };
+    let pending = Pending {
+        call: pending,
+        root,
+        deadline,
+        is_postponed: false,
+        delivered: Delivered::Nothing,
+    };
     state.callouts.http.insert(token, pending);
     Ok(call.write_u32(to_token, token)?)
 }
@@ -124,13 +130,17 @@ pub(super) fn grpc_cancel(call: &mut Call<'_>, token: u32) -> CallResult {
     Ok(())
 }
 
-/// Ends a call like [`grpc_cancel`], and a stream in the direction of the upstream.
+/// Ends a call like [`grpc_cancel`], and a stream in the direction of the upstream, or altogether if
+/// the upstream has ended it.
 pub(super) fn grpc_close(call: &mut Call<'_>, token: u32) -> CallResult {
     if let Kind::GrpcCall = known_kind(token)? {
         return grpc_cancel(call, token);
     }
     let pending = call.state().callouts.grpc.get_mut(&token).ok_or(Status::NotFound)?;
     pending.call.is_ended = true;
+    if pending.delivered == Delivered::All {
+        call.state().callouts.grpc.remove(&token);
+    }
     Ok(())
 }
 
@@ -180,7 +190,9 @@ fn start(call: &mut Call<'_>, grpc: GrpcCall, kind: Kind, to_token: u32) -> Call
     let deadline = grpc.timeout.map(|timeout| state.ahead().saturating_add(timeout));
     let token = state.callouts.next_token(kind);
     let grpc = GrpcCall { token, context, ..grpc };
-    state.callouts.grpc.insert(token, Pending { call: grpc, root, deadline, is_postponed: false });
+    let pending =
+        Pending { call: grpc, root, deadline, is_postponed: false, delivered: Delivered::Nothing };
+    state.callouts.grpc.insert(token, pending);
     Ok(call.write_u32(to_token, token)?)
 }
 

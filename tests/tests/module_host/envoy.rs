@@ -14,6 +14,7 @@ use ingress_tests::{Admin, Process, envoy, listen, validate, wait_until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::grpc;
 use crate::log::{Line, Log, Waited};
 use crate::scenario::{Fields, Got, Outcome, Scenario, Sent};
 use crate::wire::{self, Arrived};
@@ -26,6 +27,7 @@ pub(crate) struct Running {
     /// The addresses of the listeners.
     listeners: BTreeMap<String, SocketAddr>,
     _folder: TempDir,
+    _grpc: grpc::Server,
 }
 
 impl Running {
@@ -33,7 +35,9 @@ impl Running {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let bootstrap = folder.path().join("bootstrap.json");
         let address_file = folder.path().join("admin-address");
-        fs::write(&bootstrap, bootstrap_of(scenarios, upstreams).to_string()).expect("a file");
+        let grpc = grpc::Server::start();
+        let configuration = bootstrap_of(scenarios, upstreams, grpc.address);
+        fs::write(&bootstrap, configuration.to_string()).expect("a file");
         let mut process = Process::spawn(
             Command::new("sh")
                 .args(["-c", "exec \"$0\" \"$@\" 2>&1"])
@@ -57,7 +61,7 @@ impl Running {
         assert!(!log.ended(), "Envoy does not start: {:#?}", log.lines());
         let admin = admin.expect("Envoy has started");
         let listeners = listeners(&admin);
-        Self { process, log, admin, listeners, _folder: folder }
+        Self { process, log, admin, listeners, _folder: folder, _grpc: grpc }
     }
 }
 
@@ -76,7 +80,7 @@ pub(crate) fn accepts(scenario: &Scenario) -> bool {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let bootstrap = folder.path().join("bootstrap.json");
     let (_listener, upstream) = listen();
-    let configuration = bootstrap_of(std::slice::from_ref(scenario), &[upstream]);
+    let configuration = bootstrap_of(std::slice::from_ref(scenario), &[upstream], upstream);
     fs::write(&bootstrap, configuration.to_string()).expect("a file");
     validate(&bootstrap).status.success()
 }
@@ -444,12 +448,13 @@ fn plugin(scenario: &Scenario) -> Value {
     })
 }
 
-fn bootstrap_of(scenarios: &[Scenario], upstreams: &[SocketAddr]) -> Value {
-    let clusters: Vec<Value> = scenarios
+fn bootstrap_of(scenarios: &[Scenario], upstreams: &[SocketAddr], grpc: SocketAddr) -> Value {
+    let own = scenarios
         .iter()
         .zip(upstreams)
-        .map(|(scenario, upstream)| cluster(&scenario.key, *upstream))
-        .collect();
+        .map(|(scenario, upstream)| cluster(&scenario.key, *upstream, &http1()));
+    let grpc = cluster(grpc::CLUSTER, grpc, &json!({ "http2_protocol_options": {} }));
+    let clusters: Vec<Value> = own.chain([grpc]).collect();
     let listeners: Vec<Value> = scenarios
         .iter()
         .map(|scenario| {
@@ -471,10 +476,14 @@ fn socket_address(port: u16) -> Value {
     json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } })
 }
 
-fn cluster(name: &str, upstream: SocketAddr) -> Value {
+fn http1() -> Value {
+    json!({ "http_protocol_options": { "enable_trailers": true } })
+}
+
+fn cluster(name: &str, upstream: SocketAddr, http: &Value) -> Value {
     let protocol = any(
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-        json!({ "explicit_http_config": { "http_protocol_options": { "enable_trailers": true } } }),
+        json!({ "explicit_http_config": http }),
     );
     json!({
         "name": name,

@@ -1,6 +1,7 @@
 //! What modules meet in practice.
 
 mod bodies;
+pub(crate) mod grpc;
 mod headers;
 mod replies;
 
@@ -88,6 +89,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         bodies::scenarios(),
         resumed(),
         callouts(),
+        grpc::scenarios(),
         traps(),
         shared(),
     ]

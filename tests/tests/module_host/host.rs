@@ -8,6 +8,7 @@ use proxy_wasm_test::{
     Outcome as Step, PeerType, Plugin, Sent as SentPart,
 };
 
+use crate::grpc;
 use crate::scenario::{Fields, Got, Outcome, Scenario, Sent};
 
 /// The outcome of a scenario.
@@ -34,7 +35,7 @@ fn start(scenario: &Scenario) -> Result<Plugin, Error> {
         .vm_configuration(scenario.vm_configuration.as_str())
         .property(&["plugin_name"], scenario.key.as_str())
         .property(&["xds", "node", "id"], "the node")
-        .clusters([scenario.key.as_str()]);
+        .clusters([scenario.key.as_str(), grpc::CLUSTER]);
     Plugin::with_options(&module, options)
 }
 
@@ -298,7 +299,10 @@ impl Run {
             self.root(&plugin.activity());
             self.note(plugin, exchange, lines);
         }
-        Ok(())
+        grpc::answer(plugin, || {
+            self.root(&plugin.activity());
+            self.note(plugin, exchange, lines);
+        })
     }
 
     /// Adds the lines since the last time: first those of the exchange.

@@ -11,6 +11,7 @@ mod common;
 mod compare;
 mod envoy;
 mod facts;
+mod grpc;
 mod host;
 mod known;
 mod log;

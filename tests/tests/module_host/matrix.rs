@@ -1,6 +1,8 @@
 //! All host calls in all phases.
 
 use crate::calls;
+use crate::facts::grpc;
+use crate::grpc::Method;
 use crate::probe::{Call, Gives, Probe};
 use crate::scenario::Scenario;
 
@@ -40,11 +42,20 @@ const TCP_PHASES: &[(&str, &str)] = &[
 pub(crate) const RESUME: &str = "(drop (call $proxy_set_effective_context (i32.const 2)))
     (drop (call $proxy_continue_stream (i32.const 0)))";
 
+/// The phases of a gRPC stream, with their callbacks.
+const GRPC_PHASES: &[(&str, &str)] = &[
+    ("grpc-initial-metadata", "grpc_receive_initial_metadata"),
+    ("grpc-receive", "grpc_receive"),
+    ("grpc-trailing-metadata", "grpc_receive_trailing_metadata"),
+    ("grpc-close", "grpc_close"),
+];
+
 /// The phases in which all calls are made.
 pub(crate) fn phases() -> Vec<&'static str> {
     let http = PHASES.iter().map(|(phase, ..)| *phase);
     let tcp = TCP_PHASES.iter().map(|(phase, _)| *phase);
-    http.chain(["tick", "queue-ready", "http-call-response"]).chain(tcp).collect()
+    let grpc = GRPC_PHASES.iter().map(|(phase, _)| *phase);
+    http.chain(["tick", "queue-ready", "http-call-response"]).chain(grpc).chain(tcp).collect()
 }
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
@@ -71,6 +82,15 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         let calls = calls::all(phase);
         let module = Probe::new().more(calls::GLOBALS).calls_if(callback, condition, &calls);
         scenarios.push(Scenario::new(*phase, module).tcp("hello", "world"));
+    }
+    for (phase, callback) in GRPC_PHASES {
+        let module = Probe::new()
+            .more(calls::GLOBALS)
+            .calls("request_headers", &[grpc::stream(Method::Echo), grpc::send("hello", true)])
+            .returns("request_headers", "(i32.const 1)")
+            .calls(callback, &calls::all(phase))
+            .code("grpc_close", RESUME);
+        scenarios.push(Scenario::new(*phase, module));
     }
     let tick = Probe::new()
         .more(calls::GLOBALS)
