@@ -140,6 +140,11 @@ impl Running {
                 .iter()
                 .filter(|line| line.plugin == scenario.key && !line.main_thread);
             outcome.log.extend(own.map(|line| line.text.clone()));
+            if let Some(second) = scenario.second() {
+                let own =
+                    lines.iter().filter(|line| line.plugin == second.key && !line.main_thread);
+                outcome.log.extend(own.map(|line| line.text.clone()));
+            }
         }
     }
 }
@@ -520,6 +525,27 @@ fn filters(scenario: &Scenario) -> Value {
             },
         ]);
     }
+    let modules = [Some(scenario.clone()), scenario.second()];
+    let mut http_filters: Vec<Value> = modules
+        .iter()
+        .flatten()
+        .map(|module| {
+            json!({
+                "name": module.key,
+                "typed_config": any(
+                    "envoy.extensions.filters.http.wasm.v3.Wasm",
+                    json!({ "config": plugin(module) }),
+                ),
+            })
+        })
+        .collect();
+    http_filters.push(json!({
+        "name": "router",
+        "typed_config": any(
+            "envoy.extensions.filters.http.router.v3.Router",
+            json!({ "suppress_envoy_headers": true }),
+        ),
+    }));
     json!([{
         "name": "hcm",
         "typed_config": any(
@@ -539,22 +565,7 @@ fn filters(scenario: &Scenario) -> Value {
                         "routes": [{ "name": "the route", "match": { "prefix": "/" }, "route": { "cluster": key } }],
                     }],
                 },
-                "http_filters": [
-                    {
-                        "name": key,
-                        "typed_config": any(
-                            "envoy.extensions.filters.http.wasm.v3.Wasm",
-                            json!({ "config": plugin(scenario) }),
-                        ),
-                    },
-                    {
-                        "name": "router",
-                        "typed_config": any(
-                            "envoy.extensions.filters.http.router.v3.Router",
-                            json!({ "suppress_envoy_headers": true }),
-                        ),
-                    },
-                ],
+                "http_filters": http_filters,
             }),
         ),
     }])

@@ -8,7 +8,7 @@ mod replies;
 use crate::calls::{GLOBALS, pairs, property};
 use crate::changes::reply_with;
 use crate::probe::{Call, Gives, Probe};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, beside};
 
 /// Functions of maps, by the number of the map.
 struct Map(u32);
@@ -244,6 +244,53 @@ fn traps() -> Vec<Scenario> {
     .collect()
 }
 
+/// Two VMs, each of which puts an item into the queue of the other.
+fn between_vms(key: &str) -> Scenario {
+    let register = |queue: &str| {
+        Call::new(
+            format!("register {queue}"),
+            format!("(call $proxy_register_shared_queue '{queue}' (i32.const 0))"),
+            Gives::Nothing,
+        )
+    };
+    let send = |vm: &str, queue: &str, item: &str| {
+        [
+            Call::new(
+                format!("resolve {queue}"),
+                format!(
+                    "(call $proxy_resolve_shared_queue '{vm}' '{queue}' (i32.const 0))
+                     (global.set $queue (i32.load (i32.const 0)))"
+                ),
+                Gives::Nothing,
+            ),
+            Call::new(
+                format!("enqueue {item}"),
+                format!("(call $proxy_enqueue_shared_queue (global.get $queue) '{item}')"),
+                Gives::Nothing,
+            ),
+        ]
+    };
+    let dequeue = Call::new(
+        "dequeue",
+        "(call $proxy_dequeue_shared_queue (local.get $b) (i32.const 0) (i32.const 4))",
+        Gives::Bytes,
+    );
+    let dequeues = [dequeue.clone(), dequeue];
+    let first = Probe::new()
+        .more(GLOBALS)
+        .calls("request_headers", &[register("there")])
+        .calls("queue_ready", &dequeues)
+        .calls("queue_ready", &send(&beside(key), "back", "pong"));
+    let second = Probe::new()
+        .more(GLOBALS)
+        .calls("request_headers", &[register("back")])
+        .calls("request_headers", &send(key, "there", "ping"))
+        .returns("request_headers", "(i32.const 1)")
+        .calls("queue_ready", &dequeues)
+        .code("queue_ready", crate::matrix::RESUME);
+    Scenario::new(key, first).beside(second)
+}
+
 fn shared() -> Vec<Scenario> {
     let get = |key: &str| {
         Call::new(
@@ -306,5 +353,9 @@ fn shared() -> Vec<Scenario> {
         .returns("request_headers", "(i32.const 1)")
         .calls("queue_ready", &[dequeue()])
         .code("queue_ready", crate::matrix::RESUME);
-    vec![Scenario::new("shared-data", data), Scenario::new("shared-queue", queues)]
+    vec![
+        Scenario::new("shared-data", data),
+        Scenario::new("shared-queue", queues),
+        between_vms("queue-between-vms"),
+    ]
 }

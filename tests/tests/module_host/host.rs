@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proxy_wasm_test::{
-    Activity, Answer, Error, ErrorKind, HeaderMap, Message, MetricType, Module, Options,
+    Activity, Answer, Error, ErrorKind, HeaderMap, Host, Message, MetricType, Module, Options,
     Outcome as Step, PeerType, Plugin, Sent as SentPart,
 };
 
@@ -14,7 +14,11 @@ use crate::scenario::{Fields, Got, Outcome, Scenario, Sent};
 /// The outcome of a scenario.
 pub(crate) fn run(scenario: &Scenario) -> Outcome {
     let mut run = Run { log: Vec::new(), root_lines: 0, outcome: Outcome::default() };
-    if let Err(error) = run.all(scenario) {
+    let result = match scenario.second() {
+        Some(second) => run.both(scenario, &second),
+        None => run.all(scenario),
+    };
+    if let Err(error) = result {
         run.failed(&error);
     }
     run.outcome.log = run.log;
@@ -23,10 +27,10 @@ pub(crate) fn run(scenario: &Scenario) -> Outcome {
 
 /// Starts the module of a scenario, or says why it does not start.
 pub(crate) fn starts(scenario: &Scenario) -> Result<(), String> {
-    start(scenario).map(drop).map_err(|error| error.to_string())
+    start(&Host::new(), scenario).map(drop).map_err(|error| error.to_string())
 }
 
-fn start(scenario: &Scenario) -> Result<Plugin, Error> {
+fn start(host: &Host, scenario: &Scenario) -> Result<Plugin, Error> {
     let wasm = wat::parse_str(scenario.module.text()).expect("valid text");
     let module = Module::new(wasm)?;
     let options = Options::default()
@@ -36,7 +40,7 @@ fn start(scenario: &Scenario) -> Result<Plugin, Error> {
         .property(&["plugin_name"], scenario.key.as_str())
         .property(&["xds", "node", "id"], "the node")
         .clusters([scenario.key.as_str(), grpc::CLUSTER]);
-    Plugin::with_options(&module, options)
+    host.plugin(&module, options)
 }
 
 struct Run {
@@ -71,7 +75,7 @@ impl Run {
     }
 
     fn all(&mut self, scenario: &Scenario) -> Result<(), Error> {
-        let plugin = start(scenario)?;
+        let plugin = start(&Host::new(), scenario)?;
         self.root(&plugin.activity());
         if let Some(line) = &scenario.idle_until {
             while !self.log.contains(line) {
@@ -86,6 +90,39 @@ impl Run {
         self.outcome.metrics = metrics(scenario, &plugin);
         let activity = plugin.shut_down()?;
         self.root(&activity);
+        Ok(())
+    }
+
+    /// Two filters of one listener, each with its own exchange. The second one's log comes last.
+    fn both(&mut self, first: &Scenario, second: &Scenario) -> Result<(), Error> {
+        let host = Host::new();
+        let plugins = [start(&host, first)?, start(&host, second)?];
+        let mut other = Self { log: Vec::new(), root_lines: 0, outcome: Outcome::default() };
+        let mut runs = [&mut *self, &mut other];
+        let mut exchanges = [plugins[0].exchange()?, plugins[1].exchange()?];
+        let mut lines = [0, 0];
+        for (run, plugin) in runs.iter_mut().zip(&plugins) {
+            run.root(&plugin.activity());
+        }
+        for exchange in &mut exchanges {
+            exchange.request_headers(request_head(&first.request), !first.request.goes_on())?;
+        }
+        for (index, run) in runs.iter_mut().enumerate() {
+            run.note(&plugins[index], &exchanges[index], &mut lines[index]);
+        }
+        assert_eq!(exchanges[1].request_outcome(), Step::Continue, "the second module goes on");
+        for (index, (run, mut exchange)) in runs.iter_mut().zip(exchanges).enumerate() {
+            exchange.response_headers(response_head(&first.response), false)?;
+            run.rest(&plugins[index], &first.response, &mut exchange, &mut lines[index], false)?;
+            let record = exchange.finish()?;
+            run.log.extend(record.activity.log[lines[index]..].iter().map(text));
+            run.outcome.upstream = got(&record.request, record.request_sent);
+            run.outcome.client = got(&record.response, record.response_sent);
+        }
+        for (run, plugin) in runs.iter_mut().zip(plugins) {
+            run.root(&plugin.shut_down()?);
+        }
+        self.log.extend(other.log);
         Ok(())
     }
 
@@ -147,30 +184,6 @@ impl Run {
         };
         self.log
             .extend(record.activity.log[lines.min(record.activity.log.len())..].iter().map(text));
-        let headers = |headers: &HeaderMap| {
-            let mut fields: Fields = headers
-                .iter()
-                .map(|(name, value)| {
-                    let text = |bytes: &[u8]| -> String {
-                        bytes.iter().copied().map(char::from).collect()
-                    };
-                    (text(name), text(value))
-                })
-                .filter(|(name, _)| {
-                    !crate::envoy::HOP.contains(&name.as_str()) && name != ":scheme"
-                })
-                .collect();
-            fields.sort();
-            fields
-        };
-        let got = |message: &Message, sent: SentPart| {
-            (sent != SentPart::Nothing).then(|| Got {
-                headers: headers(&message.headers),
-                body: String::from_utf8_lossy(&message.body).into_owned(),
-                trailers: message.trailers.as_ref().map(headers).unwrap_or_default(),
-                cut_off: sent != SentPart::All,
-            })
-        };
         self.outcome.upstream = got(&record.request, record.request_sent);
         if scenario.leaves_at.is_none() {
             self.outcome.client = got(&record.response, record.response_sent);
@@ -186,20 +199,8 @@ impl Run {
         exchange: &mut proxy_wasm_test::Exchange<'_>,
         lines: &mut usize,
     ) -> Result<(), Error> {
-        let mut head: Fields = Vec::new();
-        let (method, path) = scenario.request.start.split_once(' ').expect("a method and a path");
-        for (name, value) in [
-            (":authority", "example.com"),
-            (":path", path),
-            (":method", method),
-            (":scheme", "http"),
-        ] {
-            head.push((name.to_owned(), value.to_owned()));
-        }
-        head.extend(scenario.request.headers.clone());
-        head.push(("x-forwarded-proto".to_owned(), "http".to_owned()));
         let request = &scenario.request;
-        exchange.request_headers(map(&head), !request.goes_on())?;
+        exchange.request_headers(request_head(request), !request.goes_on())?;
         self.note(plugin, exchange, lines);
         self.tick(plugin, exchange, lines, exchange.request_outcome())?;
         self.rest(plugin, request, exchange, lines, true)?;
@@ -211,12 +212,7 @@ impl Run {
             return Ok(());
         }
         let response = &scenario.response;
-        let mut head = vec![(":status".to_owned(), response.start.clone())];
-        head.extend(response.headers.clone());
-        if response.chunked() {
-            head.push(("transfer-encoding".to_owned(), "chunked".to_owned()));
-        }
-        exchange.response_headers(map(&head), !response.goes_on())?;
+        exchange.response_headers(response_head(response), !response.goes_on())?;
         self.note(plugin, exchange, lines);
         self.tick(plugin, exchange, lines, exchange.response_outcome())?;
         self.rest(plugin, response, exchange, lines, false)?;
@@ -317,6 +313,51 @@ impl Run {
         *lines = log.len();
         self.root(&plugin.activity());
     }
+}
+
+/// What the other side gets, if it gets something.
+fn got(message: &Message, sent: SentPart) -> Option<Got> {
+    let headers = |headers: &HeaderMap| {
+        let mut fields: Fields = headers
+            .iter()
+            .map(|(name, value)| {
+                let text =
+                    |bytes: &[u8]| -> String { bytes.iter().copied().map(char::from).collect() };
+                (text(name), text(value))
+            })
+            .filter(|(name, _)| !crate::envoy::HOP.contains(&name.as_str()) && name != ":scheme")
+            .collect();
+        fields.sort();
+        fields
+    };
+    (sent != SentPart::Nothing).then(|| Got {
+        headers: headers(&message.headers),
+        body: String::from_utf8_lossy(&message.body).into_owned(),
+        trailers: message.trailers.as_ref().map(headers).unwrap_or_default(),
+        cut_off: sent != SentPart::All,
+    })
+}
+
+fn request_head(request: &Sent) -> HeaderMap {
+    let (method, path) = request.start.split_once(' ').expect("a method and a path");
+    let mut head: Fields = Vec::new();
+    for (name, value) in
+        [(":authority", "example.com"), (":path", path), (":method", method), (":scheme", "http")]
+    {
+        head.push((name.to_owned(), value.to_owned()));
+    }
+    head.extend(request.headers.clone());
+    head.push(("x-forwarded-proto".to_owned(), "http".to_owned()));
+    map(&head)
+}
+
+fn response_head(response: &Sent) -> HeaderMap {
+    let mut head = vec![(":status".to_owned(), response.start.clone())];
+    head.extend(response.headers.clone());
+    if response.chunked() {
+        head.push(("transfer-encoding".to_owned(), "chunked".to_owned()));
+    }
+    map(&head)
 }
 
 fn map(fields: &Fields) -> HeaderMap {

@@ -39,6 +39,8 @@ pub(crate) struct Scenario {
     pub(crate) module: Probe,
     pub(crate) configuration: String,
     pub(crate) vm_configuration: String,
+    /// A second module, in a filter and a VM of its own, after the first one.
+    pub(crate) beside: Option<Probe>,
     /// Scenarios with the same id share what VMs share.
     pub(crate) vm_id: Option<String>,
     pub(crate) request: Sent,
@@ -64,6 +66,7 @@ impl Scenario {
             module,
             configuration: "the configuration".to_owned(),
             vm_configuration: "of the VM".to_owned(),
+            beside: None,
             vm_id: None,
             request: Sent {
                 start: "GET /path?query=1".to_owned(),
@@ -165,6 +168,17 @@ impl Scenario {
         self
     }
 
+    pub(crate) fn beside(mut self, module: Probe) -> Self {
+        self.beside = Some(module);
+        self
+    }
+
+    /// The scenario of the second module, if there is one.
+    pub(crate) fn second(&self) -> Option<Self> {
+        let module = self.beside.clone()?;
+        Some(Self { key: beside(&self.key), module, beside: None, ..self.clone() })
+    }
+
     pub(crate) fn crashes(mut self) -> Self {
         self.crashes = true;
         self
@@ -178,6 +192,11 @@ impl Scenario {
     pub(crate) fn vm_id(&self) -> &str {
         self.vm_id.as_deref().unwrap_or(&self.key)
     }
+}
+
+/// The name and the VM of the second module in the scenario with this key.
+pub(crate) fn beside(key: &str) -> String {
+    format!("{key}-beside")
 }
 
 /// A message as one side got it.
