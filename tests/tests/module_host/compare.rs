@@ -121,6 +121,13 @@ impl Log {
         self.lines.join("; ")
     }
 
+    /// The callbacks of gRPC and the last of their arguments: a number of pairs, a length, or a
+    /// status.
+    pub(crate) fn grpc_callbacks(&self) -> Vec<(&str, &str)> {
+        let lines = self.lines.iter().filter_map(|line| line.strip_prefix("grpc_"));
+        lines.filter_map(|line| Some((line.split_once(' ')?.0, line.rsplit_once(' ')?.1))).collect()
+    }
+
     pub(crate) fn result(&self, label: &str) -> Option<&str> {
         self.results.iter().find(|(found, _)| found == label).map(|(_, value)| value.as_str())
     }

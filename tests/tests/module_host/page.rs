@@ -45,6 +45,7 @@ pub(crate) fn text(outcomes: &Outcomes, starts: &[Start], differences: &[Differe
     page += &by_phase(outcomes, differences);
     page += &changed_streams(outcomes, differences);
     page += &results(outcomes);
+    page += &grpc(outcomes);
     page += &initialize(starts);
     page += &wasi(outcomes);
     page += &explained(differences);
@@ -210,6 +211,31 @@ fn results(outcomes: &Outcomes) -> String {
     }
     page + "\nA body callback that returns 1 gets all pieces again with the next one, and one that returns 3 or more \
         drops its piece.\n"
+}
+
+/// What a module gets of its gRPC calls and streams.
+fn grpc(outcomes: &Outcomes) -> String {
+    let mut page = "\n## gRPC calls and streams\nThe server echoes all messages, and then sends status 0. In the other scenarios it sends \
+        status 7 after its metadata (`denied`) or in its only headers (`denied-at-once`), status 0 without a message (`empty`), the \
+        HTTP status 503 (`unavailable`), or it resets the stream before its response (`reset`) or after its metadata (`reset-later`). \
+        The number is that of the metadata's pairs, the message's bytes, or the status; the text is that of `proxy_get_status` \
+        in the last callback. The other scenarios are streams and calls that the module ends.\n\n\
+        | scenario | callbacks, without `proxy_on_grpc_` | text |\n| --- | --- | --- |\n"
+        .to_owned();
+    let is_shown = |key: &str| key.starts_with("grpc-call-") || key.starts_with("grpc-stream-");
+    for (key, outcome) in outcomes.iter().filter(|(key, _)| is_shown(key)) {
+        let log = Log::of(outcome);
+        let callbacks = log.grpc_callbacks();
+        let callbacks: Vec<_> =
+            callbacks.iter().map(|(name, number)| format!("`{name}` {number}")).collect();
+        let statuses = log.results.iter().rev();
+        let status = statuses.into_iter().find(|(label, _)| label.starts_with("get_status"));
+        let text = status.and_then(|(_, result)| result.split('"').nth(1)).unwrap_or_default();
+        let text = if text.is_empty() { String::new() } else { format!("`{text}`") };
+        let _ = writeln!(page, "| {key} | {} | {text} |", callbacks.join(", "));
+    }
+    page + "\nA stream that the server has ended is gone for the module once it has closed or cancelled it in `proxy_on_grpc_close`. \
+        If it has not, Envoy keeps the token and later uses what it has freed; the host answers NotFound.\n"
 }
 
 fn initialize(starts: &[Start]) -> String {
