@@ -99,13 +99,24 @@ impl Vm {
         if ends {
             side.delivered = Delivered::All;
         }
+        side.received += i64::from(size_argument(piece));
         if side.flow == Flow::StoppedAll {
-            side.received += i64::from(size_argument(piece));
             side.waiting.body.get_or_insert_default().extend_from_slice(piece);
             side.waiting.ends |= ends;
             return Ok(());
         }
-        side.received += i64::from(size_argument(piece));
+        self.run_body(id, direction, piece, ends)
+    }
+
+    /// Runs the callback for a piece that has arrived.
+    fn run_body(
+        &mut self,
+        id: u32,
+        direction: &Direction,
+        piece: &[u8],
+        ends: bool,
+    ) -> Result<(), Error> {
+        let Some(side) = self.state_mut().side(id, direction) else { return Ok(()) };
         if side.gathers {
             side.held.extend_from_slice(piece);
             side.piece = Some(Vec::new());
@@ -218,9 +229,7 @@ impl Vm {
                 side.sent = Sent::Part;
                 if waiting.body.is_some() || waiting.ends {
                     let body = waiting.body.unwrap_or_default();
-                    // It is delivered, and counted, a second time.
-                    side.received -= i64::from(size_argument(&body));
-                    self.deliver_body(id, direction, &body, waiting.ends)?;
+                    self.run_body(id, direction, &body, waiting.ends)?;
                 }
                 match waiting.trailers {
                     Some(trailers) => self.deliver_trailers(id, direction, trailers),

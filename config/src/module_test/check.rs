@@ -3,16 +3,9 @@
 use proxy_wasm_test::Outcome;
 
 use super::matcher::{LogMatcher, Matcher};
-use crate::finding::Location;
 
 /// One expectation.
-#[derive(Debug)]
-pub(super) struct Expectation {
-    pub(super) at: Location,
-    /// The field, such as `expect.log[0]`.
-    pub(super) field: String,
-    pub(super) check: Check,
-}
+pub(super) type Expectation = crate::testing::Expectation<Check>;
 
 #[derive(Debug)]
 pub(super) enum Check {

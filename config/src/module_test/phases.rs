@@ -41,12 +41,8 @@ pub(super) enum Chunks {
     Size(usize),
 }
 
-#[derive(Debug)]
-pub(super) struct Expectation {
-    pub(super) at: Location,
-    pub(super) field: String,
-    pub(super) check: Check,
-}
+/// One expectation.
+pub(super) type Expectation = crate::testing::Expectation<Check>;
 
 #[derive(Debug)]
 pub(super) enum Check {

@@ -77,14 +77,8 @@ pub(super) struct Case {
     pub(super) expectations: Vec<Expectation>,
 }
 
-/// One expectation of a request.
-#[derive(Debug)]
-pub(super) struct Expectation {
-    pub(super) at: Location,
-    /// The field, such as `validate.cluster_name`.
-    pub(super) field: String,
-    pub(super) check: Check,
-}
+/// One expectation.
+pub(super) type Expectation = crate::testing::Expectation<Check>;
 
 #[derive(Debug)]
 pub(super) enum Check {

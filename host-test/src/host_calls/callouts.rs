@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::call::{Call, CallResult, Fault};
 use crate::abi::Status;
 use crate::callouts::{Delivered, GrpcCall, HttpCall, Kind, Pending};
-use crate::headers::HeaderMap;
 use crate::record::Message;
 
 /// The headers without which Envoy makes no call.
@@ -74,17 +73,16 @@ pub(super) fn grpc_call(
     timeout: u32,
     to_token: u32,
 ) -> CallResult {
-    let upstream = read_upstream(call, upstream, upstream_size)?;
-    let service = call.read(service, service_size)?;
-    let method = call.read(method, method_size)?;
-    let initial_metadata = call.read_pairs(metadata, metadata_size)?;
+    let begun = begin(
+        call,
+        (upstream, upstream_size),
+        (service, service_size),
+        (method, method_size),
+        (metadata, metadata_size),
+    )?;
     let message = call.read(message, message_size)?;
-    let grpc = GrpcCall {
-        messages: vec![message],
-        is_ended: true,
-        timeout: duration(timeout),
-        ..begun(upstream, service, method, initial_metadata)
-    };
+    let grpc =
+        GrpcCall { messages: vec![message], is_ended: true, timeout: duration(timeout), ..begun };
     start(call, grpc, Kind::GrpcCall, to_token)
 }
 
@@ -101,11 +99,14 @@ pub(super) fn grpc_stream(
     metadata_size: u32,
     to_token: u32,
 ) -> CallResult {
-    let upstream = read_upstream(call, upstream, upstream_size)?;
-    let service = call.read(service, service_size)?;
-    let method = call.read(method, method_size)?;
-    let initial_metadata = call.read_pairs(metadata, metadata_size)?;
-    let grpc = GrpcCall { is_stream: true, ..begun(upstream, service, method, initial_metadata) };
+    let begun = begin(
+        call,
+        (upstream, upstream_size),
+        (service, service_size),
+        (method, method_size),
+        (metadata, metadata_size),
+    )?;
+    let grpc = GrpcCall { is_stream: true, ..begun };
     start(call, grpc, Kind::GrpcStream, to_token)
 }
 
@@ -148,40 +149,36 @@ fn known_kind(token: u32) -> Result<Kind, Status> {
     Kind::of(token).filter(|kind| !matches!(kind, Kind::Http)).ok_or(Status::BadArgument)
 }
 
-/// The upstream of a gRPC call. Envoy takes what is not an encoded `GrpcService` for the name of a
-/// cluster.
-fn read_upstream(
-    call: &mut Call<'_>,
-    upstream: u32,
-    upstream_size: u32,
-) -> Result<Vec<u8>, Fault<Status>> {
-    let upstream = call.read_key(upstream, upstream_size)?;
-    if has_cluster(call, &upstream) { Ok(upstream) } else { Err(Status::ParseFailure.into()) }
-}
-
 fn has_cluster(call: &mut Call<'_>, name: &[u8]) -> bool {
     let clusters = call.state().options.clusters.as_ref();
     clusters.is_none_or(|clusters| clusters.iter().any(|cluster| cluster == name))
 }
 
-fn begun(
-    upstream: Vec<u8>,
-    service: Vec<u8>,
-    method: Vec<u8>,
-    initial_metadata: HeaderMap,
-) -> GrpcCall {
-    GrpcCall {
+/// Reads what calls and streams have in common, each by its address and length. Envoy takes an
+/// upstream that is not an encoded `GrpcService` for the name of a cluster.
+fn begin(
+    call: &mut Call<'_>,
+    upstream: (u32, u32),
+    service: (u32, u32),
+    method: (u32, u32),
+    metadata: (u32, u32),
+) -> Result<GrpcCall, Fault<Status>> {
+    let upstream = call.read_key(upstream.0, upstream.1)?;
+    if !has_cluster(call, &upstream) {
+        return Err(Status::ParseFailure.into());
+    }
+    Ok(GrpcCall {
         token: 0,
         context: 0,
         upstream,
-        service,
-        method,
-        initial_metadata,
+        service: call.read(service.0, service.1)?,
+        method: call.read(method.0, method.1)?,
+        initial_metadata: call.read_pairs(metadata.0, metadata.1)?,
         is_stream: false,
         messages: Vec::new(),
         is_ended: false,
         timeout: None,
-    }
+    })
 }
 
 fn start(call: &mut Call<'_>, grpc: GrpcCall, kind: Kind, to_token: u32) -> CallResult {
