@@ -8,12 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{fs, thread};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use ingress_tests::{Admin, Process, envoy, listen, validate, wait_until};
-use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::bootstrap::bootstrap;
 use crate::grpc;
 use crate::log::{Line, Log, Waited};
 use crate::scenario::{Fields, Got, Outcome, Scenario, Sent};
@@ -33,11 +31,11 @@ pub(crate) struct Running {
 impl Running {
     fn start(scenarios: &[Scenario], upstreams: &[SocketAddr]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let bootstrap = folder.path().join("bootstrap.json");
+        let path = folder.path().join("bootstrap.json");
         let address_file = folder.path().join("admin-address");
         let grpc = grpc::Server::start();
-        let configuration = bootstrap_of(scenarios, upstreams, grpc.address);
-        fs::write(&bootstrap, configuration.to_string()).expect("a file");
+        let configuration = bootstrap(scenarios, upstreams, grpc.address);
+        fs::write(&path, configuration.to_string()).expect("a file");
         let mut process = Process::spawn(
             Command::new("sh")
                 .args(["-c", "exec \"$0\" \"$@\" 2>&1"])
@@ -47,7 +45,7 @@ impl Running {
                 .arg("--admin-address-path")
                 .arg(&address_file)
                 .arg("-c")
-                .arg(&bootstrap)
+                .arg(&path)
                 .stdout(Stdio::piped()),
         );
         let log = Log::default();
@@ -78,11 +76,11 @@ fn lives(admin: &Admin) -> bool {
 /// Whether Envoy accepts a configuration with this module.
 pub(crate) fn accepts(scenario: &Scenario) -> bool {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let bootstrap = folder.path().join("bootstrap.json");
+    let path = folder.path().join("bootstrap.json");
     let (_listener, upstream) = listen();
-    let configuration = bootstrap_of(std::slice::from_ref(scenario), &[upstream], upstream);
-    fs::write(&bootstrap, configuration.to_string()).expect("a file");
-    validate(&bootstrap).status.success()
+    let configuration = bootstrap(std::slice::from_ref(scenario), &[upstream], upstream);
+    fs::write(&path, configuration.to_string()).expect("a file");
+    validate(&path).status.success()
 }
 
 /// Runs scenarios one after the other. Those that crash Envoy have one of their own, as well as
@@ -427,146 +425,4 @@ fn got(arrived: Arrived) -> Got {
         trailers: arrived.trailers,
         cut_off: arrived.cut_off,
     }
-}
-
-fn any(kind: &str, mut value: Value) -> Value {
-    value["@type"] = json!(format!("type.googleapis.com/{kind}"));
-    value
-}
-
-fn string(value: &str) -> Value {
-    any("google.protobuf.StringValue", json!({ "value": value }))
-}
-
-fn plugin(scenario: &Scenario) -> Value {
-    let wasm = wat::parse_str(scenario.module.text())
-        .unwrap_or_else(|error| panic!("{}: {error}", scenario.key));
-    json!({
-        "name": scenario.key,
-        "configuration": string(&scenario.configuration),
-        "vm_config": {
-            "vm_id": scenario.vm_id(),
-            "runtime": "envoy.wasm.runtime.v8",
-            "configuration": string(&scenario.vm_configuration),
-            "code": { "local": { "inline_bytes": BASE64.encode(wasm) } },
-        },
-    })
-}
-
-fn bootstrap_of(scenarios: &[Scenario], upstreams: &[SocketAddr], grpc: SocketAddr) -> Value {
-    let own = scenarios
-        .iter()
-        .zip(upstreams)
-        .map(|(scenario, upstream)| cluster(&scenario.key, *upstream, &http1()));
-    let grpc = cluster(grpc::CLUSTER, grpc, &json!({ "http2_protocol_options": {} }));
-    let clusters: Vec<Value> = own.chain([grpc]).collect();
-    let listeners: Vec<Value> = scenarios
-        .iter()
-        .map(|scenario| {
-            json!({
-                "name": scenario.key,
-                "address": socket_address(0),
-                "filter_chains": [{ "filters": filters(scenario) }],
-            })
-        })
-        .collect();
-    json!({
-        "node": { "id": "the node", "cluster": "the cluster of the node" },
-        "admin": { "address": socket_address(0) },
-        "static_resources": { "clusters": clusters, "listeners": listeners },
-    })
-}
-
-fn socket_address(port: u16) -> Value {
-    json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } })
-}
-
-fn http1() -> Value {
-    json!({ "http_protocol_options": { "enable_trailers": true } })
-}
-
-fn cluster(name: &str, upstream: SocketAddr, http: &Value) -> Value {
-    let protocol = any(
-        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-        json!({ "explicit_http_config": http }),
-    );
-    json!({
-        "name": name,
-        "connect_timeout": "5s",
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": protocol,
-        },
-        "load_assignment": {
-            "cluster_name": name,
-            "endpoints": [{
-                "lb_endpoints": [{ "endpoint": { "address": socket_address(upstream.port()) } }],
-            }],
-        },
-    })
-}
-
-fn filters(scenario: &Scenario) -> Value {
-    let key = &scenario.key;
-    if scenario.tcp.is_some() {
-        return json!([
-            {
-                "name": key,
-                "typed_config": any(
-                    "envoy.extensions.filters.network.wasm.v3.Wasm",
-                    json!({ "config": plugin(scenario) }),
-                ),
-            },
-            {
-                "name": "tcp_proxy",
-                "typed_config": any(
-                    "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
-                    json!({ "stat_prefix": key, "cluster": key }),
-                ),
-            },
-        ]);
-    }
-    let modules = [Some(scenario.clone()), scenario.second()];
-    let mut http_filters: Vec<Value> = modules
-        .iter()
-        .flatten()
-        .map(|module| {
-            json!({
-                "name": module.key,
-                "typed_config": any(
-                    "envoy.extensions.filters.http.wasm.v3.Wasm",
-                    json!({ "config": plugin(module) }),
-                ),
-            })
-        })
-        .collect();
-    http_filters.push(json!({
-        "name": "router",
-        "typed_config": any(
-            "envoy.extensions.filters.http.router.v3.Router",
-            json!({ "suppress_envoy_headers": true }),
-        ),
-    }));
-    json!([{
-        "name": "hcm",
-        "typed_config": any(
-            "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-            json!({
-                "stat_prefix": key,
-                "http_protocol_options": { "enable_trailers": true },
-                "generate_request_id": false,
-                // What cuts a response off need not wait for the client.
-                "delayed_close_timeout": "0.02s",
-                "server_header_transformation": "PASS_THROUGH",
-                "route_config": {
-                    "name": "the routes",
-                    "virtual_hosts": [{
-                        "name": "the virtual host",
-                        "domains": ["*"],
-                        "routes": [{ "name": "the route", "match": { "prefix": "/" }, "route": { "cluster": key } }],
-                    }],
-                },
-                "http_filters": http_filters,
-            }),
-        ),
-    }])
 }

@@ -4,6 +4,7 @@
 //! host calls in all phases; `UPDATE_GOLDEN=1 cargo test -p ingress-tests --test module_host`
 //! writes it.
 
+mod bootstrap;
 mod calls;
 mod changes;
 #[path = "../../../host-test/tests/common/mod.rs"]
