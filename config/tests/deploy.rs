@@ -82,7 +82,7 @@ fn flag(container: &Value, name: &str) -> Option<String> {
 
 #[test]
 fn each_file_is_part_of_it() {
-    let mut there = BTreeSet::from(["crds/routerule.yaml".to_owned()]);
+    let mut there = BTreeSet::from(["chart/crds/routerule.yaml".to_owned()]);
     for entry in fs::read_dir(FOLDER).unwrap().map(Result::unwrap) {
         if entry.path().is_file() {
             there.insert(entry.file_name().into_string().unwrap());

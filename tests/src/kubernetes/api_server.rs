@@ -277,7 +277,7 @@ current-context: test
     /// a kind, those that the gateway cannot work without.
     fn apply_deployment(&self) {
         let deploy = workspace().join("config/deploy");
-        let files = ["namespace.yaml", "crds/routerule.yaml", "rbac.yaml"];
+        let files = ["namespace.yaml", "chart/crds/routerule.yaml", "rbac.yaml"];
         let files = files.map(|file| ("-f", deploy.join(file)));
         let everything = [("-k", self.deployment())];
         let kubectl = self.kubectl();

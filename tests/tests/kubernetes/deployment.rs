@@ -22,7 +22,7 @@ fn the_deployment_is_applied_as_it_is() {
 fn each_file_of_the_deployment_is_applied_where_its_version_is_served() {
     let api = ApiServer::shared();
     let mut files = files_in(&workspace().join("config/deploy"));
-    files.extend(files_in(&workspace().join("config/deploy/crds")));
+    files.extend(files_in(&workspace().join("config/deploy/chart/crds")));
     for file in files.iter().filter(|file| file.is_file() && !file.ends_with("kustomization.yaml"))
     {
         let text = fs::read_to_string(file).unwrap();
