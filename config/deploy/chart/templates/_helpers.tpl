@@ -61,7 +61,7 @@ imagePullPolicy: {{ . }}
 {{- /*
 A digest of the settings, so that a change restarts the pods; empty for the default
 settings, because kustomize, which could not update it, has the same objects. If the default
-settings change, update this digest: `cargo test -p ingressctl --test chart` prints it.
+settings change, update this digest: `cargo test -p ingressctl --test helm` prints it.
 */}}
 {{- define "gateway.settingsDigest" -}}
 {{- $digest := include "gateway.settings" . | sha256sum -}}
