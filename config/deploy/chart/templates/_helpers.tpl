@@ -21,9 +21,9 @@ The metadata of an object. Takes a dict: root; name; optionally namespace, label
 annotations.
 */}}
 {{- define "gateway.metadata" -}}
-name: {{ .name }}
+name: {{ toYaml .name }}
 {{- with .namespace }}
-namespace: {{ . }}
+namespace: {{ toYaml . }}
 {{- end }}
 {{- with mustMergeOverwrite (dict) .root.Values.labels (.labels | default dict) }}
 labels:
@@ -122,9 +122,9 @@ each namespace. Those for Events differ.
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: {{ .kind }}
-  name: {{ .name }}
+  name: {{ toYaml .name }}
 subjects:
 - kind: ServiceAccount
-  name: {{ include "gateway.account" .root }}
-  namespace: {{ .root.Release.Namespace }}
+  name: {{ include "gateway.account" .root | toYaml }}
+  namespace: {{ toYaml .root.Release.Namespace }}
 {{- end }}
