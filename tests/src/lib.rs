@@ -12,6 +12,7 @@ mod echo;
 mod edge;
 pub mod fuzz;
 mod h2;
+mod helm;
 mod httpbin;
 mod kubernetes;
 mod made;
@@ -40,6 +41,7 @@ pub use client::{Answer, KeepAlive, ask, get, raw};
 pub use echo::{Echo, Echoed};
 pub use edge::{Edge, wait_until};
 pub use h2::{h2_flood, h2_request, h2_request_with_trailers};
+pub use helm::helm;
 pub use httpbin::HttpBin;
 pub use kubernetes::{
     ApiProxy, ApiServer, Asked, Gateway, Kubectl, Namespace, Service, Verdict, Writer, hostile,

@@ -19,6 +19,11 @@ impl Kubectl {
         Self { program: assets.join("kubectl"), kubeconfig: kubeconfig.to_owned(), namespace: None }
     }
 
+    /// The file with which other clients connect as the same user.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
     /// The same, in a namespace.
     #[must_use]
     pub fn within(&self, namespace: &str) -> Self {

@@ -5,6 +5,7 @@
 //! Tests that need a different server, or stop it, start their own.
 
 mod api_versions;
+mod chart;
 mod classes;
 mod definition;
 mod deployment;
