@@ -32,7 +32,8 @@ fn digest(kubectl: &Kubectl) -> Value {
 fn a_second_gateway_is_installed_upgraded_and_removed() {
     let kubectl = ApiServer::shared().kubectl().within(NAMESPACE);
     let chart = workspace().join("config/deploy/chart");
-    let release = ["second", chart.to_str().unwrap(), "--set", "settings.ingressClass=second"];
+    let values = "settings.ingressClass=second,settings.controllerName=example.com/second";
+    let release = ["second", chart.to_str().unwrap(), "--set", values];
     let install = ["install", "--create-namespace"];
     let notes = run(&kubectl, &[&install[..], &release].concat());
     let remedy = format!("kubectl label namespace {NAMESPACE} pod-security.kubernetes.io/enforce");

@@ -70,6 +70,16 @@ settings change, update this digest: `cargo test -p ingressctl --test helm` prin
 {{- end -}}
 {{- end }}
 
+{{- /*
+Whether Helm renders for a cluster, where the namespace of the release exists or Helm creates
+it, or only prints the objects. Helm renders before it creates the namespace.
+*/}}
+{{- define "gateway.isOnCluster" -}}
+{{- if lookup "v1" "Namespace" "" "kube-system" -}}
+true
+{{- end -}}
+{{- end }}
+
 {{- /* The name of the PriorityClass of the pods, or nothing. */}}
 {{- define "gateway.priorityClass" -}}
 {{- if .Values.priorityClass.name -}}
