@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// All modules, in the direction in which data flows.
-const ORDER: [&str; 36] = [
+const ORDER: [&str; 37] = [
     // Shared by all others.
     "object_ref",
     "finding",
@@ -52,6 +52,7 @@ const ORDER: [&str; 36] = [
     // Used by fuzz targets only.
     "fuzzing",
     // The command line.
+    "oci",
     "module_image",
     "upstream",
     "commands",

@@ -13,7 +13,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::print;
 use crate::MODULE;
 use crate::files::write_atomically;
-use crate::module_image::{Image, digest_of};
+use crate::module_image::module_image;
+use crate::oci::{digest_of, write_layout};
 
 /// Write the Wasm module, for your own Envoy; test and inspect any module
 ///
@@ -105,7 +106,7 @@ fn write_image(path: &Path) -> anyhow::Result<String> {
         "nothing was written: {} is a file, but an image is a folder; name a new or empty folder",
         path.display()
     );
-    let image = Image::of(MODULE)?;
-    image.write_layout(path)?;
+    let image = module_image(MODULE)?;
+    write_layout(&image, path)?;
     Ok(image.digest())
 }
