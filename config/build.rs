@@ -33,6 +33,29 @@ fn main() {
     build(&workspace, &target_dir);
     let module = folder.join("ingress_filter.wasm");
     println!("cargo::rustc-env=INGRESS_FILTER_WASM={}", module.display());
+    println!("cargo::rustc-env=INGRESSCTL_COMMIT={}", commit(&workspace).unwrap_or_default());
+}
+
+/// The commit that is built, for `ingressctl --version`: what the environment says, where
+/// there is no repository, else what Git says. Other builds than those for release have
+/// none, because they would compile again after each commit.
+fn commit(workspace: &Path) -> Option<String> {
+    println!("cargo::rerun-if-env-changed=INGRESSCTL_COMMIT");
+    if let Ok(commit) = env::var("INGRESSCTL_COMMIT") {
+        return Some(commit);
+    }
+    if env::var("PROFILE").is_ok_and(|profile| profile != "release") {
+        return None;
+    }
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").current_dir(workspace).args(arguments).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim_end().to_owned())
+    };
+    // It changes with each commit and checkout.
+    let log = git(&["rev-parse", "--git-path", "logs/HEAD"])?;
+    println!("cargo::rerun-if-changed={}", workspace.join(log).display());
+    git(&["rev-parse", "HEAD"])
 }
 
 /// Adds the target where rustc lacks it. Where that cannot be, the build ends,

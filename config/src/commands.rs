@@ -3,6 +3,7 @@
 mod args;
 pub(crate) mod check;
 pub(crate) mod compile;
+pub(crate) mod completions;
 pub(crate) mod controller;
 pub(crate) mod demo;
 pub(crate) mod explain;
@@ -65,7 +66,7 @@ fn ensure_complete(manifests: &Manifests, undone: &str) -> anyhow::Result<()> {
 }
 
 /// Prints a text and ends its last line.
-fn print(text: &str) -> anyhow::Result<()> {
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let text = text.trim_end();
     print_bytes(if text.is_empty() { String::new() } else { format!("{text}\n") }.as_bytes())
 }

@@ -38,6 +38,7 @@ pub mod settings;
 mod signals;
 pub mod testing;
 pub mod upstream;
+pub mod version;
 mod xds;
 
 /// `ingress_filter.wasm`, the module that Envoy loads.

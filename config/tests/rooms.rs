@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// All modules, in the direction in which data flows.
-const ORDER: [&str; 37] = [
+const ORDER: [&str; 38] = [
     // Shared by all others.
     "object_ref",
     "finding",
@@ -54,6 +54,7 @@ const ORDER: [&str; 37] = [
     // The command line.
     "oci",
     "module_image",
+    "version",
     "upstream",
     "commands",
     "cli",

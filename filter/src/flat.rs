@@ -65,6 +65,9 @@ impl FlatTable {
         bytes.starts_with(b"INGRESS")
     }
 
+    /// The version of the form that this module reads and writes, and no other.
+    pub const VERSION: u8 = MAGIC[7];
+
     /// Reads the bytes of an encoded table.
     ///
     /// # Errors
