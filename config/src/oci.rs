@@ -155,12 +155,7 @@ impl Images {
         Self::named(named, blobs, title, name)
     }
 
-    fn named(
-        named: Descriptor,
-        blobs: Vec<Blob>,
-        title: &str,
-        name: &str,
-    ) -> anyhow::Result<Self> {
+    fn named(named: Descriptor, blobs: Vec<Blob>, title: &str, name: &str) -> anyhow::Result<Self> {
         let mut entry = named.clone();
         let annotations = [(ANNOTATION_TITLE, title), (ANNOTATION_REF_NAME, name)];
         entry.set_annotations(Some(owned(&annotations)));
