@@ -19,12 +19,16 @@ pub fn workspace() -> &'static Path {
         .expect("this crate lies in a folder of the workspace")
 }
 
-/// The `ingressctl` that was built with this test.
+/// The `ingressctl` that `$INGRESSCTL` names, such as that of a release, or else the one
+/// that was built with this test.
 ///
 /// # Panics
-/// If it was not built: `cargo test --workspace` builds it.
+/// If there is none: `cargo test --workspace` builds it.
 pub fn ingressctl() -> &'static Path {
     static PATH: LazyLock<PathBuf> = LazyLock::new(|| {
+        if let Some(path) = env::var_os("INGRESSCTL") {
+            return path.into();
+        }
         let test = env::current_exe().expect("a test has a path");
         let path =
             test.ancestors().nth(2).expect("tests lie in target/debug/deps").join("ingressctl");

@@ -8,12 +8,17 @@ use serde_json::Value;
 
 const NAMESPACE: &str = "second-gateway";
 
-/// Runs Helm and returns its standard output.
+/// The folder of the chart.
+pub(crate) fn chart() -> String {
+    workspace().join("config/deploy/chart").to_str().unwrap().to_owned()
+}
+
+/// Runs Helm in a namespace and returns its standard output.
 #[track_caller]
-fn run(kubectl: &Kubectl, arguments: &[&str]) -> String {
+pub(crate) fn helm_in(kubectl: &Kubectl, namespace: &str, arguments: &[&str]) -> String {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(helm());
-    command.args(arguments).args(["--namespace", NAMESPACE]);
+    command.args(arguments).args(["--namespace", namespace]);
     command.arg("--kubeconfig").arg(kubectl.kubeconfig());
     // Without the user's configuration.
     let output = command.env_clear().env("HOME", home.path()).output().unwrap();
@@ -31,11 +36,12 @@ fn digest(kubectl: &Kubectl) -> Value {
 #[test]
 fn a_second_gateway_is_installed_upgraded_and_removed() {
     let kubectl = ApiServer::shared().kubectl().within(NAMESPACE);
-    let chart = workspace().join("config/deploy/chart");
+    let run = |arguments: &[&str]| helm_in(&kubectl, NAMESPACE, arguments);
+    let chart = chart();
     let values = "settings.ingressClass=second,settings.controllerName=example.com/second";
-    let release = ["second", chart.to_str().unwrap(), "--set", values];
+    let release = ["second", &chart, "--set", values];
     let install = ["install", "--create-namespace"];
-    let notes = run(&kubectl, &[&install[..], &release].concat());
+    let notes = run(&[&install[..], &release].concat());
     let remedy = format!("kubectl label namespace {NAMESPACE} pod-security.kubernetes.io/enforce");
     assert!(notes.contains(&remedy), "{notes}");
     let installed = digest(&kubectl);
@@ -45,13 +51,13 @@ fn a_second_gateway_is_installed_upgraded_and_removed() {
     assert_eq!(kubectl.get("ingressclass", "second")["metadata"]["name"], "second");
 
     let upgrade = ["upgrade", "--set", "settings.httpForTls=redirect"];
-    let notes = run(&kubectl, &[&upgrade[..], &release].concat());
+    let notes = run(&[&upgrade[..], &release].concat());
     assert!(notes.contains("kubectl apply -f crds/routerule.yaml"), "{notes}");
     assert_ne!(digest(&kubectl), installed);
     let settings = kubectl.get("configmap", "second-settings")["data"]["settings.yaml"].take();
     assert!(settings.as_str().unwrap().contains("httpForTls: redirect"), "{settings}");
 
-    run(&kubectl, &["uninstall", "second"]);
+    run(&["uninstall", "second"]);
     assert_eq!(kubectl.list("deployment"), Vec::<Value>::new());
     kubectl.run(&["get", "ingressclass", "second"]).unwrap_err();
     // RouteRules would be deleted with their definition.

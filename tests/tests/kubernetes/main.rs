@@ -12,6 +12,7 @@ mod deployment;
 mod envoy;
 mod live;
 mod page;
+mod pod;
 mod refused;
 mod resilience;
 mod rights;
