@@ -1,0 +1,68 @@
+//! What has been made, tried where it can run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use serde_json::Value;
+
+use crate::binary::Machine;
+use crate::image::PROGRAM;
+use crate::step::run;
+
+/// Where `chroot` is.
+const SYSTEM: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Unpacks the image of a kind of machine from an archive into an empty root, as a container
+/// engine does.
+pub(crate) fn unpack(archive: &Path, machine: Machine, root: &Path) -> anyhow::Result<()> {
+    if root.exists() {
+        fs::remove_dir_all(root)?;
+    }
+    fs::create_dir_all(root)?;
+    let layout = tempfile::tempdir()?;
+    run(Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(layout.path()))?;
+    let read = |path: &Path| -> anyhow::Result<Value> {
+        let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+        Ok(serde_json::from_slice(&bytes)?)
+    };
+    let blob = |descriptor: &Value| -> anyhow::Result<PathBuf> {
+        let digest = descriptor["digest"].as_str().context("a descriptor has no digest")?;
+        Ok(layout.path().join("blobs").join(digest.replace(':', "/")))
+    };
+    let names = read(&layout.path().join("index.json"))?;
+    let platforms = read(&blob(&names["manifests"][0])?)?;
+    let mut manifests = platforms["manifests"].as_array().into_iter().flatten();
+    let of_machine = |manifest: &&Value| manifest["platform"]["architecture"] == machine.name();
+    let manifest = manifests.find(of_machine).context("no image for this kind of machine")?;
+    for layer in read(&blob(manifest)?)?["layers"].as_array().into_iter().flatten() {
+        run(Command::new("tar").arg("-xzf").arg(blob(layer)?).arg("-C").arg(root))?;
+    }
+    Ok(())
+}
+
+/// Runs the command with nothing else in its root.
+pub(crate) fn runs_alone(root: &Path) -> anyhow::Result<()> {
+    // A user namespace lets any user change the root; root itself needs none.
+    let mut command = if is_root()? {
+        Command::new("chroot")
+    } else {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "chroot"]);
+        command
+    };
+    command.arg(root).arg(format!("/{PROGRAM}")).arg("--version");
+    run(command.env_clear().env("PATH", SYSTEM))
+}
+
+fn is_root() -> anyhow::Result<bool> {
+    let id = Command::new("id").arg("-u").output()?;
+    Ok(id.stdout == b"0\n")
+}
+
+/// Compares all files with their checksums.
+pub(crate) fn has_checksums(folder: &Path) -> anyhow::Result<()> {
+    ensure!(folder.join("SHA256SUMS").is_file(), "there are no checksums");
+    run(Command::new("sha256sum").args(["--check", "--quiet", "SHA256SUMS"]).current_dir(folder))
+}
