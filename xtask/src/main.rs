@@ -7,6 +7,7 @@ mod image;
 mod krew;
 mod package;
 mod sbom;
+mod site;
 mod step;
 mod verify;
 
@@ -14,16 +15,20 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Tasks of a release
+/// The release, and the site of the documentation
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
 enum Task {
     Dist(dist::Dist),
+    Site(site::Site),
 }
 
 fn main() -> ExitCode {
-    let Task::Dist(dist) = Task::parse();
-    match dist.run() {
+    let result = match Task::parse() {
+        Task::Dist(dist) => dist.run(),
+        Task::Site(site) => site.run(),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cargo xtask: {error:#}");
