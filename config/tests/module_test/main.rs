@@ -2,7 +2,6 @@
 
 mod expectations;
 mod files;
-mod guide;
 mod output;
 #[path = "../sandbox/mod.rs"]
 mod sandbox;
