@@ -23,7 +23,8 @@ const WITHOUT_SECRET: &str = "secure-ingress";
 fn samples() -> Vec<PathBuf> {
     let entries = fs::read_dir(folder("")).expect("a folder of samples");
     let paths = entries.map(|entry| entry.expect("a sample").path());
-    let samples: Vec<_> = paths.filter(|path| !path.ends_with(NO_MANIFESTS)).collect();
+    let samples: Vec<_> =
+        paths.filter(|path| path.is_dir() && !path.ends_with(NO_MANIFESTS)).collect();
     assert!(!samples.is_empty());
     samples
 }

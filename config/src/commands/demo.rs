@@ -33,6 +33,15 @@ const HTTPBIN: &str = include_str!("../../samples/simple-ingress/httpbin.yaml");
 const RULE: &str = include_str!("../../samples/status-route/status-route.yaml");
 const UNREAD_RULE: &str = "status-route.yaml.off";
 
+/// A sample without its first line, which names a schema for editors by a path of the
+/// repository.
+fn without_schema(sample: &str) -> &str {
+    match sample.split_once('\n') {
+        Some((first, rest)) if first.starts_with("# yaml-language-server:") => rest,
+        _ => sample,
+    }
+}
+
 /// The part of the sample's Endpoints that has httpbin's port.
 const SAMPLE_ENDPOINT: &str = "  ports:\n  - name: http\n    port: 8000\n";
 
@@ -98,12 +107,12 @@ impl Demo {
             let manifests = vec![PathSpec::Path(folder.path().to_owned())];
             let options = self.run.options(manifests, listening)?;
             write_upstream(folder.path(), listener.local_addr()?.port())?;
-            fs::write(folder.path().join(UNREAD_RULE), RULE)?;
+            fs::write(folder.path().join(UNREAD_RULE), without_schema(RULE))?;
             if https.is_some() {
-                fs::write(folder.path().join("ingress.yaml"), SECURE_INGRESS)?;
+                fs::write(folder.path().join("ingress.yaml"), without_schema(SECURE_INGRESS))?;
                 write_secret(folder.path(), &options.settings.default_certificate)?;
             } else {
-                fs::write(folder.path().join("ingress.yaml"), INGRESS)?;
+                fs::write(folder.path().join("ingress.yaml"), without_schema(INGRESS))?;
             }
             let upstream = tokio::spawn(upstream::serve(listener));
             let code = serve(&options, |ready| {
@@ -120,7 +129,8 @@ impl Demo {
 /// Writes the sample's Service, with the port of the upstream.
 fn write_upstream(folder: &Path, port: u16) -> io::Result<()> {
     let endpoint = SAMPLE_ENDPOINT.replace("8000", &port.to_string());
-    let (services, _) = HTTPBIN.rsplit_once(SAMPLE_ENDPOINT).unwrap_or((HTTPBIN, ""));
+    let httpbin = without_schema(HTTPBIN);
+    let (services, _) = httpbin.rsplit_once(SAMPLE_ENDPOINT).unwrap_or((httpbin, ""));
     fs::write(folder.join("httpbin.yaml"), format!("{services}{endpoint}"))
 }
 

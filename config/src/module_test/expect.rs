@@ -190,3 +190,18 @@ fn callout(item: &Field<'_>) -> Option<CalloutCheck> {
     };
     Some(CalloutCheck { cluster: matcher("cluster")?, headers, body: matcher("body")? })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Published;
+
+    #[test]
+    fn the_schema_has_the_same_fields() {
+        let schema = Published::read("module-tests.schema.json");
+        schema.has("/$defs/expect", EXPECT);
+        schema.has("/$defs/expect/properties/local_reply/anyOf/1", REPLY);
+        schema.has("/$defs/expect/properties/callouts/items", CALLOUT);
+        schema.has("/$defs/value/anyOf/3", VALUE);
+    }
+}

@@ -209,3 +209,19 @@ fn callout(item: &Field<'_>) -> Option<Callout> {
     let owned = |text: Option<&str>| text.map(str::to_owned);
     Some(Callout { cluster: owned(cluster), path: owned(path), answer })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Published;
+
+    #[test]
+    fn the_schema_has_the_same_fields() {
+        let schema = Published::read("module-tests.schema.json");
+        schema.has("", FILE);
+        schema.has("/$defs/test", TEST);
+        schema.has("/$defs/step", STEP);
+        schema.has("/$defs/step/properties/reload/anyOf/1", RELOAD);
+        schema.has("/$defs/test/properties/callouts/items", CALLOUT);
+    }
+}

@@ -202,3 +202,16 @@ pub(super) fn shown(bytes: &[u8]) -> String {
         Err(_) => bytes.escape_ascii().to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Published;
+
+    #[test]
+    fn the_schema_has_the_same_fields() {
+        let schema = Published::read("module-tests.schema.json");
+        schema.has("/$defs/condition", KINDS);
+        schema.has("/$defs/log/anyOf/1", LOG);
+    }
+}

@@ -184,3 +184,16 @@ pub(super) fn time(field: &Field<'_>) -> Option<Duration> {
     }
     time
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Published;
+
+    #[test]
+    fn the_schema_has_the_same_fields() {
+        let schema = Published::read("module-tests.schema.json");
+        schema.has("/$defs/request", REQUEST);
+        schema.has("/$defs/response", RESPONSE);
+    }
+}

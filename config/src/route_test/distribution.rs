@@ -122,6 +122,13 @@ mod tests {
     }
 
     #[test]
+    fn the_schema_has_the_same_fields() {
+        let schema = crate::testing::Published::read("route-tests.schema.json");
+        let pointer = "/$defs/validate/properties/ingress/properties/distribution";
+        schema.has(pointer, DISTRIBUTION);
+    }
+
+    #[test]
     fn four_deviations_are_tolerated() {
         assert!(distribution(None).compare(&drawn(7_600, 2_400, 0)).is_empty());
         let off = distribution(None).compare(&drawn(7_700, 2_300, 0));

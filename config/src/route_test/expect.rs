@@ -181,3 +181,17 @@ fn metadata(list: &Field<'_>, expectations: &mut Vec<Expectation>) {
         expectations.extend(check.map(|check| expectation(&item, check)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Published;
+
+    #[test]
+    fn the_schema_has_the_same_fields() {
+        let schema = Published::read("route-tests.schema.json");
+        schema.has("/$defs/validate", VALIDATE);
+        schema.has("/$defs/validate/properties/route_metadata/items", METADATA);
+        schema.has("/$defs/validate/properties/ingress", OURS);
+    }
+}

@@ -185,3 +185,20 @@ pub(super) fn header(item: &Field<'_>) -> Option<(String, String)> {
     let value = fields.get("value").map_or(Some(""), Field::as_string)?;
     Some((not_empty(key?)?.to_ascii_lowercase(), value.to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Published;
+
+    #[test]
+    fn the_schema_has_the_same_fields() {
+        let schema = Published::read("route-tests.schema.json");
+        schema.has("/anyOf/0", FILE);
+        schema.has("/$defs/test", TEST);
+        schema.has("/$defs/input", INPUT);
+        schema.has("/$defs/first_form", FIRST_FORM);
+        schema.has("/$defs/input/properties/ingress", INPUT_OF_OURS);
+        schema.has("/$defs/header", HEADER);
+    }
+}

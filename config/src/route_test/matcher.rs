@@ -190,7 +190,7 @@ fn range(field: &Field<'_>) -> Option<Test> {
 mod tests {
     use super::*;
     use crate::finding::{Finding, Findings};
-    use crate::testing::read_documents;
+    use crate::testing::{Published, read_documents};
 
     fn read(text: &str) -> Result<HeaderMatcher, Vec<Finding>> {
         let (mut findings, mut matcher) = (Findings::new(), None);
@@ -249,5 +249,14 @@ mod tests {
             let said: String = read(matcher).unwrap_err().iter().map(ToString::to_string).collect();
             assert!(said.contains(expected), "{matcher}: {said}");
         }
+    }
+
+    #[test]
+    fn the_schema_has_the_same_fields() {
+        let schema = Published::read("route-tests.schema.json");
+        schema.has("/$defs/matcher", MATCHER);
+        schema.has("/$defs/matcher/properties/string_match", STRING);
+        schema.has("/$defs/regex", REGEX);
+        schema.has("/$defs/matcher/properties/range_match", RANGE);
     }
 }
