@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Makes a folder with curl, wrk, h2load, nghttp, ab and nginx from Debian's packages and
-# with all their libraries, and prints its path. The tests use it where the
-# machine lacks one of them.
+# Makes a folder with curl, wrk, h2load, nghttp, ab, nginx, openssl, and the ACME server
+# pebble and client dehydrated from Debian's packages, with all their libraries, and
+# prints its path. The tests use it where the machine lacks one of them.
 #
 # Takes some seconds, once; afterwards the folder is found in the cache. Needs no
 # root and installs nothing.
 set -euo pipefail
 . "$(dirname "$0")/packages.sh"
 
-name=tools-2-$suite
+name=tools-3-$suite
 tools="$cache/$name"
 
 print_if_complete() {
@@ -21,13 +21,13 @@ print_if_complete() {
 print_if_complete
 lock "$name"
 print_if_complete
-require_debian "install curl, wrk, nghttp2-client (h2load, nghttp), apache2-utils (ab) and nginx with its package manager"
+require_debian "install curl, wrk, nghttp2-client (h2load, nghttp), apache2-utils (ab), nginx, openssl, pebble and dehydrated with its package manager"
 make_work "$name"
 
-say "downloading curl, wrk, h2load, nghttp, ab and nginx with their libraries (40 MB)"
+say "downloading curl, wrk, h2load, nghttp, ab, nginx, openssl, pebble and dehydrated with their libraries (50 MB)"
 fetch_lists
 apt install --download-only --yes --no-install-recommends curl wrk nghttp2-client \
-  apache2-utils nginx
+  apache2-utils nginx openssl pebble dehydrated
 mkdir -p "$work/tools/bin"
 for package in "$work"/apt/archives/*.deb; do
   dpkg-deb --extract "$package" "$work/tools/root"
@@ -45,9 +45,12 @@ for loader in "$root"/lib/*-linux-gnu/ld-linux*.so.*; do
 done
 RUN
 chmod +x "$work/tools/bin/curl"
-for program in wrk h2load nghttp ab nginx; do
+for program in wrk h2load nghttp ab nginx openssl pebble pebble-challtestsrv; do
   cp "$work/tools/bin/curl" "$work/tools/bin/$program"
 done
+
+# A script, which finds the others on the PATH.
+cp "$work/tools/root/usr/bin/dehydrated" "$work/tools/bin/dehydrated"
 
 # Complete or not there: nobody sees half a folder.
 mv "$work/tools" "$tools"

@@ -30,6 +30,13 @@ impl Kubectl {
         Self { namespace: Some(namespace.to_owned()), ..self.clone() }
     }
 
+    /// The start of a command line of kubectl, for scripts.
+    pub fn command_line(&self) -> String {
+        let (program, kubeconfig) = (self.program.display(), self.kubeconfig.display());
+        let namespace = self.namespace.as_deref().unwrap_or("default");
+        format!("{program} --kubeconfig {kubeconfig} --namespace {namespace}")
+    }
+
     /// Runs kubectl and returns its standard output.
     ///
     /// # Errors

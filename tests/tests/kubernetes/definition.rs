@@ -7,14 +7,14 @@ use std::process::Command;
 use ingress_tests::{ApiServer, Kubectl, ingressctl, workspace};
 use serde_json::{Value, json};
 
-use crate::deployment::{documents, files_in};
+use crate::deployment::{documents, files_in, samples};
 use crate::setup::object;
 
 #[test]
 fn every_rule_of_the_samples_is_taken() {
     let api = ApiServer::shared();
     let mut count = 0;
-    for folder in files_in(&workspace().join("config/samples")) {
+    for folder in samples() {
         let namespace = folder.file_name().unwrap().to_str().unwrap();
         let namespace = api.namespace(&format!("rules-of-{namespace}"));
         for document in

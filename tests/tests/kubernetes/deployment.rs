@@ -139,7 +139,7 @@ fn review(namespace: &str, verb: &str, resource: &str, name: &str) -> Value {
 #[test]
 fn every_ingress_of_the_samples_is_taken() {
     let api = ApiServer::shared();
-    for folder in files_in(&workspace().join("config/samples")) {
+    for folder in samples() {
         let namespace = folder.file_name().unwrap().to_str().unwrap();
         let namespace = api.namespace(&format!("ingresses-of-{namespace}"));
         for document in documents(&folder).iter().filter(|text| text.contains("\nkind: Ingress\n"))
@@ -147,6 +147,13 @@ fn every_ingress_of_the_samples_is_taken() {
             namespace.create(document);
         }
     }
+}
+
+/// The folders of samples.
+pub(crate) fn samples() -> Vec<PathBuf> {
+    let mut samples = files_in(&workspace().join("config/samples"));
+    samples.retain(|path| path.is_dir());
+    samples
 }
 
 /// The documents in the manifests of a folder.

@@ -4,6 +4,7 @@
 //! The tests share one API server, each with a namespace named after the test.
 //! Tests that need a different server, or stop it, start their own.
 
+mod acme;
 mod api_versions;
 mod chart;
 mod classes;
