@@ -201,7 +201,7 @@ fn a_certificate_is_issued_and_renewed_through_the_gateway() {
         &json!({"tls": [{"hosts": [HOST], "secretName": "shop"}],
                 "rules": [{"host": HOST, "http": {"paths": [path]}}]}),
     );
-    namespace.allow_secrets(&[web.clone()], "acme/default");
+    namespace.allow_secrets(std::slice::from_ref(&web), "acme/default");
     namespace.create(&web);
     let flags = ["--default-certificate", "acme/default", "--http-for-tls", "redirect"];
     let gateway = Gateway::start_with(&namespace, &flags);
