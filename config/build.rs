@@ -36,6 +36,17 @@ fn main() {
     println!("cargo::rustc-env=INGRESSCTL_COMMIT={}", commit(&workspace).unwrap_or_default());
 }
 
+/// Flags that keep the folders of this machine out of the messages of panics, so that each
+/// machine builds the same module.
+fn without_paths(workspace: &Path) -> String {
+    let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".cargo"));
+    let cargo = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home).unwrap_or_default();
+    let folders = [(cargo, "/cargo"), (workspace.canonicalize().unwrap_or_default(), "/src")];
+    let known = folders.iter().filter(|(folder, _)| !folder.as_os_str().is_empty());
+    let flags = known.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
+    flags.collect::<Vec<_>>().join("\u{1f}")
+}
+
 /// The commit that is built, for `ingressctl --version`: what the environment says, where
 /// there is no repository, else what Git says. Other builds than those for release have
 /// none, because they would compile again after each commit.
@@ -131,6 +142,7 @@ fn build(workspace: &Path, target_dir: &Path) {
     // The target is there. The path of a wrapper would change the module.
     command.env("RUSTC_WORKSPACE_WRAPPER", "");
     command.env("CARGO_TARGET_WASM32_WASIP1_LINKER", workspace.join(LINKER));
+    command.env("CARGO_ENCODED_RUSTFLAGS", without_paths(workspace));
     let status = command.status().expect("cargo can be run");
     assert!(status.success(), "ingress_filter.wasm could not be built");
 }
