@@ -63,8 +63,8 @@ pub(crate) enum Profile {
     Dev,
 }
 
-/// Builds `ingressctl` for a machine and returns it.
-pub(crate) fn build(machine: Machine, profile: Profile) -> anyhow::Result<Vec<u8>> {
+/// Builds `ingressctl` of a commit for a machine and returns it.
+pub(crate) fn build(machine: Machine, profile: Profile, commit: &str) -> anyhow::Result<Vec<u8>> {
     let target = machine.target();
     if !is_installed(target)? {
         run(Command::new("rustup").args(["target", "add", target]))?;
@@ -83,7 +83,7 @@ pub(crate) fn build(machine: Machine, profile: Profile) -> anyhow::Result<Vec<u8
         .env("CARGO_ENCODED_RUSTFLAGS", without_paths()?)
         .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
         .env("CARGO_PROFILE_DEV_STRIP", "symbols")
-        .env("INGRESSCTL_COMMIT", commit()?);
+        .env("INGRESSCTL_COMMIT", commit);
     run(&mut cargo)?;
     let binary = target_folder().join(target).join(folder).join("ingressctl");
     fs::read(&binary).with_context(|| format!("{} was not built", binary.display()))

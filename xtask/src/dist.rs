@@ -58,9 +58,10 @@ impl Dist {
             fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
         }
         fs::create_dir_all(&folder)?;
-        let binaries = self.binaries()?;
+        let commit = commit()?;
+        let binaries = self.binaries(&commit)?;
         self.archives(&binaries, &folder)?;
-        self.images(&binaries, &folder)?;
+        self.images(&binaries, &commit, &folder)?;
         step("what is built in");
         let first = *self.machines.first().context("there is no machine")?;
         sbom::write(first, &folder)?;
@@ -73,11 +74,11 @@ impl Dist {
         Ok(())
     }
 
-    fn binaries(&self) -> anyhow::Result<Vec<(Machine, Vec<u8>)>> {
+    fn binaries(&self, commit: &str) -> anyhow::Result<Vec<(Machine, Vec<u8>)>> {
         let mut binaries = Vec::new();
         for &machine in &self.machines {
             step(&format!("the binary for {}", machine.name()));
-            let binary = build(machine, self.profile)?;
+            let binary = build(machine, self.profile, commit)?;
             binaries.push((machine, binary));
         }
         Ok(binaries)
@@ -98,9 +99,14 @@ impl Dist {
         Ok(())
     }
 
-    fn images(&self, binaries: &[(Machine, Vec<u8>)], folder: &Path) -> anyhow::Result<()> {
+    fn images(
+        &self,
+        binaries: &[(Machine, Vec<u8>)],
+        commit: &str,
+        folder: &Path,
+    ) -> anyhow::Result<()> {
         step("images and chart");
-        let image = image::of(binaries, &commit()?)?;
+        let image = image::of(binaries, commit)?;
         let archive = folder.join(format!("ingressctl-{VERSION}-image.tar"));
         image::write(&image, &archive)?;
         if let Some(here) = Machine::HERE.filter(|here| self.machines.contains(here)) {
