@@ -6,6 +6,7 @@ mod connection;
 mod edge;
 mod exchange;
 mod explainer;
+mod hints;
 mod path;
 mod reason;
 mod request;
@@ -20,6 +21,7 @@ pub(crate) use candidates::RouteIndex;
 pub use candidates::{Candidate, IngressPlace};
 pub(crate) use connection::server_name;
 pub use explainer::Explainer;
+pub(crate) use hints::hints;
 pub use request::{Request, RequestError};
 pub use rules::RuleVerdict;
 

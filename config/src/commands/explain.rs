@@ -1,6 +1,5 @@
 //! `ingressctl explain`.
 
-mod hints;
 mod render;
 
 use std::net::IpAddr;
@@ -12,7 +11,7 @@ use clap::{Args, ValueEnum};
 use super::args::SettingsArgs;
 use super::source::{NamespaceArgs, SourceArgs};
 use super::{ensure_complete, print, report};
-use crate::explain::{Request, explain};
+use crate::explain::{Request, explain, hints};
 
 /// Show how a request is routed, and why
 ///
@@ -72,7 +71,7 @@ impl Explain {
         report(&compiled.findings);
         ensure_complete(source.manifests(), "nothing was explained")?;
         let mut explanation = explain(&compiled.gateway.table, &settings, &request)?;
-        explanation.hints = hints::hints(&source, &compiled, &request, &explanation);
+        explanation.hints = hints(&compiled, source.has_all_secrets(), &request, &explanation);
         print(&match self.output {
             Output::Json => serde_json::to_string_pretty(&explanation)?,
             Output::Text => render::text(&request, &explanation),

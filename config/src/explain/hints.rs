@@ -1,15 +1,15 @@
 //! Reasons why a request may not be served as expected that are not in the route
 //! table.
 
-use crate::commands::source::Source;
+use super::{Explanation, Request};
 use crate::compile::Compiled;
-use crate::explain::{Explanation, Request};
 use crate::finding::quote;
 
-/// The reasons, as independent sentences.
-pub(super) fn hints(
-    source: &Source,
+/// The reasons, as independent sentences. `has_all_secrets` says whether all Secrets could
+/// be read, so that absent ones do not exist.
+pub(crate) fn hints(
     compiled: &Compiled,
+    has_all_secrets: bool,
     request: &Request,
     explanation: &Explanation,
 ) -> Vec<String> {
@@ -20,7 +20,7 @@ pub(super) fn hints(
     let unread = compiled.unread.iter().filter(|it| is_unserved && it.may_be_for(&host));
     let unread = unread.map(|unread| unread.summary().to_owned());
     let handshake = no_handshake(compiled, request, explanation);
-    let handshake = handshake.filter(|_| source.has_all_secrets());
+    let handshake = handshake.filter(|_| has_all_secrets);
     handshake.into_iter().chain(unread).collect()
 }
 
