@@ -85,6 +85,12 @@ impl Certificate {
         self.turns.into_iter().find(|turn| *turn > now)
     }
 
+    /// The times at which its validity begins and has ended.
+    pub(crate) fn validity(&self) -> (SystemTime, SystemTime) {
+        let [begins, _, ended] = self.turns;
+        (begins, ended)
+    }
+
     /// Whether a server can have both certificates, and choose by what the client supports.
     pub(crate) fn complements(&self, other: &Self) -> bool {
         matches!(

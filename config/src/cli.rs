@@ -11,7 +11,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     InvalidFile, check, compile, completions, controller, demo, explain, explain_code, module,
-    print, rbac, serve, table, test,
+    print, rbac, serve, table, test, ui,
 };
 use crate::version::Version;
 
@@ -51,6 +51,7 @@ enum Command {
     Check(check::Check),
     Compile(compile::Compile),
     Explain(explain::Explain),
+    Ui(ui::Ui),
     ExplainCode(explain_code::ExplainCode),
     Test(test::Test),
     Controller(Box<controller::Controller>),
@@ -128,6 +129,7 @@ impl Command {
             Self::Check(check) => check.run(),
             Self::Compile(compile) => compile.run(),
             Self::Explain(explain) => explain.run(),
+            Self::Ui(ui) => ui.run(),
             Self::ExplainCode(explain) => explain.run(),
             Self::Test(test) => test.run(),
             Self::Controller(controller) => controller.run(),

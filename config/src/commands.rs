@@ -16,6 +16,7 @@ pub(crate) mod serve;
 mod source;
 pub(crate) mod table;
 pub(crate) mod test;
+pub(crate) mod ui;
 
 use std::io::{self, Write};
 

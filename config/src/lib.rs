@@ -37,6 +37,7 @@ pub mod serve;
 pub mod settings;
 mod signals;
 pub mod testing;
+mod ui;
 pub mod upstream;
 pub mod version;
 mod xds;

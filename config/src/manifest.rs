@@ -12,6 +12,7 @@
 mod builder;
 mod cursor;
 mod documents;
+mod excerpt;
 mod json;
 mod kept;
 mod names;
@@ -26,14 +27,17 @@ mod yaml;
 
 pub(crate) use cursor::{Cursor, Located, Manner, Place, Reading, Subject, nearest};
 pub use documents::{Chunk, chunks};
+#[cfg(test)]
+pub(crate) use excerpt::MAX_LINE;
+pub(crate) use excerpt::{SourceText, word_at};
 pub use kept::Kept;
 pub use names::Names;
 pub use node::{Key, Node, Position, Value};
 pub use object::Object;
 pub use parse_budget::{MAX_COPIED_BYTES, MAX_COPIED_NODES, MAX_NODES, ParseBudget};
 pub use passed_over::{Group, PassedOver};
-pub(crate) use source::is_manifest;
 pub use source::{MAX_FILE_BYTES, Manifests, PathSpec, ReadFailure, read, read_text};
 #[cfg(target_os = "linux")]
 pub(crate) use source::{ReadCache, read_again};
+pub(crate) use source::{is_manifest, read_stdin};
 pub use yaml::{MAX_DEPTH, SyntaxError, parse};

@@ -38,7 +38,7 @@ use crate::signals::Signals;
 
 use edge::{Compiler, Edge, Reported};
 use process::EnvoyProcess;
-use watch::Watcher;
+pub(crate) use watch::Watcher;
 
 /// The time that a download of Envoy may take to stop after Ctrl-C.
 const FETCH_GRACE_PERIOD: Duration = Duration::from_secs(5);

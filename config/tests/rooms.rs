@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// All modules, in the direction in which data flows.
-const ORDER: [&str; 38] = [
+const ORDER: [&str; 39] = [
     // Shared by all others.
     "object_ref",
     "finding",
@@ -56,6 +56,7 @@ const ORDER: [&str; 38] = [
     "module_image",
     "version",
     "upstream",
+    "ui",
     "commands",
     "cli",
 ];

@@ -58,7 +58,21 @@ impl SourceArgs {
         namespaces: &[String],
         settings: &Settings,
     ) -> anyhow::Result<Source> {
-        let manifests = read_files(&self.paths);
+        self.complete(read_files(&self.paths), namespaces, settings)
+    }
+
+    /// Whether the objects of a cluster are read.
+    pub(crate) fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// Same as [`Self::read`], with the manifests of the files.
+    pub(crate) fn complete(
+        &self,
+        manifests: Manifests,
+        namespaces: &[String],
+        settings: &Settings,
+    ) -> anyhow::Result<Source> {
         if !self.live {
             return Ok(Source::Files(manifests));
         }

@@ -202,6 +202,15 @@ pub fn read(paths: &[PathSpec], stdin: &mut dyn Read) -> Manifests {
     read_again(paths, stdin, &mut ReadCache::default())
 }
 
+/// The content of standard input, if a path names it. It can be read only once.
+pub(crate) fn read_stdin(paths: &[PathSpec]) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    if paths.contains(&PathSpec::Stdin) {
+        io::stdin().read_to_end(&mut content)?;
+    }
+    Ok(content)
+}
+
 /// Like [`read`], but does not parse unchanged files again.
 pub(crate) fn read_again(
     paths: &[PathSpec],

@@ -5,10 +5,10 @@ use std::io;
 use crate::manifest::{Manifests, PathSpec};
 
 /// Always fails to start.
-pub(super) enum Watcher {}
+pub(crate) enum Watcher {}
 
 impl Watcher {
-    pub(super) fn new(_: &[PathSpec]) -> io::Result<Self> {
+    pub(crate) fn new(_: &[PathSpec]) -> io::Result<Self> {
         Err(io::Error::new(
             io::ErrorKind::Unsupported,
             "serve and demo need inotify, which only Linux has; run them in a container. check, \
@@ -16,11 +16,15 @@ impl Watcher {
         ))
     }
 
-    pub(super) fn read(&mut self) -> io::Result<Manifests> {
+    pub(crate) fn with_stdin(manifests: &[PathSpec], _: Vec<u8>) -> io::Result<Self> {
+        Self::new(manifests)
+    }
+
+    pub(crate) fn read(&mut self) -> io::Result<Manifests> {
         match *self {}
     }
 
-    pub(super) fn changed(&mut self) -> io::Result<Manifests> {
+    pub(crate) fn changed(&mut self) -> io::Result<Manifests> {
         match *self {}
     }
 }

@@ -13,13 +13,13 @@ mod folders;
 mod places;
 mod writing;
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use inotify::EventMask;
 
-use crate::manifest::{Manifests, PathSpec, ReadCache, read_again};
+use crate::manifest::{Manifests, PathSpec, ReadCache, read_again, read_stdin};
 
 use emptied::Emptied;
 use folders::{Event, Folders};
@@ -40,7 +40,7 @@ const MAX_REARRANGING: Duration = Duration::from_secs(2);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Watches and reads manifests.
-pub(super) struct Watcher {
+pub(crate) struct Watcher {
     manifests: Vec<PathSpec>,
     /// The content of standard input, which can be read only once.
     stdin: Vec<u8>,
@@ -77,15 +77,20 @@ enum Appeared {
 }
 
 impl Watcher {
-    pub(super) fn new(manifests: &[PathSpec]) -> io::Result<Self> {
-        Self::with_timeout(manifests, WRITE_TIMEOUT)
+    pub(crate) fn new(manifests: &[PathSpec]) -> io::Result<Self> {
+        Self::with_stdin(manifests, read_stdin(manifests)?)
     }
 
-    fn with_timeout(manifests: &[PathSpec], write_timeout: Duration) -> io::Result<Self> {
-        let mut stdin = Vec::new();
-        if manifests.contains(&PathSpec::Stdin) {
-            io::stdin().read_to_end(&mut stdin)?;
-        }
+    /// Same as [`Self::new`], with the content of standard input.
+    pub(crate) fn with_stdin(manifests: &[PathSpec], stdin: Vec<u8>) -> io::Result<Self> {
+        Self::with_timeout(manifests, stdin, WRITE_TIMEOUT)
+    }
+
+    fn with_timeout(
+        manifests: &[PathSpec],
+        stdin: Vec<u8>,
+        write_timeout: Duration,
+    ) -> io::Result<Self> {
         Ok(Self {
             manifests: manifests.to_vec(),
             stdin,
@@ -99,7 +104,7 @@ impl Watcher {
     }
 
     /// Waits for a change to begin and to be complete, then reads everything.
-    pub(super) fn changed(&mut self) -> io::Result<Manifests> {
+    pub(crate) fn changed(&mut self) -> io::Result<Manifests> {
         while self.happened == Effect::None {
             self.wait(None)?;
         }
@@ -107,7 +112,7 @@ impl Watcher {
     }
 
     /// Reads everything as soon as no process is writing.
-    pub(super) fn read(&mut self) -> io::Result<Manifests> {
+    pub(crate) fn read(&mut self) -> io::Result<Manifests> {
         let start = Instant::now();
         self.arm();
         loop {

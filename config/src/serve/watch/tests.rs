@@ -57,7 +57,7 @@ impl Watching {
         let (sender, readings) = channel();
         let specs = [PathSpec::from(path.to_owned())];
         thread::spawn(move || {
-            let mut watcher = Watcher::with_timeout(&specs, write_timeout).unwrap();
+            let mut watcher = Watcher::with_timeout(&specs, Vec::new(), write_timeout).unwrap();
             let mut manifests = watcher.read();
             while sender.send(names(&manifests.unwrap())).is_ok() {
                 manifests = watcher.changed();
