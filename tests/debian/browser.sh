@@ -32,7 +32,7 @@ mkdir -p "$work/browser/bin" "$work/browser/root"
 for package in "$work"/apt/archives/*.deb; do
   # The C library has to be that of the system's loader.
   case "${package##*/}" in
-  libc6_* | libc-bin_* | libgcc-s1_* | libstdc++6_*) continue ;;
+  libc6_* | libc-bin_*) continue ;;
   esac
   dpkg-deb --extract "$package" "$work/browser/root"
 done

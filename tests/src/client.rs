@@ -18,8 +18,8 @@ pub struct Answer {
 impl Answer {
     /// The first value of a header, by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        lines.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value.trim()))
     }
 
     /// The name of the [`Upstream`](crate::Upstream) that responded, or the status

@@ -7,6 +7,7 @@
 mod access_log;
 mod admin;
 pub mod bench;
+mod browser;
 mod client;
 mod echo;
 mod edge;
@@ -37,6 +38,7 @@ mod websocket;
 
 pub use access_log::AccessLog;
 pub use admin::Admin;
+pub use browser::{Browser, Key};
 pub use client::{Answer, KeepAlive, ask, get, raw};
 pub use echo::{Echo, Echoed};
 pub use edge::{Edge, wait_until};
@@ -55,7 +57,7 @@ pub use offline::Offline;
 pub use own_envoy::{OwnEnvoy, compile, compiled, compiled_with, edit_json, validate};
 pub use plugin::configuration;
 pub use process::Process;
-pub use python::python;
+pub use python::{python, python_packages};
 pub use raw_server::{answering, listen, read_head};
 pub use server::Server;
 pub use serving::Serving;

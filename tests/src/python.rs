@@ -12,11 +12,15 @@ use crate::made::{made_by, needed};
 /// If they cannot be downloaded.
 pub fn python() -> Command {
     let mut command = Command::new("python3");
-    command.env("PYTHONPATH", packages());
+    command.env("PYTHONPATH", python_packages());
     command
 }
 
-fn packages() -> &'static Path {
+/// The folder of these packages.
+///
+/// # Panics
+/// If they cannot be downloaded.
+pub fn python_packages() -> &'static Path {
     static FOLDER: LazyLock<Result<PathBuf, String>> =
         LazyLock::new(|| made_by("tests/python/packages.sh"));
     needed("Python with packages", &FOLDER)

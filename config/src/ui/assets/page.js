@@ -15,7 +15,7 @@ const tree = new Tree((node) => {
 });
 const form = new TrialForm((request) => {
   if (request === null) return;
-  update({ request, view: "routes" }, true);
+  update({ request, selected: "", view: "routes" }, true);
   showView();
   tryRequest();
 });
@@ -129,7 +129,8 @@ async function tryRequest() {
       const { way: indexes, explanation } = answer.outcome;
       const node = light(indexes && { ...indexes, cluster: explanation.cluster });
       showOutcome(document_, answer.outcome, node);
-      if (node) {
+      // A link may have another selection.
+      if (node && !(state.selected && tree.find(state.selected))) {
         update({ selected: node.key });
         tree.select(node.key);
       }

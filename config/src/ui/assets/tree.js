@@ -326,7 +326,9 @@ function labelOf(node) {
       node.route.kind && node.route.kind !== "prefix" && el("span.tag", {}, node.route.kind),
       node.route.plaintext && el("span.tag", {}, "HTTPS only"),
       node.backend?.rules.length > 0 && el("span.tag", {}, count(node.backend.rules.length, "rule")),
-      el("span.extra", {}, value(node.route.backend)),
+      node.backend?.default.summary && node.backend.rules.length === 0
+        ? el("span.extra.failed", {}, node.backend.default.summary)
+        : el("span.extra", {}, value(node.route.backend)),
     ];
     default: return [
       el("span.label", {}, serviceName(node)),

@@ -1,0 +1,73 @@
+//! Who gets the page: only who has the URL.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use ingress_tests::{Answer, ingressctl, raw};
+
+use crate::page::{SHOP, Served};
+
+/// The address and the path of the page.
+fn parts(url: &str) -> (SocketAddr, String) {
+    let (address, token) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    (address.parse().unwrap(), format!("/{token}"))
+}
+
+fn send(address: SocketAddr, method: &str, path: &str, headers: &str) -> Answer {
+    let request = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n{headers}\r\n");
+    raw(address, request.as_bytes())
+}
+
+#[test]
+fn only_the_printed_url_opens_the_page() {
+    let served = Served::start(SHOP);
+    let (address, path) = parts(&served.url);
+    let host = format!("host: {address}\r\n");
+    let page = send(address, "GET", &path, &host);
+    assert_eq!((page.status, page.header("referrer-policy")), (200, Some("no-referrer")));
+    let policy = page.header("content-security-policy").unwrap();
+    for rule in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"] {
+        assert!(policy.contains(rule), "{policy}");
+    }
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(send(address, "GET", &format!("{path}state.json"), &host).status, 200);
+
+    let wrong = path.replace(['0', '1', '2', '3', '4', '5', '6', '7'], "8");
+    for (method, path, headers, status) in [
+        ("GET", "/", &*host, 404),
+        ("GET", "/state.json", &host, 404),
+        ("GET", &wrong, &host, 404),
+        ("GET", &path, &format!("host: rebound.example:{}\r\n", address.port()), 403),
+        ("GET", &path, "", 403),
+        (
+            "POST",
+            &format!("{path}read-again"),
+            &format!("{host}origin: http://evil.example\r\n"),
+            403,
+        ),
+        ("GET", &format!("{path}../etc/passwd"), &host, 404),
+        ("GET", &format!("{path}nothing"), &host, 404),
+        ("DELETE", &path, &host, 405),
+        ("GET", &format!("{path}try"), &host, 405),
+        ("POST", &format!("{path}try"), &format!("{host}content-length: 2\r\n\r\n{{}}"), 400),
+    ] {
+        let answer = send(address, method, path, headers);
+        assert_eq!(answer.status, status, "{method} {path} {headers}: {}", answer.body);
+        assert!(!answer.body.contains("shop.example.com"), "{}", answer.body);
+    }
+    assert_eq!(served.interrupt(), Some(0));
+}
+
+#[test]
+fn no_other_machine_can_connect() {
+    let run = |arguments: &[&str]| {
+        let output = Command::new(ingressctl()).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, error) = run(&["ui", "-f", ".", "--listen", "0.0.0.0:8080"]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("other machines could read the page; use 127.0.0.1:8080"), "{error}");
+    let (code, error) = run(&["ui"]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("--filename") && error.contains("--live"), "{error}");
+}
