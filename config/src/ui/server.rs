@@ -49,7 +49,7 @@ const EVENTS: &str = "text/event-stream";
 
 /// The headers of every response. Nothing but the page's own files is loaded or connected
 /// to, and no text becomes markup.
-const HEADERS: [(&str, &str); 7] = [
+const HEADERS: [(&str, &str); 6] = [
     (
         "content-security-policy",
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -61,7 +61,6 @@ const HEADERS: [(&str, &str); 7] = [
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
     ("cache-control", "no-store"),
-    ("x-robots-tag", "noindex"),
 ];
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;

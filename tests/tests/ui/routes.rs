@@ -46,7 +46,11 @@ fn a_path_shows_its_rules_in_order() {
     let facts = page.texts("#selected .facts > div");
     assert!(facts.contains(&"Position manifests/shop.yaml:20".to_owned()), "{facts:?}");
     let related = page.texts("#selected .related li");
-    assert!(related.iter().any(|it| it.contains("service `serach`")), "{related:?}");
+    assert!(related.iter().any(|it| it.contains("service serach")), "{related:?}");
+    let row =
+        "[...document.querySelectorAll('.row')].find((it) => it.innerText.includes('/v1/search'))";
+    let marks = page.run(&format!("return {row}.querySelector('.severity').innerText"));
+    assert_eq!(marks, "error");
     page.select("default/cart:80");
     assert!(
         page.text("#selected").contains("Endpoints 10.0.1.3:8080"),

@@ -1,9 +1,13 @@
 //! Who gets the page: only who has the URL.
 
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::Command;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::{env, fs};
 
-use ingress_tests::{Answer, ingressctl, raw};
+use ingress_tests::{Answer, Process, ingressctl, raw, wait_until};
 
 use crate::page::{SHOP, Served};
 
@@ -56,6 +60,33 @@ fn only_the_printed_url_opens_the_page() {
         assert!(!answer.body.contains("shop.example.com"), "{}", answer.body);
     }
     assert_eq!(served.interrupt(), Some(0));
+}
+
+/// A program that writes its argument to a file.
+fn fake_browser(folder: &Path) {
+    let program = folder.join("xdg-open");
+    fs::write(&program, "#!/bin/sh\nprintf %s \"$1\" >\"$0.new\" && mv \"$0.new\" \"$0.opened\"\n")
+        .unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn the_page_is_opened_in_the_default_browser() {
+    let folder = tempfile::tempdir().unwrap();
+    fake_browser(folder.path());
+    let path = format!("{}:{}", folder.path().display(), env::var("PATH").unwrap());
+    let mut process = Process::spawn(
+        Command::new(ingressctl())
+            .args(["ui", "--open", "-f"])
+            .arg(folder.path())
+            .env("PATH", path)
+            .stdout(Stdio::piped()),
+    );
+    let line = BufReader::new(process.output()).lines().next().unwrap().unwrap();
+    let opened = folder.path().join("xdg-open.opened");
+    wait_until("a browser is started", || opened.exists());
+    assert_eq!(format!("ready {}", fs::read_to_string(opened).unwrap()), line);
+    assert_eq!(process.interrupt(), Some(0));
 }
 
 #[test]

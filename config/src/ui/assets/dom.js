@@ -28,6 +28,14 @@ export function value(text, classes = "") {
   return el(`bdi.value${classes}`, {}, text);
 }
 
+/** A text with code between backticks. */
+export function prose(text) {
+  const parts = String(text).split("`");
+  // A backtick without a partner is text.
+  if (parts.length % 2 === 0) return el("bdi.prose", {}, text);
+  return el("bdi.prose", {}, parts.map((part, index) => index % 2 === 1 ? el("code", {}, part) : part));
+}
+
 export const byId = (id) => document.getElementById(id);
 
 export function replace(element, ...children) {

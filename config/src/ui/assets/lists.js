@@ -1,6 +1,6 @@
 // Certificates and findings.
 
-import { byId, count, el, replace, value } from "./dom.js";
+import { byId, count, el, prose, replace, value } from "./dom.js";
 
 /** As many findings exist at once; a button shows more. */
 const STEP = 100;
@@ -62,7 +62,7 @@ export function showFindings(document_, words, isNew = true) {
 }
 
 export function findingSummary({ severity, code, message }) {
-  return [el(`span.severity.${severity}`, {}, severity), " ", value(message), " ", el("code", {}, code)];
+  return [el(`span.severity.${severity}`, {}, severity), " ", prose(message), " ", el("code", {}, code)];
 }
 
 function showFinding(document_, finding) {
@@ -71,13 +71,13 @@ function showFinding(document_, finding) {
   return el(`article.finding.${severity}`, {},
     el("h3", {}, el(`span.severity.${severity}`, {}, severity), " ", el("span", {}, value(object ?? summary)), " ", el("code.code", {}, code)),
     field && el("p.field-path", {}, value(field)),
-    el("p.message", {}, value(message)),
+    el("p.message", {}, prose(message)),
     at && el("figure.excerpt", {},
       el("figcaption", {}, value(at)),
       excerpt.length > 0 && el("pre", { tabindex: "0", "aria-label": `Lines of ${at}` }, excerpt.map(showLine)),
     ),
     el("details", {}, el("summary", {}, "What it means and what to do"),
-      explanation.split(/\n\n+/).filter((text) => !text.startsWith("```")).map((text) => el("p.explanation", {}, text)),
+      explanation.split(/\n\n+/).filter((text) => !text.startsWith("```")).map((text) => el("p.explanation", {}, prose(text))),
       example && el("pre", { tabindex: "0" }, example.trim())),
   );
 }

@@ -121,7 +121,12 @@ async function tryRequest() {
   try {
     const answer = await attempt(request);
     if (request !== state.request) return;
-    if (answer.version !== version) return void await refresh();
+    if (answer.version !== version) {
+      const before = version;
+      await refresh();
+      // Otherwise it has tried the request with the newest state.
+      return version === before ? tryRequest() : undefined;
+    }
     if (answer.error !== null) {
       light(null);
       showError(answer.error);

@@ -258,18 +258,35 @@ export class Tree {
 function nodesOf(document_) {
   const backends = new Map(document_.backends.map((backend) => [backend.name, backend]));
   const targets = new Map();
+  const severities = severitiesOf(document_);
   const nodes = document_.hosts.map((host, index) => {
     const node = { kind: "host", key: host.names[0], index, host, parent: null };
     const names = host.names.join(" ").toLowerCase();
     node.text = names;
     node.children = host.routes.map((route, at) =>
       routeNode(document_, backends, targets, route, at, node, names));
+    for (const child of node.children) child.severity = severities.get(placeOf(child.route));
     return node;
   });
   if (document_.default) {
     nodes.push(routeNode(document_, backends, targets, document_.default, null, null, "*"));
   }
   return nodes;
+}
+
+const placeOf = ({ ingress, field }) => `Ingress ${ingress} ${field}`;
+
+/** The severity of the worst finding about each path. */
+function severitiesOf({ findings }) {
+  const worst = new Map();
+  const order = ["note", "warning", "error"];
+  for (const { object, field, severity } of findings) {
+    const path = field?.match(/^spec\.rules\[\d+\]\.http\.paths\[\d+\]/)?.[0];
+    if (!path) continue;
+    const place = `${object} ${path}`;
+    if (order.indexOf(severity) > order.indexOf(worst.get(place))) worst.set(place, severity);
+  }
+  return worst;
 }
 
 function routeNode(document_, backends, cache, route, index, parent, names) {
@@ -323,6 +340,7 @@ function labelOf(node) {
     ];
     case "route": return [
       el("span.label", {}, value(node.route.path)),
+      node.severity && el(`span.severity.${node.severity}`, {}, node.severity),
       node.route.kind && node.route.kind !== "prefix" && el("span.tag", {}, node.route.kind),
       node.route.plaintext && el("span.tag", {}, "HTTPS only"),
       node.backend?.rules.length > 0 && el("span.tag", {}, count(node.backend.rules.length, "rule")),
@@ -333,9 +351,16 @@ function labelOf(node) {
     default: return [
       el("span.label", {}, serviceName(node)),
       versionTags(node.details),
-      el("span.extra", {}, node.uses.find(({ percent }) => percent)?.percent ?? (node.uses[0].rule ? "" : "default")),
+      el("span.extra", {}, usage(node.uses)),
     ];
   }
+}
+
+/** Which rules use a cluster. */
+function usage(uses) {
+  if (uses.length > 1) return `${uses.length} rules`;
+  const [{ rule, percent }] = uses;
+  return percent ?? (rule ? "1 rule" : "default");
 }
 
 function serviceName({ cluster, details }) {
