@@ -1,11 +1,14 @@
 //! `--live`: the commands that read manifests, on the objects of a cluster.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use ingress_tests::{
-    ApiServer, Authority, Gateway, Namespace, Service, Upstream, ingressctl, machine_ip,
+    ApiServer, Authority, Gateway, Namespace, Process, Service, Upstream, ingressctl, machine_ip,
+    raw,
 };
 use serde_json::{Value, json};
 
@@ -212,4 +215,39 @@ fn a_cluster_that_cannot_be_asked_is_an_error() {
             assert!(output.stderr.contains(expected), "{}", output.stderr);
         }
     }
+}
+
+#[test]
+fn the_page_reads_the_cluster_again_on_request() {
+    let api = ApiServer::shared();
+    let namespace = api.namespace("live-page");
+    let upstream = Upstream::start_on(machine_ip(), "web");
+    fill(&namespace, &upstream);
+    let mut process = Process::spawn(
+        Command::new(ingressctl())
+            .args(["ui", "--live", "--namespace", "live-page", "--kubeconfig"])
+            .arg(api.kubeconfig())
+            .stdout(Stdio::piped()),
+    );
+    let line = BufReader::new(process.output()).lines().next().expect("a line").expect("text");
+    let url = line.strip_prefix("ready http://").expect("a URL");
+    let (address, token) = url.split_once('/').expect("a path");
+    let address: SocketAddr = address.parse().expect("an address");
+    let send = |method: &str, file: &str| {
+        let head = format!("{method} /{token}{file} HTTP/1.1\r\nhost: {address}\r\n");
+        raw(address, format!("{head}connection: close\r\n\r\n").as_bytes()).body
+    };
+    let hosts = || {
+        let state: Value = serde_json::from_str(&send("GET", "state.json")).expect("JSON");
+        assert!(!state.to_string().contains("PRIVATE KEY"));
+        let hosts = state["document"]["hosts"].as_array().expect("hosts").clone();
+        hosts.into_iter().map(|host| host["names"][0].clone()).collect::<Vec<_>>()
+    };
+    assert!(hosts().contains(&json!("web.example")), "{:?}", hosts());
+
+    namespace.create(&ingress("new", &host_to("new.example", "web")));
+    assert!(!hosts().contains(&json!("new.example")), "the API is not watched");
+    assert_eq!(send("POST", "read-again"), "{}");
+    assert!(hosts().contains(&json!("new.example")), "{:?}", hosts());
+    assert_eq!(process.interrupt(), Some(0));
 }
