@@ -37,7 +37,8 @@ pub(crate) struct Ui {
     /// Listen on this loopback address; port 0 selects a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", value_parser = parse_listen)]
     listen: LoopbackAddr,
-    /// Open the page in the default browser
+    /// Open the page in the default browser; other users of the machine may see the URL
+    /// among the arguments of its processes
     #[arg(long)]
     open: bool,
     #[command(flatten)]
@@ -59,14 +60,12 @@ fn parse_listen(text: &str) -> Result<LoopbackAddr, String> {
 impl Ui {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let settings = self.settings.resolve()?;
-        let paths = &self.source.paths;
-        let origin = Origin {
-            paths: paths.iter().map(|path| path.display().to_string()).collect(),
-            live: self.source.is_live(),
-        };
+        let specs: Vec<_> = self.source.paths.iter().cloned().map(PathSpec::from).collect();
+        let origin =
+            Origin { paths: specs.iter().map(shown).collect(), live: self.source.is_live() };
         let options = Options {
             listen: self.listen,
-            specs: paths.iter().cloned().map(PathSpec::from).collect(),
+            specs,
             settings: settings.clone(),
             origin,
             read: reader(self.source, self.part, settings),
@@ -78,6 +77,14 @@ impl Ui {
             }
         }))?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The path as the user wrote it.
+fn shown(spec: &PathSpec) -> String {
+    match spec {
+        PathSpec::Path(path) => path.display().to_string(),
+        PathSpec::Stdin => "standard input".into(),
     }
 }
 

@@ -236,5 +236,6 @@ fn follow(files: &Files, tasks: &Sender<Task>) -> (bool, Manifests) {
             }
         }
     });
-    (!files.specs.is_empty(), manifests)
+    let is_file = |spec: &PathSpec| *spec != PathSpec::Stdin;
+    (files.specs.iter().any(is_file), manifests)
 }

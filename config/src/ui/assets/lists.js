@@ -77,9 +77,15 @@ function showFinding(document_, finding) {
       excerpt.length > 0 && el("pre", { tabindex: "0", "aria-label": `Lines of ${at}` }, excerpt.map(showLine)),
     ),
     el("details", {}, el("summary", {}, "What it means and what to do"),
-      explanation.split(/\n\n+/).filter((text) => !text.startsWith("```")).map((text) => el("p.explanation", {}, prose(text))),
-      example && el("pre", { tabindex: "0" }, example.trim())),
+      el("p.explanation", {}, el("strong", {}, prose(summary))),
+      paragraphs(explanation).map((text) => el("p.explanation", {}, prose(text))),
+      example && el("pre", { tabindex: "0", "aria-label": "Example" }, example.replace(/^```.*\n?/gm, "").trim())),
   );
+}
+
+/** The paragraphs of a page, with the lines of each joined, except for items of lists. */
+function paragraphs(text) {
+  return text.split(/\n\n+/).filter((part) => !part.startsWith("```")).map((part) => part.replace(/\n(?!\* )/g, " "));
 }
 
 function showLine({ number, parts }) {

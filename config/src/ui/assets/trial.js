@@ -1,6 +1,6 @@
 // A request to try, and what happens with it.
 
-import { announce, append, byId, el, replace, value } from "./dom.js";
+import { announce, append, byId, el, prose, replace, value } from "./dom.js";
 import { facts, targetName } from "./details.js";
 import { lines } from "./link.js";
 
@@ -83,7 +83,7 @@ export function showOutcome(document_, outcome, node) {
     el("p.asked", {}, el("span.method", {}, value(request.method)), " ", value(url)),
     el(`p.headline.${tone(explanation)}`, {}, el("strong.result", {}, result(document_, explanation)), el("span.reason", {}, value(explanation.reason))),
     way(document_, explanation, node),
-    explanation.hints.map((hint) => el("p.hint", {}, value(hint))),
+    explanation.hints.map((hint) => el("p.hint", {}, prose(hint))),
     consequences(document_, request, explanation),
     rules(explanation),
     candidates(outcome),
