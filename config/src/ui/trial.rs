@@ -138,3 +138,67 @@ pub(super) fn answer(version: &str, outcome: anyhow::Result<Outcome>) -> Bytes {
     // Maps with keys other than strings would fail; there are none.
     serde_json::to_vec(&Answer { version, outcome, error }).unwrap_or_default().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use ingress_filter::RouteTable;
+    use ingress_filter::table::{PathMatch, Route, VirtualHost};
+
+    use super::*;
+    use crate::settings::Settings;
+
+    fn trial(json: &str) -> Trial {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_request_is_written_as_on_the_command_line() {
+        let all = r#"{"method": "POST", "url": "https://a.example/x", "headers": ["X-A: 1"],
+            "client": " 192.0.2.7 ", "sni": "b.example", "random": 7}"#;
+        let request = trial(all).request().unwrap();
+        assert_eq!((&*request.method, &*request.target), ("POST", "/x"));
+        assert_eq!(request.extra, [("x-a".to_owned(), "1".to_owned())]);
+        assert_eq!(request.client.to_string(), "192.0.2.7");
+        assert_eq!((request.sni.as_deref(), request.random), (Some("b.example"), Some(7)));
+        for (json, problem) in [
+            (r#"{"url": "a", "client": "nobody"}"#, "write 192.0.2.1"),
+            (r#"{"url": "a", "sni": "b"}"#, "use an https:// URL"),
+            (r#"{"url": "/x"}"#, "has no host"),
+        ] {
+            let error = trial(json).request().unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_chosen_candidate_is_never_omitted() {
+        let route = |index: usize| Route {
+            path: PathMatch::Exact(format!("/{index}")),
+            backend: "web".into(),
+            port: None,
+            source: format!("ns/web#0.{index}"),
+            plaintext: None,
+        };
+        let last = MAX_CANDIDATES + 9;
+        let table = RouteTable {
+            backends: vec![
+                serde_json::from_str(
+                    r#"{"name": "web", "default": {"forward": {"cluster": "web"}}}"#,
+                )
+                .unwrap(),
+            ],
+            virtual_hosts: vec![VirtualHost {
+                hosts: vec!["a.example".into()],
+                routes: (0..=last).map(route).collect(),
+                no_default_backend: false,
+            }],
+            ..RouteTable::empty()
+        };
+        let explainer = Explainer::new(&table, &Settings::default()).unwrap();
+        let request = trial(&format!(r#"{{"url": "a.example/{last}"}}"#)).request().unwrap();
+        let mut explanation = explainer.explain(&request).unwrap();
+        assert_eq!(shorten(&mut explanation), 9);
+        assert_eq!(explanation.candidates.len(), MAX_CANDIDATES + 1);
+        assert!(explanation.candidates[MAX_CANDIDATES].chosen);
+    }
+}

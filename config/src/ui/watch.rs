@@ -239,3 +239,57 @@ fn follow(files: &Files, tasks: &Sender<Task>) -> (bool, Manifests) {
     let is_file = |spec: &PathSpec| *spec != PathSpec::Stdin;
     (files.specs.iter().any(is_file), manifests)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::compile::check;
+
+    struct Plain(Manifests);
+
+    impl Objects for Plain {
+        fn manifests(&self) -> &Manifests {
+            &self.0
+        }
+
+        fn compile(&self) -> Compiled {
+            check(&self.0, &Settings::default())
+        }
+
+        fn has_all_secrets(&self) -> bool {
+            true
+        }
+    }
+
+    fn problem(pages: &Pages) -> serde_json::Value {
+        let json = pages.newest.borrow().json.clone();
+        let mut page: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(page["document"]["objects"], 6, "the last objects are shown");
+        page["document"]["problem"].take()
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_again_leaves_the_last_state() {
+        let reads = Cell::new(0);
+        let read: Read = Box::new(move |manifests| {
+            reads.set(reads.get() + 1);
+            anyhow::ensure!(reads.get() != 2, "the API is down");
+            Ok(Box::new(Plain(manifests)))
+        });
+        let options = Options {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            specs: vec![PathSpec::Path("samples/canary".into())],
+            settings: Settings::default(),
+            origin: Origin { paths: Vec::new(), live: true },
+            read,
+        };
+        let pages = start(options).await.unwrap();
+        assert!(problem(&pages).is_null());
+        pages.read_again().await.unwrap();
+        assert_eq!(problem(&pages), "the API is down");
+        pages.read_again().await.unwrap();
+        assert!(problem(&pages).is_null());
+    }
+}
