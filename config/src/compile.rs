@@ -9,6 +9,7 @@ mod actions;
 mod backends;
 mod budgets;
 mod clusters;
+mod counting;
 mod endpoints;
 mod ingresses;
 mod ownership;
@@ -42,6 +43,7 @@ use crate::selection::{OurIngress, Selection, Unread, named_secrets, unread_kind
 use crate::settings::{ObjectName, Settings};
 
 use backends::{Backends, Finished};
+use counting::CountDemands;
 use ingresses::{Collected, Collector};
 use ownership::Ownership;
 use patterns::{Admission, PatternBudget, PatternCache};
@@ -229,6 +231,12 @@ pub(crate) fn compile_objects<'a>(
     let finished = backends.finish(rules);
     finished.rename(&mut virtual_hosts, default_backend.as_mut());
     let Finished { backends, clusters, dns_names, tls, .. } = finished;
+    if settings.request_metrics {
+        let oldest_first = ours.iter().map(|ours| ours.object);
+        CountDemands::of(&virtual_hosts, default_backend.as_ref(), &backends)
+            .within(settings.request_metrics_limit, oldest_first)
+            .assign(&mut virtual_hosts, default_backend.as_mut());
+    }
     let (upstream_secrets, recheck_upstreams_at) = tls.finish();
     let recheck_at = recheck_at.into_iter().chain(recheck_upstreams_at).min();
     circumstances.caches.checks.sweep();

@@ -4,6 +4,7 @@
 //! [`EnvoyFiles`] is for an Envoy without a controller, the renderer for one with a
 //! controller.
 
+mod access_log;
 mod admin;
 mod bootstrap;
 mod certificates;
@@ -21,6 +22,7 @@ mod overload;
 mod protocols;
 mod proxies;
 mod render;
+pub(crate) mod request_stats;
 mod resource;
 mod routes;
 mod sanitising;

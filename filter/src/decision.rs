@@ -27,6 +27,8 @@ pub struct Decision<'t> {
     pub outcome: Outcome,
     /// The source of the matched route, if any.
     pub source: Option<&'t str>,
+    /// The name under which the request is counted, if any.
+    pub count_as: Option<&'t str>,
     /// The name of the matched rule, if any.
     pub rule: Option<&'t str>,
 }
@@ -43,6 +45,7 @@ impl Decision<'_> {
             response_headers: Vec::new(),
             outcome: Outcome::Refused,
             source: None,
+            count_as: None,
             rule: None,
         }
     }
@@ -112,7 +115,7 @@ impl Router {
         let slots = (bytes, backend.slots);
         let view = View::new(request, target, authority, slots, self.fixed_random()?)?;
         if let Some(plaintext) = matched.plaintext.filter(|_| !view.is_https()) {
-            return Ok(self.decide_plaintext(plaintext, &view, matched.source));
+            return Ok(self.decide_plaintext(plaintext, &view, &matched));
         }
         let chosen = backend.choose(bytes, &view)?;
         if has_escapes && self.is_ambiguous(host, &view, &matched, chosen.index)? {
@@ -121,8 +124,8 @@ impl Router {
         let routed = Routed { prefix: matched.prefix, port: backend.port(bytes, matched.port)? };
         let Applied { verdict, response_headers, outcome } =
             chosen.action.apply(bytes, &view, routed)?;
-        let source = Some(matched.source);
-        Ok(Decision { verdict, response_headers, outcome, source, rule: chosen.rule })
+        let (source, count_as) = (Some(matched.source), matched.counted());
+        Ok(Decision { verdict, response_headers, outcome, source, count_as, rule: chosen.rule })
     }
 
     /// Whether the connection has a different certificate than the request's host

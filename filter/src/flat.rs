@@ -47,7 +47,7 @@ pub(crate) use layout::{At, Bytes, Flat, List, Records, Text, record, tags};
 pub(crate) use writer::Writer;
 
 /// The first bytes of a table; the last one is the version of the form.
-const MAGIC: &[u8; 8] = b"INGRESS\x03";
+const MAGIC: &[u8; 8] = b"INGRESS\x04";
 
 /// The offset from which the digest covers the bytes.
 const SEALED_FROM: usize = 16;

@@ -161,6 +161,9 @@ impl HttpContext for Stream {
                 if router.records_source() {
                     record(&decision);
                 }
+                if let Some(name) = decision.count_as {
+                    record_count(name, decision.rule);
+                }
                 decision
             }
             None => Decision::without_table(),
@@ -221,6 +224,14 @@ fn abort(status: AbortStatus) {
     match status {
         AbortStatus::Http(status) => host::respond(status, &[]),
         AbortStatus::Grpc(status) => host::respond_grpc(status),
+    }
+}
+
+/// Stores the property by which Envoy counts the request.
+fn record_count(name: &str, rule: Option<&str>) {
+    match rule {
+        None => host::set_property("count_as", name.as_bytes()),
+        Some(rule) => host::set_property("count_as", format!("{name} {rule}").as_bytes()),
     }
 }
 

@@ -69,13 +69,15 @@ record! {
         target: Target,
     }
 
-    /// The backend of a route and its port, and the source of the route.
+    /// The backend of a route and its port, the source of the route, and the name under
+    /// which its requests are counted.
     pub(crate) struct Target {
         /// Indexes the table's backends.
         backend: u32,
         /// Indexes the backend's ports.
         port: Option<u32>,
         source: Text,
+        count_as: Text,
         plaintext: Served,
     }
 
@@ -134,11 +136,20 @@ pub struct Matched<'t> {
     pub(crate) port: Option<u32>,
     /// The source of the route, as written in the table.
     pub source: &'t str,
+    /// The name under which the request is counted; empty if it is not.
+    pub(crate) count_as: &'t str,
     /// The length in bytes of the prefix in the path; `None` if the route's path
     /// is not a prefix.
     pub(crate) prefix: Option<usize>,
     /// How requests without TLS are handled; `None` if they are served, too.
     pub(crate) plaintext: Option<Plaintext>,
+}
+
+impl<'t> Matched<'t> {
+    /// The name under which the request is counted, if any.
+    pub(crate) fn counted(&self) -> Option<&'t str> {
+        Some(self.count_as).filter(|name| !name.is_empty())
+    }
 }
 
 /// The index of a route in its virtual host, and the length of its prefix if its
@@ -276,6 +287,7 @@ impl Router {
             backend: bytes.list(self.root.backends)?.get(target.backend)?,
             port: target.port,
             source: bytes.str(target.source)?,
+            count_as: bytes.str(target.count_as)?,
             prefix,
             plaintext: target.plaintext.plaintext(),
         })

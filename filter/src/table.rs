@@ -101,6 +101,7 @@ impl RouteTable {
     ///         backend: "web".into(),
     ///         port: None,
     ///         source: "default/web".into(),
+    ///         count_as: String::new(),
     ///         plaintext: None,
     ///     }],
     ///     no_default_backend: false,
@@ -165,6 +166,11 @@ pub struct Route {
     /// `namespace/ingress#rule.path`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub source: String,
+    /// The name under which requests are counted, without spaces. It is stored as the
+    /// property `count_as`, followed by a space and the name of the matched rule, if any;
+    /// this costs a host call. If empty, nothing is stored.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub count_as: String,
     /// How to handle plain HTTP requests; by default they are served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plaintext: Option<Plaintext>,
@@ -255,6 +261,9 @@ pub struct Target {
     /// As [`Route::source`].
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub source: String,
+    /// As [`Route::count_as`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub count_as: String,
     /// As [`Route::plaintext`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plaintext: Option<Plaintext>,

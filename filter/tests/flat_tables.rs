@@ -95,7 +95,7 @@ proptest! {
         root in 0..400_u32,
     ) {
         prop_assert!(!is_taken(content.clone()));
-        let head = [&b"INGRESS\x03"[..], &[0; 8], &root.to_le_bytes()].concat();
+        let head = [&b"INGRESS\x04"[..], &[0; 8], &root.to_le_bytes()].concat();
         is_taken(sealed([head, content].concat()));
     }
 

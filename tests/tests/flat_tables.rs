@@ -346,7 +346,7 @@ fn overwrite(bytes: &mut [u8], at: usize, with: &[u8]) {
 fn any_string_is_refused_or_answers() {
     let (taken, cases) = run("strings", |subject, plugin, rng| {
         let string = string(rng);
-        let with_magic = [b"INGRESS\x03", &*string].concat();
+        let with_magic = [b"INGRESS\x04", &*string].concat();
         // The offset of the root, in place of the first four bytes.
         let root = rng.u32(16..64).to_le_bytes();
         let whole = sealed([&[0; 16][..], &root, &string].concat());

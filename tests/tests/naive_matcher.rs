@@ -77,6 +77,7 @@ fn route() -> impl Strategy<Value = Route> {
             backend: "web".into(),
             port: None,
             source: String::new(),
+            count_as: String::new(),
             plaintext,
         },
     )
@@ -116,6 +117,7 @@ fn table() -> impl Strategy<Value = RouteTable> {
                 backend: "web".into(),
                 port: None,
                 source: "default".into(),
+                count_as: String::new(),
                 plaintext,
             });
             table.tls_hosts = tls_hosts;

@@ -143,7 +143,11 @@ impl<'a, 'b> Collector<'a, 'b> {
         let backend = self.backends.resolve(object, backend.as_ref());
         let source = format!("{}/{}#default", object.namespace, object.name);
         self.served.insert(name_of(object));
-        self.default = Some((Target { backend, port: None, source, plaintext }, object, place));
+        self.default = Some((
+            Target { backend, port: None, source, count_as: String::new(), plaintext },
+            object,
+            place,
+        ));
     }
 
     fn add_rule(&mut self, object: &'a Object, rule: &'a Rule, plaintext: Option<Plaintext>) {

@@ -142,6 +142,7 @@ impl Candidate<'_> {
             backend: self.backend.clone(),
             port: None,
             source: format!("{namespace}/{name}#{}.{}", self.path.rule, self.path.index),
+            count_as: String::new(),
             plaintext: self.plaintext,
         }
     }

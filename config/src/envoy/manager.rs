@@ -2,7 +2,6 @@
 //! rejects paths, removes internal headers of clients before any filter runs, and
 //! treats every client as external.
 
-use std::collections::BTreeMap;
 use std::iter;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -10,6 +9,7 @@ use ipnet::IpNet;
 use prost::{Enumeration, Message};
 use serde::Serialize;
 
+use super::access_log::AccessLog;
 use super::core::{CidrRange, ConfigSource};
 use super::filter::Wasm;
 use super::grpc_web::SelectiveGrpcWeb;
@@ -38,7 +38,7 @@ pub(super) struct HttpConnectionManager {
     upgrade_configs: Vec<UpgradeConfig>,
     #[prost(message, repeated, tag = "13")]
     #[serde(skip_serializing_if = "is_unset")]
-    access_log: Vec<Filter<StdoutAccessLog>>,
+    access_log: Vec<AccessLog>,
     #[prost(message, repeated, tag = "52")]
     early_header_mutation_extensions: Vec<Extension<EarlyHeaderMutation>>,
     #[prost(message, optional, tag = "14")]
@@ -197,64 +197,12 @@ struct HealthCheck {
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct Router {}
 
-/// `access_loggers.stream.v3.StdoutAccessLog`.
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct StdoutAccessLog {
-    #[prost(message, optional, tag = "1")]
-    log_format: Option<LogFormat>,
-}
-
-#[derive(Clone, PartialEq, Message, Serialize)]
-struct LogFormat {
-    #[prost(message, optional, tag = "2")]
-    json_format: Option<Struct>,
-}
-
-/// `google.protobuf.Struct`, with string values only.
-#[derive(Clone, PartialEq, Message, Serialize)]
-#[serde(transparent)]
-struct Struct {
-    #[prost(btree_map = "string, message", tag = "1")]
-    fields: BTreeMap<String, Text>,
-}
-
-/// `google.protobuf.Value`, a string.
-#[derive(Clone, PartialEq, Message, Serialize)]
-#[serde(transparent)]
-struct Text {
-    #[prost(string, tag = "3")]
-    text: String,
-}
-
-/// A line of the access log.
-const ACCESS_LOG_LINE: [(&str, &str); 18] = [
-    ("time", "%START_TIME%"),
-    ("client", "%DOWNSTREAM_REMOTE_ADDRESS%"),
-    ("method", "%REQ(:METHOD)%"),
-    ("authority", "%REQ(:AUTHORITY)%"),
-    ("path", "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"),
-    ("protocol", "%PROTOCOL%"),
-    ("status", "%RESPONSE_CODE%"),
-    ("flags", "%RESPONSE_FLAGS%"),
-    ("details", "%RESPONSE_CODE_DETAILS%"),
-    ("bytes_received", "%BYTES_RECEIVED%"),
-    ("bytes_sent", "%BYTES_SENT%"),
-    ("duration_ms", "%DURATION%"),
-    ("request_id", "%REQ(X-REQUEST-ID)%"),
-    ("cluster", "%UPSTREAM_CLUSTER_RAW%"),
-    ("upstream", "%UPSTREAM_HOST%"),
-    ("ingress_route", "%FILTER_STATE(wasm.ingress_route:PLAIN)%"),
-    ("route_rule", "%FILTER_STATE(wasm.route_rule:PLAIN)%"),
-    ("fault", "%FILTER_STATE(wasm.fault:PLAIN)%"),
-];
-
 typed! {
     HttpConnectionManager =
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
     UuidRequestIdConfig = "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig",
     HealthCheck = "envoy.extensions.filters.http.health_check.v3.HealthCheck",
     Router = "envoy.extensions.filters.http.router.v3.Router",
-    StdoutAccessLog = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
 }
 
 /// The fields of the HTTP connection manager that differ.
@@ -273,7 +221,6 @@ impl HttpConnectionManager {
         let settings = options.settings;
         let hops = settings.trusted_hops;
         let name = "envoy.http.early_header_mutation.header_mutation";
-        let access_log = settings.access_log.then(StdoutAccessLog::to_filter);
         Self {
             stat_prefix: STAT_PREFIX.to_owned(),
             rds: Some(Rds {
@@ -283,7 +230,7 @@ impl HttpConnectionManager {
             route_config: None,
             http_filters: HttpFilter::chain(options),
             upgrade_configs: vec![UpgradeConfig { upgrade_type: "websocket".to_owned() }],
-            access_log: access_log.into_iter().collect(),
+            access_log: AccessLog::all(settings),
             early_header_mutation_extensions: vec![Extension::new(
                 name,
                 EarlyHeaderMutation::new(settings, port),
@@ -361,14 +308,5 @@ impl HttpFilter {
 impl InternalAddressConfig {
     fn nobody() -> Self {
         Self { cidr_ranges: vec![CidrRange::from(IpNet::from(IpAddr::V4(Ipv4Addr::BROADCAST)))] }
-    }
-}
-
-impl StdoutAccessLog {
-    fn to_filter() -> Filter<Self> {
-        let field = |(name, text): (&str, &str)| (name.to_owned(), Text { text: text.to_owned() });
-        let fields = ACCESS_LOG_LINE.into_iter().map(field).collect();
-        let log_format = LogFormat { json_format: Some(Struct { fields }) };
-        Filter::new("envoy.access_loggers.stdout", Self { log_format: Some(log_format) })
     }
 }

@@ -38,12 +38,22 @@ enum Step<I: Part, A: Part> {
 struct MatcherTree<I: Part, A: Part> {
     #[prost(message, optional, tag = "1")]
     input: Option<Extension<I>>,
-    #[prost(message, optional, tag = "2")]
-    exact_match_map: Option<ExactMatchMap<I, A>>,
+    #[prost(oneof = "TreeMap::<I, A>", tags = "2, 3")]
+    #[serde(flatten)]
+    tree_type: Option<TreeMap<I, A>>,
+}
+
+#[derive(Clone, PartialEq, Oneof, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum TreeMap<I: Part, A: Part> {
+    #[prost(message, tag = "2")]
+    ExactMatchMap(MatchMap<I, A>),
+    #[prost(message, tag = "3")]
+    PrefixMatchMap(MatchMap<I, A>),
 }
 
 #[derive(Clone, PartialEq, Message, Serialize)]
-struct ExactMatchMap<I: Part, A: Part> {
+struct MatchMap<I: Part, A: Part> {
     #[prost(btree_map = "string, message", tag = "1")]
     map: BTreeMap<String, OnMatch<I, A>>,
 }
@@ -111,6 +121,17 @@ impl<I: Part, A: Part> Matcher<I, A> {
         Self { step: None, on_no_match: outcome.map(Box::new) }
     }
 
+    /// The outcome of the longest key with which `input` begins.
+    pub(super) fn by_prefix(
+        input: Extension<I>,
+        map: BTreeMap<String, OnMatch<I, A>>,
+        otherwise: OnMatch<I, A>,
+    ) -> Self {
+        let (input, tree_type) = (Some(input), Some(TreeMap::PrefixMatchMap(MatchMap { map })));
+        let tree = MatcherTree { input, tree_type };
+        Self { step: Some(Step::MatcherTree(tree)), on_no_match: Some(Box::new(otherwise)) }
+    }
+
     /// Tries `matchers` first. Envoy accepts no empty list.
     pub(super) fn preceded_by(self, matchers: Vec<FieldMatcher<I, A>>) -> Self {
         if matchers.is_empty() {
@@ -129,12 +150,12 @@ impl<I: Part, A: Part> Matcher<I, A> {
         if map.is_empty() {
             return self;
         }
-        let (input, exact_match_map) = (Some(input), Some(ExactMatchMap { map }));
+        let (input, tree_type) = (Some(input), Some(TreeMap::ExactMatchMap(MatchMap { map })));
         let rest = match self.step {
             None => self.on_no_match,
             Some(_) => Some(Box::new(OnMatch { outcome: Some(Outcome::Matcher(Box::new(self))) })),
         };
-        let tree = MatcherTree { input, exact_match_map };
+        let tree = MatcherTree { input, tree_type };
         Self { step: Some(Step::MatcherTree(tree)), on_no_match: rest }
     }
 }

@@ -110,6 +110,7 @@ impl Edge {
                 backend: (*name).to_owned(),
                 port: None,
                 source: format!("d/{name}#0.0"),
+                count_as: String::new(),
                 plaintext: None,
             }],
             no_default_backend: false,

@@ -13,6 +13,7 @@ fn gateway(ingresses: &[String], rules: &[&str]) -> Gateway {
         backend: "d/web:80".into(),
         port: None,
         source: format!("d/{name}#0.0"),
+        count_as: String::new(),
         plaintext: None,
     };
     let rule = |name: &&str| Rule {

@@ -5,7 +5,7 @@ use crate::action;
 use crate::authority;
 use crate::headers::HeaderEdit;
 use crate::request::Request;
-use crate::router::Router;
+use crate::router::{Matched, Router};
 use crate::table::{DEFAULT_HTTPS_PORT, Plaintext};
 use crate::verdict::{Outcome, Verdict};
 use crate::view::View;
@@ -16,21 +16,23 @@ impl Router {
         &self,
         plaintext: Plaintext,
         view: &View<'_, R>,
-        source: &'t str,
+        matched: &Matched<'t>,
     ) -> Decision<'t> {
+        let (source, count_as) = (Some(matched.source), matched.counted());
         let location = match plaintext {
             Plaintext::Redirect => self.over_https(view),
             Plaintext::Refuse => None,
         };
         let Some(location) = location else {
-            let source = Some(source);
-            return Decision { outcome: Outcome::NoRoute, source, ..Decision::refuse(404) };
+            let refused = Decision::refuse(404);
+            return Decision { outcome: Outcome::NoRoute, source, count_as, ..refused };
         };
         Decision {
             verdict: Verdict::Respond(308),
             response_headers: vec![HeaderEdit::set("location", location)],
             outcome: Outcome::Routed,
-            source: Some(source),
+            source,
+            count_as,
             rule: None,
         }
     }

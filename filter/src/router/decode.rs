@@ -56,9 +56,9 @@ impl Route {
             PathKind::StringPrefix => PathMatch::StringPrefix(path),
             PathKind::Regex => PathMatch::Regex(path),
         };
-        let table::Target { backend, port, source, plaintext } =
+        let table::Target { backend, port, source, count_as, plaintext } =
             self.target.decode(backends, bytes)?;
-        Ok(table::Route { path, backend, port, source, plaintext })
+        Ok(table::Route { path, backend, port, source, count_as, plaintext })
     }
 }
 
@@ -69,6 +69,7 @@ impl Target {
             backend: backend.name(bytes)?.to_owned(),
             port: self.port.map(|port| backend.port_name(bytes, port)).transpose()?,
             source: bytes.string(self.source)?,
+            count_as: bytes.string(self.count_as)?,
             plaintext: self.plaintext.plaintext(),
         })
     }

@@ -122,7 +122,7 @@ impl FlatTable {
                 let place = Place::root("default_backend");
                 let target = names.target(
                     (&target.backend, target.port.as_deref()),
-                    &target.source,
+                    (&target.source, &target.count_as),
                     target.plaintext,
                     &mut encoder,
                     &place,
@@ -228,7 +228,7 @@ impl<'t> Names<'t> {
     fn target(
         &self,
         (backend, port): (&str, Option<&str>),
-        source: &str,
+        (source, count_as): (&str, &str),
         plaintext: Option<Plaintext>,
         encoder: &mut Encoder<'_>,
         place: &Place<'_>,
@@ -238,6 +238,12 @@ impl<'t> Names<'t> {
                 .field("backend")
                 .error(format!("no backend is named {backend:?}; add it")));
         };
+        if count_as.contains(' ') {
+            let reason = format!(
+                "{count_as:?} contains a space, which separates it from the name of the rule; remove it"
+            );
+            return Err(place.field("count_as").error(reason));
+        }
         let port = match port {
             None => None,
             Some(port) => Some(*ports.get(port).ok_or_else(|| {
@@ -250,6 +256,7 @@ impl<'t> Names<'t> {
             backend: *backend_index,
             port,
             source: encoder.text(source),
+            count_as: encoder.shared(count_as),
             plaintext: match plaintext {
                 None => Served::Always,
                 Some(Plaintext::Redirect) => Served::Redirected,
@@ -332,7 +339,7 @@ impl VirtualHost {
             let place = place.item("routes", index as usize);
             let target = names.target(
                 (&route.backend, route.port.as_deref()),
-                &route.source,
+                (&route.source, &route.count_as),
                 route.plaintext,
                 encoder,
                 &place,

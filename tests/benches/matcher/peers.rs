@@ -21,6 +21,7 @@ impl Ours {
             path: PathMatch::Prefix(path.clone()),
             backend: "web".into(),
             source: path.clone(),
+            count_as: String::new(),
             port: None,
             plaintext: None,
         };

@@ -114,6 +114,7 @@ pub(crate) fn table(size: usize, has_default: bool) -> RouteTable {
         backend: format!("default/service-{}:80", index / 100),
         port: None,
         source: format!("default/ingress-{}#0.{}", index / 100, index % 100),
+        count_as: String::new(),
         plaintext: None,
     }));
     table

@@ -22,7 +22,7 @@ pub fn flat_table(input: &[u8]) -> bool {
 /// The same bytes with the magic and the digest of their content.
 pub fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     if let Some((head, content)) = bytes.split_at_mut_checked(16) {
-        head[..8].copy_from_slice(b"INGRESS\x03");
+        head[..8].copy_from_slice(b"INGRESS\x04");
         head[8..].copy_from_slice(&twox_hash::XxHash64::oneshot(0, content).to_le_bytes());
     }
     bytes

@@ -55,6 +55,7 @@ fn table(lines: &str) -> RouteTable {
             backend: "web".into(),
             port: None,
             source: index.to_string(),
+            count_as: String::new(),
             plaintext: None,
         };
         let known = table.virtual_hosts.iter_mut().find(|known| known.hosts == [host]);

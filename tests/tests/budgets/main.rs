@@ -117,6 +117,7 @@ fn table(paths: usize) -> RouteTable {
         backend: format!("default/service-{}:80", index / 100),
         port: None,
         source: format!("default/ingress-{}#0.{}", index / 100, index % 100),
+        count_as: String::new(),
         plaintext: None,
     };
     RouteTable {
@@ -191,6 +192,17 @@ fn recording_the_source_costs_one_more() {
     assert_eq!(calls(&table, "/tenant-0000/service-42/x").len(), 4);
     let record = offline(&table).request(&request("/tenant-0000/service-42/x"));
     assert_eq!(record.property(&["ingress_route"]), Some(&b"default/ingress-0#0.42"[..]));
+}
+
+#[test]
+fn a_name_to_count_by_costs_one_more() {
+    let mut table = table(100);
+    for route in table.virtual_hosts.iter_mut().flat_map(|host| &mut host.routes) {
+        route.count_as = "default/ingress-0".to_owned();
+    }
+    assert_eq!(calls(&table, "/tenant-0000/service-42/x").len(), 4);
+    let counted = offline(&table).request(&request("/tenant-0000/service-42/x"));
+    assert_eq!(counted.property(&["count_as"]), Some(&b"default/ingress-0"[..]));
 }
 
 #[test]

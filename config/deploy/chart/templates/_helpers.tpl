@@ -65,7 +65,7 @@ settings change, update this digest: `cargo test -p ingressctl --test helm` prin
 */}}
 {{- define "gateway.settingsDigest" -}}
 {{- $digest := include "gateway.settings" . | sha256sum -}}
-{{- if ne $digest "17b042596d713250762343cb7afecc65ec126ac50e40b24ea7e68a862de65452" -}}
+{{- if ne $digest "5b597355b95262d1c94923ff048d760aae4b7b03ce0bf75e945bd6d874e20e40" -}}
 {{- $digest -}}
 {{- end -}}
 {{- end }}

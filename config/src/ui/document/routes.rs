@@ -62,14 +62,14 @@ pub(super) struct RouteParts<'a> {
 
 impl<'a> From<&'a table::Route> for RouteParts<'a> {
     fn from(route: &'a table::Route) -> Self {
-        let table::Route { path, backend, port, source, plaintext } = route;
+        let table::Route { path, backend, port, source, plaintext, .. } = route;
         Self { path: Some(path), backend, port: port.as_deref(), source, plaintext: *plaintext }
     }
 }
 
 impl<'a> From<&'a Target> for RouteParts<'a> {
     fn from(target: &'a Target) -> Self {
-        let Target { backend, port, source, plaintext } = target;
+        let Target { backend, port, source, plaintext, .. } = target;
         Self { path: None, backend, port: port.as_deref(), source, plaintext: *plaintext }
     }
 }
