@@ -11,7 +11,6 @@ mod drain;
 mod driver;
 
 mod events;
-mod health;
 mod known;
 mod lease;
 mod metrics;
@@ -33,6 +32,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use kube::Client;
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch as channel};
 use tokio::task::JoinSet;
@@ -41,13 +41,13 @@ use tracing::{info, warn};
 
 use crate::cluster::Access;
 use crate::envoy::{Layout, Listening, prepare as prepare_folder};
+use crate::monitoring::{Exposition, Readiness, serve as serve_health};
 use crate::rollout::{EnvoyHandle, Ready, Rollout};
 use crate::settings::Settings;
 use crate::signals::Signals;
 
 use drain::Draining;
 use driver::Driver;
-use health::Readiness;
 use lease::Election;
 use metrics::Metrics;
 use resolver::Resolver;
@@ -113,7 +113,9 @@ pub(crate) async fn run(
         .with_context(|| format!("cannot listen on {}", options.health))?;
     let health = listener.local_addr()?;
 
-    let metrics = Arc::new(Metrics::new());
+    let mut registry = Registry::default();
+    let metrics = Arc::new(Metrics::new(&mut registry));
+    let exposition = Arc::new(Exposition::new(registry, envoy.clone()));
     let store = Arc::new(Store::new());
     let (readiness, is_ready) = channel::channel(Readiness::Starting("no route table yet".into()));
     let (leadership, leads) = channel::channel(false);
@@ -126,7 +128,8 @@ pub(crate) async fn run(
         .context("cannot resolve DNS names")?;
     let store_of_parts = Arc::clone(&store);
     let parts = Parts { client, options, reporter, resolver, store: store_of_parts, metrics };
-    let mut tasks = parts.spawn(rollout, leads, (listener, is_ready));
+    let mut tasks = parts.spawn(rollout, leads);
+    tasks.spawn(async move { match serve_health(listener, is_ready, exposition).await {} });
     let electing = tokio::spawn(election.run(leadership, async {
         let _ = stopped.await;
     }));
@@ -170,12 +173,7 @@ struct Parts {
 
 impl Parts {
     /// Starts all tasks.
-    fn spawn(
-        self,
-        rollout: Rollout,
-        leads: channel::Receiver<bool>,
-        (listener, is_ready): (TcpListener, channel::Receiver<Readiness>),
-    ) -> JoinSet<()> {
+    fn spawn(self, rollout: Rollout, leads: channel::Receiver<bool>) -> JoinSet<()> {
         let Self { client, options, reporter, resolver, store, metrics } = self;
         let (outcomes, outcome) = channel::channel(None);
         let (served, newest) = channel::channel(None);
@@ -211,7 +209,6 @@ impl Parts {
         tasks.spawn(driver.run());
         tasks.spawn(served::follow(newest, outcomes, Arc::clone(&metrics)));
         tasks.spawn(reports::run(client, reporter, outcome, leads, Arc::clone(&metrics)));
-        tasks.spawn(async move { match health::serve(listener, is_ready, metrics).await {} });
         tasks
     }
 }

@@ -24,6 +24,7 @@ pub mod manifest;
 pub mod model;
 pub mod module_image;
 mod module_test;
+mod monitoring;
 pub mod object_ref;
 mod objects;
 pub mod oci;

@@ -346,10 +346,16 @@ impl Step {
 }
 
 /// Access to a running Envoy, independent of its configuration.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct EnvoyHandle(Admin);
 
 impl EnvoyHandle {
+    /// The Envoy whose admin interface has the address in the file `address`.
+    #[cfg(test)]
+    pub(crate) fn at(address: std::path::PathBuf) -> Self {
+        Self(Admin::new(address))
+    }
+
     /// The addresses of Envoy, if it listens and has a table.
     pub(crate) async fn ready(&self) -> anyhow::Result<Option<Ready>> {
         let version = table_version();
@@ -384,6 +390,11 @@ impl EnvoyHandle {
         let name = format!("http.{STAT_PREFIX}.downstream_cx_active");
         let stats = self.0.stats(&[&name]).await?;
         Ok(stats.get(&name).and_then(|count| count.parse().ok()).unwrap_or(0))
+    }
+
+    /// The response of the admin interface to `path`, under `/stats`.
+    pub(crate) async fn statistics(&self, path: &str) -> anyhow::Result<String> {
+        self.0.get(path).await
     }
 
     /// Stops Envoy.

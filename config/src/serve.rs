@@ -13,7 +13,7 @@ mod watch;
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -23,16 +23,18 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
+use prometheus_client::registry::Registry;
 use tempfile::TempDir;
 use tokio::sync::watch as channel;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::compile::{Compiled, Refused};
 use crate::envoy::{Admin, Layout, Listening, prepare};
 use crate::envoy_binary;
 use crate::manifest::{Manifests, PathSpec};
-use crate::rollout::{Ready, Rollout};
+use crate::monitoring::{self, Exposition, Readiness};
+use crate::rollout::{EnvoyHandle, Ready, Rollout};
 use crate::settings::Settings;
 use crate::signals::Signals;
 
@@ -52,6 +54,8 @@ pub struct Options {
     pub settings: Settings,
     /// The listen addresses; port 0 selects a free port.
     pub listening: Listening,
+    /// Where to serve probes and metrics, if at all.
+    pub health: Option<SocketAddr>,
     /// The Envoy to run; by default, one is found or downloaded.
     pub envoy: Option<PathBuf>,
     /// The number of its worker threads; by default one per core.
@@ -59,12 +63,16 @@ pub struct Options {
 }
 
 /// Serves until Envoy exits, or until a signal: then Envoy is stopped and the
-/// exit code is 0. Calls `when_ready` once Envoy answers.
+/// exit code is 0. Calls `when_ready` once Envoy answers, with the address of probes and
+/// metrics.
 ///
 /// # Errors
 /// If there is no Envoy, the manifests cannot be read at the start, or Envoy does
 /// not start.
-pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow::Result<ExitCode> {
+pub async fn serve(
+    options: &Options,
+    when_ready: impl FnOnce(Ready, Option<SocketAddr>),
+) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new()?;
     let flag = options.envoy.clone();
     let mut finding = spawn_blocking(move || envoy_binary::find_or_fetch(flag.as_deref()));
@@ -89,13 +97,15 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
         .with_context(|| format!("folder {}", layout.folder().display()))?;
     let mut process = EnvoyProcess::start(&envoy, options.concurrency, &layout)?;
     let rollout = Rollout::new(layout, options.listening, options.settings.clone())?;
+    let health = Health::start(options.health, rollout.envoy()).await?;
     let mut edge = Edge::new(rollout, compiler, reported);
     let has_served = Cell::new(false);
     let serving = async {
         let ready = edge.start(&manifests, compiled, options.listening).await?;
         let has_https = ready.https.is_some();
-        when_ready(ready);
+        when_ready(ready, health.address);
         has_served.set(true);
+        health.readiness.send_replace(Readiness::Ready);
         keep_up(follow(watcher, manifests), &mut edge, has_https).await
     };
     tokio::select! {
@@ -107,6 +117,28 @@ pub async fn serve(options: &Options, when_ready: impl FnOnce(Ready)) -> anyhow:
             Ok(exit_code(status))
         }
         () = signals.received() => process.stop(&mut signals).await,
+    }
+}
+
+/// The probes and metrics, until dropped.
+struct Health {
+    address: Option<SocketAddr>,
+    readiness: channel::Sender<Readiness>,
+    _task: JoinSet<()>,
+}
+
+impl Health {
+    async fn start(address: Option<SocketAddr>, envoy: EnvoyHandle) -> anyhow::Result<Self> {
+        let (readiness, is_ready) =
+            channel::channel(Readiness::Starting("no route table yet".into()));
+        let mut task = JoinSet::new();
+        let Some(address) = address else { return Ok(Self { address, readiness, _task: task }) };
+        let listener = tokio::net::TcpListener::bind(address).await;
+        let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
+        let address = Some(listener.local_addr()?);
+        let exposition = Arc::new(Exposition::new(Registry::default(), envoy));
+        task.spawn(async move { match monitoring::serve(listener, is_ready, exposition).await {} });
+        Ok(Self { address, readiness, _task: task })
     }
 }
 

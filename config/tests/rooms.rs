@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// All modules, in the direction in which data flows.
-const ORDER: [&str; 39] = [
+const ORDER: [&str; 40] = [
     // Shared by all others.
     "object_ref",
     "finding",
@@ -39,6 +39,7 @@ const ORDER: [&str; 39] = [
     "xds",
     "rollout",
     "isolation",
+    "monitoring",
     "serve",
     "cluster",
     "controller",

@@ -115,8 +115,8 @@ impl Demo {
                 fs::write(folder.path().join("ingress.yaml"), without_schema(INGRESS))?;
             }
             let upstream = tokio::spawn(upstream::serve(listener));
-            let code = serve(&options, |ready| {
-                announce(&ready);
+            let code = serve(&options, |ready, health| {
+                announce(&ready, health);
                 print_hints(&ready, folder.path());
             })
             .await;

@@ -1,6 +1,7 @@
 //! `ingressctl serve`.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use clap::Args;
 
 use super::args::{ADDRESSES, Input, ListenArgs, SettingsArgs};
 use super::runtime::block_on;
-use crate::envoy::Listening;
+use crate::envoy::{Listening, parse_listen_addr};
 use crate::manifest::PathSpec;
 use crate::rollout::Ready;
 use crate::serve::{Options, serve};
@@ -17,7 +18,8 @@ use crate::serve::{Options, serve};
 /// Run Envoy with manifests, and apply changes without a restart
 ///
 /// Prints `ready http=ADDR https=ADDR admin=ADDR` on standard output once Envoy
-/// answers, without https if there is no certificate. Findings go to standard error.
+/// answers, without https if there is no certificate, and with health=ADDR if --health
+/// is given. Findings go to standard error.
 /// While a manifest cannot be read or parsed, the previous configuration stays in
 /// use. Exits with Envoy's exit code, or with 0 after Ctrl-C.
 ///
@@ -30,6 +32,9 @@ pub(crate) struct Serve {
     input: Input,
     #[command(flatten)]
     listen: ListenArgs,
+    /// Serve /healthz, /readyz and /metrics on this address
+    #[arg(long, value_name = "ADDR", value_parser = parse_listen_addr, help_heading = "Listening")]
+    health: Option<SocketAddr>,
     #[command(flatten)]
     run: RunArgs,
 }
@@ -59,7 +64,8 @@ struct EnvoyArgs {
 impl Serve {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let options = self.run.options(self.input.specs(), self.listen.into())?;
-        block_on(serve(&options, |ready| announce(&ready)))
+        let options = Options { health: self.health, ..options };
+        block_on(serve(&options, |ready, health| announce(&ready, health)))
     }
 }
 
@@ -75,6 +81,7 @@ impl RunArgs {
         settings.https_port = settings.https_port.or(NonZeroU16::new(listening.https.port()));
         Ok(Options {
             manifests,
+            health: None,
             settings,
             listening,
             envoy: self.envoy.envoy,
@@ -84,8 +91,9 @@ impl RunArgs {
 }
 
 /// Prints the line that scripts wait for.
-pub(crate) fn announce(ready: &Ready) {
-    say(&format!("ready {}", addresses(ready)));
+pub(crate) fn announce(ready: &Ready, health: Option<SocketAddr>) {
+    let health = health.map(|health| format!(" health={health}")).unwrap_or_default();
+    say(&format!("ready {}{health}", addresses(ready)));
 }
 
 /// The addresses that scripts read: HTTPS only if it is served.

@@ -10,7 +10,6 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
-use prometheus_client::encoding::{prometheus_text, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -115,7 +114,6 @@ struct WriteLabels {
 /// All metrics of the controller.
 #[derive(Debug)]
 pub(super) struct Metrics {
-    registry: Registry,
     objects: Family<KindLabel, Gauge>,
     findings: Family<FindingLabels, Gauge>,
     budgets: Family<BudgetLabels, Gauge<f64, AtomicU64>>,
@@ -132,9 +130,9 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn new() -> Self {
-        let mut registry = Registry::with_prefix("ingressctl");
-        let r = &mut registry;
+    /// Registers them.
+    pub(super) fn new(registry: &mut Registry) -> Self {
+        let r = registry.sub_registry_with_prefix("ingressctl");
         let seconds = |r: &mut Registry, name, help, buckets: &[f64]| {
             let histogram = Histogram::new(buckets.iter().copied());
             r.register_with_unit(name, help, Unit::Seconds, histogram.clone());
@@ -197,7 +195,6 @@ impl Metrics {
             apply,
             event_to_traffic,
             last_applied,
-            registry,
         };
         metrics.begin();
         metrics
@@ -301,20 +298,6 @@ impl Metrics {
     pub(super) fn report_failed(&self, report: Written) {
         self.writes.get_or_create(&WriteLabels { report, result: Ending::Failure }).inc();
     }
-
-    /// All metrics as `OpenMetrics` 1.0.
-    pub(super) fn to_openmetrics(&self) -> Result<String, fmt::Error> {
-        let mut text = String::new();
-        text::encode(&mut text, &self.registry)?;
-        Ok(text)
-    }
-
-    /// All metrics in Prometheus' text format, version 0.0.4.
-    pub(super) fn to_prometheus(&self) -> Result<String, fmt::Error> {
-        let mut text = String::new();
-        prometheus_text::encode(&mut text, &self.registry)?;
-        Ok(text)
-    }
 }
 
 const COMPILE: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
@@ -333,6 +316,8 @@ fn gauge(number: usize) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::encoding::{prometheus_text, text};
+
     use crate::finding::{Code, Finding};
 
     use super::super::reports::Subject;
@@ -349,8 +334,9 @@ mod tests {
         Report { subject, finding }
     }
 
-    fn filled() -> Metrics {
-        let metrics = Metrics::new();
+    fn filled() -> (Metrics, Registry) {
+        let mut registry = Registry::default();
+        let metrics = Metrics::new(&mut registry);
         metrics.set_objects("Ingress", 7);
         metrics.set_objects("made-up", 1);
         metrics.set_findings(&[report("Ingress", Finding::new(Code::NoTests, "e"))]);
@@ -363,7 +349,19 @@ mod tests {
         metrics.set_leader(true);
         metrics.report_written(Written::Status);
         metrics.report_failed(Written::Event);
-        metrics
+        (metrics, registry)
+    }
+
+    fn openmetrics(registry: &Registry) -> String {
+        let mut text = String::new();
+        text::encode(&mut text, registry).unwrap();
+        text
+    }
+
+    fn prometheus(registry: &Registry) -> String {
+        let mut text = String::new();
+        prometheus_text::encode(&mut text, registry).unwrap();
+        text
     }
 
     /// Series and their values, parsed from the text.
@@ -379,8 +377,8 @@ mod tests {
 
     #[test]
     fn tells_each_in_both_formats() {
-        let metrics = filled();
-        let texts = [metrics.to_openmetrics().unwrap(), metrics.to_prometheus().unwrap()];
+        let (_, registry) = filled();
+        let texts = [openmetrics(&registry), prometheus(&registry)];
         for text in texts {
             let samples = parse(&text);
             let want = [
@@ -409,14 +407,14 @@ mod tests {
             }
             assert!(samples["ingressctl_last_applied_timestamp_seconds"] > 1.0e9, "{text}");
         }
-        assert!(metrics.to_openmetrics().unwrap().ends_with("# EOF\n"));
+        assert!(openmetrics(&registry).ends_with("# EOF\n"));
     }
 
     #[test]
     fn a_finding_that_is_gone_counts_0() {
-        let metrics = filled();
+        let (metrics, registry) = filled();
         metrics.set_findings(&[report("Service", Finding::new(Code::NoPaths, "w"))]);
-        let text = metrics.to_openmetrics().unwrap();
+        let text = openmetrics(&registry);
         let samples = parse(&text);
         for (series, want) in [
             ("ingressctl_findings{severity=\"error\",kind=\"Ingress\"}", 0.0),
@@ -428,7 +426,7 @@ mod tests {
 
     #[test]
     fn every_metric_has_help_and_a_conventional_name() {
-        let text = filled().to_openmetrics().unwrap();
+        let text = openmetrics(&filled().1);
         let of = |word: &str| {
             let prefix = format!("# {word} ");
             let lines = text.lines().filter_map(|line| line.strip_prefix(&prefix));

@@ -94,6 +94,9 @@ pub(super) async fn run(
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::encoding::prometheus_text;
+    use prometheus_client::registry::Registry;
+
     use std::time::Duration;
 
     use kube::Config;
@@ -131,9 +134,14 @@ mod tests {
         let outcome = Outcome { ingresses: Vec::new(), reports: vec![report()] };
         let (outcomes, receiver) = watch::channel(Some(Arc::new(outcome)));
         let (leader, is_leader) = watch::channel(true);
-        let metrics = Arc::new(Metrics::new());
+        let mut registry = Registry::default();
+        let metrics = Arc::new(Metrics::new(&mut registry));
         let running = tokio::spawn(run(client, options, receiver, is_leader, Arc::clone(&metrics)));
-        let has = |line: &str| metrics.to_prometheus().unwrap().contains(line);
+        let has = |line: &str| {
+            let mut text = String::new();
+            prometheus_text::encode(&mut text, &registry).unwrap();
+            text.contains(line)
+        };
         let counted = async {
             while !has("{report=\"event\",result=\"failure\"} 1\n") || !has("ingressctl_leader 1\n")
             {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1::handshake;
 use hyper::header::HOST;
 use hyper::{Method, Request, StatusCode};
@@ -27,7 +27,11 @@ use crate::envoy::FILTER_NAME;
 /// The timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-#[derive(Clone)]
+/// The maximum size of a response. Statistics of 10,000 upstreams and the maximum number
+/// of counted Ingresses have a tenth of that.
+const MAX_RESPONSE: usize = 64 << 20;
+
+#[derive(Clone, Debug)]
 pub(super) struct Admin {
     /// The file with the address, which may change with each start of Envoy.
     address: PathBuf,
@@ -152,7 +156,7 @@ impl Admin {
             .collect())
     }
 
-    async fn get(&self, path: &str) -> anyhow::Result<String> {
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<String> {
         let (_, body) = self.fetch(Method::GET, path).await?;
         Ok(body)
     }
@@ -178,7 +182,7 @@ impl Admin {
         let request = Request::builder().method(method).uri(path).header(HOST, "envoy");
         let stream = self.address()?.connect().await;
         let stream = stream.context("Envoy's admin interface does not respond")?;
-        Ok(exchange(stream, request.body(Empty::new())?).await?)
+        exchange(stream, request.body(Empty::new())?).await.map_err(anyhow::Error::from_boxed)
     }
 }
 
@@ -186,12 +190,12 @@ impl Admin {
 async fn exchange(
     stream: Box<dyn Stream>,
     request: Request<Empty<Bytes>>,
-) -> hyper::Result<(StatusCode, String)> {
+) -> Result<(StatusCode, String), Box<dyn std::error::Error + Send + Sync>> {
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
     let asking = async move {
         let response = sender.send_request(request).await?;
         let status = response.status();
-        let body = response.into_body().collect().await?.to_bytes();
+        let body = Limited::new(response.into_body(), MAX_RESPONSE).collect().await?.to_bytes();
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     };
     // The connection ends after the response.

@@ -1,6 +1,6 @@
 //! The HTTP endpoints for operators: `/healthz`, `/readyz`, `/metrics`.
 //!
-//! `/healthz` reports that the controller runs, `/readyz` that traffic can be sent
+//! `/healthz` reports that ingressctl runs, `/readyz` that traffic can be sent
 //! to its Envoy:
 //! <https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/>.
 
@@ -22,7 +22,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
-use super::metrics::Metrics;
+use super::Exposition;
 
 /// The timeout of a client, from its connection to the end of the response.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,11 +33,13 @@ const MAX_CLIENTS: usize = 64;
 /// The pause after a failed accept, for example if there are too many open files.
 const ACCEPT_RETRY_PERIOD: Duration = Duration::from_secs(1);
 
+const METRICS: &str = "/metrics";
+
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Whether traffic can be sent to Envoy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Readiness {
+pub(crate) enum Readiness {
     /// Not yet, with the reason in one line.
     Starting(String),
     /// It serves.
@@ -49,10 +51,10 @@ pub(super) enum Readiness {
 }
 
 /// Serves clients of `listener` until dropped, even after failures.
-pub(super) async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     readiness: watch::Receiver<Readiness>,
-    metrics: Arc<Metrics>,
+    metrics: Arc<Exposition>,
 ) -> Infallible {
     let places = Arc::new(Semaphore::new(MAX_CLIENTS));
     let mut has_failed = false;
@@ -80,10 +82,13 @@ pub(super) async fn serve(
 
 /// One response per connection, so none is kept open, and one timeout covers everything
 /// that a client could do slowly.
-async fn attend(stream: TcpStream, readiness: &watch::Receiver<Readiness>, metrics: &Metrics) {
-    let service = service_fn(|request: Request<Incoming>| {
-        let response = answer(&request, &readiness.borrow(), metrics);
-        async move { Ok::<_, Infallible>(response) }
+async fn attend(stream: TcpStream, readiness: &watch::Receiver<Readiness>, metrics: &Exposition) {
+    let service = service_fn(|request: Request<Incoming>| async move {
+        if request.uri().path() == METRICS {
+            metrics.refresh().await;
+        }
+        let readiness = readiness.borrow().clone();
+        Ok::<_, Infallible>(answer(&request, &readiness, metrics))
     });
     let connection =
         http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
@@ -94,10 +99,10 @@ async fn attend(stream: TcpStream, readiness: &watch::Receiver<Readiness>, metri
 fn answer<B>(
     request: &Request<B>,
     readiness: &Readiness,
-    metrics: &Metrics,
+    metrics: &Exposition,
 ) -> Response<Full<Bytes>> {
     let path = request.uri().path();
-    if !matches!(path, "/healthz" | "/readyz" | "/metrics") {
+    if !matches!(path, "/healthz" | "/readyz" | METRICS) {
         return text(StatusCode::NOT_FOUND, "not found; use /healthz, /readyz or /metrics");
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -124,7 +129,7 @@ fn ready(readiness: &Readiness) -> Response<Full<Bytes>> {
 
 /// Prometheus requests `OpenMetrics`; clients without `accept`, such as curl, get the
 /// older format.
-fn tell<B>(request: &Request<B>, metrics: &Metrics) -> Response<Full<Bytes>> {
+fn tell<B>(request: &Request<B>, metrics: &Exposition) -> Response<Full<Bytes>> {
     let accepted = request.headers().get_all(ACCEPT).into_iter();
     let mut accepted = accepted.filter_map(|value| value.to_str().ok());
     let is_openmetrics = accepted.any(|value| value.contains("application/openmetrics-text"));
@@ -160,14 +165,20 @@ mod tests {
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+    use prometheus_client::registry::Registry;
+
     use super::*;
+    use crate::rollout::EnvoyHandle;
 
     /// A server, and the sender of its readiness.
     async fn start() -> (SocketAddr, watch::Sender<Readiness>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, readiness) = watch::channel(Readiness::Starting("reads\nServices".into()));
-        tokio::spawn(serve(listener, readiness, Arc::new(Metrics::new())));
+        let folder = tempfile::tempdir().unwrap();
+        let nowhere = EnvoyHandle::at(folder.path().join("admin-address"));
+        let exposition = Exposition::new(Registry::default(), nowhere);
+        tokio::spawn(serve(listener, readiness, Arc::new(exposition)));
         (address, sender)
     }
 
@@ -209,7 +220,7 @@ mod tests {
         let (address, _sender) = start().await;
         let answer = get(address, "/metrics").await;
         assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
-        assert!(answer.contains("\ningressctl_configurations_rejected_total 0\n"), "{answer}");
+        assert!(answer.contains("\ningress_envoy_up 0\n"), "{answer}");
         let accept = "Accept: application/openmetrics-text;version=1.0.0;q=0.6,*/*;q=0.1";
         let request = format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{accept}\r\n\r\n");
         let answer = exchange(address, &request).await;

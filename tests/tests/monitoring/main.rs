@@ -1,0 +1,4 @@
+//! What operators watch: `/metrics`, a real Prometheus that reads it, the alerts and the
+//! dashboard.
+
+mod cost;
