@@ -18,6 +18,8 @@ pub struct Edge {
     pub http: SocketAddr,
     /// HTTPS, if there was a certificate at the start.
     pub https: Option<SocketAddr>,
+    /// Probes and metrics of `ingressctl`, if they were asked for.
+    pub health: Option<SocketAddr>,
     /// Envoy's admin interface.
     pub admin: Admin,
 }
@@ -39,7 +41,7 @@ impl Edge {
         let (Some(http), Some(admin)) = (address("http="), admin) else {
             panic!("no addresses in {ready:?}");
         };
-        let edge = Self { http, https: address("https="), admin };
+        let edge = Self { http, https: address("https="), health: address("health="), admin };
         (process, edge, access_log)
     }
 
@@ -49,6 +51,14 @@ impl Edge {
     /// If HTTPS was not served at the start.
     pub fn https(&self) -> SocketAddr {
         self.https.expect("HTTPS is served")
+    }
+
+    /// The address of probes and metrics of `ingressctl`.
+    ///
+    /// # Panics
+    /// If it was started without.
+    pub fn health(&self) -> SocketAddr {
+        self.health.expect("--health was given")
     }
 
     /// The response to a GET.

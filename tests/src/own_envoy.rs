@@ -65,7 +65,7 @@ impl OwnEnvoy {
             http.is_some()
         });
         let (http, https) = (http.expect("it listens"), admin.listener("https"));
-        Self { process, folder, edge: Edge { http, https, admin } }
+        Self { process, folder, edge: Edge { http, https, health: None, admin } }
     }
 
     /// Its process id.

@@ -103,7 +103,12 @@ impl Gateway {
             log_filter: None,
             controller: None,
             envoy,
-            edge: Edge { http: nowhere, https: Some(https), admin: Admin::Tcp(nowhere) },
+            edge: Edge {
+                http: nowhere,
+                https: Some(https),
+                health: None,
+                admin: Admin::Tcp(nowhere),
+            },
             health: nowhere,
         };
         gateway.start_controller();

@@ -2,3 +2,7 @@
 //! dashboard.
 
 mod cost;
+mod dashboard;
+mod endpoint;
+mod rig;
+mod rules;
