@@ -4,5 +4,6 @@
 mod cost;
 mod dashboard;
 mod endpoint;
+mod plot;
 mod rig;
 mod rules;
