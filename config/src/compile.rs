@@ -242,7 +242,7 @@ pub(crate) fn compile_objects<'a>(
     circumstances.caches.checks.sweep();
 
     let table = RouteTable {
-        record_source: settings.access_log,
+        record: settings.recorded(),
         sanitized_by_envoy: true,
         backends,
         virtual_hosts,

@@ -3,18 +3,20 @@
 //! [`Settings`] declares each setting once: its key in the file, its flag, and the
 //! text of the help and of the JSON Schema. Defaults are in its `Default`.
 
+mod access_log;
 mod choices;
 mod file;
 mod gateway;
 mod memory;
 mod name_server;
+mod percentage;
 mod time_limit;
 
 use std::num::NonZeroU16;
 use std::path::Path;
 
 use clap::{ArgAction, Args};
-use ingress_filter::table::DEFAULT_HTTPS_PORT;
+use ingress_filter::table::{DEFAULT_HTTPS_PORT, Property};
 use ipnet::IpNet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -25,6 +27,9 @@ use crate::finding::{Finding, quote};
 use crate::objects::{is_dns_label, is_dns_subdomain};
 
 pub use crate::objects::{LabelError, ObjectName, ObjectNameError};
+pub use access_log::{
+    AccessLog, AccessLogError, LogField, LogOptions, LogText, LogTextError, OnlyErrors,
+};
 pub use choices::{
     EscapedSlashes, HeadersWithUnderscores, HostOwnership, HttpForTls, ImplementationSpecific,
     LoadBalancing, Mode, TlsVersion,
@@ -32,6 +37,7 @@ pub use choices::{
 pub use gateway::Gateway;
 pub use memory::{Memory, MemoryError};
 pub use name_server::{NameServer, NameServerError};
+pub use percentage::{Percentage, PercentageError};
 pub use time_limit::{TimeLimit, TimeLimitError};
 
 /// The settings, as in the YAML file of `--settings FILE`. Unknown keys are
@@ -169,8 +175,11 @@ pub struct Settings {
     #[arg(long, required = false, value_name = "POLICY", value_enum)]
     pub load_balancing: LoadBalancing,
     /// Log each request as a line of JSON to standard output.
+    ///
+    /// In the file, a mapping selects the fields or a text, a file, only errors, or a
+    /// percentage.
     #[arg(long, required = false, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pub access_log: bool,
+    pub access_log: AccessLog,
     /// Count requests by Ingress, `RouteRule`, status class and outcome, and measure their
     /// durations by Ingress and `RouteRule`, for /metrics.
     ///
@@ -244,6 +253,11 @@ impl Settings {
             (false, false) => Err(SettingsConflict::UnusedProxies),
             (true, false) | (false, true) => Ok(()),
         }
+    }
+
+    /// The properties of requests that the filter has to store.
+    pub(crate) fn recorded(&self) -> Vec<Property> {
+        Property::ALL.into_iter().filter(|property| self.access_log.shows(*property)).collect()
     }
 
     /// The port on which clients reach plain HTTP.
@@ -352,7 +366,7 @@ impl Default for Settings {
             headers_with_underscores: HeadersWithUnderscores::Drop,
             escaped_slashes: EscapedSlashes::Reject,
             load_balancing: LoadBalancing::RoundRobin,
-            access_log: true,
+            access_log: AccessLog::on(),
             request_metrics: false,
             request_metrics_limit: 500,
             client_time_limit: TimeLimit::of_seconds(300),

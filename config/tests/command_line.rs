@@ -106,7 +106,30 @@ fn what_is_wrong_in_a_settings_file_is_said_with_its_place() {
             "1:11: error: `namespce` is not a known setting; did you mean `namespace`?",
         ),
         ("color: red\n", "1:1: error: `color` is not a known setting; known here: ingressClass, "),
-        ("accessLog: maybe\n", "1:12: error: is not a boolean; write true or false"),
+        ("regexPaths: maybe\n", "1:13: error: is not a boolean; write true or false"),
+        (
+            "accessLog: maybe\n",
+            "1:12: error: is not true or false; write one of them, or a mapping",
+        ),
+        (
+            "accessLog: {fields: [tme]}\n",
+            "1:22: error: `tme` is not allowed here; known here: time, client, ",
+        ),
+        (
+            "accessLog: {filed: /x}\n",
+            "1:13: error: `filed` is not a known setting; did you mean `file`?",
+        ),
+        ("accessLog: {file: x.log}\n", "1:19: error: `x.log` is not an absolute path; "),
+        (
+            "accessLog: {fields: [statsu]}\n",
+            "1:22: error: `statsu` is not allowed here; did you mean `status`?",
+        ),
+        ("accessLog: {fields: [time], text: a}\n", "1:"),
+        (
+            "accessLog: {text: '%RESPONSE_COD%'}\n",
+            "1:19: error: `%RESPONSE_COD%` is not a command operator of Envoy; did you mean %RESPONSE_CODE%?",
+        ),
+        ("accessLog: {percent: 101}\n", "1:22: error: is not a percentage of requests; "),
         ("trustedHops: -1\n", "1:14: error: is not a count; write a whole number"),
         (
             "ingressControllerMode: stric\n",

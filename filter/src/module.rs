@@ -25,7 +25,7 @@ use crate::headers::HeaderEdit;
 use crate::names::CLUSTER_HEADER;
 use crate::request::Request;
 use crate::router::Router;
-use crate::table::AbortStatus;
+use crate::table::{AbortStatus, Property};
 use crate::verdict::Verdict;
 use counters::Counters;
 use headers::RequestHeaders;
@@ -158,9 +158,7 @@ impl HttpContext for Stream {
                     headers.remove_internal();
                 }
                 let decision = router.decide(&headers);
-                if router.records_source() {
-                    record(&decision);
-                }
+                record(router, &decision);
                 if let Some(name) = decision.count_as {
                     record_count(name, decision.rule);
                 }
@@ -235,17 +233,19 @@ fn record_count(name: &str, rule: Option<&str>) {
     }
 }
 
-/// Stores a property for the access log.
-fn record(decision: &Decision<'_>) {
+/// Stores the properties that the access log shows.
+fn record(router: &Router, decision: &Decision<'_>) {
+    let store = |property: Property, value: &[u8]| host::set_property(property.name(), value);
     if let Verdict::Forward(forwarding) = &decision.verdict
+        && router.records(Property::Fault)
         && let Some(fault) = forwarding.fault()
     {
-        host::set_property("fault", fault.as_bytes());
+        store(Property::Fault, fault.as_bytes());
     }
-    if let Some(source) = decision.source {
-        host::set_property("ingress_route", source.as_bytes());
+    if let Some(source) = decision.source.filter(|_| router.records(Property::IngressRoute)) {
+        store(Property::IngressRoute, source.as_bytes());
     }
-    if let Some(rule) = decision.rule {
-        host::set_property("route_rule", rule.as_bytes());
+    if let Some(rule) = decision.rule.filter(|_| router.records(Property::RouteRule)) {
+        store(Property::RouteRule, rule.as_bytes());
     }
 }

@@ -15,7 +15,7 @@ use crate::escapes;
 use crate::flat::{At, Bytes, FlatTable, List, Text, record, tags};
 use crate::pattern::Pattern;
 use crate::rules::Backend;
-use crate::table::Plaintext;
+use crate::table::{Plaintext, Property};
 use crate::trie::Trie;
 
 /// A route table, validated and indexed.
@@ -29,7 +29,9 @@ record! {
     /// The root record, from which all others are found.
     struct Root {
         name: Text,
-        record_source: bool,
+        records_route: bool,
+        records_rule: bool,
+        records_fault: bool,
         sanitized_by_envoy: bool,
         fixed_random: Option<At<u64>>,
         backends: List<Backend>,
@@ -175,9 +177,13 @@ impl Router {
         self.bytes().str(self.root.name).unwrap_or_default()
     }
 
-    /// Whether the source of each request is recorded as properties.
-    pub fn records_source(&self) -> bool {
-        self.root.record_source
+    /// Whether a property of each request is stored.
+    pub fn records(&self, property: Property) -> bool {
+        match property {
+            Property::IngressRoute => self.root.records_route,
+            Property::RouteRule => self.root.records_rule,
+            Property::Fault => self.root.records_fault,
+        }
     }
 
     /// Whether Envoy has sanitised the request, so that the filter does not need to

@@ -12,7 +12,9 @@ mod rule;
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::escapes::canonical_text;
 
@@ -45,12 +47,16 @@ pub struct RouteTable {
     /// The name of this table in the log, such as a revision or a hash.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// Whether to store the `source` of each request's route and the name of the
-    /// matched rule as the properties `ingress_route` and `route_rule`, which
-    /// access logs show as `%FILTER_STATE(wasm.ingress_route:PLAIN)%`. Each costs
-    /// a host call.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub record_source: bool,
+    /// The properties to store for each request that has them, which access logs show as
+    /// `%FILTER_STATE(wasm.ingress_route:PLAIN)%`. Each costs a host call. Older tables have
+    /// `record_source`, where `true` means all.
+    #[serde(
+        default,
+        alias = "record_source",
+        deserialize_with = "read_record",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub record: Vec<Property>,
     /// Whether Envoy removes `x-ingress-*` headers of clients and rejects TRACE
     /// before the filter, as the configuration that `ingressctl` writes does.
     /// Otherwise the filter does both itself, and reads all headers of every
@@ -116,7 +122,7 @@ impl RouteTable {
         Self {
             version: VERSION,
             name: String::new(),
-            record_source: false,
+            record: Vec::new(),
             sanitized_by_envoy: false,
             fixed_random: None,
             backends: Vec::new(),
@@ -124,6 +130,56 @@ impl RouteTable {
             default_backend: None,
             tls_hosts: Vec::new(),
             https_port: DEFAULT_HTTPS_PORT,
+        }
+    }
+}
+
+/// A property of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Property {
+    /// The `source` of its route.
+    IngressRoute,
+    /// The name of the matched rule.
+    RouteRule,
+    /// The injected fault, such as `delay=100ms`.
+    Fault,
+}
+
+/// A list, or whether to store all.
+fn read_record<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Property>, D::Error> {
+    struct ListOrBool;
+
+    impl<'de> Visitor<'de> for ListOrBool {
+        type Value = Vec<Property>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of properties")
+        }
+
+        fn visit_bool<E>(self, all: bool) -> Result<Vec<Property>, E> {
+            Ok(if all { Property::ALL.to_vec() } else { Vec::new() })
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Vec<Property>, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(items))
+        }
+    }
+
+    value.deserialize_any(ListOrBool)
+}
+
+impl Property {
+    /// All properties.
+    pub const ALL: [Self; 3] = [Self::IngressRoute, Self::RouteRule, Self::Fault];
+
+    /// The name in the host.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::IngressRoute => "ingress_route",
+            Self::RouteRule => "route_rule",
+            Self::Fault => "fault",
         }
     }
 }

@@ -187,6 +187,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::settings::AccessLog;
 
     fn flags(command_line: &[&str]) -> SettingsArgs {
         let command = SettingsArgs::augment_args(Command::new("check").no_binary_name(true));
@@ -201,7 +202,8 @@ mod tests {
         let settings =
             flags(&["--settings", file, "--gateway-name", "front", "--access-log=false"]);
         let settings = settings.resolve().unwrap();
-        let mut expected = Settings { trusted_hops: 2, access_log: false, ..Settings::default() };
+        let mut expected =
+            Settings { trusted_hops: 2, access_log: AccessLog::OFF, ..Settings::default() };
         expected.gateway.name = "front".into();
         expected.gateway.namespace = "web".into();
         assert_eq!(settings, expected);

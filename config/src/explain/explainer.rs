@@ -9,7 +9,7 @@ use ingress_filter::names::{
     CLUSTER_HEADER, INTERNAL_HEADER_PREFIX, MAX_RETRIES_HEADER, MIRROR_HEADER,
     ORIGINAL_PATH_HEADER, PER_TRY_TIMEOUT_HEADER, SCHEME_HEADER, TIMEOUT_HEADER,
 };
-use ingress_filter::table::{Action, Backend, Destination, Forward, Plaintext};
+use ingress_filter::table::{Action, Backend, Destination, Forward, Plaintext, Property};
 use ingress_filter::{FlatTable, RouteTable, Router};
 use proxy_wasm_test::{Options, Plugin};
 
@@ -287,7 +287,7 @@ fn start(table: &FlatTable) -> anyhow::Result<Plugin> {
 /// The table with routes and rules named by their index, to find what the module
 /// records.
 fn labelled(table: &RouteTable) -> RouteTable {
-    let mut table = RouteTable { record_source: true, ..table.clone() };
+    let mut table = RouteTable { record: Property::ALL.to_vec(), ..table.clone() };
     for (host, virtual_host) in table.virtual_hosts.iter_mut().enumerate() {
         for (index, route) in virtual_host.routes.iter_mut().enumerate() {
             route.source = format!("{host}.{index}");

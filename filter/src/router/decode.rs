@@ -4,7 +4,7 @@ use super::{PathKind, Root, Route, Target, TlsHost, VirtualHost};
 use crate::error::{Broken, LoadError};
 use crate::flat::{Bytes, FlatTable, List, Text};
 use crate::rules::Backend;
-use crate::table::{self, PathMatch, RouteTable, VERSION};
+use crate::table::{self, PathMatch, Property, RouteTable, VERSION};
 
 impl FlatTable {
     /// Converts the table to JSON. The result has the same effect as the original and
@@ -22,7 +22,7 @@ impl FlatTable {
         Ok(RouteTable {
             version: VERSION,
             name: bytes.string(root.name)?,
-            record_source: root.record_source,
+            record: root.record(),
             sanitized_by_envoy: root.sanitized_by_envoy,
             fixed_random: bytes.option(root.fixed_random)?,
             virtual_hosts: virtual_hosts
@@ -33,6 +33,18 @@ impl FlatTable {
             tls_hosts: tls_hosts.map(|host| host?.decode(bytes)).collect::<Result<_, _>>()?,
             https_port: root.https_port,
         })
+    }
+}
+
+impl Root {
+    fn record(&self) -> Vec<Property> {
+        let properties = [
+            (self.records_route, Property::IngressRoute),
+            (self.records_rule, Property::RouteRule),
+            (self.records_fault, Property::Fault),
+        ];
+        let recorded = properties.into_iter().filter(|(is_recorded, _)| *is_recorded);
+        recorded.map(|(_, property)| property).collect()
     }
 }
 

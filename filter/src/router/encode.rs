@@ -12,7 +12,7 @@ use crate::encoder::{Compile, Encoder};
 use crate::error::{LoadError, Place, invalid};
 use crate::flat::{FlatTable, Text};
 use crate::rules::Backend;
-use crate::table::{self, PathMatch, Plaintext, RouteTable, VERSION};
+use crate::table::{self, PathMatch, Plaintext, Property, RouteTable, VERSION};
 use crate::trie::Trie;
 
 impl Router {
@@ -137,7 +137,9 @@ impl FlatTable {
         let routes = table.virtual_hosts.iter().map(|host| host.routes.len()).sum::<usize>();
         let root = Root {
             name: encoder.text(&table.name),
-            record_source: table.record_source,
+            records_route: table.record.contains(&Property::IngressRoute),
+            records_rule: table.record.contains(&Property::RouteRule),
+            records_fault: table.record.contains(&Property::Fault),
             sanitized_by_envoy: table.sanitized_by_envoy,
             fixed_random: table.fixed_random.map(|random| encoder.record(random)),
             backends: encoder.list(&backends),

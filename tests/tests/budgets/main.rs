@@ -9,7 +9,7 @@ mod tls;
 use std::fmt::Write;
 use std::time::Instant;
 
-use ingress_filter::table::{Backend, Forward, PathMatch, Route, VirtualHost};
+use ingress_filter::table::{Backend, Forward, PathMatch, Property, Route, VirtualHost};
 use ingress_filter::{FlatTable, RouteTable};
 use ingress_tests::Offline;
 use proxy_wasm_test::Plugin;
@@ -188,7 +188,7 @@ fn a_path_that_is_not_exposed_costs_five_host_calls() {
 
 #[test]
 fn recording_the_source_costs_one_more() {
-    let table = RouteTable { record_source: true, ..table(100) };
+    let table = RouteTable { record: Property::ALL.to_vec(), ..table(100) };
     assert_eq!(calls(&table, "/tenant-0000/service-42/x").len(), 4);
     let record = offline(&table).request(&request("/tenant-0000/service-42/x"));
     assert_eq!(record.property(&["ingress_route"]), Some(&b"default/ingress-0#0.42"[..]));
