@@ -88,7 +88,8 @@ pub(crate) struct Options {
 pub(crate) fn prepare(options: &Options) -> anyhow::Result<()> {
     let folder = std::path::absolute(&options.folder)?;
     let layout = Layout::new(folder);
-    prepare_folder(&layout, options.listening, options.settings.envoy_memory)
+    let Settings { envoy_memory, tracing, .. } = &options.settings;
+    prepare_folder(&layout, options.listening, *envoy_memory, tracing.as_ref())
         .with_context(|| format!("folder {}", layout.folder().display()))
 }
 

@@ -27,6 +27,7 @@ mod resource;
 mod routes;
 mod sanitising;
 mod tls;
+mod tracing;
 mod upstream_tls;
 
 pub use admin::{Admin, AdminError, LoopbackAddr};

@@ -93,7 +93,7 @@ pub async fn serve(
     let layout = Layout::new(folder.path());
     refuse_shared_ports(options.listening, compiled.gateway.https.is_some())?;
     let memory = options.settings.envoy_memory.or_else(cgroup::memory_limit);
-    prepare(&layout, options.listening, memory)
+    prepare(&layout, options.listening, memory, options.settings.tracing.as_ref())
         .with_context(|| format!("folder {}", layout.folder().display()))?;
     let mut process = EnvoyProcess::start(&envoy, options.concurrency, &layout)?;
     let rollout = Rollout::new(layout, options.listening, options.settings.clone())?;

@@ -11,6 +11,7 @@ mod memory;
 mod name_server;
 mod percentage;
 mod time_limit;
+mod tracing;
 
 use std::num::NonZeroU16;
 use std::path::Path;
@@ -39,6 +40,7 @@ pub use memory::{Memory, MemoryError};
 pub use name_server::{NameServer, NameServerError};
 pub use percentage::{Percentage, PercentageError};
 pub use time_limit::{TimeLimit, TimeLimitError};
+pub use tracing::{CollectorAddressError, Tracing};
 
 /// The settings, as in the YAML file of `--settings FILE`. Unknown keys are
 /// rejected.
@@ -192,6 +194,9 @@ pub struct Settings {
     /// together, as other.
     #[arg(long, required = false, value_name = "N")]
     pub request_metrics_limit: u32,
+    /// Send spans of requests to an OpenTelemetry collector. In the file only.
+    #[arg(skip)]
+    pub tracing: Option<Tracing>,
     /// Limit the timeouts and delays that clients can request, if a RouteRule has an
     /// overrideHeaderName.
     #[arg(long, required = false, value_name = "DURATION")]
@@ -257,7 +262,15 @@ impl Settings {
 
     /// The properties of requests that the filter has to store.
     pub(crate) fn recorded(&self) -> Vec<Property> {
-        Property::ALL.into_iter().filter(|property| self.access_log.shows(*property)).collect()
+        let is_traced = |property| self.tracing.is_some() && property != Property::Fault;
+        let is_recorded = |property| self.access_log.shows(property) || is_traced(property);
+        Property::ALL.into_iter().filter(|property| is_recorded(*property)).collect()
+    }
+
+    /// Whether the gateway begins the trace of each request that is traced, because nothing
+    /// in front of it is trusted.
+    pub(crate) fn starts_traces(&self) -> bool {
+        self.tracing.is_some() && self.trusted_hops == 0
     }
 
     /// The port on which clients reach plain HTTP.
@@ -369,6 +382,7 @@ impl Default for Settings {
             access_log: AccessLog::on(),
             request_metrics: false,
             request_metrics_limit: 500,
+            tracing: None,
             client_time_limit: TimeLimit::of_seconds(300),
             client_retry_limit: 25,
             envoy_memory: None,

@@ -129,6 +129,7 @@ fn what_is_wrong_in_a_settings_file_is_said_with_its_place() {
             "accessLog: {text: '%RESPONSE_COD%'}\n",
             "1:19: error: `%RESPONSE_COD%` is not a command operator of Envoy; did you mean %RESPONSE_CODE%?",
         ),
+        ("tracing: {collector: otel}\n", "1:22: error: `otel` is not HOST:PORT; "),
         ("accessLog: {percent: 101}\n", "1:22: error: is not a percentage of requests; "),
         ("trustedHops: -1\n", "1:14: error: is not a count; write a whole number"),
         (

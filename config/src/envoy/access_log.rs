@@ -97,6 +97,7 @@ struct LogFilter {
     kind: Option<FilterKind>,
 }
 
+#[expect(clippy::enum_variant_names, reason = "these are Envoy's names")]
 #[derive(Clone, PartialEq, Oneof, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum FilterKind {
@@ -155,7 +156,7 @@ struct RuntimeFilter {
 
 /// `type.v3.FractionalPercent`.
 #[derive(Clone, PartialEq, Message, Serialize)]
-struct FractionalPercent {
+pub(super) struct FractionalPercent {
     #[prost(uint32, tag = "1")]
     numerator: u32,
     #[prost(enumeration = "Denominator", tag = "2")]
@@ -197,16 +198,21 @@ impl AccessLog {
     fn of_requests(options: &LogOptions) -> Self {
         let filter = LogFilter::new(options.only, options.percent);
         let log_format = Some(LogFormat::new(options));
-        match options.file.clone() {
-            Some(path) => {
-                let log = FileAccessLog { path, log_format };
-                Self::File(Log::new("envoy.access_loggers.file", filter, log))
-            }
-            None => {
-                let log = StdoutAccessLog { log_format };
-                Self::Stdout(Log::new("envoy.access_loggers.stdout", filter, log))
-            }
+        if let Some(path) = options.file.clone() {
+            let log = FileAccessLog { path, log_format };
+            return Self::File(Log::new("envoy.access_loggers.file", filter, log));
         }
+        Self::Stdout(Log::new(
+            "envoy.access_loggers.stdout",
+            filter,
+            StdoutAccessLog { log_format },
+        ))
+    }
+}
+
+impl From<Percentage> for FractionalPercent {
+    fn from(percent: Percentage) -> Self {
+        Self { numerator: percent.millionths(), denominator: Denominator::Million.into() }
     }
 }
 
@@ -218,15 +224,13 @@ impl<T: Part> Log<T> {
 
 impl LogFormat {
     fn new(options: &LogOptions) -> Self {
-        let format = match &options.text {
-            Some(text) => Format::TextFormatSource(InlineString { inline_string: text.0.clone() }),
-            None => {
-                let fields = options
-                    .fields()
-                    .iter()
-                    .map(|field| (field.name(), Text { text: field.operator().to_owned() }));
-                Format::JsonFormat(Struct { fields: fields.collect() })
-            }
+        let format = if let Some(text) = &options.text {
+            Format::TextFormatSource(InlineString { inline_string: text.0.clone() })
+        } else {
+            let fields = options.fields().iter();
+            let fields =
+                fields.map(|field| (field.name(), Text { text: field.operator().to_owned() }));
+            Format::JsonFormat(Struct { fields: fields.collect() })
         };
         Self { format: Some(format) }
     }
@@ -255,10 +259,9 @@ impl LogFilter {
     }
 
     fn sampled(percent: Percentage) -> Self {
-        let (numerator, denominator) = (percent.millionths(), Denominator::Million.into());
         let filter = RuntimeFilter {
             runtime_key: "ingress.access_log.percent".to_owned(),
-            percent_sampled: Some(FractionalPercent { numerator, denominator }),
+            percent_sampled: Some(percent.into()),
             use_independent_randomness: true,
         };
         Self { kind: Some(FilterKind::RuntimeFilter(filter)) }

@@ -10,7 +10,8 @@ use super::clusters::ClusterMessage;
 use super::core::{Address, ConfigSource};
 use super::files::Layout;
 use super::overload::OverloadManager;
-use crate::settings::Memory;
+use super::tracing::COLLECTOR;
+use crate::settings::{Memory, Tracing};
 
 /// The cluster of the controller, the xDS server.
 const CONTROLLER: &str = "ingress_controller";
@@ -52,7 +53,7 @@ struct DynamicResources {
 
 #[derive(Debug, Serialize)]
 struct StaticResources {
-    clusters: [ClusterMessage; 1],
+    clusters: Vec<ClusterMessage>,
 }
 
 /// `core.v3.ApiConfigSource`.
@@ -135,7 +136,7 @@ impl Bootstrap {
         admin: admin::Admin,
         memory: Option<Memory>,
         layout: &Layout,
-        delivery: Delivery,
+        (delivery, tracing): (Delivery, Option<&Tracing>),
     ) -> Self {
         let (lds_config, cds_config) = match delivery {
             Delivery::Stream => (ConfigSource::stream(), ConfigSource::stream()),
@@ -144,11 +145,16 @@ impl Bootstrap {
             }
         };
         let is_stream = delivery == Delivery::Stream;
-        let controller = || ClusterMessage::of_socket(CONTROLLER, Address::pipe(&layout.socket()));
+        let controller = is_stream
+            .then(|| ClusterMessage::of_socket(CONTROLLER, Address::pipe(&layout.socket())));
+        let collector = tracing.map(|Tracing { collector, .. }| {
+            ClusterMessage::of_name(COLLECTOR, &collector.host, collector.port)
+        });
+        let clusters: Vec<_> = controller.into_iter().chain(collector).collect();
         Self {
             node: Node { id: "ingress", cluster: "ingress" },
             admin: Admin { address: Address::of_admin(admin, layout) },
-            static_resources: is_stream.then(|| StaticResources { clusters: [controller()] }),
+            static_resources: (!clusters.is_empty()).then_some(StaticResources { clusters }),
             dynamic_resources: DynamicResources {
                 lds_config,
                 cds_config,

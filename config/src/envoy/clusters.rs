@@ -248,6 +248,17 @@ impl ClusterMessage {
         message
     }
 
+    /// A cluster of the operator for gRPC, whose name Envoy resolves itself.
+    pub(super) fn of_name(name: &str, host: &str, port: u16) -> Self {
+        let mut message = Self::bare(name, DiscoveryType::StrictDns);
+        message.dns_lookup_family = DnsLookupFamily::V4Preferred.into();
+        message.connect_timeout = Some(Duration::seconds(5));
+        message.load_assignment =
+            Some(ClusterLoadAssignment::new(name, [Address::new(host, port)]));
+        message.speak(HttpProtocolOptions::new(HttpVersion::Http2(Empty {})));
+        message
+    }
+
     fn bare(name: &str, kind: DiscoveryType) -> Self {
         Self { name: name.to_owned(), kind: kind.into(), ..Self::default() }
     }

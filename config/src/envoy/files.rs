@@ -24,7 +24,7 @@ use super::tls::TlsSource;
 use crate::digest::digest_of;
 use crate::files::{check_file, check_folder, write_if_changed};
 use crate::model::Gateway;
-use crate::settings::{Memory, Settings};
+use crate::settings::{Memory, Settings, Tracing};
 
 /// The listen addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +133,7 @@ pub(crate) fn prepare(
     layout: &Layout,
     listening: Listening,
     memory: Option<Memory>,
+    tracing: Option<&Tracing>,
 ) -> io::Result<()> {
     for socket in [layout.socket(), layout.admin_socket()] {
         check_socket(&socket).map_err(io::Error::other)?;
@@ -148,7 +149,8 @@ pub(crate) fn prepare(
     }
     write_if_changed(&layout.module(), crate::MODULE)?;
     // The bootstrap comes last, because it refers to the other files.
-    let bootstrap = pretty(&Bootstrap::new(listening.admin, memory, layout, Delivery::Stream))?;
+    let bootstrap =
+        pretty(&Bootstrap::new(listening.admin, memory, layout, (Delivery::Stream, tracing)))?;
     write_if_changed(&layout.bootstrap(), bootstrap)
 }
 
@@ -218,8 +220,12 @@ impl EnvoyFiles {
         let clusters: Vec<_> =
             clusters.map(|cluster| ClusterMessage::new(cluster, source)).collect();
         let filter = filter_config(&layout.module(), gateway.table.flat()?);
-        let bootstrap =
-            Bootstrap::new(listening.admin, settings.envoy_memory, layout, Delivery::Files);
+        let bootstrap = Bootstrap::new(
+            listening.admin,
+            settings.envoy_memory,
+            layout,
+            (Delivery::Files, settings.tracing.as_ref()),
+        );
         Ok(Self(vec![
             (layout.bootstrap(), pretty(&bootstrap)?),
             (layout.listeners(), response(listeners)?),

@@ -19,6 +19,7 @@ use super::message::{
 use super::protocols::{CommonHttpProtocolOptions, Http1ProtocolOptions, Http2ProtocolOptions};
 use super::routes::{HeaderMatcher, RouteConfiguration};
 use super::sanitising::EarlyHeaderMutation;
+use super::tracing::Tracing;
 use super::{FILTER_NAME, PROBE_LISTENER, ROUTE_CONFIGURATION, STAT_PREFIX};
 use crate::settings::{EscapedSlashes, Settings};
 
@@ -34,6 +35,9 @@ pub(super) struct HttpConnectionManager {
     route_config: Option<RouteConfiguration>,
     #[prost(message, repeated, tag = "5")]
     http_filters: Vec<HttpFilter>,
+    #[prost(message, optional, tag = "7")]
+    #[serde(skip_serializing_if = "is_unset")]
+    tracing: Option<Tracing>,
     #[prost(message, repeated, tag = "23")]
     upgrade_configs: Vec<UpgradeConfig>,
     #[prost(message, repeated, tag = "13")]
@@ -230,6 +234,7 @@ impl HttpConnectionManager {
             route_config: None,
             http_filters: HttpFilter::chain(options),
             upgrade_configs: vec![UpgradeConfig { upgrade_type: "websocket".to_owned() }],
+            tracing: Tracing::of(settings),
             access_log: AccessLog::all(settings),
             early_header_mutation_extensions: vec![Extension::new(
                 name,
@@ -238,7 +243,9 @@ impl HttpConnectionManager {
             use_remote_address: Some(true),
             xff_num_trusted_hops: hops,
             preserve_external_request_id: hops > 0,
-            request_id_extension: (hops > 0).then(RequestIdExtension::keeping),
+            // Envoy keeps the decision about tracing in a digit of the id.
+            request_id_extension: (hops > 0 && settings.tracing.is_none())
+                .then(RequestIdExtension::keeping),
             internal_address_config: Some(InternalAddressConfig::nobody()),
             normalize_path: Some(true),
             merge_slashes: true,

@@ -51,6 +51,9 @@ const FORWARDING: [Removed; 9] = [
     Named("x-scheme"),
 ];
 
+/// Headers by which a client could have its request traced, or join the trace of others.
+const TRACES: [Removed; 2] = [Named("traceparent"), Named("tracestate")];
+
 impl Removed {
     pub(crate) fn covers(self, header: &str) -> bool {
         match self {
@@ -60,10 +63,12 @@ impl Removed {
     }
 }
 
-/// The headers that are removed with this number of trusted proxies in front.
-pub(crate) fn removed(trusted_hops: u32) -> impl Iterator<Item = Removed> {
-    let forwarding = FORWARDING.into_iter().filter(move |_| trusted_hops == 0);
-    ALWAYS.into_iter().chain(forwarding)
+/// The headers that are removed with these settings.
+pub(crate) fn removed(settings: &Settings) -> impl Iterator<Item = Removed> + use<> {
+    let (trusts_nobody, starts_traces) = (settings.trusted_hops == 0, settings.starts_traces());
+    let forwarding = FORWARDING.into_iter().filter(move |_| trusts_nobody);
+    let traces = TRACES.into_iter().filter(move |_| starts_traces);
+    ALWAYS.into_iter().chain(forwarding).chain(traces)
 }
 
 /// `early_header_mutation.header_mutation.v3.HeaderMutation`: before any filter.
@@ -142,7 +147,7 @@ impl EarlyHeaderMutation {
     pub(super) fn new(settings: &Settings, port: u16) -> Self {
         let added = added(settings, "%REQ(:AUTHORITY)%", port)
             .map(|(name, value)| MutationKind::Append(HeaderValueOption::if_absent(name, value)));
-        let kinds = removed(settings.trusted_hops).map(MutationKind::from).chain(added);
+        let kinds = removed(settings).map(MutationKind::from).chain(added);
         Self { mutations: kinds.map(|kind| Mutation { kind: Some(kind) }).collect() }
     }
 }

@@ -108,7 +108,7 @@ pub(super) fn admit(request: &Request, settings: &Settings) -> Result<Headers, R
         let is_removed = REPLACED.contains(&&**name)
             || (trusted_hops == 0 && name == REQUEST_ID)
             || (underscores == HeadersWithUnderscores::Drop && name.contains('_'))
-            || removed(trusted_hops).any(|removed| removed.covers(name))
+            || removed(settings).any(|removed| removed.covers(name))
             || (name == "expect" && value.eq_ignore_ascii_case("100-continue"));
         !is_removed && connection.keeps(name)
     });

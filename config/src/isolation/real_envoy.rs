@@ -56,7 +56,7 @@ impl Edge {
         let layout = Layout::new(folder.path());
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let listening = Listening { http: any, https: any, admin: Admin::Socket, probe: None };
-        prepare(&layout, listening, None).unwrap();
+        prepare(&layout, listening, None, None).unwrap();
         let envoy = run(&layout);
         let rollout = Rollout::new(layout, listening, Settings::default()).unwrap();
         rollout.wait_until_started().await.unwrap();

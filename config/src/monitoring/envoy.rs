@@ -17,8 +17,9 @@ use crate::rollout::EnvoyHandle;
 /// The number of upstreams whose metrics are served, so the number of series is bounded.
 const MAX_UPSTREAMS: usize = 1_000;
 
-/// The cluster of the controller itself.
-const OWN_CLUSTER: &str = "ingress_controller";
+/// The beginning of the clusters of the controller and of the collector of traces, which no
+/// name of a Service has.
+const OWN_CLUSTERS: &str = "ingress_";
 
 /// Days until a certificate expires, if there is none.
 const NEVER: f64 = 4_294_967_295.0;
@@ -83,7 +84,7 @@ impl EnvoyMetrics {
                 let Some((instance, label)) = metric.find(name) else { continue };
                 let mut labels = Labels::new();
                 if metric.scope == Scope::Clusters {
-                    if instance == OWN_CLUSTER {
+                    if instance.starts_with(OWN_CLUSTERS) {
                         continue;
                     }
                     if upstreams.len() >= MAX_UPSTREAMS && !upstreams.contains(instance) {

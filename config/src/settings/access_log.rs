@@ -19,7 +19,7 @@ use crate::manifest::nearest;
 pub struct AccessLog(pub(crate) Option<LogOptions>);
 
 /// The options of the access log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LogOptions {
@@ -27,7 +27,7 @@ pub struct LogOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) fields: Option<Vec<LogField>>,
     /// Log each request as a line of this text instead, with the command operators of
-    /// Envoy, such as %RESPONSE_CODE%.
+    /// Envoy, such as `%RESPONSE_CODE%`.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) text: Option<LogText>,
@@ -247,12 +247,6 @@ impl LogOptions {
             Some(text) => text.shows(property),
             None => self.fields().iter().any(|field| field.name() == property.name()),
         }
-    }
-}
-
-impl Default for LogOptions {
-    fn default() -> Self {
-        Self { fields: None, text: None, file: None, only: None, percent: None }
     }
 }
 

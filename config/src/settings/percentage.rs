@@ -14,6 +14,8 @@ pub struct Percentage(u32);
 pub struct PercentageError;
 
 impl Percentage {
+    pub(crate) const ALL: Self = Self(1_000_000);
+    pub(crate) const ONE_PERCENT: Self = Self(10_000);
 
     /// In millionths.
     pub(crate) const fn millionths(self) -> u32 {

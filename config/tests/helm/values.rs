@@ -162,7 +162,8 @@ fn each_value_alone_has_an_effect() {
 /// Each value in a document of its own.
 fn each_alone(values: &Value) -> Vec<Value> {
     match values {
-        Value::Object(fields) if !fields.is_empty() => {
+        // The other options of tracing need the collector.
+        Value::Object(fields) if !fields.is_empty() && !fields.contains_key("collector") => {
             let nested = fields.iter().flat_map(|(name, value)| {
                 each_alone(value).into_iter().map(move |one| json!({ name.as_str(): one }))
             });

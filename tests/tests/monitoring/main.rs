@@ -8,3 +8,4 @@ mod endpoint;
 mod plot;
 mod rig;
 mod rules;
+mod tracing;
