@@ -42,6 +42,8 @@ pub(super) struct Pages {
 enum Task {
     /// Files have changed.
     Changed(Manifests),
+    /// Files are no longer watched.
+    Lost(std::io::Error),
     ReadAgain(oneshot::Sender<()>),
     Try(Box<Trial>, oneshot::Sender<Bytes>),
 }
@@ -143,6 +145,11 @@ impl Desk {
         loop {
             match queue.recv_timeout(self.time_to_refresh()) {
                 Ok(Task::Changed(manifests)) => self.update(manifests),
+                Ok(Task::Lost(error)) => {
+                    eprintln!("ingressctl: changes of files are no longer shown: {error}");
+                    self.is_watched = false;
+                    self.tell();
+                }
                 Ok(Task::ReadAgain(done)) => {
                     self.update(self.files.read());
                     let _ = done.send(());
@@ -230,8 +237,12 @@ fn follow(files: &Files, tasks: &Sender<Task>) -> (bool, Manifests) {
     let Ok((mut watcher, manifests)) = started else { return (false, files.read()) };
     let tasks = tasks.clone();
     thread::spawn(move || {
-        while let Ok(manifests) = watcher.changed() {
-            if tasks.send(Task::Changed(manifests)).is_err() {
+        loop {
+            let (task, is_last) = match watcher.changed() {
+                Ok(manifests) => (Task::Changed(manifests), false),
+                Err(error) => (Task::Lost(error), true),
+            };
+            if tasks.send(task).is_err() || is_last {
                 return;
             }
         }
