@@ -22,6 +22,15 @@ fn no_view_scrolls_sideways_in_a_narrow_window() {
 }
 
 #[test]
+fn the_outcome_scrolls_into_a_narrow_window() {
+    let page = Page::open(SHOP);
+    page.resize(360, 640);
+    page.attempt(URL, "");
+    page.wait("document.querySelector('#outcome').getBoundingClientRect().top < 100");
+    page.finish();
+}
+
+#[test]
 fn the_colours_follow_the_system() {
     let page = Page::open(SHOP);
     let lightness = || {

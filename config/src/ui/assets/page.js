@@ -7,6 +7,7 @@ import * as link from "./link.js";
 import { Tree } from "./tree.js";
 import { TrialForm, attempt, hideOutcome, showError, showOutcome } from "./trial.js";
 
+const NARROW = matchMedia("(max-width: 60rem)");
 const VIEWS = { routes: "Routes", certificates: "Certificates", findings: "Findings" };
 
 const tree = new Tree((node) => {
@@ -17,7 +18,11 @@ const form = new TrialForm((request) => {
   if (request === null) return;
   update({ request, selected: "", view: "routes" }, true);
   showView();
-  tryRequest();
+  tryRequest().then(() => {
+    // In a narrow window, the outcome is below the tree.
+    if (!NARROW.matches) return;
+    byId("outcome").scrollIntoView();
+  });
 });
 
 let version = null;
