@@ -21,7 +21,7 @@ fn the_version_names_all_that_has_one() {
         "version": env!("CARGO_PKG_VERSION"),
         "commit": null,
         "module": module.trim_end(),
-        "routeTable": 3,
+        "routeTable": 4,
         "routeTableJson": 1,
         "envoy": "1.40.0",
     });
