@@ -29,6 +29,7 @@ pub(super) struct Bootstrap {
     #[serde(skip_serializing_if = "Option::is_none")]
     memory_allocator_manager: Option<MemoryAllocatorManager>,
     deferred_stat_options: DeferredStatOptions,
+    stats_eviction_interval: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -164,6 +165,9 @@ impl Bootstrap {
             overload_manager: OverloadManager::new(memory),
             memory_allocator_manager: memory.map(|_| MemoryAllocatorManager::releasing()),
             deferred_stat_options: DeferredStatOptions { enable_deferred_creation_stats: true },
+            // Statistics of deleted Ingresses would use up the limit. Only those of requests
+            // are removed, once they have not changed in such an interval.
+            stats_eviction_interval: "21600s",
         }
     }
 }
