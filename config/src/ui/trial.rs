@@ -177,6 +177,7 @@ mod tests {
             backend: "web".into(),
             port: None,
             source: format!("ns/web#0.{index}"),
+            count_as: String::new(),
             plaintext: None,
         };
         let last = MAX_CANDIDATES + 9;
