@@ -1,4 +1,4 @@
-//! The JSON Schema of RouteRules for editors is made from the CustomResourceDefinition:
+//! The JSON Schema of RouteRules for editors is made from the `CustomResourceDefinition`:
 //! `UPDATE_GOLDEN=1 cargo test -p ingressctl --test schemas` writes it.
 
 use std::{env, fs};

@@ -57,9 +57,9 @@ fn the_examples_of_the_pages_are_valid() {
     let mut texts = Vec::new();
     for (page, schema) in [("testing.md", ROUTES), ("module-tests.md", MODULES)] {
         let text = fs::read_to_string(workspace().join("docs").join(page)).unwrap();
-        for tests in text.split("\ntests:\n").skip(1) {
-            let tests = tests.split("```").next().unwrap();
-            texts.push((schema, format!("tests:\n{tests}")));
+        for rest in text.split("\ntests:\n").skip(1) {
+            let block = rest.split("```").next().unwrap();
+            texts.push((schema, format!("tests:\n{block}")));
         }
     }
     let page = fs::read_to_string(workspace().join("docs/editors.md")).unwrap();
