@@ -46,7 +46,7 @@ fn a_route_leads_to_its_service_and_versions() {
     assert_eq!((&route["kind"], &route["path"]), (&json!("prefix"), &json!("/")));
     assert_eq!(route["ingress"], "default/shop");
     assert_eq!(route["field"], "spec.rules[0].http.paths[0]");
-    assert_eq!(route["at"], "/a.yaml:31");
+    assert_eq!(route["at"], "/a.yaml:33");
     let backends = document["backends"].as_array().unwrap();
     let backend = backends.iter().find(|it| it["name"] == route["backend"]).unwrap();
     let rule = &backend["rules"][0];
