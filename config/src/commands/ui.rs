@@ -18,7 +18,7 @@ use crate::ui::{self, Objects, Options, Origin};
 ///
 /// Serves a page on this machine and prints `ready URL` on standard output. The page has
 /// the hosts, paths, services and versions of the manifests, the rules of each service in
-/// order, the certificates with the days that are left, and the findings beside the lines
+/// order, the certificates with the days that are left, and the findings next to the lines
 /// of the manifests. It runs the same module as Envoy on a request of yours, and shows
 /// the way of the request and why other routes and rules do not match. A link to the page
 /// holds the request, the filter and the selection.
