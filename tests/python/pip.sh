@@ -6,6 +6,7 @@
 . "${BASH_SOURCE%/*}/../debian/packages.sh"
 
 remedy="install Python 3.10 or later with pip"
+command -v python3 >/dev/null || fail "there is no python3; $remedy"
 
 # Prints the path in the folder, if that is complete.
 print_if_complete() {
@@ -22,7 +23,6 @@ made_by_pip() {
   path=$2 folder="$cache/$1"
   shift 3
   print_if_complete
-  command -v python3 >/dev/null || fail "there is no python3; $remedy"
   lock "$name"
   print_if_complete
   python3 -m pip --version >/dev/null 2>&1 || fail "python3 has no pip; $remedy"
@@ -39,4 +39,4 @@ made_by_pip() {
 }
 
 # The kind of this machine, for the names of folders.
-machine="$(uname -s)-$(uname -m)"
+machine=$OSTYPE-$HOSTTYPE

@@ -40,6 +40,8 @@ fn where_there_are_no_packages_of_debian_the_remedy_is_another() {
     let machine = Machine::with(&["bash", "dirname", "flock", "mkdir", "rm"]);
     for (script, remedy) in [
         ("tests/debian/tools.sh", "install curl, wrk, nghttp2-client (h2load"),
+        ("tests/debian/browser.sh", "chromium"),
+        ("tests/debian/prometheus.sh", "install prometheus"),
         ("tests/kube/assets.sh", "set KUBEBUILDER_ASSETS to a folder with kube-apiserver, etcd"),
     ] {
         let error = machine.error_of(script, Path::new(""));
@@ -50,9 +52,11 @@ fn where_there_are_no_packages_of_debian_the_remedy_is_another() {
 
 #[test]
 fn without_python_the_remedy_is_to_install_it() {
-    let error =
-        Machine::with(&["bash", "dirname"]).error_of("tests/python/packages.sh", Path::new(""));
-    assert!(error.contains("there is no python3; install Python 3.10 or later"), "{error}");
+    let machine = Machine::with(&["bash", "dirname"]);
+    for script in ["packages.sh", "helm.sh", "lychee.sh", "zig.sh"] {
+        let error = machine.error_of(&format!("tests/python/{script}"), Path::new(""));
+        assert!(error.contains("there is no python3; install Python 3.10 or later"), "{error}");
+    }
 }
 
 #[test]
