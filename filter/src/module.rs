@@ -225,9 +225,10 @@ fn abort(status: AbortStatus) {
     }
 }
 
-/// Stores the property by which Envoy counts the request.
+/// Stores the property by which Envoy counts the request. Requests that are counted together
+/// are not divided by rules, whose number has no limit here.
 fn record_count(name: &str, rule: Option<&str>) {
-    match rule {
+    match rule.filter(|_| name.contains('/')) {
         None => host::set_property("count_as", name.as_bytes()),
         Some(rule) => host::set_property("count_as", format!("{name} {rule}").as_bytes()),
     }

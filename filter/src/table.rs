@@ -223,8 +223,8 @@ pub struct Route {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub source: String,
     /// The name under which requests are counted, without spaces. It is stored as the
-    /// property `count_as`, followed by a space and the name of the matched rule, if any;
-    /// this costs a host call. If empty, nothing is stored.
+    /// property `count_as`; if it is `namespace/name`, followed by a space and the name of
+    /// the matched rule, if any. This costs a host call. If empty, nothing is stored.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub count_as: String,
     /// How to handle plain HTTP requests; by default they are served.

@@ -9,7 +9,9 @@ mod tls;
 use std::fmt::Write;
 use std::time::Instant;
 
-use ingress_filter::table::{Backend, Forward, PathMatch, Property, Route, VirtualHost};
+use ingress_filter::table::{
+    Backend, Forward, PathMatch, Property, Route, Rule, RuleMatch, VirtualHost,
+};
 use ingress_filter::{FlatTable, RouteTable};
 use ingress_tests::Offline;
 use proxy_wasm_test::Plugin;
@@ -203,6 +205,23 @@ fn a_name_to_count_by_costs_one_more() {
     assert_eq!(calls(&table, "/tenant-0000/service-42/x").len(), 4);
     let counted = offline(&table).request(&request("/tenant-0000/service-42/x"));
     assert_eq!(counted.property(&["count_as"]), Some(&b"default/ingress-0"[..]));
+}
+
+/// Otherwise, the rules of what is counted together would use up the limit of all others.
+#[test]
+fn only_an_ingress_of_its_own_is_counted_by_rule() {
+    let mut table = table(100);
+    for backend in &mut table.backends {
+        let (matches, action) = (RuleMatch::default(), backend.default.clone());
+        backend.rules = vec![Rule { name: "default/all".to_owned(), matches, action }];
+    }
+    for (name, counted) in [("default/web", "default/web default/all"), ("other", "other")] {
+        for route in table.virtual_hosts.iter_mut().flat_map(|host| &mut host.routes) {
+            name.clone_into(&mut route.count_as);
+        }
+        let record = offline(&table).request(&request("/tenant-0000/service-42/x"));
+        assert_eq!(record.property(&["count_as"]), Some(counted.as_bytes()), "{name}");
+    }
 }
 
 #[test]
