@@ -18,7 +18,7 @@ use ingress_filter::RouteTable;
 use ingress_filter::table::{Backend, Route};
 
 use crate::compile::Refused;
-use crate::envoy::{Key, Kind};
+use crate::envoy::{HTTPS_LISTENER, Key, Kind};
 use crate::finding::{Code, Finding};
 use crate::manifest::Node;
 use crate::model::{Cluster, Gateway, Roots, ServedTable};
@@ -171,7 +171,9 @@ impl Isolation {
                 let good = self.good.as_ref().map(|good| &**good.table);
                 suspects(good, &gateway.table).into_iter().map(Suspect::Object).collect()
             }
-            Kind::Listeners => self.suspect_certificates(gateway),
+            // If Envoy rejects that for HTTP, too, the cause is a setting. Leaving out the
+            // certificates would remove the listener for HTTPS, which still serves.
+            Kind::Listeners if *key.name == *HTTPS_LISTENER => self.suspect_certificates(gateway),
             _ => Vec::new(),
         };
         if suspects.is_empty() {

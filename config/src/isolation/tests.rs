@@ -3,7 +3,9 @@ use std::collections::BTreeSet;
 use ingress_filter::table::{Action, PathMatch, Respond, Rule, RuleMatch, VirtualHost};
 
 use super::*;
-use crate::model::UpstreamSecrets;
+use crate::envoy::HTTP_LISTENER;
+use crate::model::{Https, UpstreamSecrets};
+use crate::rollout::tests::certificates_of;
 
 /// A gateway with a path of each of these Ingresses and each of these rules.
 fn gateway(ingresses: &[String], rules: &[&str]) -> Gateway {
@@ -128,6 +130,22 @@ fn where_a_suspect_is_not_there_the_same_is_not_compiled_without_end() {
     let (all, now) = (gateway(&names(3), &[]), Instant::now());
     let verdict = isolation.refused_whole(&key, &"no".into(), &all, now, |_| None);
     assert_eq!(verdict, Verdict::Hopeless);
+}
+
+/// Of several rejected listeners, the first is reported.
+#[test]
+fn certificates_are_no_suspects_if_the_listener_without_them_is_rejected() {
+    let mut gateway = gateway(&names(1), &[]);
+    let (certificates, hosts) = certificates_of(&["a.example"]);
+    gateway.https = Some(Https { certificates, hosts, alternatives: BTreeMap::new() });
+    for (listener, verdict) in
+        [(HTTP_LISTENER, Verdict::Hopeless), (HTTPS_LISTENER, Verdict::Again)]
+    {
+        let mut isolation = Isolation::new();
+        let (key, now) = (Key::new(Kind::Listeners, listener), Instant::now());
+        let told = isolation.refused_whole(&key, &"no".into(), &gateway, now, |_| None);
+        assert_eq!(told, verdict, "{listener}");
+    }
 }
 
 #[test]
