@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ingress_tests::{OwnEnvoy, Upstream, compiled_with, h2_flood};
+use serde_json::{Value, json};
 
 /// The memory limit of Envoy, in MiB.
 const MEMORY: u64 = 512;
@@ -61,6 +62,34 @@ fn a_flood_of_headers_stays_within_the_memory_and_others_are_served() {
     envoy.wait_for("victim.example", "/", 200);
     let given_up = envoy.stat("http.ingress_http.downstream_rq_idle_timeout");
     assert!(given_up > 0, "the limit was never reached");
+}
+
+/// By the counter that `/metrics` has as `ingress_requests_shed_total`. The fill level of the
+/// heap comes from a file, between the levels for requests and for connections.
+#[test]
+fn rejected_requests_are_counted() {
+    let (victim, slow) = (Upstream::start("victim"), silent_upstream());
+    let manifests = victim.manifests("victim", "http", 80) + &manifests(slow);
+    let folder = compiled_with(&manifests, &["--envoy-memory", &format!("{MEMORY}Mi")]);
+    let level = folder.path().join("level");
+    fs::write(&level, "0.93").expect("a file");
+    let file = folder.path().join("bootstrap.json");
+    let bootstrap = fs::read_to_string(&file).expect("a bootstrap");
+    let mut bootstrap: Value = serde_json::from_str(&bootstrap).expect("JSON");
+    let monitors = bootstrap["overload_manager"]["resource_monitors"].as_array_mut();
+    for monitor in monitors.expect("monitors") {
+        if monitor["name"] == "envoy.resource_monitors.fixed_heap" {
+            monitor["typed_config"] = json!({
+                "@type": "type.googleapis.com/envoy.extensions.resource_monitors.injected_resource.v3.InjectedResourceConfig",
+                "filename": level,
+            });
+        }
+    }
+    fs::write(&file, bootstrap.to_string()).expect("a bootstrap");
+    let envoy = OwnEnvoy::start(&file);
+    envoy.wait_for("victim.example", "/", 503);
+    assert!(envoy.stat("http.ingress_http.downstream_rq_overload_close") > 0);
+    assert_eq!(envoy.stat("http.ingress_http.rq_overload_local_reply"), 0);
 }
 
 fn manifests(slow: SocketAddr) -> String {

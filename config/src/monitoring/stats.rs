@@ -162,7 +162,7 @@ pub(super) const METRICS: [Metric; 24] = [
         "requests_shed",
         "Requests that Envoy answered with 503 because it ran out of memory",
         Scope::Clients,
-        &[("rq_overload_local_reply", "")],
+        &[("downstream_rq_overload_close", "")],
     ),
     Metric {
         label: "reason",
