@@ -29,7 +29,7 @@ pub(crate) struct Exposition {
     envoy: EnvoyHandle,
     newest: Arc<Mutex<EnvoyMetrics>>,
     /// When Envoy was asked last.
-    asked: tokio::sync::Mutex<Option<Instant>>,
+    asked: Arc<tokio::sync::Mutex<Option<Instant>>>,
 }
 
 impl Exposition {
@@ -37,22 +37,27 @@ impl Exposition {
     pub(crate) fn new(mut registry: Registry, envoy: EnvoyHandle) -> Self {
         let newest = Arc::new(Mutex::new(EnvoyMetrics::unavailable()));
         registry.register_collector(Box::new(envoy::Newest(Arc::clone(&newest))));
-        Self { registry, envoy, newest, asked: tokio::sync::Mutex::new(None) }
+        Self { registry, envoy, newest, asked: Arc::default() }
     }
 
     /// Asks Envoy for its statistics. Without a response, only those of ingressctl are
     /// told, and that Envoy did not respond.
     async fn refresh(&self) {
-        let mut asked = self.asked.lock().await;
+        let mut asked = Arc::clone(&self.asked).lock_owned().await;
         if asked.is_some_and(|asked| asked.elapsed() < REFRESH_PERIOD) {
             return;
         }
-        let metrics = EnvoyMetrics::read(&self.envoy).await.unwrap_or_else(|error| {
-            tracing::debug!("no statistics of Envoy: {error:#}");
-            EnvoyMetrics::unavailable()
+        let (envoy, newest) = (self.envoy.clone(), Arc::clone(&self.newest));
+        // A client that disconnects must not end it: the next one would ask again at once.
+        let reading = tokio::spawn(async move {
+            let metrics = EnvoyMetrics::read(&envoy).await.unwrap_or_else(|error| {
+                tracing::debug!("no statistics of Envoy: {error:#}");
+                EnvoyMetrics::unavailable()
+            });
+            *newest.lock().unwrap_or_else(PoisonError::into_inner) = metrics;
+            *asked = Some(Instant::now());
         });
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = metrics;
-        *asked = Some(Instant::now());
+        let _ = reading.await;
     }
 
     /// All metrics as `OpenMetrics` 1.0.

@@ -228,6 +228,31 @@ mod tests {
         assert!(answer.ends_with("# EOF\n"), "{answer}");
     }
 
+    /// Each of them disconnects before Envoy, which does not respond, is given up.
+    #[tokio::test]
+    async fn clients_that_disconnect_do_not_make_it_ask_envoy_again() {
+        let envoy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("admin-address");
+        std::fs::write(&file, envoy.local_addr().unwrap().to_string()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_sender, readiness) = watch::channel(Readiness::Ready);
+        let exposition = Exposition::new(Registry::default(), EnvoyHandle::at(file));
+        tokio::spawn(serve(listener, readiness, Arc::new(exposition)));
+        for _ in 0..5 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            sleep(Duration::from_millis(100)).await;
+        }
+        let mut asked = Vec::new();
+        while let Ok(accepted) = timeout(Duration::from_millis(200), envoy.accept()).await {
+            asked.push(accepted.unwrap());
+        }
+        // The two requests of one reading.
+        assert_eq!(asked.len(), 2);
+    }
+
     #[tokio::test]
     async fn answers_nothing_else() {
         let (address, _sender) = start().await;
