@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use prost::{Enumeration, Message, Oneof};
 use serde::Serialize;
@@ -43,6 +43,9 @@ pub(super) struct ClusterMessage {
     #[prost(enumeration = "DnsLookupFamily", tag = "17")]
     #[serde(skip_serializing_if = "is_unset", serialize_with = "DnsLookupFamily::json")]
     dns_lookup_family: i32,
+    #[prost(message, optional, tag = "54")]
+    #[serde(skip_serializing_if = "is_unset")]
+    wait_for_warm_on_init: Option<bool>,
     #[prost(message, optional, tag = "4")]
     #[serde(skip_serializing_if = "is_unset")]
     connect_timeout: Option<Duration>,
@@ -248,11 +251,15 @@ impl ClusterMessage {
         message
     }
 
-    /// A cluster of the operator for gRPC, whose name Envoy resolves itself.
+    /// A cluster of the operator for gRPC, whose name Envoy resolves itself. A starting Envoy
+    /// does not wait for that, because requests do not need it.
     pub(super) fn of_name(name: &str, host: &str, port: u16) -> Self {
         let mut message = Self::bare(name, DiscoveryType::StrictDns);
         message.dns_lookup_family = DnsLookupFamily::V4Preferred.into();
+        message.wait_for_warm_on_init = Some(false);
         message.connect_timeout = Some(Duration::seconds(5));
+        let is_address = host.parse::<IpAddr>().is_ok();
+        let host = if is_address { Cow::Borrowed(host) } else { absolute(host) };
         message.load_assignment =
             Some(ClusterLoadAssignment::new(name, [Address::new(host, port)]));
         message.speak(HttpProtocolOptions::new(HttpVersion::Http2(Empty {})));
