@@ -39,7 +39,7 @@ impl Token {
 
 /// The token, and the names of the server.
 pub(super) struct Gate {
-    hosts: [String; 2],
+    hosts: Vec<String>,
     token: Token,
 }
 
@@ -72,7 +72,12 @@ impl Refusal {
 
 impl Gate {
     pub(super) fn new(address: SocketAddr, token: Token) -> Self {
-        Self { hosts: [address.to_string(), format!("localhost:{}", address.port())], token }
+        let mut hosts = vec![address.to_string(), format!("localhost:{}", address.port())];
+        // Browsers leave out the default port.
+        let short = hosts.iter().filter_map(|host| host.strip_suffix(":80"));
+        let short: Vec<_> = short.map(str::to_owned).collect();
+        hosts.extend(short);
+        Self { hosts, token }
     }
 
     /// The path of the request after the token.
@@ -136,6 +141,21 @@ mod tests {
         assert_eq!(admitted(&[], "/secret/"), Err(Refusal::Host));
         let two = [("host", "localhost:4711"), ("host", "rebound.example")];
         assert_eq!(admitted(&two, "/secret/"), Err(Refusal::Host));
+    }
+
+    #[test]
+    fn browsers_leave_out_the_default_port() {
+        for (address, host) in [
+            ("127.0.0.1:80", "127.0.0.1"),
+            ("127.0.0.1:80", "127.0.0.1:80"),
+            ("127.0.0.1:80", "localhost"),
+            ("[::1]:80", "[::1]"),
+        ] {
+            let gate = Gate::new(address.parse().unwrap(), Token("secret".into()));
+            let request = Request::builder().uri("/secret/").header(HOST, host);
+            let request = request.header(ORIGIN, format!("http://{host}")).body(()).unwrap();
+            assert_eq!(gate.admit(&request), Ok(""), "{host}");
+        }
     }
 
     #[test]
