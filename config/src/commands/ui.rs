@@ -1,5 +1,6 @@
 //! `ingressctl ui`.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 
 use clap::Args;
@@ -120,6 +121,8 @@ fn open(url: &str) {
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let started = Command::new(program)
         .arg(url)
+        // Otherwise Ctrl-C would end a browser that this starts.
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
