@@ -48,7 +48,7 @@ async function refresh() {
   byId("certificates-count").textContent = document_.certificates.length.toLocaleString("en");
   showFindingsCount();
   showOrigin();
-  await showAll();
+  await (isUpdate ? showDocument(false) : showAll());
   document.documentElement.dataset.version = version;
   if (isUpdate) announce(`The page was updated: ${count(routes, "path")}, ${count(document_.findings.length, "finding")}`);
 }
@@ -57,10 +57,15 @@ async function refresh() {
 async function showAll() {
   byId("filter").value = state.filter;
   if (state.request) form.write(state.request);
+  await showDocument(true);
+}
+
+/** Shows the document; not the link, because the user may be typing a request or a filter. */
+async function showDocument(revealsSelected) {
   showFilter();
   showView();
   if (state.request) await tryRequest();
-  if (state.selected) tree.select(state.selected, true);
+  if (state.selected) tree.select(state.selected, revealsSelected);
   showSelected();
 }
 

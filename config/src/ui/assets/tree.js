@@ -44,8 +44,10 @@ export class Tree {
 
   /** Shows the paths that contain all words, and returns their number. */
   filter(text) {
-    this.#words = text.toLowerCase().split(/\s+/).filter((word) => word);
-    this.#tree.scrollTop = 0;
+    const words = text.toLowerCase().split(/\s+/).filter((word) => word);
+    // An update of the document has the same ones.
+    if (words.join(" ") !== this.#words.join(" ")) this.#tree.scrollTop = 0;
+    this.#words = words;
     return this.#flatten();
   }
 
