@@ -6,9 +6,13 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, ensure};
+use ingressctl::oci::{Entry, archive, compress};
 use tempfile::TempDir;
 
 use crate::step::{made_by, output, run, workspace};
+
+/// The folder in the archive of the chart.
+const NAME: &str = "istio-ingress";
 
 /// Where the images are, and which.
 #[derive(Clone, Copy, Debug)]
@@ -29,10 +33,31 @@ pub(crate) fn write(images: Images<'_>, folder: &Path) -> anyhow::Result<()> {
         command.args(arguments).env("HOME", home.path());
         command
     };
-    run(command(&["package", "--destination"]).arg(folder).arg(chart.path()))?;
-    let release = ["template", "istio-ingress", "--namespace", "istio-system", "--include-crds"];
+    let packed = tempfile::tempdir()?;
+    run(command(&["package", "--destination"]).arg(packed.path()).arg(chart.path()))?;
+    repack(packed.path(), folder)?;
+    let release = ["template", NAME, "--namespace", "istio-system", "--include-crds"];
     let objects = output(command(&release).arg(chart.path()))?;
     fs::write(folder.join("install.yaml"), objects).context("install.yaml")
+}
+
+/// Writes the archive that Helm has made to the folder. Helm puts the time into it; this one
+/// depends on the files alone.
+fn repack(packed: &Path, folder: &Path) -> anyhow::Result<()> {
+    let made = fs::read_dir(packed)?.next().context("helm has made no archive")??;
+    run(Command::new("tar").arg("-xzf").arg(made.path()).arg("-C").arg(packed))?;
+    let mut find = Command::new("find");
+    let paths = output(find.args([NAME, "-type", "f"]).current_dir(packed))?;
+    let mut paths: Vec<_> = paths.lines().collect();
+    paths.sort_unstable();
+    let contents = paths.iter().map(|path| fs::read(packed.join(path)));
+    let contents: Vec<_> = contents.collect::<Result<_, _>>()?;
+    let entries = paths.iter().zip(&contents);
+    let entries: Vec<_> = entries
+        .map(|(path, content)| Entry { path, mode: 0o644, content: Some(content) })
+        .collect();
+    let path = folder.join(made.file_name());
+    fs::write(&path, compress(&archive(&entries)?)?).with_context(|| path.display().to_string())
 }
 
 /// A copy of the chart whose default values name these images.
@@ -64,7 +89,25 @@ fn set(values: &mut String, after: &str, field: &str, value: &str) -> anyhow::Re
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn the_archive_does_not_depend_on_the_time() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let images = Images { repository: "ingressctl", digest: &digest, envoy: None };
+        let name = concat!("istio-ingress-", env!("CARGO_PKG_VERSION"), ".tgz");
+        let [one, other] = [(); 2].map(|()| {
+            // The times in an archive are in seconds.
+            thread::sleep(Duration::from_secs(1));
+            let folder = tempfile::tempdir().unwrap();
+            write(images, folder.path()).unwrap();
+            fs::read(folder.path().join(name)).unwrap()
+        });
+        assert!(one == other && !one.is_empty(), "{} and {} bytes", one.len(), other.len());
+    }
 
     #[test]
     fn the_values_of_the_chart_name_the_images() {
