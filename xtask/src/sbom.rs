@@ -15,33 +15,55 @@ const CYCLONEDX: (&str, &str) = ("cargo-cyclonedx", "0.5.9");
 /// The tool writes a file beside the `Cargo.toml` of each package.
 const FILE: &str = "release.sbom";
 
-/// The packages that are released, and the names of their lists.
-const RELEASED: [(&str, &str); 2] = [("config", "ingressctl"), ("filter", "ingress_filter")];
+/// The target of the module, whose dependencies differ.
+const MODULE: &str = "wasm32-wasip1";
+
+/// A package that is released.
+struct Released {
+    folder: &'static str,
+    /// The name of its list.
+    name: &'static str,
+    target: &'static str,
+    /// What is in it only for this target, so that the list is known to be for it.
+    known: &'static str,
+}
 
 /// Writes the lists of the command and of the module to the folder.
 pub(crate) fn write(machine: Machine, folder: &Path) -> anyhow::Result<()> {
     install()?;
+    let target = machine.target();
+    for released in [
+        Released { folder: "config", name: "ingressctl", target, known: "wasmtime" },
+        Released { folder: "filter", name: "ingress_filter", target: MODULE, known: "proxy-wasm" },
+    ] {
+        let written = list(&released).and_then(|()| released.keep(folder));
+        remove_all()?;
+        written?;
+    }
+    Ok(())
+}
+
+/// Writes a list beside each `Cargo.toml`, for the target of this package.
+fn list(released: &Released) -> anyhow::Result<()> {
     let mut cyclonedx = Command::new("cargo");
     cyclonedx
         .args(["cyclonedx", "--quiet", "--quiet", "--format", "json", "--spec-version", "1.5"])
         .args(["--manifest-path", "Cargo.toml", "--no-build-deps", "--override-filename", FILE])
-        .args(["--target", machine.target()])
+        .args(["--target", released.target])
         .env("SOURCE_DATE_EPOCH", time_of_commit()?);
-    let written = run(&mut cyclonedx).and_then(|()| keep_released(folder));
-    remove_all()?;
-    written
+    run(&mut cyclonedx)
 }
 
-fn keep_released(folder: &Path) -> anyhow::Result<()> {
-    let here = format!("{}/", workspace().display());
-    for (package, name) in RELEASED {
-        let path = workspace().join(package).join(format!("{FILE}.json"));
+impl Released {
+    fn keep(&self, folder: &Path) -> anyhow::Result<()> {
+        let here = format!("{}/", workspace().display());
+        let path = workspace().join(self.folder).join(format!("{FILE}.json"));
         let list = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        ensure!(list.contains("\"components\""), "{} lists nothing", path.display());
+        ensure!(list.contains(self.known), "{} does not list {}", path.display(), self.known);
         let list = list.replace(&here, "/src/");
-        fs::write(folder.join(format!("{name}.cdx.json")), list)?;
+        fs::write(folder.join(format!("{}.cdx.json", self.name)), list)?;
+        Ok(())
     }
-    Ok(())
 }
 
 fn remove_all() -> anyhow::Result<()> {
