@@ -163,7 +163,7 @@ function candidates({ explanation, omitted }) {
   const rest = sorted.slice(SHOWN);
   const more = el("button", { type: "button", onclick: () => {
     append(list, rest.map(item));
-    if (omitted > 0) append(list, [el("li.muted", {}, `and ${omitted.toLocaleString("en")} paths of other hosts`)]);
+    if (omitted > 0) append(list, [el("li.muted", {}, `and ${omitted.toLocaleString("en")} more paths`)]);
     more.remove();
     list.children[SHOWN].tabIndex = -1;
     list.children[SHOWN].focus();
