@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 
+use clap::CommandFactory;
 use deployed::{FOLDER, files, lost_field, objects};
+use ingressctl::cli::Cli;
 use ingressctl::envoy_binary;
 use serde_json::Value;
 
@@ -248,6 +250,17 @@ fn the_containers_are_told_what_the_command_knows() {
             assert!(said.contains("Kubernetes"), "{said}");
         }
     }
+}
+
+#[test]
+fn the_unit_of_systemd_runs_a_command_that_exists() {
+    let unit = fs::read_to_string("deploy/systemd/ingressctl.service").unwrap();
+    let unit = unit.replace("\\\n", " ");
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let words = start.split_whitespace();
+    let parsed =
+        Cli::command().try_get_matches_from(words).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(parsed.subcommand_name(), Some("serve"));
 }
 
 /// The folder contains objects, settings, and a kustomization.
