@@ -16,6 +16,7 @@ use crate::step::{output, step, workspace};
 use crate::{chart, image, krew, sbom, verify};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+const SUMS: &str = "SHA256SUMS";
 
 /// Make all files of a release
 ///
@@ -24,7 +25,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// is uploaded; docs/releasing.md has the commands for that.
 #[derive(Debug, Args)]
 pub(crate) struct Dist {
-    /// Write to this folder, which is deleted first
+    /// Write to this folder, which is new, empty, or has an earlier release, which is deleted
     #[arg(short, long, value_name = "DIR", default_value = "target/dist")]
     output: PathBuf,
     /// Make binaries and images for this kind of machine; may be repeated
@@ -54,10 +55,7 @@ impl Dist {
             "there are changes that are not committed; commit them, or add --allow-dirty"
         );
         let folder = workspace().join(&self.output);
-        if folder.exists() {
-            fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
-        }
-        fs::create_dir_all(&folder)?;
+        make_empty(&folder)?;
         let commit = commit()?;
         let binaries = self.binaries(&commit)?;
         self.archives(&binaries, &folder)?;
@@ -67,7 +65,7 @@ impl Dist {
         sbom::write(first, &folder)?;
         step("checksums");
         let sums = checksums(&folder)?;
-        fs::write(folder.join("SHA256SUMS"), sums)?;
+        fs::write(folder.join(SUMS), sums)?;
         verify::has_checksums(&folder)?;
         let list = output(Command::new("ls").arg("-lh").arg(&folder))?;
         println!("{list}");
@@ -133,11 +131,50 @@ fn is_clean() -> anyhow::Result<bool> {
     Ok(output(Command::new("git").args(["status", "--porcelain"]))?.is_empty())
 }
 
+/// Begins with the file that says that the folder is ours, in case the release stops.
+fn make_empty(folder: &Path) -> anyhow::Result<()> {
+    let sums = folder.join(SUMS);
+    if folder.exists() {
+        let is_ours = sums.is_file() || fs::read_dir(folder)?.next().is_none();
+        ensure!(
+            is_ours,
+            "nothing was deleted: {} has no {SUMS}, so it is not a release; name another folder",
+            folder.display()
+        );
+        fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    fs::create_dir_all(folder)?;
+    fs::write(sums, "").with_context(|| folder.display().to_string())
+}
+
 /// A line for each file, as `sha256sum` writes it.
 fn checksums(folder: &Path) -> anyhow::Result<String> {
     let mut find = Command::new("find");
     let files = output(find.args([".", "-type", "f"]).current_dir(folder))?;
     let mut files: Vec<_> = files.lines().filter_map(|path| path.strip_prefix("./")).collect();
+    files.retain(|path| *path != SUMS);
     files.sort_unstable();
     output(Command::new("sha256sum").args(files).current_dir(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_earlier_release_is_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let dist = folder.path().join("dist");
+        // New, then one that was stopped.
+        make_empty(&dist).unwrap();
+        fs::write(dist.join("a"), "").unwrap();
+        make_empty(&dist).unwrap();
+        assert!(!dist.join("a").exists());
+        fs::write(folder.path().join("mine"), "").unwrap();
+        let error = make_empty(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("nothing was deleted") && dist.exists(), "{error}");
+        fs::remove_file(folder.path().join("mine")).unwrap();
+        fs::remove_dir_all(&dist).unwrap();
+        make_empty(folder.path()).unwrap();
+    }
 }
