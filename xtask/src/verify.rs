@@ -44,16 +44,27 @@ pub(crate) fn unpack(archive: &Path, machine: Machine, root: &Path) -> anyhow::R
 
 /// Runs the command with nothing else in its root.
 pub(crate) fn runs_alone(root: &Path) -> anyhow::Result<()> {
+    let inside = format!("/{PROGRAM}");
     // A user namespace lets any user change the root; root itself needs none.
     let mut command = if is_root()? {
-        Command::new("chroot")
-    } else {
-        let mut command = Command::new("unshare");
-        command.args(["--map-root-user", "chroot"]);
+        let mut command = Command::new("chroot");
+        command.arg(root).arg(inside);
         command
+    } else if has_namespaces() {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "chroot"]).arg(root).arg(inside);
+        command
+    } else {
+        // Ubuntu and most containers do not allow them.
+        eprintln!("user namespaces are not allowed here, so the root stays that of this machine");
+        Command::new(root.join(PROGRAM))
     };
-    command.arg(root).arg(format!("/{PROGRAM}")).arg("--version");
-    run(command.env_clear().env("PATH", SYSTEM))
+    run(command.arg("--version").env_clear().env("PATH", SYSTEM))
+}
+
+fn has_namespaces() -> bool {
+    let output = Command::new("unshare").args(["--map-root-user", "true"]).output();
+    output.is_ok_and(|output| output.status.success())
 }
 
 fn is_root() -> anyhow::Result<bool> {
