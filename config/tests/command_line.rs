@@ -168,6 +168,7 @@ fn a_forgotten_f_is_hinted_at() {
         (&["check", "ingress.yaml"][..], "-f ingress.yaml"),
         (&["check", "-f", "service.yaml", "manifests"], "-f manifests"),
         (&["serve", "."], "-f ."),
+        (&["ui", "."], "-f ."),
         (&["compile", "-o", "out", "ingress.yaml"], "-f ingress.yaml"),
         (&["rbac", "ingress.yaml"], "-f ingress.yaml"),
         (&["explain", "ingress.yaml", URL], "-f ingress.yaml"),

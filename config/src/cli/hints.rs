@@ -7,8 +7,15 @@ use clap::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// The commands with `-f`, and the number of their positional arguments.
-const WITH_MANIFESTS: [(&str, usize); 6] =
-    [("check", 0), ("compile", 0), ("serve", 0), ("rbac", 0), ("explain", 1), ("test", 1)];
+const WITH_MANIFESTS: [(&str, usize); 7] = [
+    ("check", 0),
+    ("compile", 0),
+    ("serve", 0),
+    ("ui", 0),
+    ("rbac", 0),
+    ("explain", 1),
+    ("test", 1),
+];
 
 /// Adds a suggestion to `error`, the result of parsing `words`.
 pub(super) fn with_hint(mut error: Error, words: &[OsString]) -> Error {
