@@ -89,9 +89,10 @@ pub(crate) fn build(machine: Machine, profile: Profile, commit: &str) -> anyhow:
     fs::read(&binary).with_context(|| format!("{} was not built", binary.display()))
 }
 
-/// The commit of the working tree.
+/// The commit of the working tree; with `-dirty` if that has other changes.
 pub(crate) fn commit() -> anyhow::Result<String> {
-    let commit = output(Command::new("git").args(["rev-parse", "HEAD"]))?;
+    let describe = ["describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"];
+    let commit = output(Command::new("git").args(describe))?;
     Ok(commit.trim_end().to_owned())
 }
 

@@ -110,7 +110,7 @@ impl Dist {
         if let Some(here) = Machine::HERE.filter(|here| self.machines.contains(here)) {
             let root = target_folder().join("image-root");
             verify::unpack(&archive, here, &root)?;
-            verify::runs_alone(&root)?;
+            verify::runs_alone(&root, &digest_of(MODULE))?;
         }
         fs::write(folder.join("ingress_filter.wasm"), MODULE)?;
         let module = module_image(MODULE)?;

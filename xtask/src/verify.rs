@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::binary::Machine;
 use crate::image::PROGRAM;
-use crate::step::run;
+use crate::step::{output, run};
 
 /// Where `chroot` is.
 const SYSTEM: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -42,8 +42,9 @@ pub(crate) fn unpack(archive: &Path, machine: Machine, root: &Path) -> anyhow::R
     Ok(())
 }
 
-/// Runs the command with nothing else in its root.
-pub(crate) fn runs_alone(root: &Path) -> anyhow::Result<()> {
+/// Runs the command with nothing else in its root. It must contain this module, because the
+/// release also has it as a file, which another build has made.
+pub(crate) fn runs_alone(root: &Path, module: &str) -> anyhow::Result<()> {
     let inside = format!("/{PROGRAM}");
     // A user namespace lets any user change the root; root itself needs none.
     let mut command = if is_root()? {
@@ -59,12 +60,21 @@ pub(crate) fn runs_alone(root: &Path) -> anyhow::Result<()> {
         eprintln!("user namespaces are not allowed here, so the root stays that of this machine");
         Command::new(root.join(PROGRAM))
     };
-    run(command.arg("--version").env_clear().env("PATH", SYSTEM))
+    command.args(["--version", "-o", "json"]).env_clear().env("PATH", SYSTEM);
+    let printed = output(&mut command)?;
+    eprint!("{printed}");
+    let version: Value = serde_json::from_str(&printed)?;
+    ensure!(
+        version["module"] == module,
+        "the command has the module {}, but the release has {module}",
+        version["module"]
+    );
+    Ok(())
 }
 
 fn has_namespaces() -> bool {
-    let output = Command::new("unshare").args(["--map-root-user", "true"]).output();
-    output.is_ok_and(|output| output.status.success())
+    let tried = Command::new("unshare").args(["--map-root-user", "true"]).output();
+    tried.is_ok_and(|output| output.status.success())
 }
 
 fn is_root() -> anyhow::Result<bool> {
