@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # The image that config/deploy runs: one static binary and nothing else, 32 MB.
 #
-#   docker build --tag ingressctl:0.1.0 .
+#   docker build --tag ingressctl:0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" .
 
 FROM rust:1.95.0-slim-bookworm AS build
 # The toolchain of the image, without what rust-toolchain.toml adds for
@@ -14,6 +14,9 @@ RUN apt-get update \
     && rustup target add wasm32-wasip1 "$(uname -m)-unknown-linux-musl"
 WORKDIR /src
 COPY . .
+# What `ingressctl --version` says, because there is no repository here.
+ARG REVISION=unknown
+ENV INGRESSCTL_COMMIT=${REVISION}
 # Nothing that is built in depends on the machine or the time: the versions are
 # those of Cargo.lock, the folder is the same everywhere.
 ENV TARGET_CC=musl-gcc \

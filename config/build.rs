@@ -66,7 +66,7 @@ fn commit(workspace: &Path) -> Option<String> {
     // It changes with each commit and checkout.
     let log = git(&["rev-parse", "--git-path", "logs/HEAD"])?;
     println!("cargo::rerun-if-changed={}", workspace.join(log).display());
-    git(&["rev-parse", "HEAD"])
+    git(&["describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"])
 }
 
 /// Adds the target where rustc lacks it. Where that cannot be, the build ends,
