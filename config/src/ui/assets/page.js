@@ -35,12 +35,17 @@ function update(changes, push = false) {
   link.write(state, push);
 }
 
-/** Fetches the newest document and shows it. */
+let asked = 0;
+let answered = 0;
+
+/** Fetches the newest document and shows it. An older one may arrive later. */
 async function refresh() {
+  const turn = ++asked;
   const response = await fetch("state.json");
   if (!response.ok) throw new Error((await response.text()).trim());
   const newest = await response.json();
-  if (newest.version === version) return;
+  if (turn < answered || newest.version === version) return;
+  answered = turn;
   const isUpdate = version !== null;
   ({ version, document: document_ } = newest);
   const routes = tree.show(document_);
@@ -151,6 +156,7 @@ async function tryRequest() {
       }
     }
   } catch (error) {
+    if (request !== state.request) return;
     light(null);
     showError(`The request could not be tried: ${error.message}`);
   } finally {
