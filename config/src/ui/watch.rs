@@ -40,8 +40,9 @@ pub(super) struct Pages {
 
 /// A task of the thread.
 enum Task {
-    /// Files have changed.
-    Changed(Manifests),
+    /// Files have changed. The end of the channel is awaited: what changes until then is one
+    /// change, however often files are saved.
+    Changed(Manifests, Sender<()>),
     /// Files are no longer watched.
     Lost(std::io::Error),
     ReadAgain(oneshot::Sender<()>),
@@ -144,7 +145,7 @@ impl Desk {
     fn work(mut self, queue: &Receiver<Task>) {
         loop {
             match queue.recv_timeout(self.time_to_refresh()) {
-                Ok(Task::Changed(manifests)) => self.update(manifests),
+                Ok(Task::Changed(manifests, _shown)) => self.update(manifests),
                 Ok(Task::Lost(error)) => {
                     eprintln!("ingressctl: changes of files are no longer shown: {error}");
                     self.is_watched = false;
@@ -238,13 +239,16 @@ fn follow(files: &Files, tasks: &Sender<Task>) -> (bool, Manifests) {
     let tasks = tasks.clone();
     thread::spawn(move || {
         loop {
+            let (shown, is_shown) = channel();
             let (task, is_last) = match watcher.changed() {
-                Ok(manifests) => (Task::Changed(manifests), false),
+                Ok(manifests) => (Task::Changed(manifests, shown), false),
                 Err(error) => (Task::Lost(error), true),
             };
             if tasks.send(task).is_err() || is_last {
                 return;
             }
+            // Nothing is sent; it ends with the task.
+            let _ = is_shown.recv();
         }
     });
     let is_file = |spec: &PathSpec| *spec != PathSpec::Stdin;
