@@ -76,14 +76,14 @@ fn remove_all() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Installs the tool if it is missing.
+/// Installs the tool if it is missing. It runs for a second, so it is compiled quickly.
 fn install() -> anyhow::Result<()> {
     let (program, version) = CYCLONEDX;
     if Command::new(program).arg("--version").output().is_ok() {
         return Ok(());
     }
     let package = format!("{program}@{version}");
-    run(Command::new("cargo").args(["install", "--quiet", "--locked", &package]))
+    run(Command::new("cargo").args(["install", "--debug", "--quiet", "--locked", &package]))
 }
 
 /// In seconds since 1970, so that the same commit gives the same lists.

@@ -52,13 +52,16 @@ impl Site {
     }
 }
 
-/// The program, which is installed if it is missing.
+/// The program, which is installed if it is missing. It runs for a second, so it is compiled
+/// quickly.
 fn mdbook() -> anyhow::Result<&'static str> {
     let (program, version) = MDBOOK;
     if Command::new(program).arg("--version").output().is_err() {
         let package = format!("{program}@{version}");
         let lean = ["--no-default-features", "--features", "search"];
-        run(Command::new("cargo").args(["install", "--quiet", "--locked", &package]).args(lean))?;
+        run(Command::new("cargo")
+            .args(["install", "--debug", "--quiet", "--locked", &package])
+            .args(lean))?;
     }
     Ok(program)
 }
