@@ -7,6 +7,7 @@ mod access_log;
 mod choices;
 mod file;
 mod gateway;
+mod log_text;
 mod memory;
 mod name_server;
 mod percentage;
@@ -28,14 +29,13 @@ use crate::finding::{Finding, quote};
 use crate::objects::{is_dns_label, is_dns_subdomain};
 
 pub use crate::objects::{LabelError, ObjectName, ObjectNameError};
-pub use access_log::{
-    AccessLog, AccessLogError, LogField, LogOptions, LogText, LogTextError, OnlyErrors,
-};
+pub use access_log::{AccessLog, AccessLogError, LogField, LogOptions, OnlyErrors};
 pub use choices::{
     EscapedSlashes, HeadersWithUnderscores, HostOwnership, HttpForTls, ImplementationSpecific,
     LoadBalancing, Mode, TlsVersion,
 };
 pub use gateway::Gateway;
+pub use log_text::{LogText, LogTextError};
 pub use memory::{Memory, MemoryError};
 pub use name_server::{NameServer, NameServerError};
 pub use percentage::{Percentage, PercentageError};

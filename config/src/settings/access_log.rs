@@ -9,10 +9,9 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
+use super::log_text::LogText;
 use super::percentage::Percentage;
 use super::read_path;
-use crate::finding::quote;
-use crate::manifest::nearest;
 
 /// The access log, unless it is off. In the file, `true` is the default log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,132 +106,6 @@ impl LogField {
             // A unit variant is a string.
             _ => String::new(),
         }
-    }
-}
-
-/// A line of text with Envoy's command operators.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct LogText(pub(crate) String);
-
-/// An invalid text.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum LogTextError {
-    /// No text.
-    #[error("is empty; write a line such as %START_TIME% %REQ(:METHOD)% %RESPONSE_CODE%")]
-    Empty,
-    /// A percent sign that begins no operator.
-    #[error(
-        "{} does not end with %; write operators as in %RESPONSE_CODE%, and %% for a percent sign",
-        quote(.0)
-    )]
-    Unfinished(String),
-    /// Not an operator of Envoy.
-    #[error("{} is not a command operator of Envoy; {}", quote(.0), .1)]
-    Unknown(String, String),
-}
-
-/// Envoy's command operators that are of use here.
-const OPERATORS: &[&str] = &[
-    "BYTES_RECEIVED",
-    "BYTES_SENT",
-    "COMMON_DURATION",
-    "CONNECTION_ID",
-    "CONNECTION_TERMINATION_DETAILS",
-    "DOWNSTREAM_DIRECT_REMOTE_ADDRESS",
-    "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT",
-    "DOWNSTREAM_LOCAL_ADDRESS",
-    "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT",
-    "DOWNSTREAM_LOCAL_PORT",
-    "DOWNSTREAM_REMOTE_ADDRESS",
-    "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT",
-    "DOWNSTREAM_REMOTE_PORT",
-    "DOWNSTREAM_TLS_CIPHER",
-    "DOWNSTREAM_TLS_VERSION",
-    "DOWNSTREAM_TRANSPORT_FAILURE_REASON",
-    "DURATION",
-    "EMIT_TIME",
-    "FILTER_CHAIN_NAME",
-    "FILTER_STATE",
-    "GRPC_STATUS",
-    "GRPC_STATUS_NUMBER",
-    "HOSTNAME",
-    "PROTOCOL",
-    "REQ",
-    "REQUESTED_SERVER_NAME",
-    "REQUEST_DURATION",
-    "REQUEST_HEADERS_BYTES",
-    "REQUEST_TX_DURATION",
-    "RESP",
-    "RESPONSE_CODE",
-    "RESPONSE_CODE_DETAILS",
-    "RESPONSE_DURATION",
-    "RESPONSE_FLAGS",
-    "RESPONSE_FLAGS_LONG",
-    "RESPONSE_HEADERS_BYTES",
-    "RESPONSE_TX_DURATION",
-    "START_TIME",
-    "STREAM_ID",
-    "TRACE_ID",
-    "TRAILER",
-    "UPSTREAM_CLUSTER",
-    "UPSTREAM_CLUSTER_RAW",
-    "UPSTREAM_HOST",
-    "UPSTREAM_LOCAL_ADDRESS",
-    "UPSTREAM_PROTOCOL",
-    "UPSTREAM_REMOTE_ADDRESS",
-    "UPSTREAM_REQUEST_ATTEMPT_COUNT",
-    "UPSTREAM_TLS_VERSION",
-    "UPSTREAM_TRANSPORT_FAILURE_REASON",
-];
-
-impl TryFrom<String> for LogText {
-    type Error = LogTextError;
-
-    fn try_from(text: String) -> Result<Self, LogTextError> {
-        let text = text.trim_end_matches('\n');
-        if text.is_empty() {
-            return Err(LogTextError::Empty);
-        }
-        let mut rest = text;
-        while let Some((_, after)) = rest.split_once('%') {
-            if let Some(after) = after.strip_prefix('%') {
-                rest = after;
-                continue;
-            }
-            rest = check_operator(after)?;
-        }
-        Ok(Self(format!("{text}\n")))
-    }
-}
-
-/// The text after the operator with which `text` begins, without its first `%`.
-fn check_operator(text: &str) -> Result<&str, LogTextError> {
-    let is_part = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    let (name, mut rest) = text.split_at(text.find(|c| !is_part(c)).unwrap_or(text.len()));
-    let unfinished =
-        || LogTextError::Unfinished(format!("%{}", text.chars().take(30).collect::<String>()));
-    if let Some(arguments) = rest.strip_prefix('(') {
-        rest = arguments.split_once(')').ok_or_else(unfinished)?.1;
-    }
-    if let Some(length) = rest.strip_prefix(':') {
-        rest = length.trim_start_matches(|c: char| c.is_ascii_digit());
-    }
-    let rest = rest.strip_prefix('%').ok_or_else(unfinished)?;
-    if OPERATORS.contains(&name) {
-        return Ok(rest);
-    }
-    let hint = match nearest(name, OPERATORS) {
-        Some(nearest) => format!("did you mean %{nearest}%?"),
-        None => "docs/operating.md names those that are supported".to_owned(),
-    };
-    Err(LogTextError::Unknown(format!("%{name}%"), hint))
-}
-
-impl LogText {
-    fn shows(&self, property: Property) -> bool {
-        self.0.contains(&format!("wasm.{}", property.name()))
     }
 }
 
@@ -360,32 +233,6 @@ fn read_file<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::E
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn text(text: &str) -> Result<LogText, String> {
-        LogText::try_from(text.to_owned()).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn a_text_has_operators_of_envoy() {
-        for good in [
-            "%START_TIME(%Y)% x", // The argument ends at the parenthesis.
-            "%REQ(X?Y):10% %RESP(a-b)%",
-            "100 %% %DURATION%",
-            "%FILTER_STATE(wasm.ingress_route:PLAIN)%",
-        ] {
-            assert_eq!(text(good), Ok(LogText(format!("{good}\n"))));
-        }
-        for (bad, error) in [
-            ("", "is empty"),
-            ("%RESPONSE_COD%", "did you mean %RESPONSE_CODE%?"),
-            ("50 % of", "does not end with %"),
-            ("%REQ(x", "does not end with %"),
-            ("%foo%", "does not end with %"),
-        ] {
-            let said = text(bad).unwrap_err();
-            assert!(said.contains(error), "{bad}: {said}");
-        }
-    }
 
     #[test]
     fn only_the_properties_that_are_shown_are_stored() {
