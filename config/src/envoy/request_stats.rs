@@ -1,7 +1,7 @@
 //! The statistics of requests, which Envoy counts when a request ends, without another call
 //! of the module.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost::{Enumeration, Message};
 use serde::Serialize;
@@ -20,9 +20,15 @@ const STATUS: &str = "status";
 /// Why the response is not that of the upstream or of a rule.
 const OUTCOME: &str = "outcome";
 
-/// The statuses without a response, because the client disconnected, have the class `none`.
+/// The class of statuses without a response, because the client disconnected.
+const NO_CLASS: &str = "none";
+
+/// The beginning of the status, and the class.
 const CLASSES: [(&str, &str); 5] =
     [("1", "1xx"), ("2", "2xx"), ("3", "3xx"), ("4", "4xx"), ("5", "5xx")];
+
+/// The outcome with any other flag.
+const OTHER_OUTCOME: &str = "other";
 
 /// The beginning of Envoy's flags, and the outcome. After retries, the flag of the last attempt
 /// is the second one.
@@ -143,16 +149,18 @@ typed! {
 }
 
 impl RequestStats {
-    /// For `limit` names. The counters have some classes and outcomes each.
+    /// For `limit` names. Envoy's limit is for all of them together, so it has room for each
+    /// class and outcome of each name: otherwise, names with many of them would leave none for
+    /// the others. Counters that are not used cost nothing.
     pub(super) fn new(limit: u32) -> Self {
         let counted = || Tag::new(COUNT_AS, "%FILTER_STATE(wasm.count_as:PLAIN)%");
-        let status = Tag::new(STATUS, "%RESPONSE_CODE%").renamed(&CLASSES, "none");
-        let outcome = Tag::new(OUTCOME, "%RESPONSE_FLAGS%").renamed(&OUTCOMES, "other");
+        let status = Tag::new(STATUS, "%RESPONSE_CODE%").renamed(&CLASSES, NO_CLASS);
+        let outcome = Tag::new(OUTCOME, "%RESPONSE_FLAGS%").renamed(&OUTCOMES, OTHER_OUTCOME);
         // Those of requests without a name, too.
         let names = limit.saturating_add(2);
         Self {
             stats_scope: Some(Scope {
-                max_counters: Some(names.saturating_mul(10)),
+                max_counters: Some(names.saturating_mul(counters_of_a_name())),
                 max_histograms: Some(names),
                 enable_eviction: true,
                 sharing_name: "ingress".to_owned(),
@@ -173,6 +181,13 @@ impl RequestStats {
     }
 }
 
+/// The number of pairs of a class and an outcome.
+fn counters_of_a_name() -> u32 {
+    let classes = CLASSES.len() + 1;
+    let outcomes: BTreeSet<_> = OUTCOMES.iter().map(|(_, outcome)| *outcome).collect();
+    u32::try_from(classes * (outcomes.len() + 1)).unwrap_or(u32::MAX)
+}
+
 impl Tag {
     fn new(name: &str, value_format: &str) -> Self {
         let value_format = value_format.to_owned();
@@ -189,5 +204,19 @@ impl Tag {
             names.iter().map(|(prefix, new)| ((*prefix).to_owned(), name(new))).collect();
         let input = Extension::new("value", StatTagValueInput {});
         Self { rules: Some(Matcher::by_prefix(input, map, name(otherwise))), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A name with all classes and outcomes leaves room for all others with theirs.
+    #[test]
+    fn no_name_uses_up_the_counters_of_others() {
+        let scope = RequestStats::new(500).stats_scope.unwrap();
+        // 6 classes and 16 outcomes; the other two names are `other` and none.
+        assert_eq!(scope.max_counters, Some(502 * 6 * 16));
+        assert_eq!(scope.max_histograms, Some(502));
     }
 }
