@@ -50,7 +50,7 @@ const fn gauge(name: &'static str, help: &'static str, scope: Scope, stat: Stats
 type Stats = &'static [(&'static str, &'static str)];
 
 /// All of them; docs/monitoring.md explains each.
-pub(super) const METRICS: [Metric; 24] = [
+pub(super) static METRICS: [Metric; 25] = [
     Metric {
         label: "decision",
         ..counter(
@@ -67,9 +67,9 @@ pub(super) const METRICS: [Metric; 24] = [
     },
     counter(
         "filter_restarts",
-        "Restarts of the filter after it failed",
+        "Restarts of the filter after it failed, including those that failed, too",
         Scope::Process,
-        &[("wasm.ingress.vm_reload_success", "")],
+        &[("wasm.ingress.vm_reload_success", ""), ("wasm.ingress.vm_reload_failure", "")],
     ),
     gauge(
         "envoy_uptime_seconds",
@@ -214,6 +214,12 @@ pub(super) const METRICS: [Metric; 24] = [
         &[("upstream_cx_connect_fail", "")],
     ),
     counter(
+        "upstream_no_endpoint",
+        "Requests to the upstream for which there was no endpoint",
+        Scope::Clusters,
+        &[("upstream_cx_none_healthy", "")],
+    ),
+    counter(
         "upstream_retries",
         "Requests to the upstream that were sent again",
         Scope::Clusters,
@@ -254,10 +260,29 @@ impl Scope {
     }
 }
 
-/// The expression for all statistics that are read.
-pub(super) fn filter() -> String {
-    let patterns = METRICS
-        .iter()
-        .flat_map(|metric| metric.stats.iter().map(|(stat, _)| metric.scope.pattern(stat)));
-    format!("^({})$", patterns.collect::<Vec<_>>().join("|"))
+/// The statistics that are not of upstreams. Envoy tells only those that it has used, because
+/// comparing the names of all others takes most of the time.
+pub(super) fn of_gateway() -> String {
+    used(METRICS.iter().filter(|metric| metric.scope != Scope::Clusters))
+}
+
+/// The statistics of the traffic to upstreams that were used.
+pub(super) fn of_upstreams() -> String {
+    used(METRICS.iter().filter(|metric| metric.is_of_traffic()))
+}
+
+/// The number of endpoints of all upstreams, because Envoy does not set it if there are none.
+pub(super) const ENDPOINTS: &str = "/stats?type=Gauges&filter=^cluster.*.membership_total$";
+
+impl Metric {
+    /// Whether it is of an upstream, other than the number of its endpoints.
+    pub(super) fn is_of_traffic(&self) -> bool {
+        self.scope == Scope::Clusters && self.name != "upstream_endpoints"
+    }
+}
+
+fn used(metrics: impl Iterator<Item = &'static Metric>) -> String {
+    let patterns =
+        metrics.flat_map(|metric| metric.stats.iter().map(|(stat, _)| metric.scope.pattern(stat)));
+    format!("/stats?usedonly&filter=^({})$", patterns.collect::<Vec<_>>().join("|"))
 }

@@ -128,7 +128,9 @@ impl Admin {
 
     /// Whether Envoy has started and processed its initial configuration.
     pub(super) async fn is_ready(&self) -> anyhow::Result<bool> {
-        Ok(self.get("/ready").await?.trim() == "LIVE")
+        // Until then, its status is 503.
+        let (_, body) = self.fetch(Method::GET, "/ready").await?;
+        Ok(body.trim() == "LIVE")
     }
 
     /// The address of a listener, once it listens.
@@ -157,18 +159,21 @@ impl Admin {
     }
 
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<String> {
-        let (_, body) = self.fetch(Method::GET, path).await?;
-        Ok(body)
+        self.succeed(Method::GET, path).await
     }
 
     /// Sends a command to Envoy.
     pub(super) async fn post(&self, path: &str) -> anyhow::Result<()> {
-        let (status, body) = self.fetch(Method::POST, path).await?;
+        self.succeed(Method::POST, path).await.map(|_| ())
+    }
+
+    async fn succeed(&self, method: Method, path: &str) -> anyhow::Result<String> {
+        let (status, body) = self.fetch(method, path).await?;
         anyhow::ensure!(
             status.is_success(),
             "Envoy's admin interface responds to {path} with {status}: {body}"
         );
-        Ok(())
+        Ok(body)
     }
 
     async fn fetch(&self, method: Method, path: &str) -> anyhow::Result<(StatusCode, String)> {
