@@ -255,6 +255,8 @@ impl Driver {
         self.metrics.compiled(start.elapsed());
         let limits = self.settings.namespace_budget.at(Level::Namespace);
         self.metrics.set_usage(&compiled.usage, &limits);
+        let https = compiled.gateway.https.as_ref();
+        self.metrics.set_expiries(https, &self.settings.default_certificate);
         compiled
     }
 

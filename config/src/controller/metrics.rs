@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -19,7 +19,9 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 use crate::budget::Amounts;
 use crate::compile::Usage;
 use crate::finding::Severity;
+use crate::model::Https;
 use crate::rollout::Change;
+use crate::settings::ObjectName;
 
 use super::reports::Report;
 
@@ -94,6 +96,16 @@ struct BudgetLabels {
 /// The number of namespaces whose budgets are published, so the number of series is bounded.
 const TOLD_NAMESPACES: usize = 20;
 
+/// Prometheus has a label `namespace` of its own, which is that of the pod.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SecretLabels {
+    secret_namespace: String,
+    secret: String,
+}
+
+/// The number of certificates whose end is published.
+const TOLD_CERTIFICATES: usize = 20;
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FindingLabels {
     severity: &'static str,
@@ -117,6 +129,7 @@ pub(super) struct Metrics {
     objects: Family<KindLabel, Gauge>,
     findings: Family<FindingLabels, Gauge>,
     budgets: Family<BudgetLabels, Gauge<f64, AtomicU64>>,
+    expiries: Family<SecretLabels, Gauge>,
     compile: Histogram,
     apply: Histogram,
     event_to_traffic: Histogram,
@@ -164,6 +177,11 @@ impl Metrics {
                 r,
                 "budget_usage_ratio",
                 "Ratio of usage to limit of the budgets of a namespace, for the 20 closest to their limits",
+            ),
+            expiries: register(
+                r,
+                "certificate_expiry_timestamp_seconds",
+                "Unix time at which the certificate in a Secret expires, for the 20 that expire first",
             ),
             applied: register(
                 r,
@@ -227,6 +245,25 @@ impl Metrics {
                     BudgetLabels { namespace: namespace.to_owned(), resource: resource.name() };
                 self.budgets.get_or_create(&labels).set(share);
             }
+        }
+    }
+
+    /// Sets when the certificates that are served expire.
+    pub(super) fn set_expiries(&self, https: Option<&Https>, default: &ObjectName) {
+        let certificates = https.iter().flat_map(|https| &https.certificates);
+        let mut expiries: Vec<_> = certificates
+            .map(|(name, certificate)| (certificate.validity().1, name.as_str()))
+            .collect();
+        expiries.sort_unstable();
+        self.expiries.clear();
+        for (time, name) in expiries.into_iter().take(TOLD_CERTIFICATES) {
+            let (namespace, secret) =
+                name.split_once('/').unwrap_or((default.namespace(), default.name()));
+            let labels =
+                SecretLabels { secret_namespace: namespace.to_owned(), secret: secret.to_owned() };
+            let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let seconds = i64::try_from(seconds.as_secs()).unwrap_or(i64::MAX);
+            self.expiries.get_or_create(&labels).set(seconds);
         }
     }
 
@@ -316,9 +353,14 @@ fn gauge(number: usize) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use prometheus_client::encoding::{prometheus_text, text};
+    use std::sync::Arc;
 
+    use prometheus_client::encoding::{prometheus_text, text};
+    use rcgen::{CertificateParams, KeyPair};
+
+    use crate::certificates::{Certificate, read};
     use crate::finding::{Code, Finding};
+    use crate::rollout::tests::certificates_of;
 
     use super::super::reports::Subject;
     use super::*;
@@ -350,6 +392,16 @@ mod tests {
         metrics.report_written(Written::Status);
         metrics.report_failed(Written::Event);
         (metrics, registry)
+    }
+
+    /// A certificate that expires after this time.
+    fn ends_in(time: Duration) -> Arc<Certificate> {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        params.not_after = (SystemTime::now() + time).into();
+        let chain = params.self_signed(&key).unwrap().pem();
+        let key = key.serialize_pem();
+        read(chain.as_bytes(), key.as_bytes(), SystemTime::now()).certificate.unwrap()
     }
 
     fn openmetrics(registry: &Registry) -> String {
@@ -408,6 +460,31 @@ mod tests {
             assert!(samples["ingressctl_last_applied_timestamp_seconds"] > 1.0e9, "{text}");
         }
         assert!(openmetrics(&registry).ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn the_certificates_that_expire_first_are_told_by_secret() {
+        let (metrics, registry) = filled();
+        let default = ObjectName::new("edge", "fallback").unwrap();
+        let hosts: Vec<_> = (0..25).map(|number| format!("{number}.example")).collect();
+        let hosts: Vec<_> = hosts.iter().map(String::as_str).collect();
+        let (mut certificates, _) = certificates_of(&hosts);
+        // The last one by name.
+        certificates.insert("default".to_owned(), ends_in(Duration::from_mins(30)));
+        certificates.insert("z/late".to_owned(), ends_in(Duration::from_hours(2)));
+        let (hosts, alternatives) = (BTreeMap::new(), BTreeMap::new());
+        let https = Https { certificates, hosts, alternatives };
+        metrics.set_expiries(Some(&https), &default);
+        let text = openmetrics(&registry);
+        let series = "ingressctl_certificate_expiry_timestamp_seconds{";
+        assert_eq!(text.matches(series).count(), 20, "{text}");
+        assert!(!text.contains("late"), "{text}");
+        let first = format!("{series}secret_namespace=\"edge\",secret=\"fallback\"}}");
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let left = parse(&text)[&*first] - now.as_secs_f64();
+        assert!((1_700.0..=1_801.0).contains(&left), "{left}");
+        metrics.set_expiries(None, &default);
+        assert!(!openmetrics(&registry).contains(series));
     }
 
     #[test]
