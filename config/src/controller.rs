@@ -40,7 +40,8 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::cluster::Access;
-use crate::envoy::{Layout, Listening, prepare as prepare_folder};
+use crate::envoy::prepare as prepare_folder;
+use crate::envoy::{Layout, Listening, StaleCollector, check_collector};
 use crate::monitoring::{Exposition, Readiness, serve as serve_health};
 use crate::rollout::{EnvoyHandle, Ready, Rollout};
 use crate::settings::Settings;
@@ -86,23 +87,44 @@ pub(crate) struct Options {
 
 /// Writes the files that Envoy needs to start.
 pub(crate) fn prepare(options: &Options) -> anyhow::Result<()> {
+    let layout = prepare_files(options)?;
+    check_collector(&layout, options.settings.tracing.as_ref())
+        .with_context(|| format!("folder {}", layout.folder().display()))
+}
+
+fn prepare_files(options: &Options) -> anyhow::Result<Layout> {
     let folder = std::path::absolute(&options.folder)?;
     let layout = Layout::new(folder);
     let Settings { envoy_memory, tracing, .. } = &options.settings;
     prepare_folder(&layout, options.listening, *envoy_memory, tracing.as_ref())
-        .with_context(|| format!("folder {}", layout.folder().display()))
+        .with_context(|| format!("folder {}", layout.folder().display()))?;
+    Ok(layout)
+}
+
+/// Without a collector that Envoy knows, changes are served without traces: Envoy would reject
+/// the listeners.
+fn adapt_tracing(settings: &mut Settings, layout: &Layout) {
+    let Err(stale) = check_collector(layout, settings.tracing.as_ref()) else { return };
+    let consequence = match stale {
+        StaleCollector::Missing => {
+            settings.tracing = None;
+            "no traces are sent"
+        }
+        StaleCollector::Other => "traces are sent to the other one",
+    };
+    warn!("{consequence}: folder {}: {stale}", layout.folder().display());
 }
 
 /// Runs until a signal. Calls `when_ready` with the address of the health
 /// endpoints once Envoy serves a complete table, which may be that of a previous
 /// process.
 pub(crate) async fn run(
-    options: Options,
+    mut options: Options,
     when_ready: impl FnOnce(Ready, SocketAddr),
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    prepare(&options)?;
-    let layout = Layout::new(std::path::absolute(&options.folder)?);
+    let layout = prepare_files(&options)?;
+    adapt_tracing(&mut options.settings, &layout);
     let rollout = Rollout::new(layout, options.listening, options.settings.clone())?;
     let envoy = rollout.envoy();
     // A kubeconfig may name a program for credentials, which blocks the thread.

@@ -32,8 +32,8 @@ mod upstream_tls;
 
 pub use admin::{Admin, AdminError, LoopbackAddr};
 pub(crate) use certificates::{remove_other_certificates, write_certificates};
-pub(crate) use files::prepare;
 pub use files::{EnvoyFiles, Layout, Listening};
+pub(crate) use files::{StaleCollector, check_collector, prepare};
 pub use listen_addr::ListenAddrError;
 pub(crate) use listen_addr::parse_listen_addr;
 pub(crate) use render::{Renderer, Target};

@@ -275,6 +275,31 @@ fn the_controller_uses_no_folder_or_file_that_others_decide_on() {
     assert!(!at("elsewhere").exists());
 }
 
+/// Envoy reads the address at its start only, and a prepared folder is kept.
+#[test]
+fn a_prepared_folder_has_the_collector_of_traces_in_the_settings() {
+    let of = |collector: &str| format!("tracing: {{collector: '{collector}:4317'}}\n");
+    let [one, other] = ["one.example", "other.example"].map(of);
+    let sandbox = Sandbox::new(&[("one.yaml", &one), ("other.yaml", &other)]);
+    let prepare = |folder: &str, flags: &[&str]| {
+        sandbox.run(&[&["controller", "--prepare", "--folder", folder], flags].concat())
+    };
+    prepare("edge", &["--settings", "one.yaml"]).expect(0, "", "");
+    prepare("edge", &["--settings", "one.yaml"]).expect(0, "", "");
+    prepare("edge", &[]).expect(0, "", "");
+    prepare("plain", &[]).expect(0, "", "");
+    for (folder, settings, expected) in [
+        ("edge", "other.yaml", "for another collector than that in the setting tracing"),
+        ("plain", "one.yaml", "without the collector in the setting tracing"),
+    ] {
+        let output = prepare(folder, &["--settings", settings]);
+        assert_eq!(output.code, Some(1), "{output:?}");
+        for part in [folder, expected, "use a new folder"] {
+            assert!(output.stderr.contains(part), "{part}: {output:?}");
+        }
+    }
+}
+
 /// Clients of the admin interface can control Envoy, and it has no password.
 #[test]
 fn the_admin_interface_is_on_the_loopback_only() {

@@ -148,10 +148,7 @@ impl Bootstrap {
         let is_stream = delivery == Delivery::Stream;
         let controller = is_stream
             .then(|| ClusterMessage::of_socket(CONTROLLER, Address::pipe(&layout.socket())));
-        let collector = tracing.map(|Tracing { collector, .. }| {
-            ClusterMessage::of_name(COLLECTOR, &collector.host, collector.port)
-        });
-        let clusters: Vec<_> = controller.into_iter().chain(collector).collect();
+        let clusters: Vec<_> = controller.into_iter().chain(tracing.map(collector)).collect();
         Self {
             node: Node { id: "ingress", cluster: "ingress" },
             admin: Admin { address: Address::of_admin(admin, layout) },
@@ -170,6 +167,11 @@ impl Bootstrap {
             stats_eviction_interval: "21600s",
         }
     }
+}
+
+/// The cluster of the collector of traces.
+pub(super) fn collector(Tracing { collector, .. }: &Tracing) -> ClusterMessage {
+    ClusterMessage::of_name(COLLECTOR, &collector.host, collector.port)
 }
 
 impl Address {

@@ -8,11 +8,12 @@ use std::{fs, io};
 use ingress_filter::LoadError;
 use prost::Message;
 use serde::Serialize;
+use serde_json::Value;
 use thiserror::Error;
 
 use super::Delivery;
 use super::admin::Admin;
-use super::bootstrap::Bootstrap;
+use super::bootstrap::{Bootstrap, collector};
 use super::clusters::ClusterMessage;
 use super::core::ConfigSource;
 use super::filter::filter_config;
@@ -21,6 +22,7 @@ use super::manager::ConnectionManagerOptions;
 use super::message::{Any, Typed};
 use super::routes::RouteConfiguration;
 use super::tls::TlsSource;
+use super::tracing::COLLECTOR;
 use crate::digest::digest_of;
 use crate::files::{check_file, check_folder, write_if_changed};
 use crate::model::Gateway;
@@ -152,6 +154,42 @@ pub(crate) fn prepare(
     let bootstrap =
         pretty(&Bootstrap::new(listening.admin, memory, layout, (Delivery::Stream, tracing)))?;
     write_if_changed(&layout.bootstrap(), bootstrap)
+}
+
+/// A folder that was prepared with other settings. Envoy reads the address of the collector at
+/// its start only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum StaleCollector {
+    /// It would reject a listener that sends traces.
+    #[error(
+        "bootstrap.json in it was written without the collector in the setting tracing; use a new \
+         folder, which in Kubernetes a new pod has, and start Envoy again"
+    )]
+    Missing,
+    #[error(
+        "bootstrap.json in it was written for another collector than that in the setting tracing; \
+         use a new folder, which in Kubernetes a new pod has, and start Envoy again"
+    )]
+    Other,
+}
+
+/// Checks that the Envoy of a prepared folder knows the collector of traces.
+///
+/// # Errors
+/// If it knows none, or another one.
+pub(crate) fn check_collector(
+    layout: &Layout,
+    tracing: Option<&Tracing>,
+) -> Result<(), StaleCollector> {
+    let Some(tracing) = tracing else { return Ok(()) };
+    let bootstrap = fs::read(layout.bootstrap()).unwrap_or_default();
+    let bootstrap: Value = serde_json::from_slice(&bootstrap).unwrap_or_default();
+    let clusters = bootstrap["static_resources"]["clusters"].as_array();
+    let known = clusters.into_iter().flatten().find(|cluster| cluster["name"] == COLLECTOR);
+    let known = known.ok_or(StaleCollector::Missing)?;
+    let expected = serde_json::to_value(collector(tracing)).unwrap_or_default();
+    let is_same = known["load_assignment"] == expected["load_assignment"];
+    if is_same { Ok(()) } else { Err(StaleCollector::Other) }
 }
 
 /// The longest path of a Unix socket: the kernel has 108 bytes, including the
