@@ -120,6 +120,11 @@ impl Gateway {
         self.log_filter = Some(filter.to_owned());
     }
 
+    /// Adds flags of the controller, from its next start.
+    pub fn add_flags(&mut self, flags: &[&str]) {
+        self.arguments.extend(flags.iter().map(ToString::to_string));
+    }
+
     /// Starts the controller after it was killed, and waits until it is ready.
     ///
     /// # Panics

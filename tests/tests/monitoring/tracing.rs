@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use ingress_tests::{Collector, Serving, Upstream, raw};
+use ingress_tests::ingresses::{ingress, path, rule};
+use ingress_tests::{ApiServer, Collector, Gateway, Service, Serving, Upstream, machine_ip, raw};
+use serde_json::json;
 use tempfile::TempDir;
 
 const INGRESS: &str = "---
@@ -115,4 +117,33 @@ fn without_tracing_the_headers_of_clients_are_forwarded() {
     let received = upstream.take_received().pop().unwrap();
     let values = received.values("traceparent");
     assert_eq!(values, [PARENT.strip_prefix("traceparent: ").unwrap().as_bytes()]);
+}
+
+/// Its Envoy knows no collector, so it would reject the listeners, such as a first one for
+/// HTTPS, or those of an Envoy that starts again.
+#[test]
+fn without_the_collector_in_its_folder_a_controller_serves_and_warns() {
+    let namespace = ApiServer::shared().namespace("late-tracing");
+    let upstream = Upstream::start_on(machine_ip(), "web");
+    namespace.create(&Service::new("web").at(&upstream).manifests());
+    let serve = |name: &str, host: &str| {
+        let spec = json!({"rules": [rule(host, &[path("/", "Prefix", "web")])]});
+        namespace.create(&ingress(name, &spec));
+    };
+    serve("before", "before.example.com");
+    let mut gateway = Gateway::start(&namespace);
+    gateway.wait_for("before.example.com", "/", 200);
+    gateway.kill_controller();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("settings.yaml");
+    fs::write(&settings, "tracing: {collector: 'collector.example:4317'}\n").unwrap();
+    gateway.add_flags(&["--settings", settings.to_str().unwrap()]);
+    gateway.start_controller();
+    serve("after", "after.example.com");
+    gateway.wait_for("after.example.com", "/", 200);
+    let log = gateway.log();
+    assert!(log.contains("no traces are sent"), "{log}");
+    assert!(!log.contains("rejected"), "{log}");
+    gateway.restart_envoy();
+    gateway.wait_for("after.example.com", "/", 200);
 }
