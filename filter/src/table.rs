@@ -40,6 +40,7 @@ pub const DEFAULT_HTTPS_PORT: u16 = 443;
 /// for each request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = with_record_source))]
 #[serde(deny_unknown_fields)]
 pub struct RouteTable {
     /// The version of this format: 1.
@@ -48,8 +49,7 @@ pub struct RouteTable {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// The properties to store for each request that has them, which access logs show as
-    /// `%FILTER_STATE(wasm.ingress_route:PLAIN)%`. Each costs a host call. Older tables have
-    /// `record_source`, where `true` means all.
+    /// `%FILTER_STATE(wasm.ingress_route:PLAIN)%`. Each costs a host call.
     #[serde(
         default,
         alias = "record_source",
@@ -145,6 +145,20 @@ pub enum Property {
     RouteRule,
     /// The injected fault, such as `delay=100ms`.
     Fault,
+}
+
+/// Older tables are valid, too. The schema of an alias has to be added.
+#[cfg(feature = "schema")]
+fn with_record_source(schema: &mut schemars::Schema) {
+    let properties = schema.get_mut("properties").and_then(|it| it.as_object_mut());
+    if let Some(properties) = properties {
+        let older = serde_json::json!({
+            "deprecated": true,
+            "description": "Use `record`. In older tables, `true` stores all properties.",
+            "type": "boolean",
+        });
+        properties.insert("record_source".to_owned(), older);
+    }
 }
 
 /// A list, or whether to store all.

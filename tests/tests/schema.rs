@@ -5,6 +5,7 @@
 use std::{env, fs};
 
 use ingress_filter::RouteTable;
+use ingress_filter::table::Property;
 use ingress_tests::workspace;
 use ingressctl::settings::Settings;
 use schemars::{Schema, schema_for};
@@ -24,6 +25,16 @@ fn is_published(schema: &Schema, file: &str) {
 #[test]
 fn the_route_tables_schema_is_published() {
     is_published(&schema_for!(RouteTable), "route-table.schema.json");
+}
+
+/// They are not in the type, but the filter still reads them.
+#[test]
+fn older_tables_match_the_schema() {
+    let older = r#"{"version": 1, "record_source": true}"#;
+    let table: RouteTable = serde_json::from_str(older).unwrap();
+    assert_eq!(table.record, Property::ALL);
+    let schema = schema_for!(RouteTable);
+    assert_eq!(schema.as_value()["properties"]["record_source"]["type"], "boolean");
 }
 
 #[test]
