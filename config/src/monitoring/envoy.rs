@@ -460,6 +460,13 @@ mod tests {
     }
 
     #[test]
+    fn restarts_that_failed_are_restarts() {
+        let text = "wasm.ingress.vm_reload_success: 2\nwasm.ingress.vm_reload_failure: 3\n";
+        let metrics = EnvoyMetrics::of_gateway(text);
+        assert_eq!(value(&metrics, "filter_restarts", &Labels::new()), Some(5.0));
+    }
+
+    #[test]
     fn what_envoy_has_not_used_is_0() {
         let mut metrics = EnvoyMetrics::of_gateway("http.ingress_http.downstream_rq_5xx: 2\n");
         let status = |status: &str| vec![("status", status.to_owned())];
