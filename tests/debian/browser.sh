@@ -8,19 +8,7 @@
 set -euo pipefail
 . "$(dirname "$0")/packages.sh"
 
-name=browser-1-$suite
-browser="$cache/$name"
-
-print_if_complete() {
-  if [ -d "$browser" ]; then
-    echo "$browser/bin"
-    exit
-  fi
-}
-
-print_if_complete
-lock "$name"
-print_if_complete
+begin "browser-1-$suite" bin
 require_debian "install chromium and chromium-driver with its package manager"
 make_work "$name"
 
@@ -58,8 +46,8 @@ cat >"$work/browser/fonts.conf" <<FONTS
 <?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
-  <dir>$browser/root/usr/share/fonts</dir>
-  <cachedir>$browser/fonts</cachedir>
+  <dir>$folder/root/usr/share/fonts</dir>
+  <cachedir>$folder/fonts</cachedir>
   <alias><family>system-ui</family><prefer><family>Inter</family></prefer></alias>
   <alias><family>sans-serif</family><prefer><family>Inter</family></prefer></alias>
   <alias><family>ui-monospace</family><prefer><family>JetBrains Mono</family></prefer></alias>
@@ -67,7 +55,4 @@ cat >"$work/browser/fonts.conf" <<FONTS
 </fontconfig>
 FONTS
 
-# Complete or not there: nobody sees half a folder.
-mv "$work/browser" "$browser"
-say "done: $browser"
-print_if_complete
+finish "$work/browser"

@@ -13,6 +13,29 @@ fail() {
   exit 1
 }
 
+# begin NAME [PATH] starts to make the folder NAME of the cache. If that is there, the script
+# ends, and prints the path of PATH in it.
+begin() {
+  name=$1 path=${2:-} folder="$cache/$1"
+  print_if_complete
+  lock "$name"
+  print_if_complete
+}
+
+print_if_complete() {
+  if [ -d "$folder" ]; then
+    echo "$folder${path:+/$path}"
+    exit
+  fi
+}
+
+# finish MADE ends the script with that folder. It is complete or not there: nobody sees half a folder.
+finish() {
+  mv "$1" "$folder"
+  say "done: $folder"
+  print_if_complete
+}
+
 # Makes this process the only one that makes NAME; others wait until it is made.
 lock() {
   mkdir -p "$cache"

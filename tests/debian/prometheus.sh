@@ -7,19 +7,7 @@
 set -euo pipefail
 . "$(dirname "$0")/packages.sh"
 
-name=prometheus-$suite
-tools="$cache/$name"
-
-print_if_complete() {
-  if [ -d "$tools" ]; then
-    echo "$tools/bin"
-    exit
-  fi
-}
-
-print_if_complete
-lock "$name"
-print_if_complete
+begin "prometheus-$suite" bin
 require_debian "install prometheus with its package manager"
 make_work "$name"
 
@@ -43,7 +31,4 @@ RUN
 chmod +x "$work/tools/bin/prometheus"
 cp "$work/tools/bin/prometheus" "$work/tools/bin/promtool"
 
-# Complete or not there: nobody sees half a folder.
-mv "$work/tools" "$tools"
-say "done: $tools"
-print_if_complete
+finish "$work/tools"

@@ -8,19 +8,7 @@
 set -euo pipefail
 . "$(dirname "$0")/packages.sh"
 
-name=tools-3-$suite
-tools="$cache/$name"
-
-print_if_complete() {
-  if [ -d "$tools" ]; then
-    echo "$tools/bin"
-    exit
-  fi
-}
-
-print_if_complete
-lock "$name"
-print_if_complete
+begin "tools-3-$suite" bin
 require_debian "install curl, wrk, nghttp2-client (h2load, nghttp), apache2-utils (ab), nginx, openssl, pebble and dehydrated with its package manager"
 make_work "$name"
 
@@ -52,7 +40,4 @@ done
 # A script, which finds the others on the PATH.
 cp "$work/tools/root/usr/bin/dehydrated" "$work/tools/bin/dehydrated"
 
-# Complete or not there: nobody sees half a folder.
-mv "$work/tools" "$tools"
-say "done: $tools"
-print_if_complete
+finish "$work/tools"

