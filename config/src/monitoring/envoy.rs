@@ -211,7 +211,7 @@ impl Metric {
     /// The instance to which the statistic `name` belongs, and the value of its label, if
     /// it is one of this metric.
     fn find<'n>(&self, name: &'n str) -> Option<(&'n str, &'static str)> {
-        let (rest, _) = self.scope.strip(name)?;
+        let rest = self.scope.strip(name)?;
         self.stats.iter().find_map(|(stat, label)| {
             let instance = match self.scope {
                 Scope::Process | Scope::Clients => (rest == *stat).then_some("")?,

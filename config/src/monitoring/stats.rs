@@ -234,17 +234,15 @@ pub(super) static METRICS: [Metric; 25] = [
 ];
 
 impl Scope {
-    /// The name of the statistic without its scope, and the cluster, if `name` is in this
-    /// scope.
-    pub(super) fn strip(self, name: &str) -> Option<(&str, &str)> {
+    /// The name of the statistic without its scope, if `name` is in this scope.
+    pub(super) fn strip(self, name: &str) -> Option<&str> {
         match self {
-            Self::Process => Some((name, "")),
-            Self::Clients => Some((
-                name.strip_prefix("http.")?.strip_prefix(STAT_PREFIX)?.strip_prefix('.')?,
-                "",
-            )),
-            Self::Listeners => Some((name.strip_prefix("listener.")?, "")),
-            Self::Clusters => Some((name.strip_prefix("cluster.")?, "")),
+            Self::Process => Some(name),
+            Self::Clients => {
+                name.strip_prefix("http.")?.strip_prefix(STAT_PREFIX)?.strip_prefix('.')
+            }
+            Self::Listeners => name.strip_prefix("listener."),
+            Self::Clusters => name.strip_prefix("cluster."),
         }
     }
 
