@@ -23,9 +23,6 @@ const MAX_UPSTREAMS: u64 = 1_000;
 /// name of a Service has.
 const OWN_CLUSTERS: &str = "ingress_";
 
-/// Days until a certificate expires, if there is none.
-const NEVER: f64 = 4_294_967_295.0;
-
 /// The upper bounds of the buckets of durations, in Envoy's milliseconds.
 const BUCKETS: [&str; 13] =
     ["5", "10", "25", "50", "100", "250", "500", "1000", "2500", "5000", "10000", "30000", "60000"];
@@ -98,7 +95,7 @@ impl EnvoyMetrics {
         let mut metrics = Self { is_up: true, series: series.collect(), ..Self::default() };
         for Stat { index, label, value, .. } in stats(text) {
             let metric = &METRICS[index];
-            if metric.name != "certificate_expiry_seconds" || value < NEVER {
+            if metric.none != Some(value) {
                 metrics.add(index, metric.labels(None, label), value);
             }
         }

@@ -18,6 +18,8 @@ pub(super) struct Metric {
     pub(super) label: &'static str,
     /// A unit of the statistic is so many units of the metric.
     pub(super) factor: f64,
+    /// The value by which Envoy says that there is none.
+    pub(super) none: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +42,8 @@ pub(super) enum Scope {
 }
 
 const fn counter(name: &'static str, help: &'static str, scope: Scope, stat: Stats) -> Metric {
-    Metric { name, help, kind: Kind::Counter, scope, stats: stat, label: "", factor: 1.0 }
+    let (kind, label, factor, none) = (Kind::Counter, "", 1.0, None);
+    Metric { name, help, kind, scope, stats: stat, label, factor, none }
 }
 
 const fn gauge(name: &'static str, help: &'static str, scope: Scope, stat: Stats) -> Metric {
@@ -100,6 +103,7 @@ pub(super) static METRICS: [Metric; 25] = [
     },
     Metric {
         factor: 86_400.0,
+        none: Some(4_294_967_295.0),
         ..gauge(
             "certificate_expiry_seconds",
             "Time until the first certificate expires, in whole days; absent without certificates",
