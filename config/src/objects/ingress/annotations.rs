@@ -94,7 +94,7 @@ pub(super) fn tell_ignored(root: &Cursor<'_>) {
     let Some(metadata) = root.field("metadata") else { return };
     let Some(annotations) = metadata.field("annotations") else { return };
     let (mut guards, mut others) = (0, Vec::new());
-    for (Key { name, .. }, annotation) in annotations.fields() {
+    for (key @ Key { name, .. }, annotation) in annotations.fields() {
         match ignored(name, annotation.node()) {
             Some(Ignored::Guard) => {
                 guards += 1;
@@ -105,7 +105,7 @@ pub(super) fn tell_ignored(root: &Cursor<'_>) {
                     );
                 }
             }
-            Some(Ignored::Other) => others.push(&**name),
+            Some(Ignored::Other) => others.push(key),
             None => {}
         }
     }
@@ -116,18 +116,18 @@ pub(super) fn tell_ignored(root: &Cursor<'_>) {
         );
         annotations.report(Code::GuardIgnored, message);
     }
-    if !others.is_empty() {
+    if let Some(first) = others.first() {
         let message = format!("{}; remove what no other controller needs", no_effect(&others));
-        annotations.report(Code::AnnotationIgnored, message);
+        annotations.report_at(first.at, Code::AnnotationIgnored, message);
     }
 }
 
 /// The warning that these annotations have no effect, with some of their names.
-fn no_effect(names: &[&str]) -> String {
-    let listed: Vec<_> = names.iter().take(LISTED).map(|name| quote(name)).collect();
-    let more = names.len() - listed.len();
+fn no_effect(keys: &[&Key]) -> String {
+    let listed: Vec<_> = keys.iter().take(LISTED).map(|key| quote(&key.name)).collect();
+    let more = keys.len() - listed.len();
     let listed = listed.join(", ");
-    match (names.len(), more) {
+    match (keys.len(), more) {
         (1, _) => format!("{listed} belongs to another controller and has no effect here"),
         (_, 0) => format!("{listed} belong to other controllers and have no effect here"),
         _ => {
