@@ -141,6 +141,11 @@ impl<'a, S: Subject> Cursor<'a, S> {
         self.field(name).filter(Self::expect_mapping)
     }
 
+    /// The mapping in the field `name`. Any other type is a finding, which shows `example`.
+    pub(crate) fn mapping_as(&'a self, name: &'a str, example: &str) -> Option<Self> {
+        self.field(name).filter(|field| field.expect_mapping_as(example))
+    }
+
     /// The items of the list in the field `name`; empty if it is absent. Any other
     /// type is a finding.
     pub(crate) fn list(&'a self, name: &'a str) -> Vec<Item<'a, S>> {
@@ -208,9 +213,18 @@ impl<'a, S: Subject> Cursor<'a, S> {
 
     /// Whether this is a mapping. Any other type is a finding.
     pub(crate) fn expect_mapping(&self) -> bool {
+        self.expect_mapping_that_is("a mapping")
+    }
+
+    /// Whether this is a mapping. Any other type is a finding, which shows `example`.
+    pub(crate) fn expect_mapping_as(&self, example: &str) -> bool {
+        self.expect_mapping_that_is(&format!("a mapping, as in {example}"))
+    }
+
+    fn expect_mapping_that_is(&self, wanted: &str) -> bool {
         let is_mapping = self.node.as_map().is_some();
         if !is_mapping {
-            self.wrong_kind("a mapping");
+            self.wrong_kind(wanted);
         }
         is_mapping
     }

@@ -277,6 +277,13 @@ impl Syntax {
         }
     }
 
+    fn backend_example(self) -> &'static str {
+        match self {
+            Self::Flat => "{serviceName: web, servicePort: 80}",
+            Self::Nested => "{service: {name: web, port: {number: 80}}}",
+        }
+    }
+
     /// The fields of the other syntax, with their equivalent in this one.
     fn renamed(self) -> &'static [(&'static str, &'static str)] {
         match self {

@@ -108,7 +108,9 @@ impl RouteRule {
             .required("destination", "name the service whose requests this rule is for")
             .and_then(|field| read_destination(&field, scope));
         let precedence = spec.field("precedence").and_then(|field| values::int32(&field));
-        let condition = spec.mapping("match").map(|field| Condition::read(&field, scope));
+        let condition = spec
+            .mapping_as("match", "{request: {headers: {uri: {prefix: /api}}}}")
+            .map(|field| Condition::read(&field, scope));
         if let Some(fault) = spec.field("l4Fault") {
             fault.report(
                 Code::FieldNotSupported,
@@ -139,8 +141,11 @@ impl RouteRule {
 
 impl Forwarding {
     fn read(spec: &Cursor<'_>, scope: &Scope) -> Self {
-        let cors = spec.mapping("corsPolicy").and_then(|field| headers::cors(&field));
-        let append_headers = spec.mapping("appendHeaders").map(|field| headers::append(&field));
+        let cors = spec
+            .mapping_as("corsPolicy", "{allowOrigin: [https://example.com]}")
+            .and_then(|field| headers::cors(&field));
+        let append_headers =
+            spec.mapping_as("appendHeaders", "{x-team: web}").map(|field| headers::append(&field));
         Self {
             route: route::read(spec, scope),
             mirror: spec.field("mirror").and_then(|field| ServiceRef::read(&field, scope)),
@@ -150,7 +155,9 @@ impl Forwarding {
             websocket: spec.boolean("websocketUpgrade").unwrap_or_default(),
             append_headers: append_headers.unwrap_or_default(),
             cors,
-            fault: spec.mapping("httpFault").and_then(|field| fault::read(&field)),
+            fault: spec
+                .mapping_as("httpFault", "{abort: {percent: 10, httpStatus: 503}}")
+                .and_then(|field| fault::read(&field)),
         }
     }
 }

@@ -33,7 +33,7 @@ impl Backend {
         syntax: Syntax,
         path: Option<(usize, usize)>,
     ) -> Option<Self> {
-        if !cursor.expect_mapping() || syntax.refuse_other(cursor) {
+        if !cursor.expect_mapping_as(syntax.backend_example()) || syntax.refuse_other(cursor) {
             return None;
         }
         let (service, port) = match syntax {
@@ -92,10 +92,12 @@ fn read_nested(cursor: &Cursor<'_>) -> Option<ServicePort> {
     }
     let service = cursor
         .required("service", "give service.name and service.port. The path answers 503")
-        .filter(Cursor::expect_mapping)?;
+        .filter(|service| service.expect_mapping_as("{name: web, port: {number: 80}}"))?;
     service.only(&["name", "port"]);
     let name = service.required("name", NAME_SERVICE)?;
-    let port = service.required("port", NAME_PORT).filter(Cursor::expect_mapping)?;
+    let port = service
+        .required("port", NAME_PORT)
+        .filter(|port| port.expect_mapping_as("{number: 80} or {name: http}"))?;
     port.only(&["number", "name"]);
     let port_ref = match (port.field("number"), port.field("name")) {
         // Programs write empty values, which people omit.

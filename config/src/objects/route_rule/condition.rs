@@ -65,12 +65,12 @@ impl Condition {
                 "is not supported, because the gateway serves HTTP over TCP; remove it",
             );
         }
-        if let Some(tcp) = cursor.mapping("tcp") {
+        if let Some(tcp) = cursor.mapping_as("tcp", "{sourceSubnet: [10.0.0.0/8]}") {
             condition.read_tcp(&tcp);
         }
-        if let Some(request) = cursor.mapping("request") {
+        if let Some(request) = cursor.mapping_as("request", "{headers: {uri: {prefix: /api}}}") {
             request.only(&["headers"]);
-            if let Some(headers) = request.mapping("headers") {
+            if let Some(headers) = request.mapping_as("headers", "{uri: {prefix: /api}}") {
                 condition.read_headers(&headers);
             }
         }

@@ -38,8 +38,12 @@ pub(super) fn read(cursor: &Cursor<'_>) -> Option<Fault> {
             "has neither delay nor abort; add one of them, or remove this",
         );
     }
-    let delay = cursor.mapping("delay").and_then(|field| read_delay(&field));
-    let abort = cursor.mapping("abort").and_then(|field| read_abort(&field));
+    let delay = cursor
+        .mapping_as("delay", "{percent: 10, fixedDelay: 5s}")
+        .and_then(|field| read_delay(&field));
+    let abort = cursor
+        .mapping_as("abort", "{percent: 10, httpStatus: 503}")
+        .and_then(|field| read_abort(&field));
     (delay.is_some() || abort.is_some()).then_some(Fault { delay, abort })
 }
 

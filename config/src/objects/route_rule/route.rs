@@ -31,13 +31,13 @@ pub(super) fn read(spec: &Cursor<'_>, scope: &Scope) -> Vec<Share> {
 
 impl Share {
     fn read(cursor: &Cursor<'_>, scope: &Scope) -> Option<Self> {
-        if !cursor.expect_mapping() {
+        if !cursor.expect_mapping_as("{labels: {version: v1}, weight: 100}") {
             return None;
         }
         cursor.only(&["destination", "labels", "weight"]);
         let field = cursor.field("destination");
         let destination = field.as_ref().map(|field| ServiceRef::read(field, scope));
-        let labels_field = cursor.mapping("labels");
+        let labels_field = cursor.mapping_as("labels", "{version: v1}");
         let labels = labels_field.as_ref().map(read_labels).unwrap_or_default();
         let weight = match cursor.field("weight") {
             None => Some(0),

@@ -53,11 +53,14 @@ impl ServiceRef {
 
 impl Named {
     pub(super) fn read(cursor: &Cursor<'_>, scope: &Scope) -> Option<Self> {
-        if !cursor.expect_mapping() {
+        if !cursor.expect_mapping_as("{name: web}") {
             return None;
         }
         cursor.only(&["name", "namespace", "domain", "service", "labels"]);
-        let labels = cursor.mapping("labels").map(|field| read_labels(&field)).unwrap_or_default();
+        let labels = cursor
+            .mapping_as("labels", "{version: v1}")
+            .map(|field| read_labels(&field))
+            .unwrap_or_default();
         let (name, namespace) = match cursor.field("service") {
             Some(service) => read_full_name(cursor, &service, scope),
             None => read_parts(cursor, scope),

@@ -26,7 +26,7 @@ fn read(
     cursor: &Cursor<'_>,
     problem_of: impl Fn(&str) -> Option<&'static str>,
 ) -> Option<(Option<String>, Option<String>)> {
-    if !cursor.expect_mapping() {
+    if !cursor.expect_mapping_as("{uri: /new}") {
         return None;
     }
     cursor.only(&["uri", "authority"]);

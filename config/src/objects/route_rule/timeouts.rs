@@ -7,8 +7,8 @@ use crate::finding::Code;
 use crate::objects::Cursor;
 
 pub(super) fn timeout(spec: &Cursor<'_>) -> Option<Timeout> {
-    let field = spec.mapping("httpReqTimeout")?;
-    let simple = one_policy(&field, "simpleTimeout")?;
+    let field = spec.mapping_as("httpReqTimeout", "{simpleTimeout: {timeout: 4s}}")?;
+    let simple = one_policy(&field, "simpleTimeout", "{timeout: 4s}")?;
     simple.only(&["timeout", "overrideHeaderName"]);
     let override_header = override_header(&simple);
     let timeout = simple.required("timeout", "say how long a request may take, as in 4s")?;
@@ -16,8 +16,8 @@ pub(super) fn timeout(spec: &Cursor<'_>) -> Option<Timeout> {
 }
 
 pub(super) fn retries(spec: &Cursor<'_>) -> Option<Retries> {
-    let field = spec.mapping("httpReqRetries")?;
-    let simple = one_policy(&field, "simpleRetry")?;
+    let field = spec.mapping_as("httpReqRetries", "{simpleRetry: {attempts: 3}}")?;
+    let simple = one_policy(&field, "simpleRetry", "{attempts: 3}")?;
     simple.only(&["attempts", "perTryTimeout", "overrideHeaderName"]);
     let attempts = simple.field("attempts");
     let attempts = attempts.map(|field| integer(&field, &(0..=i32::MAX.unsigned_abs())));
@@ -42,7 +42,7 @@ pub(super) fn retries(spec: &Cursor<'_>) -> Option<Retries> {
 }
 
 /// The policy `name` of `field`, which may also have one for another proxy.
-fn one_policy<'a>(field: &'a Cursor<'a>, name: &'a str) -> Option<Cursor<'a>> {
+fn one_policy<'a>(field: &'a Cursor<'a>, name: &'a str, example: &str) -> Option<Cursor<'a>> {
     field.only(&[name, "custom"]);
     let custom = field.field("custom");
     if let Some(custom) = &custom {
@@ -53,5 +53,5 @@ fn one_policy<'a>(field: &'a Cursor<'a>, name: &'a str) -> Option<Cursor<'a>> {
         let message = format!("has no effect without {name}; add it, or remove this");
         field.report(Code::PolicyWithoutEffect, message);
     }
-    field.mapping(name)
+    field.mapping_as(name, example)
 }
