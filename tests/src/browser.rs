@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::client::raw;
 use crate::made::{made_by, needed};
 use crate::process::{Process, bound};
-use crate::tools::installed;
+use crate::tools::one_of;
 
 /// The time limit of any wait on a busy machine.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -243,12 +243,9 @@ impl Drop for Browser {
 fn program(name: &str) -> PathBuf {
     static FETCHED: LazyLock<Result<PathBuf, String>> =
         LazyLock::new(|| made_by("tests/debian/browser.sh"));
-    // Both have to be of the same version.
-    let pair = installed("chromium").and(installed("chromedriver"));
-    match pair.and_then(|_| installed(name)) {
-        Some(program) => program,
-        None => needed("Chromium and chromedriver, which are not on the PATH", &FETCHED).join(name),
-    }
+    one_of(["chromium", "chromedriver"], name).unwrap_or_else(|| {
+        needed("Chromium and chromedriver, which are not on the PATH", &FETCHED).join(name)
+    })
 }
 
 /// The address of chromedriver, which all tests of a binary share.

@@ -14,13 +14,15 @@ use tempfile::TempDir;
 use crate::edge::wait_until;
 use crate::made::{made_by, needed};
 use crate::process::Process;
-use crate::tools::{free_port, tool};
+use crate::tools::{free_port, one_of, tool};
 
-/// The folder with Debian's prometheus and promtool, downloaded if it is missing.
-fn folder() -> &'static Path {
-    static PATH: LazyLock<Result<PathBuf, String>> =
+/// Prometheus or promtool: those on the PATH, otherwise those of Debian.
+fn program(name: &str) -> PathBuf {
+    static FETCHED: LazyLock<Result<PathBuf, String>> =
         LazyLock::new(|| made_by("tests/debian/prometheus.sh"));
-    needed("Prometheus", &PATH)
+    one_of(["prometheus", "promtool"], name).unwrap_or_else(|| {
+        needed("Prometheus and promtool, which are not on the PATH", &FETCHED).join(name)
+    })
 }
 
 /// Runs promtool with this input; returns its output, or else its error.
@@ -31,7 +33,7 @@ fn folder() -> &'static Path {
 /// # Panics
 /// If it cannot be run.
 pub fn promtool(arguments: &[&str], input: &str) -> Result<String, String> {
-    let mut child = Command::new(folder().join("promtool"))
+    let mut child = Command::new(program("promtool"))
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -73,7 +75,7 @@ impl Prometheus {
         let file = folder_of_data.path().join("prometheus.yml");
         fs::write(&file, configuration.to_string()).expect("a configuration is written");
         let process = Process::spawn(
-            Command::new(folder().join("prometheus"))
+            Command::new(program("prometheus"))
                 .arg(format!("--config.file={}", file.display()))
                 .arg(format!("--storage.tsdb.path={}", folder_of_data.path().display()))
                 .arg(format!("--web.listen-address={address}"))

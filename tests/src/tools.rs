@@ -69,6 +69,13 @@ pub fn installed(name: &str) -> Option<PathBuf> {
     env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
+/// The program `name`, one of a pair that has to be of the same version, if both are on the
+/// PATH.
+pub(crate) fn one_of(pair: [&str; 2], name: &str) -> Option<PathBuf> {
+    let are_installed = pair.iter().all(|program| installed(program).is_some());
+    installed(name).filter(|_| are_installed)
+}
+
 /// A port on which no process listens at the moment, for programs that cannot
 /// choose one themselves.
 ///
