@@ -1,7 +1,10 @@
-//! The cost of counting requests.
+//! The cost of counting requests, and of reading the metrics.
+
+use std::thread;
+use std::time::Duration;
 
 use ingress_tests::bench::{HttpVersion, Load, Pace, Processes};
-use ingress_tests::{Serving, Upstream, say};
+use ingress_tests::{KeepAlive, Serving, Upstream, get, say};
 
 const INGRESS: &str = "---
 apiVersion: networking.k8s.io/v1
@@ -70,4 +73,40 @@ fn cost_of_request_metrics() {
         "CPU of Envoy for a request: {with:.1} µs with request metrics, {without:.1} µs without; \
          ratio of pairs of slices {ratio:.3}"
     ));
+}
+
+/// An Ingress and a Service, with the namespace `n<INDEX % 100>`.
+fn service(upstream: &Upstream, index: usize) -> String {
+    let namespace = format!("namespace: n{}, name", index % 100);
+    let ingress = INGRESS.replace("shop", &format!("s{index}"));
+    (upstream.manifests("web", "http", 80) + &ingress)
+        .replace("metadata: {name", &format!("metadata: {{{namespace}"))
+        .replace("name: web", &format!("name: s{index}"))
+}
+
+/// `cargo test -p ingress-tests --test monitoring scrape -- --ignored --nocapture`
+#[test]
+#[ignore = "prints a measurement, in two minutes"]
+fn cost_of_a_scrape() {
+    let upstream = Upstream::start("web");
+    for upstreams in [100, 1_000, 10_000] {
+        let manifests: String = (0..upstreams).map(|index| service(&upstream, index)).collect();
+        let flags = ["--concurrency", "1", "--access-log=false", "--health", "127.0.0.1:0"];
+        let serving = Serving::start_with(&manifests, &flags);
+        let mut client = KeepAlive::connect(serving.http);
+        for index in 0..upstreams {
+            let status = client.get(&format!("s{index}.example.com"), "/").status;
+            assert_eq!(status, 200, "Service {index}");
+        }
+        let envoy = Processes::of(serving.envoy_pid());
+        let scrapes = (0..5).map(|_| {
+            // Envoy's metrics are read at most once a second.
+            thread::sleep(Duration::from_millis(1_100));
+            let before = envoy.cpu();
+            get(serving.health(), "any", "/metrics");
+            (envoy.cpu() - before) / 1_000_000.0
+        });
+        let cost = median(scrapes.collect());
+        say(&format!("CPU of Envoy for a scrape: {cost:.0} ms with {upstreams} upstreams in use"));
+    }
 }
