@@ -12,10 +12,11 @@ use ingressctl::oci::digest_of;
 
 use crate::binary::{Machine, Profile, build, commit, target_folder};
 use crate::package::{Files, name};
-use crate::step::{output, step, workspace};
+use crate::step::{make_empty, output, step, workspace};
 use crate::{chart, image, krew, sbom, verify};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// It also says that a folder is a release.
 const SUMS: &str = "SHA256SUMS";
 
 /// Make all files of a release
@@ -55,7 +56,7 @@ impl Dist {
             "there are changes that are not committed; commit them, or add --allow-dirty"
         );
         let folder = workspace().join(&self.output);
-        make_empty(&folder)?;
+        make_empty(&folder, SUMS)?;
         let commit = commit()?;
         let binaries = self.binaries(&commit)?;
         self.archives(&binaries, &folder)?;
@@ -131,22 +132,6 @@ fn is_clean() -> anyhow::Result<bool> {
     Ok(output(Command::new("git").args(["status", "--porcelain"]))?.is_empty())
 }
 
-/// Begins with the file that says that the folder is ours, in case the release stops.
-fn make_empty(folder: &Path) -> anyhow::Result<()> {
-    let sums = folder.join(SUMS);
-    if folder.exists() {
-        let is_ours = sums.is_file() || fs::read_dir(folder)?.next().is_none();
-        ensure!(
-            is_ours,
-            "nothing was deleted: {} has no {SUMS}, so it is not a release; name another folder",
-            folder.display()
-        );
-        fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
-    }
-    fs::create_dir_all(folder)?;
-    fs::write(sums, "").with_context(|| folder.display().to_string())
-}
-
 /// A line for each file, as `sha256sum` writes it.
 fn checksums(folder: &Path) -> anyhow::Result<String> {
     let mut find = Command::new("find");
@@ -155,26 +140,4 @@ fn checksums(folder: &Path) -> anyhow::Result<String> {
     files.retain(|path| *path != SUMS);
     files.sort_unstable();
     output(Command::new("sha256sum").args(files).current_dir(folder))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_an_earlier_release_is_deleted() {
-        let folder = tempfile::tempdir().unwrap();
-        let dist = folder.path().join("dist");
-        // New, then one that was stopped.
-        make_empty(&dist).unwrap();
-        fs::write(dist.join("a"), "").unwrap();
-        make_empty(&dist).unwrap();
-        assert!(!dist.join("a").exists());
-        fs::write(folder.path().join("mine"), "").unwrap();
-        let error = make_empty(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("nothing was deleted") && dist.exists(), "{error}");
-        fs::remove_file(folder.path().join("mine")).unwrap();
-        fs::remove_dir_all(&dist).unwrap();
-        make_empty(folder.path()).unwrap();
-    }
 }

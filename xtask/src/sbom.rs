@@ -8,9 +8,9 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 
 use crate::binary::Machine;
-use crate::step::{output, run, workspace};
+use crate::step::{output, program, run, workspace};
 
-const CYCLONEDX: (&str, &str) = ("cargo-cyclonedx", "0.5.9");
+const CYCLONEDX: [&str; 2] = ["cargo-cyclonedx", "0.5.9"];
 
 /// The tool writes a file beside the `Cargo.toml` of each package.
 const FILE: &str = "release.sbom";
@@ -30,13 +30,13 @@ struct Released {
 
 /// Writes the lists of the command and of the module to the folder.
 pub(crate) fn write(machine: Machine, folder: &Path) -> anyhow::Result<()> {
-    install()?;
+    let tool = program(&CYCLONEDX)?;
     let target = machine.target();
     for released in [
         Released { folder: "config", name: "ingressctl", target, known: "wasmtime" },
         Released { folder: "filter", name: "ingress_filter", target: MODULE, known: "proxy-wasm" },
     ] {
-        let written = list(&released).and_then(|()| released.keep(folder));
+        let written = list(&tool, &released).and_then(|()| released.keep(folder));
         remove_all()?;
         written?;
     }
@@ -44,8 +44,8 @@ pub(crate) fn write(machine: Machine, folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Writes a list beside each `Cargo.toml`, for the target of this package.
-fn list(released: &Released) -> anyhow::Result<()> {
-    let mut cyclonedx = Command::new("cargo");
+fn list(tool: &Path, released: &Released) -> anyhow::Result<()> {
+    let mut cyclonedx = Command::new(tool);
     cyclonedx
         .args(["cyclonedx", "--quiet", "--quiet", "--format", "json", "--spec-version", "1.5"])
         .args(["--manifest-path", "Cargo.toml", "--no-build-deps", "--override-filename", FILE])
@@ -74,16 +74,6 @@ fn remove_all() -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Installs the tool if it is missing. It runs for a second, so it is compiled quickly.
-fn install() -> anyhow::Result<()> {
-    let (program, version) = CYCLONEDX;
-    if Command::new(program).arg("--version").output().is_ok() {
-        return Ok(());
-    }
-    let package = format!("{program}@{version}");
-    run(Command::new("cargo").args(["install", "--debug", "--quiet", "--locked", &package]))
 }
 
 /// In seconds since 1970, so that the same commit gives the same lists.

@@ -14,9 +14,12 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use pulldown_cmark::{Event, Options, Parser, Tag};
 
-use crate::step::{made_by, run, step, workspace};
+use crate::step::{made_by, make_empty, program, run, step, workspace};
 
-const MDBOOK: (&str, &str) = ("mdbook", "0.5.4");
+/// Searching is the only feature that the pages use.
+const MDBOOK: [&str; 5] = ["mdbook", "0.5.4", "--no-default-features", "--features", "search"];
+/// A file in each site, which says that the folder is one.
+const SIGN: &str = ".ingress-site";
 const SUMMARY: &str = "docs/SUMMARY.md";
 const README: &str = "README.md";
 
@@ -25,7 +28,7 @@ const README: &str = "README.md";
 /// Writes HTML that any web server can serve, or a browser open.
 #[derive(Debug, Args)]
 pub(crate) struct Site {
-    /// Write to this folder, which is deleted first
+    /// Write to this folder, which is new, empty, or has an earlier site, which is deleted
     #[arg(short, long, value_name = "DIR", default_value = "target/site")]
     output: PathBuf,
 }
@@ -38,8 +41,11 @@ impl Site {
         fs::copy(workspace().join("docs/book.toml"), book.path().join("book.toml"))?;
         let output = workspace().join(&self.output);
         step("the site");
-        let mdbook = mdbook()?;
+        make_empty(&output, SIGN)?;
+        let mdbook = program(&MDBOOK)?;
         run(Command::new(mdbook).arg("build").arg(book.path()).arg("--dest-dir").arg(&output))?;
+        // mdBook has deleted it.
+        fs::write(output.join(SIGN), "")?;
         step("its links");
         let lychee = made_by("tests/python/lychee.sh")?;
         let mut check = Command::new(lychee);
@@ -50,20 +56,6 @@ impl Site {
         println!("{}", output.join("index.html").display());
         Ok(())
     }
-}
-
-/// The program, which is installed if it is missing. It runs for a second, so it is compiled
-/// quickly.
-fn mdbook() -> anyhow::Result<&'static str> {
-    let (program, version) = MDBOOK;
-    if Command::new(program).arg("--version").output().is_err() {
-        let package = format!("{program}@{version}");
-        let lean = ["--no-default-features", "--features", "search"];
-        run(Command::new("cargo")
-            .args(["install", "--debug", "--quiet", "--locked", &package])
-            .args(lean))?;
-    }
-    Ok(program)
 }
 
 /// All that the site shows, by path in the repository.

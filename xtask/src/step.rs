@@ -1,5 +1,6 @@
 //! The programs that a release runs.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -37,6 +38,54 @@ pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
 
 /// What a script of this workspace makes or finds, which it prints the path of.
 pub(crate) fn made_by(script: &str) -> anyhow::Result<PathBuf> {
-    let path = output(&mut Command::new(workspace().join(script)))?;
-    Ok(PathBuf::from(path.trim_end()))
+    made(&mut Command::new(workspace().join(script)))
+}
+
+/// A program of crates.io: its name, its version, and flags of `cargo install`.
+pub(crate) fn program(arguments: &[&str]) -> anyhow::Result<PathBuf> {
+    made(Command::new(workspace().join("tests/cargo/tool.sh")).args(arguments))
+}
+
+fn made(script: &mut Command) -> anyhow::Result<PathBuf> {
+    Ok(PathBuf::from(output(script)?.trim_end()))
+}
+
+/// Makes this folder empty. It is deleted only if we made it, which its file `sign` says.
+pub(crate) fn make_empty(folder: &Path, sign: &str) -> anyhow::Result<()> {
+    let sign = folder.join(sign);
+    if folder.exists() {
+        let is_ours = sign.is_file() || fs::read_dir(folder)?.next().is_none();
+        ensure!(
+            is_ours,
+            "nothing was deleted: {} is not empty, and there is no {}, so this is something else; delete it, or name another folder",
+            folder.display(),
+            sign.display()
+        );
+        fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    fs::create_dir_all(folder)?;
+    // First, in case what comes next is stopped.
+    fs::write(&sign, "").with_context(|| sign.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_we_made_is_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = folder.path().join("dist");
+        // New, then one that was stopped.
+        make_empty(&ours, "sign").unwrap();
+        fs::write(ours.join("a"), "").unwrap();
+        make_empty(&ours, "sign").unwrap();
+        assert!(!ours.join("a").exists());
+        fs::write(folder.path().join("mine"), "").unwrap();
+        let error = make_empty(folder.path(), "sign").unwrap_err().to_string();
+        assert!(error.contains("nothing was deleted") && ours.exists(), "{error}");
+        fs::remove_file(folder.path().join("mine")).unwrap();
+        fs::remove_dir_all(&ours).unwrap();
+        make_empty(folder.path(), "sign").unwrap();
+    }
 }
