@@ -45,7 +45,7 @@ pub(crate) fn write(images: Images<'_>, folder: &Path) -> anyhow::Result<()> {
 /// depends on the files alone.
 fn repack(packed: &Path, folder: &Path) -> anyhow::Result<()> {
     let made = fs::read_dir(packed)?.next().context("helm has made no archive")??;
-    run(Command::new("tar").arg("-xzf").arg(made.path()).arg("-C").arg(packed))?;
+    run(Command::new("tar").arg("-xzmf").arg(made.path()).arg("-C").arg(packed))?;
     let mut find = Command::new("find");
     let paths = output(find.args([NAME, "-type", "f"]).current_dir(packed))?;
     let mut paths: Vec<_> = paths.lines().collect();
