@@ -242,6 +242,7 @@ fn reporter(options: &Options) -> reports::Options {
         field_manager: format!("ingressctl/{namespace}/{name}"),
         publish: options.publish.clone(),
         installation: format!("{namespace}/{name}"),
+        namespaces: options.namespaces.clone(),
         controller: options.settings.controller_name.clone(),
         identity: lease::identity(),
     }

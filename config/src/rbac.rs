@@ -42,10 +42,8 @@ pub(crate) enum Object {
 
 const READ: &[&str] = &["get", "list", "watch"];
 
-/// Finds the Events of earlier controllers, which may have watched other namespaces, and
-/// writes Events.
-const LIST: &[&str] = &["list"];
-const WRITE: &[&str] = &["create", "patch", "delete"];
+/// Finds the Events of earlier controllers, and writes Events.
+const ON_EVENTS: &[&str] = &["list", "create", "patch", "delete"];
 
 /// The API groups of Ingresses: the current one, and that of old clusters.
 const INGRESS_GROUPS: &[&str] = &["networking.k8s.io", "extensions"];
@@ -67,21 +65,21 @@ pub(crate) fn grants(settings: &Settings, namespaces: &[String], secrets: &Secre
         "Its pods agree by a Lease on which of them writes to the API.",
     )]);
     if namespaces.is_empty() {
-        let rules = [class_rules(), watch_rules(), report_rules(&[LIST, WRITE].concat())].concat();
+        let rules = [class_rules(), watch_rules(), report_rules()].concat();
         grants.extend(who.cluster_wide(
             "In all namespaces: read the objects that define routes, and report on them in status and Events.",
             rules,
         ));
     } else {
         grants.extend(who.cluster_wide(
-            "Outside its namespaces: IngressClasses have no namespace, and it looks for its Events in all.",
-            [class_rules(), vec![rule(&[""], &["events"], LIST)]].concat(),
+            "Outside its namespaces: read IngressClasses, which have no namespace.",
+            class_rules(),
         ));
         for namespace in namespaces.iter().collect::<BTreeSet<_>>() {
             let is_of_gateway = *namespace == who.gateway.namespace;
             why.insert(namespace, if is_of_gateway { WHY_BOTH } else { WHY_WATCHED });
             let rules = rules.entry(namespace).or_default();
-            *rules = [watch_rules(), report_rules(WRITE), std::mem::take(rules)].concat();
+            *rules = [watch_rules(), report_rules(), std::mem::take(rules)].concat();
         }
         if !namespaces.contains(&who.gateway.namespace) {
             why.insert(&who.gateway.namespace, WHY_APART);
@@ -147,10 +145,10 @@ fn watch_rules() -> Vec<PolicyRule> {
 }
 
 /// Writes the status of Ingresses, and Events.
-fn report_rules(on_events: &[&str]) -> Vec<PolicyRule> {
+fn report_rules() -> Vec<PolicyRule> {
     vec![
         rule(INGRESS_GROUPS, &["ingresses/status"], &["patch"]),
-        rule(&[""], &["events"], on_events),
+        rule(&[""], &["events"], ON_EVENTS),
     ]
 }
 

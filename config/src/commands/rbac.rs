@@ -22,9 +22,8 @@ use crate::rbac;
 /// annotations, and the default certificate, each by name. Run this again when an
 /// Ingress or a Service names a new Secret.
 ///
-/// With --namespace, the account may read only these namespaces, except for
-/// IngressClasses, which have no namespace, and Events. Start the controller with the
-/// same flags.
+/// With --namespace, the account may read only these namespaces, and IngressClasses,
+/// which have no namespace. Start the controller with the same flags.
 ///
 /// If manifests have errors, prints them to standard error and exits with 1. If a
 /// manifest cannot be read, prints no permissions.

@@ -6,12 +6,14 @@
 //! (`--event-ttl` of kube-apiserver), so those of unresolved findings are
 //! refreshed.
 //!
-//! Permissions: `create`, `patch`, `delete` and `list` on `events`, in all
-//! namespaces.
+//! Permissions: `create`, `patch`, `delete` and `list` on `events`, in the watched
+//! namespaces, and in no others: what is found about an object elsewhere, such as
+//! the default certificate, is only in the log.
 
 mod content;
 mod ledger;
 
+use std::mem::take;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -49,12 +51,12 @@ const PAGE: u32 = 500;
 
 const WRITE: ApiTask = ApiTask {
     what: "write Events on objects with findings",
-    permission: "create, patch and delete on events, in all namespaces",
+    permission: "create, patch and delete on events, in all watched namespaces",
 };
 
 const LIST: ApiTask = ApiTask {
     what: "list the Events of previous leaders",
-    permission: "list on events, in all namespaces",
+    permission: "list on events, in all watched namespaces",
 };
 
 /// Updates the Events to the findings of the newest outcome, until the sender is
@@ -68,11 +70,13 @@ pub(super) async fn report(
     let mut reporter = Reporter {
         client: client.clone(),
         author: Author::new(options),
+        namespaces: options.namespaces.clone(),
         field_manager: options.field_manager.clone(),
         outcomes,
         metrics,
         ledger: Ledger::default(),
         left_out: 0,
+        unlisted: apis(client, &options.namespaces),
         listing_due: Some(Instant::now()),
         listing_backoff: Backoff::for_reports(),
         backoff: Backoff::for_reports(),
@@ -81,15 +85,31 @@ pub(super) async fn report(
     reporter.run().await;
 }
 
+/// The Events of these namespaces, or of all if the list is empty.
+fn apis(client: &Client, namespaces: &[String]) -> Vec<Api<Event>> {
+    if namespaces.is_empty() {
+        return vec![Api::all(client.clone())];
+    }
+    namespaces.iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect()
+}
+
+fn is_watched(namespaces: &[String], namespace: &str) -> bool {
+    namespaces.is_empty() || namespaces.iter().any(|watched| watched == namespace)
+}
+
 struct Reporter<'a> {
     client: Client,
     author: Author,
+    /// Empty for all namespaces.
+    namespaces: Vec<String>,
     field_manager: String,
     outcomes: watch::Receiver<Option<Arc<Outcome>>>,
     metrics: &'a Metrics,
     ledger: Ledger,
     left_out: usize,
-    /// When to list the Events of previous leaders: once, if it succeeds.
+    /// Where the Events of previous leaders have not been listed.
+    unlisted: Vec<Api<Event>>,
+    /// When to list them: once, if it succeeds.
     listing_due: Option<Instant>,
     listing_backoff: Backoff,
     backoff: Backoff,
@@ -141,8 +161,19 @@ impl Reporter<'_> {
         }
     }
 
+    /// Lists all of them; a failure in one namespace does not affect others.
     async fn list(&mut self) -> Result<(), Failure> {
-        let events = Api::<Event>::all(self.client.clone());
+        let mut result = Ok(());
+        for events in take(&mut self.unlisted) {
+            if let Err(failure) = self.list_in(&events).await {
+                self.unlisted.push(events);
+                result = Err(failure);
+            }
+        }
+        result
+    }
+
+    async fn list_in(&mut self, events: &Api<Event>) -> Result<(), Failure> {
         let mut page = ListParams::default().labels(&self.author.selector()).limit(PAGE);
         loop {
             let list = ask(events.list(&page)).await?;
@@ -160,7 +191,8 @@ impl Reporter<'_> {
     fn select(&mut self, outcome: &Outcome) {
         let reports = outcome.reports.iter().enumerate();
         let wanted = reports
-            .map(|(index, report)| (self.author.key(report), report.finding.severity, index));
+            .map(|(index, report)| (self.author.key(report), report.finding.severity, index))
+            .filter(|(key, ..)| is_watched(&self.namespaces, &key.namespace));
         let left_out = self.ledger.want(wanted, MAX_EVENTS);
         if left_out != self.left_out && left_out > 0 {
             warn!(left_out, events = MAX_EVENTS, "too many findings; some have no Event");

@@ -55,6 +55,8 @@ pub(super) struct Options {
     pub(super) publish: Option<Publish>,
     /// Distinguishes this installation from others, such as `namespace/lease`.
     pub(super) installation: String,
+    /// The watched namespaces, where Events are written; empty for all.
+    pub(super) namespaces: Vec<String>,
     /// `spec.controller` of the IngressClasses of this gateway: the source of
     /// Events.
     pub(super) controller: String,
@@ -128,6 +130,7 @@ mod tests {
             field_manager: "ingressctl/n/l".to_owned(),
             publish: Some(Publish::Service { namespace: "n".to_owned(), name: "s".to_owned() }),
             installation: "n/l".to_owned(),
+            namespaces: Vec::new(),
             controller: "istio.io/ingress-controller".to_owned(),
             identity: "pod_1".to_owned(),
         };

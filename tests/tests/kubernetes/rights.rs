@@ -5,6 +5,7 @@
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use ingress_tests::{
     ApiServer, Authority, Gateway, Kubectl, Service, TlsClient, Upstream, ingressctl, machine_ip,
@@ -191,6 +192,8 @@ fn one_namespace_is_less(kubectl: &Kubectl) {
         "get ingresses.networking.k8s.io -n default",
         "patch ingresses.networking.k8s.io --subresource=status -n default",
         "create events -n default",
+        "list events -n default",
+        "list events -A",
         "get endpointslices.discovery.k8s.io -n istio-system",
     ] {
         assert!(!can(question), "can {question}");
@@ -301,7 +304,7 @@ fn a_controller_of_one_namespace_runs_on_the_rights_for_it() {
     let issued = authority.issue(&["web.example"]);
     let default = issued.secret("istio-system", "istio-ingress-certs");
     api.kubectl().create(&default.to_string());
-    let gateway = Gateway::start_with(&namespace, &["--publish-address", "203.0.113.8"]);
+    let mut gateway = Gateway::start_with(&namespace, &["--publish-address", "203.0.113.8"]);
     gateway.wait_for("web.example", "/", 200);
     wait_until("HTTPS", || TcpStream::connect(gateway.https()).is_ok());
     let client = TlsClient::new(&authority, &[]);
@@ -310,7 +313,22 @@ fn a_controller_of_one_namespace_runs_on_the_rights_for_it() {
         let ingress = namespace.get("ingresses.networking.k8s.io", "web");
         ingress["status"]["loadBalancer"]["ingress"] == json!([{"ip": "203.0.113.8"}])
     });
-    wait_until("an Event", || !namespace.list("events").is_empty());
+    wait_until("an Event", || !namespace.events_on("Ingress", "broken").is_empty());
+
+    // What is found in a namespace that is not watched is only in the log.
+    let day = Duration::from_hours(24);
+    let yesterday = SystemTime::now() - day;
+    let expired = authority.issue_within(&["web.example"], yesterday - day, yesterday);
+    api.kubectl().apply(&expired.secret("istio-system", "istio-ingress-certs").to_string());
+    wait_until("the finding", || gateway.log().contains("certificate-expired"));
+    // The next controller finds the Events of this one.
+    namespace.create(&ingress("second", &host_to("second.example", "nowhere")));
+    wait_until("its Event", || !namespace.events_on("Ingress", "second").is_empty());
+    gateway.kill_controller();
+    namespace.delete("ingress", "second");
+    namespace.create(&Service::new("nowhere").at(&upstream).manifests());
+    gateway.start_controller();
+    wait_until("the Event is deleted", || namespace.events_on("Ingress", "broken").is_empty());
     let log = gateway.log();
     // Timestamps may contain the digits, too.
     for complaint in ["forbidden", " 403", "may not be read"] {

@@ -106,8 +106,8 @@ true
 {{- end }}
 
 {{- /*
-The permissions for the objects that define routes, and their status, in the cluster or in
-each namespace. Those for Events differ.
+The permissions for the objects that define routes, their status and Events, in the cluster
+or in each namespace.
 */}}
 {{- define "gateway.watchRules" }}
 - apiGroups: [networking.k8s.io, extensions]
@@ -125,6 +125,9 @@ each namespace. Those for Events differ.
 - apiGroups: [networking.k8s.io, extensions]
   resources: [ingresses/status]
   verbs: [patch]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list, create, patch, delete]
 {{- end }}
 
 {{- /* The rest of a binding, to a role of this kind and name. */}}

@@ -167,6 +167,7 @@ mod tests {
             field_manager: "ingressctl/x/y".to_owned(),
             publish: None,
             installation: installation.to_owned(),
+            namespaces: Vec::new(),
             controller: "istio.io/ingress-controller".to_owned(),
             identity: "pod_1".to_owned(),
         })
