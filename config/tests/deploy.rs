@@ -148,6 +148,19 @@ fn the_pod_is_ready_by_envoys_word_alone() {
     assert_eq!(container("controller").get("readinessProbe"), None);
 }
 
+/// Not removed for one slow response, but before Envoy begins to close connections, also if
+/// only the container of the controller ends.
+#[test]
+fn the_pod_is_not_ready_before_it_drains() {
+    let probe = &container("envoy")["readinessProbe"];
+    let number = |field: &str| probe[field].as_u64().unwrap();
+    assert!(number("failureThreshold") > 1, "{probe}");
+    let noticed = number("periodSeconds") * number("failureThreshold");
+    let delay = flag(&container("controller"), "--drain-delay").unwrap();
+    let delay: u64 = delay.strip_suffix('s').unwrap().parse().unwrap();
+    assert!(noticed < delay, "{noticed} s, and drains after {delay} s");
+}
+
 #[test]
 fn the_namespace_takes_no_pod_with_more_rights() {
     let labels = the("Namespace")["metadata"]["labels"].clone();
