@@ -89,6 +89,10 @@ fn wrong_values_are_rejected_with_what_is_possible() {
             "service.spec.ports=80",
             "service.spec.ports: the chart sets this field; use service.type",
         ),
+        (
+            "service.type=ClusterIP,service.httpsNodePort=30443",
+            "service.httpsNodePort: 30443 cannot be used with service.type ClusterIP; remove it",
+        ),
         ("disruptionBudget.maxUnavailable=half", "disruptionBudget.maxUnavailable: Does not match"),
         (
             "autoscaler.minReplicas=20",
