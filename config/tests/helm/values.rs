@@ -84,6 +84,8 @@ fn wrong_values_are_rejected_with_what_is_possible() {
             r#"settings.defaultCertificate: "certs" is not NAMESPACE/NAME, such as istio-system/certs"#,
         ),
         ("images.envoy.digest=abc", "images.envoy.digest: Does not match pattern"),
+        ("images.envoy.tag=", "images.envoy.tag: String length must be greater than or equal to 1"),
+        ("images.envoy.tag=null", "images.envoy: tag is required"),
         ("service.httpPort=0", "service.httpPort: Must be greater than or equal to 1"),
         (
             "service.spec.ports=80",
