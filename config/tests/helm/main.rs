@@ -10,6 +10,7 @@
 
 #[path = "../deployed/mod.rs"]
 mod deployed;
+mod monitoring;
 mod program;
 #[path = "../sandbox/mod.rs"]
 mod sandbox;
