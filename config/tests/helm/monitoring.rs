@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::program::{helm, objects};
+use crate::program::{helm, objects, parsed};
 use crate::{CHART, MONITORING};
 
 /// The objects of a release, for monitoring alone.
@@ -49,4 +49,21 @@ fn two_gateways_have_two_dashboards() {
         assert_eq!(pods["allValue"], Value::Null, "all are these");
     }
     assert_eq!(names.len(), 3 * releases.len(), "{names:?}");
+}
+
+/// Where one gateway is missing, the metrics of another one do not matter.
+#[test]
+fn each_gateway_is_missed_on_its_own() {
+    let objects = rendered("edge", "a");
+    let rules = objects.iter().find(|object| object["kind"] == "PrometheusRule").unwrap();
+    let alerts = rules["spec"]["groups"][0]["rules"].as_array().unwrap();
+    let alert = alerts.iter().find(|alert| alert["alert"] == "IngressNotScraped").unwrap();
+    assert_eq!(alert["expr"], r#"absent(ingress_envoy_up{namespace="a", job="a/edge"})"#);
+    let plain = std::fs::read_to_string(format!("{CHART}/monitoring/rules.yaml")).unwrap();
+    let others = |rules: &Value| {
+        let mut rules = rules["groups"][0]["rules"].as_array().unwrap().clone();
+        rules.retain(|alert| alert["alert"] != "IngressNotScraped");
+        rules
+    };
+    assert_eq!(others(&rules["spec"]), others(&parsed(&plain)));
 }

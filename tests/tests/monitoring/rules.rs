@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use ingress_tests::{promtool, workspace};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const RULES: &str = "config/deploy/chart/monitoring/rules.yaml";
 const TESTS: &str = "tests/tests/monitoring/rules-test.yaml";
+/// As in a cluster, rendered from the chart.
+const RENDERED: &str = "config/deploy/monitoring/monitoring.yaml";
 const PAGE: &str = "docs/monitoring.md";
 
 fn read(file: &str) -> String {
@@ -30,6 +32,52 @@ fn promtool_accepts_the_rules_and_their_tests_pass() {
     let path = |file: &str| workspace().join(file).display().to_string();
     promtool(&["check", "rules", &path(RULES)], "").unwrap();
     promtool(&["test", "rules", &path(TESTS)], "").unwrap();
+}
+
+/// In a cluster. Another gateway does not hide it, although it is scraped.
+#[test]
+fn the_loss_of_one_of_two_gateways_is_noticed() {
+    let rendered = read(RENDERED);
+    let mut objects =
+        rendered.split("\n---\n").map(|text| serde_saphyr::from_str::<Value>(text).unwrap());
+    let rules = objects.find(|object| object["kind"] == "PrometheusRule").unwrap();
+    let scraped = |gateway: &str| {
+        let (namespace, _) = gateway.split_once('/').unwrap();
+        let labels = format!(r#"namespace="{namespace}", job="{gateway}", instance="{gateway}""#);
+        json!({"series": format!("ingress_envoy_up{{{labels}}}"), "values": "1x30"})
+    };
+    let missed = json!([{
+        "exp_labels": {
+            "severity": "critical", "namespace": "istio-system", "job": "istio-system/istio-ingress"
+        },
+        "exp_annotations": {
+            "summary": "No pod of the gateway istio-system/istio-ingress is scraped",
+            "description": "Prometheus has had none of its metrics for 5 minutes. \
+                            There are no pods, or the controllers do not respond.",
+            "runbook": "docs/monitoring.md#ingressnotscraped",
+        },
+    }]);
+    let case = |gateways: &[&str], expected: Value| {
+        json!({
+            "interval": "1m",
+            "input_series": gateways.iter().map(|gateway| scraped(gateway)).collect::<Vec<_>>(),
+            "alert_rule_test": [
+                {"eval_time": "5m", "alertname": "IngressNotScraped", "exp_alerts": expected}
+            ],
+        })
+    };
+    let cases = json!({
+        "rule_files": ["rules.yaml"],
+        "tests": [
+            case(&["internal/internal"], missed),
+            case(&["internal/internal", "istio-system/istio-ingress"], json!([])),
+        ],
+    });
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("rules.yaml"), rules["spec"].to_string()).unwrap();
+    let tests = folder.path().join("tests.yaml");
+    fs::write(&tests, cases.to_string()).unwrap();
+    promtool(&["test", "rules", tests.to_str().unwrap()], "").unwrap();
 }
 
 #[test]
