@@ -276,6 +276,24 @@ fn the_unit_of_systemd_runs_a_command_that_exists() {
     assert_eq!(parsed.subcommand_name(), Some("serve"));
 }
 
+/// Of a credential that cannot be loaded, systemd uses the text in the unit.
+#[test]
+fn the_unit_of_systemd_starts_without_a_file_of_settings() {
+    let unit = fs::read_to_string("deploy/systemd/ingressctl.service").unwrap();
+    let value = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+    let (name, path) = value("LoadCredential=").split_once(':').unwrap();
+    let (default_of, default) = value("SetCredential=").split_once(':').unwrap();
+    assert_eq!((name, path), (default_of, "/etc/ingressctl/settings.yaml"));
+    assert!(unit.contains(&format!("--settings ${{CREDENTIALS_DIRECTORY}}/{name} ")), "{unit}");
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(name), default).unwrap();
+    fs::write(folder.path().join("none.yaml"), "").unwrap();
+    let mut check = sandbox::ingressctl();
+    check.current_dir(folder.path()).args(["check", "--settings", name, "-f", "none.yaml"]);
+    let output = check.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// The folder contains objects, settings, and a kustomization.
 #[test]
 fn nothing_is_found_in_it() {
