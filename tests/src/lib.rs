@@ -68,7 +68,8 @@ pub use serving::Serving;
 pub use tls::{Authority, Issued, TlsClient, TlsConnection, refuses_tls_1_1};
 pub use tls_front::{Handshake, TlsFront};
 pub use tools::{
-    envoy, files_below, free_port, ingressctl, installed, port_below_ephemeral, tool, workspace,
+    envoy, files_below, free_port, ingressctl, installed, port_below_ephemeral, systemd_analyze,
+    tool, workspace,
 };
 pub use upstream::{Received, Upstream, is_added_by_envoy};
 pub use websocket::{EchoServer, upgrade};

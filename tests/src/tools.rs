@@ -62,6 +62,15 @@ pub fn tool(name: &str) -> PathBuf {
     })
 }
 
+/// systemd-analyze: the one on the PATH, otherwise one that is downloaded from Debian.
+///
+/// # Panics
+/// If there is none, and it cannot be downloaded.
+pub fn systemd_analyze() -> PathBuf {
+    const NAME: &str = "systemd-analyze";
+    installed(NAME).unwrap_or_else(|| needed(NAME, &made_by("tests/debian/systemd.sh")).join(NAME))
+}
+
 /// The program `name` on the PATH, for what is too large to download: without it, say so
 /// with [`say`](crate::say).
 pub fn installed(name: &str) -> Option<PathBuf> {
