@@ -2,9 +2,10 @@
 //!
 //! The page shows what its user may read, so other programs must not get it: neither other
 //! users of the machine, who do not know the token, nor web pages in the same browser,
-//! whose requests have another host or origin.
+//! whose requests have another host or origin. Nor can they keep the page busy.
 
 mod gate;
+mod visitors;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -16,13 +17,13 @@ use futures::stream;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::{Body, Frame};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::select;
 use tokio::time::sleep;
 
 use super::assets::asset;
@@ -30,12 +31,11 @@ use super::trial::Trial;
 use super::watch::Pages;
 use gate::Gate;
 pub(super) use gate::Token;
+use visitors::{Visitor, Visitors};
 
-/// The most connections; a browser opens six.
-const MAX_CONNECTIONS: usize = 64;
-
-/// The time in which a client has to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time in which a client has to send the head of a request. Also the longest pause
+/// between two requests; browsers connect again.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The longest body: headers of a request to try.
 const MAX_BODY: usize = 64 << 10;
@@ -80,44 +80,57 @@ impl Site {
 /// Serves clients of `listener` until dropped.
 pub(super) async fn serve(listener: TcpListener, site: Site) -> Infallible {
     let site = Arc::new(site);
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let visitors = Visitors::new();
     loop {
-        // The semaphore is never closed.
-        let place = Arc::clone(&places).acquire_owned().await;
         let Ok((stream, _)) = listener.accept().await else {
             sleep(ACCEPT_RETRY_PERIOD).await;
             continue;
         };
-        let site = Arc::clone(&site);
-        tokio::spawn(async move {
-            let _place = place;
-            attend(stream, &site).await;
-        });
+        let (site, visitor) = (Arc::clone(&site), visitors.enter());
+        tokio::spawn(async move { attend(stream, &site, &visitor).await });
     }
 }
 
-async fn attend(stream: TcpStream, site: &Site) {
+async fn attend(stream: TcpStream, site: &Site, visitor: &Visitor) {
     let service =
-        service_fn(|request| async move { Ok::<_, Infallible>(answer(request, site).await) });
+        service_fn(
+            |request| async move { Ok::<_, Infallible>(answer(request, site, visitor).await) },
+        );
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
-    // A client that disconnects is not an error.
-    let _ = connection.await;
+    select! {
+        // A client that disconnects is not an error.
+        _ = connection => {}
+        () = visitor.closed() => {}
+    }
 }
 
-async fn answer<B>(request: Request<B>, site: &Site) -> Answer
+async fn answer<B>(request: Request<B>, site: &Site, visitor: &Visitor) -> Answer
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let path = match site.gate.admit(&request) {
         Ok(path) => path.to_owned(),
-        Err(refusal) => return text(refusal.status(), refusal.message()),
+        Err(refusal) => return last(text(refusal.status(), refusal.message())),
     };
+    if !visitor.admit() {
+        let line = "the page has too many connections; close some of its windows";
+        return last(text(StatusCode::SERVICE_UNAVAILABLE, line));
+    }
+    file(&path, request, site).await
+}
+
+/// What is at a path of the page.
+async fn file<B>(path: &str, request: Request<B>, site: &Site) -> Answer
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let (method, is_read) = (request.method().clone(), is_read(request.method()));
-    match (&*path, is_read) {
+    match (path, is_read) {
         ("state.json", true) => {
             let json = site.pages.newest.borrow().json.clone();
             content(StatusCode::OK, JSON, json)
@@ -170,6 +183,12 @@ fn events(site: &Site) -> Answer {
         Some((Ok::<_, Infallible>(Frame::data(Bytes::from(event))), newest))
     });
     with_headers(StatusCode::OK, EVENTS, StreamBody::new(events).boxed_unsync())
+}
+
+/// The answer after which the connection is closed.
+fn last(mut answer: Answer) -> Answer {
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 fn not_allowed(methods: &'static str) -> Answer {

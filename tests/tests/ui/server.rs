@@ -1,10 +1,11 @@
 //! Who gets the page: only who has the URL.
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use ingress_tests::{Answer, Process, ingressctl, raw, wait_until};
@@ -59,6 +60,45 @@ fn only_the_printed_url_opens_the_page() {
         assert_eq!(answer.status, status, "{method} {path} {headers}: {}", answer.body);
         assert!(!answer.body.contains("shop.example.com"), "{}", answer.body);
     }
+    assert_eq!(served.interrupt(), Some(0));
+}
+
+/// More than the server serves at a time. If each waited for its timeout, a request behind
+/// all of them would wait for half a minute.
+const IDLE: usize = 512;
+
+#[test]
+fn idle_connections_do_not_keep_the_page_busy() {
+    let served = Served::start(SHOP);
+    let (address, path) = parts(&served.url);
+    let host = format!("host: {address}\r\n");
+    // A window that is open.
+    let mut window = TcpStream::connect(address).unwrap();
+    window.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    window.write_all(format!("GET {path}events HTTP/1.1\r\n{host}\r\n").as_bytes()).unwrap();
+    let mut lines = BufReader::new(window).lines().map(Result::unwrap);
+    let mut next_event = || lines.find(|line| line.starts_with("data: ")).unwrap();
+    let first = next_event();
+
+    let start = Instant::now();
+    let idle = (0..IDLE).map(|index| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        // Some begin with a request. The server may have closed the connection already.
+        let _ = stream.write_all(if index % 2 == 0 { b"GET /" } else { b"" });
+        stream
+    });
+    let idle: Vec<_> = idle.collect();
+    assert_eq!(send(address, "GET", &path, &host).status, 200);
+    let elapsed = start.elapsed();
+    assert!(elapsed < Duration::from_secs(10), "{elapsed:?}");
+    // The window has kept its connection.
+    served.replace(&SHOP.replace("shop.example.com", "other.example.com"));
+    assert_ne!(next_event(), first);
+    drop(idle);
+
+    // Without the token, there is one answer for each connection.
+    let refused = raw(address, format!("GET / HTTP/1.1\r\n{host}\r\n").as_bytes());
+    assert_eq!((refused.status, refused.header("connection")), (404, Some("close")));
     assert_eq!(served.interrupt(), Some(0));
 }
 
