@@ -28,9 +28,10 @@ pub(super) struct Trial {
     /// The server name (SNI), by default the host of the URL.
     #[serde(default)]
     pub(super) sni: Option<String>,
-    /// In place of random numbers.
+    /// In place of random numbers; by default 0. A string, because the numbers of JavaScript
+    /// are exact only up to 2^53.
     #[serde(default)]
-    pub(super) random: u64,
+    pub(super) random: Option<String>,
 }
 
 fn get() -> String {
@@ -69,7 +70,7 @@ struct Way {
 impl Trial {
     fn request(&self) -> anyhow::Result<Request> {
         let request = Request::new(self.method.trim(), self.url.trim(), &self.headers)?
-            .with_random(Some(self.random));
+            .with_random(Some(self.random()?));
         let request = match self.client.as_deref().map(str::trim) {
             None | Some("") => request,
             Some(client) => {
@@ -82,6 +83,15 @@ impl Trial {
         match &self.sni {
             None => Ok(request),
             Some(host) => Ok(request.on_connection_to(host)?),
+        }
+    }
+
+    fn random(&self) -> anyhow::Result<u64> {
+        match self.random.as_deref().map(str::trim) {
+            None | Some("") => Ok(0),
+            Some(number) => number.parse().ok().with_context(|| {
+                format!("random number {number:?} is not an integer from 0 to {}", u64::MAX)
+            }),
         }
     }
 }
@@ -154,16 +164,21 @@ mod tests {
     #[test]
     fn a_request_is_written_as_on_the_command_line() {
         let all = r#"{"method": "POST", "url": "https://a.example/x", "headers": ["X-A: 1"],
-            "client": " 192.0.2.7 ", "sni": "b.example", "random": 7}"#;
+            "client": " 192.0.2.7 ", "sni": "b.example", "random": "18446744073709551615"}"#;
         let request = trial(all).request().unwrap();
         assert_eq!((&*request.method, &*request.target), ("POST", "/x"));
         assert_eq!(request.extra, [("x-a".to_owned(), "1".to_owned())]);
         assert_eq!(request.client.to_string(), "192.0.2.7");
-        assert_eq!((request.sni.as_deref(), request.random), (Some("b.example"), Some(7)));
+        assert_eq!((request.sni.as_deref(), request.random), (Some("b.example"), Some(u64::MAX)));
+        assert_eq!(trial(r#"{"url": "a.example/"}"#).request().unwrap().random, Some(0));
         for (json, problem) in [
             (r#"{"url": "a", "client": "nobody"}"#, "write 192.0.2.1"),
             (r#"{"url": "a", "sni": "b"}"#, "use an https:// URL"),
             (r#"{"url": "/x"}"#, "has no host"),
+            (
+                r#"{"url": "a", "random": "1e9"}"#,
+                "is not an integer from 0 to 18446744073709551615",
+            ),
         ] {
             let error = trial(json).request().unwrap_err().to_string();
             assert!(error.contains(problem), "{error}");

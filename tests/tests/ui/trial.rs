@@ -70,6 +70,21 @@ fn what_is_not_served_has_its_reason() {
 }
 
 #[test]
+fn a_random_number_is_exact() {
+    let page = Page::open(SHOP);
+    // The last two digits select v2. The nearest number of JavaScript ends in 000: v1.
+    page.run("document.querySelector('#more').open = true");
+    page.fill("[name=random]", "9007199254740999");
+    page.attempt(URL, "");
+    let service = |page: &Page| page.texts(".way li").pop();
+    assert_eq!(service(&page).as_deref(), Some("Service default/cart:80 version=v2"));
+    page.visit(&page.fragment());
+    page.wait("document.documentElement.dataset.tried");
+    assert_eq!(service(&page).as_deref(), Some("Service default/cart:80 version=v2"));
+    page.finish();
+}
+
+#[test]
 fn a_link_restores_the_request_the_filter_and_the_selection() {
     let page = Page::open(SHOP);
     page.filter("example");

@@ -53,7 +53,8 @@ export async function attempt(request) {
     headers: lines(request.headers),
     client: request.client || null,
     sni: request.sni || null,
-    random: Number.parseInt(request.random || "0", 10) || 0,
+    // Not a number, which would be exact only up to 2^53.
+    random: request.random || null,
   };
   const response = await fetch("try", {
     method: "POST",
