@@ -1,10 +1,14 @@
-//! Lines of manifests beside findings, never with a private key.
+//! Lines of manifests beside findings, never with a part of a Secret.
+
+mod closed;
+
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::finding::{Finding, Location};
-use crate::kinds::SECRET;
 use crate::manifest::{SourceText, word_at};
+use closed::Closed;
 
 /// The lines before and after the marked one.
 const CONTEXT: u32 = 2;
@@ -20,21 +24,30 @@ pub(super) struct Line {
     parts: Vec<String>,
 }
 
-/// The lines around a finding. A file with a Secret shows only the line itself, because
-/// the next line may be that of a key.
-pub(super) fn excerpt(finding: &Finding, known: &mut Option<SourceText>) -> Vec<Line> {
-    let Some(at) = &finding.source else { return Vec::new() };
-    let source = SourceText::of(known, &at.file);
-    let has_secrets = source.text().contains(SECRET.name);
-    let kind = finding.object.as_ref().map(|object| &*object.kind);
-    // A document that does not parse has no kind.
-    let may_be_secret = kind.is_none_or(|kind| kind == SECRET.name);
-    if has_secrets && may_be_secret {
-        return Vec::new();
+/// The newest file, because findings are in the order of files.
+#[derive(Default)]
+pub(super) struct Sources {
+    text: Option<SourceText>,
+    closed: Option<(Arc<str>, Closed)>,
+}
+
+impl Sources {
+    fn of(&mut self, file: &Arc<str>) -> (&SourceText, &Closed) {
+        let text = SourceText::of(&mut self.text, file);
+        let known = self.closed.take().filter(|(other, _)| other == file);
+        let new = || (Arc::clone(file), Closed::of(text.text()));
+        let (_, closed) = self.closed.insert(known.unwrap_or_else(new));
+        (text, closed)
     }
-    let context = if has_secrets { 0 } else { CONTEXT };
-    let numbers = at.line.saturating_sub(context)..=at.line.saturating_add(context);
-    let lines = numbers.filter_map(|number| Some((number, source.line(number)?)));
+}
+
+/// The lines around a finding, without those that may have a part of a Secret.
+pub(super) fn excerpt(finding: &Finding, sources: &mut Sources) -> Vec<Line> {
+    let Some(at) = &finding.source else { return Vec::new() };
+    let (text, closed) = sources.of(&at.file);
+    let numbers = at.line.saturating_sub(CONTEXT)..=at.line.saturating_add(CONTEXT);
+    let open = numbers.filter(|number| !closed.has(*number));
+    let lines = open.filter_map(|number| Some((number, text.line(number)?)));
     let lines = lines.filter(|(_, line)| !may_have_key(line));
     lines.map(|(number, line)| Line { number, parts: parts(line, number, at) }).collect()
 }
@@ -63,51 +76,4 @@ fn may_have_key(line: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-    use crate::finding::Code;
-    use crate::object_ref::ObjectRef;
-
-    /// The shown lines for a finding at line 3, about an object of this kind.
-    fn shown(text: &str, kind: Option<&str>) -> Vec<(u32, Vec<String>)> {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("a.yaml");
-        fs::write(&file, text).unwrap();
-        let file = file.to_str().unwrap().into();
-        let finding = Finding::new(Code::NoTests, "m").at(Location { file, line: 3, column: 4 });
-        let finding = match kind {
-            Some(kind) => finding.object(ObjectRef::unnamed(kind)),
-            None => finding,
-        };
-        let lines = excerpt(&finding, &mut None).into_iter();
-        lines.map(|line| (line.number, line.parts)).collect()
-    }
-
-    #[test]
-    fn the_position_is_marked_between_its_neighbours() {
-        let text = "one\ntwo\na: word b\nfour\nfive\nsix\n";
-        let [before, after] =
-            [(1, "one"), (4, "four")].map(|(number, line)| (number, vec![line.to_owned()]));
-        let lines = shown(text, Some("Ingress"));
-        assert_eq!((&lines[0], &lines[3], lines.len()), (&before, &after, 5));
-        assert_eq!(lines[2], (3, ["a: ", "word", " b"].map(str::to_owned).into()));
-        assert_eq!(shown("1\n2\n\n", Some("Ingress"))[2].1.len(), 3);
-    }
-
-    #[test]
-    fn no_line_has_a_key() {
-        let key = "k".repeat(MAX_BASE64 + 1);
-        let secret = format!("kind: Secret\ntls.key: c2hvcnQ=\na: word\nkey: short\n{key}\n");
-        assert_eq!(shown(&secret, Some("Secret")), []);
-        assert_eq!(shown(&secret, None), []);
-        let numbers: Vec<_> = shown(&secret, Some("Ingress")).into_iter().map(|it| it.0).collect();
-        assert_eq!(numbers, [3]);
-        let one_line = format!("\n\na: word, kind: Secret, tls.key: {key}");
-        assert_eq!(shown(&one_line, Some("Ingress")), []);
-        let pem = "\n-----BEGIN PRIVATE KEY-----\na: word\n";
-        let numbers: Vec<_> = shown(pem, Some("Ingress")).into_iter().map(|it| it.0).collect();
-        assert_eq!(numbers, [1, 3, 4]);
-    }
-}
+mod tests;

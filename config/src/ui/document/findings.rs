@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::excerpts::{Line, excerpt};
+use super::excerpts::{Line, Sources, excerpt};
 use crate::finding::{Code, Finding, Severity, one_line};
 
 /// The most findings with lines; the others have only their position.
@@ -35,7 +35,7 @@ pub(super) struct Explained {
 }
 
 pub(super) fn of(findings: &[Finding]) -> Vec<Found<'_>> {
-    let mut known = None;
+    let mut sources = Sources::default();
     let found = findings.iter().enumerate().map(|(index, finding)| Found {
         severity: finding.severity,
         code: finding.code,
@@ -44,7 +44,7 @@ pub(super) fn of(findings: &[Finding]) -> Vec<Found<'_>> {
         field: finding.field.as_deref(),
         message: one_line(&finding.message),
         excerpt: match index {
-            ..MAX_EXCERPTS => excerpt(finding, &mut known),
+            ..MAX_EXCERPTS => excerpt(finding, &mut sources),
             _ => Vec::new(),
         },
     });
