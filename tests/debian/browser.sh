@@ -9,7 +9,8 @@ set -euo pipefail
 . "$(dirname "$0")/packages.sh"
 
 begin "browser-1-$suite" bin
-require_debian "install chromium and chromium-driver with its package manager"
+remedy="install chromium and chromium-driver with its package manager"
+require_debian "$remedy"
 make_work "$name"
 
 say "downloading Chromium and chromedriver with their libraries (200 MB)"
@@ -40,6 +41,9 @@ esac
 RUN
 chmod +x "$work/browser/bin/chromium"
 cp "$work/browser/bin/chromium" "$work/browser/bin/chromedriver"
+for program in chromium chromedriver; do
+  require_runs "$work/browser/bin/$program" "$remedy"
+done
 
 # The same fonts on every machine, so that screenshots are alike.
 cat >"$work/browser/fonts.conf" <<FONTS

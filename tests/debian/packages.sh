@@ -65,6 +65,17 @@ require_debian() {
   [ -r "$keyring" ] || fail "$system has no $keyring to get them from Debian; install debian-archive-keyring, or $1"
 }
 
+# require_runs PROGRAM REMEDY ends the script where a program of Debian cannot be run with the
+# system's C library, which may be older than that of Debian.
+require_runs() {
+  local problem needed system
+  problem="$("$1" --version 2>&1 >/dev/null)" && return
+  needed="$(grep -o 'GLIBC_[0-9.]*' <<<"$problem" | sort -Vu | tail -n 1)" || true
+  [ -n "$needed" ] || fail "${1##*/} of Debian $suite cannot be run: ${problem##*$'\n'}; $2"
+  system="$(getconf GNU_LIBC_VERSION 2>&1)" || system="another C library"
+  fail "${1##*/} of Debian $suite needs glibc ${needed#GLIBC_}, but this system has $system; $2"
+}
+
 # apt-get with lists of its own, in $work: the system's stay as they are, and
 # what is installed does not matter.
 apt() {

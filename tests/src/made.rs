@@ -51,11 +51,49 @@ pub fn say(line: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
     fn a_script_that_cannot_be_run_is_named() {
         let error = made_by("tests/missing.sh").unwrap_err();
         assert!(error.starts_with("tests/missing.sh: No such file"), "{error}");
+    }
+
+    /// What a script says of a program of Debian that prints this and fails.
+    fn said_of(printed: &str) -> Result<PathBuf, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let executable = |name: &str, script: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, script).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+            path
+        };
+        let fail = if printed.is_empty() { "" } else { "exit 1" };
+        let script = format!("#!/bin/sh\ncat >&2 <<'TEXT'\n{printed}\nTEXT\n{fail}\n");
+        let program = executable("chromium", &script);
+        let packages = workspace().join("tests/debian/packages.sh");
+        let script = executable(
+            "browser.sh",
+            &format!(
+                "#!/usr/bin/env bash\nset -euo pipefail\n. '{}'\nrequire_runs '{}' 'install it'\necho /made\n",
+                packages.display(),
+                program.display()
+            ),
+        );
+        made_by(script.to_str().unwrap())
+    }
+
+    #[test]
+    fn a_c_library_that_is_too_old_is_named() {
+        assert_eq!(said_of(""), Ok("/made".into()));
+        let line = |version| format!("chromium: libc.so.6: version `GLIBC_{version}' not found");
+        let error = said_of(&[line("2.9"), line("2.36"), line("2.34")].join("\n")).unwrap_err();
+        assert!(error.contains("chromium of Debian bookworm needs glibc 2.36, but"), "{error}");
+        assert!(error.contains("this system has ") && error.ends_with("; install it"), "{error}");
+        let error = said_of("one\nno such library").unwrap_err();
+        assert!(error.ends_with("cannot be run: no such library; install it"), "{error}");
     }
 }
