@@ -96,7 +96,8 @@ impl Map {
         for (key, value) in node.entries() {
             let state = state(&key.name, kind);
             self.0.push((key.at, state));
-            match of_items.filter(|_| &*key.name == "items") {
+            let is_items = &*key.name == "items" && matches!(value.value, Value::List(_));
+            match of_items.filter(|_| is_items) {
                 Some(kind) => {
                     self.0.push((value.at, State::Open));
                     for item in value.items() {
@@ -113,7 +114,13 @@ impl Map {
         match &node.value {
             Value::List(items) => items.iter().for_each(|item| self.value(item, state)),
             Value::Map(entries) => {
+                // A Secret may be where no object is expected, such as in a misspelled `items`.
+                let kind = node.get("kind").and_then(Node::as_str).unwrap_or_default();
+                let is_secret = kind.eq_ignore_ascii_case(SECRET.name);
                 for (key, value) in entries {
+                    let name = &*key.name;
+                    let is_part = CONTENT.contains(&name) || is_secret && !TYPE.contains(&name);
+                    let state = if is_part { State::Closed } else { state };
                     self.0.push((key.at, state));
                     self.value(value, state);
                 }

@@ -66,6 +66,12 @@ fn no_line_is_of_a_secret() {
         (format!("{INGRESS}{field}\n"), &[1, 2, 3]),
         (format!("apiVersion: v1\n{field}\n"), &[1]),
         (format!("kind: 5\n{field}\n"), &[1]),
+        // Where no object is expected.
+        (format!("apiVersion: v1\nitems:\n- kind: Secret\n  {field}\n"), &[1, 2, 3]),
+        (format!("kind: List\nitem:\n- kind: Secret\n  {field}\n"), &[1, 2, 3]),
+        (format!("kind: List\nitems:\n  kind: Secret\n  {field}\n"), &[1, 2, 3]),
+        (format!("{INGRESS}spec:\n- {field}\n"), &[1, 2, 3, 4]),
+        (format!("{INGRESS}spec:\n  kind: secret\n  a: {SHORT}\n"), &[1, 2, 3, 4, 5]),
         // Merged, and by an alias.
         (format!("kind: Secret\n<<:\n  {field}\n"), &[1, 2]),
         (format!("kind: Secret\na: &a\n  b: {SHORT}\ndata: *a\n"), &[1]),
